@@ -1,0 +1,51 @@
+"""Where microdata files live and how their bytes reach a user, verified.
+
+    import pe_data
+
+    path = pe_data.ensure("pe-data://us/local_areas/districts/NC-01@latest")
+    frames = pe_data.open("pe-data://us/enhanced_cps_2024@latest", variables=["age"])
+
+Names are loaded on first use, so that `import pe_data` costs almost nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pe_data.errors import PeDataError
+    from pe_data.frames import export
+    from pe_data.frames import open_frames as open
+    from pe_data.resolver import ensure, ensure_datasets, resolve
+    from pe_data.uri import parse_uri
+
+__all__ = [
+    "PeDataError",
+    "ensure",
+    "ensure_datasets",
+    "export",
+    "open",
+    "parse_uri",
+    "resolve",
+]
+
+_HOMES = {
+    "PeDataError": ("pe_data.errors", "PeDataError"),
+    "ensure": ("pe_data.resolver", "ensure"),
+    "ensure_datasets": ("pe_data.resolver", "ensure_datasets"),
+    "export": ("pe_data.frames", "export"),
+    "open": ("pe_data.frames", "open_frames"),
+    "parse_uri": ("pe_data.uri", "parse_uri"),
+    "resolve": ("pe_data.resolver", "resolve"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        module, attribute = _HOMES[name]
+    except KeyError:
+        raise AttributeError(f"module 'pe_data' has no attribute {name!r}") from None
+    return getattr(import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

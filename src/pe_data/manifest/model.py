@@ -1,0 +1,287 @@
+"""The manifest: what an artifact is, told in about two kilobytes.
+
+Version policy. `schema_version` is `major.minor`. A reader accepts every minor of its own major
+version and ignores keys that it does not know; it refuses a newer major by name. A new optional
+field raises the minor, a change of meaning raises the major. Old majors stay readable: a reader
+that drops one says in its changelog how to rewrite such manifests.
+
+A manifest holds no times and no run id: the same file gives the same bytes. Its identity is the
+sha256 of its canonical JSON (`to_bytes`), whichever way a store compresses it.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+
+from pe_data.digests import Sha256, canonical_json, sha256_bytes, strict_json
+from pe_data.fields import Described, Fields
+from pe_data.layout import MEDIA_TYPES, Extension
+
+SCHEMA_VERSION = "1.0"
+_EXTENSIONS: Mapping[str, Extension] = {media: ext for ext, media in MEDIA_TYPES.items()}
+
+Status = Literal["active", "revoked"]
+Access = Literal["public", "gated"]
+PeriodKind = Literal["year", "month", "eternity"]
+
+_VERSION = re.compile(r"(\d+)\.(\d+)")
+_COUNTRY = re.compile(r"[a-z]{2,3}")
+_DATASET = re.compile(r"[a-z0-9_]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """The file that the manifest describes."""
+
+    sha256: Sha256
+    size_bytes: int
+    media_type: str
+
+    @property
+    def extension(self) -> Extension:
+        """`h5` or `parquet`: the end of the payload's key."""
+        return _EXTENSIONS[self.media_type]
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """One entity (person, household, …) of a file."""
+
+    rows: int
+    id: str | None = None
+    """The column that identifies a row."""
+    links: Mapping[str, str] = field(default_factory=dict)
+    """Other entity → the column of this entity that holds its id."""
+    weight: str | None = None
+    """The column with the survey weight of a row."""
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnGroup:
+    """The columns of one entity that share dtype and period kind, by name in alphabetical order."""
+
+    entity: str
+    dtype: str
+    """numpy's name (`float32`, `int64`, `bool`), `text` or `text<n>` for fixed-width text."""
+    names: tuple[str, ...]
+    period: PeriodKind = "year"
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """One input that the file was built from."""
+
+    name: str
+    sha256: Sha256
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What the file was built from; recorded, never used as the key."""
+
+    composite_digest: Sha256
+    files: tuple[InputFile, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """What built the file."""
+
+    tools: Mapping[str, str] = field(default_factory=dict)
+    """Tool or package → version."""
+    model_package: str | None = None
+    model_version: str | None = None
+    data_build_fingerprint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The schema sidecar of one artifact. `from_bytes` and `to_bytes` are inverse."""
+
+    artifact: Artifact
+    country: str
+    dataset: str
+    time_period: tuple[int, ...]
+    """The years that the file covers, ascending."""
+    entities: Mapping[str, Entity]
+    columns: tuple[ColumnGroup, ...]
+    inputs: Inputs | None = None
+    build: Build = field(default_factory=Build)
+    licence: str = "unspecified"
+    status: Status = "active"
+    access: Access = "public"
+    schema_version: str = SCHEMA_VERSION
+
+    @classmethod
+    def from_bytes(cls, data: bytes, where: str = "manifest") -> "Manifest":
+        """Read canonical or any other JSON; `where` names the document in errors.
+
+        Raises InvalidDocumentError: not JSON, duplicate keys, NaN, a field that is missing or
+        of the wrong kind, or a newer major `schema_version`.
+        """
+        root = Fields.of(strict_json(data, what=where), where)
+        _check_version(root)
+        artifact = _artifact(root.sub("artifact"))
+        entities = {name: _entity(f) for name, f in root.sub("entities").items()}
+        columns = tuple(_group(row, entities) for row in root.rows("columns"))
+        _check_columns(root, entities, columns)
+        return cls(
+            artifact=artifact,
+            country=root.text("country", pattern=_COUNTRY, what="a lower-case country code"),
+            dataset=root.text("dataset", pattern=_DATASET, what="a dataset name ([a-z0-9_]+)"),
+            time_period=_years(root),
+            entities=entities,
+            columns=columns,
+            inputs=_inputs(root.sub("inputs")) if root.has("inputs") else None,
+            build=_build(root.sub("build")) if root.has("build") else Build(),
+            licence=root.text("licence"),
+            status=cast(Status, root.one_of("status", ("active", "revoked"))),
+            access=cast(Access, root.one_of("access", ("public", "gated"))),
+            schema_version=root.text("schema_version"),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON document; fields that are unset are left out."""
+        return _compact(
+            {
+                "schema_version": self.schema_version,
+                "artifact": {
+                    "sha256": self.artifact.sha256,
+                    "size_bytes": self.artifact.size_bytes,
+                    "media_type": self.artifact.media_type,
+                },
+                "country": self.country,
+                "dataset": self.dataset,
+                "time_period": list(self.time_period),
+                "entities": {name: _entity_dict(e) for name, e in sorted(self.entities.items())},
+                "columns": [_group_dict(group) for group in self.columns],
+                "inputs": _inputs_dict(self.inputs) if self.inputs else None,
+                "build": _compact(
+                    {
+                        "tools": dict(self.build.tools),
+                        "model_package": self.build.model_package,
+                        "model_version": self.build.model_version,
+                        "data_build_fingerprint": self.build.data_build_fingerprint,
+                    }
+                ),
+                "licence": self.licence,
+                "status": self.status,
+                "access": self.access,
+            }
+        )
+
+    def to_bytes(self) -> bytes:
+        """Canonical JSON: sorted keys, no spaces, UTF-8."""
+        return canonical_json(self.to_dict())
+
+    @property
+    def sha256(self) -> Sha256:
+        """The identity of the manifest: sha256 of `to_bytes()`."""
+        return sha256_bytes(self.to_bytes())
+
+    def column_names(self, entity: str) -> tuple[str, ...]:
+        """All columns of `entity`, alphabetically."""
+        return tuple(sorted(n for g in self.columns if g.entity == entity for n in g.names))
+
+
+def _check_version(root: Fields) -> None:
+    version = root.text("schema_version")
+    match = _VERSION.fullmatch(version)
+    if match is None:
+        raise root.fail("schema_version", "major.minor, such as " + SCHEMA_VERSION, version)
+    own = int(SCHEMA_VERSION.partition(".")[0])
+    if int(match[1]) != own:
+        raise root.fail(
+            "schema_version",
+            f"major version {own} (a newer manifest needs a newer pe_data: upgrade it)",
+            version,
+        )
+
+
+def _artifact(f: Fields) -> Artifact:
+    return Artifact(
+        f.sha256("sha256"), f.integer("size_bytes"), f.one_of("media_type", tuple(_EXTENSIONS))
+    )
+
+
+def _entity(f: Fields) -> Entity:
+    return Entity(
+        f.integer("rows"), f.optional_text("id"), f.text_map("links"), f.optional_text("weight")
+    )
+
+
+def _group(f: Fields, entities: Mapping[str, Entity]) -> ColumnGroup:
+    kinds = ("year", "month", "eternity")
+    return ColumnGroup(
+        entity=f.one_of("entity", tuple(entities)),
+        dtype=f.text("dtype"),
+        names=f.texts("names"),
+        period=cast(PeriodKind, f.one_of("period", kinds)) if f.has("period") else "year",
+    )
+
+
+def _check_columns(
+    root: Fields, entities: Mapping[str, Entity], columns: tuple[ColumnGroup, ...]
+) -> None:
+    seen: set[tuple[str, str]] = set()
+    for group in columns:
+        for name in group.names:
+            if (group.entity, name) in seen:
+                raise root.fail("columns", "each column once", Described(f"{name!r} twice"))
+            seen.add((group.entity, name))
+    for name, entity in entities.items():
+        for role in (entity.id, entity.weight, *entity.links.values()):
+            if role is not None and (name, role) not in seen:
+                raise root.fail(f"entities.{name}", "columns of that entity", role)
+
+
+def _years(root: Fields) -> tuple[int, ...]:
+    years = root.integers("time_period")
+    if not years or list(years) != sorted(set(years)):
+        raise root.fail("time_period", "one or more years, ascending", Described(f"{list(years)}"))
+    return years
+
+
+def _inputs(f: Fields) -> Inputs:
+    files = tuple(
+        InputFile(row.text("name"), row.sha256("sha256"), row.integer("size_bytes"))
+        for row in f.rows("files")
+    )
+    return Inputs(f.sha256("composite_digest"), files)
+
+
+def _build(f: Fields) -> Build:
+    return Build(
+        tools=f.text_map("tools"),
+        model_package=f.optional_text("model_package"),
+        model_version=f.optional_text("model_version"),
+        data_build_fingerprint=f.optional_text("data_build_fingerprint"),
+    )
+
+
+def _entity_dict(entity: Entity) -> dict[str, Any]:
+    return _compact(
+        {
+            "rows": entity.rows,
+            "id": entity.id,
+            "links": dict(entity.links),
+            "weight": entity.weight,
+        }
+    )
+
+
+def _group_dict(group: ColumnGroup) -> dict[str, Any]:
+    named = {"entity": group.entity, "dtype": group.dtype, "names": list(group.names)}
+    return named if group.period == "year" else named | {"period": group.period}
+
+
+def _inputs_dict(inputs: Inputs) -> dict[str, Any]:
+    rows = [{"name": f.name, "sha256": f.sha256, "size_bytes": f.size_bytes} for f in inputs.files]
+    return {"composite_digest": inputs.composite_digest, "files": rows}
+
+
+def _compact(document: dict[str, Any]) -> dict[str, Any]:
+    """Without unset values and empty objects; empty lists stay."""
+    return {k: v for k, v in document.items() if v is not None and v != {}}
