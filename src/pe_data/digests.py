@@ -1,0 +1,134 @@
+"""Sha256 digests as checked text, and the one JSON form whose bytes are hashed.
+
+Two properties matter for what is built on top: a document that was written by `canonical_json`
+has exactly one byte representation, and `strict_json` refuses what makes two readers disagree
+about one text (duplicate keys, NaN, anything after the document).
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import NewType
+
+from pe_data.errors import DigestMismatchError, InvalidDocumentError, InvalidNameError
+
+Sha256 = NewType("Sha256", str)
+"""64 lower-case hexadecimal digits; made by `parse_sha256` or by hashing."""
+
+CHUNK_BYTES = 1024 * 1024
+_HEX = re.compile(r"[0-9a-f]{64}")
+
+
+def parse_sha256(text: str, *, what: str = "sha256") -> Sha256:
+    """Check that `text` is 64 lower-case hexadecimal digits.
+
+    Raises:
+        InvalidNameError: if it is not.
+    """
+    if not _HEX.fullmatch(text):
+        raise InvalidNameError(
+            f"{what}: expected 64 lower-case hexadecimal digits, "
+            f"found {text[:80]!r} ({len(text)} characters)"
+        )
+    return Sha256(text)
+
+
+def sha256_bytes(data: bytes) -> Sha256:
+    """Digest of `data`."""
+    return Sha256(hashlib.sha256(data).hexdigest())
+
+
+def sha256_file(path: Path) -> Sha256:
+    """Digest of a file, read in pieces (memory does not depend on its size)."""
+    with path.open("rb") as handle:
+        return Sha256(hashlib.file_digest(handle, "sha256").hexdigest())
+
+
+class HashingStream:
+    """Pass pieces of bytes through and hash them on the way.
+
+    `size` is the number of bytes so far, `digest` the sha256 of them. `max_bytes` stops an
+    endless body: the piece that crosses it raises `DigestMismatchError` and is not passed on.
+    """
+
+    def __init__(self, pieces: Iterable[bytes], *, what: str, max_bytes: int | None = None) -> None:
+        self._pieces = pieces
+        self._hash = hashlib.sha256()
+        self._what = what
+        self._max_bytes = max_bytes
+        self.size = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._pieces:
+            self.size += len(piece)
+            if self._max_bytes is not None and self.size > self._max_bytes:
+                raise DigestMismatchError(
+                    self._what,
+                    expected=f"{self._max_bytes} bytes",
+                    found=f"a body that goes on after {self._max_bytes} bytes",
+                    advice="The source is wrong or hostile; try another mirror.",
+                )
+            self._hash.update(piece)
+            yield piece
+
+    @property
+    def digest(self) -> Sha256:
+        """Sha256 of everything that has passed."""
+        return Sha256(self._hash.hexdigest())
+
+
+def check_bytes(data: bytes, expected: Sha256, *, what: str, advice: str) -> bytes:
+    """Return `data` if its sha256 is `expected`.
+
+    Raises:
+        DigestMismatchError: if it is not; the message has both digests.
+    """
+    found = sha256_bytes(data)
+    if found != expected:
+        raise DigestMismatchError(
+            what, expected=f"sha256 {expected}", found=f"sha256 {found}", advice=advice
+        )
+    return data
+
+
+def canonical_json(document: Mapping[str, object]) -> bytes:
+    """UTF-8 JSON with sorted keys, no blanks and no NaN: one document, one byte string."""
+    text = json.dumps(
+        document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+    return text.encode()
+
+
+def strict_json(raw: bytes, *, what: str) -> dict[str, object]:
+    """Parse a JSON object; duplicate keys, NaN, infinities and non-objects are refused.
+
+    Args:
+        raw: The bytes of the document.
+        what: What the document is, for the message.
+
+    Raises:
+        InvalidDocumentError: if `raw` is not one strict JSON object.
+    """
+
+    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        result = dict(pairs)
+        if len(result) != len(pairs):
+            names = [name for name, _ in pairs]
+            twice = sorted({name for name in names if names.count(name) > 1})
+            raise InvalidDocumentError(f"{what}: key {twice[0]!r} stands twice in one object")
+        return result
+
+    def refuse(constant: str) -> object:
+        raise InvalidDocumentError(f"{what}: {constant} is not JSON")
+
+    try:
+        document = json.loads(raw, object_pairs_hook=unique, parse_constant=refuse)
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise InvalidDocumentError(f"{what}: not readable as JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise InvalidDocumentError(
+            f"{what}: expected a JSON object, found {type(document).__name__}"
+        )
+    return document

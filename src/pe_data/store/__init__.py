@@ -1,0 +1,5 @@
+"""Stores: one abstract contract, and a backend each for folder, S3, GCS, Azure, HTTP, memory."""
+
+from pe_data.store.base import ObjectMeta, ObjectStream, Store, StoredDocument, VersionToken
+
+__all__ = ["ObjectMeta", "ObjectStream", "Store", "StoredDocument", "VersionToken"]

@@ -1,0 +1,159 @@
+"""What a store is: the abstract `Store` that every backend implements.
+
+The rules that callers rely on, and that the contract test checks for every backend:
+
+* Keys are relative, `/`-separated, and were made by `pe_data.layout`.
+* `put_create` and `put_create_file` either create the whole object or raise
+  `ObjectExistsError`; no reader ever sees a part of an object.
+* `put_swap` replaces an object only if its version is still the expected one, else
+  `VersionMismatchError`.
+* A version token is opaque: it comes from `get`, `head` or a write of the same store.
+* Every call ends within the limits of `Timeouts`; a dead endpoint is `StoreUnavailableError`.
+* `get` refuses documents above `max_bytes`, so that a hostile endless body cannot fill memory.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from pe_data.digests import Sha256
+from pe_data.errors import ObjectNotFoundError
+
+DOCUMENT_LIMIT = 16 * 1024 * 1024
+"""Largest JSON document that `Store.get` reads into memory by default, in bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Limits on waiting for a store; the defaults of HTTP clients can hang for minutes."""
+
+    connect: timedelta = timedelta(seconds=5)
+    """Until a connection stands."""
+    read: timedelta = timedelta(seconds=20)
+    """Between two pieces of a body, and until the first one."""
+    request: timedelta = timedelta(hours=1)
+    """For one whole request with its body (500 MB on a slow line must fit)."""
+    retry: timedelta = timedelta(seconds=20)
+    """No retry starts after this."""
+    retries: int = 3
+    """Attempts after the first one, with exponential pauses."""
+
+
+@dataclass(frozen=True, slots=True)
+class VersionToken:
+    """Opaque version of an object; S3 and Azure swap on `e_tag`, GCS on `version`."""
+
+    e_tag: str | None
+    version: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectMeta:
+    """What a store knows about an object without its bytes."""
+
+    key: str
+    size: int
+    """Bytes."""
+    modified: datetime
+    """UTC, by the store's clock."""
+    token: VersionToken
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDocument:
+    """A small object with its bytes."""
+
+    data: bytes
+    meta: ObjectMeta
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectStream:
+    """An object that is being read piece by piece; iterate once."""
+
+    meta: ObjectMeta
+    start: int
+    """Offset of the first byte that `pieces` yields."""
+    pieces: Iterator[bytes] = field(repr=False)
+
+
+class Store(ABC):
+    """A place with write-once objects and swappable pointers; see the module for the rules."""
+
+    url: str
+    """Address as a person would write it, without credentials; for messages."""
+    writable: bool = True
+    """False for mirrors that only serve."""
+    listable: bool = True
+    """False for a plain HTTP server."""
+
+    @abstractmethod
+    def get(self, key: str, *, max_bytes: int = DOCUMENT_LIMIT) -> StoredDocument:
+        """Read a whole small object.
+
+        Raises:
+            ObjectNotFoundError: if there is none.
+            InvalidDocumentError: if it is larger than `max_bytes`.
+        """
+
+    @abstractmethod
+    def head(self, key: str) -> ObjectMeta:
+        """Size, time and version of an object; ObjectNotFoundError if there is none."""
+
+    @abstractmethod
+    def get_range(self, key: str, start: int, length: int) -> bytes:
+        """Read `length` bytes from `start`, fewer only at the end of the object.
+
+        A server without range support is served by reading from the beginning; ask
+        `supports_ranges` before reading many ranges.
+        """
+
+    @abstractmethod
+    def open_stream(self, key: str, *, start: int = 0) -> ObjectStream:
+        """Read an object from `start` on, in pieces; memory does not depend on its size."""
+
+    @abstractmethod
+    def supports_ranges(self, key: str) -> bool:
+        """Whether reading a part of `key` costs only that part."""
+
+    @abstractmethod
+    def list(self, prefix: str) -> Iterator[ObjectMeta]:
+        """Objects whose key starts with `prefix` (which ends in `/`, or is empty), any order.
+
+        Raises:
+            ListingNotSupportedError: on a store that is not `listable`.
+        """
+
+    @abstractmethod
+    def put_create(self, key: str, data: bytes) -> VersionToken:
+        """Create an object; ObjectExistsError if there is one, whatever its bytes."""
+
+    @abstractmethod
+    def put_create_file(self, key: str, path: Path, sha256: Sha256) -> VersionToken:
+        """Create an object from a file whose bytes are hashed on the way.
+
+        Raises:
+            ObjectExistsError: if there is one.
+            DigestMismatchError: if the file's bytes are not `sha256`; nothing was created.
+        """
+
+    @abstractmethod
+    def put_swap(self, key: str, data: bytes, expected: VersionToken) -> VersionToken:
+        """Replace an object if its version is still `expected`, else VersionMismatchError."""
+
+    @abstractmethod
+    def delete(self, key: str) -> None:
+        """Remove an object; removing what is not there is no error."""
+
+    def exists(self, key: str) -> bool:
+        """Whether there is an object under `key`."""
+        try:
+            self.head(key)
+        except ObjectNotFoundError:
+            return False
+        return True
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.url!r})"
