@@ -111,3 +111,58 @@ class BeingDeletedError(PeDataError):
 
 class GarbageCollectionError(PeDataError):
     """Garbage collection was asked for something that is not safe."""
+
+
+# --- addresses, cache and resolver -------------------------------------------------------------
+
+
+class InvalidUriError(PeDataError):
+    """An artifact address does not follow the grammar; the message names the part."""
+
+    exit_code = 2
+
+
+class ConfigError(PeDataError):
+    """The configuration file or an environment variable cannot be used."""
+
+    exit_code = 2
+
+
+class OfflineError(PeDataError):
+    """The network is needed and was forbidden, or nothing usable is in the cache."""
+
+
+class ChannelRollbackError(PeDataError):
+    """A channel shows an older version than this machine has already seen."""
+
+
+class FetchError(PeDataError):
+    """No mirror delivered the bytes; the message lists what each one did."""
+
+
+class CacheError(PeDataError):
+    """The cache folder cannot be used."""
+
+
+class RevokedError(PeDataError):
+    """The manifest says that the artifact was revoked."""
+
+
+class MemberNotFoundError(PeDataError):
+    """A collection has no member of that name, or the artifact is not a collection."""
+
+
+class PeriodNotCoveredError(PeDataError):
+    """A year was asked for that the artifact does not cover."""
+
+
+class MissingExtraError(PeDataError):
+    """A function needs a package that comes with an extra."""
+
+
+class UnsupportedFileError(PeDataError):
+    """A file is not in a form that can be described or read here."""
+
+
+class CacheWarning(UserWarning):
+    """Something is usable but not what was asked for: a stale fallback, a skipped mirror."""
