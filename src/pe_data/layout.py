@@ -34,7 +34,7 @@ MEDIA_TYPES: dict[Extension, str] = {
 CHANNELS_PREFIX = "channels/"
 PINS_PREFIX = "pins/"
 MARKS_PREFIX = "gc/"
-PROBE_PREFIX = "channels/.probe/"
+PROBE_KEY = "channels/.probe.json"
 
 _COUNTRY = re.compile(r"[a-z]{2,3}")
 _DATASET = re.compile(r"[a-z0-9_]{1,100}")

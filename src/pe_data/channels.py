@@ -1,0 +1,267 @@
+"""Read, move and look back along the channels of a store.
+
+A move is: read the pointer, archive it under its own digest, swap it. The archived copy is
+written before the swap and is always a body that was really current, so that the history is
+complete whatever crashes, and a writer whose reply was lost can find out that it had won.
+"""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+from pe_data import steps
+from pe_data.digests import Sha256, check_bytes, sha256_bytes
+from pe_data.errors import (
+    ChannelConflictError,
+    InvalidDocumentError,
+    InvalidNameError,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    PointerMismatchError,
+    StoreUnavailableError,
+    UnsupportedChannelError,
+    VersionMismatchError,
+)
+from pe_data.layout import (
+    CHANNELS_PREFIX,
+    ChannelName,
+    channel_key,
+    check_channel,
+    history_key,
+)
+from pe_data.pointers import (
+    NAMESPACE,
+    POINTER_LIMIT,
+    PointerBody,
+    UnsignedPointer,
+    check_place,
+    format_time,
+    parse_signed,
+    parse_unsigned,
+)
+from pe_data.store.base import Store, VersionToken
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentPointer:
+    """A pointer as it stood when it was read."""
+
+    pointer: UnsignedPointer
+    raw: bytes
+    token: VersionToken
+
+    @property
+    def body(self) -> PointerBody:
+        """What the pointer says."""
+        return self.pointer.body
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Outcome of moving a channel."""
+
+    pointer: UnsignedPointer
+    moved: bool
+    """False if the channel stood there already."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelAddress:
+    """Country, dataset and channel of one pointer in a store."""
+
+    country: str
+    dataset: str
+    channel: ChannelName
+
+
+def read(
+    store: Store,
+    country: str,
+    dataset: str,
+    channel: str = "latest",
+    *,
+    namespace: str | None = None,
+) -> CurrentPointer:
+    """Read the pointer of a channel and check that it belongs there.
+
+    Args:
+        namespace: The namespace that is expected; None accepts any.
+
+    Raises:
+        ObjectNotFoundError: if nothing was ever published on the channel.
+        PointerMismatchError: if the pointer was made for another place.
+        UnsupportedChannelError: for `next`, whose signatures this version cannot check.
+    """
+    key = channel_key(country, dataset, channel)
+    what = f"{store.url}: {key}"
+    document = store.get(key, max_bytes=POINTER_LIMIT)
+    if check_channel(channel) == "next":
+        signed = parse_signed(document.data, what=what)
+        raise UnsupportedChannelError(
+            f"{what}: version {signed.body.version} nominates sha256:{signed.body.artifact_sha256} "
+            f"with {len(signed.signatures)} signature(s), which this version of pe-data cannot "
+            "check. Use @latest, or pin that sha256 if you trust it for another reason"
+        )
+    pointer = parse_unsigned(document.data, what=what)
+    check_place(
+        pointer.body,
+        country=country,
+        dataset=dataset,
+        channel=channel,
+        namespace=namespace,
+        what=what,
+    )
+    return CurrentPointer(pointer, document.data, document.meta.token)
+
+
+def move(
+    store: Store,
+    country: str,
+    dataset: str,
+    *,
+    artifact_sha256: Sha256,
+    manifest_sha256: Sha256,
+    namespace: str,
+    now: datetime,
+    expected_version: int | None = None,
+    on_step: steps.StepHook = steps.ignore,
+) -> Move:
+    """Point `latest` at an artifact whose objects are all in the store.
+
+    Args:
+        manifest_sha256: Digest of its manifest, or again `artifact_sha256` for a collection.
+        expected_version: Refuse to move from any other version; 0 for "no pointer yet".
+
+    Returns:
+        The pointer that stands now; `moved` is False if it said so before.
+
+    Raises:
+        ChannelConflictError: if another writer moved the channel in between.
+        PointerMismatchError: if the channel belongs to another namespace.
+    """
+    if not NAMESPACE.fullmatch(namespace):
+        raise InvalidNameError(
+            "namespace: expected lower-case letters, digits and '._-' (such as 'policyengine'), "
+            f"found {namespace[:80]!r}"
+        )
+    current: CurrentPointer | None = None
+    with suppress(ObjectNotFoundError):
+        current = read(store, country, dataset, namespace=namespace)
+    version = current.body.version if current else 0
+    if expected_version is not None and version != expected_version:
+        raise _conflict(store, country, dataset, expected_version + 1)
+    if current and (
+        (current.body.artifact_sha256, current.body.manifest_sha256)
+        == (artifact_sha256, manifest_sha256)
+    ):
+        return Move(current.pointer, moved=False)
+    target = UnsignedPointer.of(
+        PointerBody(
+            namespace=namespace,
+            country=country,
+            dataset=dataset,
+            channel="latest",
+            version=version + 1,
+            prev=current.pointer.sha256 if current else None,
+            artifact_sha256=artifact_sha256,
+            manifest_sha256=manifest_sha256,
+            published_at=format_time(now),
+            publication_id=uuid.uuid4().hex,
+        )
+    )
+    if current:
+        archived = history_key(country, dataset, "latest", version, current.pointer.sha256)
+        with suppress(ObjectExistsError):
+            store.put_create(archived, current.raw)
+    on_step("history-done")
+    _swap(store, target, current)
+    on_step("pointer-done")
+    return Move(target, moved=True)
+
+
+def history(store: Store, country: str, dataset: str) -> Iterator[UnsignedPointer]:
+    """The pointers of `latest`, newest first, along the chain of `prev`.
+
+    Raises:
+        ObjectNotFoundError: if nothing was ever published on the channel.
+        InvalidDocumentError: if the chain breaks; everything before it has been yielded.
+    """
+    pointer = read(store, country, dataset).pointer
+    yield pointer
+    while pointer.body.prev is not None:
+        version, prev = pointer.body.version - 1, pointer.body.prev
+        key = history_key(country, dataset, "latest", version, prev)
+        what = f"{store.url}: {key}"
+        try:
+            raw = store.get(key, max_bytes=POINTER_LIMIT).data
+        except ObjectNotFoundError as error:
+            raise InvalidDocumentError(
+                f"{what}: the history breaks here: version {version} is missing; run pe-data fsck"
+            ) from error
+        check_bytes(raw, prev, what=what, advice="The history was tampered with.")
+        pointer = parse_unsigned(raw, what=what)
+        if pointer.body.version != version:
+            raise InvalidDocumentError(
+                f"{what}: expected version {version}, found {pointer.body.version}"
+            )
+        check_place(
+            pointer.body,
+            country=country,
+            dataset=dataset,
+            channel="latest",
+            namespace=None,
+            what=what,
+        )
+        yield pointer
+
+
+def list_channels(store: Store, country: str | None = None) -> Iterator[ChannelAddress]:
+    """Every channel that has a pointer, of one country or of all; order of the store."""
+    prefix = f"{CHANNELS_PREFIX}{country}/" if country else CHANNELS_PREFIX
+    for meta in store.list(prefix):
+        parts = meta.key.removeprefix(CHANNELS_PREFIX).split("/")
+        if len(parts) == 3 and parts[2].endswith(".json"):
+            name = check_channel(parts[2].removesuffix(".json"))
+            yield ChannelAddress(parts[0], parts[1], name)
+
+
+def _swap(store: Store, target: UnsignedPointer, current: CurrentPointer | None) -> None:
+    """Write `target` over `current`; a lost reply is cleared up by reading back."""
+    body = target.body
+    key = channel_key(body.country, body.dataset, body.channel)
+    try:
+        if current is None:
+            store.put_create(key, body.to_bytes())
+        else:
+            store.put_swap(key, body.to_bytes(), current.token)
+    except (ObjectExistsError, VersionMismatchError) as error:
+        if not _was_written(store, target):
+            raise _conflict(store, body.country, body.dataset, body.version) from error
+    except StoreUnavailableError:
+        if not _was_written(store, target):
+            raise
+
+
+def _was_written(store: Store, target: UnsignedPointer) -> bool:
+    """Whether `target` is the pointer now, or was until another writer archived it."""
+    body = target.body
+    key = channel_key(body.country, body.dataset, body.channel)
+    with suppress(ObjectNotFoundError):
+        if sha256_bytes(store.get(key, max_bytes=POINTER_LIMIT).data) == target.sha256:
+            return True
+    archived = history_key(body.country, body.dataset, body.channel, body.version, target.sha256)
+    return store.exists(archived)
+
+
+def _conflict(store: Store, country: str, dataset: str, version: int) -> ChannelConflictError:
+    found = "no pointer"
+    with suppress(ObjectNotFoundError, InvalidDocumentError, PointerMismatchError):
+        winner = read(store, country, dataset).body
+        found = f"version {winner.version} at sha256:{winner.artifact_sha256}"
+    return ChannelConflictError(
+        f"{store.url}: channel latest of {country}/{dataset}: another writer was first: expected "
+        f"to write version {version}, found {found}. Your files are in the store, the channel was "
+        "not moved by you. Look at `pe-data channel show`, then publish again if yours is newer"
+    )

@@ -1,0 +1,212 @@
+"""A store in a local folder: create-only by hard link, compare-and-swap by lock and rename.
+
+`obstore`'s local client reads, lists and deletes. It has no compare-and-swap, and its create
+does not reach the disk before it answers, so both writes are done here:
+
+* An object is written to `.staging/`, flushed to the disk, and given its name by a hard link,
+  which fails if the name is taken. A crash leaves at most a file in `.staging/`.
+* A swap holds the lock of its key under `.locks/`, compares the version, and renames the staged
+  file over the old one. The operating system frees the lock of a killed process.
+"""
+
+import hashlib
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from filelock import FileLock, Timeout
+from obstore.store import LocalStore
+
+from pe_data import steps
+from pe_data.digests import CHUNK_BYTES, Sha256
+from pe_data.errors import (
+    DigestMismatchError,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    StoreError,
+    StoreUnavailableError,
+    VersionMismatchError,
+)
+from pe_data.store.base import ObjectMeta, ObjectStream, Timeouts, VersionToken
+from pe_data.store.objects import ObjectStore
+from pe_data.store.translate import translated
+
+STAGING = ".staging"
+LOCKS = ".locks"
+_WRITE_ONCE = 0o444
+_SWAPPABLE = 0o666
+
+
+class FolderStore(ObjectStore):
+    """A store below one folder, which is created by the first write.
+
+    Args:
+        root: The folder.
+        timeouts: Only `retry` matters: how long a swap waits for the lock of its key.
+        on_step: Fault-injection seam; called with `folder:staged`, `folder:linked`,
+            `folder:locked`, `folder:renamed`.
+    """
+
+    client: LocalStore
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        timeouts: Timeouts | None = None,
+        on_step: steps.StepHook = steps.ignore,
+    ) -> None:
+        self.root = root.absolute()
+        self.url = str(self.root)
+        self._lock_seconds = (timeouts or Timeouts()).retry.total_seconds()
+        self._on_step = on_step
+        if self.root.is_dir():
+            self._connect()
+
+    def _connect(self) -> None:
+        self.client = LocalStore(self.root)
+
+    def _require(self, key: str) -> None:
+        """Reading before anything was ever written: the folder need not exist."""
+        if not hasattr(self, "client"):
+            if not self.root.is_dir():
+                raise ObjectNotFoundError(f"{self.url}: {key}: the folder does not exist (yet)")
+            self._connect()
+
+    def head(self, key: str) -> ObjectMeta:
+        self._require(key)
+        return super().head(key)
+
+    def get_range(self, key: str, start: int, length: int) -> bytes:
+        self._require(key)
+        return super().get_range(key, start, length)
+
+    def open_stream(self, key: str, *, start: int = 0) -> ObjectStream:
+        self._require(key)
+        return super().open_stream(key, start=start)
+
+    def list(self, prefix: str) -> Iterator[ObjectMeta]:
+        if not self.root.is_dir():
+            return
+        self._require(prefix)
+        for meta in super().list(prefix):
+            if not meta.key.startswith("."):
+                yield meta
+
+    def local_path(self, key: str) -> Path:
+        """Where the object `key` lies on this machine, whether or not it is there."""
+        return self.root / key
+
+    # --- writing ------------------------------------------------------------------------------
+
+    def put_create(self, key: str, data: bytes) -> VersionToken:
+        def write(handle: BinaryIO) -> None:
+            handle.write(data)
+
+        return self._create(key, write)
+
+    def put_create_file(self, key: str, path: Path, sha256: Sha256) -> VersionToken:
+        if self.local_path(key).exists():
+            raise ObjectExistsError(f"{self.url}: {key}: an object is there already")
+
+        def copy(handle: BinaryIO) -> None:
+            hasher = hashlib.sha256()
+            with path.open("rb") as source:
+                while piece := source.read(CHUNK_BYTES):
+                    hasher.update(piece)
+                    handle.write(piece)
+            if hasher.hexdigest() != sha256:
+                raise DigestMismatchError(
+                    str(path),
+                    expected=f"sha256 {sha256}",
+                    found=f"sha256 {hasher.hexdigest()}",
+                    advice="The file changed after it was hashed; nothing was written. "
+                    "Publish again.",
+                )
+
+        return self._create(key, copy)
+
+    def put_swap(self, key: str, data: bytes, expected: VersionToken) -> VersionToken:
+        def write(handle: BinaryIO) -> None:
+            handle.write(data)
+
+        self._require(key)
+        target = self.local_path(key)
+        lock_path = self.root / LOCKS / f"{key}.lock"
+        with translated(self.url, key):
+            lock_path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(lock_path, timeout=self._lock_seconds):
+                self._on_step("folder:locked")
+                try:
+                    current = self.head(key).token
+                except ObjectNotFoundError:
+                    current = None
+                if current != expected:
+                    raise VersionMismatchError(
+                        f"{self.url}: {key}: the object was changed by someone else"
+                    )
+                staged = self._stage(key, write, mode=_SWAPPABLE)
+                with translated(self.url, key):
+                    staged.replace(target)
+                    self._on_step("folder:renamed")
+                    _flush_folder(target.parent)
+                return self.head(key).token
+        except Timeout as error:
+            raise StoreUnavailableError(
+                f"{self.url}: {key}: another process held the lock {lock_path} for "
+                f"{self._lock_seconds:.0f} s; look for a process that hangs"
+            ) from error
+
+    def delete(self, key: str) -> None:
+        with suppress(ObjectNotFoundError):
+            self._require(key)
+            super().delete(key)
+
+    def _create(self, key: str, write: Callable[[BinaryIO], None]) -> VersionToken:
+        target = self.local_path(key)
+        staged = self._stage(key, write, mode=_WRITE_ONCE)
+        try:
+            with translated(self.url, key):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    os.link(staged, target)
+                except FileExistsError as error:
+                    raise ObjectExistsError(
+                        f"{self.url}: {key}: an object is there already"
+                    ) from error
+                self._on_step("folder:linked")
+                _flush_folder(target.parent)
+        finally:
+            staged.unlink(missing_ok=True)
+        return self.head(key).token
+
+    def _stage(self, key: str, write: Callable[[BinaryIO], None], *, mode: int) -> Path:
+        """Write a temporary file that is on the disk when this returns; removed on any error."""
+        staging = self.root / STAGING
+        staged = staging / uuid.uuid4().hex
+        try:
+            with translated(self.url, key):
+                staging.mkdir(parents=True, exist_ok=True)
+                descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+                with os.fdopen(descriptor, "wb") as handle:
+                    write(handle)
+                    handle.flush()
+                    os.fsync(handle.fileno())
+        except (DigestMismatchError, StoreError):
+            staged.unlink(missing_ok=True)
+            raise
+        self._on_step("folder:staged")
+        return staged
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make a new name in `folder` survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,124 @@
+"""Open a store by its address."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+from urllib.parse import unquote, urlsplit
+
+from obstore.exceptions import BaseError
+from obstore.store import AzureStore, ClientConfig, GCSStore, HTTPStore, RetryConfig, S3Store
+
+from pe_data.errors import InvalidStoreUrlError
+from pe_data.store.base import Store, Timeouts
+from pe_data.store.folder import FolderStore
+from pe_data.store.http import HttpStore
+from pe_data.store.objects import Client, ObjectStore, memory_store
+from pe_data.store.translate import short
+
+if TYPE_CHECKING:
+    from obstore.store import AzureConfig, GCSConfig, S3Config
+
+SCHEMES = ("file", "s3", "gs", "az", "https", "http", "memory")
+EXAMPLES = (
+    "a folder (./store), s3://bucket/prefix, gs://bucket/prefix, az://container/prefix, "
+    "https://host/prefix or memory://"
+)
+
+
+def open_store(
+    url: str,
+    *,
+    options: Mapping[str, str] | None = None,
+    timeouts: Timeouts | None = None,
+) -> Store:
+    """Open the store at `url`; nothing is read or written yet.
+
+    Args:
+        url: A folder (with or without `file://`), `s3://`, `gs://`, `az://`, `https://`,
+            `http://` or `memory://`.
+        options: Backend settings by the names of `obstore` (`endpoint`, `region`,
+            `access_key_id`, `account_name`, …). Whatever is not given comes from the
+            environment (`AWS_*`, `AZURE_*`, `GOOGLE_*`).
+        timeouts: Limits on waiting.
+
+    Raises:
+        InvalidStoreUrlError: if the scheme is unknown, a part is missing, or a setting is wrong.
+    """
+    limits = timeouts or Timeouts()
+    settings = dict(options or {})
+    scheme, separator, _ = url.partition("://")
+    if not separator:
+        return FolderStore(_folder(url, url), timeouts=limits)
+    parts = urlsplit(url)
+    if parts.query or parts.fragment or parts.username or parts.password:
+        raise InvalidStoreUrlError(
+            f"store address {scheme}://{parts.hostname or ''}{parts.path}: no user, query or "
+            "fragment belongs here; hand credentials over in the environment"
+        )
+    if scheme == "file":
+        if parts.netloc:
+            raise InvalidStoreUrlError(
+                f"store address {url!r}: a folder needs three slashes, file:///folder"
+            )
+        return FolderStore(_folder(unquote(parts.path), url), timeouts=limits)
+    if scheme == "memory":
+        return memory_store()
+    if scheme not in SCHEMES:
+        raise InvalidStoreUrlError(
+            f"store address {url!r}: unknown scheme {scheme!r}; expected {EXAMPLES}"
+        )
+    if not parts.hostname:
+        raise InvalidStoreUrlError(
+            f"store address {url!r}: expected a bucket, container or host after {scheme}://"
+        )
+    try:
+        client = _client(scheme, url, settings, limits)
+    except (BaseError, ValueError) as error:
+        raise InvalidStoreUrlError(f"store address {url!r}: {short(error)}") from error
+    if isinstance(client, HTTPStore):
+        return HttpStore(client, url)
+    return ObjectStore(client, url)
+
+
+def _folder(text: str, url: str) -> Path:
+    if not text:
+        raise InvalidStoreUrlError(f"store address {url!r} is empty; expected {EXAMPLES}")
+    return Path(text).expanduser()
+
+
+def _client(scheme: str, url: str, settings: dict[str, str], limits: Timeouts) -> Client:
+    parts = urlsplit(url)
+    prefix = unquote(parts.path).strip("/") or None
+    retry: RetryConfig = {"max_retries": limits.retries, "retry_timeout": limits.retry}
+    web: ClientConfig = {
+        "connect_timeout": limits.connect,
+        "read_timeout": limits.read,
+        "timeout": limits.request,
+    }
+    if scheme == "http" or settings.get("endpoint", "").startswith("http://"):
+        web["allow_http"] = True
+    if scheme == "s3":
+        return S3Store(
+            parts.netloc,
+            prefix=prefix,
+            config=cast("S3Config", settings),
+            client_options=web,
+            retry_config=retry,
+        )
+    if scheme == "gs":
+        return GCSStore(
+            parts.netloc,
+            prefix=prefix,
+            config=cast("GCSConfig", settings),
+            client_options=web,
+            retry_config=retry,
+        )
+    if scheme == "az":
+        return AzureStore(
+            parts.netloc,
+            prefix=prefix,
+            config=cast("AzureConfig", settings),
+            client_options=web,
+            retry_config=retry,
+        )
+    return HTTPStore.from_url(url, client_options=web, retry_config=retry)
