@@ -25,6 +25,7 @@ from pe_data.errors import (
     VersionMismatchError,
 )
 from pe_data.layout import (
+    CHANNELS,
     CHANNELS_PREFIX,
     ChannelName,
     channel_key,
@@ -222,9 +223,9 @@ def list_channels(store: Store, country: str | None = None) -> Iterator[ChannelA
     prefix = f"{CHANNELS_PREFIX}{country}/" if country else CHANNELS_PREFIX
     for meta in store.list(prefix):
         parts = meta.key.removeprefix(CHANNELS_PREFIX).split("/")
-        if len(parts) == 3 and parts[2].endswith(".json"):
-            name = check_channel(parts[2].removesuffix(".json"))
-            yield ChannelAddress(parts[0], parts[1], name)
+        for channel in CHANNELS:
+            if len(parts) == 3 and parts[2] == f"{channel}.json":
+                yield ChannelAddress(parts[0], parts[1], channel)
 
 
 def _swap(store: Store, target: UnsignedPointer, current: CurrentPointer | None) -> None:

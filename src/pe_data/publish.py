@@ -1,0 +1,202 @@
+"""Publish artifacts: payload, then manifest, then (for many) the collection, then the pointer.
+
+Every write is create-only or compare-and-swap, and the pointer comes last, so that a crash
+between any two leaves the old pointer valid and a retry completes. What is in the store already
+is not sent again; the first manifest of an artifact wins. A reply that was lost is cleared up by
+reading back before anything is reported as failed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pe_data import steps
+from pe_data.channels import Move, move, read
+from pe_data.collection import COLLECTION_LIMIT, RUN_ID, Collection
+from pe_data.digests import Sha256, check_bytes
+from pe_data.errors import ObjectNotFoundError, PublishError
+from pe_data.layout import check_country, check_dataset, check_member, collection_key
+from pe_data.store.base import Store
+from pe_data.store.probe import probe_conditional_writes
+from pe_data.upload import DAMAGED, Item, Progress, ProgressCallback, Stored, Upload
+
+__all__ = [
+    "Item",
+    "Progress",
+    "ProgressCallback",
+    "PublishReport",
+    "publish_artifact",
+    "publish_collection",
+]
+
+DEFAULT_NAMESPACE = "local"
+WORKERS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class PublishReport:
+    """What a publication did."""
+
+    store: str
+    country: str
+    dataset: str
+    artifact_sha256: Sha256
+    version: int
+    """Of the channel, now."""
+    moved: bool
+    uploaded: int
+    already_there: int
+    uploaded_bytes: int
+    manifests_kept: tuple[str, ...]
+    """Names whose earlier, different manifest stays in force."""
+
+    @property
+    def nothing_to_do(self) -> bool:
+        """Whether everything was published before."""
+        return not self.moved and self.uploaded == 0
+
+    def summary(self) -> str:
+        """One line for a person."""
+        where = f"{self.country}/{self.dataset}@latest is version {self.version}"
+        pin = f"sha256:{self.artifact_sha256}"
+        if self.nothing_to_do:
+            return f"nothing to do: {self.already_there} artifact(s) already there; {where}, {pin}"
+        channel = "moved" if self.moved else "stood there already"
+        return (
+            f"{self.uploaded} artifact(s) uploaded ({self.uploaded_bytes / 1e6:.1f} MB), "
+            f"{self.already_there} already there; channel {channel}: {where}, {pin}"
+        )
+
+
+def publish_artifact(
+    store: Store,
+    item: Item,
+    *,
+    namespace: str = DEFAULT_NAMESPACE,
+    now: datetime | None = None,
+    on_step: steps.StepHook = steps.ignore,
+) -> PublishReport:
+    """Publish one file as a dataset of its own and move `latest` to it.
+
+    The country and the dataset are those of its manifest.
+
+    Raises:
+        UnsafeStoreError: if the store ignores conditional writes (nothing was published).
+        PublishError: if the file and its manifest do not belong together.
+        ChannelConflictError: if another writer moved the channel first.
+    """
+    moment = now or datetime.now(UTC)
+    manifest = item.manifest
+    probe_conditional_writes(store)
+    upload = Upload(store, manifest.country, moment, on_step)
+    stored = upload.store_item(item)
+    member = stored.member
+    upload.rescue_again([member.artifact_sha256])
+    outcome = move(
+        store,
+        manifest.country,
+        manifest.dataset,
+        artifact_sha256=member.artifact_sha256,
+        manifest_sha256=member.manifest_sha256,
+        namespace=namespace,
+        now=moment,
+        on_step=on_step,
+    )
+    return _report(store, outcome, {manifest.dataset: stored})
+
+
+def publish_collection(
+    store: Store,
+    items: Mapping[str, Item],
+    *,
+    country: str,
+    dataset: str,
+    run_id: str,
+    namespace: str = DEFAULT_NAMESPACE,
+    now: datetime | None = None,
+    workers: int = WORKERS,
+    on_progress: ProgressCallback | None = None,
+    on_step: steps.StepHook = steps.ignore,
+) -> PublishReport:
+    """Publish many files as one collection and move `latest` to it.
+
+    If the channel already stands at a collection with the same members, nothing is moved, even
+    if `run_id` differs: the first run that made these bytes keeps the credit.
+
+    Args:
+        items: Files by relative name without extension (`districts/NC-01`).
+        run_id: Which run of the producer made the files.
+        workers: Uploads at a time.
+        on_progress: Called in the calling thread after each artifact.
+
+    Raises:
+        as `publish_artifact`.
+    """
+    moment = now or datetime.now(UTC)
+    _check_items(items, country, dataset, run_id)
+    probe_conditional_writes(store)
+    upload = Upload(store, country, moment, on_step)
+    stored = upload.store_items(items, workers, on_progress)
+    members = {name: one.member for name, one in sorted(stored.items())}
+    target = Collection(country=country, dataset=dataset, run_id=run_id, members=members)
+    digest = _same_members(store, target) or upload.store_collection(target)
+    upload.rescue_again([digest, *(member.artifact_sha256 for member in members.values())])
+    outcome = move(
+        store,
+        country,
+        dataset,
+        artifact_sha256=digest,
+        manifest_sha256=digest,
+        namespace=namespace,
+        now=moment,
+        on_step=on_step,
+    )
+    return _report(store, outcome, stored)
+
+
+def _same_members(store: Store, target: Collection) -> Sha256 | None:
+    """Digest of the collection that the channel stands at, if it has the members of `target`."""
+    try:
+        body = read(store, target.country, target.dataset).body
+        if not body.is_collection:
+            return None
+        key = collection_key(target.country, body.artifact_sha256)
+        raw = store.get(key, max_bytes=COLLECTION_LIMIT).data
+    except ObjectNotFoundError:
+        return None
+    what = f"{store.url}: {key}"
+    check_bytes(raw, body.artifact_sha256, what=what, advice=DAMAGED)
+    same = Collection.from_bytes(raw, what=what).members == target.members
+    return body.artifact_sha256 if same else None
+
+
+def _check_items(items: Mapping[str, Item], country: str, dataset: str, run_id: str) -> None:
+    check_country(country)
+    check_dataset(dataset)
+    if not items:
+        raise PublishError(
+            f"collection {country}/{dataset}: expected at least one file, found none"
+        )
+    if not RUN_ID.fullmatch(run_id):
+        raise PublishError(
+            f"run id: expected letters, digits and '._:+-', at most 128, found {run_id[:80]!r}"
+        )
+    for name in items:
+        check_member(name)
+
+
+def _report(store: Store, outcome: Move, stored: Mapping[str, Stored]) -> PublishReport:
+    body = outcome.pointer.body
+    uploaded = [one for one in stored.values() if one.uploaded]
+    return PublishReport(
+        store=store.url,
+        country=body.country,
+        dataset=body.dataset,
+        artifact_sha256=body.artifact_sha256,
+        version=body.version,
+        moved=outcome.moved,
+        uploaded=len(uploaded),
+        already_there=len(stored) - len(uploaded),
+        uploaded_bytes=sum(one.member.size_bytes for one in uploaded),
+        manifests_kept=tuple(sorted(name for name, one in stored.items() if one.manifest_kept)),
+    )
