@@ -114,7 +114,7 @@ def check_member(member: str) -> str:
     for segment in member.split("/"):
         if not _SEGMENT.fullmatch(segment) or ".." in segment:
             raise InvalidNameError(
-                f"member {member[:120]!r}: segment {segment[:80]!r} is not made of letters, "
+                f"member {member[:120]!r}: expected letters, "
                 "digits, '-', '_' and single '.' (no empty, hidden or '..' segments)"
             )
     return member

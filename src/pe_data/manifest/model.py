@@ -10,7 +10,7 @@ sha256 of its canonical JSON (`to_bytes`), whichever way a store compresses it.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
@@ -25,6 +25,11 @@ Status = Literal["active", "revoked"]
 Access = Literal["public", "gated"]
 PeriodKind = Literal["year", "month", "eternity"]
 
+_KEY_OF_PERIOD: Mapping[PeriodKind, str] = {
+    "year": "columns",
+    "month": "monthly_columns",
+    "eternity": "eternal_columns",
+}
 _VERSION = re.compile(r"(\d+)\.(\d+)")
 _COUNTRY = re.compile(r"[a-z]{2,3}")
 _DATASET = re.compile(r"[a-z0-9_]+")
@@ -124,9 +129,10 @@ class Manifest:
         root = Fields.of(strict_json(data, what=where), where)
         _check_version(root)
         artifact = _artifact(root.sub("artifact"))
-        entities = {name: _entity(f) for name, f in root.sub("entities").items()}
-        columns = tuple(_group(row, entities) for row in root.rows("columns"))
-        _check_columns(root, entities, columns)
+        fields = list(root.sub("entities").items())
+        entities = {name: _entity(f) for name, f in fields}
+        columns = tuple(group for name, f in fields for group in _groups(name, f))
+        _check_roles(root, entities, columns)
         return cls(
             artifact=artifact,
             country=root.text("country", pattern=_COUNTRY, what="a lower-case country code"),
@@ -155,8 +161,7 @@ class Manifest:
                 "country": self.country,
                 "dataset": self.dataset,
                 "time_period": list(self.time_period),
-                "entities": {name: _entity_dict(e) for name, e in sorted(self.entities.items())},
-                "columns": [_group_dict(group) for group in self.columns],
+                "entities": {name: self._entity_dict(name) for name in sorted(self.entities)},
                 "inputs": _inputs_dict(self.inputs) if self.inputs else None,
                 "build": _compact(
                     {
@@ -175,6 +180,25 @@ class Manifest:
     def to_bytes(self) -> bytes:
         """Canonical JSON: sorted keys, no spaces, UTF-8."""
         return canonical_json(self.to_dict())
+
+    def _entity_dict(self, name: str) -> dict[str, Any]:
+        """One entity; columns by dtype, and by period kind where that is not the year."""
+        entity = self.entities[name]
+        columns: dict[str, dict[str, list[str]]] = {}
+        for group in self.columns:
+            if group.entity == name:
+                columns.setdefault(_KEY_OF_PERIOD[group.period], {})[group.dtype] = list(
+                    group.names
+                )
+        return _compact(
+            {
+                "rows": entity.rows,
+                "id": entity.id,
+                "links": dict(entity.links),
+                "weight": entity.weight,
+                **columns,
+            }
+        )
 
     @property
     def sha256(self) -> Sha256:
@@ -212,29 +236,26 @@ def _entity(f: Fields) -> Entity:
     )
 
 
-def _group(f: Fields, entities: Mapping[str, Entity]) -> ColumnGroup:
-    kinds = ("year", "month", "eternity")
-    return ColumnGroup(
-        entity=f.one_of("entity", tuple(entities)),
-        dtype=f.text("dtype"),
-        names=f.texts("names"),
-        period=cast(PeriodKind, f.one_of("period", kinds)) if f.has("period") else "year",
-    )
+def _groups(entity: str, f: Fields) -> Iterator[ColumnGroup]:
+    for period, key in _KEY_OF_PERIOD.items():
+        if not f.has(key):
+            continue
+        by_dtype = f.sub(key)
+        for dtype in by_dtype.value:
+            yield ColumnGroup(entity, dtype, by_dtype.texts(dtype), period)
 
 
-def _check_columns(
+def _check_roles(
     root: Fields, entities: Mapping[str, Entity], columns: tuple[ColumnGroup, ...]
 ) -> None:
-    seen: set[tuple[str, str]] = set()
-    for group in columns:
-        for name in group.names:
-            if (group.entity, name) in seen:
-                raise root.fail("columns", "each column once", Described(f"{name!r} twice"))
-            seen.add((group.entity, name))
     for name, entity in entities.items():
+        names = [column for group in columns if group.entity == name for column in group.names]
+        if len(set(names)) != len(names):
+            twice = next(n for i, n in enumerate(names) if n in names[:i])
+            raise root.fail(f"entities.{name}", "each column once", Described(f"{twice!r} twice"))
         for role in (entity.id, entity.weight, *entity.links.values()):
-            if role is not None and (name, role) not in seen:
-                raise root.fail(f"entities.{name}", "columns of that entity", role)
+            if role is not None and role not in names:
+                raise root.fail(f"entities.{name}", "id, links and weight among its columns", role)
 
 
 def _years(root: Fields) -> tuple[int, ...]:
@@ -259,22 +280,6 @@ def _build(f: Fields) -> Build:
         model_version=f.optional_text("model_version"),
         data_build_fingerprint=f.optional_text("data_build_fingerprint"),
     )
-
-
-def _entity_dict(entity: Entity) -> dict[str, Any]:
-    return _compact(
-        {
-            "rows": entity.rows,
-            "id": entity.id,
-            "links": dict(entity.links),
-            "weight": entity.weight,
-        }
-    )
-
-
-def _group_dict(group: ColumnGroup) -> dict[str, Any]:
-    named = {"entity": group.entity, "dtype": group.dtype, "names": list(group.names)}
-    return named if group.period == "year" else named | {"period": group.period}
 
 
 def _inputs_dict(inputs: Inputs) -> dict[str, Any]:

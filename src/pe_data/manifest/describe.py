@@ -1,0 +1,116 @@
+"""A manifest from a data file, whichever form it has; reads metadata, not the data.
+
+H5 and Parquet are told apart by their first bytes. `h5py` and `pyarrow` (extra `frames`) are
+loaded on use.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pe_data.digests import Sha256, sha256_file
+from pe_data.errors import UnsupportedFileError
+from pe_data.layout import MEDIA_TYPES, Extension
+from pe_data.manifest.columns import Column, entities_with_roles, grouped
+from pe_data.manifest.model import Access, Artifact, Build, Inputs, Manifest
+
+_MAGIC: Mapping[bytes, Extension] = {b"\x89HDF": "h5", b"PAR1": "parquet"}
+_YEAR_IN_NAME = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What a manifest says that the file itself does not."""
+
+    country: str
+    dataset: str
+    licence: str = "unspecified"
+    access: Access = "public"
+    inputs: Inputs | None = None
+    build: Build = field(default_factory=Build)
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a file holds, read from its metadata."""
+
+    columns: tuple[Column, ...]
+    rows: Mapping[str, int]
+    """Entity → number of rows."""
+    years: tuple[int, ...]
+    """Empty if the file does not say."""
+
+
+def describe(
+    path: Path,
+    label: Label,
+    *,
+    years: tuple[int, ...] = (),
+    entity_of: Mapping[str, str] | None = None,
+    sha256: Sha256 | None = None,
+) -> Manifest:
+    """The manifest of an H5 (period-grouped or pandas HDFStore) or Parquet file.
+
+    Args:
+        path: The file.
+        label: Country, dataset, licence and provenance.
+        years: Overrides the years that the file declares. Without either, a year in the name of
+            the dataset counts.
+        entity_of: Column → entity where row counts leave it open; otherwise such a column stands
+            under both names (`family|spm_unit`).
+        sha256: The digest if it is known; computed otherwise.
+
+    Raises:
+        UnsupportedFileError: neither H5 nor Parquet, damaged, or without any year.
+    """
+    extension = file_extension(path)
+    if extension == "h5":
+        from pe_data.manifest.from_h5 import read_h5 as read
+    else:
+        from pe_data.manifest.from_parquet import read_parquet as read
+    content = read(path, entity_of or {})
+    covered = years or content.years or _years_in(label.dataset)
+    if not covered:
+        raise UnsupportedFileError(
+            f"{path}: expected a year in the file or in the dataset's name, found none. "
+            "Say which years it covers (--year 2024)."
+        )
+    artifact = Artifact(sha256 or sha256_file(path), path.stat().st_size, MEDIA_TYPES[extension])
+    return manifest_of(label, artifact, content, tuple(sorted(set(covered))))
+
+
+def manifest_of(
+    label: Label, artifact: Artifact, content: Content, years: tuple[int, ...]
+) -> Manifest:
+    """Put label, file and content together."""
+    return Manifest(
+        artifact=artifact,
+        country=label.country,
+        dataset=label.dataset,
+        time_period=years,
+        entities=entities_with_roles(content.columns, content.rows),
+        columns=grouped(content.columns),
+        inputs=label.inputs,
+        build=label.build,
+        licence=label.licence,
+        access=label.access,
+    )
+
+
+def file_extension(path: Path) -> Extension:
+    """`h5` or `parquet` by the first bytes of a file; UnsupportedFileError for anything else."""
+    try:
+        with path.open("rb") as handle:
+            start = handle.read(4)
+    except OSError as error:
+        raise UnsupportedFileError(f"{path}: cannot be read: {error.strerror}") from error
+    if start not in _MAGIC:
+        raise UnsupportedFileError(
+            f"{path}: expected an H5 or Parquet file, found one that starts with {start!r}"
+        )
+    return _MAGIC[start]
+
+
+def _years_in(dataset: str) -> tuple[int, ...]:
+    return tuple(int(year) for year in _YEAR_IN_NAME.findall(dataset.replace("_", " ")))

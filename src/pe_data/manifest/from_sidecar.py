@@ -1,0 +1,86 @@
+"""A manifest from the result sidecar of an area build, without opening the H5 again.
+
+The sidecar lists what the builder wrote and re-read: rows per entity, columns with entity, dtype
+and periods, inputs, versions, and the sha256 and size of the file.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from pe_data.fields import Described, Fields
+from pe_data.layout import MEDIA_TYPES
+from pe_data.manifest.columns import Column, inputs_of, normal_dtype, period_kind
+from pe_data.manifest.describe import Content, Label, manifest_of
+from pe_data.manifest.model import Artifact, Build, InputFile, Manifest
+
+SIDECAR_VERSION = 1
+MODEL_PREFIX = "policyengine-"
+"""The model package is the one of this family that is not the core."""
+
+
+def from_sidecar(
+    document: Mapping[str, object], label: Label, *, where: str = "result sidecar"
+) -> Manifest:
+    """The manifest of the file that `document` describes.
+
+    Inputs and build come from the sidecar; those of `label` are replaced.
+
+    Raises:
+        InvalidDocumentError: another sidecar version, a field that is missing or of the wrong
+            kind, or a build that did not complete.
+    """
+    root = Fields.of(document, where)
+    version = root.integer("schema_version")
+    if version != SIDECAR_VERSION:
+        raise root.fail("schema_version", str(SIDECAR_VERSION), version)
+    if root.text("status") not in ("completed", "complete", "ok", "built", "passed"):
+        raise root.fail("status", "a build that completed", root.value["status"])
+    output = root.sub("output")
+    artifact = Artifact(output.sha256("sha256"), output.integer("bytes"), MEDIA_TYPES["h5"])
+    return manifest_of(
+        replace(label, inputs=inputs_of(_inputs(root)), build=_build(root)),
+        artifact,
+        _content(root),
+        (root.integer("period", minimum=1),),
+    )
+
+
+def _content(root: Fields) -> Content:
+    rows_field = root.sub("rows")
+    rows = {entity: rows_field.integer(entity) for entity in rows_field.value}
+    columns = tuple(
+        Column(
+            row.text("name"),
+            row.one_of("entity", tuple(rows)),
+            normal_dtype(row.text("dtype")),
+            period_kind(str(period) for period in row.list_of("periods")),
+        )
+        for row in root.rows("columns")
+    )
+    if not columns:
+        raise root.fail("columns", "at least one column", Described("none"))
+    return Content(columns, rows, ())
+
+
+def _inputs(root: Fields) -> tuple[InputFile, ...]:
+    return tuple(
+        InputFile(row.text("name"), row.sha256("sha256"), row.integer("bytes"))
+        for row in root.rows("inputs")
+    )
+
+
+def _build(root: Fields) -> Build:
+    versions = root.text_map("versions")
+    models = [
+        name for name in versions if name.startswith(MODEL_PREFIX) and not name.endswith("-core")
+    ]
+    if len(models) > 1:
+        raise root.fail("versions", "one model package", Described(", ".join(sorted(models))))
+    model = models[0] if models else None
+    fingerprint = root.sub("fingerprint").optional_text("digest")
+    return Build(
+        tools={name: text for name, text in versions.items() if name != model},
+        model_package=model,
+        model_version=versions[model] if model else None,
+        data_build_fingerprint=fingerprint,
+    )

@@ -1,0 +1,382 @@
+"""The manifest: round trip, version policy, schema, size budget, and each way to make one."""
+
+import copy
+import gzip
+import json
+from importlib.resources import files
+from pathlib import Path
+
+import h5py
+import jsonschema
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pe_data.digests import sha256_file
+from pe_data.errors import InvalidDocumentError, UnsupportedFileError
+from pe_data.manifest.columns import inputs_of, normal_dtype
+from pe_data.manifest.describe import Label, describe
+from pe_data.manifest.encoding import pack, unpack
+from pe_data.manifest.from_sidecar import from_sidecar
+from pe_data.manifest.model import Build, InputFile, Manifest
+
+SCHEMA = json.loads((files("pe_data") / "schemas" / "manifest.schema.json").read_text())
+LABEL = Label("us", "local_areas", licence="CC0-1.0")
+REAL_NAMES = Path(__file__).with_name("column_names.txt").read_text().split()
+INPUTS = tuple(
+    InputFile(name, f"{i:064x}".replace("0", "abcdef79"[i]), 10**7 + i)
+    for i, name in enumerate(("source.h5", "weights.npy", "geography.npz", "blocks.csv.gz"), 1)
+)
+BUILD = Build(
+    tools={"policyengine-core": "3.33.12", "numpy": "2.4.6", "h5py": "3.16.0", "python": "3.11"},
+    model_package="policyengine-us",
+    model_version="2.68.0",
+    data_build_fingerprint="9f" * 32,
+)
+
+
+def write_period_file(path, n_columns, persons=50, households=20):
+    with h5py.File(path, "w") as file:
+
+        def put(name, values):
+            file.create_dataset(f"{name}/2024", data=values)
+
+        put("person_id", np.arange(persons))
+        put("person_household_id", np.arange(persons) % households)
+        put("household_id", np.arange(households))
+        put("household_weight", np.ones(households, np.float32))
+        names = [n for n in REAL_NAMES if n not in file]
+        for i, name in enumerate(names[: n_columns - 4]):
+            size = households if i % 5 == 0 else persons
+            dtype = (np.float32, np.bool_, np.int32, "S5")[i % 4]
+            put(name, np.zeros(size, dtype))
+    return path
+
+
+def full_label(label=LABEL):
+    return Label(
+        label.country, label.dataset, licence="CC0-1.0", inputs=inputs_of(INPUTS), build=BUILD
+    )
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    return describe(write_period_file(tmp_path / "a.h5", 60), full_label())
+
+
+# --- the document -----------------------------------------------------------------------------
+
+
+def test_bytes_and_value_are_inverse(manifest):
+    data = manifest.to_bytes()
+    assert Manifest.from_bytes(data) == manifest
+    assert Manifest.from_bytes(data).to_bytes() == data
+    jsonschema.Draft202012Validator(SCHEMA).validate(json.loads(data))
+
+
+def test_same_file_gives_the_same_manifest(manifest, tmp_path):
+    assert describe(tmp_path / "a.h5", full_label()).to_bytes() == manifest.to_bytes()
+
+
+def test_budget_of_60_columns(manifest):
+    assert sum(len(group.names) for group in manifest.columns) == 60
+    assert len(manifest.to_bytes()) <= 3000
+
+
+def test_budget_of_200_columns(tmp_path):
+    manifest = describe(write_period_file(tmp_path / "b.h5", 200), full_label())
+    assert sum(len(group.names) for group in manifest.columns) == 200
+    assert len(pack(manifest.to_bytes())) <= 2500
+
+
+def test_unknown_keys_are_ignored_and_minor_versions_accepted(manifest):
+    document = manifest.to_dict() | {"later": {"x": 1}, "schema_version": "1.9"}
+    document["artifact"]["later"] = 2
+    read = Manifest.from_bytes(json.dumps(document).encode())
+    assert read.artifact == manifest.artifact
+    jsonschema.Draft202012Validator(SCHEMA).validate(document)
+
+
+def test_newer_major_is_refused_by_name(manifest):
+    document = manifest.to_dict() | {"schema_version": "2.0"}
+    with pytest.raises(
+        InvalidDocumentError, match=r"schema_version: expected major version 1.*2\.0"
+    ):
+        Manifest.from_bytes(json.dumps(document).encode(), "m.json")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "field"),
+    [
+        (("artifact", "sha256"), "AB", "artifact.sha256"),
+        (("artifact", "size_bytes"), -1, "artifact.size_bytes"),
+        (("artifact", "size_bytes"), True, "artifact.size_bytes"),
+        (("artifact", "media_type"), "text/csv", "artifact.media_type"),
+        (("artifact",), [], "artifact"),
+        (("country",), "../x", "country"),
+        (("dataset",), "a/b", "dataset"),
+        (("time_period",), [], "time_period"),
+        (("time_period",), ["2024"], "time_period"),
+        (("entities",), None, "entities"),
+        (("entities", "person", "rows"), "5", "entities.person.rows"),
+        (("entities", "person", "columns"), [], "entities.person.columns"),
+        (("entities", "person", "columns", "int64"), ["a", "a"], "entities.person.columns.int64"),
+        (("entities", "person", "columns", "int64"), "a", "entities.person.columns.int64"),
+        (("inputs", "composite_digest"), "no", "inputs.composite_digest"),
+        (("status",), "gone", "status"),
+        (("access",), "secret", "access"),
+        (("licence",), "", "licence"),
+        (("schema_version",), 1, "schema_version"),
+    ],
+)
+def test_reader_and_schema_refuse_the_same(manifest, path, value, field):
+    document = copy.deepcopy(manifest.to_dict())
+    node = document
+    for key in path[:-1]:
+        node = node[key]
+    node[path[-1]] = value
+    with pytest.raises(InvalidDocumentError) as caught:
+        Manifest.from_bytes(json.dumps(document).encode(), "us/4e/x.manifest.json")
+    assert str(caught.value).startswith(f"us/4e/x.manifest.json: field {field}: expected ")
+    assert not jsonschema.Draft202012Validator(SCHEMA).is_valid(document)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda d: d["entities"]["person"]["columns"].update(int8=["person_id"]),
+        lambda d: d["entities"]["person"].update(monthly_columns={"bool": ["person_id"]}),
+        lambda d: d["entities"]["person"].update(id="nothing_like_it"),
+    ],
+)
+def test_reader_refuses_what_a_schema_cannot_say(manifest, change):
+    document = copy.deepcopy(manifest.to_dict())
+    change(document)
+    with pytest.raises(InvalidDocumentError, match="expected"):
+        Manifest.from_bytes(json.dumps(document).encode())
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"{", b'{"a":1,"a":2}', b'{"a":NaN}', b"\xff"])
+def test_not_json(data):
+    with pytest.raises(InvalidDocumentError):
+        Manifest.from_bytes(data)
+
+
+# --- stored form ------------------------------------------------------------------------------
+
+
+@given(st.binary(max_size=5000))
+def test_packing_is_inverse(data):
+    if not data.startswith(b"\x1f\x8b"):
+        assert unpack(pack(data)) == data
+
+
+def test_packing_has_no_time():
+    assert pack(b"{}" * 5000) == pack(b"{}" * 5000)
+    assert pack(b"{}" * 5000)[4:8] == b"\0\0\0\0"
+
+
+def test_a_bomb_and_damaged_streams_are_refused():
+    bomb = gzip.compress(b"0" * 50_000_000)
+    with pytest.raises(InvalidDocumentError, match="at most"):
+        unpack(bomb)
+    whole = gzip.compress(b"a" * 5000)
+    for damaged in (whole[:-9], whole[:10] + b"!" + whole[11:], whole + b"x"):
+        with pytest.raises(InvalidDocumentError):
+            unpack(damaged)
+
+
+# --- from files -------------------------------------------------------------------------------
+
+
+def test_period_file(tmp_path):
+    path = tmp_path / "f.h5"
+    with h5py.File(path, "w") as file:
+        file["age/2024"] = np.zeros(5, np.float32)
+        file["person_id/2024"] = np.arange(5)
+        file["person_household_id/2024"] = np.array([0, 0, 1, 1, 1])
+        file["household_id/2024"] = np.arange(2)
+        file["household_weight/2024"] = np.ones(2, np.float32)
+        file["county_fips/2024"] = np.array([b"37001", b"37003"])
+        file["is_male/ETERNITY"] = np.ones(5, bool)
+        for month in range(1, 13):
+            file[f"receives_wic/2024-{month:02d}"] = np.ones(5, bool)
+    manifest = describe(path, LABEL)
+    assert manifest.time_period == (2024,)
+    assert manifest.artifact.sha256 == sha256_file(path)
+    assert manifest.artifact.size_bytes == path.stat().st_size
+    person, household = manifest.entities["person"], manifest.entities["household"]
+    assert (person.rows, person.id, person.links) == (
+        5,
+        "person_id",
+        {"household": "person_household_id"},
+    )
+    assert (household.rows, household.weight) == (2, "household_weight")
+    groups = {(g.entity, g.dtype, g.period): g.names for g in manifest.columns}
+    assert groups["household", "text5", "year"] == ("county_fips",)
+    assert groups["person", "bool", "month"] == ("receives_wic",)
+    assert groups["person", "bool", "eternity"] == ("is_male",)
+
+
+def test_an_open_entity_is_said_and_can_be_told(tmp_path):
+    path = write_period_file(tmp_path / "tie.h5", 8, persons=20, households=20)
+    manifest = describe(path, LABEL)
+    assert "household|person" in manifest.entities
+    open_columns = manifest.column_names("household|person")
+    told = describe(path, LABEL, entity_of=dict.fromkeys(open_columns, "person"))
+    assert "household|person" not in told.entities
+    assert set(open_columns) < set(told.column_names("person"))
+
+
+@pytest.mark.parametrize("form", ["fixed", "table"])
+def test_hdfstore(tmp_path, form):
+    path = tmp_path / "s.h5"
+    person = pd.DataFrame(
+        {"person_id": [1, 2], "person_household_id": [7, 7], "age": [1.5, 2.5], "name": ["a", "b"]}
+    )
+    household = pd.DataFrame({"household_id": [7], "household_weight": [3.0]})
+    with pd.HDFStore(path, "w") as store:
+        store.put("person", person, format=form, track_times=False)
+        store.put("household", household, format=form, track_times=False)
+        store.put("time_period", pd.Series(["2024"]), format=form, track_times=False)
+    manifest = describe(path, LABEL)
+    assert manifest.time_period == (2024,)
+    assert manifest.entities["person"].rows == 2
+    assert manifest.entities["person"].links == {"household": "person_household_id"}
+    assert manifest.entities["household"].weight == "household_weight"
+    assert manifest.column_names("person") == ("age", "name", "person_household_id", "person_id")
+
+
+def test_hdfstore_with_years(tmp_path):
+    path = tmp_path / "years.h5"
+    with pd.HDFStore(path, "w") as store:
+        for year in (2024, 2025):
+            frame = pd.DataFrame({"person_id": [1, 2], "age": [1.0, 2.0]})
+            store.put(f"person/_{year}", frame, track_times=False)
+    assert describe(path, LABEL).time_period == (2024, 2025)
+
+
+def test_a_hostile_pickle_in_an_attribute_is_refused(tmp_path):
+    path = tmp_path / "evil.h5"
+    with pd.HDFStore(path, "w") as store:
+        frame = pd.DataFrame({"person_id": [1, 2]})
+        store.put("person", frame, format="table", track_times=False)
+    marker = tmp_path / "ran"
+    hostile = b"cos\nsystem\n(S'touch " + str(marker).encode() + b"'\ntR."
+    with h5py.File(path, "r+") as file:
+        file["person/table"].attrs["values_block_0_kind"] = np.bytes_(hostile)
+    with pytest.raises(UnsupportedFileError, match="refused"):
+        describe(path, Label("us", "x_2024"))
+    assert not marker.exists()
+
+
+def test_parquet(tmp_path):
+    path = tmp_path / "p.parquet"
+    frame = pd.DataFrame({"person_id": [1, 2], "age": np.float32([1, 2]), "state": ["NC", "VA"]})
+    frame.to_parquet(path)
+    manifest = describe(path, Label("us", "cps_2023"))
+    assert manifest.artifact.media_type == "application/vnd.apache.parquet"
+    assert manifest.time_period == (2023,)
+    assert manifest.entities["person"].rows == 2
+    groups = {(g.entity, g.dtype): g.names for g in manifest.columns}
+    assert groups == {
+        ("person", "float32"): ("age",),
+        ("person", "int64"): ("person_id",),
+        ("person", "text"): ("state",),
+    }
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"hello world", b"\x89HDF\r\n\x1a\n" + b"\0" * 90, b"PAR1"]
+)
+def test_other_and_damaged_files(tmp_path, content):
+    path = tmp_path / "x.h5"
+    path.write_bytes(content)
+    with pytest.raises(UnsupportedFileError, match=r"x\.h5"):
+        describe(path, LABEL)
+
+
+def test_a_year_is_needed(tmp_path):
+    path = tmp_path / "p.parquet"
+    pd.DataFrame({"person_id": [1]}).to_parquet(path)
+    with pytest.raises(UnsupportedFileError, match="--year"):
+        describe(path, LABEL)
+    assert describe(path, LABEL, years=(2026,)).time_period == (2026,)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("<f4", "float32"),
+        ("|b1", "bool"),
+        ("bool", "bool"),
+        ("|S15", "text15"),
+        ("S15", "text15"),
+        ("|O", "text"),
+        ("object", "text"),
+        ("double", "float64"),
+        ("<i8", "int64"),
+        ("uint8", "uint8"),
+        ("large_string", "text"),
+        ("timestamp[ns]", "timestamp[ns]"),
+    ],
+)
+def test_one_spelling_of_dtypes(given, expected):
+    assert normal_dtype(given) == expected
+
+
+# --- from the sidecar of an area build --------------------------------------------------------
+
+
+def sidecar_of(path):
+    """What an area build writes beside `path`, for the columns of `write_period_file`."""
+    columns = []
+    with h5py.File(path) as file:
+        rows = {"person": len(file["person_id/2024"]), "household": len(file["household_id/2024"])}
+        for name, group in file.items():
+            entity = "person" if len(group["2024"]) == rows["person"] else "household"
+            dtype = group["2024"].dtype.str
+            columns.append({"name": name, "entity": entity, "dtype": dtype, "periods": ["2024"]})
+    return {
+        "schema_version": 1,
+        "request": {"area_type": "district", "area_id": "NC-01"},
+        "status": "completed",
+        "output": {
+            "path": "districts/NC-01.h5",
+            "sha256": sha256_file(path),
+            "bytes": path.stat().st_size,
+        },
+        "period": 2024,
+        "rows": rows,
+        "columns": columns,
+        "inputs": [{"name": f.name, "sha256": f.sha256, "bytes": f.size_bytes} for f in INPUTS],
+        "versions": {**BUILD.tools, "policyengine-us": BUILD.model_version},
+        "fingerprint": {"digest": BUILD.data_build_fingerprint, "components": {}},
+    }
+
+
+def test_sidecar_gives_the_same_manifest_as_the_file(tmp_path):
+    path = write_period_file(tmp_path / "NC-01.h5", 60)
+    sidecar = sidecar_of(path)
+    from_file = describe(path, full_label())
+    path.unlink()
+    assert from_sidecar(sidecar, LABEL).to_bytes() == from_file.to_bytes()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("schema_version", 2),
+        ("status", "failed"),
+        ("period", None),
+        ("columns", []),
+        ("output", {"sha256": "x", "bytes": 1}),
+        ("rows", {"household": 3}),
+    ],
+)
+def test_sidecar_errors_name_the_field(tmp_path, field, value):
+    sidecar = sidecar_of(write_period_file(tmp_path / "NC-01.h5", 10)) | {field: value}
+    with pytest.raises(InvalidDocumentError, match=field if field != "rows" else "entity"):
+        from_sidecar(sidecar, LABEL, where="NC-01.h5.result.json")
