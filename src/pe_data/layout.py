@@ -114,8 +114,8 @@ def check_member(member: str) -> str:
     for segment in member.split("/"):
         if not _SEGMENT.fullmatch(segment) or ".." in segment:
             raise InvalidNameError(
-                f"member {member[:120]!r}: expected letters, "
-                "digits, '-', '_' and single '.' (no empty, hidden or '..' segments)"
+                "member: expected segments of letters, digits, '-', '_' and single '.', found "
+                f"segment {segment[:80]!r} in {member[:120]!r}"
             )
     return member
 
