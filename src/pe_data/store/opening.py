@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 from urllib.parse import unquote, urlsplit
 
 from obstore.exceptions import BaseError
-from obstore.store import AzureStore, ClientConfig, GCSStore, HTTPStore, RetryConfig, S3Store
+from obstore.store import AzureStore, GCSStore, HTTPStore, S3Store
 
 from pe_data.errors import InvalidStoreUrlError
 from pe_data.store.base import Store, Timeouts
@@ -16,7 +16,7 @@ from pe_data.store.objects import Client, ObjectStore, memory_store
 from pe_data.store.translate import short
 
 if TYPE_CHECKING:
-    from obstore.store import AzureConfig, GCSConfig, S3Config
+    from obstore.store import AzureConfig, ClientConfig, GCSConfig, RetryConfig, S3Config
 
 SCHEMES = ("file", "s3", "gs", "az", "https", "http", "memory")
 EXAMPLES = (
