@@ -274,9 +274,7 @@ def uniforms(seed: U64, counts: NDArray[np.integer]) -> NDArray[np.float64]:
     return out
 
 
-def _fill(
-    out: NDArray[np.float64], seed: U64, counts: NDArray[np.integer], starts: NDArray[np.int64]
-) -> None:
+def _fill(out: NDArray[np.float64], seed: U64, counts: NDArray[np.integer], starts: NDArray[np.int64]) -> None:
     """Write the values of one chunk of seeds at their places in ``out``."""
     high, low, seq_high, seq_low = _seed_words(seed)
     inc_high = (seq_high << _ONE) | (seq_low >> np.uint64(63))
@@ -291,9 +289,8 @@ def _fill(
         if alive == 0:
             return
         if alive < left.size:
-            high, low, inc_high, inc_low, counts, starts = (
-                array[left] for array in (high, low, inc_high, inc_low, counts, starts)
-            )
+            high, low, inc_high, inc_low = high[left], low[left], inc_high[left], inc_low[left]
+            counts, starts = counts[left], starts[left]
         _advance(high, low, inc_high, inc_low)
         out[starts + drawn] = _output(high, low)
         drawn += 1

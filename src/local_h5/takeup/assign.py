@@ -1,0 +1,175 @@
+"""Take-up of the units of one file.
+
+Every unit has a threshold: infinity for a reported recipient, zero for the ineligible, the adjusted rate for the others
+of a programme with reports, the plain rate elsewhere. A unit takes up when its draw is below its threshold; as draws
+lie in [0, 1), this is ``E & (u < r)`` without reports and ``R | (E' & ~R & (u < adjusted))`` with them.
+"""
+
+import hashlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from local_h5.takeup.anchors import file_adjusted_rates
+from local_h5.takeup.draws import key_suffix, suffix_seeds, uniforms
+from local_h5.takeup.rates import StateRates
+from local_h5.takeup.table import ProgrammeTable, Takeup
+
+
+class UnitRows(Protocol):
+    """One entity's rows in a file, grouped by household clone (:class:`local_h5.membership.EntityRows` is one)."""
+
+    @property
+    def source_row(self) -> NDArray[np.integer]:
+        """Integer (m,): source row of every unit."""
+
+    @property
+    def clone_position(self) -> NDArray[np.integer]:
+        """Integer (m,): position in the file of the household clone that every unit belongs to."""
+
+    @property
+    def counts(self) -> NDArray[np.integer]:
+        """Integer (n,): number of units of every household clone."""
+
+
+@dataclass(frozen=True, slots=True)
+class AreaUnits:
+    """The household clones of a file, in file order, and their units."""
+
+    household_ids: NDArray[np.integer]
+    """Integer (n,): id of the source household (not its row)."""
+    clones: NDArray[np.integer]
+    """Integer (n,): clone index."""
+    state: NDArray[np.integer]
+    """Integer (n,): state FIPS of the block."""
+    county: NDArray[np.integer]
+    """Integer (n,): county FIPS of the block."""
+    rows: Mapping[str, UnitRows]
+    """Entity → its rows."""
+
+
+def thresholds(
+    table: ProgrammeTable,
+    *,
+    unit_rows: NDArray[np.integer],
+    clone: NDArray[np.integer],
+    state: NDArray[np.integer],
+    county: NDArray[np.integer],
+) -> NDArray[np.float64]:
+    """Threshold of every unit.
+
+    Args:
+        table: the programme.
+        unit_rows: integer (m,), source rows of the units.
+        clone: integer (m,), clone index of each unit's household.
+        state: integer (m,), state FIPS.
+        county: integer (m,), county FIPS.
+
+    Returns:
+        float64 (m,).
+
+    Raises:
+        TakeupError: a state has no rate, or a county or clone was not prepared.
+    """
+    everybody = table.eligibility is None
+    eligible = (
+        np.ones(unit_rows.shape, dtype=np.bool_)
+        if table.eligibility is None
+        else table.eligibility.lookup(county, unit_rows)
+    )
+    rate: NDArray[np.floating]
+    reported = None if table.reported is None else table.reported[unit_rows]
+    if reported is not None and table.adjusted is not None:
+        rate = table.adjusted.of(table.variable, clone, state)
+    elif reported is not None and not isinstance(table.rate, np.ndarray):
+        rate = file_adjusted_rates(table.variable, table.rate, state=state, eligible=eligible, reported=reported)
+    elif isinstance(table.rate, StateRates):
+        rate = table.rate.of(table.variable, state)
+    elif isinstance(table.rate, np.ndarray):
+        rate = table.rate[unit_rows]
+    else:
+        rate = np.full(unit_rows.shape, table.rate)
+    # float32 rates become float64 here, exactly as in a comparison with float64 draws
+    out = np.array(rate, dtype=np.float64)
+    if not everybody:
+        out[~eligible] = 0.0
+    if reported is not None:
+        out[reported] = np.inf
+    return out
+
+
+def assign(
+    table: ProgrammeTable,
+    draws: NDArray[np.float64],
+    *,
+    unit_rows: NDArray[np.integer],
+    clone: NDArray[np.integer],
+    state: NDArray[np.integer],
+    county: NDArray[np.integer],
+) -> NDArray[np.bool_]:
+    """Whether each unit takes up: bool (m,). Arguments as for :func:`thresholds`, with float64 (m,) draws."""
+    limit = thresholds(table, unit_rows=unit_rows, clone=clone, state=state, county=county)
+    result: NDArray[np.bool_] = draws < limit
+    return result
+
+
+def take_up(
+    takeup: Takeup, area: AreaUnits, takeup_filter: Collection[str] | None = None
+) -> dict[str, NDArray[np.bool_]]:
+    """All take-up variables of a file.
+
+    Args:
+        takeup: the prepared table.
+        area: the file's household clones.
+        takeup_filter: variables to draw, the others are all true; None draws all.
+
+    Returns:
+        variable → bool (m,), in the order of the entity's rows.
+
+    Raises:
+        TakeupError: an unknown name in the filter, a state without a rate, or a county or clone that was not prepared.
+    """
+    drawn = takeup.drawn(takeup_filter)
+    suffix = key_suffix(area.household_ids, area.clones)
+    columns = {}
+    for table in takeup.programmes:
+        rows = area.rows[table.entity]
+        if table.variable in drawn:
+            draws = uniforms(suffix_seeds(table.variable, suffix), rows.counts)
+            columns[table.variable] = draws < _area_thresholds(table, area)
+        else:
+            columns[table.variable] = np.ones(rows.source_row.shape, dtype=np.bool_)
+    return columns
+
+
+def inputs_digest(takeup: Takeup, area: AreaUnits, takeup_filter: Collection[str] | None = None) -> str:
+    """sha256 over everything that decides a file's take-up besides its household ids and clone indices.
+
+    Two tables give an area the same digest exactly when they give its units the same thresholds, so that a change that
+    concerns other areas leaves this one alone.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    drawn = takeup.drawn(takeup_filter)
+    digest = hashlib.sha256()
+    for table in takeup.programmes:
+        digest.update(f"{table.variable}\0{table.entity}\0".encode("ascii"))
+        if table.variable in drawn:
+            digest.update(_area_thresholds(table, area).astype("<f8", copy=False).tobytes())
+    return digest.hexdigest()
+
+
+def _area_thresholds(table: ProgrammeTable, area: AreaUnits) -> NDArray[np.float64]:
+    rows = area.rows[table.entity]
+    owner = rows.clone_position
+    return thresholds(
+        table,
+        unit_rows=rows.source_row,
+        clone=area.clones[owner],
+        state=area.state[owner],
+        county=area.county[owner],
+    )

@@ -1,0 +1,182 @@
+"""The prepared take-up table of a source, a geography and a year, from what the model computed for the source."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from local_h5.errors import TakeupError
+from local_h5.membership import PERSON, Membership
+from local_h5.takeup.anchors import clone_adjusted_rates
+from local_h5.takeup.eligibility import PackedEligibility
+from local_h5.takeup.programmes import Programme, Reports
+from local_h5.takeup.rates import CellRates, ConstantRate, StateRates
+from local_h5.takeup.table import ProgrammeTable, Reported, ReportStatus, Scope, Takeup
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFacts:
+    """What the programmes need to know about the source."""
+
+    membership: Membership
+    values: Mapping[str, NDArray[np.generic]]
+    """Variable → values in its own entity, source row order: those that
+    :func:`~local_h5.takeup.programmes.required_variables` lists; an optional one may be left out."""
+    eligible: Mapping[str, PackedEligibility]
+    """Name → eligibility table, those that :func:`~local_h5.takeup.programmes.required_eligibility` lists."""
+
+
+@dataclass(frozen=True, slots=True)
+class CloneGeography:
+    """State and county of every household clone, zero without a block."""
+
+    state: NDArray[np.integer]
+    """Integer (n_clones * n_households,), clone-major: state FIPS."""
+    county: NDArray[np.integer]
+    """Integer (n_clones * n_households,), clone-major: county FIPS."""
+
+
+def prepare_takeup(
+    programmes: Sequence[Programme],
+    year: int,
+    source: SourceFacts,
+    geography: CloneGeography,
+    *,
+    reported: Reported = "anchor",
+    scope: Scope = "clone",
+) -> Takeup:
+    """Everything that area jobs need to assign take-up.
+
+    The result depends on neither weights nor areas.
+
+    Raises:
+        TakeupError: a needed variable or eligibility table is missing or of another length, a state that occurs has no
+            rate, or the programme has no rate for the year.
+    """
+    return Takeup(
+        year=year,
+        reported=reported,
+        scope=scope,
+        programmes=tuple(_table(programme, year, source, geography, reported, scope) for programme in programmes),
+    )
+
+
+def reported_units(
+    programme: Programme, membership: Membership, values: Mapping[str, NDArray[np.generic]]
+) -> NDArray[np.bool_] | None:
+    """Reported recipients among the source's units of the programme's entity.
+
+    Returns:
+        bool (n_units,), or None when the programme has no reports or the source lacks them.
+
+    Raises:
+        TakeupError: the reports are not yes or no, or of another length.
+    """
+    reports = programme.reports
+    if reports is None or reports.variable not in values:
+        return None
+    found = _as_bool(reports, values[reports.variable])
+    n_found = membership.members[reports.entity].rows.size
+    if found.shape != (n_found,):
+        raise TakeupError(
+            reports.variable,
+            expected=f"{n_found} values of entity {reports.entity}",
+            found=f"shape {found.shape}",
+        )
+    if reports.entity == programme.entity:
+        return found
+    units = np.zeros(membership.members[programme.entity].rows.size, dtype=np.bool_)
+    units[membership.person_unit[programme.entity][found]] = True
+    return units
+
+
+def _as_bool(reports: Reports, values: NDArray[np.generic]) -> NDArray[np.bool_]:
+    if values.dtype == np.bool_:
+        return values.astype(np.bool_, copy=False)
+    truth = values.astype(np.bool_) if values.dtype.kind in "iuf" else None
+    if truth is None or not np.array_equal(truth, values):
+        raise TakeupError(
+            reports.variable,
+            field="values",
+            expected="true or false",
+            found=f"{values.dtype} with other values",
+        )
+    return truth
+
+
+def _table(
+    programme: Programme,
+    year: int,
+    source: SourceFacts,
+    geography: CloneGeography,
+    reported: Reported,
+    scope: Scope,
+) -> ProgrammeTable:
+    variable, membership = programme.variable, source.membership
+    rate = _rate(programme, year, source)
+    recipients = reported_units(programme, membership, source.values)
+    eligibility = _eligibility(programme, source, recipients)
+    status: ReportStatus
+    adjusted = None
+    if recipients is None:
+        status = "none" if programme.reports is None else "absent"
+    elif reported == "ignore":
+        status, recipients = "ignored", None
+    else:
+        status = "anchor"
+        if scope == "clone" and not isinstance(rate, np.ndarray):
+            households = membership.members[programme.entity]
+            owner = np.empty(households.rows.size, dtype=np.int64)
+            n_households = households.indptr.size - 1
+            owner[households.rows] = np.repeat(np.arange(n_households), np.diff(households.indptr))
+            adjusted = clone_adjusted_rates(
+                variable,
+                rate,
+                n_households=n_households,
+                state=geography.state,
+                county=geography.county,
+                unit_household=owner,
+                reported=recipients,
+                eligibility=eligibility,
+            )
+    return ProgrammeTable(
+        variable=variable,
+        entity=programme.entity,
+        rate=rate,
+        reports=status,
+        reported=recipients,
+        eligibility=eligibility,
+        adjusted=adjusted,
+    )
+
+
+def _rate(programme: Programme, year: int, source: SourceFacts) -> float | StateRates | NDArray[np.float32]:
+    if isinstance(programme.rate, ConstantRate):
+        return programme.rate.at(programme.variable, year)
+    if isinstance(programme.rate, CellRates):
+        members = source.membership.members
+        n_units = members[programme.entity].rows.size
+        person_unit = (
+            np.arange(n_units) if programme.entity == PERSON else source.membership.person_unit[programme.entity]
+        )
+        return programme.rate.of_units(source.values, person_unit, n_units)
+    return programme.rate
+
+
+def _eligibility(
+    programme: Programme, source: SourceFacts, recipients: NDArray[np.bool_] | None
+) -> PackedEligibility | None:
+    """The programme's table; recipients are eligible everywhere, whether reports anchor the draws or not."""
+    if programme.eligibility is None:
+        return None
+    table = source.eligible.get(programme.eligibility)
+    n_units = source.membership.members[programme.entity].rows.size
+    if table is None or table.n_units != n_units:
+        raise TakeupError(
+            programme.variable,
+            field="eligibility",
+            expected=f"a table {programme.eligibility} of {n_units} units",
+            found="none" if table is None else f"one of {table.n_units}",
+        )
+    return table if recipients is None else table.with_always(recipients)

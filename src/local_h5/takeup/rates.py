@@ -1,0 +1,188 @@
+"""Take-up rates of the three kinds: constant by date, by state, by cell of the unit's own characteristics."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from local_h5 import us
+from local_h5.errors import TakeupError
+
+_N_STATE_CODES: Final = 100
+"""State FIPS codes have two digits."""
+
+_EXAMPLES: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ConstantRate:
+    """One rate for everybody, which may change from year to year."""
+
+    entries: tuple[tuple[str, float], ...]
+    """(ISO date, rate), dates ascending."""
+
+    def at(self, variable: str, year: int) -> float:
+        """The latest entry whose year is not after ``year``.
+
+        Raises:
+            TakeupError: the first entry is of a later year.
+        """
+        past = [rate for date, rate in self.entries if int(date[:4]) <= year]
+        if not past:
+            raise TakeupError(
+                variable,
+                field="rate.constant",
+                expected=f"a rate for {year} or earlier",
+                found=f"the first of {self.entries[0][0]}",
+                remedy="Add an entry to the programme's file.",
+            )
+        return past[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class StateRates:
+    """One rate per state."""
+
+    by_fips: NDArray[np.float64]
+    """float64 (100,): the rate at the index of the state's FIPS code, NaN where there is none."""
+
+    @classmethod
+    def from_postal(cls, rates: Mapping[str, float]) -> "StateRates":
+        """From postal codes; an unknown code is a KeyError (the loader reports it)."""
+        by_fips = np.full(_N_STATE_CODES, np.nan)
+        for postal, rate in rates.items():
+            by_fips[us.STATE_FIPS[postal]] = rate
+        return cls(by_fips)
+
+    def of(self, variable: str, state: NDArray[np.integer]) -> NDArray[np.float64]:
+        """Rate of every state code.
+
+        Args:
+            variable: named in the error.
+            state: integer (m,), FIPS codes.
+
+        Returns:
+            float64 (m,).
+
+        Raises:
+            TakeupError: a state that occurs has no rate.
+        """
+        known = (state >= 0) & (state < _N_STATE_CODES)
+        rates: NDArray[np.float64] = np.where(known, self.by_fips[np.where(known, state, 0)], np.nan)
+        missing = np.isnan(rates)
+        if missing.any():
+            codes = np.unique(state[missing])
+            names = ", ".join(us.STATE_POSTAL.get(int(code), f"FIPS {int(code):02d}") for code in codes[:_EXAMPLES])
+            raise TakeupError(
+                variable,
+                field="rate.by_state",
+                expected="a rate for every state that occurs",
+                found=f"none for {names} ({int(missing.sum())} rows)",
+                remedy="Add the state to the programme's file.",
+            )
+        return rates
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One step of an axis: the values up to a bound that no earlier step has."""
+
+    name: str
+    bound: float | None
+    """None for the last level, which takes what is left."""
+    inclusive: bool
+    """Whether the bound itself belongs to the level (``at_most``) or not (``below``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One characteristic by which the rate of a unit differs."""
+
+    name: str
+    variable: str
+    """Model variable."""
+    entity: str
+    """Entity of the variable: the programme's own, or person with an aggregate."""
+    aggregate: Literal["sum"] | None
+    """How the persons' values become the unit's; None when the variable is the unit's own."""
+    levels: tuple[Level, ...]
+
+    def classify(self, values: NDArray[np.generic]) -> NDArray[np.intp]:
+        """Index of the level of every value: the first whose bound holds.
+
+        Raises:
+            TakeupError: a value is not finite.
+        """
+        numbers = np.asarray(values)
+        finite = np.isfinite(numbers)
+        if not finite.all():
+            raise TakeupError(
+                self.variable,
+                field=f"axis {self.name}",
+                expected="finite values",
+                found=f"{int((~finite).sum())} that are not, the first at row {int(np.argmin(finite))}",
+            )
+        level = np.full(numbers.shape, len(self.levels) - 1, dtype=np.intp)
+        for index in reversed(range(len(self.levels) - 1)):
+            step = self.levels[index]
+            inside = numbers <= step.bound if step.inclusive else numbers < step.bound
+            level[inside] = index
+        return level
+
+
+@dataclass(frozen=True, slots=True)
+class CellRates:
+    """One rate per combination of levels."""
+
+    axes: tuple[Axis, ...]
+    table: NDArray[np.float32]
+    """float32, one dimension per axis in order."""
+
+    def of_units(
+        self,
+        values: Mapping[str, NDArray[np.generic]],
+        person_unit: NDArray[np.integer],
+        n_units: int,
+    ) -> NDArray[np.float32]:
+        """Rate of every source unit.
+
+        Args:
+            values: variable → values in the variable's own entity, source row order.
+            person_unit: integer (n_persons,), row of the unit that each person belongs to.
+            n_units: number of units of the programme's entity.
+
+        Returns:
+            float32 (n_units,).
+
+        Raises:
+            TakeupError: a variable is missing, of another length, or not finite.
+        """
+        cell = tuple(axis.classify(_unit_values(axis, values, person_unit, n_units)) for axis in self.axes)
+        rates: NDArray[np.float32] = self.table[cell]
+        return rates
+
+
+def _unit_values(
+    axis: Axis,
+    values: Mapping[str, NDArray[np.generic]],
+    person_unit: NDArray[np.integer],
+    n_units: int,
+) -> NDArray[np.generic]:
+    found = values.get(axis.variable)
+    expected = n_units if axis.aggregate is None else person_unit.size
+    if found is None or found.shape != (expected,):
+        raise TakeupError(
+            axis.variable,
+            field=f"axis {axis.name}",
+            expected=f"{expected} values of entity {axis.entity}",
+            found="none" if found is None else f"shape {found.shape}",
+            remedy="Compute the variable for the source before the rates.",
+        )
+    if axis.aggregate is None:
+        return found
+    # a float32 sum in person order, as the calibration's own arithmetic
+    total = np.zeros(n_units, dtype=np.float32)
+    np.add.at(total, person_unit, found.astype(np.float32))
+    return total

@@ -1,0 +1,87 @@
+"""The prepared take-up table: what an area job needs to know about every programme."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from local_h5.errors import TakeupError
+from local_h5.takeup.anchors import AdjustedRates
+from local_h5.takeup.eligibility import PackedEligibility
+from local_h5.takeup.rates import StateRates
+
+Reported = Literal["anchor", "ignore"]
+"""Whether reported recipients anchor the draws or are ignored (to compare values only)."""
+
+Scope = Literal["clone", "area"]
+"""Whose units a rate is adjusted over: all of a clone's (as the calibration did), or those of one file."""
+
+ReportStatus = Literal["none", "anchor", "ignored", "absent"]
+"""The programme has no reports, uses them, ignores them on request, or the source lacks them."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProgrammeTable:
+    """One programme for one source and geography."""
+
+    variable: str
+    """Name of the take-up variable, which is also the draws' name."""
+    entity: str
+    """person, tax_unit, spm_unit, ..."""
+    rate: float | StateRates | NDArray[np.float32]
+    """One rate, rates by state, or float32 (n_units,): the rate of every source unit."""
+    reports: ReportStatus
+    """What became of the programme's reports."""
+    reported: NDArray[np.bool_] | None
+    """bool (n_units,): reported recipients; None unless ``reports`` is ``anchor``."""
+    eligibility: PackedEligibility | None
+    """Who may take up where; None when everybody may."""
+    adjusted: AdjustedRates | None
+    """Rates for those who do not report; None without reports, and when the group is the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Takeup:
+    """All programmes for one source, geography and year."""
+
+    year: int
+    """Year of the file, by which rates were chosen."""
+    reported: Reported
+    scope: Scope
+    programmes: tuple[ProgrammeTable, ...]
+
+    def drawn(self, takeup_filter: Collection[str] | None) -> frozenset[str]:
+        """Variables that are drawn; the others are all true. See :func:`check_filter`."""
+        return check_filter(takeup_filter, [programme.variable for programme in self.programmes])
+
+
+def check_filter(names: Collection[str] | None, valid: Iterable[str]) -> frozenset[str]:
+    """The programmes that a ``takeup_filter`` lets be drawn: all of them without a filter.
+
+    Args:
+        names: variables to draw, or None.
+        valid: variables of all programmes.
+
+    Raises:
+        TakeupError: a name is unknown, or a bare string stands where a list is meant.
+    """
+    known = frozenset(valid)
+    if names is None:
+        return known
+    if isinstance(names, str):
+        raise TakeupError(
+            "takeup_filter",
+            expected="a list of names",
+            found=f"the text {names!r}",
+            remedy=f"Write [{names}].",
+        )
+    unknown = sorted({str(name) for name in names} - known)
+    if unknown:
+        raise TakeupError(
+            "takeup_filter",
+            expected=f"names among {', '.join(sorted(known))}",
+            found=", ".join(unknown),
+        )
+    return frozenset(names)
