@@ -14,6 +14,7 @@ import os
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -165,6 +166,17 @@ class FolderStore(ObjectStore):
         with suppress(ObjectNotFoundError):
             self._require(key)
             super().delete(key)
+
+    def remove_stale_staging(self, older_than: datetime) -> int:
+        """Delete staged files of writers that were killed; returns how many."""
+        removed = 0
+        staging = self.root / STAGING
+        for path in staging.iterdir() if staging.is_dir() else ():
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime < older_than.timestamp():
+                    path.unlink()
+                    removed += 1
+        return removed
 
     def _create(self, key: str, write: Callable[[BinaryIO], None]) -> VersionToken:
         target = self.local_path(key)
