@@ -1,0 +1,229 @@
+"""Geographic codes as integers: whole columns of text or integers parsed at once, chunk by chunk.
+
+A code column is a sequence of one-dimensional chunks, so that ten million rows of fixed-width text never have to be
+in memory together. Accepted are text (``<U``, ``|S``, or Python strings in an object array) of an allowed number of
+digits, and integers; both are unambiguous. An empty text, ``None`` or the integer 0 is "no code", written 0.
+Everything else is counted, and the error shows examples.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from local_h5 import us
+from local_h5.errors import GeographyError
+
+CHUNK_ROWS = 65_536
+"""Rows per chunk: small enough for the cache, large enough that the loop over chunks costs nothing."""
+
+_MAX_TEXT = 32
+"""Longest text that is looked at digit by digit; longer ones are no codes."""
+
+_EXAMPLES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class CodeKind:
+    """What the codes of one column look like."""
+
+    name: str
+    digits: tuple[int, ...]
+    """Numbers of digits a text may have."""
+    below_state: int
+    """The state's FIPS code is the code divided by this."""
+
+    @property
+    def described(self) -> str:
+        return f"{self.name} codes as text of {' or '.join(map(str, self.digits))} digits or as integers"
+
+
+BLOCK = CodeKind("census block", (15,), 10**13)
+COUNTY = CodeKind("county FIPS", (4, 5), 1000)
+DISTRICT = CodeKind("congressional district", (3, 4), 100)
+STATE = CodeKind("state FIPS", (1, 2), 1)
+
+_IS_STATE = np.zeros(100, dtype=np.bool_)
+_IS_STATE[list(us.STATE_POSTAL)] = True
+
+
+def is_state(codes: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Which of ``codes`` are FIPS codes of a state or of the District of Columbia."""
+    inside = (codes >= 0) & (codes < _IS_STATE.size)
+    return inside & _IS_STATE[np.where(inside, codes, 0)]
+
+
+def normalise_districts(codes: NDArray[np.integer]) -> NDArray[np.int32]:
+    """:func:`local_h5.us.normalise_district` for a whole array; 0 (no district) stays 0."""
+    result = codes.astype(np.int32)
+    at_large = np.isin(result % 100, list(us.AT_LARGE_NUMBERS)) & (result != 0)
+    result[at_large] += 1 - result[at_large] % 100
+    return result
+
+
+def as_column(values: object, where: str, field: str) -> NDArray[np.generic]:
+    """``values`` (array, list or anything numpy can read) as a one-dimensional array of text, integers or objects.
+
+    Raises:
+        GeographyError: it is a scalar, has several dimensions, or another type than text or integers.
+    """
+    column = np.asarray(values)
+    if column.ndim != 1:
+        raise GeographyError(
+            where,
+            field=field,
+            expected="a one-dimensional array with one code per household clone",
+            found=f"an array of shape {column.shape}",
+            remedy="Give one code per row, clone after clone.",
+        )
+    check_dtype(column.dtype, where, field)
+    return column
+
+
+def check_dtype(dtype: np.dtype[np.generic], where: str, field: str) -> None:
+    """Refuse a column that cannot hold codes, before any of it is read.
+
+    Raises:
+        GeographyError: the dtype is neither text of at most 32 characters, nor integer, nor object.
+    """
+    text_width = {"U": dtype.itemsize // 4, "S": dtype.itemsize}.get(dtype.kind)
+    if dtype.kind in "iuO" or (text_width is not None and text_width <= _MAX_TEXT):
+        return
+    raise GeographyError(
+        where,
+        field=field,
+        expected=f"text of at most {_MAX_TEXT} characters, or integers",
+        found=f"dtype {dtype.str}",
+        remedy="Store codes as text with leading zeros.",
+    )
+
+
+def chunks_of(column: NDArray[np.generic]) -> Iterator[NDArray[np.generic]]:
+    """The rows of ``column`` in chunks."""
+    for start in range(0, column.size, CHUNK_ROWS):
+        yield column[start : start + CHUNK_ROWS]
+
+
+def parse_codes(
+    chunks: Iterable[NDArray[np.generic]], rows: int, kind: CodeKind, where: str, field: str
+) -> NDArray[np.int64]:
+    """All codes of a column as integers; no code is 0.
+
+    Args:
+        chunks: the column's rows in order, one-dimensional arrays.
+        rows: how many rows the chunks have together.
+        kind: what the codes look like.
+        where: file or argument, for errors.
+        field: name of the column, for errors.
+
+    Raises:
+        GeographyError: some row is not such a code, with the count and the first examples.
+    """
+    result = np.zeros(rows, dtype=np.int64)
+    wrong_total = 0
+    examples: list[str] = []
+    start = 0
+    for chunk in chunks:
+        values, wrong = _parse_chunk(chunk, kind)
+        wrong |= (values != 0) & ~is_state(values // kind.below_state)
+        result[start : start + chunk.size] = values
+        count = int(np.count_nonzero(wrong))
+        if count:
+            wrong_total += count
+            for row in np.flatnonzero(wrong)[: _EXAMPLES - len(examples)]:
+                examples.append(f"{_shown(chunk[row])} in row {start + int(row)}")
+        start += chunk.size
+    if wrong_total:
+        raise GeographyError(
+            where,
+            field=field,
+            expected=f"{kind.described}, beginning with a state",
+            found=f"{wrong_total:,} of {rows:,} rows that are none, such as {', '.join(examples)}",
+            remedy="Correct these rows; text codes keep their leading zeros.",
+        )
+    return result
+
+
+def _parse_chunk(chunk: NDArray[np.generic], kind: CodeKind) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    if chunk.dtype.kind == "O":
+        return _parse_objects(chunk.tolist(), kind)
+    if chunk.dtype.kind in "iu":
+        return _parse_integers(chunk, kind)
+    return _parse_text(chunk, kind)
+
+
+def _parse_integers(chunk: NDArray[np.generic], kind: CodeKind) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    # A leading zero is all that an integer can have lost, and the state decides whether there was one.
+    values = chunk.astype(np.int64)
+    wrong = (values < 0) | (values >= 10 ** max(kind.digits))
+    return np.where(wrong, 0, values), wrong
+
+
+def _parse_text(chunk: NDArray[np.generic], kind: CodeKind) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    unit: type[np.unsignedinteger] = np.uint32 if chunk.dtype.kind == "U" else np.uint8
+    native = np.ascontiguousarray(chunk, dtype=chunk.dtype.newbyteorder("="))
+    width = native.dtype.itemsize // np.dtype(unit).itemsize
+    return _parse_characters(native.view(unit).reshape(chunk.size, width), kind)
+
+
+def _parse_characters(
+    characters: NDArray[np.unsignedinteger], kind: CodeKind
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Codes of text given as a matrix of character numbers, padded with 0 on the right."""
+    rows, width = characters.shape
+    value = np.zeros(rows, dtype=np.int64)
+    columns = np.ascontiguousarray(characters.T)
+    digits = columns - columns.dtype.type(ord("0"))
+    if width in kind.digits and digits.max(initial=0) <= 9:
+        for digit in digits:
+            value *= 10
+            value += digit
+        return value, np.zeros(rows, dtype=np.bool_)
+    length = np.zeros(rows, dtype=np.int64)
+    wrong = np.zeros(rows, dtype=np.bool_)
+    for position in range(width):
+        used = columns[position] != 0
+        wrong |= used & ((digits[position] > 9) | (length != position) | (position >= 18))
+        value = np.where(used & ~wrong, value * 10 + digits[position], value)
+        length += used
+    wrong |= ~np.isin(length, (0, *kind.digits))
+    wrong |= (length > 0) & (value == 0)
+    return np.where(wrong, 0, value), wrong
+
+
+def _parse_objects(items: list[Any], kind: CodeKind) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    if set(map(type, items)) != {str}:
+        items = [_text_of(item, kind) for item in items]
+    return _parse_strings(items, kind)
+
+
+def _parse_strings(texts: Sequence[str], kind: CodeKind) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    lengths = set(map(len, texts))
+    if len(lengths) == 1 and lengths <= set(kind.digits):
+        joined = "".join(texts)
+        if joined.isascii():
+            matrix = np.frombuffer(joined.encode("ascii"), dtype=np.uint8)
+            return _parse_characters(matrix.reshape(len(texts), -1), kind)
+    if max(lengths) > _MAX_TEXT:
+        texts = [text if len(text) <= _MAX_TEXT else "?" for text in texts]
+    return _parse_text(np.array(texts, dtype=np.str_), kind)
+
+
+def _text_of(item: object, kind: CodeKind) -> str:
+    """Text of one entry of an object array; ``?`` where it is neither text nor integer."""
+    if item is None:
+        return ""
+    if isinstance(item, str):
+        return str(item)
+    if isinstance(item, bytes):
+        return item.decode("ascii", errors="replace")
+    if isinstance(item, int | np.integer) and not isinstance(item, bool):
+        return str(item).zfill(max(kind.digits)) if item else ""
+    return "?"
+
+
+def _shown(item: object) -> str:
+    text = repr(item.item() if isinstance(item, np.generic) else item)
+    return text if len(text) <= 40 else f"{text[:37]}..."
