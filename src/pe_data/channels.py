@@ -153,10 +153,7 @@ def move(
     version = current.body.version if current else 0
     if expected_version is not None and version != expected_version:
         raise _conflict(store, country, dataset, expected_version + 1)
-    if current and (
-        (current.body.artifact_sha256, current.body.manifest_sha256)
-        == (artifact_sha256, manifest_sha256)
-    ):
+    if current and ((current.body.artifact_sha256, current.body.manifest_sha256) == (artifact_sha256, manifest_sha256)):
         return Move(current.pointer, moved=False)
     target = UnsignedPointer.of(
         PointerBody(
@@ -204,9 +201,7 @@ def history(store: Store, country: str, dataset: str) -> Iterator[UnsignedPointe
         check_bytes(raw, prev, what=what, advice="The history was tampered with.")
         pointer = parse_unsigned(raw, what=what)
         if pointer.body.version != version:
-            raise InvalidDocumentError(
-                f"{what}: expected version {version}, found {pointer.body.version}"
-            )
+            raise InvalidDocumentError(f"{what}: expected version {version}, found {pointer.body.version}")
         check_place(
             pointer.body,
             country=country,

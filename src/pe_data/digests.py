@@ -29,8 +29,7 @@ def parse_sha256(text: str, *, what: str = "sha256") -> Sha256:
     """
     if not _HEX.fullmatch(text):
         raise InvalidNameError(
-            f"{what}: expected 64 lower-case hexadecimal digits, "
-            f"found {text[:80]!r} ({len(text)} characters)"
+            f"{what}: expected 64 lower-case hexadecimal digits, found {text[:80]!r} ({len(text)} characters)"
         )
     return Sha256(text)
 
@@ -87,17 +86,13 @@ def check_bytes(data: bytes, expected: Sha256, *, what: str, advice: str) -> byt
     """
     found = sha256_bytes(data)
     if found != expected:
-        raise DigestMismatchError(
-            what, expected=f"sha256 {expected}", found=f"sha256 {found}", advice=advice
-        )
+        raise DigestMismatchError(what, expected=f"sha256 {expected}", found=f"sha256 {found}", advice=advice)
     return data
 
 
 def canonical_json(document: Mapping[str, object]) -> bytes:
     """UTF-8 JSON with sorted keys, no blanks and no NaN: one document, one byte string."""
-    text = json.dumps(
-        document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return text.encode()
 
 
@@ -128,7 +123,5 @@ def strict_json(raw: bytes, *, what: str) -> dict[str, object]:
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise InvalidDocumentError(f"{what}: not readable as JSON: {error}") from error
     if not isinstance(document, dict):
-        raise InvalidDocumentError(
-            f"{what}: expected a JSON object, found {type(document).__name__}"
-        )
+        raise InvalidDocumentError(f"{what}: expected a JSON object, found {type(document).__name__}")
     return document

@@ -168,9 +168,7 @@ class _Checker:
                 )
         for (_, digest), collection in seen.collections.items():
             for name, member in collection.members.items():
-                problem = self._reference_problem(
-                    (collection.country, member.artifact_sha256), member.manifest_sha256
-                )
+                problem = self._reference_problem((collection.country, member.artifact_sha256), member.manifest_sha256)
                 if problem:
                     self._found(
                         f"{collection.country}/{digest}: member {name}",
@@ -228,10 +226,7 @@ class _Checker:
             return f"the payload of sha256:{artifact[1]} is not there"
         found = self._seen.manifests.get(artifact)
         if found != manifest_sha256:
-            return (
-                f"the manifest of sha256:{artifact[1]} should have sha256 {manifest_sha256}, "
-                f"found {found or 'none'}"
-            )
+            return f"the manifest of sha256:{artifact[1]} should have sha256 {manifest_sha256}, found {found or 'none'}"
         return None
 
     def _check_payload(self, meta: ObjectMeta, expected: Sha256) -> None:
@@ -258,22 +253,17 @@ class _Checker:
         found = Manifest.from_bytes(plain, meta.key).artifact
         if found.sha256 != artifact[1]:
             raise InvalidDocumentError(
-                f"{meta.key}: expected the manifest of sha256:{artifact[1]}, found one of "
-                f"sha256:{found.sha256}"
+                f"{meta.key}: expected the manifest of sha256:{artifact[1]}, found one of sha256:{found.sha256}"
             )
         payload = self._seen.payloads.get(artifact)
         if payload and payload.size != found.size_bytes:
-            raise InvalidDocumentError(
-                f"{meta.key}: says {found.size_bytes} bytes, the payload has {payload.size}"
-            )
+            raise InvalidDocumentError(f"{meta.key}: says {found.size_bytes} bytes, the payload has {payload.size}")
         self._seen.manifests[artifact] = sha256_bytes(plain)
 
     def _check_collection(self, meta: ObjectMeta, artifact: Artifact) -> None:
         raw = self._store.get(meta.key, max_bytes=COLLECTION_LIMIT).data
         if sha256_bytes(raw) != artifact[1]:
-            raise InvalidDocumentError(
-                f"{meta.key}: expected sha256 {artifact[1]}, found {sha256_bytes(raw)}"
-            )
+            raise InvalidDocumentError(f"{meta.key}: expected sha256 {artifact[1]}, found {sha256_bytes(raw)}")
         collection = Collection.from_bytes(raw, what=meta.key)
         if collection.country != artifact[0]:
             raise InvalidDocumentError(

@@ -28,15 +28,20 @@ from pe_data.layout import (
     parse_object_key,
     pin_key,
 )
-from pe_data.marks import MarkState, create_mark, marked_artifacts, read_mark, swap_mark
+from pe_data.marks import (
+    SHORTEST_GRACE,
+    MarkState,
+    create_mark,
+    marked_artifacts,
+    read_mark,
+    swap_mark,
+)
 from pe_data.pointers import POINTER_LIMIT, parse_signed
 from pe_data.store.base import ObjectMeta, Store
 from pe_data.store.folder import FolderStore
 from pe_data.store.probe import probe_conditional_writes
 
 GRACE = timedelta(days=7)
-SHORTEST_GRACE = timedelta(hours=1)
-"""A publication relies for this long on what it found without a mark."""
 RESUME_AFTER = timedelta(minutes=15)
 """A deletion that is older was begun by a process that is gone, and is finished."""
 KEEP_VERSIONS = 2
@@ -264,9 +269,7 @@ def _mark_again(store: Store, country: str, sha256: Sha256, now: datetime) -> No
         swap_mark(store, mark, MarkState.MARKED, now)
 
 
-def _delete(
-    store: Store, artifact: Artifact, found: _Found, now: datetime, on_step: steps.StepHook
-) -> bool:
+def _delete(store: Store, artifact: Artifact, found: _Found, now: datetime, on_step: steps.StepHook) -> bool:
     """Claim an artifact by its mark and delete it; False if a publication took it back."""
     country, sha256 = artifact
     mark = read_mark(store, country, sha256)

@@ -69,9 +69,7 @@ class ObjectKey:
 def check_country(country: str) -> str:
     """Return `country` if it is two or three lower-case letters, else raise InvalidNameError."""
     if not _COUNTRY.fullmatch(country) or country in _RESERVED_COUNTRIES:
-        raise InvalidNameError(
-            f"country: expected a lower-case code such as 'us' or 'uk', found {country[:80]!r}"
-        )
+        raise InvalidNameError(f"country: expected a lower-case code such as 'us' or 'uk', found {country[:80]!r}")
     return country
 
 
@@ -100,9 +98,7 @@ def check_channel(channel: str) -> ChannelName:
             "bundles, which certify and pin artifacts by sha256. Use the bundle, or one of "
             f"{', '.join(CHANNELS)} or a pinned sha256 here."
         )
-    raise UnsupportedChannelError(
-        f"channel: expected one of {', '.join(CHANNELS)}, found {channel[:40]!r}"
-    )
+    raise UnsupportedChannelError(f"channel: expected one of {', '.join(CHANNELS)}, found {channel[:40]!r}")
 
 
 def check_member(member: str) -> str:
@@ -125,9 +121,7 @@ def check_extension(extension: str) -> Extension:
     for known in EXTENSIONS:
         if extension == known:
             return known
-    raise InvalidNameError(
-        f"extension: expected one of {', '.join(EXTENSIONS)}, found {extension[:40]!r}"
-    )
+    raise InvalidNameError(f"extension: expected one of {', '.join(EXTENSIONS)}, found {extension[:40]!r}")
 
 
 def _stem(country: str, sha256: str) -> str:

@@ -15,7 +15,7 @@ mark has a whole grace period before a deletion could begin.
 import os
 import socket
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from pe_data.digests import Sha256, canonical_json, strict_json
@@ -29,6 +29,9 @@ from pe_data.fields import Fields
 from pe_data.layout import MARKS_PREFIX, mark_key
 from pe_data.pointers import format_time, parse_time
 from pe_data.store.base import Store, VersionToken
+
+SHORTEST_GRACE = timedelta(hours=1)
+"""For this long a publication may rely on what it found without a mark."""
 
 
 class MarkState(StrEnum):

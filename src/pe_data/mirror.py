@@ -163,9 +163,7 @@ def _members(root: Root, raw: bytes) -> Mapping[str, Member]:
     return Collection.from_bytes(raw, what=f"collection sha256:{root.sha256}").members
 
 
-def _copy(
-    source: Store, target: Store, job: _Job, work: Path, on_step: steps.StepHook
-) -> int | None:
+def _copy(source: Store, target: Store, job: _Job, work: Path, on_step: steps.StepHook) -> int | None:
     """Copy one payload and its manifest; bytes copied, or None if all was there."""
     key = manifest_key(job.country, job.sha256)
     where = f"{source.url}: {key}"
@@ -176,12 +174,9 @@ def _copy(
     artifact = Manifest.from_bytes(plain, where).artifact
     if artifact.sha256 != job.sha256:
         raise InvalidDocumentError(
-            f"{where}: expected the manifest of sha256:{job.sha256}, found one of "
-            f"sha256:{artifact.sha256}. {_ADVICE}"
+            f"{where}: expected the manifest of sha256:{job.sha256}, found one of sha256:{artifact.sha256}. {_ADVICE}"
         )
-    copied = _copy_payload(
-        source, target, job, artifact.extension, artifact.size_bytes, work, on_step
-    )
+    copied = _copy_payload(source, target, job, artifact.extension, artifact.size_bytes, work, on_step)
     on_step("payload-copied")
     if not _create(target, key, stored):
         _check_same_manifest(target, key, sha256_bytes(plain))
@@ -248,8 +243,7 @@ def _fetch(source: Store, key: str, part: Path, expected: Sha256, size: int) -> 
         raise DigestMismatchError(
             f"{source.url}: {key}",
             expected=f"sha256 {expected} over {size} bytes",
-            found=f"sha256 {hasher.hexdigest()} over "
-            f"{f'more than {size}' if position > size else position} bytes",
+            found=f"sha256 {hasher.hexdigest()} over {f'more than {size}' if position > size else position} bytes",
             advice=_ADVICE,
         )
 

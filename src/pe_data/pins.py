@@ -49,9 +49,7 @@ def add_pin(store: Store, country: str, sha256: Sha256, *, reason: str, now: dat
     if not any(store.exists(make(country, sha256)) for make in (manifest_key, collection_key)):
         if added:
             store.delete(key)
-        raise ObjectNotFoundError(
-            f"{store.url}: there is no artifact sha256:{sha256} of {country} to pin"
-        )
+        raise ObjectNotFoundError(f"{store.url}: there is no artifact sha256:{sha256} of {country} to pin")
     return added
 
 
@@ -70,6 +68,4 @@ def list_pins(store: Store) -> Iterator[Pin]:
             what = f"{store.url}: {meta.key}"
             fields = Fields.of(strict_json(store.get(meta.key).data, what=what), what)
             country, _, name = meta.key.removeprefix(PINS_PREFIX).partition("/")
-            yield Pin(
-                country, name.removesuffix(".json"), fields.text("reason"), fields.text("pinned_at")
-            )
+            yield Pin(country, name.removesuffix(".json"), fields.text("reason"), fields.text("pinned_at"))

@@ -133,9 +133,7 @@ def parse_signed(raw: bytes, *, what: str) -> SignedPointer:
         InvalidDocumentError: naming the field that is wrong.
     """
     envelope = Fields.of(strict_json(raw, what=what), what)
-    signatures = tuple(
-        Signature(row.text("keyid"), row.text("sig")) for row in envelope.rows("signatures")
-    )
+    signatures = tuple(Signature(row.text("keyid"), row.text("sig")) for row in envelope.rows("signatures"))
     if not signatures:
         raise InvalidDocumentError(f"{what}: expected at least one signature, found none")
     body = _body(envelope.sub("signed").value, what)
@@ -210,9 +208,7 @@ def _body(document: object, what: str) -> PointerBody:
         artifact_sha256=fields.sha256("artifact_sha256"),
         manifest_sha256=fields.sha256("manifest_sha256"),
         published_at=_time(fields, "published_at"),
-        publication_id=fields.text(
-            "publication_id", pattern=_IDENTIFIER, what="32 hexadecimal digits"
-        ),
+        publication_id=fields.text("publication_id", pattern=_IDENTIFIER, what="32 hexadecimal digits"),
         expires=expires,
     )
 

@@ -8,7 +8,7 @@ reading back before anything is reported as failed.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from pe_data import steps
 from pe_data.channels import Move, move, read
@@ -18,7 +18,15 @@ from pe_data.errors import ObjectNotFoundError, PublishError
 from pe_data.layout import check_country, check_dataset, check_member, collection_key
 from pe_data.store.base import Store
 from pe_data.store.probe import probe_conditional_writes
-from pe_data.upload import DAMAGED, Item, Progress, ProgressCallback, Stored, Upload
+from pe_data.upload import (
+    CONFIRM_AFTER,
+    DAMAGED,
+    Item,
+    Progress,
+    ProgressCallback,
+    Stored,
+    Upload,
+)
 
 __all__ = [
     "Item",
@@ -75,6 +83,7 @@ def publish_artifact(
     namespace: str = DEFAULT_NAMESPACE,
     now: datetime | None = None,
     on_step: steps.StepHook = steps.ignore,
+    confirm_after: timedelta = CONFIRM_AFTER,
 ) -> PublishReport:
     """Publish one file as a dataset of its own and move `latest` to it.
 
@@ -88,10 +97,10 @@ def publish_artifact(
     moment = now or datetime.now(UTC)
     manifest = item.manifest
     probe_conditional_writes(store)
-    upload = Upload(store, manifest.country, moment, on_step)
+    upload = Upload(store, manifest.country, moment, on_step, confirm_after)
     stored = upload.store_item(item)
     member = stored.member
-    upload.rescue_again([member.artifact_sha256])
+    upload.confirm(member.artifact_sha256, [member])
     outcome = move(
         store,
         manifest.country,
@@ -117,6 +126,7 @@ def publish_collection(
     workers: int = WORKERS,
     on_progress: ProgressCallback | None = None,
     on_step: steps.StepHook = steps.ignore,
+    confirm_after: timedelta = CONFIRM_AFTER,
 ) -> PublishReport:
     """Publish many files as one collection and move `latest` to it.
 
@@ -128,6 +138,10 @@ def publish_collection(
         run_id: Which run of the producer made the files.
         workers: Uploads at a time.
         on_progress: Called in the calling thread after each artifact.
+        on_step: Fault-injection seam; `payload-done`, `manifest-done`, `collection-done`,
+            `history-done`, `pointer-done`.
+        confirm_after: A publication that took longer looks once more whether everything is
+            there before it moves the channel.
 
     Raises:
         as `publish_artifact`.
@@ -135,12 +149,12 @@ def publish_collection(
     moment = now or datetime.now(UTC)
     _check_items(items, country, dataset, run_id)
     probe_conditional_writes(store)
-    upload = Upload(store, country, moment, on_step)
+    upload = Upload(store, country, moment, on_step, confirm_after)
     stored = upload.store_items(items, workers, on_progress)
     members = {name: one.member for name, one in sorted(stored.items())}
     target = Collection(country=country, dataset=dataset, run_id=run_id, members=members)
     digest = _same_members(store, target) or upload.store_collection(target)
-    upload.rescue_again([digest, *(member.artifact_sha256 for member in members.values())])
+    upload.confirm(digest, members.values())
     outcome = move(
         store,
         country,
@@ -174,13 +188,9 @@ def _check_items(items: Mapping[str, Item], country: str, dataset: str, run_id: 
     check_country(country)
     check_dataset(dataset)
     if not items:
-        raise PublishError(
-            f"collection {country}/{dataset}: expected at least one file, found none"
-        )
+        raise PublishError(f"collection {country}/{dataset}: expected at least one file, found none")
     if not RUN_ID.fullmatch(run_id):
-        raise PublishError(
-            f"run id: expected letters, digits and '._:+-', at most 128, found {run_id[:80]!r}"
-        )
+        raise PublishError(f"run id: expected letters, digits and '._:+-', at most 128, found {run_id[:80]!r}")
     for name in items:
         check_member(name)
 

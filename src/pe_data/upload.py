@@ -6,11 +6,12 @@ compared before anything is reported.
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from pe_data import steps
@@ -27,12 +28,15 @@ from pe_data.errors import (
 from pe_data.layout import check_country, collection_key, manifest_key, payload_key
 from pe_data.manifest.encoding import pack, unpack
 from pe_data.manifest.model import Manifest
-from pe_data.marks import marked_artifacts, rescue
+from pe_data.marks import SHORTEST_GRACE, marked_artifacts, rescue
 from pe_data.store.base import Store
 from pe_data.store.folder import FolderStore
 
 BYTES_IN_FLIGHT = 1024 * 1024 * 1024
 """A conditional write holds its whole body in memory; this bounds their sum, in bytes."""
+
+CONFIRM_AFTER = SHORTEST_GRACE / 2
+"""A publication that took longer looks again before it moves the channel."""
 
 DAMAGED = "The store holds a damaged object: run pe-data fsck, remove what it names, publish again."
 
@@ -74,11 +78,20 @@ ProgressCallback = Callable[[Progress], None]
 class Upload:
     """One publication into one store, up to but without the pointer."""
 
-    def __init__(self, store: Store, country: str, now: datetime, on_step: steps.StepHook) -> None:
+    def __init__(
+        self,
+        store: Store,
+        country: str,
+        now: datetime,
+        on_step: steps.StepHook,
+        confirm_after: timedelta = CONFIRM_AFTER,
+    ) -> None:
         self._store = store
         self._country = check_country(country)
         self._now = now
         self._on_step = on_step
+        self._confirm_after = confirm_after
+        self._began = time.monotonic()
         self._marked = marked_artifacts(store, country)
         self._budget = _ByteBudget(BYTES_IN_FLIGHT)
 
@@ -97,9 +110,7 @@ class Upload:
                     stored[name] = future.result()
                     bytes_done += stored[name].member.size_bytes
                     if on_progress:
-                        on_progress(
-                            Progress(name, len(stored), len(items), bytes_done, bytes_total)
-                        )
+                        on_progress(Progress(name, len(stored), len(items), bytes_done, bytes_total))
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
@@ -110,8 +121,7 @@ class Upload:
         artifact = item.manifest.artifact
         if item.manifest.country != self._country:
             raise PublishError(
-                f"{item.path}: its manifest is for country {item.manifest.country!r}, expected "
-                f"{self._country!r}"
+                f"{item.path}: its manifest is for country {item.manifest.country!r}, expected {self._country!r}"
             )
         found = _size(item.path)
         if found != artifact.size_bytes:
@@ -149,12 +159,33 @@ class Upload:
         self._on_step("collection-done")
         return digest
 
-    def rescue_again(self, digests: Iterable[Sha256]) -> None:
-        """Just before the pointer: a publication can take longer than a grace period."""
+    def confirm(self, digest: Sha256, members: Iterable[Member]) -> None:
+        """Just before the pointer: take back again what was marked in the meantime.
+
+        A publication that took long also looks whether everything is still there, because a
+        whole grace period can have passed since it began.
+
+        Raises:
+            PublishError: if something was deleted; publishing again uploads it.
+        """
+        members = list(members)
+        digests = [digest, *(member.artifact_sha256 for member in members)]
         marked = marked_artifacts(self._store, self._country) - self._marked
-        for digest in digests:
-            if (self._country, digest) in marked:
-                rescue(self._store, self._country, digest, self._now)
+        for one in digests:
+            if (self._country, one) in marked:
+                rescue(self._store, self._country, one, self._now)
+        if time.monotonic() - self._began < self._confirm_after.total_seconds():
+            return
+        keys = [payload_key(self._country, m.artifact_sha256, m.extension) for m in members]
+        keys += [manifest_key(self._country, m.artifact_sha256) for m in members]
+        if digest not in {member.artifact_sha256 for member in members}:
+            keys.append(collection_key(self._country, digest))
+        for key in keys:
+            if not self._store.exists(key):
+                raise PublishError(
+                    f"{self._store.url}: {key} was deleted while this publication ran; the "
+                    "channel was not moved. Publish again"
+                )
 
     def _store_payload(self, item: Item) -> bool:
         artifact = item.manifest.artifact

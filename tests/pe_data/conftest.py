@@ -25,9 +25,7 @@ import pytest
 
 AZURE_ACCOUNT = "devstoreaccount1"
 # The published key of the emulator's only account; no secret.
-AZURE_KEY = (
-    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
-)
+AZURE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 
 
 def missing(what: str) -> None:
@@ -174,8 +172,7 @@ def nginx_url(served_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     work = tmp_path_factory.mktemp("nginx")
     user = "user root;" if os.getuid() == 0 else ""
     temporary = "".join(
-        f"{kind}_temp_path {work}/{kind};"
-        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        f"{kind}_temp_path {work}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
     (work / "nginx.conf").write_text(
         f"{user} daemon off; pid {work}/pid; error_log {work}/error.log; worker_processes 1;"

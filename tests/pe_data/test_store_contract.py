@@ -218,9 +218,7 @@ class WritableStoreContract(StoreContract):
         sizes = {meta.key: meta.size for meta in store.list("")}
         assert {key: sizes[key] for key in keys} == {key: len(data) for key, data in keys.items()}
         assert {meta.key for meta in store.list("uk/")} == {collection_key("uk", digest)}
-        assert [meta.key for meta in store.list("channels/us/listed/")] == [
-            channel_key("us", "listed", "latest")
-        ]
+        assert [meta.key for meta in store.list("channels/us/listed/")] == [channel_key("us", "listed", "latest")]
         assert list(store.list("channels/us/list/")) == []
 
     def test_probe_passes_again_and_again(self, store: Store) -> None:
@@ -269,9 +267,7 @@ class WritableStoreContract(StoreContract):
             outcomes = list(pool.map(write, range(writers)))
         chain = list(history(store, "us", "contested"))
         assert [p.body.version for p in chain] == list(range(writers * wins_each, 0, -1))
-        assert sorted(p.body.artifact_sha256 for p in chain) == sorted(
-            digest for won, _ in outcomes for digest in won
-        )
+        assert sorted(p.body.artifact_sha256 for p in chain) == sorted(digest for won, _ in outcomes for digest in won)
         assert sum(told for _, told in outcomes) > 0, "nobody ever met anybody"
 
 
@@ -300,9 +296,7 @@ class TestFolder(WritableStoreContract):
             store.get(fresh_key())
         assert not (tmp_path / "store").exists()
 
-    def test_payloads_are_readable_by_others_and_write_protected(
-        self, store: Store, tmp_path: Path
-    ) -> None:
+    def test_payloads_are_readable_by_others_and_write_protected(self, store: Store, tmp_path: Path) -> None:
         key = fresh_key()
         store.put_create(key, b"x")
         umask = os.umask(0)
@@ -392,9 +386,7 @@ class NeverSwaps(ObjectStore):
         raise VersionMismatchError("no")
 
 
-@pytest.mark.parametrize(
-    ("kind", "behaviour"), [(HalfConditional, "that was stale"), (NeverSwaps, "refused 50 swaps")]
-)
+@pytest.mark.parametrize(("kind", "behaviour"), [(HalfConditional, "that was stale"), (NeverSwaps, "refused 50 swaps")])
 def test_the_probe_finds_half_conditional_servers(kind: type, behaviour: str) -> None:
     store = kind(memory_store().client, "memory://half")
     with pytest.raises(UnsafeStoreError, match=rf"memory://half.*If-Match.*{behaviour}"):

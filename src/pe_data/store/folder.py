@@ -124,8 +124,7 @@ class FolderStore(ObjectStore):
                     str(path),
                     expected=f"sha256 {sha256}",
                     found=f"sha256 {hasher.hexdigest()}",
-                    advice="The file changed after it was hashed; nothing was written. "
-                    "Publish again.",
+                    advice="The file changed after it was hashed; nothing was written. Publish again.",
                 )
 
         return self._create(key, copy)
@@ -147,9 +146,7 @@ class FolderStore(ObjectStore):
                 except ObjectNotFoundError:
                     current = None
                 if current != expected:
-                    raise VersionMismatchError(
-                        f"{self.url}: {key}: the object was changed by someone else"
-                    )
+                    raise VersionMismatchError(f"{self.url}: {key}: the object was changed by someone else")
                 staged = self._stage(key, write, mode=_SWAPPABLE)
                 with translated(self.url, key):
                     staged.replace(target)
@@ -187,9 +184,7 @@ class FolderStore(ObjectStore):
                 try:
                     os.link(staged, target)
                 except FileExistsError as error:
-                    raise ObjectExistsError(
-                        f"{self.url}: {key}: an object is there already"
-                    ) from error
+                    raise ObjectExistsError(f"{self.url}: {key}: an object is there already") from error
                 self._on_step("folder:linked")
                 _flush_folder(target.parent)
         finally:

@@ -52,6 +52,5 @@ class HttpStore(ObjectStore):
 
     def _read_only(self, key: str) -> StoreReadOnlyError:
         return StoreReadOnlyError(
-            f"{self.url}: {key}: an HTTP mirror is read-only; write to the folder or bucket that "
-            "it serves"
+            f"{self.url}: {key}: an HTTP mirror is read-only; write to the folder or bucket that it serves"
         )

@@ -54,8 +54,7 @@ class ObjectStore(Store):
             buffer += piece
             if len(buffer) > max_bytes:
                 raise InvalidDocumentError(
-                    f"{self.url}: {key}: expected a document of at most {max_bytes} bytes, "
-                    "found a larger one"
+                    f"{self.url}: {key}: expected a document of at most {max_bytes} bytes, found a larger one"
                 )
         return StoredDocument(bytes(buffer), stream.meta)
 
@@ -124,9 +123,7 @@ class ObjectStore(Store):
             with translated(self.url, key):
                 return _token(self.client.put(key, data, mode=version, use_multipart=False))
         except ObjectNotFoundError as error:
-            raise VersionMismatchError(
-                f"{self.url}: {key}: the object was deleted by someone else"
-            ) from error
+            raise VersionMismatchError(f"{self.url}: {key}: the object was deleted by someone else") from error
 
     def delete(self, key: str) -> None:
         with suppress(ObjectNotFoundError), translated(self.url, key):

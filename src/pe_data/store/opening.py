@@ -57,20 +57,14 @@ def open_store(
         )
     if scheme == "file":
         if parts.netloc:
-            raise InvalidStoreUrlError(
-                f"store address {url!r}: a folder needs three slashes, file:///folder"
-            )
+            raise InvalidStoreUrlError(f"store address {url!r}: a folder needs three slashes, file:///folder")
         return FolderStore(_folder(unquote(parts.path), url), timeouts=limits)
     if scheme == "memory":
         return memory_store()
     if scheme not in SCHEMES:
-        raise InvalidStoreUrlError(
-            f"store address {url!r}: unknown scheme {scheme!r}; expected {EXAMPLES}"
-        )
+        raise InvalidStoreUrlError(f"store address {url!r}: unknown scheme {scheme!r}; expected {EXAMPLES}")
     if not parts.hostname:
-        raise InvalidStoreUrlError(
-            f"store address {url!r}: expected a bucket, container or host after {scheme}://"
-        )
+        raise InvalidStoreUrlError(f"store address {url!r}: expected a bucket, container or host after {scheme}://")
     try:
         client = _client(scheme, url, settings, limits)
     except (BaseError, ValueError) as error:

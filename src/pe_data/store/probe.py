@@ -59,9 +59,7 @@ def _swap_once(store: Store) -> VersionToken:
         with suppress(VersionMismatchError):
             store.put_swap(PROBE_KEY, _body(), token)
             return token
-    raise _unsafe(
-        store, "compare-and-swap (If-Match)", f"refused {_ATTEMPTS} swaps with the current version"
-    )
+    raise _unsafe(store, "compare-and-swap (If-Match)", f"refused {_ATTEMPTS} swaps with the current version")
 
 
 def _body() -> bytes:

@@ -60,6 +60,5 @@ def translated(url: str, key: str) -> Iterator[None]:
         if _RANGE.search(str(error)):
             raise RangeNotSupportedError(f"{where}: the server ignores ranges") from error
         raise StoreUnavailableError(
-            f"{where}: no usable answer; check the address and the network, then try again "
-            f"({short(error)})"
+            f"{where}: no usable answer; check the address and the network, then try again ({short(error)})"
         ) from error

@@ -1,0 +1,421 @@
+"""Publication: order, idempotence, lost replies, and a kill at every step."""
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pe_data.channels import history, read
+from pe_data.collection import Collection
+from pe_data.digests import sha256_bytes
+from pe_data.errors import (
+    BeingDeletedError,
+    ChannelConflictError,
+    DigestMismatchError,
+    InvalidNameError,
+    PointerMismatchError,
+    PublishError,
+    StoreUnavailableError,
+    UnsafeStoreError,
+    VersionMismatchError,
+)
+from pe_data.fsck import check_store
+from pe_data.layout import CHANNELS_PREFIX, collection_key, manifest_key, payload_key
+from pe_data.manifest.encoding import unpack
+from pe_data.manifest.model import Manifest
+from pe_data.marks import MarkState, create_mark, read_mark, swap_mark
+from pe_data.publish import Progress, publish_artifact, publish_collection
+from pe_data.store.base import Store
+from pe_data.store.objects import ObjectStore, memory_store
+from pe_data.store.opening import open_store
+from pe_data.upload import Item
+
+SCRIPT = Path(__file__).with_name("publishing.py")
+_spec = importlib.util.spec_from_file_location("publishing", SCRIPT)
+assert _spec is not None
+assert _spec.loader is not None
+publishing = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(publishing)
+make_item = publishing.make_item
+NOW = publishing.NOW
+
+
+def areas(folder: Path, *names: str, salt: str = "") -> dict[str, Item]:
+    return {name: make_item(folder, name, f"{name}{salt}".encode()) for name in names}
+
+
+def publish_areas(store: Store, items: dict[str, Item], run_id: str = "r1", **more: object):  # type: ignore[no-untyped-def]
+    return publish_collection(store, items, country="us", dataset="areas", run_id=run_id, now=NOW, **more)
+
+
+@pytest.fixture
+def store() -> Store:
+    return memory_store()
+
+
+def test_one_artifact(store: Store, tmp_path: Path) -> None:
+    item = make_item(tmp_path, "cps", b"bytes", dataset="cps_2024")
+    report = publish_artifact(store, item, namespace="tests", now=NOW)
+    digest = sha256_bytes(b"bytes")
+    assert (report.uploaded, report.moved, report.version) == (1, True, 1)
+    assert store.get(payload_key("us", digest, "h5")).data == b"bytes"
+    manifest = unpack(store.get(manifest_key("us", digest)).data)
+    body = read(store, "us", "cps_2024", namespace="tests").body
+    assert body.artifact_sha256 == digest
+    assert body.manifest_sha256 == sha256_bytes(manifest)
+    assert not body.is_collection
+    assert body.published_at == "2026-01-31T12:00:00.000000Z"
+
+
+def test_publishing_the_same_again_says_so(store: Store, tmp_path: Path) -> None:
+    items = areas(tmp_path, "states/AL", "states/AK")
+    publish_areas(store, items)
+    objects = {meta.key: meta.token for meta in store.list("us/")}
+    again = publish_areas(store, items)
+    assert again.nothing_to_do
+    assert again.summary().startswith("nothing to do: 2 artifact(s) already there")
+    assert {meta.key: meta.token for meta in store.list("us/")} == objects
+    assert again.version == 1
+    other_run = publish_areas(store, items, run_id="r2")
+    assert other_run.nothing_to_do, "the same members: the first run keeps the credit"
+
+
+def test_only_what_changed_is_uploaded(store: Store, tmp_path: Path) -> None:
+    publish_areas(store, areas(tmp_path, "states/AL", "states/AK", "states/AZ"))
+    items = areas(tmp_path, "states/AL", "states/AK", "states/AZ")
+    items["states/AK"] = make_item(tmp_path, "states/AK", b"changed")
+    report = publish_areas(store, items, run_id="r2")
+    assert (report.uploaded, report.already_there, report.version) == (1, 2, 2)
+    assert report.uploaded_bytes == len(b"changed")
+    key = collection_key("us", report.artifact_sha256)
+    collection = Collection.from_bytes(store.get(key).data, what=key)
+    assert collection.run_id == "r2"
+    assert collection.member("states/AK").artifact_sha256 == sha256_bytes(b"changed")
+    with pytest.raises(InvalidNameError, match=r"no member 'states/AX'.*did you mean states/A"):
+        collection.member("states/AX")
+    assert read(store, "us", "areas").body.is_collection
+
+
+def test_the_first_manifest_wins(store: Store, tmp_path: Path) -> None:
+    first = publish_artifact(store, make_item(tmp_path, "a", b"bytes", dataset="one"))
+    report = publish_artifact(store, make_item(tmp_path, "a", b"bytes", dataset="two"))
+    assert report.manifests_kept == ("two",)
+    assert report.uploaded == 0
+    bodies = [read(store, "us", dataset).body for dataset in ("one", "two")]
+    assert bodies[0].manifest_sha256 == bodies[1].manifest_sha256
+    assert first.artifact_sha256 == report.artifact_sha256
+
+
+def test_order_of_writes(tmp_path: Path) -> None:
+    """The pointer is the last thing written, a manifest never comes before its payload."""
+    written: list[str] = []
+
+    class Recording(ObjectStore):
+        def put_create(self, key, data):  # type: ignore[no-untyped-def]
+            written.append(key)
+            return super().put_create(key, data)
+
+    store = Recording(memory_store().client, "memory://")
+    publish_areas(store, areas(tmp_path, "a", "b", "c"), workers=3)
+    content = [key for key in written if key.startswith("us/")]
+    for key in content:
+        if key.endswith(".manifest.json"):
+            assert key.replace(".manifest.json", ".h5") in content[: content.index(key)]
+    assert content[-1].endswith(".collection.json")
+    assert written[-1] == "channels/us/areas/latest.json"
+
+
+def test_progress_counts_every_artifact(store: Store, tmp_path: Path) -> None:
+    seen: list[Progress] = []
+    items = areas(tmp_path, "a", "b", "c")
+    publish_areas(store, items, on_progress=seen.append)
+    assert [p.done for p in seen] == [1, 2, 3]
+    assert {p.name for p in seen} == set(items)
+    assert seen[-1].bytes_done == seen[-1].bytes_total == 3
+
+
+def test_a_file_that_is_not_its_manifest_stops_before_the_pointer(store: Store, tmp_path: Path) -> None:
+    items = areas(tmp_path, "a", "b", "c")
+    items["b"].path.write_bytes(b"longer")
+    with pytest.raises(PublishError, match=r"b\.h5: expected 1 bytes as in its manifest, found 6"):
+        publish_areas(store, items)
+    items["b"].path.write_bytes(b"X")
+    with pytest.raises(DigestMismatchError, match=r"b\.h5.*changed after it was hashed"):
+        publish_areas(store, items)
+    items["b"].path.unlink()
+    with pytest.raises(PublishError, match=r"b\.h5: there is no such file"):
+        publish_areas(store, items)
+    assert [m.key for m in store.list(CHANNELS_PREFIX)] == ["channels/.probe.json"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"dataset": "../x"}, "dataset: expected one segment"),
+        ({"country": "U/S"}, "country: expected a lower-case code"),
+        ({"run_id": "a b"}, "run id: expected letters"),
+        ({"namespace": "Bad Name"}, "namespace: expected lower-case"),
+    ],
+)
+def test_names_are_checked(store: Store, tmp_path: Path, change: dict[str, str], message: str) -> None:
+    arguments = {"country": "us", "dataset": "areas", "run_id": "r", **change}
+    with pytest.raises((InvalidNameError, PublishError), match=message):
+        publish_collection(store, areas(tmp_path, "a"), **arguments)  # type: ignore[arg-type]
+    with pytest.raises(InvalidNameError, match=r"segment '\.\.'"):
+        publish_areas(store, {"a/../b": make_item(tmp_path, "a", b"x")})
+    with pytest.raises(PublishError, match="at least one file"):
+        publish_areas(store, {})
+
+
+def test_a_damaged_object_of_the_same_name_is_named(store: Store, tmp_path: Path) -> None:
+    item = make_item(tmp_path, "a", b"bytes", dataset="a")
+    store.put_create(payload_key("us", item.manifest.artifact.sha256, "h5"), b"half")
+    with pytest.raises(DigestMismatchError, match=r"expected 5 bytes, found 4 bytes.*fsck"):
+        publish_artifact(store, item)
+
+
+def test_another_namespace_is_refused(store: Store, tmp_path: Path) -> None:
+    item = make_item(tmp_path, "a", b"1", dataset="a")
+    publish_artifact(store, item, namespace="one")
+    with pytest.raises(PointerMismatchError, match=r"another namespace: expected 'two'"):
+        publish_artifact(store, make_item(tmp_path, "a", b"2", dataset="a"), namespace="two")
+    assert read(store, "us", "a").body.version == 1
+
+
+def test_an_unsafe_server_gets_nothing(s3rver_server: dict[str, str], tmp_path: Path) -> None:
+    store = open_store("s3://test/unsafe", options=s3rver_server)
+    with pytest.raises(UnsafeStoreError, match="s3://test/unsafe"):
+        publish_areas(store, areas(tmp_path, "a"))
+    assert list(store.list("")) == []
+
+
+# --- lost replies -----------------------------------------------------------------------------
+
+
+class LosesReplies(ObjectStore):
+    """Writes, then reports what a client sees whose reply was lost.
+
+    `create` and `swap` name the error of every write; `also` runs between write and report.
+    """
+
+    create: Exception | None = None
+    swap: Exception | None = None
+    also = staticmethod(lambda: None)
+
+    def put_create(self, key, data):  # type: ignore[no-untyped-def]
+        token = super().put_create(key, data)
+        if self.create and not key.startswith("channels/.probe"):
+            raise self.create
+        return token
+
+    def put_swap(self, key, data, expected):  # type: ignore[no-untyped-def]
+        token = super().put_swap(key, data, expected)
+        if self.swap and not key.startswith("channels/.probe"):
+            self.also()
+            raise self.swap
+        return token
+
+
+@pytest.mark.parametrize("error", [StoreUnavailableError("lost"), VersionMismatchError("retried")])
+def test_lost_reply_of_a_swap(tmp_path: Path, error: Exception) -> None:
+    store = LosesReplies(memory_store().client, "memory://")
+    publish_areas(store, areas(tmp_path, "a"))
+    store.swap = error
+    report = publish_areas(store, areas(tmp_path, "a", salt="2"), run_id="r2")
+    assert (report.moved, report.version) == (True, 2)
+    assert [p.body.version for p in history(store, "us", "areas")] == [2, 1]
+
+
+def test_lost_reply_and_then_somebody_else_moves_on(tmp_path: Path) -> None:
+    store = LosesReplies(memory_store().client, "memory://")
+    other = ObjectStore(store.client, "memory://")
+    publish_areas(store, areas(tmp_path, "a"))
+    store.swap = VersionMismatchError("retried")
+    store.also = lambda: publish_areas(other, areas(tmp_path, "a", salt="3"), run_id="r3")  # type: ignore[method-assign,assignment]
+    report = publish_areas(store, areas(tmp_path, "a", salt="2"), run_id="r2")
+    assert (report.moved, report.version) == (True, 2), "ours was version 2, then came 3"
+    assert [p.body.version for p in history(store, "us", "areas")] == [3, 2, 1]
+
+
+def test_lost_replies_of_creations(tmp_path: Path) -> None:
+    store = LosesReplies(memory_store().client, "memory://")
+    store.create = StoreUnavailableError("lost")
+    report = publish_areas(store, areas(tmp_path, "a", "b"))
+    assert (report.moved, report.version, report.uploaded) == (True, 1, 2)
+    assert check_store(ObjectStore(store.client, "memory://")).ok
+
+
+def test_a_write_that_really_failed_is_reported(tmp_path: Path) -> None:
+    class Refuses(ObjectStore):
+        def put_swap(self, key, data, expected):  # type: ignore[no-untyped-def]
+            if key.startswith("channels/.probe"):
+                return super().put_swap(key, data, expected)
+            raise StoreUnavailableError("really down")
+
+        def put_create(self, key, data):  # type: ignore[no-untyped-def]
+            if key.startswith("channels/.probe") or self.up:
+                return super().put_create(key, data)
+            raise StoreUnavailableError("really down")
+
+        up = True
+
+    store = Refuses(memory_store().client, "memory://")
+    publish_areas(store, areas(tmp_path, "a"))
+    with pytest.raises(StoreUnavailableError, match="really down"):
+        publish_areas(store, areas(tmp_path, "a", salt="2"))
+    store.up = False
+    with pytest.raises(StoreUnavailableError, match="really down"):
+        publish_areas(store, areas(tmp_path, "a", salt="3"))
+    assert read(store, "us", "areas").body.version == 1
+
+
+def test_the_loser_of_a_race_is_told_and_its_files_stay(store: Store, tmp_path: Path) -> None:
+    publish_areas(store, areas(tmp_path, "a"))
+
+    def overtake(step: str) -> None:
+        if step == "history-done":
+            publish_areas(store, areas(tmp_path / "other", "a", salt="3"), run_id="r3")
+
+    items = areas(tmp_path, "a", salt="2")
+    with pytest.raises(ChannelConflictError, match="expected to write version 2, found version 2"):
+        publish_areas(store, items, run_id="r2", on_step=overtake)
+    assert store.exists(payload_key("us", items["a"].manifest.artifact.sha256, "h5"))
+    assert publish_areas(store, items, run_id="r2").version == 3
+
+
+# --- garbage collection in between ------------------------------------------------------------
+
+
+def test_a_marked_artifact_is_taken_back(store: Store, tmp_path: Path) -> None:
+    items = areas(tmp_path, "a")
+    digest = items["a"].manifest.artifact.sha256
+    create_mark(store, "us", digest, NOW)
+    publish_areas(store, items)
+    mark = read_mark(store, "us", digest)
+    assert mark is not None
+    assert mark.state is MarkState.RESCUED
+
+
+def test_an_artifact_that_is_being_deleted_stops_the_publication(store: Store, tmp_path: Path) -> None:
+    items = areas(tmp_path, "a")
+    digest = items["a"].manifest.artifact.sha256
+    create_mark(store, "us", digest, NOW)
+    mark = read_mark(store, "us", digest)
+    assert mark is not None
+    swap_mark(store, mark, MarkState.DELETING, NOW)
+    with pytest.raises(BeingDeletedError, match=f"sha256:{digest} is being deleted"):
+        publish_areas(store, items)
+
+
+# --- kill -9 at every step --------------------------------------------------------------------
+
+
+def run_script(folder: Path, run_id: str, kill_at: int) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(SCRIPT), str(folder), run_id, str(kill_at)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("first_publication", [True, False])
+def test_kill_at_every_step(tmp_path: Path, first_publication: bool) -> None:
+    """Killed at any step, the old pointer is valid, no object is damaged, a retry completes."""
+    expected = 1 if first_publication else 2
+    calm = tmp_path / "calm"
+    if not first_publication:
+        assert run_script(calm, "r1", 0).returncode == 0
+    steps = run_script(calm, "r2", 0).stdout.splitlines()[:-1]
+    assert {"folder:staged", "folder:linked", "payload-done", "manifest-done"} <= set(steps)
+    assert {"collection-done", "history-done", "pointer-done", "folder:renamed"} <= set(steps)
+    for number, step in enumerate(steps, 1):
+        # A probe that is killed is like one that was never begun; a few of its steps suffice.
+        if number < steps.index("payload-done") - 3 and number % 3:
+            continue
+        folder = tmp_path / f"{number}"
+        if not first_publication:
+            publishing.main(folder, "r1", 0)
+        killed = run_script(folder, "r2", number)
+        assert killed.returncode == -signal.SIGKILL, (number, step, killed.stderr)
+        store = open_store(str(folder / "store"))
+        report = check_store(store)
+        interrupted = [f for f in report.findings if "publication was interrupted" in f.problem]
+        assert report.findings == tuple(interrupted), (number, step)
+        assert len(interrupted) <= 1
+        pointers = [m.key for m in store.list("channels/us/") if m.key.endswith("latest.json")]
+        if pointers:
+            assert read(store, "us", "areas").body.version in (expected - 1, expected)
+        else:
+            assert first_publication
+        publishing.main(folder, "r2", 0)
+        assert check_store(store).ok, (number, step)
+        assert read(store, "us", "areas").body.version == expected
+        assert len(list(history(store, "us", "areas"))) == expected
+
+
+WRITER = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from pe_data.channels import move
+from pe_data.digests import sha256_bytes
+from pe_data.errors import ChannelConflictError
+from pe_data.store.folder import FolderStore
+
+store = FolderStore(Path(sys.argv[1]))
+print("ready", flush=True)
+sys.stdin.readline()
+won = lost = 0
+while won < 5:
+    digest = sha256_bytes(f"{sys.argv[2]} {won} {lost}".encode())
+    try:
+        outcome = move(store, "us", "d", artifact_sha256=digest, manifest_sha256=digest,
+                       namespace="t", now=datetime.now(UTC))
+        won += 1
+        print(outcome.pointer.body.version, digest, flush=True)
+    except ChannelConflictError:
+        lost += 1
+"""
+
+
+def test_ten_processes_on_one_channel_of_a_folder(tmp_path: Path) -> None:
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(tmp_path), str(number)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        for number in range(10)
+    ]
+    for writer in writers:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "ready\n"
+    claims: list[tuple[int, str]] = []
+    for writer in writers:
+        assert writer.stdin is not None
+        writer.stdin.write("go\n")
+        writer.stdin.flush()
+    for writer in writers:
+        out, _ = writer.communicate(timeout=60)
+        assert writer.returncode == 0
+        claims += [(int(v), d) for v, d in (line.split() for line in out.splitlines())]
+    chain = list(history(open_store(str(tmp_path)), "us", "d"))
+    assert sorted(claims) == sorted((p.body.version, p.body.artifact_sha256) for p in chain)
+    assert [p.body.version for p in chain] == list(range(50, 0, -1))
+
+
+def test_manifest_of_a_member_reads_back(store: Store, tmp_path: Path) -> None:
+    items = areas(tmp_path, "a")
+    publish_areas(store, items)
+    digest = items["a"].manifest.artifact.sha256
+    stored = unpack(store.get(manifest_key("us", digest)).data)
+    assert Manifest.from_bytes(stored) == items["a"].manifest
