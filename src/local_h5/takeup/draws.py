@@ -233,7 +233,7 @@ def _output(high: U64, low: U64) -> NDArray[np.float64]:
     rotation = high >> np.uint64(58)
     word = high ^ low
     out = word >> rotation
-    # rotating by 0 must not shift by 64, which is undefined
+    # rotating by 0 must not shift by 64, which C leaves undefined
     np.subtract(np.uint64(64), rotation, out=rotation)
     rotation &= np.uint64(63)
     word <<= rotation
