@@ -1,0 +1,81 @@
+"""Public files, fetched once: pinned members of wheels, trusted by sha256.
+
+Reads: config/example_sources.yaml (which package, versions and digests); the package index, but never when the cache
+holds the pinned bytes. No other rule of the workflow uses the network.
+Writes: {RESULTS}/downloads/ (copies from the cache), logs/fetch/, benchmarks/fetch/.
+Config: example.cache, the folder that keeps downloads.
+"""
+
+DOWNLOADS = f"{RESULTS}/downloads"
+
+
+rule fetch_microdata:
+    input:
+        sources="config/example_sources.yaml",
+    output:
+        microdata=f"{DOWNLOADS}/cps.csv.gz",
+        weights=f"{DOWNLOADS}/cps_weights.csv.gz",
+        growth=f"{DOWNLOADS}/growfactors.csv",
+    log:
+        f"{RESULTS}/logs/fetch/microdata.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/fetch/microdata.tsv"
+    localrule: True
+    resources:
+        mem_mb=200,
+        runtime=20,
+    params:
+        cache=config["example"]["cache"],
+    message:
+        "Public CPS tax microdata (24 MB wheel, or the cache)"
+    shell:
+        "python scripts/fetch_public_file.py --sources {input.sources} --package taxcalc"
+        " --cache {params.cache} --output {output} 2> {log}"
+
+
+rule fetch_geography_tables:
+    input:
+        sources="config/example_sources.yaml",
+    output:
+        blocks=f"{DOWNLOADS}/block_cd_distributions.csv.gz",
+        crosswalk=f"{DOWNLOADS}/block_crosswalk.csv.gz",
+        age_by_district=f"{DOWNLOADS}/acs_S0101_district_2024.json",
+        age_by_state=f"{DOWNLOADS}/acs_S0101_state_2024.json",
+        snap_by_district=f"{DOWNLOADS}/acs_S2201_district_2024.json",
+    log:
+        f"{RESULTS}/logs/fetch/geography_tables.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/fetch/geography_tables.tsv"
+    localrule: True
+    resources:
+        mem_mb=200,
+        runtime=20,
+    params:
+        cache=config["example"]["cache"],
+    message:
+        "Census block tables and ACS populations (48 MB wheel, or the cache)"
+    shell:
+        "python scripts/fetch_public_file.py --sources {input.sources} --package policyengine-us-data"
+        " --cache {params.cache} --output {output} 2> {log}"
+
+
+rule fetch_county_cbsa:
+    input:
+        sources="config/example_sources.yaml",
+    output:
+        cbsa=f"{DOWNLOADS}/msa_definitions.csv",
+    log:
+        f"{RESULTS}/logs/fetch/county_cbsa.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/fetch/county_cbsa.tsv"
+    localrule: True
+    resources:
+        mem_mb=200,
+        runtime=20,
+    params:
+        cache=config["example"]["cache"],
+    message:
+        "County to CBSA table (0.2 MB wheel, or the cache)"
+    shell:
+        "python scripts/fetch_public_file.py --sources {input.sources} --package geosnap"
+        " --cache {params.cache} --output {output} 2> {log}"
