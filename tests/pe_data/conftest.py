@@ -23,6 +23,9 @@ from pathlib import Path
 
 import pytest
 
+# storage_helpers.py beside this file is both imported by tests and run as a script.
+sys.path.insert(0, str(Path(__file__).parent))
+
 AZURE_ACCOUNT = "devstoreaccount1"
 # The published key of the emulator's only account; no secret.
 AZURE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="

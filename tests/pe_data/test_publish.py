@@ -1,6 +1,5 @@
 """Publication: order, idempotence, lost replies, and a kill at every step."""
 
-import importlib.util
 import os
 import signal
 import subprocess
@@ -8,6 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+import storage_helpers
+from storage_helpers import NOW, areas, make_item, publish_areas
 
 from pe_data.channels import history, read
 from pe_data.collection import Collection
@@ -32,24 +33,8 @@ from pe_data.publish import Progress, publish_artifact, publish_collection
 from pe_data.store.base import Store
 from pe_data.store.objects import ObjectStore, memory_store
 from pe_data.store.opening import open_store
-from pe_data.upload import Item
 
-SCRIPT = Path(__file__).with_name("publishing.py")
-_spec = importlib.util.spec_from_file_location("publishing", SCRIPT)
-assert _spec is not None
-assert _spec.loader is not None
-publishing = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(publishing)
-make_item = publishing.make_item
-NOW = publishing.NOW
-
-
-def areas(folder: Path, *names: str, salt: str = "") -> dict[str, Item]:
-    return {name: make_item(folder, name, f"{name}{salt}".encode()) for name in names}
-
-
-def publish_areas(store: Store, items: dict[str, Item], run_id: str = "r1", **more: object):  # type: ignore[no-untyped-def]
-    return publish_collection(store, items, country="us", dataset="areas", run_id=run_id, now=NOW, **more)
+SCRIPT = Path(storage_helpers.__file__)
 
 
 @pytest.fixture
@@ -341,7 +326,7 @@ def test_kill_at_every_step(tmp_path: Path, first_publication: bool) -> None:
             continue
         folder = tmp_path / f"{number}"
         if not first_publication:
-            publishing.main(folder, "r1", 0)
+            storage_helpers.main(folder, "r1", 0)
         killed = run_script(folder, "r2", number)
         assert killed.returncode == -signal.SIGKILL, (number, step, killed.stderr)
         store = open_store(str(folder / "store"))
@@ -354,7 +339,7 @@ def test_kill_at_every_step(tmp_path: Path, first_publication: bool) -> None:
             assert read(store, "us", "areas").body.version in (expected - 1, expected)
         else:
             assert first_publication
-        publishing.main(folder, "r2", 0)
+        storage_helpers.main(folder, "r2", 0)
         assert check_store(store).ok, (number, step)
         assert read(store, "us", "areas").body.version == expected
         assert len(list(history(store, "us", "areas"))) == expected

@@ -1,21 +1,25 @@
-"""Publish two small files into a folder, in a process of its own that may be killed.
+"""Files to publish, and a publication in a process of its own that may be killed.
 
-    publishing.py FOLDER RUN_ID KILL_AT
+    storage_helpers.py FOLDER RUN_ID KILL_AT
 
-Prints the name of each step as it is reached; kills itself with SIGKILL at number KILL_AT.
+publishes two small files into FOLDER/store. It prints the name of each step as it is reached and
+kills itself with SIGKILL at number KILL_AT.
 """
 
 import itertools
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from pe_data.digests import sha256_bytes
 from pe_data.layout import MEDIA_TYPES
 from pe_data.manifest.model import Artifact, ColumnGroup, Entity, Manifest
-from pe_data.publish import publish_collection
+from pe_data.publish import PublishReport, publish_collection
+from pe_data.store.base import Store
 from pe_data.store.folder import FolderStore
 from pe_data.upload import Item
 
@@ -38,11 +42,23 @@ def make_item(folder: Path, name: str, data: bytes, *, dataset: str = "areas") -
     return Item(path, manifest)
 
 
+def areas(folder: Path, *names: str, salt: str = "") -> dict[str, Item]:
+    """One small file per name; another `salt` makes other bytes."""
+    return {name: make_item(folder, name, f"{name}{salt}".encode()) for name in names}
+
+
+def publish_areas(store: Store, items: Mapping[str, Item], run_id: str = "r1", **more: Any) -> PublishReport:
+    """Publish `items` as the collection `us/areas`."""
+    more = {"now": NOW, **more}
+    return publish_collection(store, items, country="us", dataset="areas", run_id=run_id, **more)
+
+
 def main(folder: Path, run_id: str, kill_at: int) -> None:
     counter = itertools.count(1)
 
     def on_step(step: str) -> None:
-        print(step, flush=True)
+        sys.stdout.write(f"{step}\n")
+        sys.stdout.flush()
         if next(counter) == kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -58,7 +74,7 @@ def main(folder: Path, run_id: str, kill_at: int) -> None:
         workers=1,
         on_step=on_step,
     )
-    print(report.summary())
+    sys.stdout.write(f"{report.summary()}\n")
 
 
 if __name__ == "__main__":
