@@ -47,18 +47,14 @@ class Fields:
         """Wrap `value`; raise InvalidDocumentError if it is not a JSON object."""
         if not isinstance(value, Mapping):
             found = describe(value)
-            raise InvalidDocumentError(
-                f"{where}: {path or 'document'}: expected an object, found {found}"
-            )
+            raise InvalidDocumentError(f"{where}: {path or 'document'}: expected an object, found {found}")
         return cls(where, value, path)
 
     def fail(self, name: str, expected: str, found: object) -> InvalidDocumentError:
         """The error for field `name`; the caller raises it."""
         field = f"{self.path}.{name}" if self.path else name
         text = found if isinstance(found, Described) else describe(found)
-        return InvalidDocumentError(
-            f"{self.where}: field {field}: expected {expected}, found {text}"
-        )
+        return InvalidDocumentError(f"{self.where}: field {field}: expected {expected}, found {text}")
 
     def has(self, name: str) -> bool:
         """True if the field is there and not null."""

@@ -76,11 +76,7 @@ def years_of(periods: Iterable[str]) -> set[int]:
 def entity_names(columns: Iterable[str]) -> tuple[str, ...]:
     """The entities that a set of column names declares, `person` first."""
     names = set(columns)
-    others = sorted(
-        name.removesuffix("_id")
-        for name in names
-        if name.endswith("_id") and f"{PERSON}_{name}" in names
-    )
+    others = sorted(name.removesuffix("_id") for name in names if name.endswith("_id") and f"{PERSON}_{name}" in names)
     return ((PERSON,) if f"{PERSON}_id" in names else ()) + tuple(others)
 
 

@@ -80,9 +80,7 @@ def describe(
     return manifest_of(label, artifact, content, tuple(sorted(set(covered))))
 
 
-def manifest_of(
-    label: Label, artifact: Artifact, content: Content, years: tuple[int, ...]
-) -> Manifest:
+def manifest_of(label: Label, artifact: Artifact, content: Content, years: tuple[int, ...]) -> Manifest:
     """Put label, file and content together."""
     return Manifest(
         artifact=artifact,
@@ -106,9 +104,7 @@ def file_extension(path: Path) -> Extension:
     except OSError as error:
         raise UnsupportedFileError(f"{path}: cannot be read: {error.strerror}") from error
     if start not in _MAGIC:
-        raise UnsupportedFileError(
-            f"{path}: expected an H5 or Parquet file, found one that starts with {start!r}"
-        )
+        raise UnsupportedFileError(f"{path}: expected an H5 or Parquet file, found one that starts with {start!r}")
     return _MAGIC[start]
 
 

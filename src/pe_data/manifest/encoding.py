@@ -31,22 +31,16 @@ def unpack(stored: bytes, where: str = "manifest", limit: int = READ_LIMIT) -> b
     """
     if not stored.startswith(_MAGIC):
         if len(stored) > limit:
-            raise InvalidDocumentError(
-                f"{where}: expected at most {limit} bytes, found {len(stored)}"
-            )
+            raise InvalidDocumentError(f"{where}: expected at most {limit} bytes, found {len(stored)}")
         return stored
     engine = zlib.decompressobj(wbits=31)
     try:
         document = engine.decompress(stored, limit + 1)
     except zlib.error as error:
-        raise InvalidDocumentError(
-            f"{where}: expected a whole gzip stream, found {error}"
-        ) from error
+        raise InvalidDocumentError(f"{where}: expected a whole gzip stream, found {error}") from error
     if len(document) > limit or not engine.eof:
         found = "more" if len(document) > limit else "a stream that is cut short"
-        raise InvalidDocumentError(
-            f"{where}: expected at most {limit} bytes unpacked, found {found}"
-        )
+        raise InvalidDocumentError(f"{where}: expected at most {limit} bytes unpacked, found {found}")
     if engine.unused_data:
         raise InvalidDocumentError(f"{where}: expected one gzip stream, found bytes after it")
     return document

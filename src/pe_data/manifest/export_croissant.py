@@ -44,9 +44,7 @@ _CONTEXT: dict[str, Any] = {
 }
 
 
-def to_croissant(
-    manifest: Manifest, content_url: str, *, name: str | None = None
-) -> dict[str, Any]:
+def to_croissant(manifest: Manifest, content_url: str, *, name: str | None = None) -> dict[str, Any]:
     """The JSON-LD document.
 
     Args:
@@ -80,9 +78,7 @@ def to_croissant(
                 "sha256": artifact.sha256,
             }
         ],
-        "recordSet": [
-            _record_set(manifest, entity, file_id) for entity in sorted(manifest.entities)
-        ],
+        "recordSet": [_record_set(manifest, entity, file_id) for entity in sorted(manifest.entities)],
     }
 
 
@@ -107,9 +103,7 @@ def _record_set(manifest: Manifest, entity: str, file_id: str) -> dict[str, Any]
     return record_set
 
 
-def _field(
-    manifest: Manifest, group: ColumnGroup, name: str, identity: str, file_id: str
-) -> dict[str, Any]:
+def _field(manifest: Manifest, group: ColumnGroup, name: str, identity: str, file_id: str) -> dict[str, Any]:
     field: dict[str, Any] = {
         "@type": "cr:Field",
         "@id": f"{identity}/{name}",

@@ -67,8 +67,7 @@ def _arrays(file: h5py.File, path: Path, entity_of: Mapping[str, str]) -> Conten
         lengths[name], dtypes[name], periods[name] = len(arrays[0]), _dtype(arrays[0]), keys
     if not lengths:
         raise UnsupportedFileError(
-            f"{path}: expected variables (groups with a dataset per period, or 1-D datasets), "
-            "found none"
+            f"{path}: expected variables (groups with a dataset per period, or 1-D datasets), found none"
         )
     sizes = {name: lengths[f"{name}_id"] for name in entity_names(lengths)}
     columns = tuple(
@@ -198,9 +197,7 @@ def _unpickled_texts(data: Any) -> list[str]:
         raise UnsupportedFileError(
             f"a pickled attribute of the file: expected a list of texts, found {error}"
         ) from error
-    return [
-        str(item) for item in (value if isinstance(value, list | tuple | np.ndarray) else [value])
-    ]
+    return [str(item) for item in (value if isinstance(value, list | tuple | np.ndarray) else [value])]
 
 
 def _groups(file: h5py.File) -> list[h5py.Group]:

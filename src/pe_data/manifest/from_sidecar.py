@@ -18,9 +18,7 @@ MODEL_PREFIX = "policyengine-"
 """The model package is the one of this family that is not the core."""
 
 
-def from_sidecar(
-    document: Mapping[str, object], label: Label, *, where: str = "result sidecar"
-) -> Manifest:
+def from_sidecar(document: Mapping[str, object], label: Label, *, where: str = "result sidecar") -> Manifest:
     """The manifest of the file that `document` describes.
 
     Inputs and build come from the sidecar; those of `label` are replaced.
@@ -63,17 +61,12 @@ def _content(root: Fields) -> Content:
 
 
 def _inputs(root: Fields) -> tuple[InputFile, ...]:
-    return tuple(
-        InputFile(row.text("name"), row.sha256("sha256"), row.integer("bytes"))
-        for row in root.rows("inputs")
-    )
+    return tuple(InputFile(row.text("name"), row.sha256("sha256"), row.integer("bytes")) for row in root.rows("inputs"))
 
 
 def _build(root: Fields) -> Build:
     versions = root.text_map("versions")
-    models = [
-        name for name in versions if name.startswith(MODEL_PREFIX) and not name.endswith("-core")
-    ]
+    models = [name for name in versions if name.startswith(MODEL_PREFIX) and not name.endswith("-core")]
     if len(models) > 1:
         raise root.fail("versions", "one model package", Described(", ".join(sorted(models))))
     model = models[0] if models else None

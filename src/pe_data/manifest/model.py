@@ -187,9 +187,7 @@ class Manifest:
         columns: dict[str, dict[str, list[str]]] = {}
         for group in self.columns:
             if group.entity == name:
-                columns.setdefault(_KEY_OF_PERIOD[group.period], {})[group.dtype] = list(
-                    group.names
-                )
+                columns.setdefault(_KEY_OF_PERIOD[group.period], {})[group.dtype] = list(group.names)
         return _compact(
             {
                 "rows": entity.rows,
@@ -225,15 +223,11 @@ def _check_version(root: Fields) -> None:
 
 
 def _artifact(f: Fields) -> Artifact:
-    return Artifact(
-        f.sha256("sha256"), f.integer("size_bytes"), f.one_of("media_type", tuple(_EXTENSIONS))
-    )
+    return Artifact(f.sha256("sha256"), f.integer("size_bytes"), f.one_of("media_type", tuple(_EXTENSIONS)))
 
 
 def _entity(f: Fields) -> Entity:
-    return Entity(
-        f.integer("rows"), f.optional_text("id"), f.text_map("links"), f.optional_text("weight")
-    )
+    return Entity(f.integer("rows"), f.optional_text("id"), f.text_map("links"), f.optional_text("weight"))
 
 
 def _groups(entity: str, f: Fields) -> Iterator[ColumnGroup]:
@@ -245,9 +239,7 @@ def _groups(entity: str, f: Fields) -> Iterator[ColumnGroup]:
             yield ColumnGroup(entity, dtype, by_dtype.texts(dtype), period)
 
 
-def _check_roles(
-    root: Fields, entities: Mapping[str, Entity], columns: tuple[ColumnGroup, ...]
-) -> None:
+def _check_roles(root: Fields, entities: Mapping[str, Entity], columns: tuple[ColumnGroup, ...]) -> None:
     for name, entity in entities.items():
         names = [column for group in columns if group.entity == name for column in group.names]
         if len(set(names)) != len(names):
@@ -267,8 +259,7 @@ def _years(root: Fields) -> tuple[int, ...]:
 
 def _inputs(f: Fields) -> Inputs:
     files = tuple(
-        InputFile(row.text("name"), row.sha256("sha256"), row.integer("size_bytes"))
-        for row in f.rows("files")
+        InputFile(row.text("name"), row.sha256("sha256"), row.integer("size_bytes")) for row in f.rows("files")
     )
     return Inputs(f.sha256("composite_digest"), files)
 

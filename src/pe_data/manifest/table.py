@@ -26,9 +26,7 @@ def summary_rows(manifest: Manifest) -> list[tuple[str, str]]:
         rows.append(("fingerprint", build.data_build_fingerprint))
     if inputs:
         rows.append(("inputs", f"{inputs.composite_digest} ({len(inputs.files)} files)"))
-        rows += [
-            ("", f"{f.name}  {f.sha256[:12]}…  {human_size(f.size_bytes)}") for f in inputs.files
-        ]
+        rows += [("", f"{f.name}  {f.sha256[:12]}…  {human_size(f.size_bytes)}") for f in inputs.files]
     return rows
 
 
@@ -62,10 +60,7 @@ def text_table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     """Left-aligned columns with a header, two blanks apart."""
     lines = [header, *rows]
     widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
-    texts = (
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
+    texts = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
     return "\n".join(texts)
 
 

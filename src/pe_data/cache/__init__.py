@@ -1,0 +1,1 @@
+"""The cache: verified files by sha256, one path per artifact."""

@@ -1,0 +1,130 @@
+"""Which store serves a country, which mirrors stand beside it, and where the cache is.
+
+In this order: the environment (`PE_DATA_STORE`, `PE_DATA_MIRRORS`), the configuration file, and a
+folder in the user's data directory. The file is TOML, at `PE_DATA_CONFIG` or `config.toml` in the
+user's configuration folder for `pe-data`::
+
+    [stores.us]                       # or [stores.default] for every country without its own
+    url = "s3://bucket/prefix"
+    mirrors = ["https://mirror.example.org/prefix"]
+    namespace = "policyengine"        # refuse channels of anybody else
+    options = { region = "us-east-1" }
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pe_data.errors import ConfigError
+
+APP = "pe-data"
+CACHE_VARIABLE = "PE_DATA_CACHE"
+STORE_VARIABLE = "PE_DATA_STORE"
+MIRRORS_VARIABLE = "PE_DATA_MIRRORS"
+CONFIG_VARIABLE = "PE_DATA_CONFIG"
+OFFLINE_VARIABLE = "PE_DATA_OFFLINE"
+DEFAULT = "default"
+_KEYS = {"url", "mirrors", "namespace", "options"}
+
+
+@dataclass(frozen=True, slots=True)
+class StoreConfig:
+    """Where the artifacts of a country are."""
+
+    url: str
+    mirrors: tuple[str, ...] = ()
+    """Addresses that hold the same objects (never channels), in the order to try."""
+    namespace: str | None = None
+    """The namespace that channels must have; None accepts any."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """Settings of the store's backend."""
+
+
+def store_for(country: str, environment: Mapping[str, str] | None = None) -> StoreConfig:
+    """The store that serves `country`. Raises ConfigError."""
+    env = os.environ if environment is None else environment
+    if env.get(STORE_VARIABLE):
+        mirrors = tuple(m.strip() for m in env.get(MIRRORS_VARIABLE, "").split(",") if m.strip())
+        return StoreConfig(env[STORE_VARIABLE], mirrors)
+    stores = _read(config_path(env))
+    for name in (country, DEFAULT):
+        if name in stores:
+            return stores[name]
+    return StoreConfig(_default_folder())
+
+
+def default_store_url(environment: Mapping[str, str] | None = None) -> str:
+    """Address of the store when no country is named: what a publisher writes to by default."""
+    return store_for(DEFAULT, environment).url
+
+
+def cache_folder(environment: Mapping[str, str] | None = None) -> Path:
+    """`PE_DATA_CACHE`, else the user's cache folder for `pe-data`."""
+    env = os.environ if environment is None else environment
+    if env.get(CACHE_VARIABLE):
+        return Path(env[CACHE_VARIABLE]).expanduser().absolute()
+    import platformdirs
+
+    return platformdirs.user_cache_path(APP, appauthor=False)
+
+
+def config_path(environment: Mapping[str, str] | None = None) -> Path:
+    """The configuration file, whether it is there or not."""
+    env = os.environ if environment is None else environment
+    if env.get(CONFIG_VARIABLE):
+        return Path(env[CONFIG_VARIABLE]).expanduser()
+    import platformdirs
+
+    return platformdirs.user_config_path(APP, appauthor=False) / "config.toml"
+
+
+def is_offline(environment: Mapping[str, str] | None = None) -> bool:
+    """Whether `PE_DATA_OFFLINE` forbids the network."""
+    env = os.environ if environment is None else environment
+    return env.get(OFFLINE_VARIABLE, "").lower() in ("1", "true", "yes", "on")
+
+
+def _default_folder() -> str:
+    import platformdirs
+
+    return str(platformdirs.user_data_path(APP, appauthor=False) / "store")
+
+
+def _read(path: Path) -> dict[str, StoreConfig]:
+    import tomllib
+
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read as TOML: {error}") from error
+    unknown = set(document) - {"stores"}
+    if unknown:
+        raise ConfigError(f"{path}: expected the table [stores], found key {sorted(unknown)[0]!r}")
+    tables = document.get("stores", {})
+    if not isinstance(tables, dict):
+        raise ConfigError(f"{path}: stores: expected tables such as [stores.us]")
+    return {name: _store(path, name, table) for name, table in tables.items()}
+
+
+def _store(path: Path, name: str, table: object) -> StoreConfig:
+    where = f"{path}: stores.{name}"
+    if not isinstance(table, dict):
+        raise ConfigError(f"{where}: expected a table with the key url")
+    unknown = set(table) - _KEYS
+    if unknown:
+        raise ConfigError(f"{where}: expected the keys {', '.join(sorted(_KEYS))}, found {sorted(unknown)[0]!r}")
+    url, mirrors = table.get("url"), table.get("mirrors", [])
+    namespace, options = table.get("namespace"), table.get("options", {})
+    if not isinstance(url, str) or not url:
+        raise ConfigError(f"{where}.url: expected an address or a folder, found {url!r}")
+    if not isinstance(mirrors, list) or not all(isinstance(m, str) and m for m in mirrors):
+        raise ConfigError(f"{where}.mirrors: expected a list of addresses, found {mirrors!r}")
+    if namespace is not None and not isinstance(namespace, str):
+        raise ConfigError(f"{where}.namespace: expected a text, found {namespace!r}")
+    if not isinstance(options, dict):
+        raise ConfigError(f"{where}.options: expected a table, found {options!r}")
+    texts = {str(key): str(value) for key, value in options.items()}
+    return StoreConfig(url, tuple(mirrors), namespace, texts)

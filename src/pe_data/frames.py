@@ -1,0 +1,198 @@
+"""Data frames per entity from an artifact, and files from them (extra `frames`)."""
+
+import difflib
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pe_data.errors import CacheError, MissingExtraError, PeDataError, UnsupportedFileError
+from pe_data.manifest.describe import Label, describe, file_extension
+from pe_data.manifest.model import Manifest
+from pe_data.resolver import Options, ensure_with
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Format = Literal["parquet", "csv"]
+FORMATS: tuple[Format, ...] = ("parquet", "csv")
+
+
+def open_frames(
+    uri: str,
+    variables: Iterable[str] | None = None,
+    *,
+    year: int | None = None,
+    cache: Path | str | None = None,
+    store: str | None = None,
+    offline: bool | None = None,
+    allow_stale: bool = False,
+) -> "dict[str, pd.DataFrame]":
+    """Entity → data frame of an artifact, fetched and verified first.
+
+    Args:
+        uri: As for `ensure`.
+        variables: Only these columns; default all. Entities without any are left out.
+        year: Which year of a file that has several; default the only one.
+        cache, store, offline, allow_stale: As for `ensure`.
+
+    Values keep their dtype; fixed-width text becomes `str`. A variable that is stored per month
+    gives twelve columns, `name@2024-01` and so on.
+
+    Raises:
+        PeDataError: whatever `ensure` raises; an unknown variable (with close names), a year that
+            is not there, or a missing extra.
+    """
+    options = Options.of(cache=cache, store=store, offline=offline, allow_stale=allow_stale)
+    return read_frames(ensure_with(uri, options), variables, year=year, what=uri)
+
+
+def read_frames(
+    path: Path, variables: Iterable[str] | None = None, *, year: int | None = None, what: str = ""
+) -> "dict[str, pd.DataFrame]":
+    """`open_frames` for a file on this machine."""
+    _need_pandas(what or str(path))
+    if file_extension(path) == "parquet":
+        return _parquet(path, variables, what or str(path))
+    manifest = describe(path, Label("xx", "file"), years=(year,) if year else (), sha256=None)
+    wanted = _wanted(manifest, variables, what or str(path))
+    if _is_hdfstore(path):
+        return _hdfstore(path, wanted, year)
+    return _arrays(path, manifest, wanted, _one_year(manifest, year, what or str(path)))
+
+
+def export(
+    uri: str,
+    to: Format,
+    folder: Path | str,
+    variables: Iterable[str] | None = None,
+    *,
+    year: int | None = None,
+    **options: Any,
+) -> dict[str, Path]:
+    """Write `{entity}.parquet` or `{entity}.csv` per entity; returns entity → file.
+
+    Raises PeDataError for an unknown format or a folder that cannot be written, and whatever
+    `open_frames` raises.
+    """
+    if to not in FORMATS:
+        raise PeDataError(f"format: expected one of {', '.join(FORMATS)}, found {to!r}")
+    frames = open_frames(uri, variables, year=year, **options)
+    target = Path(folder)
+    written: dict[str, Path] = {}
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        for entity, frame in frames.items():
+            path = target / f"{entity.replace('|', '_or_').replace('/', '_')}.{to}"
+            temporary = path.with_name(f".{path.name}.{os.getpid()}")
+            if to == "csv":
+                frame.to_csv(temporary, index=False)
+            else:
+                frame.to_parquet(temporary, index=False)
+            temporary.replace(path)
+            written[entity] = path
+    except OSError as error:
+        raise CacheError(f"{target}: cannot be written: {error.strerror or error}") from error
+    return written
+
+
+def _arrays(
+    path: Path, manifest: Manifest, wanted: Mapping[str, tuple[str, ...]], year: int
+) -> "dict[str, pd.DataFrame]":
+    import h5py
+    import numpy as np
+    import pandas as pd
+
+    def values(dataset: "h5py.Dataset") -> Any:
+        data = dataset[()]
+        if data.dtype.kind == "S":
+            return np.char.decode(data, "utf-8")
+        if data.dtype.kind == "O":
+            return np.array([v.decode() if isinstance(v, bytes) else v for v in data])
+        return data
+
+    frames = {}
+    with h5py.File(path, "r") as file:
+        for entity, names in wanted.items():
+            columns: dict[str, Any] = {}
+            for name in names:
+                node = file[name]
+                if isinstance(node, h5py.Dataset):
+                    columns[name] = values(node)
+                elif str(year) in node:
+                    columns[name] = values(node[str(year)])
+                elif len(node) == 1 and next(iter(node)).upper() == "ETERNITY":
+                    columns[name] = values(node[next(iter(node))])
+                else:
+                    months = sorted(key for key in node if key.startswith(f"{year}-"))
+                    columns |= {f"{name}@{month}": values(node[month]) for month in months}
+            frames[entity] = pd.DataFrame(columns)
+    return frames
+
+
+def _hdfstore(path: Path, wanted: Mapping[str, tuple[str, ...]], year: int | None) -> "dict[str, pd.DataFrame]":
+    import pandas as pd
+
+    frames = {}
+    try:
+        with pd.HDFStore(path, "r") as store:
+            for entity, names in wanted.items():
+                keys = [entity, f"{entity}/_{year}", f"{entity}/{year}"]
+                key = next((k for k in keys if k in store), None)
+                if key is None:
+                    raise UnsupportedFileError(f"{path}: table {entity}: expected one for year {year}. Say --year")
+                frames[entity] = pd.DataFrame(store.get(key))[list(names)]
+    except ImportError as error:
+        raise MissingExtraError(
+            f"{path}: pandas HDF5 files need the package tables: pip install 'local-h5[frames]'"
+        ) from error
+    return frames
+
+
+def _parquet(path: Path, variables: Iterable[str] | None, what: str) -> "dict[str, pd.DataFrame]":
+    import pandas as pd
+
+    manifest = describe(path, Label("xx", "file"), years=(1,))
+    wanted = _wanted(manifest, variables, what)
+    return {entity: pd.read_parquet(path, columns=list(names)) for entity, names in wanted.items()}
+
+
+def _wanted(manifest: Manifest, variables: Iterable[str] | None, what: str) -> dict[str, tuple[str, ...]]:
+    """Entity → columns to read; PeDataError for an unknown name."""
+    every = {entity: manifest.column_names(entity) for entity in manifest.entities}
+    if variables is None:
+        return {entity: names for entity, names in every.items() if names}
+    chosen = [variables] if isinstance(variables, str) else list(variables)
+    known = {name for names in every.values() for name in names}
+    for name in chosen:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=3)
+            hint = f" Did you mean {', '.join(near)}?" if near else ""
+            raise PeDataError(f"{what}: variables: expected columns of the file, found {name!r}.{hint}")
+    picked = {entity: tuple(n for n in chosen if n in set(names)) for entity, names in every.items()}
+    return {entity: names for entity, names in picked.items() if names}
+
+
+def _one_year(manifest: Manifest, year: int | None, what: str) -> int:
+    years = manifest.time_period
+    if year is None and len(years) > 1:
+        raise PeDataError(f"{what}: year: expected one of {', '.join(map(str, years))}, found none. Say --year")
+    return years[0] if year is None else year
+
+
+def _is_hdfstore(path: Path) -> bool:
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        groups = [node for node in file.values() if isinstance(node, h5py.Group)]
+        below = [n for g in groups for n in g.values() if isinstance(n, h5py.Group)]
+        return any("pandas_type" in group.attrs for group in groups + below)
+
+
+def _need_pandas(what: str) -> None:
+    try:
+        import pandas  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError(
+            f"{what}: data frames need pandas and pyarrow: pip install 'local-h5[frames]'"
+        ) from error

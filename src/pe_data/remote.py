@@ -1,0 +1,361 @@
+"""Resolve one `pe-data://` address: pointer, collection, manifest, payload.
+
+What the cache holds is not asked for again; only a channel always is, because that is what a
+channel is for. Channels are read from the store alone, everything else from the store and its
+mirrors in order.
+"""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from pe_data import channels
+from pe_data.cache.store import Suffix
+from pe_data.collection import COLLECTION_LIMIT, Collection
+from pe_data.config import StoreConfig, store_for
+from pe_data.digests import Sha256, check_bytes
+from pe_data.errors import (
+    CacheWarning,
+    DigestMismatchError,
+    FetchError,
+    InvalidDocumentError,
+    InvalidNameError,
+    MemberNotFoundError,
+    ObjectNotFoundError,
+    OfflineError,
+    PointerMismatchError,
+    RevokedError,
+    StoreError,
+    StoreUnavailableError,
+    UnsupportedChannelError,
+)
+from pe_data.layout import Extension, collection_key, manifest_key, payload_key
+from pe_data.manifest.encoding import READ_LIMIT, unpack
+from pe_data.manifest.model import Manifest
+from pe_data.pointers import PointerBody
+from pe_data.resolver import Options
+from pe_data.seen import SeenChannels
+from pe_data.store.base import Store
+from pe_data.uri import StoreUri
+
+if TYPE_CHECKING:
+    from pe_data.cache.download import Skipped
+
+T = TypeVar("T")
+_SWAPPED = "It was changed or damaged, and was not kept. Tell whoever runs the store."
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What an address stands for."""
+
+    uri: str
+    country: str
+    dataset: str
+    member: str | None
+    is_collection: bool
+    artifact_sha256: Sha256
+    manifest_sha256: Sha256
+    """Of the plain JSON; a collection is its own manifest."""
+    size_bytes: int
+    extension: Extension | None
+    """None for a collection."""
+    version: int | None
+    """Of the channel; None for a pin."""
+    published_at: str | None
+    stale: bool
+    """True if the channel could not be read, and this is what was seen last."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Root:
+    """What the part of the address before the member stands for."""
+
+    sha256: Sha256
+    manifest_sha256: Sha256 | None
+    """None for a pin: nothing binds its manifest."""
+    is_collection: bool
+
+
+class Remote:
+    """One address, being resolved; every step happens once, when it is needed."""
+
+    def __init__(self, uri: StoreUri, options: Options) -> None:
+        self.uri, self.options, self.cache = uri, options, options.cache
+        self.config = StoreConfig(options.store) if options.store else store_for(uri.country)
+        self.stale = False
+
+    # --- what callers ask for -----------------------------------------------------------------
+
+    def ensure(self) -> Path:
+        """The verified payload (or collection document) in the cache."""
+        path = self._ensure()
+        if self.pointer is not None and not self.stale:
+            SeenChannels(self.cache, self.config.url).use(self.pointer)
+        return path
+
+    def _ensure(self) -> Path:
+        if self.is_collection:
+            self.collection  # noqa: B018 - fetches and keeps it
+            path = self.cache.lookup(self._root.sha256, "collection.json")
+            if path is None:
+                raise FetchError(f"{self.uri}: the collection vanished from the cache; try again")
+            return path
+        artifact = self.manifest.artifact
+        if self.manifest.status == "revoked":
+            raise RevokedError(
+                f"{self.uri}: expected an active artifact, found status 'revoked' in its manifest. "
+                "Its publisher withdrew it; use a newer version"
+            )
+        cached = self.cache.lookup(artifact.sha256, artifact.extension, verify=self.options.verify)
+        return cached or self._download(self.manifest)
+
+    def target(self) -> Target:
+        """Digests, size and version, without the payload."""
+        if self.is_collection:
+            sha256 = manifest_sha256 = self._root.sha256
+            size, extension = len(self.collection_bytes), None
+        else:
+            artifact = self.manifest.artifact
+            sha256, size, extension = artifact.sha256, artifact.size_bytes, artifact.extension
+            manifest_sha256 = self.manifest.sha256
+        body = self.pointer
+        return Target(
+            uri=str(self.uri),
+            country=self.uri.country,
+            dataset=self.uri.dataset,
+            member=self.uri.member,
+            is_collection=self.is_collection,
+            artifact_sha256=sha256,
+            manifest_sha256=manifest_sha256,
+            size_bytes=size,
+            extension=extension,
+            version=body.version if body else None,
+            published_at=body.published_at if body else None,
+            stale=self.stale,
+        )
+
+    @property
+    def is_collection(self) -> bool:
+        """Whether the address, with its member, names a collection."""
+        return self.uri.member is None and self._root.is_collection
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """The verified manifest of the artifact (not for a collection)."""
+        root = self._root
+        if self.uri.member is None:
+            return self._manifest(root.sha256, root.manifest_sha256)
+        try:
+            member = self.collection.member(self.uri.member)
+        except InvalidNameError as error:
+            raise MemberNotFoundError(f"{self.uri}: {error}") from None
+        return self._manifest(member.artifact_sha256, member.manifest_sha256)
+
+    @cached_property
+    def collection(self) -> Collection:
+        """The verified collection behind the address."""
+        what = f"{self.uri}: collection sha256:{self._root.sha256}"
+        collection = Collection.from_bytes(self.collection_bytes, what=what)
+        for name in ("country", "dataset"):
+            expected, found = getattr(self.uri, name), getattr(collection, name)
+            if expected != found:
+                raise PointerMismatchError(
+                    f"{what}: expected {name} {expected!r}, found {found!r}. The address or the "
+                    "pointer belongs to another dataset"
+                )
+        return collection
+
+    @cached_property
+    def collection_bytes(self) -> bytes:
+        """The collection document as stored."""
+        sha256 = self._root.sha256
+        if not self._root.is_collection:
+            raise MemberNotFoundError(
+                f"{self.uri}: member: expected a collection, found a single artifact "
+                f"(sha256:{sha256}). Leave the member out"
+            )
+        path = self.cache.lookup(sha256, "collection.json", verify=self.options.verify)
+        if path is not None:
+            return path.read_bytes()
+        data = self._document(
+            collection_key(self.uri.country, sha256),
+            COLLECTION_LIMIT,
+            lambda raw, what: check_bytes(raw, sha256, what=what, advice=_SWAPPED),
+        )
+        self.cache.write_document(sha256, "collection.json", data)
+        return data
+
+    @cached_property
+    def pointer(self) -> PointerBody | None:
+        """The channel's pointer; None for a pin."""
+        uri = self.uri
+        if uri.channel is None:
+            return None
+        if uri.channel == "next":
+            raise UnsupportedChannelError(
+                f"{uri}: channel next holds signed nominations, whose signatures this version of "
+                "pe-data cannot check yet. Use @latest, or pin the artifact with @sha256:…"
+            )
+        seen = SeenChannels(self.cache, self.config.url)
+        try:
+            self._need_network(self.config.url)
+            current = channels.read(
+                self._open(self.config.url),
+                uri.country,
+                uri.dataset,
+                uri.channel,
+                namespace=self.config.namespace,
+            )
+        except (StoreUnavailableError, OfflineError) as error:
+            place = (uri.country, uri.dataset, uri.channel)
+            last = seen.last(*place, "used") or seen.last(*place)
+            if not self.options.allow_stale or last is None:
+                raise
+            self.stale = True
+            warnings.warn(
+                f"{uri}: STALE: the channel could not be read ({error}). Using version "
+                f"{last.body.version} of {last.body.published_at}, which this machine used last",
+                CacheWarning,
+                stacklevel=2,
+            )
+            return last.body
+        except ObjectNotFoundError as error:
+            raise ObjectNotFoundError(
+                f"{uri}: expected a channel in {self.config.url}, found none. Nothing was "
+                "published under that name; `pe-data list` shows what was"
+            ) from error
+        seen.accept(current.pointer, current.raw)
+        return current.body
+
+    # --- how ----------------------------------------------------------------------------------
+
+    @cached_property
+    def _root(self) -> _Root:
+        body = self.pointer
+        if body is not None:
+            return _Root(body.artifact_sha256, body.manifest_sha256, body.is_collection)
+        sha256 = self.uri.sha256
+        assert sha256 is not None, "a StoreUri has a channel or a digest"
+        if self.cache.lookup(sha256, "collection.json") is not None:
+            return _Root(sha256, sha256, True)
+        if self.uri.member is not None:
+            return _Root(sha256, sha256, True)
+        try:
+            self._manifest(sha256, None)
+        except ObjectNotFoundError:
+            return _Root(sha256, sha256, True)
+        return _Root(sha256, None, False)
+
+    def _manifest(self, sha256: Sha256, bound: Sha256 | None) -> Manifest:
+        """The manifest of payload `sha256`; `bound` is the digest that it must have, if known."""
+
+        def check(stored: bytes, what: str) -> Manifest:
+            plain = unpack(stored, what)
+            if bound is not None:
+                check_bytes(plain, bound, what=what, advice=_SWAPPED)
+            manifest = Manifest.from_bytes(plain, what)
+            expected = (self.uri.country, sha256)
+            found = (manifest.country, manifest.artifact.sha256)
+            if expected != found:
+                raise DigestMismatchError(
+                    what,
+                    expected=f"a manifest of {expected[0]} sha256 {expected[1]}",
+                    found=f"one of {found[0]} sha256 {found[1]}",
+                    advice=_SWAPPED,
+                )
+            return manifest
+
+        kept = self.cache.read_manifest(sha256)
+        if kept is not None:
+            try:
+                return check(kept, str(self.cache.path(sha256, "manifest.json")))
+            except (DigestMismatchError, InvalidDocumentError):
+                pass  # damaged, or another manifest than the one that is bound: ask again
+        manifest = self._document(manifest_key(self.uri.country, sha256), READ_LIMIT, check)
+        self.cache.write_document(sha256, "manifest.json", manifest.to_bytes())
+        return manifest
+
+    def _document(self, key: str, limit: int, check: Callable[[bytes, str], T]) -> T:
+        """Read and check a small object from the first store that has it right."""
+        from pe_data.cache.download import Skipped, note_skipped
+
+        skipped: list[Skipped] = []
+        absent = 0
+        urls = self._reachable()
+        for url in urls:
+            what = f"{url}: {key}"
+            try:
+                result = check(self._open(url).get(key, max_bytes=limit).data, what)
+            except ObjectNotFoundError as error:
+                absent += 1
+                skipped.append(Skipped(url, str(error)))
+            except (StoreError, DigestMismatchError, InvalidDocumentError) as error:
+                skipped.append(Skipped(url, str(error)))
+            else:
+                if skipped:
+                    note_skipped(self.cache, str(self.uri), skipped)
+                    self._warn(skipped)
+                return result
+        reasons = "; ".join(s.reason for s in skipped)
+        if absent == len(urls):
+            raise ObjectNotFoundError(f"{self.uri}: {reasons}")
+        note_skipped(self.cache, str(self.uri), skipped)
+        raise FetchError(f"{self.uri}: no store delivered {key} ({reasons})")
+
+    def _download(self, manifest: Manifest) -> Path:
+        from pe_data.cache.download import Wanted, fetch, no_progress
+        from pe_data.cache.sources import source_for
+
+        artifact = manifest.artifact
+        suffix: Suffix = artifact.extension
+        key = payload_key(self.uri.country, artifact.sha256, artifact.extension)
+        fetched = fetch(
+            self.cache,
+            Wanted(artifact.sha256, suffix, artifact.size_bytes, str(self.uri)),
+            [source_for(self._open(url), key) for url in self._reachable()],
+            progress=self.options.progress or no_progress,
+            on_step=self.options.on_step,
+        )
+        self._warn(fetched.skipped)
+        return fetched.path
+
+    def _reachable(self) -> list[str]:
+        """The store and its mirrors, without those that `offline` forbids."""
+        urls = [self.config.url, *self.config.mirrors]
+        allowed = [url for url in urls if not self.options.offline or is_local(url)]
+        if not allowed:
+            self._need_network(self.config.url)
+        return allowed
+
+    def _need_network(self, url: str) -> None:
+        if self.options.offline and not is_local(url):
+            pin = "" if self.uri.sha256 else " Pin it with @sha256:… or allow what was seen last."
+            raise OfflineError(
+                f"{self.uri}: the cache {self.cache.root} does not have it, and the network is "
+                f"forbidden (offline).{pin}"
+            )
+
+    def _open(self, url: str) -> Store:
+        from pe_data.store.opening import open_store
+
+        if url not in self._stores:
+            options = self.config.options if url == self.config.url else None
+            self._stores[url] = open_store(url, options=options)
+        return self._stores[url]
+
+    @cached_property
+    def _stores(self) -> dict[str, Store]:
+        return {}
+
+    def _warn(self, skipped: "tuple[Skipped, ...] | list[Skipped]") -> None:
+        for one in skipped:
+            warnings.warn(f"{self.uri}: skipped {one.source}: {one.reason}", CacheWarning, stacklevel=3)
+
+
+def is_local(url: str) -> bool:
+    """Whether a store's address needs no network."""
+    return "://" not in url or url.startswith(("file://", "memory://"))

@@ -1,0 +1,236 @@
+"""From an address to verified bytes on this machine.
+
+`ensure` is the one call that most users need. A pinned artifact that is in the cache is found
+without reading any configuration, store or network. Everything that arrives is checked on the way:
+a pointer against its place, a manifest or collection against the digest that the pointer or the
+collection binds, a payload against its sha256.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pe_data import steps
+from pe_data.cache.store import Cache
+from pe_data.config import cache_folder, is_offline
+from pe_data.digests import Sha256, sha256_file
+from pe_data.errors import DigestMismatchError, InvalidUriError, PeDataError
+from pe_data.uri import HubUri, PathUri, StoreUri, WebUri, parse_uri
+
+if TYPE_CHECKING:
+    from pe_data.cache.download import Progress
+    from pe_data.remote import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to resolve; the defaults are what `ensure` does."""
+
+    cache: Cache
+    store: str | None = None
+    """Address of a store that overrides the configuration, for every country."""
+    offline: bool = False
+    """Forbid the network."""
+    allow_stale: bool = False
+    """For `@latest` only: if the store cannot be reached, take what was seen last, and warn."""
+    verify: bool = False
+    """Hash cached files again instead of trusting their stamp."""
+    progress: "Progress | None" = None
+    on_step: steps.StepHook = steps.ignore
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        cache: Path | str | None = None,
+        store: str | None = None,
+        offline: bool | None = None,
+        allow_stale: bool = False,
+        verify: bool = False,
+        progress: "Progress | None" = None,
+    ) -> "Options":
+        """Fill in the environment where an argument is None."""
+        folder = cache_folder() if cache is None else Path(cache)
+        return cls(
+            Cache(folder),
+            store,
+            is_offline() if offline is None else offline,
+            allow_stale,
+            verify,
+            progress,
+        )
+
+
+def ensure(
+    uri: str,
+    *,
+    sha256: str | None = None,
+    cache: Path | str | None = None,
+    store: str | None = None,
+    offline: bool | None = None,
+    allow_stale: bool = False,
+    verify: bool = False,
+    progress: "Progress | None" = None,
+) -> Path:
+    """The path of a file with the bytes that `uri` names, verified; never anything else.
+
+    Args:
+        uri: `pe-data://us/name@latest`, `pe-data://us/set/member@sha256:…`, `hf://…`, `https://…`
+            or a plain path (see `pe_data.uri`).
+        sha256: Digest that the bytes must have, for addresses that do not say one.
+        cache: Cache folder; default `PE_DATA_CACHE`, else the user's cache folder.
+        store: Address of the store; default `PE_DATA_STORE`, else the configuration.
+        offline: Forbid the network; default `PE_DATA_OFFLINE`.
+        allow_stale: With `@latest` and no store in reach, use what was seen last; warns.
+        verify: Hash a cached file again instead of trusting its size and time.
+        progress: Called with bytes so far and size.
+
+    Raises:
+        PeDataError: one of its kinds (address, store, digest, offline, …); the message says what
+            was expected, what was found, and what to do.
+    """
+    options = Options.of(
+        cache=cache,
+        store=store,
+        offline=offline,
+        allow_stale=allow_stale,
+        verify=verify,
+        progress=progress,
+    )
+    return ensure_with(uri, options, sha256=sha256)
+
+
+def ensure_with(uri: str, options: Options, *, sha256: str | None = None) -> Path:
+    """`ensure` with ready-made options."""
+    parsed = with_sha256(parse_uri(uri), uri, sha256)
+    if isinstance(parsed, PathUri):
+        return _plain(parsed)
+    if isinstance(parsed, HubUri):
+        from pe_data.hub import ensure_hub
+
+        return ensure_hub(parsed, options)
+    if isinstance(parsed, WebUri):
+        from pe_data.web import ensure_web
+
+        return ensure_web(parsed, options)
+    path = _cached_pin(parsed, options)
+    if path is not None:
+        return path
+    from pe_data.remote import Remote
+
+    return Remote(parsed, options).ensure()
+
+
+def resolve(
+    uri: str,
+    *,
+    cache: Path | str | None = None,
+    store: str | None = None,
+    offline: bool | None = None,
+    allow_stale: bool = False,
+) -> "Target":
+    """What `uri` stands for now (digests, size, version), without its payload."""
+    from pe_data.remote import Remote
+    from pe_data.uri import parse_store_uri
+
+    options = Options.of(cache=cache, store=store, offline=offline, allow_stale=allow_stale)
+    return Remote(parse_store_uri(uri), options).target()
+
+
+def ensure_datasets(
+    datasets: Iterable[str],
+    years: Iterable[int] | None = None,
+    data_folder: Path | str = "./data",
+    *,
+    cache: Path | str | None = None,
+    store: str | None = None,
+    offline: bool | None = None,
+    allow_stale: bool = False,
+) -> dict[str, Path]:
+    """Resolve and verify several datasets.
+
+    Without `years`: short name → verified file in the cache. With `years`:
+    `{name}_year_{year}` → a verified file in `data_folder`, for years that the data covers.
+
+    Raises:
+        PeriodNotCoveredError: for a year that a dataset does not cover.
+        PeDataError: whatever `ensure` raises.
+    """
+    options = Options.of(cache=cache, store=store, offline=offline, allow_stale=allow_stale)
+    uris = [datasets] if isinstance(datasets, str) else list(datasets)
+    named: dict[str, str] = {}
+    for uri in uris:
+        name = parse_uri(uri).name
+        if name in named and named[name] != uri:
+            raise InvalidUriError(
+                f"datasets: expected different names, found {name!r} for both {named[name]} and "
+                f"{uri}. Ask for them in two calls"
+            )
+        named[name] = uri
+    if years is None:
+        return {name: ensure_with(uri, options) for name, uri in named.items()}
+    from pe_data.years import place_years
+
+    wanted = tuple(years)
+    result: dict[str, Path] = {}
+    for name, uri in named.items():
+        result |= place_years(name, uri, wanted, Path(data_folder), options)
+    return result
+
+
+def with_sha256(
+    parsed: StoreUri | HubUri | WebUri | PathUri, uri: str, sha256: str | None
+) -> StoreUri | HubUri | WebUri | PathUri:
+    """The address with the digest that the caller knows. Raises if the two disagree."""
+    if sha256 is None:
+        return parsed
+    from dataclasses import replace
+
+    from pe_data.digests import parse_sha256
+
+    digest = parse_sha256(sha256)
+    if isinstance(parsed, StoreUri):
+        raise InvalidUriError(f"address {uri!r}: reference: write @sha256:{digest} in the address")
+    if parsed.sha256 not in (None, digest):
+        raise InvalidUriError(f"address {uri!r}: sha256: expected {digest} as in the argument, found {parsed.sha256}")
+    return replace(parsed, sha256=digest)
+
+
+def _cached_pin(uri: StoreUri, options: Options) -> Path | None:
+    """The file for a pinned address, if all that it takes is in the cache; no network, no locks."""
+    if uri.sha256 is None:
+        return None
+    cache = options.cache
+    if uri.member is None:
+        return cache.find(uri.sha256, verify=options.verify)
+    pinned = cache.lookup(uri.sha256, "collection.json", verify=options.verify)
+    if pinned is None:
+        return None
+    document = json.loads(pinned.read_bytes())
+    if (document["country"], document["dataset"]) != (uri.country, uri.dataset):
+        return None
+    member = document["members"].get(uri.member)
+    return cache.find(member["artifact_sha256"], verify=options.verify) if member else None
+
+
+def check_file(path: Path, expected: Sha256, what: str) -> Path:
+    """`path` if its bytes have that digest. Raises DigestMismatchError."""
+    found = sha256_file(path)
+    if found != expected:
+        raise DigestMismatchError(
+            what,
+            expected=f"sha256 {expected}",
+            found=f"sha256 {found}",
+            advice="The file is not the one that was meant.",
+        )
+    return path
+
+
+def _plain(uri: PathUri) -> Path:
+    path = uri.path.expanduser()
+    if not path.is_file():
+        found = "a folder" if path.is_dir() else "nothing"
+        raise PeDataError(f"{path}: expected a file, found {found}. Addresses of stores begin with pe-data://")
+    return check_file(path, uri.sha256, str(path)) if uri.sha256 else path

@@ -1,0 +1,88 @@
+"""The last pointer that this machine saw on each channel, and the last one that it used.
+
+An older version than the one seen last is refused. The one used last, whose files are in the cache,
+stands in with `allow_stale` when the store cannot be reached, and is what `staleness` compares.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pe_data.cache.files import write_atomic
+from pe_data.cache.store import Cache
+from pe_data.errors import ChannelRollbackError, InvalidDocumentError, PointerMismatchError
+from pe_data.layout import ChannelName, check_channel, check_country, check_dataset
+from pe_data.pointers import PointerBody, UnsignedPointer, check_place, parse_unsigned
+
+Kind = Literal["seen", "used"]
+
+
+@dataclass(frozen=True, slots=True)
+class SeenChannels:
+    """The pointers seen in one store."""
+
+    cache: Cache
+    store_url: str
+
+    def path(self, country: str, dataset: str, channel: ChannelName, kind: Kind = "seen") -> Path:
+        """The file that keeps the pointer's bytes as they were read."""
+        place = hashlib.sha256(self.store_url.rstrip("/").encode()).hexdigest()[:16]
+        folder = self.cache.root / "channels" / place / check_country(country)
+        return folder / f"{check_dataset(dataset)}.{check_channel(channel)}.{kind}.json"
+
+    def last(self, country: str, dataset: str, channel: ChannelName, kind: Kind = "seen") -> UnsignedPointer | None:
+        """The pointer seen or used last, or None; a damaged record counts as none."""
+        path = self.path(country, dataset, channel, kind)
+        try:
+            pointer = parse_unsigned(path.read_bytes(), what=str(path))
+            check_place(
+                pointer.body,
+                country=country,
+                dataset=dataset,
+                channel=channel,
+                namespace=None,
+                what=str(path),
+            )
+        except (OSError, InvalidDocumentError, PointerMismatchError):
+            return None
+        return pointer
+
+    def accept(self, pointer: UnsignedPointer, raw: bytes) -> None:
+        """Remember a pointer that was just read.
+
+        Raises:
+            ChannelRollbackError: it is older than the one seen last.
+        """
+        body = pointer.body
+        before = self.last(body.country, body.dataset, body.channel)
+        path = self.path(body.country, body.dataset, body.channel)
+        if before is not None and before.body.namespace == body.namespace:
+            if body.version < before.body.version:
+                raise ChannelRollbackError(
+                    f"{self.store_url}: channel {body.channel} of {body.country}/{body.dataset}: "
+                    f"expected version {before.body.version} or later, which this machine has "
+                    f"seen, found version {body.version}. The store was set back or rebuilt. If "
+                    f"that was meant, remove {path} and try again"
+                )
+            if before.sha256 == pointer.sha256:
+                return
+        write_atomic(path, raw)
+
+    def use(self, body: PointerBody) -> None:
+        """Remember that what `body` points at is in the cache."""
+        path = self.path(body.country, body.dataset, body.channel, "used")
+        last = self.last(body.country, body.dataset, body.channel, "used")
+        if last is None or last.body != body:
+            write_atomic(path, body.to_bytes())
+
+    @staticmethod
+    def used(cache: Cache, country: str) -> Iterator[PointerBody]:
+        """Every pointer of a country that was used last, whichever store it came from."""
+        folder = cache.root / "channels"
+        for path in sorted(folder.glob(f"*/{check_country(country)}/*.used.json")):
+            try:
+                yield parse_unsigned(path.read_bytes(), what=str(path)).body
+            except (OSError, InvalidDocumentError):
+                continue

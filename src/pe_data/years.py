@@ -1,0 +1,70 @@
+"""Verified copies of a dataset for given years, in a folder of the user's."""
+
+import os
+import shutil
+from pathlib import Path
+
+from pe_data.digests import Sha256, sha256_file
+from pe_data.errors import CacheError, DigestMismatchError, PeriodNotCoveredError
+from pe_data.manifest.describe import Label, describe, file_extension
+from pe_data.resolver import Options, ensure_with
+from pe_data.uri import StoreUri, parse_uri
+
+
+def place_years(name: str, uri: str, years: tuple[int, ...], folder: Path, options: Options) -> dict[str, Path]:
+    """`{name}_year_{year}` → a verified copy in `folder`, for years that the data covers.
+
+    Raises PeriodNotCoveredError before anything is downloaded where a manifest tells, and
+    CacheError if `folder` cannot be written.
+    """
+    parsed = parse_uri(uri)
+    covered: tuple[int, ...] = ()
+    if isinstance(parsed, StoreUri):
+        from pe_data.remote import Remote
+
+        covered = Remote(parsed, options).manifest.time_period
+        _check(uri, years, covered)
+    source = ensure_with(uri, options)
+    sha256 = sha256_file(source) if not isinstance(parsed, StoreUri) else Sha256(source.stem)
+    if not covered:
+        covered = describe(source, Label("xx", "file"), sha256=sha256).time_period
+        _check(uri, years, covered)
+    extension = file_extension(source)
+    return {(key := f"{name}_year_{year}"): _copy(source, sha256, folder / f"{key}.{extension}") for year in years}
+
+
+def _check(uri: str, years: tuple[int, ...], covered: tuple[int, ...]) -> None:
+    for year in years:
+        if year not in covered:
+            listed = ", ".join(map(str, covered))
+            raise PeriodNotCoveredError(
+                f"{uri}: year: expected one of {listed}, which the data covers, found {year}. "
+                "Ageing data to another year is the work of the country model"
+            )
+
+
+def _copy(source: Path, sha256: Sha256, target: Path) -> Path:
+    """Put a verified copy at `target`, unless it is there; a different file is replaced."""
+    try:
+        if target.is_file() and sha256_file(target) == sha256:
+            return target
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            shutil.copyfile(source, temporary)
+            with temporary.open("rb+") as handle:
+                os.fsync(handle.fileno())
+            found = sha256_file(temporary)
+            if found != sha256:
+                raise DigestMismatchError(
+                    str(source),
+                    expected=f"sha256 {sha256}",
+                    found=f"sha256 {found}",
+                    advice="The file changed in the cache; run `pe-data cache verify`.",
+                )
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise CacheError(f"{target}: cannot be written: {error.strerror or error}") from error
+    return target
