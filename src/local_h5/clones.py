@@ -1,0 +1,273 @@
+"""The clone index: every household clone with a positive weight, found by area without scanning.
+
+Rows are sorted by (district, clone, household), so that a district is one slice and a state, whose districts are
+adjacent, is one slice too. Other fields have their own index: the positions of the rows sorted by block serve block,
+tract and county (a code is a prefix of the block's), one list per code serves the rest. An area's rows always come
+out ordered by (clone, household), the order of the file.
+"""
+
+from bisect import bisect_left
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from local_h5 import us
+from local_h5.arrayfile import ArrayFile, write_array_file
+from local_h5.errors import EmptySelectionError, GeographyError, RequestError, WeightsError
+from local_h5.geography.block_table import BlockTable
+from local_h5.geography.canonical import Geography
+from local_h5.requests import AreaBuildRequest, AreaFilter, FilterField
+
+KIND = "clone_index"
+VERSION = 1
+
+_ARRAYS = ("clone", "household", "weight", "block", "districts", "indptr", "by_block")
+
+BLOCK_PREFIX: Mapping[FilterField, int] = {"block": 1, "tract": 10**4, "county": 10**10, "state": 10**13}
+"""Field → what a block GEOID is divided by to give the field's code."""
+
+TABLE_FIELD: Mapping[FilterField, str] = {
+    "puma": "puma",
+    "place": "place_fips",
+    "zcta": "zcta",
+    "cbsa": "cbsa_code",
+    "sldu": "sldu",
+    "sldl": "sldl",
+}
+"""Field → its column in the block table."""
+
+
+@dataclass(frozen=True, slots=True)
+class CloneSelection:
+    """The household clones of one area, ordered by (clone, household).
+
+    ``clone`` int32, ``household`` int32 (source index), ``weight`` float64, ``block`` int32 (row of the block table),
+    ``district`` int32 (normalised code); all (n_clones,).
+    """
+
+    clone: np.ndarray
+    household: np.ndarray
+    weight: np.ndarray
+    block: np.ndarray
+    district: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.household)
+
+
+@dataclass(frozen=True, slots=True)
+class CloneIndex:
+    """Active household clones of one calibration package.
+
+    Attributes:
+        clone, household, weight, block: as in :class:`CloneSelection`, sorted by (district, clone, household).
+        districts: int32 (n_districts,), every district of the geography, ascending; some may have no active clone.
+        indptr: int64 (n_districts + 1,), the slice of each district.
+        by_block: int32, positions sorted by block (stable).
+        by_code: table column → (indptr int64 (n_codes + 1,), positions int32).
+        n_households: of the source.
+        n_clones: of the package.
+    """
+
+    clone: np.ndarray
+    household: np.ndarray
+    weight: np.ndarray
+    block: np.ndarray
+    districts: np.ndarray
+    indptr: np.ndarray
+    by_block: np.ndarray
+    by_code: Mapping[str, tuple[np.ndarray, np.ndarray]]
+    n_households: int
+    n_clones: int
+
+    @classmethod
+    def build(cls, weights: np.ndarray, geography: Geography, blocks: BlockTable) -> Self:
+        """Index the rows of ``weights`` (n_clones × n_households, clone-major, float64) that are positive.
+
+        Raises:
+            WeightsError: the vector and the geography have different lengths, or no weight is positive.
+            GeographyError: an active row has no block.
+        """
+        if len(weights) != len(geography.block):
+            raise WeightsError(
+                "weights",
+                field="length",
+                expected=f"{len(geography.block):,}, the geography's {geography.n_clones} clones × "
+                f"{geography.n_households:,} households",
+                found=f"{len(weights):,}",
+                remedy="Give the weights and the geography of the same calibration.",
+            )
+        rows = np.flatnonzero(weights > 0)
+        if not len(rows):
+            raise WeightsError("weights", field="values", expected="some above 0", found="none")
+        geoid = geography.block[rows]
+        if not geoid.all():
+            empty = rows[geoid == 0]
+            raise GeographyError(
+                "geography",
+                field="block_geoid",
+                expected="a block for every household clone with a positive weight",
+                found=f"{len(empty):,} of {len(rows):,} empty, first in row {empty[0]:,}",
+                remedy="Assign a block to them or set their weight to 0.",
+            )
+        district = geography.district[rows]
+        order = np.argsort(district, kind="stable")  # rows are (clone, household) already
+        rows, district = rows[order], district[order]
+        block = blocks.rows(geoid[order]).astype(np.int32)
+        clone, household = np.divmod(rows, geography.n_households)
+        districts = np.unique(geography.district[geography.block > 0]).astype(np.int32)
+        by_code = {
+            column: _invert(blocks.fields[column].codes[block], len(blocks.fields[column].values))
+            for column in TABLE_FIELD.values()
+        }
+        return cls(
+            clone.astype(np.int32),
+            household.astype(np.int32),
+            np.ascontiguousarray(weights[rows], dtype=np.float64),
+            block,
+            districts,
+            np.append(np.searchsorted(district, districts), len(rows)).astype(np.int64),
+            np.argsort(block, kind="stable").astype(np.int32),
+            by_code,
+            geography.n_households,
+            geography.n_clones,
+        )
+
+    def __len__(self) -> int:
+        return len(self.household)
+
+    def write(self, path: Path) -> None:
+        """Write the index as one array file."""
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        for column, (indptr, positions) in self.by_code.items():
+            arrays |= {f"by_code/{column}/indptr": indptr, f"by_code/{column}/positions": positions}
+        metadata = {"n_households": self.n_households, "n_clones": self.n_clones}
+        write_array_file(path, kind=KIND, version=VERSION, arrays=arrays, metadata=metadata)
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Memory-map an index.
+
+        Raises:
+            PreparedError: missing, damaged or of another version.
+        """
+        file = ArrayFile(path, kind=KIND, version=VERSION)
+        by_code = {
+            column: (file[f"by_code/{column}/indptr"], file[f"by_code/{column}/positions"])
+            for column in TABLE_FIELD.values()
+        }
+        return cls(
+            file["clone"],
+            file["household"],
+            file["weight"],
+            file["block"],
+            file["districts"],
+            file["indptr"],
+            file["by_block"],
+            by_code,
+            file.metadata["n_households"],
+            file.metadata["n_clones"],
+        )
+
+    def select(self, request: AreaBuildRequest, blocks: BlockTable) -> CloneSelection:
+        """The household clones that satisfy every filter of ``request``.
+
+        Raises:
+            RequestError: a filter names a code that the geography does not have.
+            EmptySelectionError: no household clone satisfies the filters.
+        """
+        chosen = self._positions(request, blocks)
+        if chosen is None:
+            chosen = np.arange(len(self))
+        if not len(chosen):
+            filters = "; ".join(f"{f.field} {f.op} {', '.join(f.values[:5])}" for f in request.filters)
+            raise EmptySelectionError(
+                f"{request.area_type} {request.area_id}",
+                field="filters",
+                expected="at least one household clone with a positive weight",
+                found=f"none of {len(self):,} ({filters or 'no filter'})",
+                remedy="Check the filters together: each alone may match while the conjunction does not.",
+            )
+        return self._in_file_order(chosen)
+
+    def _in_file_order(self, positions: np.ndarray) -> CloneSelection:
+        clone, household = self.clone[positions], self.household[positions]
+        key = clone.astype(np.int64) * self.n_households + household
+        if np.any(key[1:] < key[:-1]):
+            order = np.argsort(key)
+            positions, clone, household = positions[order], clone[order], household[order]
+        district = self.districts[np.searchsorted(self.indptr, positions, side="right") - 1]
+        return CloneSelection(clone, household, self.weight[positions], self.block[positions], district)
+
+    def _positions(self, request: AreaBuildRequest, blocks: BlockTable) -> np.ndarray | None:
+        """Positions of all filters' rows; the smallest list is made first, the others only thin it out."""
+        where = f"{request.area_type} {request.area_id}"
+        lists = [(item, self._lookup(where, item, blocks)) for item in request.filters]
+        if not lists:
+            return None
+        (_, chosen), *others = sorted(lists, key=lambda pair: len(pair[1]))
+        for _, positions in others:
+            chosen = np.intersect1d(chosen, positions, assume_unique=True)
+        return chosen
+
+    def _lookup(self, where: str, item: AreaFilter, blocks: BlockTable) -> np.ndarray:
+        if item.field == "district":
+            return self._of_districts(where, item)
+        if item.field in BLOCK_PREFIX:
+            return self._of_block_prefix(where, item, blocks)
+        return self._of_table_codes(where, item, blocks)
+
+    def _of_districts(self, where: str, item: AreaFilter) -> np.ndarray:
+        codes = np.array([us.normalise_district(int(value)) for value in item.values])
+        place = np.minimum(np.searchsorted(self.districts, codes), len(self.districts) - 1)
+        _refuse_unknown(where, item, self.districts[place] == codes, len(self.districts))
+        spans = [(self.indptr[p], self.indptr[p + 1]) for p in sorted(set(place.tolist()))]
+        return _concatenate([np.arange(first, last) for first, last in spans])
+
+    def _of_block_prefix(self, where: str, item: AreaFilter, blocks: BlockTable) -> np.ndarray:
+        divisor = BLOCK_PREFIX[item.field]
+        codes = np.array([int(value) for value in item.values], dtype=np.int64)
+        first = np.searchsorted(blocks.geoid, codes * divisor)
+        last = np.searchsorted(blocks.geoid, (codes + 1) * divisor)
+        _refuse_unknown(where, item, last > first, len(blocks.geoid))
+        return _concatenate([self._of_block_range(a, b) for a, b in zip(first, last, strict=True)])
+
+    def _of_block_range(self, first: int, last: int) -> np.ndarray:
+        # by_block is sorted by block: a binary search that reads 2 log n entries, not all of them.
+        low = bisect_left(self.by_block, first, key=self.block.__getitem__)
+        high = bisect_left(self.by_block, last, key=self.block.__getitem__)
+        return self.by_block[low:high]
+
+    def _of_table_codes(self, where: str, item: AreaFilter, blocks: BlockTable) -> np.ndarray:
+        column = TABLE_FIELD[item.field]
+        vocabulary = blocks.fields[column].values
+        values = np.array([value.encode() for value in item.values])
+        codes = np.minimum(np.searchsorted(vocabulary, values), len(vocabulary) - 1)
+        _refuse_unknown(where, item, vocabulary[codes] == values, len(vocabulary) - 1)
+        indptr, positions = self.by_code[column]
+        return _concatenate([positions[indptr[code] : indptr[code + 1]] for code in np.unique(codes)])
+
+
+def _invert(codes: np.ndarray, n_codes: int) -> tuple[np.ndarray, np.ndarray]:
+    counts = np.bincount(codes, minlength=n_codes)
+    indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    return indptr, np.argsort(codes, kind="stable").astype(np.int32)
+
+
+def _concatenate(parts: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate(parts) if parts else np.empty(0, np.int64)
+
+
+def _refuse_unknown(where: str, item: AreaFilter, known: np.ndarray, n_known: int) -> None:
+    unknown = [value for value, ok in zip(item.values, known, strict=True) if not ok]
+    if unknown:
+        raise RequestError(
+            where,
+            field=f"filter.{item.field}",
+            expected=f"codes that the geography has ({n_known:,} known)",
+            found=f"unknown {', '.join(unknown[:5])}{' …' if len(unknown) > 5 else ''}",
+            remedy="Correct the code; a part of a request is never left out.",
+        )

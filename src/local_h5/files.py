@@ -1,0 +1,82 @@
+"""Files that are either whole or absent: temporary name in the same folder, flush, rename."""
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from local_h5.errors import WriteError
+
+
+@contextlib.contextmanager
+def atomic_output(final: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``final``; rename it to ``final`` when the block ends well.
+
+    On any exception the temporary file is removed and ``final`` is untouched. The file is flushed to disk before the
+    rename, so that a name never points at bytes that a crash can take away.
+
+    Raises:
+        WriteError: the folder cannot be made or written, or the disk is full.
+    """
+    handle, name = _temporary_beside(final)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        try:
+            yield temporary
+            _flush(temporary)
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(final)
+            _flush(final.parent)
+        except OSError as error:
+            raise WriteError(
+                final,
+                expected="a file that can be written",
+                found=error.strerror or str(error),
+                remedy="Free space or correct the permissions, then run again.",
+            ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(final: Path, text: str) -> None:
+    """Write ``text`` as UTF-8 in one step (see :func:`atomic_output`)."""
+    with atomic_output(final) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def sha256_of(path: Path) -> str:
+    """Hexadecimal sha256 of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _temporary_beside(final: Path) -> tuple[int, str]:
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        return tempfile.mkstemp(dir=final.parent, prefix=f".{final.name}.", suffix=".tmp")
+    except OSError as error:
+        raise WriteError(
+            final,
+            field="folder",
+            expected="a folder that can be written",
+            found=error.strerror or str(error),
+            remedy="Choose another output folder or correct its permissions.",
+        ) from error
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _umask() -> int:
+    # mkstemp makes files private; published files follow the user's umask instead.
+    current = os.umask(0)
+    os.umask(current)
+    return current

@@ -1,0 +1,149 @@
+"""What one area file holds: every column with its entity, period and dtype, computed only when it is written."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from local_h5 import us
+from local_h5.clones import CloneSelection
+from local_h5.geography.block_table import BlockTable
+from local_h5.membership import HOUSEHOLD, PERSON, Reindexed
+from local_h5.snapshot import SourceSnapshot
+
+UNKNOWN_COUNTY = b"UNKNOWN"
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadColumn:
+    """One dataset ``variable/period`` of an area file; ``values()`` has a row per unit of ``entity``, in file order."""
+
+    variable: str
+    period: str
+    entity: str
+    values: Callable[[], np.ndarray]
+
+
+def area_columns(
+    snapshot: SourceSnapshot,
+    blocks: BlockTable,
+    selection: CloneSelection,
+    reindexed: Reindexed,
+    takeup: Mapping[str, tuple[str, np.ndarray]],
+    district_codes: Mapping[int, int] | None = None,
+) -> Iterator[PayloadColumn]:
+    """All columns of an area file, sorted by (variable, period).
+
+    Args:
+        snapshot: of the source.
+        blocks: the geography's block table.
+        selection: the area's household clones.
+        reindexed: their rows and links.
+        takeup: programme variable → (entity, bool by row of the file).
+        district_codes: normalised district code → the code to write instead (the facade keeps its caller's).
+    """
+    year = str(snapshot.year)
+    written = {
+        column.variable: column
+        for column in (
+            *_structure(reindexed, year),
+            PayloadColumn("household_weight", year, HOUSEHOLD, lambda: selection.weight.astype(np.float32)),
+            *_geography(snapshot, blocks, selection, year, district_codes),
+            *(PayloadColumn(name, year, entity, partial(_given, values)) for name, (entity, values) in takeup.items()),
+        )
+    }
+    columns = list(written.values())
+    columns += [column for column in _gathered(snapshot, reindexed) if column.variable not in written]
+    return iter(sorted(columns, key=lambda column: (column.variable, column.period)))
+
+
+def _given(values: np.ndarray) -> np.ndarray:
+    return values
+
+
+def _structure(reindexed: Reindexed, year: str) -> Iterator[PayloadColumn]:
+    for entity, rows in reindexed.rows.items():
+        count = len(rows.source_row)
+        yield PayloadColumn(f"{entity}_id", year, entity, partial(np.arange, count, dtype=np.int32))
+    for entity, link in reindexed.links.items():
+        yield PayloadColumn(f"person_{entity}_id", year, PERSON, partial(_given, link))
+
+
+def _gathered(snapshot: SourceSnapshot, reindexed: Reindexed) -> Iterator[PayloadColumn]:
+    memo: dict[tuple[str, int], np.ndarray] = {}
+
+    def gather(matrix: str, row: int, entity: str, vocabulary: np.ndarray | None) -> np.ndarray:
+        # The twelve months of a yearly value share a row and follow each other: keep the last gather only.
+        if (matrix, row) not in memo:
+            values = snapshot.matrices[matrix][row][reindexed.rows[entity].source_row]
+            memo.clear()
+            memo[matrix, row] = values if vocabulary is None else vocabulary[values]
+        return memo[matrix, row]
+
+    for column in snapshot.columns:
+        vocabulary = snapshot.vocabularies[column.variable] if column.coded else None
+        yield PayloadColumn(
+            column.variable,
+            column.period,
+            column.entity,
+            partial(gather, column.matrix, column.row, column.entity, vocabulary),
+        )
+
+
+def _geography(
+    snapshot: SourceSnapshot,
+    blocks: BlockTable,
+    selection: CloneSelection,
+    year: str,
+    district_codes: Mapping[int, int] | None,
+) -> Iterator[PayloadColumn]:
+    rows = selection.block
+
+    def household(name: str, values: Callable[[], np.ndarray]) -> PayloadColumn:
+        return PayloadColumn(name, year, HOUSEHOLD, values)
+
+    def district() -> np.ndarray:
+        codes = selection.district
+        if district_codes:
+            values, inverse = np.unique(codes, return_inverse=True)
+            codes = np.array([district_codes.get(int(v), int(v)) for v in values])[inverse]
+        return codes.astype(np.int32)
+
+    def county_fips() -> np.ndarray:
+        return blocks.geoid[rows] // 10**10
+
+    yield household("block_geoid", lambda: digits(blocks.geoid[rows], 15))
+    yield household("tract_geoid", lambda: digits(blocks.geoid[rows] // 10**4, 11))
+    yield household("county_fips", lambda: digits(county_fips(), 5))
+    yield household("state_fips", lambda: (blocks.geoid[rows] // 10**13).astype(np.int32))
+    yield household("county", lambda: county_names(snapshot, county_fips()))
+    yield household("congressional_district_geoid", district)
+    yield household("zip_code", lambda: zip_codes(county_fips()))
+    for name in blocks.fields:
+        yield household(name, partial(blocks.text, name, rows))
+
+
+def county_names(snapshot: SourceSnapshot, county: np.ndarray) -> np.ndarray:
+    """The model's County member of each county FIPS, ``UNKNOWN`` where the model has none; fixed-width bytes."""
+    place = np.minimum(np.searchsorted(snapshot.county_fips, county), len(snapshot.county_fips) - 1)
+    names = snapshot.county_name[place]
+    return np.where(snapshot.county_fips[place] == county, names, UNKNOWN_COUNTY).astype(names.dtype)
+
+
+def zip_codes(county: np.ndarray) -> np.ndarray:
+    """A ZIP code for each county FIPS: the one that stands for the county where the model needs it, else a zero."""
+    codes = np.full(len(county), us.ZIP_CODE_ELSEWHERE, dtype="S5")
+    for fips, code in us.ZIP_CODE_OF_COUNTY.items():
+        codes[county == int(fips)] = code
+    return codes
+
+
+def digits(values: np.ndarray, width: int) -> np.ndarray:
+    """Non-negative integers as zero-padded decimal text, ``S{width}``."""
+    text = np.empty((len(values), width), dtype=np.uint8)
+    rest = values.astype(np.int64)
+    for place in range(width - 1, -1, -1):
+        rest, digit = np.divmod(rest, 10)
+        text[:, place] = digit + ord("0")
+    return text.view(f"S{width}").ravel()
