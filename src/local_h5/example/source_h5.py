@@ -103,7 +103,7 @@ def convert(units: TaxUnits, states: Population, settings: SourceSettings) -> Co
     source = source.with_weight(raked)
     measured = {
         "households_in_microdata": units.n_households,
-        "households_of_minors_only_dropped": units.n_households - kept.n_households,
+        "households_dropped": units.n_households - kept.n_households,
         "households_taken_with_certainty": sample.certain,
         "certainty_amount": {"dollars": sample.certainty_amount, "dollar_year": FILE_YEAR},
         "rows": {entity: len(ids) for name, (entity, ids) in source.variables.items() if name == f"{entity}_id"},
