@@ -7,15 +7,26 @@ reading back before anything is reported as failed.
 """
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from pe_data import steps
 from pe_data.channels import Move, move, read
 from pe_data.collection import COLLECTION_LIMIT, RUN_ID, Collection
-from pe_data.digests import Sha256, check_bytes
+from pe_data.digests import Sha256, check_bytes, sha256_bytes
 from pe_data.errors import ObjectNotFoundError, PublishError
-from pe_data.layout import check_country, check_dataset, check_member, collection_key
+from pe_data.layout import (
+    check_country,
+    check_dataset,
+    check_member,
+    collection_key,
+    manifest_key,
+    payload_key,
+)
+from pe_data.manifest.encoding import unpack
+from pe_data.manifest.model import Manifest
+from pe_data.marks import rescue
 from pe_data.store.base import Store
 from pe_data.store.probe import probe_conditional_writes
 from pe_data.upload import (
@@ -35,6 +46,7 @@ __all__ = [
     "PublishReport",
     "publish_artifact",
     "publish_collection",
+    "set_channel",
 ]
 
 DEFAULT_NAMESPACE = "local"
@@ -166,6 +178,71 @@ def publish_collection(
         on_step=on_step,
     )
     return _report(store, outcome, stored)
+
+
+def set_channel(
+    store: Store,
+    country: str,
+    dataset: str,
+    artifact: Sha256,
+    *,
+    namespace: str = DEFAULT_NAMESPACE,
+    expected_version: int | None = None,
+    now: datetime | None = None,
+) -> Move:
+    """Point `latest` at an artifact that is in the store already, for example an earlier one.
+
+    Raises:
+        ObjectNotFoundError: if the artifact, its manifest or a member is not there.
+        ChannelConflictError: if the channel does not stand at `expected_version`, or another
+            writer moved it in between.
+    """
+    moment = now or datetime.now(UTC)
+    probe_conditional_writes(store)
+    for digest in (artifact, *_members_of(store, country, artifact)):
+        rescue(store, country, digest, moment)
+    return move(
+        store,
+        country,
+        dataset,
+        artifact_sha256=artifact,
+        manifest_sha256=_check_complete(store, country, artifact),
+        namespace=namespace,
+        now=moment,
+        expected_version=expected_version,
+    )
+
+
+def _members_of(store: Store, country: str, artifact: Sha256) -> list[Sha256]:
+    key = collection_key(country, artifact)
+    try:
+        raw = store.get(key, max_bytes=COLLECTION_LIMIT).data
+    except ObjectNotFoundError:
+        return []
+    what = f"{store.url}: {key}"
+    check_bytes(raw, artifact, what=what, advice=DAMAGED)
+    members = Collection.from_bytes(raw, what=what).members.values()
+    return [member.artifact_sha256 for member in members]
+
+
+def _check_complete(store: Store, country: str, artifact: Sha256) -> Sha256:
+    """Digest of the artifact's manifest, once everything that belongs to it was seen."""
+    members = _members_of(store, country, artifact)
+    if members:
+        with ThreadPoolExecutor(max_workers=WORKERS) as pool:
+            for _ in pool.map(lambda digest: _check_payload(store, country, digest), members):
+                pass
+        return artifact
+    return _check_payload(store, country, artifact)
+
+
+def _check_payload(store: Store, country: str, artifact: Sha256) -> Sha256:
+    key = manifest_key(country, artifact)
+    what = f"{store.url}: {key}"
+    plain = unpack(store.get(key).data, what)
+    extension = Manifest.from_bytes(plain, what).artifact.extension
+    store.head(payload_key(country, artifact, extension))
+    return sha256_bytes(plain)
 
 
 def _same_members(store: Store, target: Collection) -> Sha256 | None:

@@ -1,0 +1,199 @@
+"""`pe-data publish` and `pe-data channel`."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from pe_data import channels
+from pe_data.cli.store_options import (
+    emit,
+    json_option,
+    namespace_option,
+    progress,
+    split_dataset,
+    store_option,
+    the_namespace,
+    the_store,
+)
+from pe_data.digests import parse_sha256
+from pe_data.folder import item_of, items_in
+from pe_data.manifest.describe import Label
+from pe_data.pointers import UnsignedPointer
+from pe_data.publish import publish_artifact, publish_collection, set_channel
+
+
+@click.command()
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.argument("dataset", metavar="COUNTRY/DATASET")
+@click.option("--run-id", metavar="ID", help="For a folder: which run of the producer made the files.")
+@click.option("--year", "years", type=int, multiple=True, help="Year that the file covers, if it does not say.")
+@click.option("--licence", default="unspecified", show_default=True, help="Licence to note in the manifest.")
+@click.option(
+    "--access",
+    type=click.Choice(["public", "gated"]),
+    default="public",
+    show_default=True,
+    help="Whether everybody may read it.",
+)
+@click.option("--workers", type=click.IntRange(1, 64), default=8, show_default=True, help="Uploads at a time.")
+@store_option
+@namespace_option
+@json_option
+def publish(
+    path: Path,
+    dataset: str,
+    run_id: str | None,
+    years: tuple[int, ...],
+    licence: str,
+    access: str,
+    workers: int,
+    store_url: str | None,
+    namespace: str | None,
+    as_json: bool,
+) -> None:
+    """Put a file, or a folder of files, into the store and move @latest to it.
+
+    A file becomes a dataset of its own. A folder becomes a collection whose members are its .h5
+    and .parquet files by relative name, so that the channel moves for all of them at once.
+    What the store has already is not sent again; publishing the same twice changes nothing and
+    says so.
+
+    \b
+    Examples:
+      pe-data publish enhanced_cps_2024.h5 us/enhanced_cps_2024
+      pe-data publish results/areas us/local_areas --run-id 2026-01-31
+      pe-data publish cps.parquet us/cps_2024 --year 2024 --store s3://bucket/data
+      pe-data publish results/areas us/local_areas --run-id r7 --json | jq .artifact_sha256
+
+    \b
+    Exit codes: 0 published or nothing to do; 1 refused or failed (another writer was first,
+    the store ignores conditional writes, a file does not fit its manifest); 2 wrong usage.
+    """
+    country, name = split_dataset(dataset)
+    store = the_store(store_url, country)
+    space = the_namespace(namespace, country)
+    label = Label(country, name, licence=licence, access="gated" if access == "gated" else "public")
+    if path.is_dir():
+        if run_id is None:
+            raise click.UsageError("a folder is published as a collection, which needs --run-id")
+        items = items_in(path, label, years=years)
+        with progress(f"Publishing {len(items)} files") as show:
+            report = publish_collection(
+                store,
+                items,
+                country=country,
+                dataset=name,
+                run_id=run_id,
+                namespace=space,
+                workers=workers,
+                on_progress=lambda at: show(at.done, at.total),
+            )
+    else:
+        report = publish_artifact(store, item_of(path, label, years=years), namespace=space)
+    lines = [report.summary()]
+    if report.manifests_kept:
+        lines.append("another manifest was there first and stays for: " + ", ".join(report.manifests_kept))
+    emit(as_json, {**asdict(report), "nothing_to_do": report.nothing_to_do}, lines)
+
+
+@click.group()
+def channel() -> None:
+    """Look at a channel, look back along it, or move it to an artifact that is in the store.
+
+    \b
+    Examples:
+      pe-data channel show us/local_areas
+      pe-data channel history us/local_areas
+      pe-data channel set us/local_areas sha256:4e92… --expected-version 7
+    """
+
+
+@channel.command()
+@click.argument("dataset", metavar="COUNTRY/DATASET")
+@click.option("--channel", "name", default="latest", show_default=True, help="latest or next.")
+@store_option
+@json_option
+def show(dataset: str, name: str, store_url: str | None, as_json: bool) -> None:
+    """Print where a channel stands.
+
+    \b
+    Examples:
+      pe-data channel show us/enhanced_cps_2024
+      pe-data channel show us/local_areas --store https://mirror.example.org/data --json
+    """
+    country, dataset = split_dataset(dataset)
+    pointer = channels.read(the_store(store_url, country), country, dataset, name).pointer
+    document = _document(pointer)
+    emit(as_json, document, (f"{key:16} {value}" for key, value in document.items() if value is not None))
+
+
+@channel.command()
+@click.argument("dataset", metavar="COUNTRY/DATASET")
+@click.option("--limit", type=click.IntRange(1), help="Only the newest ones.")
+@store_option
+@json_option
+def history(dataset: str, limit: int | None, store_url: str | None, as_json: bool) -> None:
+    """List the versions of @latest, newest first; the chain of digests is checked on the way.
+
+    \b
+    Examples:
+      pe-data channel history us/enhanced_cps_2024 --limit 5
+      pe-data channel history us/local_areas --json | jq '.versions[].artifact_sha256'
+    """
+    country, dataset = split_dataset(dataset)
+    versions = []
+    for pointer in channels.history(the_store(store_url, country), country, dataset):
+        versions.append(_document(pointer))
+        if len(versions) == limit:
+            break
+    lines = (f"{one['version']:>5}  {one['published_at']}  sha256:{one['artifact_sha256']}" for one in versions)
+    emit(as_json, {"country": country, "dataset": dataset, "versions": versions}, lines)
+
+
+@channel.command(name="set")
+@click.argument("dataset", metavar="COUNTRY/DATASET")
+@click.argument("artifact", metavar="sha256:DIGEST")
+@click.option(
+    "--expected-version",
+    type=click.IntRange(0),
+    help="Only move if the channel stands at this version (0: it does not exist yet).",
+)
+@store_option
+@namespace_option
+@json_option
+def set_(
+    dataset: str,
+    artifact: str,
+    expected_version: int | None,
+    store_url: str | None,
+    namespace: str | None,
+    as_json: bool,
+) -> None:
+    """Move @latest to an artifact that is in the store, for example back to an earlier one.
+
+    The version still grows by one: going back is a new publication of the old bytes.
+
+    \b
+    Examples:
+      pe-data channel history us/local_areas
+      pe-data channel set us/local_areas sha256:4e92…
+    """
+    country, dataset = split_dataset(dataset)
+    digest = parse_sha256(artifact.removeprefix("sha256:"), what="artifact")
+    outcome = set_channel(
+        the_store(store_url, country),
+        country,
+        dataset,
+        digest,
+        namespace=the_namespace(namespace, country),
+        expected_version=expected_version,
+    )
+    document = {"moved": outcome.moved, **_document(outcome.pointer)}
+    verb = "is now" if outcome.moved else "stood already at"
+    line = f"{country}/{dataset}@latest {verb} version {document['version']}, sha256:{digest}"
+    emit(as_json, document, [line])
+
+
+def _document(pointer: UnsignedPointer) -> dict[str, object]:
+    return {**asdict(pointer.body), "is_collection": pointer.body.is_collection, "body_sha256": pointer.sha256}

@@ -1,0 +1,235 @@
+"""`pe-data mirror`, `fsck`, `gc` and `pin`: what keeps a store in order."""
+
+import re
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import click
+
+from pe_data import channels
+from pe_data.cli.store_options import emit, json_option, progress, store_option, the_store
+from pe_data.config import cache_folder
+from pe_data.digests import Sha256, parse_sha256, sha256_bytes
+from pe_data.fsck import check_store, iterate_lines
+from pe_data.gc import KEEP_VERSIONS, CollectionReport, collect_garbage
+from pe_data.layout import check_country
+from pe_data.mirror import Root
+from pe_data.mirror import mirror as copy_artifacts
+from pe_data.pins import add_pin, list_pins, remove_pin
+from pe_data.store.base import Store
+from pe_data.store.opening import open_store
+from pe_data.uri import StoreUri, parse_store_uri
+
+_DURATION = re.compile(r"(?P<count>\d+)(?P<unit>[hd])")
+
+
+@click.command()
+@click.argument("source", metavar="SOURCE")
+@click.argument("target", metavar="TARGET")
+@click.argument("uris", nargs=-1, metavar="[URI]...")
+@click.option(
+    "--work",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for payloads on their way; keep it to continue in the middle of a large one.",
+)
+@click.option("--workers", type=click.IntRange(1, 64), default=4, show_default=True, help="Copies at a time.")
+@json_option
+def mirror(source: str, target: str, uris: tuple[str, ...], work: Path | None, workers: int, as_json: bool) -> None:
+    """Copy payloads and manifests from one store to another, never channels.
+
+    Every byte is checked against its sha256 before it gets its name. Run it again to continue.
+    Without URI everything is copied; a plain HTTP source cannot be listed and needs URIs.
+
+    \b
+    Examples:
+      pe-data mirror s3://bucket/data /srv/mirror
+      pe-data mirror https://data.example.org ./store pe-data://us/local_areas@latest
+      pe-data mirror ./store az://container/data pe-data://us/cps_2024@sha256:4e92…
+
+    \b
+    Exit codes: 0 the target has everything; 1 a source was wrong or out of reach (what was
+    copied until then stays and is good); 2 wrong usage.
+    """
+    origin = open_store(source)
+    roots = [_root(origin, parse_store_uri(uri)) for uri in uris] or None
+    with progress("Copying") as show:
+        report = copy_artifacts(
+            origin,
+            open_store(target),
+            work=work or cache_folder() / "mirror",
+            roots=roots,
+            workers=workers,
+            on_progress=show,
+        )
+    line = (
+        f"{report.copied} artifact(s) copied ({report.copied_bytes / 1e6:.1f} MB), "
+        f"{report.already_there} already there; channels are not copied"
+    )
+    emit(as_json, report, [line])
+
+
+@click.command()
+@store_option
+@click.option("--full", is_flag=True, help="Read every payload, also those unchanged since the last check.")
+@click.option(
+    "--state",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where to remember what was found right. Default: one file per store in the cache.",
+)
+@json_option
+@click.pass_context
+def fsck(context: click.Context, store_url: str | None, full: bool, state: Path | None, as_json: bool) -> None:
+    """Check every object against its digest and every reference against its object.
+
+    Reads only. Payloads that have not changed since they were last found right are not read
+    again, which makes a daily check of a remote store cheap.
+
+    \b
+    Examples:
+      pe-data fsck
+      pe-data fsck --store s3://bucket/data --json
+      pe-data fsck --full
+
+    Exit codes: 0 nothing is wrong; 1 problems were found (each is listed with what to do); 2 wrong usage.
+    """
+    store = the_store(store_url)
+    path = state or cache_folder() / "fsck" / f"{sha256_bytes(store.url.encode())[:16]}.json"
+    report = check_store(store, state_path=path, full=full)
+    emit(as_json, {**asdict(report), "ok": report.ok}, iterate_lines(report))
+    context.exit(0 if report.ok else 1)
+
+
+@click.command()
+@store_option
+@click.option(
+    "--grace",
+    default="7d",
+    show_default=True,
+    metavar="TIME",
+    help="How long garbage stays after it was first seen: 12h, 7d; at least 1h.",
+)
+@click.option(
+    "--keep-versions",
+    type=click.IntRange(1),
+    default=KEEP_VERSIONS,
+    show_default=True,
+    help="Versions of each channel that count as used.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be marked and deleted.")
+@json_option
+def gc(store_url: str | None, grace: str, keep_versions: int, dry_run: bool, as_json: bool) -> None:
+    """Delete what no channel, pin or tombstone leads to.
+
+    The first run marks garbage; a run at least one grace period later looks at the roots again
+    and deletes what is still garbage. Publications may run at the same time. Run one gc at a
+    time per store, and pin first what release bundles refer to (`pe-data pin add`).
+
+    \b
+    Examples:
+      pe-data gc --dry-run
+      pe-data gc --grace 30d --keep-versions 5
+      pe-data gc --store s3://bucket/data --json
+
+    \b
+    Exit codes: 0 done; 1 refused (a channel or collection cannot be read, so nothing was
+    touched) or failed; 2 wrong usage.
+    """
+    match = _DURATION.fullmatch(grace)
+    if match is None:
+        raise click.BadParameter(f"expected a time such as 12h or 7d, found {grace!r}", param_hint="--grace")
+    hours = int(match["count"]) * (24 if match["unit"] == "d" else 1)
+    report = collect_garbage(
+        the_store(store_url), grace=timedelta(hours=hours), keep_versions=keep_versions, dry_run=dry_run
+    )
+    emit(as_json, report, _gc_lines(report))
+
+
+@click.group()
+def pin() -> None:
+    """Keep artifacts that no channel leads to, such as those that release bundles pin.
+
+    \b
+    Examples:
+      pe-data pin add us sha256:4e92… --reason "release 1.2"
+      pe-data pin list
+      pe-data pin remove us sha256:4e92…
+    """
+
+
+@pin.command(name="add")
+@click.argument("country")
+@click.argument("artifact", metavar="sha256:DIGEST")
+@click.option("--reason", required=True, help="Why it must stay; shown by `pin list`.")
+@store_option
+@json_option
+def pin_add(country: str, artifact: str, reason: str, store_url: str | None, as_json: bool) -> None:
+    """Pin an artifact; pinning it again changes nothing.
+
+    \b
+    Example:
+      pe-data pin add us sha256:4e92… --reason "release 1.2"
+    """
+    check_country(country)
+    digest = _digest(artifact)
+    added = add_pin(the_store(store_url, country), country, digest, reason=reason, now=datetime.now(UTC))
+    verb = "pinned" if added else "was pinned already:"
+    emit(as_json, {"added": added, "country": country, "sha256": digest}, [f"{verb} {country} sha256:{digest}"])
+
+
+@pin.command(name="remove")
+@click.argument("country")
+@click.argument("artifact", metavar="sha256:DIGEST")
+@store_option
+@json_option
+def pin_remove(country: str, artifact: str, store_url: str | None, as_json: bool) -> None:
+    """Take a pin away; the artifact stays until a garbage collection finds it unused.
+
+    \b
+    Example:
+      pe-data pin remove us sha256:4e92…
+    """
+    check_country(country)
+    digest = _digest(artifact)
+    removed = remove_pin(the_store(store_url, country), country, digest)
+    verb = "unpinned" if removed else "was not pinned:"
+    emit(as_json, {"removed": removed, "country": country, "sha256": digest}, [f"{verb} {country} sha256:{digest}"])
+
+
+@pin.command(name="list")
+@store_option
+@json_option
+def pin_list(store_url: str | None, as_json: bool) -> None:
+    """List the pins of a store with their reasons.
+
+    \b
+    Example:
+      pe-data pin list --json
+    """
+    pins = list(list_pins(the_store(store_url)))
+    lines = [f"{one.country}  sha256:{one.sha256}  {one.pinned_at}  {one.reason}" for one in pins]
+    emit(as_json, {"pins": pins}, lines or ["no pins"])
+
+
+def _digest(artifact: str) -> Sha256:
+    return parse_sha256(artifact.removeprefix("sha256:"), what="artifact")
+
+
+def _root(source: Store, uri: StoreUri) -> Root:
+    """What an address names in the source; a member brings its whole collection along."""
+    if uri.sha256 is not None:
+        return Root(uri.country, uri.sha256)
+    body = channels.read(source, uri.country, uri.dataset, uri.channel or "latest").body
+    return Root(uri.country, body.artifact_sha256, body.manifest_sha256)
+
+
+def _gc_lines(report: CollectionReport) -> list[str]:
+    would = "would be " if report.dry_run else ""
+    lines = [f"{name} {would}deleted" for name in report.deleted]
+    lines.append(
+        f"{report.artifacts} artifacts, {report.reachable} in use; {len(report.marked)} {would}marked, "
+        f"{len(report.waiting)} in their grace period, {len(report.deleted)} {would}deleted "
+        f"({report.deleted_bytes / 1e6:.1f} MB), {len(report.unmarked)} in use again, "
+        f"{report.leftovers_removed} leftovers of killed writers removed"
+    )
+    return lines
