@@ -1,32 +1,26 @@
-"""Building the block table from the public tables: block → district, block crosswalk, county → CBSA.
-
-The tables are read in pieces and only the rows of blocks in use are kept, but text widths, known counties and
-malformed rows are taken from the whole of each table, so that they do not depend on the geography.
-"""
+"""Building the block table: what the public tables say about every block that a geography uses."""
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from local_h5.errors import BlockTableError, GeographyError
+from local_h5.errors import GeographyError
 from local_h5.geography import codes
-from local_h5.geography.block_table import CROSSWALK_FIELDS, BlockTable, TextField
+from local_h5.geography.block_table import BlockTable, TextField
 from local_h5.geography.canonical import Geography
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from local_h5.geography.tables import (
+    BlockTableFiles,
+    CountyCbsa,
+    district_of,
+    read_block_districts,
+    read_county_cbsa,
+    read_crosswalk,
+)
 
 UnknownBlocks = Literal["error", "allow"]
-
-CBSA_COLUMNS = (("county_fips", "cbsa_code"), ("stcofips", "CBSA Code"))
-"""Names under which the county → CBSA table may have its two columns."""
-
-_READ_BYTES = 1 << 22
 
 _EXAMPLES = 3
 
@@ -35,59 +29,12 @@ class UnknownBlocksWarning(UserWarning):
     """Blocks that no table knows were allowed; their finer geography is empty."""
 
 
-@dataclass(frozen=True, slots=True)
-class BlockTableFiles:
-    """The three public tables, CSV, gzip-compressed if the name ends in ``.gz``."""
-
-    block_districts: Path
-    """Columns ``cd_geoid``, ``block_geoid``."""
-    crosswalk: Path
-    """Columns ``block_geoid`` and those of :data:`~local_h5.geography.block_table.CROSSWALK_FIELDS`."""
-    county_cbsa: Path
-    """Columns ``county_fips``, ``cbsa_code`` (or ``stcofips``, ``CBSA Code``)."""
-
-
-@dataclass(frozen=True, slots=True)
-class BlockDistricts:
-    """The whole block → district table."""
-
-    geoid: NDArray[np.int64]
-    """(N,) block GEOID, ascending."""
-    district: NDArray[np.int32]
-    """(N,) normalised district."""
-
-    def lookup(self, blocks: NDArray[np.int64]) -> NDArray[np.int32]:
-        """District of each block, 0 where the table does not have it."""
-        rows = np.searchsorted(self.geoid, blocks)
-        found = self.geoid.take(rows, mode="clip") == blocks
-        return np.where(found, self.district.take(rows, mode="clip"), 0).astype(np.int32)
-
-
-@dataclass(frozen=True, slots=True)
-class Crosswalk:
-    """The rows of the block crosswalk for a given list of blocks."""
-
-    present: NDArray[np.bool_]
-    """(B,) whether the crosswalk has the block."""
-    fields: Mapping[str, TextField]
-    counties: NDArray[np.int64]
-    """All counties of the whole table, ascending."""
-
-
-@dataclass(frozen=True, slots=True)
-class CountyCbsa:
-    """The county → CBSA table; counties outside every CBSA are not in it."""
-
-    county: NDArray[np.int64]
-    """(C,) county FIPS, ascending."""
-    cbsa: NDArray[np.bytes_]
-    """(C,) CBSA code."""
-
-
 def build_block_table(
     geography: Geography | Sequence[Geography],
     files: BlockTableFiles,
     unknown_blocks: UnknownBlocks = "error",
+    *,
+    where: str = "geography",
 ) -> BlockTable:
     """The block table of all blocks that a geography (or several) uses, in any clone.
 
@@ -96,6 +43,7 @@ def build_block_table(
         files: the public tables.
         unknown_blocks: ``error``, or ``allow``: a block that no table has is accepted, with an
             :class:`UnknownBlocksWarning`, when its county exists; its finer fields are empty.
+        where: file or argument that the geography came from, for errors.
 
     Raises:
         BlockTableError: a table is missing or malformed.
@@ -103,137 +51,19 @@ def build_block_table(
     """
     geographies = [geography] if isinstance(geography, Geography) else list(geography)
     pairs = _distinct_pairs(geographies)
-    blocks = np.unique(pairs // 100)
+    blocks = codes.distinct(pairs // 100)
     districts = read_block_districts(files.block_districts)
     district = districts.lookup(blocks)
-    counties = np.unique(districts.geoid // 10**10)
+    counties = codes.distinct(districts.geoid // 10**10)
     del districts
-    _check_districts(pairs, blocks, district, geographies, files)
+    _check_districts(pairs, blocks, district, geographies, files, where)
     crosswalk = read_crosswalk(files.crosswalk, blocks)
     county_cbsa = read_county_cbsa(files.county_cbsa)
     known = (district != 0) | crosswalk.present
     counties = np.unique(np.concatenate([counties, crosswalk.counties, county_cbsa.county]))
-    _check_known(blocks[~known], blocks.size, counties, unknown_blocks)
+    _check_known(blocks[~known], blocks.size, counties, unknown_blocks, where)
     fields = {**crosswalk.fields, "cbsa_code": _cbsa_field(blocks, county_cbsa)}
     return BlockTable(blocks, district, known, fields)
-
-
-def read_block_districts(path: Path) -> BlockDistricts:
-    """The block → district table, checked: every block once, in a district of its own state.
-
-    Raises:
-        BlockTableError: missing or malformed.
-    """
-    parts = []
-    for batch in _read_csv(path, {"block_geoid": "int64", "cd_geoid": "int64"}):
-        block, district = _numbers(batch, "block_geoid"), _numbers(batch, "cd_geoid")
-        _check_blocks(block, path)
-        wrong = np.flatnonzero(district // 100 != block // 10**13)
-        if wrong.size:
-            raise BlockTableError(
-                path,
-                field="cd_geoid",
-                expected="a district of the block's own state",
-                found=f"block {block[wrong[0]]:015d} in district {district[wrong[0]]}",
-                remedy="Fetch the table again.",
-            )
-        parts.append(block * 100 + codes.normalise_districts(district) % 100)
-    pairs = np.concatenate(parts)
-    parts.clear()
-    pairs.sort()
-    block = pairs // 100
-    _check_once(block[1:][np.diff(block) == 0], path)
-    return BlockDistricts(block, _district_of(pairs))
-
-
-def read_crosswalk(path: Path, blocks: NDArray[np.int64]) -> Crosswalk:
-    """The crosswalk rows of ``blocks`` (ascending), and what holds for the whole table.
-
-    Raises:
-        BlockTableError: missing or malformed.
-    """
-    present = np.zeros(blocks.size, dtype=np.bool_)
-    collected = {name: _TextCollector(blocks.size) for name in CROSSWALK_FIELDS}
-    counties: set[int] = set()
-    column_types = {"block_geoid": "int64", **dict.fromkeys(CROSSWALK_FIELDS, "string")}
-    for batch in _read_csv(path, column_types):
-        block = _numbers(batch, "block_geoid")
-        _check_blocks(block, path)
-        counties.update(np.unique(block // 10**10).tolist())
-        rows = np.searchsorted(blocks, block)
-        used = np.flatnonzero(blocks.take(rows, mode="clip") == block) if blocks.size else rows[:0]
-        rows = rows[used]
-        again = present[rows]
-        repeated = np.sort(rows)[1:][np.diff(np.sort(rows)) == 0]
-        _check_once(blocks[np.concatenate([rows[again], repeated])], path)
-        present[rows] = True
-        for name, collector in collected.items():
-            collector.add(batch.column(name), used, rows)
-    fields = {name: collector.finish(path, name) for name, collector in collected.items()}
-    return Crosswalk(present, fields, np.array(sorted(counties), dtype=np.int64))
-
-
-def read_county_cbsa(path: Path) -> CountyCbsa:
-    """The county → CBSA table.
-
-    Raises:
-        BlockTableError: missing or malformed, or a county has two codes.
-    """
-    header = _header(path)
-    names = next((pair for pair in CBSA_COLUMNS if set(pair) <= set(header)), None)
-    if names is None:
-        raise BlockTableError(
-            path,
-            expected=" or ".join(f"columns {pair[0]} and {pair[1]}" for pair in CBSA_COLUMNS),
-            found=f"columns {', '.join(header)}"[:200],
-            remedy="Give a table with one row per county.",
-        )
-    batches = list(_read_csv(path, {names[0]: "int64", names[1]: "string"}))
-    county = np.concatenate([_numbers(batch, names[0]) for batch in batches])
-    text = [value for batch in batches for value in batch.column(names[1]).to_pylist()]
-    cbsa = _ascii([value or "" for value in text], path, names[1])
-    county, first, place = np.unique(county, return_index=True, return_inverse=True)
-    differs = np.flatnonzero(cbsa != cbsa[first][place])
-    if differs.size:
-        code = county[place[differs[0]]]
-        raise BlockTableError(
-            path,
-            field=names[1],
-            expected="one code per county",
-            found=f"two for county {code:05d}",
-            remedy="Give a table with one row per county.",
-        )
-    return CountyCbsa(county, cbsa[first])
-
-
-class _TextCollector:
-    """Codes of one text column for the rows in use, the texts in order of appearance until finished."""
-
-    def __init__(self, rows: int) -> None:
-        self._codes = np.zeros(rows, dtype=np.int32)
-        self._position = {"": 0}
-        self._width = 1
-
-    def add(self, column: "pa.Array", used: NDArray[np.int64], rows: NDArray[np.int64]) -> None:
-        """Take the values at ``used`` for ``rows``; all values count for the width."""
-        import pyarrow as pa
-        from pyarrow import compute
-
-        longest = compute.max(compute.binary_length(column)).as_py()
-        self._width = max(self._width, longest or 0)
-        if not used.size:
-            return
-        encoded = column.take(pa.array(used)).fill_null("").dictionary_encode()
-        position = self._position
-        places = [position.setdefault(text, len(position)) for text in encoded.dictionary.to_pylist()]
-        self._codes[rows] = np.array(places, dtype=np.int32)[encoded.indices.to_numpy()]
-
-    def finish(self, path: Path, name: str) -> TextField:
-        values = _ascii(list(self._position), path, name).astype(f"S{self._width}")
-        order = np.argsort(values, kind="stable")
-        rank = np.empty(order.size, dtype=np.int32)
-        rank[order] = np.arange(order.size, dtype=np.int32)
-        return TextField(rank[self._codes], values[order])
 
 
 def _cbsa_field(blocks: NDArray[np.int64], table: CountyCbsa) -> TextField:
@@ -249,14 +79,10 @@ def _cbsa_field(blocks: NDArray[np.int64], table: CountyCbsa) -> TextField:
 
 def _distinct_pairs(geographies: Sequence[Geography]) -> NDArray[np.int64]:
     """Distinct (block, district), each as ``100 * block + number``: their states agree already."""
-    parts = [np.unique(_pairs(geography)) for geography in geographies]
-    pairs = np.unique(np.concatenate(parts)) if len(parts) > 1 else parts[0]
+    pairs = np.empty(0, dtype=np.int64)
+    for geography in geographies:
+        pairs = codes.distinct(np.concatenate([pairs, codes.distinct(_pairs(geography))]))
     return pairs[pairs >= 100]
-
-
-def _district_of(pairs: NDArray[np.int64]) -> NDArray[np.int32]:
-    """District of each pair: the block's state and the pair's number."""
-    return (pairs // 10**15 * 100 + pairs % 100).astype(np.int32)
 
 
 def _pairs(geography: Geography) -> NDArray[np.int64]:
@@ -271,9 +97,10 @@ def _check_districts(
     district: NDArray[np.int32],
     geographies: Sequence[Geography],
     files: BlockTableFiles,
+    where: str,
 ) -> None:
     expected = district[np.searchsorted(blocks, pairs // 100)]
-    given = _district_of(pairs)
+    given = district_of(pairs)
     wrong = np.flatnonzero((expected != 0) & (given != expected))
     if not wrong.size:
         return
@@ -282,7 +109,7 @@ def _check_districts(
         f"block {pairs[one] // 100:015d} in {given[one]} instead of {expected[one]}" for one in wrong[:_EXAMPLES]
     )
     raise GeographyError(
-        "geography",
+        where,
         field="cd_geoid",
         expected=f"the districts of {files.block_districts}",
         found=f"{rows:,} rows ({wrong.size:,} blocks) that disagree: {examples}",
@@ -295,6 +122,7 @@ def _check_known(
     total: int,
     counties: NDArray[np.int64],
     unknown_blocks: UnknownBlocks,
+    where: str,
 ) -> None:
     if not unknown.size:
         return
@@ -304,97 +132,15 @@ def _check_known(
     if nowhere.size or unknown_blocks == "error":
         lies = f", {nowhere.size:,} of them in counties that do not exist" if nowhere.size else ""
         raise GeographyError(
-            "geography",
+            where,
             field="block_geoid",
             expected="blocks that the block tables know",
             found=f"{unknown.size:,} of {total:,} distinct blocks unknown{lies}, such as {examples}",
             remedy="Correct them, or set geography.unknown_blocks to allow (for blocks of existing counties).",
         )
     warnings.warn(
-        f"geography: block_geoid: {unknown.size:,} of {total:,} distinct blocks are in no block table, such as "
+        f"{where}: block_geoid: {unknown.size:,} of {total:,} distinct blocks are in no block table, such as "
         f"{examples}; their finer geography is empty",
         UnknownBlocksWarning,
         stacklevel=3,
-    )
-
-
-def _check_blocks(block: NDArray[np.int64], path: Path) -> None:
-    wrong = block[~codes.is_state(block // 10**13)]
-    if wrong.size:
-        raise BlockTableError(
-            path,
-            field="block_geoid",
-            expected="census block codes of 15 digits",
-            found=f"{wrong.size:,} rows with something else, such as {wrong[0]}",
-            remedy="Fetch the table again.",
-        )
-
-
-def _check_once(repeated: NDArray[np.int64], path: Path) -> None:
-    if repeated.size:
-        raise BlockTableError(
-            path,
-            field="block_geoid",
-            expected="every block once",
-            found=f"{repeated.size:,} repeated, such as {repeated[0]:015d}",
-            remedy="Fetch the table again.",
-        )
-
-
-def _numbers(batch: "pa.RecordBatch", name: str) -> NDArray[np.int64]:
-    return batch.column(name).fill_null(0).to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
-
-
-def _ascii(values: list[str], path: Path, field: str) -> NDArray[np.bytes_]:
-    try:
-        return np.array([value.encode("ascii") for value in values], dtype=np.bytes_)
-    except UnicodeEncodeError as error:
-        raise BlockTableError(
-            path,
-            field=field,
-            expected="codes of ASCII characters",
-            found=repr(error.object),
-            remedy="Fetch the table again.",
-        ) from error
-
-
-def _header(path: Path) -> list[str]:
-    import pyarrow as pa
-    from pyarrow import csv
-
-    try:
-        with csv.open_csv(path) as reader:
-            return list(reader.schema.names)
-    except (pa.ArrowException, OSError, EOFError) as error:
-        raise _unreadable(path, error) from error
-
-
-def _read_csv(path: Path, column_types: Mapping[str, str]) -> "Iterator[pa.RecordBatch]":
-    """The named columns of a CSV in batches, on one thread: memory stays at a few megabytes."""
-    import pyarrow as pa
-    from pyarrow import csv
-
-    types = {name: pa.type_for_alias(alias) for name, alias in column_types.items()}
-    rows = 0
-    try:
-        with csv.open_csv(
-            path,
-            read_options=csv.ReadOptions(block_size=_READ_BYTES, use_threads=False),
-            convert_options=csv.ConvertOptions(include_columns=list(types), column_types=types),
-        ) as reader:
-            for batch in reader:
-                rows += batch.num_rows
-                yield batch
-    except (pa.ArrowException, OSError, EOFError) as error:
-        raise _unreadable(path, error) from error
-    if not rows:
-        raise _unreadable(path, ValueError("no rows"))
-
-
-def _unreadable(path: Path, error: Exception) -> BlockTableError:
-    return BlockTableError(
-        path,
-        expected="a complete CSV table",
-        found=str(error)[:200],
-        remedy="Fetch the table again; a missing table is never taken for empty fields.",
     )

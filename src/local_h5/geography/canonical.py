@@ -117,7 +117,7 @@ class Geography:
             "county_fips": (county_fips, codes.COUNTY),
             "state_fips": (state_fips, codes.STATE),
         }
-        parsed: dict[str, NDArray[np.int64]] = {}
+        parsed: dict[str, NDArray[np.integer]] = {}
         for field, (values, kind) in given.items():
             if values is None and field in ("county_fips", "state_fips"):
                 continue
@@ -137,10 +137,10 @@ class Geography:
     @classmethod
     def from_codes(
         cls,
-        block: NDArray[np.int64],
-        district: NDArray[np.int64],
-        county: NDArray[np.int64] | None,
-        state: NDArray[np.int64] | None,
+        block: NDArray[np.integer],
+        district: NDArray[np.integer],
+        county: NDArray[np.integer] | None,
+        state: NDArray[np.integer] | None,
         *,
         n_households: int,
         n_clones: int,
@@ -151,13 +151,14 @@ class Geography:
         Raises:
             GeographyError: a block contradicts its district, county or state, or has no district.
         """
-        placed = block != 0
-        _agree(placed, district // 100, block // 10**13, where, "cd_geoid", block, district)
-        if county is not None:
-            _agree(placed, county, block // 10**10, where, "county_fips", block, county)
-        if state is not None:
-            _agree(placed, state, block // 10**13, where, "state_fips", block, state)
-        return cls(block, codes.normalise_districts(district), n_households, n_clones)
+        for field, given, divisor, unit in (
+            ("cd_geoid", district, 100, 10**13),
+            ("county_fips", county, 1, 10**10),
+            ("state_fips", state, 1, 10**13),
+        ):
+            if given is not None:
+                _agree(block, unit, given, divisor, where, field)
+        return cls(block.astype(np.int64, copy=False), codes.normalise_districts(district), n_households, n_clones)
 
 
 def read_size(value: object, where: str, field: str) -> int:
@@ -212,22 +213,27 @@ def check_length(size: int, rows: int, where: str, field: str) -> None:
 
 
 def _agree(
-    placed: NDArray[np.bool_],
-    given: NDArray[np.int64],
-    implied: NDArray[np.int64],
+    block: NDArray[np.integer],
+    unit: int,
+    given: NDArray[np.integer],
+    divisor: int,
     where: str,
     field: str,
-    block: NDArray[np.int64],
-    shown: NDArray[np.int64],
 ) -> None:
-    """Refuse rows with a block whose other code lies elsewhere."""
-    wrong = np.flatnonzero(placed & (given != implied))
-    if wrong.size:
-        examples = ", ".join(f"block {block[row]:015d} with {shown[row]} in row {row}" for row in wrong[:3])
+    """Refuse rows with a block that does not lie where another code (divided) says; in chunks, to save memory."""
+    wrong = [
+        row + start
+        for start, blocks, others in zip(
+            range(0, block.size, codes.CHUNK_ROWS), codes.chunks_of(block), codes.chunks_of(given), strict=True
+        )
+        for row in np.flatnonzero((blocks != 0) & (blocks // unit != others // divisor)).tolist()
+    ]
+    if wrong:
+        examples = ", ".join(f"block {block[row]:015d} with {given[row]} in row {row}" for row in wrong[:3])
         raise GeographyError(
             where,
             field=field,
             expected="the code that the row's block lies in",
-            found=f"{wrong.size:,} of {block.size:,} rows that contradict it: {examples}",
+            found=f"{len(wrong):,} of {block.size:,} rows that contradict it: {examples}",
             remedy="The fields are misaligned or edited; use the file as calibration saved it.",
         )

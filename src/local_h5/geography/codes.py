@@ -36,6 +36,11 @@ class CodeKind:
     """The state's FIPS code is the code divided by this."""
 
     @property
+    def dtype(self) -> type[np.signedinteger]:
+        """Smallest of int32 and int64 that holds such a code."""
+        return np.int32 if max(self.digits) < 10 else np.int64
+
+    @property
     def described(self) -> str:
         return f"{self.name} codes as text of {' or '.join(map(str, self.digits))} digits or as integers"
 
@@ -63,11 +68,19 @@ def normalise_districts(codes: NDArray[np.integer]) -> NDArray[np.int32]:
     return result
 
 
+def distinct(values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Sorted distinct values of an array that may be overwritten (``np.unique`` hashes: several times slower)."""
+    values.sort()
+    first = np.ones(values.size, dtype=np.bool_)
+    np.not_equal(values[1:], values[:-1], out=first[1:])
+    return values[first]
+
+
 def as_column(values: object, where: str, field: str) -> NDArray[np.generic]:
     """``values`` (array, list or anything numpy can read) as a one-dimensional array of text, integers or objects.
 
     Raises:
-        GeographyError: it is a scalar, has several dimensions, or another type than text or integers.
+        GeographyError: it is a scalar, has several dimensions, or (unless empty) another type than text or integers.
     """
     column = np.asarray(values)
     if column.ndim != 1:
@@ -78,7 +91,8 @@ def as_column(values: object, where: str, field: str) -> NDArray[np.generic]:
             found=f"an array of shape {column.shape}",
             remedy="Give one code per row, clone after clone.",
         )
-    check_dtype(column.dtype, where, field)
+    if column.size:
+        check_dtype(column.dtype, where, field)
     return column
 
 
@@ -100,16 +114,16 @@ def check_dtype(dtype: np.dtype[np.generic], where: str, field: str) -> None:
     )
 
 
-def chunks_of(column: NDArray[np.generic]) -> Iterator[NDArray[np.generic]]:
-    """The rows of ``column`` in chunks."""
-    for start in range(0, column.size, CHUNK_ROWS):
-        yield column[start : start + CHUNK_ROWS]
+def chunks_of(column: NDArray[Any], rows: int = CHUNK_ROWS) -> Iterator[NDArray[Any]]:
+    """``column`` in chunks of so many rows."""
+    for start in range(0, column.size, rows):
+        yield column[start : start + rows]
 
 
 def parse_codes(
     chunks: Iterable[NDArray[np.generic]], rows: int, kind: CodeKind, where: str, field: str
-) -> NDArray[np.int64]:
-    """All codes of a column as integers; no code is 0.
+) -> NDArray[np.integer]:
+    """All codes of a column as integers of ``kind.dtype``; no code is 0.
 
     Args:
         chunks: the column's rows in order, one-dimensional arrays.
@@ -121,7 +135,7 @@ def parse_codes(
     Raises:
         GeographyError: some row is not such a code, with the count and the first examples.
     """
-    result = np.zeros(rows, dtype=np.int64)
+    result = np.zeros(rows, dtype=kind.dtype)
     wrong_total = 0
     examples: list[str] = []
     start = 0

@@ -15,6 +15,10 @@ from local_h5.errors import GeographyError
 from local_h5.geography.safe_pickle import Placeholder
 
 
+_BACKED = frozenset({"Categorical", "StringArray", "StringArrayNumpySemantics", "DatetimeArray", "TimedeltaArray"})
+"""Pandas arrays around a numpy array that mean what the numpy array says (or, a category's code, points at)."""
+
+
 @dataclass(frozen=True, slots=True)
 class SparseMatrix:
     """A sparse matrix in compressed form: by row, or by column for CSC."""
@@ -184,20 +188,22 @@ def _index(value: Placeholder) -> NDArray[Any]:
 
 
 def _backed(value: Placeholder) -> NDArray[Any]:
-    """A pandas array around a numpy array: state (dtype, array) or (array, dtype), then attributes."""
+    """A pandas array around a numpy array: categories, text or dates."""
+    kind = getattr(value.args[0], "name", "") if value.args else ""
     state = value.state if isinstance(value.state, tuple) else ()
     arrays = [part for part in state if isinstance(part, np.ndarray)]
     dtypes = [part for part in state if isinstance(part, Placeholder)]
-    if len(arrays) != 1:
-        raise TypeError(f"column of kind {value.origin}")
-    data = arrays[0]
-    if dtypes and dtypes[0].name == "CategoricalDtype" and isinstance(dtypes[0].state, dict):
-        categories = _values(dtypes[0].state["categories"]).astype(np.object_)
-        return np.append(categories, [None])[data]
+    if kind not in _BACKED or len(arrays) != 1:
+        raise TypeError(f"column of kind {kind or value.origin}")
+    data = arrays[0].reshape(-1)
+    if kind == "Categorical":
+        parts = dtypes[0].state
+        categories = _values(parts["categories"]) if isinstance(parts, dict) else np.empty(0)
+        return np.append(categories.astype(np.object_), [None])[data]
     if data.dtype.kind == "O":
-        items = [item if isinstance(item, str) else None for item in data.ravel().tolist()]
+        items = [item if isinstance(item, str) else None for item in data.tolist()]
         return np.array(items, dtype=np.object_)
-    return data.reshape(-1)
+    return data
 
 
 def _arrow(value: Any) -> NDArray[Any]:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from local_h5.errors import GeographyError
 from local_h5.geography import canonical, codes, frames, npy, safe_pickle
-from local_h5.geography.blocks import BlockDistricts, read_block_districts
 from local_h5.geography.canonical import Geography
+from local_h5.geography.tables import BlockDistricts, read_block_districts
 
 Form = Literal["npz", "package", "blocks"]
 
@@ -31,6 +31,9 @@ PACKAGE_FIELDS = ("block_geoid", "cd_geoid")
 
 _PICKLE_STARTS = (b"\x80", b"(", b"}", b"]", b"c")
 """First byte of a pickle: protocol 2 and later, or an opcode that protocols 0 and 1 begin with."""
+
+
+_LOOKUP_ROWS = 1 << 20
 
 
 def load_geography(
@@ -129,7 +132,7 @@ def _load_npz(path: Path, n_households: int) -> Geography:
                 remedy="Use the geography that was made for this source.",
             )
         rows = canonical.check_rows(n_records, n_clones, where)
-        parsed: list[NDArray[np.int64]] = []
+        parsed: list[NDArray[np.integer]] = []
         for field, kind in NPZ_FIELDS.items():
             with file.member(field) as (stream, header):
                 _check_vector(header.shape, where, field)
@@ -199,21 +202,20 @@ def _load_blocks(path: Path, n_households: int, block_districts: BlockDistricts 
         block = codes.parse_codes(chunks, rows, codes.BLOCK, where, "block_geoid")
     if isinstance(block_districts, Path):
         block_districts = read_block_districts(block_districts)
-    distinct, place = np.unique(block, return_inverse=True)
-    found = block_districts.lookup(distinct)
-    lost = distinct[(found == 0) & (distinct != 0)]
+    district = np.concatenate([block_districts.lookup(chunk) for chunk in codes.chunks_of(block, _LOOKUP_ROWS)])
+    lost = np.flatnonzero((district == 0) & (block != 0))
     if lost.size:
-        examples = ", ".join(f"{code:015d}" for code in lost[:3])
+        examples = ", ".join(f"{block[row]:015d} in row {row}" for row in lost[:3])
         raise GeographyError(
             where,
             field="block_geoid",
             expected="blocks that the block to district table knows",
-            found=f"{lost.size:,} of {distinct.size:,} distinct blocks that it does not, such as {examples}",
+            found=f"{lost.size:,} of {rows:,} rows with others, such as {examples}",
             remedy="Give the geography as .npz with its districts, or the table it was made from.",
         )
     return Geography.from_codes(
         block,
-        found[place].astype(np.int64),
+        district,
         None,
         None,
         n_households=n_households,

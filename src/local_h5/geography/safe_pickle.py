@@ -17,7 +17,7 @@ import math
 import pickle
 import re
 from collections.abc import Callable, Iterable
-from typing import IO, Any, ClassVar, Final, Literal, NoReturn
+from typing import IO, Any, ClassVar, Final, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -213,16 +213,16 @@ def _array(data: Any, kind: _Dtype, shape: tuple[object, ...], fortran: bool) ->
         raise _Refused(f"a numpy array of shape {shape!r}"[:80])
     count = math.prod(sizes)
     dtype = kind.dtype()
-    order: Literal["C", "F"] = "F" if fortran else "C"
     if kind.holds_objects:
         if type(data) is not list or len(data) != count:
             raise _Refused(f"a numpy object array of shape {shape} without its {count:,} items")
-        return np.fromiter(data, dtype=np.object_, count=count).reshape(sizes, order=order)
+        # numpy lists the items row by row, whatever the order in memory.
+        return np.fromiter(data, dtype=np.object_, count=count).reshape(sizes)
     if type(data) not in (bytes, bytearray) or len(data) != count * dtype.itemsize:
         raise _Refused(f"a numpy array of {dtype} and shape {shape} without its bytes")
     if not count:
         return np.zeros(sizes, dtype=dtype)
-    return np.frombuffer(bytes(data), dtype=dtype).reshape(sizes, order=order)
+    return np.frombuffer(bytes(data), dtype=dtype).reshape(sizes, order="F" if fortran else "C")
 
 
 def _reconstruct(subtype: object, shape: object, code: object) -> _Array:
