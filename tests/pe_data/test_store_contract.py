@@ -12,6 +12,7 @@ import threading
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,16 +24,18 @@ from pe_data.errors import (
     ChannelConflictError,
     DigestMismatchError,
     InvalidDocumentError,
+    InvalidNameError,
     ListingNotSupportedError,
     ObjectExistsError,
     ObjectNotFoundError,
+    PeDataError,
     StoreReadOnlyError,
     StoreUnavailableError,
     UnsafeStoreError,
     VersionMismatchError,
 )
 from pe_data.layout import PROBE_KEY, channel_key, collection_key, manifest_key, payload_key
-from pe_data.store.base import Store, Timeouts
+from pe_data.store.base import Store, Timeouts, VersionToken
 from pe_data.store.folder import FolderStore
 from pe_data.store.objects import ObjectStore, memory_store
 from pe_data.store.opening import open_store
@@ -198,6 +201,19 @@ class WritableStoreContract(StoreContract):
             store.put_swap(key, b"2", token)
         assert not store.exists(key)
 
+    @pytest.mark.parametrize("key", ["../x", "us/../../x", "/x", "us//x", ""])
+    def test_keys_that_leave_the_store(self, store: Store, key: str) -> None:
+        """`layout` never makes such a key; a store refuses it all the same, or keeps it inside."""
+        calls = [
+            lambda: store.put_create(key, b"x"),
+            lambda: store.get(key),
+            lambda: store.put_swap(key, b"x", VersionToken("1", None)),
+        ]
+        for call in calls:
+            with suppress(PeDataError):
+                call()
+        assert {meta.key for meta in store.list("")} <= {"x", "us/x"}
+
     def test_delete_twice(self, store: Store) -> None:
         key = fresh_key()
         store.put_create(key, b"x")
@@ -302,6 +318,13 @@ class TestFolder(WritableStoreContract):
         umask = os.umask(0)
         os.umask(umask)
         assert (tmp_path / "store" / key).stat().st_mode & 0o777 == 0o444 & ~umask
+
+    @pytest.mark.parametrize("key", ["../x", "us/../../x", "/x", "us//x", "", "a\\b", "a\nb"])
+    def test_keys_are_refused_by_name(self, store: Store, tmp_path: Path, key: str) -> None:
+        for call in (lambda: store.put_create(key, b"x"), lambda: store.get(key)):
+            with pytest.raises(InvalidNameError, match="not a key of this store"):
+                call()
+        assert not (tmp_path / "x").exists()
 
     def test_nothing_stays_in_staging(self, store: Store, tmp_path: Path) -> None:
         store.put_create(fresh_key(), b"x")
