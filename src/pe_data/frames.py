@@ -6,8 +6,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pe_data.errors import CacheError, MissingExtraError, PeDataError, UnsupportedFileError
-from pe_data.manifest.describe import Label, describe, file_extension
+from pe_data.errors import (
+    CacheError,
+    MissingExtraError,
+    PeDataError,
+    PeriodNotCoveredError,
+    UnsupportedFileError,
+)
+from pe_data.lookup import manifest_for
 from pe_data.manifest.model import Manifest
 from pe_data.resolver import Options, ensure_with
 
@@ -43,22 +49,15 @@ def open_frames(
         PeDataError: whatever `ensure` raises; an unknown variable (with close names), a year that
             is not there, or a missing extra.
     """
+    _need_pandas(uri)
     options = Options.of(cache=cache, store=store, offline=offline, allow_stale=allow_stale)
-    return read_frames(ensure_with(uri, options), variables, year=year, what=uri)
-
-
-def read_frames(
-    path: Path, variables: Iterable[str] | None = None, *, year: int | None = None, what: str = ""
-) -> "dict[str, pd.DataFrame]":
-    """`open_frames` for a file on this machine."""
-    _need_pandas(what or str(path))
-    if file_extension(path) == "parquet":
-        return _parquet(path, variables, what or str(path))
-    manifest = describe(path, Label("xx", "file"), years=(year,) if year else (), sha256=None)
-    wanted = _wanted(manifest, variables, what or str(path))
-    if _is_hdfstore(path):
-        return _hdfstore(path, wanted, year)
-    return _arrays(path, manifest, wanted, _one_year(manifest, year, what or str(path)))
+    manifest, _ = manifest_for(uri, options)
+    wanted = _wanted(manifest, variables, uri)
+    path = ensure_with(uri, options)
+    if manifest.artifact.extension == "parquet":
+        return _parquet(path, wanted)
+    chosen = _one_year(manifest, year, uri)
+    return _hdfstore(path, wanted, chosen) if _is_hdfstore(path) else _arrays(path, wanted, chosen)
 
 
 def export(
@@ -96,9 +95,7 @@ def export(
     return written
 
 
-def _arrays(
-    path: Path, manifest: Manifest, wanted: Mapping[str, tuple[str, ...]], year: int
-) -> "dict[str, pd.DataFrame]":
+def _arrays(path: Path, wanted: Mapping[str, tuple[str, ...]], year: int) -> "dict[str, pd.DataFrame]":
     import h5py
     import numpy as np
     import pandas as pd
@@ -149,11 +146,9 @@ def _hdfstore(path: Path, wanted: Mapping[str, tuple[str, ...]], year: int | Non
     return frames
 
 
-def _parquet(path: Path, variables: Iterable[str] | None, what: str) -> "dict[str, pd.DataFrame]":
+def _parquet(path: Path, wanted: Mapping[str, tuple[str, ...]]) -> "dict[str, pd.DataFrame]":
     import pandas as pd
 
-    manifest = describe(path, Label("xx", "file"), years=(1,))
-    wanted = _wanted(manifest, variables, what)
     return {entity: pd.read_parquet(path, columns=list(names)) for entity, names in wanted.items()}
 
 
@@ -175,9 +170,12 @@ def _wanted(manifest: Manifest, variables: Iterable[str] | None, what: str) -> d
 
 def _one_year(manifest: Manifest, year: int | None, what: str) -> int:
     years = manifest.time_period
-    if year is None and len(years) > 1:
-        raise PeDataError(f"{what}: year: expected one of {', '.join(map(str, years))}, found none. Say --year")
-    return years[0] if year is None else year
+    if year is None and len(years) == 1:
+        return years[0]
+    if year not in years:
+        found = "none" if year is None else str(year)
+        raise PeriodNotCoveredError(f"{what}: year: expected one of {', '.join(map(str, years))}, found {found}")
+    return year
 
 
 def _is_hdfstore(path: Path) -> bool:

@@ -7,7 +7,7 @@ mirrors in order.
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -16,7 +16,7 @@ from pe_data import channels
 from pe_data.cache.store import Suffix
 from pe_data.collection import COLLECTION_LIMIT, Collection
 from pe_data.config import StoreConfig, store_for
-from pe_data.digests import Sha256, check_bytes
+from pe_data.digests import Sha256, check_bytes, sha256_bytes
 from pe_data.errors import (
     CacheWarning,
     DigestMismatchError,
@@ -53,6 +53,8 @@ class Target:
     """What an address stands for."""
 
     uri: str
+    pinned: str
+    """The same thing by digest: what to write down for a result that others repeat."""
     country: str
     dataset: str
     member: str | None
@@ -121,10 +123,11 @@ class Remote:
         else:
             artifact = self.manifest.artifact
             sha256, size, extension = artifact.sha256, artifact.size_bytes, artifact.extension
-            manifest_sha256 = self.manifest.sha256
+            manifest_sha256 = sha256_bytes(self.manifest_bytes)
         body = self.pointer
         return Target(
             uri=str(self.uri),
+            pinned=str(replace(self.uri, channel=None, sha256=self._root.sha256)),
             country=self.uri.country,
             dataset=self.uri.dataset,
             member=self.uri.member,
@@ -143,9 +146,18 @@ class Remote:
         """Whether the address, with its member, names a collection."""
         return self.uri.member is None and self._root.is_collection
 
-    @cached_property
+    @property
     def manifest(self) -> Manifest:
         """The verified manifest of the artifact (not for a collection)."""
+        return self._described[0]
+
+    @property
+    def manifest_bytes(self) -> bytes:
+        """Its plain JSON, as published."""
+        return self._described[1]
+
+    @cached_property
+    def _described(self) -> tuple[Manifest, bytes]:
         root = self._root
         if self.uri.member is None:
             return self._manifest(root.sha256, root.manifest_sha256)
@@ -250,10 +262,10 @@ class Remote:
             return _Root(sha256, sha256, True)
         return _Root(sha256, None, False)
 
-    def _manifest(self, sha256: Sha256, bound: Sha256 | None) -> Manifest:
+    def _manifest(self, sha256: Sha256, bound: Sha256 | None) -> tuple[Manifest, bytes]:
         """The manifest of payload `sha256`; `bound` is the digest that it must have, if known."""
 
-        def check(stored: bytes, what: str) -> Manifest:
+        def check(stored: bytes, what: str) -> tuple[Manifest, bytes]:
             plain = unpack(stored, what)
             if bound is not None:
                 check_bytes(plain, bound, what=what, advice=_SWAPPED)
@@ -267,7 +279,7 @@ class Remote:
                     found=f"one of {found[0]} sha256 {found[1]}",
                     advice=_SWAPPED,
                 )
-            return manifest
+            return manifest, plain
 
         kept = self.cache.read_manifest(sha256)
         if kept is not None:
@@ -275,9 +287,9 @@ class Remote:
                 return check(kept, str(self.cache.path(sha256, "manifest.json")))
             except (DigestMismatchError, InvalidDocumentError):
                 pass  # damaged, or another manifest than the one that is bound: ask again
-        manifest = self._document(manifest_key(self.uri.country, sha256), READ_LIMIT, check)
-        self.cache.write_document(sha256, "manifest.json", manifest.to_bytes())
-        return manifest
+        manifest, plain = self._document(manifest_key(self.uri.country, sha256), READ_LIMIT, check)
+        self.cache.write_document(sha256, "manifest.json", plain)
+        return manifest, plain
 
     def _document(self, key: str, limit: int, check: Callable[[bytes, str], T]) -> T:
         """Read and check a small object from the first store that has it right."""

@@ -13,10 +13,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
-
 from pe_data.cache.download import BUFFER_BYTES, Wanted, fetch, no_progress
 from pe_data.cache.files import local_errors, write_atomic
+from pe_data.cache.locks import exclusive
 from pe_data.cache.sources import Body, SourceError, WebSource
 from pe_data.cache.store import Suffix
 from pe_data.digests import Sha256
@@ -70,14 +69,10 @@ def _ensure_streamed(uri: WebUri, body: Body, options: Options) -> Path:
             return cached
     name = _name(uri.url)
     temporary = cache.partial(name, "web")
-    lock = cache.lock(name)
-    with local_errors(lock):
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        temporary.parent.mkdir(parents=True, exist_ok=True)
-        held = FileLock(lock)
-        held.acquire()
-    with held:
+    with exclusive(cache.lock(name)):
         try:
+            with local_errors(temporary):
+                temporary.parent.mkdir(parents=True, exist_ok=True)
             sha256, size = _receive(body, temporary, options)
             if body.total not in (None, size):
                 raise SourceError(f"expected {body.total} bytes, found {size}", retry=True)

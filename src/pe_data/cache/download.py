@@ -16,10 +16,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from filelock import FileLock
-
 from pe_data import steps
 from pe_data.cache.files import local_errors
+from pe_data.cache.locks import exclusive
 from pe_data.cache.partial import PART_BYTES, Partial
 from pe_data.cache.sources import Body, Source, SourceError
 from pe_data.cache.store import Cache, Suffix
@@ -96,12 +95,7 @@ def fetch(
         FetchError: no source delivered.
         CacheError: the cache folder cannot be written (full, read-only).
     """
-    lock_path = cache.lock(wanted.sha256)
-    with local_errors(lock_path):
-        lock_path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(lock_path)
-        lock.acquire()
-    with lock:
+    with exclusive(cache.lock(wanted.sha256)):
         on_step("locked")
         there = cache.lookup(wanted.sha256, wanted.suffix)
         if there is not None:
@@ -155,6 +149,8 @@ def _first_that_delivers(
                 _transfer(partial, wanted.size, source, tuning, progress, on_step)
             except SourceError as error:
                 skipped.append(Skipped(source.name, str(error)))
+                if not error.retry and not resumed:
+                    partial.clear()
                 break
             on_step("body-done")
             found = partial.digest(wanted.size)

@@ -1,0 +1,105 @@
+"""The command line `pe-data`: `main` runs it, `app` is the click group.
+
+Commands are loaded when they are named, so that `pe-data ensure` of a cached file does not pay for
+the others. Whatever goes wrong on purpose is one line on standard error and an exit code.
+"""
+
+import sys
+import warnings
+from importlib import import_module
+
+import click
+
+from pe_data.errors import PeDataError
+
+_READ, _STORE = "pe_data.cli.read_commands", "pe_data.cli.store_commands"
+_HOMES = {
+    "list": _READ,
+    "resolve": _READ,
+    "ensure": _READ,
+    "schema": _READ,
+    "export": _READ,
+    "cache": "pe_data.cli.cache_commands",
+    "staleness": _READ,
+    "publish": _STORE,
+    "channel": _STORE,
+    "mirror": _STORE,
+    "fsck": _STORE,
+    "gc": _STORE,
+}
+EPILOG = """\b
+Try:
+  pe-data list us
+  pe-data schema pe-data://us/local_areas/districts/NC-01@latest
+  pe-data ensure pe-data://us/local_areas/districts/NC-01@latest
+  pe-data COMMAND --help
+
+\b
+Where things are:
+  PE_DATA_STORE    store: a folder, s3://…, gs://…, az://…, https://…
+  PE_DATA_MIRRORS  further places with the same files, comma-separated
+  PE_DATA_CACHE    verified files on this machine
+  PE_DATA_OFFLINE  1 forbids the network
+  PE_DATA_CONFIG   a file with stores per country instead of the above
+
+\b
+Exit codes:
+  0  done                        (staleness: current)
+  1  it failed, and why is said  (staleness: stale; fsck, cache verify: damage)
+  2  wrong usage or address      (staleness: cannot tell)
+  130  interrupted
+"""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands live in modules of their own."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_HOMES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        home = _HOMES.get(cmd_name)
+        if home is None:
+            return None
+        commands: dict[str, click.Command] = import_module(home).COMMANDS
+        return commands[cmd_name]
+
+
+@click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="local-h5", prog_name="pe-data")
+def app() -> None:
+    """Microdata files by what they are: publish them, fetch them verified, look inside."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit the process."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line; returns the exit code."""
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        try:
+            result = app.main(arguments, prog_name="pe-data", standalone_mode=False)
+        except PeDataError as error:
+            _say(f"error: {error}")
+            return error.exit_code
+        except click.exceptions.Abort:
+            _say("interrupted")
+            return 130
+        except click.ClickException as error:
+            error.show()
+            return error.exit_code
+        except OSError as error:
+            _say(f"error: {error}")
+            return 1
+    return result if isinstance(result, int) else 0
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    _say(f"warning: {message}")
+
+
+def _say(text: str) -> None:
+    click.echo(f"pe-data: {text}", err=True)

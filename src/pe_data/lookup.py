@@ -1,0 +1,37 @@
+"""The manifest behind any address, without the payload where there is a store."""
+
+from pe_data.errors import MemberNotFoundError
+from pe_data.layout import payload_key
+from pe_data.manifest.describe import Label, describe
+from pe_data.manifest.model import Manifest
+from pe_data.remote import Remote
+from pe_data.resolver import Options, ensure_with
+from pe_data.uri import StoreUri, parse_uri
+
+
+def manifest_for(uri: str, options: Options) -> tuple[Manifest, str]:
+    """The manifest, and where the payload is.
+
+    For `pe-data://` only the manifest is fetched; any other file is fetched and described.
+
+    Raises:
+        MemberNotFoundError: the address names a whole collection.
+        PeDataError: as `ensure`.
+    """
+    parsed = parse_uri(uri)
+    if isinstance(parsed, StoreUri):
+        remote = Remote(parsed, options)
+        if remote.is_collection:
+            members = remote.collection.members
+            example = min(members, default="districts/NC-01")
+            name, at, reference = uri.rpartition("@")
+            raise MemberNotFoundError(
+                f"{uri}: member: expected one, found a collection of {len(members)}. Name a "
+                f"member, such as {name}/{example}{at}{reference}"
+            )
+        artifact = remote.manifest.artifact
+        key = payload_key(parsed.country, artifact.sha256, artifact.extension)
+        return remote.manifest, f"{remote.config.url.rstrip('/')}/{key}"
+    path = ensure_with(uri, options)
+    name = "".join(c if c.isalnum() else "_" for c in parsed.name.lower()) or "file"
+    return describe(path, Label("xx", name)), str(path)

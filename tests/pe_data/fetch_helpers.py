@@ -1,0 +1,167 @@
+"""A web server that can misbehave, data to fetch, and a fetch in a process of its own.
+
+    fetch_helpers.py STORE CACHE ADDRESS [KILL_AT_STEP [TIMES]]
+
+fetches ADDRESS and prints the path; with KILL_AT_STEP it kills itself with SIGKILL when that step
+is reached for the TIMESth time.
+"""
+
+import os
+import signal
+import sys
+import threading
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from pe_data.cache.store import Cache
+from pe_data.resolver import Options, ensure_with
+
+
+@dataclass
+class Fault:
+    """How one path is answered; the default is as it should be."""
+
+    kind: str = ""
+    """`flip`, `other`, `short` (announces less), `cut` (breaks off), `long`, `endless`, `500`,
+    `404`, `replace` (with `data`), `lying` (announces ranges, gives the wrong ones)."""
+    times: int = 1_000_000_000
+    """Only for the first so many requests."""
+    data: bytes = b""
+    at: int = 1000
+    """Where `flip` flips and `cut` breaks off, in bytes of the reply."""
+
+
+@dataclass
+class WebServer:
+    """Serves a folder on the loopback interface, in threads."""
+
+    folder: Path
+    ranges: bool = True
+    lengths: bool = True
+    """False: payloads come without a length, until the connection closes."""
+    faults: dict[str, Fault] = field(default_factory=dict)
+    """By the end of the path."""
+    gets: Counter[str] = field(default_factory=Counter)
+    sent: Counter[str] = field(default_factory=Counter)
+    """Bytes of bodies by path."""
+    asked: list[tuple[str, str]] = field(default_factory=list)
+    """Path and Range of each GET."""
+
+    def __enter__(self) -> "WebServer":
+        owner = self
+        lock = threading.Lock()
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+            def do_HEAD(self) -> None:
+                path = owner.folder / self.path.lstrip("/")
+                if not path.is_file():
+                    self.send_error(404)
+                    return
+                self.send_response(200)
+                self.send_header("Content-Length", str(path.stat().st_size))
+                self.send_header("Last-Modified", "Sat, 31 Jan 2026 12:00:00 GMT")
+                self.end_headers()
+
+            def do_GET(self) -> None:
+                name = self.path.partition("?")[0].lstrip("/")
+                with lock:
+                    owner.gets[name] += 1
+                    owner.asked.append((name, self.headers.get("Range", "")))
+                    fault = owner.fault(name)
+                path = owner.folder / name
+                if fault.kind in ("404", "500") or not path.is_file():
+                    self.send_error(500 if fault.kind == "500" else 404)
+                    return
+                owner.reply(self, name, path.read_bytes(), fault)
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def fault(self, name: str) -> Fault:
+        for end, fault in self.faults.items():
+            if name.endswith(end):
+                if fault.times <= 0:
+                    return Fault()
+                self.faults[end] = replace(fault, times=fault.times - 1)
+                return fault
+        return Fault()
+
+    def reply(self, handler: BaseHTTPRequestHandler, name: str, data: bytes, fault: Fault) -> None:
+        if fault.kind == "replace":
+            data = fault.data
+        elif fault.kind == "other":
+            data = bytes(byte ^ 0xFF for byte in data)
+        elif fault.kind == "short":
+            data = data[: len(data) // 2]
+        elif fault.kind == "long":
+            data += b"more"
+        elif fault.kind == "flip":
+            at = min(fault.at, len(data) - 1)
+            data = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+        asked = handler.headers.get("Range", "") if self.ranges else ""
+        body = data
+        if asked:
+            first, _, last = asked.removeprefix("bytes=").partition("-")
+            start, end = int(first), min(int(last or len(data)) + 1, len(data))
+            shift = 1 if fault.kind == "lying" and start else 0
+            body = data[start - shift : end - shift]
+            handler.send_response(206)
+            handler.send_header("Content-Range", f"bytes {start}-{end - 1}/{len(data)}")
+        else:
+            handler.send_response(200)
+        handler.send_header("Last-Modified", "Sat, 31 Jan 2026 12:00:00 GMT")
+        handler.send_header("ETag", f'"{hash(data)}"')
+        whole = (self.lengths or not name.endswith(".h5")) and fault.kind != "endless"
+        if whole:
+            handler.send_header("Content-Length", str(len(body)))
+        else:
+            handler.send_header("Connection", "close")
+        handler.end_headers()
+        try:
+            if fault.kind == "cut":
+                body = body[: fault.at]
+            handler.wfile.write(body)
+            self.sent[name] += len(body)
+            while fault.kind == "endless":
+                handler.wfile.write(b"0" * 65536)
+        except ConnectionError:
+            pass  # the client had enough
+        if fault.kind == "cut" or not whole:
+            handler.close_connection = True
+
+
+def main(store: str, cache: str, uri: str, kill_at: str = "", times: str = "1") -> None:
+    left = int(times)
+
+    def on_step(step: str) -> None:
+        nonlocal left
+        if step == kill_at:
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    options = Options(Cache(Path(cache)), store=store, on_step=on_step)
+    sys.stdout.write(f"{ensure_with(uri, options)}\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
