@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from local_h5.errors import GeographyError
 from local_h5.geography.safe_pickle import Placeholder
 
-
 _BACKED = frozenset({"Categorical", "StringArray", "StringArrayNumpySemantics", "DatetimeArray", "TimedeltaArray"})
 """Pandas arrays around a numpy array that mean what the numpy array says (or, a category's code, points at)."""
 

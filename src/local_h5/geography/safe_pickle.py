@@ -10,7 +10,8 @@ Rules:
   crafted dtype makes bytes into object pointers. Arrays and dtypes are assembled by :class:`_Array` and
   :class:`_Dtype`, which check shape, type and length first, and become numpy arrays after the pickle has ended.
 * Nothing that the pickle can reach lets itself be changed by it, save what it built itself.
-* Memory is bounded by the file: no array is allocated that the pickle does not carry the bytes of.
+* No array is allocated that the pickle does not carry the bytes of. (A pickle can still make the standard library's
+  unpickler allocate a large memo table: that ends in an error or a killed process, never in foreign code.)
 """
 
 import math

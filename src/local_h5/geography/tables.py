@@ -7,7 +7,7 @@ malformed rows are taken from the whole of each table, so that they do not depen
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -225,7 +225,8 @@ def _check_once(repeated: NDArray[np.int64], path: Path) -> None:
 
 
 def _numbers(batch: "pa.RecordBatch", name: str) -> NDArray[np.int64]:
-    return batch.column(name).fill_null(0).to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
+    numbers: NDArray[np.int64] = batch.column(name).fill_null(0).to_numpy(zero_copy_only=False)
+    return numbers
 
 
 def _ascii(values: list[str], path: Path, field: str) -> NDArray[np.bytes_]:
@@ -242,9 +243,7 @@ def _ascii(values: list[str], path: Path, field: str) -> NDArray[np.bytes_]:
 
 
 def _header(path: Path) -> list[str]:
-    import pyarrow as pa
-    from pyarrow import csv
-
+    pa, csv = _pyarrow(path)
     try:
         with csv.open_csv(path) as reader:
             return list(reader.schema.names)
@@ -254,9 +253,7 @@ def _header(path: Path) -> list[str]:
 
 def _read_csv(path: Path, column_types: Mapping[str, str]) -> "Iterator[pa.RecordBatch]":
     """The named columns of a CSV in batches, on one thread: memory stays at a few megabytes."""
-    import pyarrow as pa
-    from pyarrow import csv
-
+    pa, csv = _pyarrow(path)
     types = {name: pa.type_for_alias(alias) for name, alias in column_types.items()}
     rows = 0
     try:
@@ -272,6 +269,21 @@ def _read_csv(path: Path, column_types: Mapping[str, str]) -> "Iterator[pa.Recor
         raise _unreadable(path, error) from error
     if not rows:
         raise _unreadable(path, ValueError("no rows"))
+
+
+def _pyarrow(path: Path) -> tuple[Any, Any]:
+    """pyarrow and its CSV reader; an optional dependency that only reading the public tables needs."""
+    try:
+        import pyarrow
+        from pyarrow import csv
+    except ImportError as error:
+        raise BlockTableError(
+            path,
+            expected="the package pyarrow, to read the table",
+            found=str(error),
+            remedy="Install local-h5 with its extra: pip install 'local-h5[frames]'.",
+        ) from error
+    return pyarrow, csv
 
 
 def _unreadable(path: Path, error: Exception) -> BlockTableError:

@@ -190,6 +190,12 @@ def test_a_missing_table_is_an_error(made: Made, missing: str, one_line: Any) ->
     assert one_line(caught.value, path, None)
 
 
+def test_a_missing_reader_is_named(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(BlockTableError, match=r"expected the package pyarrow.*local-h5\[frames\]"):
+        read_block_districts(made.block_districts())
+
+
 DISTRICT_HEAD = "cd_geoid,block_geoid\n"
 
 
