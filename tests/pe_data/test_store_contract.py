@@ -432,3 +432,33 @@ def test_a_dead_endpoint_fails_within_the_limits() -> None:
             with pytest.raises(StoreUnavailableError, match="check the address and the network"):
                 store.get(fresh_key())
             assert time.monotonic() - began < 10
+
+
+def test_a_slow_line_can_upload_for_longer_than_the_wait_for_an_answer() -> None:
+    size, pause = 4_000_000, 0.02
+
+    def serve(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection:
+            head = b""
+            while b"\r\n\r\n" not in head:
+                head += connection.recv(1000)
+            left = size - len(head.partition(b"\r\n\r\n")[2])
+            while left:
+                left -= len(connection.recv(50_000))
+                time.sleep(pause)
+            connection.sendall(b'HTTP/1.1 200 OK\r\nETag: "x"\r\nContent-Length: 0\r\n\r\n')
+
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        thread = threading.Thread(target=serve, args=(server,))
+        thread.start()
+        options = {"endpoint": f"http://127.0.0.1:{server.getsockname()[1]}", **KEYS}
+        limits = Timeouts(read=timedelta(seconds=0.5), retries=0)
+        began = time.monotonic()
+        token = open_store("s3://bucket", options=options, timeouts=limits).put_create(fresh_key(), b"x" * size)
+        thread.join()
+    assert token.e_tag == '"x"'
+    assert time.monotonic() - began > 2 * limits.read.total_seconds()

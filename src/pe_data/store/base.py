@@ -34,7 +34,9 @@ class Timeouts:
     read: timedelta = timedelta(seconds=20)
     """Between two pieces of a body, and until the first one."""
     request: timedelta = timedelta(hours=1)
-    """For one whole request with its body (500 MB on a slow line must fit)."""
+    """For one whole download (500 MB on a slow line must fit)."""
+    slowest_upload: int = 200_000
+    """Bytes per second below which an upload counts as dead."""
     retry: timedelta = timedelta(seconds=20)
     """No retry starts after this."""
     retries: int = 3

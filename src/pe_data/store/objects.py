@@ -4,7 +4,7 @@ Conditional writes are the server's: `If-None-Match`/`If-Match` on S3 and Azure,
 GCS. Whether the server honours them is for `pe_data.store.probe` to find out.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,14 +36,26 @@ Client = AzureStore | GCSStore | HTTPStore | LocalStore | MemoryStore | S3Store
 STREAM_BYTES = 4 * 1024 * 1024
 """Smallest piece of a stream; large pieces keep the per-piece cost small."""
 LIST_CHUNK = 1000
+SMALL_WRITE = 1024 * 1024
+"""Writes up to this size, in bytes, go through the client with the short limits."""
 
 
 class ObjectStore(Store):
     """A store whose reads and conditional writes are those of an `obstore` client."""
 
-    def __init__(self, client: Client, url: str) -> None:
+    def __init__(self, client: Client, url: str, *, uploader: Callable[[int], Client] | None = None) -> None:
+        """Wrap `client`.
+
+        Args:
+            client: For everything but large writes.
+            url: Address for messages.
+            uploader: Gives the client for a write of so many bytes. The limit on waiting for an
+                answer counts from the beginning of a request, so that a client with a short one
+                cannot send a large body over a slow line.
+        """
         self.client = client
         self.url = url
+        self._uploader = uploader
 
     # --- reading ------------------------------------------------------------------------------
 
@@ -99,8 +111,9 @@ class ObjectStore(Store):
     # --- writing ------------------------------------------------------------------------------
 
     def put_create(self, key: str, data: bytes) -> VersionToken:
+        client = self._client_for(len(data))
         with translated(self.url, key):
-            return _token(self.client.put(key, data, mode="create", use_multipart=False))
+            return _token(client.put(key, data, mode="create", use_multipart=False))
 
     def put_create_file(self, key: str, path: Path, sha256: Sha256) -> VersionToken:
         # A conditional write is one request, for which the client holds the whole body in
@@ -112,6 +125,11 @@ class ObjectStore(Store):
             advice="The file changed after it was hashed; nothing was written. Publish again.",
         )
         return self.put_create(key, data)
+
+    def _client_for(self, size: int) -> Client:
+        if self._uploader is None or size <= SMALL_WRITE:
+            return self.client
+        return self._uploader(size)
 
     def put_swap(self, key: str, data: bytes, expected: VersionToken) -> VersionToken:
         version: obstore.UpdateVersion = {}

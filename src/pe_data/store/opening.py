@@ -1,6 +1,10 @@
 """Open a store by its address."""
 
+import functools
+import math
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 from urllib.parse import unquote, urlsplit
@@ -65,13 +69,24 @@ def open_store(
         raise InvalidStoreUrlError(f"store address {url!r}: unknown scheme {scheme!r}; expected {EXAMPLES}")
     if not parts.hostname:
         raise InvalidStoreUrlError(f"store address {url!r}: expected a bucket, container or host after {scheme}://")
+
+    @functools.cache
+    def upload_client(seconds: int) -> Client:
+        limit = timedelta(seconds=seconds)
+        return _client(scheme, url, settings, replace(limits, read=limit, request=limit))
+
+    def uploader(size: int) -> Client:
+        seconds = limits.read.total_seconds() + size / limits.slowest_upload
+        # Powers of two, so that all files share a few clients and their connections.
+        return upload_client(2 ** math.ceil(math.log2(max(seconds, 1))))
+
     try:
         client = _client(scheme, url, settings, limits)
     except (BaseError, ValueError) as error:
         raise InvalidStoreUrlError(f"store address {url!r}: {short(error)}") from error
     if isinstance(client, HTTPStore):
         return HttpStore(client, url)
-    return ObjectStore(client, url)
+    return ObjectStore(client, url, uploader=uploader)
 
 
 def _folder(text: str, url: str) -> Path:
