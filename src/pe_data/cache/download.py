@@ -35,7 +35,9 @@ class Tuning:
     """How to move bytes; the defaults suit a fast line and a slow one."""
 
     parallel_from: int = 64 * 1024 * 1024
-    """Files of this size (bytes) and more are read by several connections."""
+    """Files of this size (bytes) and more may be read by several connections."""
+    solo_seconds: float = 1.0
+    """That long one connection may try alone: on a fast line several only get in each other's way."""
     connections: int = 4
     span_parts: int = 4
     """Parts of 8 MiB that one request reads."""
@@ -174,14 +176,21 @@ def _transfer(
 ) -> None:
     """Fill `partial` from one source, or raise SourceError; what came stays."""
     attempt = 0
+    several = size >= tuning.parallel_from and tuning.connections > 1
+    alone = tuning.solo_seconds if several else None
     while partial.prefix < size or size == 0:
         before = sum(end - start for start, end in partial.missing(1))
         try:
-            if size >= tuning.parallel_from and tuning.connections > 1 and source.supports_ranges():
+            if alone != 0:
+                done = _sequential(partial, size, source, progress, on_step, alone)
+                if done:
+                    return
+                alone = 0.0 if source.supports_ranges() else None
+            elif source.supports_ranges():
                 _parallel(partial, size, source, tuning, progress, on_step)
+                return
             else:
-                _sequential(partial, size, source, progress, on_step)
-            return
+                alone = None
         except SourceError as error:
             after = sum(end - start for start, end in partial.missing(1))
             attempt = 1 if after < before else attempt + 1
@@ -190,24 +199,38 @@ def _transfer(
             time.sleep(tuning.pause_seconds * 2 ** (attempt - 1))
 
 
-def _sequential(partial: Partial, size: int, source: Source, progress: Progress, on_step: steps.StepHook) -> None:
-    """One connection from the end of the prefix to the end of the body."""
-    start = partial.prefix
+def _sequential(
+    partial: Partial,
+    size: int,
+    source: Source,
+    progress: Progress,
+    on_step: steps.StepHook,
+    seconds: float | None,
+) -> bool:
+    """One connection from the end of the prefix to the end of the body.
+
+    False if that took more than `seconds`; then it stopped after a whole part.
+    """
+    start, started = partial.prefix, time.monotonic()
     with closing(source.open(start)) as body:
         position = _skip_to(body, start, size)
         buffer = memoryview(bytearray(BUFFER_BYTES))
         while position < size:
-            count = body.readinto(buffer[: size - position])
+            limit = min(len(buffer), size - position, PART_BYTES - position % PART_BYTES)
+            count = body.readinto(buffer[:limit])
             if count == 0:
                 raise SourceError(f"expected {size} bytes, found the end after {position}", retry=True)
             partial.write(buffer[:count], position)
             position += count
             partial.extend(position)
             progress(position, size)
-            if position % PART_BYTES < count:
+            if position % PART_BYTES == 0 or position == size:
                 on_step("part-written")
+                if seconds is not None and position < size and time.monotonic() - started > seconds:
+                    return False
         if body.readinto(buffer[:1]):
             raise SourceError(f"expected {size} bytes, found a body that goes on", retry=False)
+    return True
 
 
 def _parallel(

@@ -1,7 +1,6 @@
 """Small files that appear whole or not at all."""
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,8 @@ from pe_data.errors import CacheError
 
 def write_atomic(path: Path, data: bytes) -> None:
     """Write `data` under a temporary name beside `path`, sync it, rename it. Raises CacheError."""
+    import tempfile  # 5 ms, which a hit in the cache need not pay
+
     with local_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)

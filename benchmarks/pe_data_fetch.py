@@ -1,0 +1,146 @@
+"""How fast a verified fetch from a local web server is, against sha256 alone, and in how much memory.
+
+    python benchmarks/pe_data_fetch.py [--megabytes 400] [--repeat 7] [--folder DIR]
+
+One nginx on the loopback interface serves a file of random bytes. "sha256" hashes that file, warm,
+with `hashlib.file_digest`. "fetch" is `pe_data.cache.download.fetch` from an empty cache: request,
+receive, write, hash, compare. It ends with an fsync, which is as fast as the disk and no faster; it
+is timed apart, so that the first figure speaks of the code and the second of the machine too. Each
+figure is the best of the repeats, taken in turn, because other programs only ever slow one down.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import resource
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pe_data.cache.download import Tuning, Wanted, fetch
+from pe_data.cache.sources import WebSource
+from pe_data.cache.store import Cache
+from pe_data.digests import Sha256
+
+CHUNK = 1 << 20
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--megabytes", type=int, default=400)
+    parser.add_argument("--repeat", type=int, default=7)
+    parser.add_argument("--folder", type=Path, help="on the disk to measure; default temporary")
+    parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one:
+        url, cache, sha256, size = arguments.one
+        print(json.dumps(one_fetch(url, Path(cache), sha256, int(size), Tuning())))
+        return
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as name, nginx(Path(name)) as url:
+        report = measure(Path(name), url, arguments.megabytes, arguments.repeat)
+    print(json.dumps(report, indent=2))
+
+
+def measure(folder: Path, url: str, megabytes: int, repeat: int) -> dict[str, float | str]:
+    """All figures for one file size."""
+    big, small = make(folder / "big.h5", megabytes), make(folder / "small.h5", 32)
+    hashing, single, several, synced = [], [], [], []
+    for _ in range(repeat):
+        hashing.append(hash_seconds(folder / "big.h5"))
+        for tuning, times in ((Tuning(connections=1), single), (Tuning(), several)):
+            found = one_fetch(f"{url}/big.h5", folder / "cache", *big, tuning)
+            times.append(found["verified"])
+            synced.append(found["durable"])
+    memory = [in_own_process(f"{url}/{n}.h5", folder / "cache", *file) for n, file in (("small", small), ("big", big))]
+    size = big[1] / 1e6
+    return {
+        "file": f"{size:.0f} MB",
+        "sha256 alone, MB/s": round(size / min(hashing)),
+        "fetch, MB/s (one connection)": round(size / min(single)),
+        "fetch, MB/s (default)": round(size / min(several)),
+        "ratio (one connection)": round(min(hashing) / min(single), 3),
+        "ratio (default)": round(min(hashing) / min(several), 3),
+        "fetch with the final fsync, MB/s": round(size / min(synced)),
+        "peak memory of a process, 32 MB file, MB": memory[0],
+        f"peak memory of a process, {size:.0f} MB file, MB": memory[1],
+    }
+
+
+def one_fetch(url: str, cache: Path, sha256: str, size: int, tuning: Tuning) -> dict[str, float]:
+    """Seconds until the bytes were found right, and until they were durable, from an empty cache."""
+    shutil.rmtree(cache, ignore_errors=True)
+    marks: dict[str, float] = {}
+    started = time.perf_counter()
+    fetch(
+        Cache(cache),
+        Wanted(Sha256(sha256), "h5", size, url),
+        [WebSource(url, url)],
+        tuning=tuning,
+        on_step=lambda step: marks.setdefault(step, time.perf_counter() - started) and None,
+    )
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"verified": marks["verified"], "durable": marks["stamped"], "peak_mb": round(peak, 1)}
+
+
+def in_own_process(url: str, cache: Path, sha256: str, size: int) -> float:
+    command = [sys.executable, __file__, "--one", url, str(cache), sha256, str(size)]
+    result = subprocess.run(command, capture_output=True, check=True)
+    return float(json.loads(result.stdout)["peak_mb"])
+
+
+def hash_seconds(path: Path) -> float:
+    started = time.perf_counter()
+    with path.open("rb") as handle:
+        hashlib.file_digest(handle, "sha256").hexdigest()
+    return time.perf_counter() - started
+
+
+def make(path: Path, megabytes: int) -> tuple[str, int]:
+    """Write random bytes; digest and size."""
+    digest = hashlib.sha256()
+    with path.open("wb") as handle:
+        for _ in range(megabytes):
+            block = os.urandom(CHUNK)
+            digest.update(block)
+            handle.write(block)
+    return digest.hexdigest(), megabytes * CHUNK
+
+
+@contextmanager
+def nginx(folder: Path) -> Iterator[str]:
+    """nginx with its shipped defaults, serving `folder`."""
+    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    if program is None:
+        sys.exit("nginx is not installed (Debian: apt-get install nginx-light)")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    user = "user root;" if os.getuid() == 0 else ""
+    config = folder / "nginx.conf"
+    config.write_text(
+        f"{user} daemon off; pid {folder}/pid; error_log {folder}/error.log; events {{}}"
+        f"http {{ access_log off; sendfile on;"
+        f" server {{ listen 127.0.0.1:{port}; root {folder}; }} }}"
+    )
+    process = subprocess.Popen([program, "-p", str(folder), "-c", str(config), "-e", f"{folder}/error.log"])
+    try:
+        for _ in range(200):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+if __name__ == "__main__":
+    main()

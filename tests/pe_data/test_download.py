@@ -1,0 +1,261 @@
+"""Moving bytes: resume, ranges, many processes, and a process that is killed at any step."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from fetch_helpers import Fault, WebServer
+from storage_helpers import NOW, make_item
+
+import pe_data
+from pe_data.cache.download import Tuning, Wanted, fetch
+from pe_data.cache.partial import PART_BYTES, Partial
+from pe_data.cache.sources import StoreSource, WebSource
+from pe_data.cache.store import Cache
+from pe_data.digests import sha256_bytes, sha256_file
+from pe_data.errors import FetchError
+from pe_data.publish import publish_artifact
+from pe_data.store.folder import FolderStore
+
+HELPER = Path(__file__).with_name("fetch_helpers.py")
+SIZE = 3 * PART_BYTES + 12_345
+PATIENT = Tuning(pause_seconds=0.01)
+PARALLEL = Tuning(parallel_from=1, solo_seconds=0, connections=3, span_parts=1, pause_seconds=0.01)
+
+
+@pytest.fixture(scope="module")
+def big(tmp_path_factory):
+    """A file of three parts and a bit, whose bytes differ everywhere."""
+    folder = tmp_path_factory.mktemp("big")
+    block = b"".join(i.to_bytes(4, "big") for i in range(1 << 16))
+    data = b"".join(bytes([n]) + block for n in range(SIZE // len(block) + 1))[:SIZE]
+    (folder / "big.h5").write_bytes(data)
+    return folder
+
+
+@pytest.fixture
+def wanted(big):
+    return Wanted(sha256_file(big / "big.h5"), "h5", SIZE, "the big file")
+
+
+@pytest.fixture
+def server(big) -> Iterator[WebServer]:
+    with WebServer(big) as running:
+        yield running
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return Cache(tmp_path / "cache")
+
+
+def web(server):
+    return WebSource(f"{server.url}/big.h5", server.url)
+
+
+@pytest.mark.parametrize("tuning", [PATIENT, PARALLEL])
+def test_whole(server, cache, wanted, tuning):
+    seen = []
+    got = fetch(cache, wanted, [web(server)], tuning=tuning, progress=lambda *now: seen.append(now))
+    assert sha256_file(got.path) == wanted.sha256
+    assert seen[-1] == (SIZE, SIZE)
+    ranged = [r for _, r in server.asked if r.startswith("bytes=") and r != "bytes=0-0"]
+    assert len(ranged) == (4 if tuning is PARALLEL else 0)
+
+
+def test_one_connection_that_is_slow_gets_help(server, cache, wanted):
+    slow = Tuning(parallel_from=1, solo_seconds=1e-9, connections=2, span_parts=1)
+    got = fetch(cache, wanted, [web(server)], tuning=slow)
+    assert sha256_file(got.path) == wanted.sha256
+    spans = sorted(r for _, r in server.asked if r and r != "bytes=0-0")
+    assert server.asked[0][1] == ""
+    assert len(spans) == 3
+    assert f"bytes={PART_BYTES}-{2 * PART_BYTES - 1}" in spans
+
+
+@pytest.mark.parametrize("tuning", [PATIENT, PARALLEL])
+def test_no_ranges(big, cache, wanted, tuning):
+    with WebServer(big, ranges=False) as server:
+        got = fetch(cache, wanted, [web(server)], tuning=tuning)
+    assert sha256_file(got.path) == wanted.sha256
+
+
+def test_ranges_that_lie_are_found_out(server, cache, wanted):
+    server.faults["big.h5"] = Fault("lying")
+    with pytest.raises(FetchError, match=f"expected sha256 {wanted.sha256}, found sha256"):
+        fetch(cache, wanted, [web(server)], tuning=PARALLEL)
+    assert not list(cache.root.glob("artifacts/??/*"))
+
+
+def test_a_broken_connection_goes_on_where_it_was(server, cache, wanted):
+    server.faults["big.h5"] = Fault("cut", times=2, at=PART_BYTES + 1000)
+    got = fetch(cache, wanted, [web(server)], tuning=PATIENT)
+    assert sha256_file(got.path) == wanted.sha256
+    assert [r for _, r in server.asked] == ["", f"bytes={PART_BYTES}-", f"bytes={2 * PART_BYTES}-"]
+
+
+def test_a_later_call_goes_on_where_the_first_was(server, cache, wanted):
+    server.faults["big.h5"] = Fault("cut", at=PART_BYTES + 1000)
+    with pytest.raises(FetchError, match="found the end after"):
+        fetch(cache, wanted, [web(server)], tuning=Tuning(attempts=1))
+    server.faults.clear()
+    server.asked.clear()
+    got = fetch(cache, wanted, [web(server)], tuning=PATIENT)
+    assert sha256_file(got.path) == wanted.sha256
+    assert [r for _, r in server.asked] == [f"bytes={PART_BYTES}-"]
+    assert not list(cache.root.glob("partial/*"))
+
+
+def test_another_mirror_goes_on_with_the_bytes_of_the_first(big, server, cache, wanted):
+    server.faults["big.h5"] = Fault("cut", at=PART_BYTES + 1000)
+    with WebServer(big) as second:
+        got = fetch(cache, wanted, [web(server), web(second)], tuning=Tuning(attempts=1))
+        assert [r for _, r in second.asked] == [f"bytes={PART_BYTES}-"]
+    assert got.source == second.url
+    assert [s.source for s in got.skipped] == [server.url]
+    assert sha256_file(got.path) == wanted.sha256
+
+
+def test_wrong_bytes_of_a_broken_mirror_do_not_spoil_a_good_one(big, server, cache, wanted):
+    server.faults["big.h5"] = Fault("other", times=1)
+
+    class Breaks(WebSource):
+        def open(self, start, end=None):
+            body = super().open(start, end)
+            left = [PART_BYTES + 5]
+            read = body.readinto
+
+            def readinto(buffer):
+                if left[0] <= 0:
+                    return 0
+                count = read(buffer[: left[0]])
+                left[0] -= count
+                return count
+
+            body.readinto = readinto
+            return body
+
+    with WebServer(big) as second:
+        bad = Breaks(f"{server.url}/big.h5", server.url)
+        got = fetch(cache, wanted, [bad, web(second)], tuning=Tuning(attempts=1))
+        assert [r for _, r in second.asked] == [f"bytes={PART_BYTES}-", ""]
+    assert sha256_file(got.path) == wanted.sha256
+
+
+def test_through_a_store(big, cache, wanted, tmp_path):
+    key = f"us/{wanted.sha256[:2]}/{wanted.sha256}.h5"
+    (tmp_path / "s" / key).parent.mkdir(parents=True)
+    (tmp_path / "s" / key).symlink_to(big / "big.h5")
+    store = FolderStore(tmp_path / "s")
+    got = fetch(cache, wanted, [StoreSource(store, key, "s")], tuning=PARALLEL)
+    assert sha256_file(got.path) == wanted.sha256
+
+
+def test_an_empty_file(tmp_path, cache):
+    (tmp_path / "empty.h5").write_bytes(b"")
+    with WebServer(tmp_path) as server:
+        wanted = Wanted(sha256_bytes(b""), "h5", 0, "nothing")
+        got = fetch(cache, wanted, [WebSource(f"{server.url}/empty.h5", server.url)])
+    assert got.path.stat().st_size == 0
+
+
+def test_partial_keeps_only_marked_parts(tmp_path):
+    path = tmp_path / "x.h5.part"
+    with Partial(path, SIZE) as partial:
+        partial.write(memoryview(b"a" * PART_BYTES), PART_BYTES)
+        partial.complete(1)
+        assert partial.prefix == 0
+        assert partial.missing(8) == [(0, PART_BYTES), (2 * PART_BYTES, SIZE)]
+    with Partial(path, SIZE) as partial:
+        assert partial.resumed
+        assert partial.missing(1) == [
+            (0, PART_BYTES),
+            (2 * PART_BYTES, 3 * PART_BYTES),
+            (3 * PART_BYTES, SIZE),
+        ]
+    with Partial(path, PART_BYTES) as partial:  # the file is longer than the whole: not ours
+        assert not partial.resumed
+
+
+def test_web_body_says_what_it_is(server):
+    with closing(web(server).open(10, 20)) as body:
+        assert (body.start, body.total) == (10, SIZE)
+    assert web(server).supports_ranges()
+
+
+# --- processes --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A store with one artifact, and its pinned address."""
+    item = make_item(tmp_path, "whole", b"\x89HDF" + bytes(300_000), dataset="cps_2024")
+    report = publish_artifact(FolderStore(tmp_path / "store"), item, now=NOW)
+    return tmp_path / "store", f"pe-data://us/cps_2024@sha256:{report.artifact_sha256}"
+
+
+def test_24_processes_download_once(small, tmp_path):
+    folder, uri = small
+    with WebServer(folder) as server:
+        command = [sys.executable, str(HELPER), server.url, str(tmp_path / "cache"), uri]
+        running = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(24)]
+        results = [(p.communicate(timeout=120)[0], p.returncode) for p in running]
+    assert {code for _, code in results} == {0}
+    assert len({path for path, _ in results}) == 1
+    assert server.gets[f"us/{uri[-64:-62]}/{uri[-64:]}.h5"] == 1
+
+
+def test_24_threads_download_once(small, tmp_path):
+    folder, uri = small
+    found = []
+    with WebServer(folder) as server:
+
+        def get():
+            found.append(pe_data.ensure(uri, store=server.url, cache=tmp_path / "cache"))
+
+        threads = [threading.Thread(target=get) for _ in range(24)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(found) == 24
+    assert len(set(found)) == 1
+    assert server.gets[f"us/{uri[-64:-62]}/{uri[-64:]}.h5"] == 1
+
+
+STEPS = ["locked", "partial-opened", "body-done", "verified", "synced", "renamed", "stamped"]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_kill_at_every_step(small, tmp_path, step):
+    folder, uri = small
+    cache = tmp_path / "cache"
+    command = [sys.executable, str(HELPER), str(folder), str(cache), uri]
+    killed = subprocess.run([*command, step], capture_output=True, timeout=60, check=False)
+    assert killed.returncode == -9
+    for path in cache.glob("artifacts/??/*.h5"):
+        assert sha256_file(path) == path.stem
+    again = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    path = Path(again.stdout.strip())
+    assert sha256_file(path) == uri[-64:]
+    assert pe_data.ensure(uri, cache=cache, offline=True) == path
+    assert not list(cache.glob("partial/*.part"))
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_kill_between_parts_goes_on_with_what_is_there(big, tmp_path, times):
+    digest = sha256_file(big / "big.h5")
+    cache = tmp_path / "cache"
+    with WebServer(big) as server:
+        uri = f"{server.url}/big.h5#sha256={digest}"
+        command = [sys.executable, str(HELPER), "none", str(cache), uri]
+        killed = subprocess.run([*command, "part-written", str(times)], timeout=60, check=False)
+        assert killed.returncode == -9
+        server.asked.clear()
+        again = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert sha256_file(Path(again.stdout.strip())) == digest
+    assert server.asked[-1][1] == f"bytes={times * PART_BYTES}-"
