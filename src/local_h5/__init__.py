@@ -1,0 +1,68 @@
+"""Calibrated US microdata as one H5 file per area.
+
+``build_h5`` builds one file in one call; everything else is in the modules. Importing this package imports nothing but
+the errors: numpy, h5py and the model come when they are used.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from local_h5.errors import (
+    BlockTableError,
+    ConfigError,
+    DownloadError,
+    EmptySelectionError,
+    GeographyError,
+    InputError,
+    LocalH5Error,
+    ModelError,
+    PreparedError,
+    RequestError,
+    ResultError,
+    SourceError,
+    TakeupError,
+    UnsafePickleError,
+    WeightsError,
+    WriteError,
+)
+
+if TYPE_CHECKING:
+    from local_h5.facade import build_h5
+
+    __version__: str
+
+__all__ = [
+    "BlockTableError",
+    "ConfigError",
+    "DownloadError",
+    "EmptySelectionError",
+    "GeographyError",
+    "InputError",
+    "LocalH5Error",
+    "ModelError",
+    "PreparedError",
+    "RequestError",
+    "ResultError",
+    "SourceError",
+    "TakeupError",
+    "UnsafePickleError",
+    "WeightsError",
+    "WriteError",
+    "__version__",
+    "build_h5",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "build_h5":
+        from local_h5.facade import build_h5
+
+        return build_h5
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("local-h5")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

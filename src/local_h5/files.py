@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from local_h5.errors import WriteError
@@ -39,6 +39,33 @@ def atomic_output(final: Path) -> Iterator[Path]:
             ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_output(final: Path, inputs: Iterable[Path]) -> None:
+    """Refuse an output that cannot be written, or that is an input by any name or link, before any work is done.
+
+    Raises:
+        WriteError: it is a folder, lies below a file, or is one of ``inputs``.
+    """
+    if final.is_dir():
+        raise WriteError(final, expected="the name of a file", found="a folder", remedy="Add a file name to it.")
+    existing = next(folder for folder in final.absolute().parents if folder.exists())
+    if not existing.is_dir():
+        raise WriteError(
+            final,
+            field="folder",
+            expected="a folder that can be written",
+            found=f"the file {existing}",
+            remedy="Choose another output folder.",
+        )
+    for path in inputs:
+        if final.exists() and path.exists() and final.samefile(path):
+            raise WriteError(
+                final,
+                expected="another file than every input",
+                found=f"the input {path}",
+                remedy="Choose another output; an input is never overwritten.",
+            )
 
 
 def write_text(final: Path, text: str) -> None:

@@ -7,6 +7,7 @@ are normalised here, once, and nowhere else.
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from typing import Self
 
 import numpy as np
@@ -25,7 +26,7 @@ _DIGEST_HEADER = b"local_h5 geography 1\n"
 class Geography:
     """Block and district of every household clone, clone-major: row ``c * n_households + h``.
 
-    Two geographies are equal when their arrays and sizes are.
+    Two geographies are equal when their arrays and sizes are; how districts were written is not part of it.
     """
 
     block: NDArray[np.int64]
@@ -34,6 +35,8 @@ class Geography:
     """(n,) normalised district, ``100 * state + number``, at-large seats as number 1; 0 where there is none."""
     n_households: int
     n_clones: int
+    spelling: Mapping[int, int] = dataclass_field(default_factory=dict)
+    """Normalised district → the code by which the input wrote it, for seats that it wrote in one other way (200)."""
 
     @property
     def county(self) -> NDArray[np.int32]:
@@ -158,7 +161,22 @@ class Geography:
         ):
             if given is not None:
                 _agree(block, unit, given, divisor, where, field)
-        return cls(block.astype(np.int64, copy=False), codes.normalise_districts(district), n_households, n_clones)
+        normalised = codes.normalise_districts(district)
+        blocks = block.astype(np.int64, copy=False)
+        return cls(blocks, normalised, n_households, n_clones, _spelling(district, normalised))
+
+
+def _spelling(given: NDArray[np.integer], normalised: NDArray[np.int32]) -> dict[int, int]:
+    """Seats that the input wrote in one way only, and not in the normalised one."""
+    changed = np.flatnonzero(given != normalised)
+    written: dict[int, set[int]] = {}
+    for seat, code in set(zip(normalised[changed].tolist(), given[changed].tolist(), strict=True)):
+        written.setdefault(seat, set()).add(code)
+    seats = sorted(written)
+    mixed = np.isin(seats, given)
+    return {
+        seat: written[seat].pop() for seat, also in zip(seats, mixed, strict=True) if len(written[seat]) == 1 - also
+    }
 
 
 def read_size(value: object, where: str, field: str) -> int:

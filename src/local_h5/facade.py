@@ -1,0 +1,263 @@
+"""One area file in one call, with the names and meaning of the function that callers of the older code know.
+
+Built on the pieces that the workflow uses. What differs from the workflow: the caller's own district codes go into the
+file, and blocks that no table knows are allowed when their county exists (callers' tests make blocks up).
+"""
+
+import os
+import re
+import warnings
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from importlib.resources import as_file, files
+from inspect import get_annotations
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+import numpy as np
+
+from local_h5 import us
+from local_h5.build import BuildOptions, PreparedInputs, build_area
+from local_h5.clones import CloneIndex
+from local_h5.errors import BlockTableError, GeographyError
+from local_h5.files import check_output, sha256_of
+from local_h5.geography.block_table import BlockTable
+from local_h5.geography.blocks import UnknownBlocksWarning, build_block_table
+from local_h5.geography.canonical import Geography
+from local_h5.geography.load import load_geography
+from local_h5.geography.tables import BlockTableFiles
+from local_h5.membership import HOUSEHOLD
+from local_h5.prepare import load_variable_rules, prepare_snapshot, takeup_from_snapshot
+from local_h5.requests import AreaBuildRequest, AreaFilter, FilterField
+from local_h5.results import sidecar_path, write_sidecar
+from local_h5.snapshot import SourceSnapshot
+from local_h5.source import SourceDataset, read_source
+from local_h5.takeup.programmes import Programme, load_programmes
+from local_h5.takeup.table import Reported, Scope, Takeup, check_filter
+from local_h5.weights import check_weights, load_weights
+from local_h5.writer import Compression
+
+TABLES_VARIABLE = "LOCAL_H5_BLOCK_TABLES"
+"""Environment variable: the folder of the block tables."""
+
+DEFAULT_TABLES = Path("results", "downloads")
+"""Where the workflow's fetch rules put them, below the working folder."""
+
+TABLE_NAMES = ("block_cd_distributions.csv.gz", "block_crosswalk.csv.gz", "msa_definitions.csv")
+
+
+class GeographyLike(Protocol):
+    """What ``geography`` may be besides a path: (n,) arrays by household clone, clone-major, and two sizes."""
+
+    block_geoid: Any
+    cd_geoid: Any
+    county_fips: Any
+    state_fips: Any
+    n_records: int
+    n_clones: int
+
+
+def build_h5(
+    weights: Any,
+    geography: "GeographyLike | Geography | Path | str",
+    dataset_path: Path | str,
+    output_path: Path | str,
+    cd_subset: Iterable[str | int] | None = None,
+    county_fips_filter: Iterable[str | int] | None = None,
+    takeup_filter: Collection[str] | None = None,
+    *,
+    block_tables: BlockTableFiles | Path | str | None = None,
+    dataset_sha256: str | None = None,
+    reported: Reported = "anchor",
+    scope: Scope = "clone",
+    compression: Compression = "none",
+) -> Path:
+    """Build the H5 of one area, and its result sidecar beside it.
+
+    The last source's snapshot is kept in memory, so that further areas of one source cost no second model run.
+
+    Args:
+        weights: (n_clones × n_households,) numbers, clone-major, or a ``.npy`` file of them.
+        geography: an object with ``block_geoid``, ``cd_geoid``, ``county_fips``, ``state_fips``, ``n_records`` and
+            ``n_clones``, or a path to one of the three saved forms.
+        dataset_path: the source, a period-grouped H5.
+        output_path: the file to write.
+        cd_subset: only household clones of these districts. Codes match in any spelling (200, 0200, 201); the file
+            has them as they are written here, else as the geography writes them.
+        county_fips_filter: only household clones of these counties.
+        takeup_filter: take-up variables to draw; the others are true for everybody. None draws all.
+        block_tables: the three public tables, or the folder that holds them. Else the folder that the environment
+            variable ``LOCAL_H5_BLOCK_TABLES`` names, else ``results/downloads`` below the working folder.
+        dataset_sha256: the digest that the source must have.
+        reported: ``anchor``, or ``ignore`` to draw as if nobody reported receipt.
+        scope: of adjusted take-up rates: ``clone`` as the calibration did, or ``area``.
+        compression: of the datasets.
+
+    Returns:
+        ``output_path``.
+
+    Warns:
+        UnknownBlocksWarning: blocks are in no table (but in existing counties); their finer geography is empty.
+
+    Raises:
+        LocalH5Error: what is wrong with which argument, in one line. Neither file is left then, and an input is never
+            overwritten.
+    """
+    source_path, output = Path(dataset_path), Path(output_path)
+    tables = _block_tables(block_tables)
+    paths = [Path(item) for item in (weights, geography) if isinstance(item, str | Path)]
+    paths += [source_path, tables.block_districts, tables.crosswalk, tables.county_cbsa]
+    for path in (output, sidecar_path(output)):
+        check_output(path, paths)
+    filters = (
+        *_filter("cd_subset", "district", cd_subset),
+        *_filter("county_fips_filter", "county", county_fips_filter),
+    )
+    request = AreaBuildRequest("custom", _area_id(output.stem), output.stem, filters)
+    programmes = load_programmes()
+    drawn = takeup_filter
+    if drawn is not None:
+        drawn = tuple(sorted(check_filter(drawn, [programme.variable for programme in programmes])))
+
+    source = read_source(source_path, sha256=dataset_sha256)
+    where = _geography(geography, len(source.ids[HOUSEHOLD]), tables)
+    vector = _weights(weights, where)
+    placed = (where.digest(), _identity(tables))
+    blocks, messages = _BLOCKS.get(placed, lambda: _block_table(where, tables))
+    for message in messages:
+        warnings.warn(message, UnknownBlocksWarning, stacklevel=2)
+    clones = CloneIndex.build(vector, where, blocks)
+    clones.select(request, blocks)  # an unknown or empty area is an error before the model is loaded
+
+    digest = sha256_of(source_path)
+    snapshot = _SNAPSHOT.get(digest, lambda: _source_snapshot(source, programmes))
+    takeup = _TAKEUP.get(
+        (digest, placed[0], reported, scope),
+        lambda: takeup_from_snapshot(snapshot, where, programmes, reported=reported, scope=scope),
+    )
+    result = build_area(
+        request,
+        PreparedInputs(snapshot, blocks, clones, takeup),
+        output.parent,
+        options=BuildOptions(compression, drawn, {**where.spelling, **_spelling(filters)}),
+        relative_path=output.name,
+    )
+    with ExitStack() as undo:
+        for path in (output, sidecar_path(output)):
+            undo.callback(path.unlink, missing_ok=True)
+        write_sidecar(output, result)
+        undo.pop_all()
+    return output
+
+
+Made = TypeVar("Made")
+
+
+class _Last(Generic[Made]):
+    """Keeps the value that was made last, for as long as the same one is asked for."""
+
+    def __init__(self) -> None:
+        self._kept: tuple[Hashable, Made] | None = None
+
+    def get(self, key: Hashable, make: Callable[[], Made]) -> Made:
+        kept = self._kept
+        if kept is None or kept[0] != key:
+            self._kept = kept = (key, make())
+        return kept[1]
+
+
+_SNAPSHOT: _Last[SourceSnapshot] = _Last()
+_BLOCKS: _Last[tuple[BlockTable, tuple[str, ...]]] = _Last()
+_TAKEUP: _Last[Takeup] = _Last()
+
+
+def _area_id(stem: str) -> str:
+    """The file's stem as an area id."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", stem).lstrip("_-")[:64] or "area"
+
+
+def _filter(argument: str, name: FilterField, values: Iterable[str | int] | None) -> tuple[AreaFilter, ...]:
+    if values is None:
+        return ()
+    if not isinstance(values, str) and isinstance(values, Iterable):
+        values = [value.item() if isinstance(value, np.generic) else value for value in values]
+    item = AreaFilter.from_json({"field": name, "op": "in", "value": values}, argument)
+    return (replace(item, values=tuple(sorted(item.values))),)
+
+
+def _spelling(filters: Iterable[AreaFilter]) -> dict[int, int]:
+    codes = [int(value) for item in filters if item.field == "district" for value in item.values]
+    return {us.normalise_district(code): code for code in codes}
+
+
+def _geography(geography: object, n_households: int, tables: BlockTableFiles) -> Geography:
+    if isinstance(geography, str | Path):
+        return load_geography(Path(geography), n_households, tables.block_districts)
+    if not isinstance(geography, Geography):
+        names = get_annotations(GeographyLike)
+        missing = [name for name in names if not hasattr(geography, name)]
+        if missing:
+            raise GeographyError(
+                "geography",
+                field=", ".join(missing),
+                expected=f"an object with {', '.join(names)}, or a path",
+                found=f"a {type(geography).__name__} without",
+                remedy="Give the assignment that calibration made.",
+            )
+        geography = Geography.from_arrays(**{name: getattr(geography, name) for name in names})
+    if geography.n_households != n_households:
+        raise GeographyError(
+            "geography",
+            field="n_records",
+            expected=f"the {n_households:,} households of the source",
+            found=f"{geography.n_households:,}",
+            remedy="Use the geography that was made for this source.",
+        )
+    return geography
+
+
+def _source_snapshot(source: SourceDataset, programmes: Sequence[Programme]) -> SourceSnapshot:
+    with as_file(files("local_h5") / "defaults" / "variables.yaml") as rules:
+        return prepare_snapshot(source, load_variable_rules(rules), programmes)
+
+
+def _weights(weights: object, geography: Geography) -> np.ndarray:
+    sizes = (geography.n_households, geography.n_clones)
+    if isinstance(weights, str | Path):
+        return load_weights(Path(weights), *sizes)
+    return check_weights(weights, "weights", *sizes)
+
+
+def _block_tables(given: BlockTableFiles | Path | str | None) -> BlockTableFiles:
+    if isinstance(given, BlockTableFiles):
+        tables = given
+    else:
+        folder = Path(given or os.environ.get(TABLES_VARIABLE) or DEFAULT_TABLES)
+        tables = BlockTableFiles(*(folder / name for name in TABLE_NAMES))
+    missing = [path for path in (tables.block_districts, tables.crosswalk, tables.county_cbsa) if not path.is_file()]
+    if missing:
+        targets = " ".join(str(DEFAULT_TABLES / name) for name in TABLE_NAMES)
+        raise BlockTableError(
+            missing[0],
+            field="block_tables",
+            expected=f"the public block tables {', '.join(TABLE_NAMES)}",
+            found="no such file",
+            remedy=f"In the project's folder run 'snakemake --cores 1 {targets}', then work there, set "
+            f"{TABLES_VARIABLE} to that folder, or pass it as block_tables.",
+        )
+    return tables
+
+
+def _identity(tables: BlockTableFiles) -> tuple[tuple[str, int, int], ...]:
+    """What changes when a table does."""
+    found = [(path, path.stat()) for path in (tables.block_districts, tables.crosswalk, tables.county_cbsa)]
+    return tuple((str(path.resolve()), status.st_size, status.st_mtime_ns) for path, status in found)
+
+
+def _block_table(geography: Geography, tables: BlockTableFiles) -> tuple[BlockTable, tuple[str, ...]]:
+    """The table, and what is to be said about unknown blocks, every time that it is used."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UnknownBlocksWarning)
+        table = build_block_table(geography, tables, "allow")
+    return table, tuple(str(item.message) for item in caught if item.category is UnknownBlocksWarning)

@@ -1,0 +1,76 @@
+"""From input files to prepared inputs: the pieces that the prepare scripts and the facade share."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from local_h5.errors import ConfigError
+from local_h5.geography.canonical import Geography
+from local_h5.housing import TABLE, VARIABLES, housing_eligibility
+from local_h5.model import VariableRules, build_snapshot
+from local_h5.schema import check
+from local_h5.snapshot import SourceSnapshot
+from local_h5.source import SourceDataset
+from local_h5.takeup.prepare import CloneGeography, SourceFacts, prepare_takeup
+from local_h5.takeup.programmes import Programme, required_eligibility, required_variables
+from local_h5.takeup.table import Reported, Scope, Takeup
+
+
+def load_variable_rules(path: Path) -> VariableRules:
+    """Read ``config/variables.yaml``.
+
+    Raises:
+        ConfigError: missing, not YAML, or of another form.
+    """
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(path, expected="a YAML file", found=str(error)) from error
+    check("variable_rules", data, path, ConfigError)
+    return VariableRules(frozenset(data["calculated"]), data["moved"])
+
+
+def prepare_snapshot(source: SourceDataset, rules: VariableRules, programmes: Sequence[Programme]) -> SourceSnapshot:
+    """The snapshot of a source with all that the programmes need (imports the model)."""
+    needed = required_variables(programmes)
+    housing = VARIABLES if TABLE in required_eligibility(programmes) else ()
+    return build_snapshot(
+        source,
+        rules,
+        model_values={variable.variable for variable in needed if not variable.optional} | set(housing),
+        reports={variable.variable for variable in needed if variable.optional},
+    )
+
+
+def takeup_from_snapshot(
+    snapshot: SourceSnapshot,
+    geography: Geography,
+    programmes: Sequence[Programme],
+    *,
+    reported: Reported = "anchor",
+    scope: Scope = "clone",
+) -> Takeup:
+    """The take-up table of a source and a geography; looks at neither weights nor areas.
+
+    Raises:
+        TakeupError: a rate or a needed value is missing.
+    """
+    # A report that the source does not have is absent, even when the model has a default value for the variable.
+    held = {column.variable for column in snapshot.columns} | {item.variable for item in snapshot.excluded}
+    absent = {item.variable for item in required_variables(programmes) if item.optional} - held
+    values = {name: array for name, array in snapshot.values.items() if name not in absent}
+    county = geography.county
+    eligible = {}
+    if TABLE in required_eligibility(programmes):
+        counties = np.unique(county)
+        eligible[TABLE] = housing_eligibility(snapshot.values, snapshot.income_limits, counties[counties > 0])
+    return prepare_takeup(
+        programmes,
+        snapshot.year,
+        SourceFacts(snapshot.membership, values, eligible),
+        CloneGeography(geography.state, county),
+        reported=reported,
+        scope=scope,
+    )
