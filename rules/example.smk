@@ -7,26 +7,17 @@ Config: example.households, example.clones, example.seed, example.certainty_amou
 example.zero_share.
 """
 
-from pathlib import Path
-
 EXAMPLE = f"{RESULTS}/example"
-EXAMPLE_CODE = sorted(
-    str(path)
-    for path in [
-        *Path("src/local_h5/example").glob("*.py"),
-        Path("src/local_h5/files.py"),
-        Path("src/local_h5/us.py"),
-    ]
-)
 
 
 rule example_population:
     input:
+        order=order("example_population"),
         states=rules.fetch_geography_tables.output.age_by_state,
         districts=rules.fetch_geography_tables.output.age_by_district,
-        code=EXAMPLE_CODE,
     output:
         population=f"{EXAMPLE}/population.csv",
+        stamp=stamp("example_population"),
     log:
         f"{RESULTS}/logs/example/population.log",
     benchmark:
@@ -38,19 +29,20 @@ rule example_population:
         "ACS population of every state and district"
     shell:
         "python scripts/example_population.py --states {input.states} --districts {input.districts}"
-        " --output {output.population} 2> {log}"
+        " --output {output.population} 2> {log} && " + RECORD
 
 
 rule example_source:
     input:
+        order=order("example_source"),
         microdata=rules.fetch_microdata.output.microdata,
         weights=rules.fetch_microdata.output.weights,
         growth=rules.fetch_microdata.output.growth,
         population=rules.example_population.output.population,
-        code=EXAMPLE_CODE,
     output:
         source=f"{EXAMPLE}/source.h5",
         metadata=f"{EXAMPLE}/source.h5.json",
+        stamp=stamp("example_source"),
     log:
         f"{RESULTS}/logs/example/source.log",
     benchmark:
@@ -70,19 +62,20 @@ rule example_source:
         " --growth {input.growth} --population {input.population} --output {output.source}"
         " --households {params.households} --seed {params.seed}"
         " --certainty-amount {params.certainty_amount}"
-        " --minimum-per-state {params.minimum_per_state} 2> {log}"
+        " --minimum-per-state {params.minimum_per_state} 2> {log} && " + RECORD
 
 
 rule example_package:
     input:
+        order=order("example_package"),
         source=rules.example_source.output.source,
         blocks=rules.fetch_geography_tables.output.blocks,
         population=rules.example_population.output.population,
-        code=EXAMPLE_CODE,
     output:
         weights=f"{EXAMPLE}/calibration_weights.npy",
         geography=f"{EXAMPLE}/geography_assignment.npz",
         metadata=f"{EXAMPLE}/calibration_package.json",
+        stamp=stamp("example_package"),
     log:
         f"{RESULTS}/logs/example/package.log",
     benchmark:
@@ -100,4 +93,4 @@ rule example_package:
         "python scripts/example_package.py --source {input.source} --blocks {input.blocks}"
         " --population {input.population} --weights {output.weights} --geography {output.geography}"
         " --metadata {output.metadata} --clones {params.clones} --seed {params.seed}"
-        " --zero-share {params.zero_share} 2> {log}"
+        " --zero-share {params.zero_share} 2> {log} && " + RECORD

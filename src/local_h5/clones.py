@@ -193,6 +193,11 @@ class CloneIndex:
             )
         return self._in_file_order(chosen)
 
+    def district(self, code: int) -> CloneSelection:
+        """The household clones of one district of the geography; none when no weight there is positive."""
+        place = int(np.searchsorted(self.districts, code))
+        return self._in_file_order(np.arange(self.indptr[place], self.indptr[place + 1]))
+
     def _in_file_order(self, positions: np.ndarray) -> CloneSelection:
         clone, household = self.clone[positions], self.household[positions]
         key = clone.astype(np.int64) * self.n_households + household

@@ -202,3 +202,13 @@ def _ids(path: Path, file: h5py.File, variable: str, periods: Mapping[str, tuple
     if not len(values):
         raise SourceError(path, field=variable, expected="at least one row", found="none")
     return values.astype(np.int64)
+
+
+def count_households(path: Path) -> int:
+    """Number of households of a source dataset, without reading the rest of it.
+
+    Raises:
+        SourceError: missing or unreadable file, no household ids.
+    """
+    with _opened(path) as file:
+        return len(_ids(path, file, f"{HOUSEHOLD}_id", _periods(path, file)))

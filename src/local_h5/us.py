@@ -23,6 +23,25 @@ STATE_FIPS: Mapping[str, int] = MappingProxyType(
 STATE_POSTAL: Mapping[int, str] = MappingProxyType({fips: code for code, fips in STATE_FIPS.items()})
 """State FIPS → postal code."""
 
+STATE_NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "AL": "Alabama", "AK": "Alaska", "AZ": "Arizona", "AR": "Arkansas", "CA": "California", "CO": "Colorado",
+        "CT": "Connecticut", "DE": "Delaware", "DC": "District of Columbia", "FL": "Florida", "GA": "Georgia",
+        "HI": "Hawaii", "ID": "Idaho", "IL": "Illinois", "IN": "Indiana", "IA": "Iowa", "KS": "Kansas",
+        "KY": "Kentucky", "LA": "Louisiana", "ME": "Maine", "MD": "Maryland", "MA": "Massachusetts",
+        "MI": "Michigan", "MN": "Minnesota", "MS": "Mississippi", "MO": "Missouri", "MT": "Montana",
+        "NE": "Nebraska", "NV": "Nevada", "NH": "New Hampshire", "NJ": "New Jersey", "NM": "New Mexico",
+        "NY": "New York", "NC": "North Carolina", "ND": "North Dakota", "OH": "Ohio", "OK": "Oklahoma",
+        "OR": "Oregon", "PA": "Pennsylvania", "RI": "Rhode Island", "SC": "South Carolina", "SD": "South Dakota",
+        "TN": "Tennessee", "TX": "Texas", "UT": "Utah", "VT": "Vermont", "VA": "Virginia", "WA": "Washington",
+        "WV": "West Virginia", "WI": "Wisconsin", "WY": "Wyoming",
+    }
+)  # fmt: skip
+"""Postal code → name."""
+
+CITY_NAMES: Mapping[str, str] = MappingProxyType({"NYC": "New York City"})
+"""City id → name."""
+
 CITY_COUNTIES: Mapping[str, tuple[str, ...]] = MappingProxyType({"NYC": ("36005", "36047", "36061", "36081", "36085")})
 """City id → the FIPS codes of the counties it consists of (New York: its five boroughs)."""
 

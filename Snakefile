@@ -1,0 +1,81 @@
+"""Calibrated US microdata: one H5 and one result sidecar per area. See docs/architecture.md."""
+
+import os
+import sys
+from pathlib import Path
+
+from local_h5.errors import LocalH5Error
+from local_h5.requests import FOLDERS
+from local_h5.workflow.main_process import resolved_config, settle
+from local_h5.workflow.settings import Settings
+
+
+configfile: "config/config.yaml"
+
+
+container: "docker://python:3.12-slim"
+
+
+try:
+    SETTINGS = Settings.load(config, "config/config.yaml")
+except LocalH5Error as error:
+    print(f"error: {error}", file=sys.stderr)
+    os._exit(1)  # one line, and no traceback of the workflow engine around it
+
+RESULTS = SETTINGS.results.as_posix()
+PREPARED = SETTINGS.prepared.as_posix()
+
+if workflow.is_main_process and not workflow.dryrun:
+    settle(SETTINGS)
+
+
+wildcard_constraints:
+    folder="|".join(FOLDERS.values()),
+    area="[A-Za-z0-9_-]+",
+    package="regional|national",
+
+
+localrules:
+    all,
+    all_states,
+    all_districts,
+    all_cities,
+    all_custom,
+    national,
+
+
+rule all:
+    input:
+        SETTINGS.outputs(),
+
+
+rule all_states:
+    input:
+        SETTINGS.outputs("state"),
+
+
+rule all_districts:
+    input:
+        SETTINGS.outputs("district"),
+
+
+rule all_cities:
+    input:
+        SETTINGS.outputs("city"),
+
+
+rule all_custom:
+    input:
+        SETTINGS.outputs("custom"),
+
+
+rule national:
+    input:
+        SETTINGS.outputs("national"),
+
+
+include: "rules/common.smk"
+include: "rules/fetch.smk"
+include: "rules/example.smk"
+include: "rules/prepare.smk"
+include: "rules/build.smk"

@@ -1,0 +1,148 @@
+"""From input files to memory-mapped arrays: four separate jobs, so that new weights do not pay for the model.
+
+Reads: the dataset, each calibration package's weights and geography, the block tables, config/.
+Writes: {PREPARED}/source_snapshot.h5; {PREPARED}/<package>/{{geography,blocks,clones,takeup}}.h5;
+{PREPARED}/plan.json, catalog.json, and an order for every stale area.
+"""
+
+PACKAGES = {package.name: package for package in SETTINGS.packages}
+TABLES = {
+    "block_districts": SETTINGS.block_districts.as_posix(),
+    "block_crosswalk": SETTINGS.block_crosswalk.as_posix(),
+    "county_cbsa": SETTINGS.county_cbsa.as_posix(),
+}
+
+
+rule prepare_snapshot:
+    input:
+        order=order("snapshot"),
+        dataset=SETTINGS.dataset.as_posix(),
+        variables=ancient(config["variables"]),
+        programmes=ancient(config["takeup"]["programmes"]),
+    output:
+        snapshot=f"{PREPARED}/source_snapshot.h5",
+        stamp=stamp("snapshot"),
+    log:
+        f"{RESULTS}/logs/prepare/snapshot.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/prepare/snapshot.tsv"
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        sha256=config["inputs"]["dataset_sha256"] or "",
+    message:
+        "Source snapshot: loading the dataset in policyengine_us (about a minute)"
+    shell:
+        "python scripts/prepare_snapshot.py --dataset {input.dataset} --variables {input.variables}"
+        " --programmes {input.programmes} --sha256 '{params.sha256}' --output {output.snapshot} 2> {log} && "
+        + RECORD
+
+
+rule prepare_geography:
+    input:
+        **TABLES,
+        order=lambda wc: order(f"geography_{wc.package}"),
+        geography=lambda wc: PACKAGES[wc.package].geography.as_posix(),
+        dataset=SETTINGS.dataset.as_posix(),
+        districts=ancient(config["areas"]["districts"]),
+    output:
+        geography=f"{PREPARED}/{{package}}/geography.h5",
+        blocks=f"{PREPARED}/{{package}}/blocks.h5",
+        stamp=stamp("geography_{package}"),
+    log:
+        f"{RESULTS}/logs/prepare/geography_{{package}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/prepare/geography_{{package}}.tsv"
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        unknown=config["geography"]["unknown_blocks"],
+    message:
+        "Geography and block table of the {wildcards.package} package"
+    shell:
+        "python scripts/prepare_geography.py --geography {input.geography} --dataset {input.dataset}"
+        " --block-districts {input.block_districts} --block-crosswalk {input.block_crosswalk}"
+        " --county-cbsa {input.county_cbsa} --districts {input.districts} --unknown-blocks {params.unknown}"
+        " --output-geography {output.geography} --output-blocks {output.blocks} 2> {log} && "
+        + RECORD
+
+
+rule prepare_clones:
+    input:
+        order=lambda wc: order(f"clones_{wc.package}"),
+        weights=lambda wc: PACKAGES[wc.package].weights.as_posix(),
+        geography=rules.prepare_geography.output.geography,
+        blocks=rules.prepare_geography.output.blocks,
+    output:
+        clones=f"{PREPARED}/{{package}}/clones.h5",
+        stamp=stamp("clones_{package}"),
+    log:
+        f"{RESULTS}/logs/prepare/clones_{{package}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/prepare/clones_{{package}}.tsv"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    message:
+        "Clone index of the {wildcards.package} package"
+    shell:
+        "python scripts/prepare_clones.py --weights {input.weights} --geography {input.geography}"
+        " --blocks {input.blocks} --output {output.clones} 2> {log} && " + RECORD
+
+
+rule prepare_takeup:
+    input:
+        order=lambda wc: order(f"takeup_{wc.package}"),
+        snapshot=rules.prepare_snapshot.output.snapshot,
+        geography=rules.prepare_geography.output.geography,
+        programmes=ancient(config["takeup"]["programmes"]),
+    output:
+        takeup=f"{PREPARED}/{{package}}/takeup.h5",
+        stamp=stamp("takeup_{package}"),
+    log:
+        f"{RESULTS}/logs/prepare/takeup_{{package}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/prepare/takeup_{{package}}.tsv"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        reported=config["takeup"]["reported"],
+        scope=config["takeup"]["scope"],
+    message:
+        "Take-up rates of the {wildcards.package} package"
+    shell:
+        "python scripts/prepare_takeup.py --snapshot {input.snapshot} --geography {input.geography}"
+        " --programmes {input.programmes} --reported {params.reported} --scope {params.scope}"
+        " --output {output.takeup} 2> {log} && " + RECORD
+
+
+checkpoint plan:
+    input:
+        order=order("plan"),
+        snapshot=rules.prepare_snapshot.output.snapshot,
+        prepared=expand(
+            f"{PREPARED}/{{package}}/{{name}}.h5",
+            package=list(PACKAGES),
+            name=("blocks", "clones", "takeup"),
+        ),
+    output:
+        plan=f"{PREPARED}/plan.json",
+        catalog=f"{PREPARED}/catalog.json",
+        stamp=stamp("plan"),
+    log:
+        f"{RESULTS}/logs/prepare/plan.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/prepare/plan.tsv"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        config=resolved_config(SETTINGS).as_posix(),
+    message:
+        "Plan: which areas have to be built"
+    shell:
+        "python scripts/plan_areas.py --config {params.config} --catalog {output.catalog}"
+        " --plan {output.plan} 2> {log} && " + RECORD

@@ -1,0 +1,61 @@
+"""Fingerprint every area and order those whose file does not match; the others are left alone."""
+
+import argparse
+import json
+from pathlib import Path
+
+from local_h5.build import BuildOptions
+from local_h5.files import sha256_of, write_text
+from local_h5.prepared import open_prepared
+from local_h5.results import Fingerprint
+from local_h5.workflow.command import run
+from local_h5.workflow.digests import DigestMemo
+from local_h5.workflow.fingerprint import fingerprints, run_components
+from local_h5.workflow.orders import settle_areas, write_plan
+from local_h5.workflow.settings import Settings
+
+
+def plan_areas(path_to_config: Path, path_to_catalog: Path, path_to_plan: Path) -> None:
+    """Write the area catalog, the plan, and an order for every stale area.
+
+    Args:
+        path_to_config: resolved configuration (JSON).
+        path_to_catalog: typed requests of all areas (JSON), to write.
+        path_to_plan: fingerprint of every area (JSON), to write last.
+
+    Assumes:
+        The prepared files below ``results/prepared`` are up to date.
+    """
+    settings = Settings.read(path_to_config)
+    takeup_filter = settings.config["takeup"]["filter"]
+    options = BuildOptions(
+        settings.config["output"]["compression"], None if takeup_filter is None else tuple(takeup_filter)
+    )
+    snapshot = settings.prepared / "source_snapshot.h5"
+    expected: dict[str, Fingerprint] = {}
+    for package in settings.packages:
+        folder = settings.prepared / package.name
+        inputs = open_prepared(snapshot, folder / "blocks.h5", folder / "clones.h5", folder / "takeup.h5")
+        shared = run_components(inputs, sha256_of(snapshot), options)
+        requests = [request for request in settings.requests if request.package == package.name]
+        for request, fingerprint in fingerprints(requests, inputs, shared, options):
+            expected[str(request.relative_path)] = fingerprint
+    memo = DigestMemo.open(settings.prepared / "digests.json")
+    settle_areas(settings, expected, memo)
+    memo.save()
+    catalog = [request.to_json() for request in settings.requests]
+    write_text(path_to_catalog, json.dumps(catalog, indent=1) + "\n")
+    write_plan(path_to_plan, expected)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="resolved configuration (JSON)")
+    parser.add_argument("--catalog", type=Path, required=True, help="area catalog to write (JSON)")
+    parser.add_argument("--plan", type=Path, required=True, help="plan to write (JSON)")
+    args = parser.parse_args()
+    plan_areas(args.config, args.catalog, args.plan)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,117 @@
+"""Publish the area files of a finished run as one collection, and write the old layout's release manifest."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from local_h5.errors import LocalH5Error
+from local_h5.results import SUFFIX
+from local_h5.workflow.settings import Settings
+from pe_data.channels import read
+from pe_data.collection import run_id_of
+from pe_data.config import default_store_url
+from pe_data.digests import strict_json
+from pe_data.errors import PeDataError, PublishError
+from pe_data.manifest.describe import Label
+from pe_data.manifest.from_sidecar import from_sidecar
+from pe_data.publish import Progress, publish_collection
+from pe_data.release_manifest import Release, release_manifest
+from pe_data.store.opening import open_store
+from pe_data.upload import Item
+
+COUNTRY, DATASET, NAMESPACE = "us", "local_areas", "local"
+PUBLISHABLE = ("passed", "skipped")
+EVERY = 50  # a line of progress per so many files
+
+
+def publish_run(
+    path_to_config: Path,
+    path_to_report: Path,
+    path_to_release_manifest: Path,
+    store_url: str,
+    package: str,
+    repo_id: str,
+    version: str | None,
+) -> None:
+    """Publish every area of the run; what the store has already is not sent again.
+
+    Args:
+        path_to_config: resolved configuration (JSON).
+        path_to_report: what was done and where it is now (text), to write.
+        path_to_release_manifest: ``release_manifest.json`` of the old layout, to write.
+        store_url: folder or address.
+        package: data package of the old layout.
+        repo_id: repository of the old layout.
+        version: version and revision of the old layout; None for the run's id.
+
+    Assumes:
+        Every area is built: each H5 has its sidecar, and the sidecar is its own.
+    """
+    items = read_run(Settings.read(path_to_config))
+    manifests = {name: item.manifest for name, item in items.items()}
+    run_id = run_id_of({name: manifest.artifact.sha256 for name, manifest in manifests.items()})
+    store = open_store(store_url)
+    report = publish_collection(
+        store, items, country=COUNTRY, dataset=DATASET, run_id=run_id, namespace=NAMESPACE, on_progress=show
+    )
+    address = f"pe-data://{COUNTRY}/{DATASET}"
+    release = Release(
+        package=package,
+        version=version or run_id,
+        repo_id=repo_id,
+        build_id=run_id,
+        built_at=read(store, COUNTRY, DATASET).body.published_at,
+        collection=f"{address}@sha256:{report.artifact_sha256}",
+        default_datasets={"national": "national/US"},
+    )
+    path_to_release_manifest.write_text(json.dumps(release_manifest(manifests, release), indent=2) + "\n")
+    fetch = f"pe-data ensure {address}/{min(items)}@latest --store {store.url}"
+    path_to_report.write_text(f"{report.summary()}\nfetch: {fetch}\nold layout: {path_to_release_manifest}\n")
+
+
+def read_run(settings: Settings) -> dict[str, Item]:
+    """Every area of the run with the manifest of its sidecar, by relative name without extension.
+
+    Raises:
+        PublishError: if areas failed their validation; every one is named.
+    """
+    items, refused = {}, []
+    for request in settings.requests:
+        path = settings.output(request)
+        sidecar = path.with_name(path.name + SUFFIX)
+        document = strict_json(sidecar.read_bytes(), what=str(sidecar))
+        manifest = from_sidecar(document, Label(COUNTRY, DATASET), where=str(sidecar))
+        items[request.relative_path.with_suffix("").as_posix()] = Item(path, manifest)
+        validation = document["validation"]
+        if not isinstance(validation, dict) or validation["status"] not in PUBLISHABLE:
+            refused.append(str(path))
+    if refused:
+        raise PublishError("not published, because these areas failed their validation: " + ", ".join(refused))
+    return items
+
+
+def show(at: Progress) -> None:
+    if at.done % EVERY == 0 or at.done == at.total:
+        print(f"{at.done} of {at.total} areas, {at.bytes_done} of {at.bytes_total} bytes", file=sys.stderr)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="resolved configuration (JSON)")
+    parser.add_argument("--report", type=Path, required=True, help="report to write (text)")
+    parser.add_argument("--release-manifest", type=Path, required=True, help="release_manifest.json to write")
+    parser.add_argument("--store", help="folder or address [the user's own store]")
+    parser.add_argument("--package", default="local-h5", help="data package of the old layout [%(default)s]")
+    parser.add_argument("--repo", default="local/local-h5", help="repository of the old layout [%(default)s]")
+    parser.add_argument("--version", help="version and revision of the old layout [the run's id]")
+    args = parser.parse_args()
+    paths = (args.config, args.report, args.release_manifest)
+    try:
+        publish_run(*paths, args.store or default_store_url(), args.package, args.repo, args.version)
+    except (LocalH5Error, PeDataError, OSError) as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

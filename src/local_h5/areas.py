@@ -1,0 +1,140 @@
+"""The areas of a run, from the district table and the configuration: known before anything is built."""
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from local_h5 import us
+from local_h5.errors import ConfigError, GeographyError
+from local_h5.requests import AreaBuildRequest, AreaFilter
+
+DISTRICT_COLUMNS = ("district", "code", "state", "state_fips", "population_2024")
+
+
+@dataclass(frozen=True, slots=True)
+class District:
+    """A row of the district table: friendly name, normalised code, state, persons (ACS)."""
+
+    name: str
+    code: int
+    state: str
+    population: int
+
+
+def read_districts(path: Path) -> tuple[District, ...]:
+    """Read the table of congressional districts that a package must cover.
+
+    Raises:
+        ConfigError: missing file, other columns, an unknown state, a code that is not its state's or not normalised.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            reader = csv.DictReader(stream)
+            if tuple(reader.fieldnames or ()) != DISTRICT_COLUMNS:
+                raise ConfigError(
+                    path,
+                    field="columns",
+                    expected=", ".join(DISTRICT_COLUMNS),
+                    found=", ".join(reader.fieldnames or ()) or "none",
+                )
+            rows = list(reader)
+    except OSError as error:
+        raise ConfigError(path, field="areas.districts", expected="a CSV table", found=error.strerror) from error
+    districts = []
+    for number, row in enumerate(rows, start=2):
+        try:
+            district = District(row["district"], int(row["code"]), row["state"], int(row["population_2024"]))
+            right = us.STATE_FIPS[district.state] == district.code // 100
+        except (ValueError, KeyError) as error:
+            raise ConfigError(path, field=f"line {number}", expected="a district", found=str(error)) from error
+        if not right or district.code != us.normalise_district(district.code):
+            raise ConfigError(
+                path,
+                field=f"line {number}",
+                expected=f"a normalised code of {district.state}",
+                found=str(district.code),
+            )
+        districts.append(district)
+    return tuple(districts)
+
+
+def all_requests(
+    districts: Sequence[District], custom: Iterable[Mapping[str, Any]], *, national_package: str, where: object
+) -> tuple[AreaBuildRequest, ...]:
+    """Every area of a run: nation, states, districts, cities, custom areas.
+
+    Args:
+        districts: of the district table.
+        custom: ``areas.custom`` of the configuration.
+        national_package: the package that the nation is built from.
+        where: the configuration file, for messages.
+
+    Raises:
+        ConfigError: two custom areas with one id.
+        RequestError: a filter is malformed.
+    """
+    nation = AreaBuildRequest("national", us.NATIONAL_ID, "United States", package=national_package)
+    by_state: dict[str, list[str]] = {}
+    for district in districts:
+        by_state.setdefault(district.state, []).append(f"{district.code:04d}")
+    states = [
+        AreaBuildRequest("state", state, us.STATE_NAMES[state], (AreaFilter("district", "in", tuple(sorted(codes))),))
+        for state, codes in sorted(by_state.items())
+    ]
+    single = [
+        AreaBuildRequest("district", d.name, d.name, (AreaFilter("district", "eq", (f"{d.code:04d}",)),))
+        for d in districts
+    ]
+    cities = [
+        AreaBuildRequest("city", city, us.CITY_NAMES[city], (AreaFilter("county", "in", counties),))
+        for city, counties in us.CITY_COUNTIES.items()
+    ]
+    own = [
+        AreaBuildRequest(
+            "custom",
+            item["id"],
+            item.get("name", item["id"]),
+            tuple(AreaFilter.from_json(entry, f"{where}: areas.custom.{item['id']}") for entry in item["filters"]),
+        )
+        for item in custom
+    ]
+    ids = [request.area_id for request in own]
+    if len(set(ids)) != len(ids):
+        repeated = sorted({name for name in ids if ids.count(name) > 1})
+        raise ConfigError(where, field="areas.custom", expected="every id once", found=", ".join(repeated))
+    return (nation, *states, *single, *cities, *own)
+
+
+def check_coverage(listed: Sequence[District], present: np.ndarray, where: object) -> None:
+    """Check that a geography has exactly the listed districts.
+
+    Args:
+        listed: the district table.
+        present: int, normalised codes of the geography.
+        where: the geography's file.
+
+    Raises:
+        GeographyError: a listed district is missing, or one is there that is not listed.
+    """
+    wanted = {district.code: district.name for district in listed}
+    have = {int(code) for code in present}
+    missing = [name for code, name in wanted.items() if code not in have]
+    extra = sorted(have - wanted.keys())
+    if missing or extra:
+        parts = []
+        if missing:
+            parts.append(f"{len(missing)} missing ({', '.join(missing[:5])}{' …' if len(missing) > 5 else ''})")
+        if extra:
+            shown = ", ".join(str(code) for code in extra[:5])
+            parts.append(f"{len(extra)} not listed ({shown}{' …' if len(extra) > 5 else ''})")
+        raise GeographyError(
+            where,
+            field="districts",
+            expected=f"the {len(wanted)} listed districts",
+            found="; ".join(parts),
+            remedy="Use a package of this Congress, or set areas.districts to the table of the other one.",
+        )

@@ -1,0 +1,89 @@
+"""sha256 of files, remembered by (size, mtime, change time, inode), so that planning reads only what changed."""
+
+import json
+from dataclasses import dataclass, field
+from os import stat_result
+from pathlib import Path
+
+from local_h5.files import sha256_of, write_text
+
+MARKS = "marks"
+"""Folder beside the memo in which jobs leave the digests that they know already."""
+
+
+@dataclass(slots=True)
+class DigestMemo:
+    """A memo of digests, kept in one JSON file.
+
+    A file whose size, modification time, change time and inode are those of an earlier look has the digest of then. A
+    restored or copied file has another change time, whatever its modification time says, so it is read again.
+    """
+
+    path: Path
+    _known: dict[str, list[object]] = field(default_factory=dict)
+    _changed: bool = False
+
+    @classmethod
+    def open(cls, path: Path) -> "DigestMemo":
+        """Read the memo; a missing or damaged one is empty."""
+        try:
+            known = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            known = {}
+        return cls(path, known if isinstance(known, dict) else {})
+
+    def sha256(self, path: Path) -> str | None:
+        """Digest of a file's bytes; None when there is no such file."""
+        try:
+            stat = path.stat()
+        except OSError:
+            return None
+        mark = _mark(stat)
+        key = str(path)
+        known = self._known.get(key)
+        if known is not None and known[:-1] == mark:
+            return str(known[-1])
+        digest = self._marked(path, mark) or sha256_of(path)
+        self._known[key] = [*mark, digest]
+        self._changed = True
+        return digest
+
+    def _marked(self, path: Path, mark: list[int]) -> str | None:
+        """The digest that the job which wrote the file left beside the memo."""
+        try:
+            left = json.loads(_mark_path(self.path.parent / MARKS, path).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return str(left[-1]) if left[:-1] == mark else None
+
+    def renew(self, path: Path) -> None:
+        """Keep the digest of a file whose times were just changed on purpose."""
+        known = self._known.get(str(path))
+        if known is not None:
+            self._known[str(path)] = [*_mark(path.stat()), known[-1]]
+            self._changed = True
+
+    def save(self) -> None:
+        """Write the memo if it learned something."""
+        if self._changed:
+            write_text(self.path, json.dumps(self._known, indent=0, sort_keys=True))
+            self._changed = False
+
+
+def write_mark(folder: Path, path: Path, sha256: str) -> None:
+    """Leave a digest for the next planning: a job that has just written and hashed a file calls this.
+
+    Args:
+        folder: the memo's :data:`MARKS` folder.
+        path: the file, by the name that planning knows it under.
+        sha256: of its bytes.
+    """
+    write_text(_mark_path(folder, path), json.dumps([*_mark(path.stat()), sha256]))
+
+
+def _mark_path(folder: Path, path: Path) -> Path:
+    return folder / path.parent.name / f"{path.name}.json"
+
+
+def _mark(stat: stat_result) -> list[int]:
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]

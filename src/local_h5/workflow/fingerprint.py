@@ -1,0 +1,140 @@
+"""What decides an area's bytes, one digest per component.
+
+Components look at the area's own slice of each input, never at whole files, so that a change elsewhere leaves an area
+alone. The rows of a state are those of its districts: its digests are made from theirs.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from local_h5.build import BuildOptions, PreparedInputs, area_units, versions
+from local_h5.clones import CloneSelection
+from local_h5.membership import reindex
+from local_h5.requests import AreaBuildRequest
+from local_h5.results import Fingerprint
+from local_h5.takeup.assign import inputs_digest
+from local_h5.us import normalise_district
+from local_h5.workflow.code import AREA_MODULES, code_digest
+
+SLICES = ("weights", "geography", "blocks", "takeup")
+"""Components that depend on the area's household clones."""
+
+_UNION = "districts:"
+
+
+def run_components(inputs: PreparedInputs, snapshot_sha256: str, options: BuildOptions) -> dict[str, str]:
+    """Components that all areas of a run share: snapshot, code, versions, configuration."""
+    config = {
+        "compression": options.compression,
+        "takeup": {
+            "filter": None if options.takeup_filter is None else sorted(options.takeup_filter),
+            "reported": inputs.takeup.reported,
+            "scope": inputs.takeup.scope,
+        },
+        "year": inputs.snapshot.year,
+        "text_widths": {name: field.values.dtype.itemsize for name, field in inputs.blocks.fields.items()},
+    }
+    return {
+        "snapshot": snapshot_sha256,
+        "code": code_digest(AREA_MODULES),
+        "versions": _digest_json(versions(inputs.snapshot)),
+        "config": _digest_json(config),
+    }
+
+
+def fingerprints(
+    requests: Sequence[AreaBuildRequest],
+    inputs: PreparedInputs,
+    shared: Mapping[str, str],
+    options: BuildOptions,
+) -> Iterator[tuple[AreaBuildRequest, Fingerprint]]:
+    """The fingerprint of each area of one calibration package.
+
+    Args:
+        requests: areas that are built from ``inputs``.
+        inputs: prepared.
+        shared: of :func:`run_components`.
+        options: of the run.
+
+    Raises:
+        RequestError, EmptySelectionError: an area is unknown or has no household clone.
+    """
+    districts: dict[int, dict[str, str]] = {}
+    for request in requests:
+        codes = _districts_of(request, inputs)
+        if codes is None or inputs.takeup.scope == "area":
+            # Rates adjusted within a file depend on all of its rows at once.
+            slices: Mapping[str, str] = _slices(inputs, inputs.clones.select(request, inputs.blocks), options)
+        else:
+            for code in codes:
+                if code not in districts:
+                    districts[code] = _district_slices(inputs, code, options)
+            slices = _union({code: districts[code] for code in codes if districts[code]})
+            if not slices:
+                inputs.clones.select(request, inputs.blocks)  # raises, with the reason
+        components = {**shared, **slices, "request": _digest_json(request.to_json())}
+        yield request, combine(components)
+
+
+def _union(districts: Mapping[int, Mapping[str, str]]) -> Mapping[str, str]:
+    if len(districts) < 2:
+        return next(iter(districts.values()), {})
+    return {
+        name: _digest_text(_UNION, *(f"{code}={slices[name]}" for code, slices in sorted(districts.items())))
+        for name in SLICES
+    }
+
+
+def combine(components: Mapping[str, str]) -> Fingerprint:
+    """The fingerprint of the given component digests."""
+    return Fingerprint(_digest_json(dict(components)), dict(sorted(components.items())))
+
+
+def _districts_of(request: AreaBuildRequest, inputs: PreparedInputs) -> list[int] | None:
+    """The districts that an area consists of; None when it is cut otherwise, or names one that is not there."""
+    present = inputs.clones.districts.tolist()
+    if not request.filters:
+        return present
+    if len(request.filters) == 1 and request.filters[0].field == "district":
+        codes = sorted({normalise_district(int(value)) for value in request.filters[0].values})
+        return codes if set(codes) <= set(present) else None
+    return None
+
+
+def _district_slices(inputs: PreparedInputs, code: int, options: BuildOptions) -> dict[str, str]:
+    selection = inputs.clones.district(code)
+    return _slices(inputs, selection, options) if len(selection) else {}
+
+
+def _slices(inputs: PreparedInputs, selection: CloneSelection, options: BuildOptions) -> dict[str, str]:
+    blocks = inputs.blocks
+    used = np.unique(selection.block)
+    rows = [blocks.geoid[used], blocks.known[used], *(blocks.text(name, used) for name in blocks.fields)]
+    reindexed = reindex(inputs.snapshot.membership, selection.household)
+    units = area_units(inputs, selection, reindexed)
+    return {
+        "weights": _digest_arrays(selection.clone, selection.household, selection.weight),
+        "geography": _digest_arrays(blocks.geoid[selection.block], selection.district),
+        "blocks": _digest_arrays(*rows),
+        "takeup": inputs_digest(inputs.takeup, units, options.takeup_filter),
+    }
+
+
+def _digest_arrays(*arrays: np.ndarray) -> str:
+    sha = hashlib.sha256()
+    for array in arrays:
+        sha.update(f"{array.dtype.str}{array.shape}".encode())
+        sha.update(memoryview(np.ascontiguousarray(array).view(np.uint8)))
+    return sha.hexdigest()
+
+
+def _digest_text(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _digest_json(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

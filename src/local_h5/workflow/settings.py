@@ -1,0 +1,166 @@
+"""The configuration, checked once: what a run reads, where it writes, and which areas it has."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from local_h5.areas import District, all_requests, read_districts
+from local_h5.errors import ConfigError
+from local_h5.requests import AreaBuildRequest
+from local_h5.results import SUFFIX
+from local_h5.schema import check
+
+REGIONAL = "regional"
+NATIONAL = "national"
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A calibration package: weights and the exact geography of the same household clones."""
+
+    name: str
+    weights: Path
+    geography: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A checked configuration; paths are relative to the folder that the workflow runs in."""
+
+    config: Mapping[str, Any]
+    where: str
+    results: Path
+    dataset: Path
+    packages: tuple[Package, ...]
+    block_districts: Path
+    block_crosswalk: Path
+    county_cbsa: Path
+    districts: tuple[District, ...]
+    requests: tuple[AreaBuildRequest, ...]
+
+    @classmethod
+    def load(cls, config: Mapping[str, Any], where: str = "config") -> Self:
+        """Check a configuration and resolve its defaults.
+
+        Args:
+            config: parsed, with all defaults merged in.
+            where: the file(s) that it came from, for messages.
+
+        Raises:
+            ConfigError: an unknown key, a wrong type, a missing file, half of a pair of inputs.
+            RequestError: a custom area's filter is malformed.
+        """
+        check("config", config, where, ConfigError)
+        inputs = config["inputs"]
+        results = Path(config["results"])
+        example, downloads = results / "example", results / "downloads"
+        _check_pairs(inputs, where)
+        packages = [
+            Package(
+                REGIONAL,
+                Path(inputs["weights"] or example / "calibration_weights.npy"),
+                Path(inputs["geography"] or example / "geography_assignment.npz"),
+            )
+        ]
+        own_nation = inputs["national"]["weights"] is not None
+        if own_nation:
+            national = inputs["national"]
+            packages.append(Package(NATIONAL, Path(national["weights"]), Path(national["geography"])))
+        tables = inputs["tables"]
+        districts = read_districts(Path(config["areas"]["districts"]))
+        settings = cls(
+            config,
+            where,
+            results,
+            Path(inputs["dataset"] or example / "source.h5"),
+            tuple(packages),
+            Path(tables["block_districts"] or downloads / "block_cd_distributions.csv.gz"),
+            Path(tables["block_crosswalk"] or downloads / "block_crosswalk.csv.gz"),
+            Path(tables["county_cbsa"] or downloads / "msa_definitions.csv"),
+            districts,
+            all_requests(
+                districts,
+                config["areas"]["custom"],
+                national_package=NATIONAL if own_nation else REGIONAL,
+                where=where,
+            ),
+        )
+        _check_files(settings)
+        return settings
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a configuration that :meth:`dump` wrote, or any JSON with all keys.
+
+        Raises:
+            ConfigError: missing or malformed.
+        """
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ConfigError(path, expected="a JSON configuration", found=str(error)) from error
+        return cls.load(data, str(path))
+
+    @property
+    def uses_example(self) -> bool:
+        """Whether any input is the example's own."""
+        inputs = self.config["inputs"]
+        return any(inputs[name] is None for name in ("weights", "geography", "dataset"))
+
+    @property
+    def prepared(self) -> Path:
+        """Folder of the prepared arrays."""
+        return self.results / "prepared"
+
+    def output(self, request: AreaBuildRequest) -> Path:
+        """An area's H5."""
+        return self.results / request.relative_path
+
+    def outputs(self, *area_types: str) -> list[str]:
+        """Sidecars of all areas of the given types, or of all areas: what a target rule asks for."""
+        return [
+            f"{self.output(request)}{SUFFIX}"
+            for request in self.requests
+            if not area_types or request.area_type in area_types
+        ]
+
+
+def _check_pairs(inputs: Mapping[str, Any], where: str) -> None:
+    together = {
+        "inputs": {name: inputs[name] for name in ("weights", "geography", "dataset")},
+        "inputs.national": inputs["national"],
+    }
+    for group, values in together.items():
+        given = [name for name, value in values.items() if value is not None]
+        if given and len(given) < len(values):
+            missing = [name for name in values if name not in given]
+            raise ConfigError(
+                where,
+                field=f"{group}.{missing[0]}",
+                expected=f"a path, because {group}.{given[0]} is set",
+                found="null",
+                remedy="Weights, geography and dataset belong together; set all or none.",
+            )
+
+
+def _check_files(settings: Settings) -> None:
+    """A file that the user named must exist before any job starts."""
+    config = settings.config
+    named = {
+        "variables": config["variables"],
+        "takeup.programmes": config["takeup"]["programmes"],
+        **{f"inputs.{name}": config["inputs"][name] for name in ("weights", "geography", "dataset", "targets")},
+        **{f"inputs.national.{name}": value for name, value in config["inputs"]["national"].items()},
+        **{f"inputs.tables.{name}": value for name, value in config["inputs"]["tables"].items()},
+    }
+    for field, path in named.items():
+        if path is not None and not Path(path).is_file():
+            raise ConfigError(
+                settings.where,
+                field=field,
+                expected="an existing file",
+                found=str(path),
+                remedy="Correct the path; it is relative to the folder that the workflow runs in.",
+            )
