@@ -51,7 +51,7 @@ def open_frames(
     """
     _need_pandas(uri)
     options = Options.of(cache=cache, store=store, offline=offline, allow_stale=allow_stale)
-    manifest, _ = manifest_for(uri, options)
+    manifest, _ = manifest_for(uri, options, year=year)
     wanted = _wanted(manifest, variables, uri)
     path = ensure_with(uri, options)
     if manifest.artifact.extension == "parquet":
@@ -77,6 +77,8 @@ def export(
     if to not in FORMATS:
         raise PeDataError(f"format: expected one of {', '.join(FORMATS)}, found {to!r}")
     frames = open_frames(uri, variables, year=year, **options)
+    manifest, _ = manifest_for(uri, Options.of(**options), year=year)
+    covered = manifest.time_period if year is None else (year,)
     target = Path(folder)
     written: dict[str, Path] = {}
     try:
@@ -87,7 +89,7 @@ def export(
             if to == "csv":
                 frame.to_csv(temporary, index=False)
             else:
-                frame.to_parquet(temporary, index=False)
+                _write_parquet(frame, temporary, entity, covered)
             temporary.replace(path)
             written[entity] = path
     except OSError as error:
@@ -133,9 +135,10 @@ def _hdfstore(path: Path, wanted: Mapping[str, tuple[str, ...]], year: int | Non
     frames = {}
     try:
         with pd.HDFStore(path, "r") as store:
+            tables = set(store.keys())
             for entity, names in wanted.items():
-                keys = [entity, f"{entity}/_{year}", f"{entity}/{year}"]
-                key = next((k for k in keys if k in store), None)
+                keys = [f"/{entity}", f"/{entity}/_{year}", f"/{entity}/{year}"]
+                key = next((k for k in keys if k in tables), None)
                 if key is None:
                     raise UnsupportedFileError(f"{path}: table {entity}: expected one for year {year}. Say --year")
                 frames[entity] = pd.DataFrame(store.get(key))[list(names)]
@@ -150,6 +153,18 @@ def _parquet(path: Path, wanted: Mapping[str, tuple[str, ...]]) -> "dict[str, pd
     import pandas as pd
 
     return {entity: pd.read_parquet(path, columns=list(names)) for entity, names in wanted.items()}
+
+
+def _write_parquet(frame: "pd.DataFrame", path: Path, entity: str, years: tuple[int, ...]) -> None:
+    """Parquet whose footer says entity and years, so that it can be described again."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from pe_data.manifest.from_parquet import ENTITY_KEY, YEARS_KEY
+
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    extra = {ENTITY_KEY: entity.encode(), YEARS_KEY: " ".join(map(str, years)).encode()}
+    pq.write_table(table.replace_schema_metadata((table.schema.metadata or {}) | extra), path)
 
 
 def _wanted(manifest: Manifest, variables: Iterable[str] | None, what: str) -> dict[str, tuple[str, ...]]:

@@ -9,10 +9,11 @@ from pe_data.resolver import Options, ensure_with
 from pe_data.uri import StoreUri, parse_uri
 
 
-def manifest_for(uri: str, options: Options) -> tuple[Manifest, str]:
+def manifest_for(uri: str, options: Options, *, year: int | None = None) -> tuple[Manifest, str]:
     """The manifest, and where the payload is.
 
-    For `pe-data://` only the manifest is fetched; any other file is fetched and described.
+    For `pe-data://` only the manifest is fetched; any other file is fetched and described, with
+    `year` for one that does not say which it covers.
 
     Raises:
         MemberNotFoundError: the address names a whole collection.
@@ -34,4 +35,5 @@ def manifest_for(uri: str, options: Options) -> tuple[Manifest, str]:
         return remote.manifest, f"{remote.config.url.rstrip('/')}/{key}"
     path = ensure_with(uri, options)
     name = "".join(c if c.isalnum() else "_" for c in parsed.name.lower()) or "file"
-    return describe(path, Label("xx", name)), str(path)
+    manifest = describe(path, Label("xx", name), default_years=(year,) if year else ())
+    return manifest, str(path)

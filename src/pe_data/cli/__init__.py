@@ -26,6 +26,7 @@ _HOMES = {
     "mirror": _STORE,
     "fsck": _STORE,
     "gc": _STORE,
+    "pin": _STORE,
 }
 EPILOG = """\b
 Try:

@@ -145,6 +145,7 @@ def ensure(
     help="Croissant and Frictionless are exchange formats for data sets.",
 )
 @click.option("--search", default="", help="Only columns whose name holds this text.")
+@click.option("--year", type=int, help="For a local file that does not say its year.")
 @place_options
 @stale_option
 @as_json
@@ -152,6 +153,7 @@ def schema(
     uri: str,
     form: str,
     search: str,
+    year: int | None,
     store: str | None,
     cache: str | None,
     offline: bool | None,
@@ -168,7 +170,7 @@ def schema(
     from pe_data.lookup import manifest_for
 
     options = options_of(store, cache, offline, allow_stale=allow_stale)
-    manifest, address = manifest_for(uri, options)
+    manifest, address = manifest_for(uri, options, year=year)
     if json_output or form == "json":
         print_json(manifest.to_dict())
     elif form == "croissant":

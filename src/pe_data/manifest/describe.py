@@ -47,6 +47,7 @@ def describe(
     label: Label,
     *,
     years: tuple[int, ...] = (),
+    default_years: tuple[int, ...] = (),
     entity_of: Mapping[str, str] | None = None,
     sha256: Sha256 | None = None,
 ) -> Manifest:
@@ -55,8 +56,9 @@ def describe(
     Args:
         path: The file.
         label: Country, dataset, licence and provenance.
-        years: Overrides the years that the file declares. Without either, a year in the name of
-            the dataset counts.
+        years: Overrides the years that the file declares.
+        default_years: For a file that declares none; without them a year in the name of the
+            dataset counts.
         entity_of: Column → entity where row counts leave it open; otherwise such a column stands
             under both names (`family|spm_unit`).
         sha256: The digest if it is known; computed otherwise.
@@ -70,7 +72,7 @@ def describe(
     else:
         from pe_data.manifest.from_parquet import read_parquet as read
     content = read(path, entity_of or {})
-    covered = years or content.years or _years_in(label.dataset)
+    covered = years or content.years or default_years or _years_in(label.dataset)
     if not covered:
         raise UnsupportedFileError(
             f"{path}: expected a year in the file or in the dataset's name, found none. "

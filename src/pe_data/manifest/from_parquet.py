@@ -12,6 +12,8 @@ from pe_data.manifest.describe import Content
 
 ENTITY_KEY = b"pe_data.entity"
 """Key of the footer's metadata that names the entity of the rows."""
+YEARS_KEY = b"pe_data.years"
+"""Key of the footer's metadata with the years that the rows cover, blank-separated."""
 
 
 def read_parquet(path: Path, entity_of: Mapping[str, str]) -> Content:
@@ -29,7 +31,8 @@ def read_parquet(path: Path, entity_of: Mapping[str, str]) -> Content:
     fields = [f for f in schema if not f.name.startswith("__index_level_")]
     entity = _entity([f.name for f in fields], schema.metadata or {}, entity_of)
     columns = tuple(Column(f.name, entity, _dtype(f.type)) for f in fields)
-    return Content(columns, {entity: rows}, ())
+    years = (schema.metadata or {}).get(YEARS_KEY, b"").decode().split()
+    return Content(columns, {entity: rows}, tuple(int(y) for y in years if y.isdecimal()))
 
 
 def _entity(names: list[str], metadata: Mapping[bytes, bytes], given: Mapping[str, str]) -> str:

@@ -1,0 +1,185 @@
+"""The command line for reading: output, JSON, exit codes, one line per error."""
+
+import json
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+from storage_helpers import NOW, make_item
+
+from pe_data.cli import app, run
+from pe_data.layout import channel_key
+from pe_data.manifest.describe import Label, describe
+from pe_data.manifest.model import Build
+from pe_data.publish import publish_collection
+from pe_data.store.folder import FolderStore
+from pe_data.upload import Item
+
+AREA = "pe-data://us/areas/districts/NC-01@latest"
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path, monkeypatch):
+    monkeypatch.setenv("PE_DATA_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PE_DATA_CONFIG", str(tmp_path / "none.toml"))
+    monkeypatch.setenv("PE_DATA_STORE", str(tmp_path / "store"))
+    for name in ("PE_DATA_MIRRORS", "PE_DATA_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = FolderStore(tmp_path / "store")
+    path = tmp_path / "NC-01.h5"
+    with h5py.File(path, "w") as file:
+        file["person_id/2024"] = np.arange(4)
+        file["age/2024"] = np.arange(4, dtype=np.float32)
+    build = Build(model_package="pytest", model_version=pytest.__version__)
+    items = {
+        "districts/NC-01": Item(path, describe(path, Label("us", "areas", build=build))),
+        "states/NC": make_item(tmp_path, "b", b"b"),
+    }
+    publish_collection(store, items, country="us", dataset="areas", run_id="r", now=NOW)
+    return tmp_path / "store"
+
+
+def pe(capsys, *arguments):
+    code = run(list(arguments))
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def test_list(store, capsys):
+    code, out, _ = pe(capsys, "list")
+    assert code == 0
+    assert out.splitlines()[1].split()[:4] == ["us/areas@latest", "v1", "2024", "2"]
+    assert "districts/NC-01" in pe(capsys, "list", "us", "--search", "nc-01")[1]
+    assert "no name holds 'zzz'" in pe(capsys, "list", "--search", "zzz")[1]
+    document = json.loads(pe(capsys, "list", "us", "--members", "--json")[1])
+    assert [member["name"] for member in document[0]["members"]] == ["districts/NC-01", "states/NC"]
+
+
+def test_resolve_and_ensure(store, tmp_path, capsys):
+    target = json.loads(pe(capsys, "resolve", AREA, "--json")[1])
+    assert target["version"] == 1
+    assert not list((tmp_path / "cache").rglob("*.h5"))
+    assert target["pinned"] in pe(capsys, "resolve", AREA)[1]
+    code, out, err = pe(capsys, "ensure", AREA, target["pinned"])
+    assert (code, err) == (0, "")
+    first, second = out.splitlines()
+    assert first == second
+    assert target["artifact_sha256"] in first
+    document = json.loads(pe(capsys, "ensure", "--json", AREA)[1])
+    assert document == {AREA: first}
+
+
+def test_schema(store, capsys):
+    code, out, _ = pe(capsys, "schema", AREA)
+    assert code == 0
+    assert "person" in out
+    assert "age" in out
+    assert "float32" in out
+    assert f"pytest {pytest.__version__}" in out
+    assert "person_id" not in pe(capsys, "schema", AREA, "--search", "ag")[1]
+    assert json.loads(pe(capsys, "schema", AREA, "--json")[1])["country"] == "us"
+    croissant = json.loads(pe(capsys, "schema", AREA, "--format", "croissant")[1])
+    assert croissant["distribution"][0]["contentUrl"].endswith(".h5")
+    package = json.loads(pe(capsys, "schema", AREA, "--format", "frictionless")[1])
+    assert package["resources"][0]["name"] == "person"
+
+
+def test_export(store, tmp_path, capsys):
+    code, out, _ = pe(capsys, "export", AREA, "--to", "csv", "--out", str(tmp_path / "o"))
+    assert code == 0
+    assert out.strip() == str(tmp_path / "o" / "person.csv")
+    arguments = ("--to", "parquet", "--out", str(tmp_path / "o"), "--variables", "age")
+    document = json.loads(pe(capsys, "export", AREA, *arguments, "--json")[1])
+    assert document == {"person": str(tmp_path / "o" / "person.parquet")}
+
+
+def test_cache(store, tmp_path, capsys):
+    path = pe(capsys, "ensure", AREA)[1].strip()
+    assert "2 files" in pe(capsys, "cache", "list")[1]
+    entries = json.loads(pe(capsys, "cache", "list", "--json")[1])["entries"]
+    assert path in {entry["path"] for entry in entries}
+    assert pe(capsys, "cache", "verify")[:2] == (0, "2 files checked, 0 wrong\n")
+    target = next((tmp_path / "cache").rglob("*.h5"))
+    target.chmod(0o644)
+    target.write_bytes(b"?")
+    code, out, _ = pe(capsys, "cache", "verify", "--json")
+    assert code == 1
+    assert len(json.loads(out)["removed"]) == 1
+    pe(capsys, "ensure", AREA)
+    assert "would remove 1 files" in pe(capsys, "cache", "prune", "--max-size", "0", "--dry-run")[1]
+    assert json.loads(pe(capsys, "cache", "prune", "--max-size", "0.1KB", "--json")[1])["kept_bytes"] == 0
+    assert pe(capsys, "cache", "prune", "--max-size", "lots")[0] == 2
+
+
+def test_staleness_exit_codes(store, tmp_path, capsys):
+    assert pe(capsys, "staleness", "--country", "us")[0] == 2
+    pe(capsys, "ensure", AREA)
+    code, out, _ = pe(capsys, "staleness", "--country", "us")
+    assert (code, out.splitlines()[-1]) == (0, "overall: current")
+    items = {"districts/NC-01": make_item(tmp_path, "new", b"new")}
+    publish_collection(FolderStore(store), items, country="us", dataset="areas", run_id="r2", now=NOW)
+    code, out, _ = pe(capsys, "staleness", "--country", "us", "--json")
+    assert (code, json.loads(out)["state"]) == (1, "stale")
+    assert pe(capsys, "staleness")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"),
+    [
+        (("ensure", "pe-data://us/areas"), 2, "reference: expected"),
+        (("ensure", "pe-data://us/areas@stable"), 2, "release bundles"),
+        (("ensure", "pe-data://us/areas@next"), 2, "cannot check yet"),
+        (("ensure", "pe-data://us/none@latest"), 1, "pe-data list"),
+        (("ensure", "pe-data://us/areas/districts/NC-99@latest"), 1, "did you mean"),
+        (("ensure", "none.h5"), 1, "expected a file, found nothing"),
+        (("schema", "pe-data://us/areas@latest"), 1, "Name a member"),
+        (("ensure", AREA, "--store", "ftp://x"), 2, "unknown scheme"),
+        (("ensure", AREA, "--store", "https://127.0.0.1:9/x", "--offline"), 1, "forbidden"),
+        (("staleness", "--country", "USA!"), 2, "country: expected"),
+        (("resolve", "hf://a/b/c.h5"), 2, "expected pe-data://"),
+    ],
+)
+def test_errors_are_one_line(store, capsys, arguments, code, text):
+    found, out, err = pe(capsys, *arguments)
+    assert found == code
+    assert out == ""
+    assert err.startswith("pe-data: error: ")
+    assert text in err
+    assert err.count("\n") == 1
+
+
+def test_warnings_are_lines_on_standard_error(store, tmp_path, capsys):
+    pe(capsys, "ensure", AREA)
+    key = store / channel_key("us", "areas", "latest")
+    key.rename(tmp_path / "away")
+    code, _, err = pe(capsys, "ensure", AREA, "--allow-stale", "--store", "http://127.0.0.1:9", "--offline")
+    assert code == 1  # that store was never used: nothing stands in
+    assert err.startswith("pe-data: error: ")
+    (tmp_path / "away").rename(key)
+
+
+def test_the_program_never_shows_a_traceback(store, tmp_path):
+    program = "from pe_data.cli import main; main()"
+    blocked = tmp_path / "blocked"
+    blocked.write_text("")
+    for arguments in (["ensure", AREA, "--cache", str(blocked)], ["list", "--store", "http://127.0.0.1:9"]):
+        result = subprocess.run(
+            [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False
+        )
+        assert result.returncode != 0
+        assert "Traceback" not in result.stderr
+        assert result.stderr.startswith("pe-data: error: ")
+
+
+def test_every_command_teaches_by_example(capsys):
+    for name in app.list_commands(None):
+        code, out, _ = pe(capsys, name, "--help")
+        assert code == 0
+        assert f"pe-data {name}" in out.partition("Usage:")[2].partition("\n")[2], name
+    assert "Exit codes" in pe(capsys, "--help")[1]

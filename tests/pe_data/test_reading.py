@@ -1,0 +1,388 @@
+"""Data frames, exports, staleness, configuration and the care of the cache."""
+
+import os
+import sys
+import time
+from dataclasses import replace
+from datetime import timedelta
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+from fetch_helpers import Fault, WebServer
+from storage_helpers import NOW, make_item
+
+import pe_data
+from pe_data import config, staleness
+from pe_data.cache.maintain import prune, verify_cache
+from pe_data.cache.store import Cache
+from pe_data.errors import (
+    CacheError,
+    ConfigError,
+    MemberNotFoundError,
+    MissingExtraError,
+    PeDataError,
+    PeriodNotCoveredError,
+    UnsupportedFileError,
+)
+from pe_data.layout import channel_key
+from pe_data.listing import list_store
+from pe_data.lookup import manifest_for
+from pe_data.manifest.describe import Label, describe
+from pe_data.manifest.model import Build
+from pe_data.publish import publish_artifact, publish_collection
+from pe_data.resolver import Options
+from pe_data.staleness import State
+from pe_data.store.folder import FolderStore
+from pe_data.upload import Item
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path, monkeypatch):
+    monkeypatch.setenv("PE_DATA_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PE_DATA_CONFIG", str(tmp_path / "config.toml"))
+    monkeypatch.setenv("PE_DATA_STORE", str(tmp_path / "store"))
+    for name in ("PE_DATA_MIRRORS", "PE_DATA_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def write_h5(path):
+    with h5py.File(path, "w") as file:
+        file["person_id/2024"] = np.arange(4, dtype=np.int32)
+        file["person_household_id/2024"] = np.array([0, 0, 1, 1], np.int32)
+        file["age/2024"] = np.array([1, 2, 3, 4], np.float32)
+        file["household_id/2024"] = np.arange(2, dtype=np.int32)
+        file["household_weight/2024"] = np.array([10, 20], np.float32)
+        file["county_fips/2024"] = np.array([b"37001", b"06037"])
+        file["is_male/ETERNITY"] = np.array([True, False, True, False])
+        for month in range(1, 13):
+            file[f"receives_wic/2024-{month:02d}"] = np.full(4, month % 2 == 0)
+    return path
+
+
+def publish_h5(tmp_path, dataset="cps_2024", build=None, data=write_h5):
+    path = data(tmp_path / "source.h5")
+    manifest = describe(path, Label("us", dataset, build=build or Build()))
+    return publish_artifact(FolderStore(tmp_path / "store"), Item(path, manifest), now=NOW)
+
+
+# --- frames -----------------------------------------------------------------------------------
+
+
+def test_frames_per_entity(tmp_path):
+    publish_h5(tmp_path)
+    frames = pe_data.open("pe-data://us/cps_2024@latest")
+    assert set(frames) == {"person", "household"}
+    person = frames["person"]
+    assert person["age"].tolist() == [1, 2, 3, 4]
+    assert person["age"].dtype == np.float32
+    assert person["is_male"].tolist() == [True, False, True, False]
+    assert [c for c in person if c.startswith("receives_wic")] == [f"receives_wic@2024-{m:02d}" for m in range(1, 13)]
+    assert frames["household"]["county_fips"].tolist() == ["37001", "06037"]
+
+
+def test_only_some_variables(tmp_path):
+    publish_h5(tmp_path)
+    frames = pe_data.open("pe-data://us/cps_2024@latest", variables=["household_weight"])
+    assert {entity: list(frame) for entity, frame in frames.items()} == {"household": ["household_weight"]}
+    with pytest.raises(PeDataError, match=r"found 'household_wieght'\. Did you mean household_weight"):
+        pe_data.open("pe-data://us/cps_2024@latest", variables=["household_wieght"])
+    with pytest.raises(PeriodNotCoveredError, match="expected one of 2024, found 2030"):
+        pe_data.open("pe-data://us/cps_2024@latest", year=2030)
+
+
+@pytest.mark.parametrize("form", ["fixed", "table"])
+def test_frames_of_pandas_files(tmp_path, form):
+    path = tmp_path / "x.h5"
+    with pd.HDFStore(path, "w") as store:
+        for year in (2024, 2025):
+            frame = pd.DataFrame({"person_id": [1, 2], "age": [1.0, year]})
+            store.put(f"person/_{year}", frame, format=form, track_times=False)
+    frames = pe_data.open(str(path), year=2025)
+    assert frames["person"]["age"].tolist() == [1.0, 2025.0]
+    with pytest.raises(PeriodNotCoveredError, match="2024, 2025"):
+        pe_data.open(str(path))
+
+
+@pytest.mark.parametrize("to", ["parquet", "csv"])
+def test_export(tmp_path, to):
+    publish_h5(tmp_path)
+    out = tmp_path / "out"
+    written = pe_data.export("pe-data://us/cps_2024@latest", to, out, ["age", "household_weight"])
+    assert sorted(p.name for p in out.iterdir()) == [f"household.{to}", f"person.{to}"]
+    read = pd.read_parquet if to == "parquet" else pd.read_csv
+    assert read(written["person"])["age"].tolist() == [1, 2, 3, 4]
+    if to == "parquet":
+        again, _ = manifest_for(str(written["household"]), Options.of())
+        assert (list(again.entities), again.time_period) == (["household"], (2024,))
+        assert list(pe_data.open(str(written["household"]))) == ["household"]
+
+
+def test_a_parquet_file_without_a_year_can_be_told(tmp_path):
+    path = tmp_path / "p.parquet"
+    pd.DataFrame({"person_id": [1]}).to_parquet(path)
+    with pytest.raises(UnsupportedFileError, match="--year"):
+        pe_data.open(str(path))
+    assert list(pe_data.open(str(path), year=2024)) == ["person"]
+
+
+def test_export_into_something_that_is_no_folder(tmp_path):
+    publish_h5(tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CacheError, match="cannot be written"):
+        pe_data.export("pe-data://us/cps_2024@latest", "csv", tmp_path / "file")
+    with pytest.raises(PeDataError, match="expected one of parquet, csv"):
+        pe_data.export("pe-data://us/cps_2024@latest", "xlsx", tmp_path / "out")
+
+
+def test_without_pandas_the_error_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(MissingExtraError, match=r"local-h5\[frames\]"):
+        pe_data.open("pe-data://us/cps_2024@latest")
+
+
+# --- schema and list --------------------------------------------------------------------------
+
+
+def test_schema_needs_about_two_kilobytes(tmp_path):
+    publish_h5(tmp_path)
+    with WebServer(tmp_path / "store") as server:
+        options = Options.of(store=server.url)
+        manifest, address = manifest_for("pe-data://us/cps_2024@latest", options)
+        assert sum(server.sent.values()) < 3000
+        assert not [name for name in server.gets if name.endswith(".h5")]
+    assert address == f"{server.url}/us/{manifest.artifact.sha256[:2]}/{manifest.artifact.sha256}.h5"
+    assert manifest.entities["person"].rows == 4
+
+
+def test_schema_of_a_collection_names_a_member(tmp_path):
+    items = {"districts/NC-01": make_item(tmp_path, "a", b"a"), "states/NC": make_item(tmp_path, "b", b"b")}
+    store = FolderStore(tmp_path / "store")
+    publish_collection(store, items, country="us", dataset="areas", run_id="r", now=NOW)
+    with pytest.raises(MemberNotFoundError, match="pe-data://us/areas/districts/NC-01@latest"):
+        manifest_for("pe-data://us/areas@latest", Options.of())
+    publish_h5(tmp_path)
+    everything = list(list_store(Options.of()))
+    assert [(one.dataset, one.member_count, one.years) for one in everything] == [
+        ("areas", 2, (2024,)),
+        ("cps_2024", 0, (2024,)),
+    ]
+    found = list(list_store(Options.of(), "us", search="nc-01"))
+    assert [member.name for member in found[0].members] == ["districts/NC-01"]
+    assert [len(one.members) for one in list_store(Options.of(), "us", members=True)] == [2, 0]
+    assert list(list_store(Options.of(), "uk")) == []
+    assert not list((tmp_path / "cache").rglob("*.h5"))
+
+
+# --- staleness --------------------------------------------------------------------------------
+
+HYPOTHESIS = Build(model_package="hypothesis", model_version=None)
+
+
+def built_with(version):
+    return Build(model_package="pytest", model_version=version)
+
+
+def test_current(tmp_path):
+    publish_h5(tmp_path, build=built_with(pytest.__version__))
+    pe_data.ensure("pe-data://us/cps_2024@latest")
+    (verdict,) = staleness.check_country("us", Options.of())
+    assert verdict.state is State.CURRENT
+    assert verdict.reasons == ()
+    assert State.CURRENT.exit_code == 0
+
+
+def test_stale_when_the_channel_moved_and_stays_so_until_fetched(tmp_path):
+    first = publish_h5(tmp_path, build=built_with(pytest.__version__))
+    pe_data.ensure("pe-data://us/cps_2024@latest")
+
+    def other(path):
+        with h5py.File(write_h5(path), "r+") as file:
+            file["age/2024"][0] = 99
+        return path
+
+    publish_h5(tmp_path, build=built_with(pytest.__version__), data=other)
+    for _ in range(2):  # looking must not count as using
+        (verdict,) = staleness.check_country("us", Options.of())
+        assert verdict.state is State.STALE
+        assert "version 2" in verdict.reasons[0]
+    pin = f"pe-data://us/cps_2024@sha256:{first.artifact_sha256}"
+    assert staleness.check_uri(pin, Options.of()).state is State.STALE
+    pe_data.ensure("pe-data://us/cps_2024@latest")
+    assert staleness.check_uri("pe-data://us/cps_2024@latest", Options.of()).state is State.CURRENT
+    assert State.STALE.exit_code == 1
+
+
+def test_stale_when_another_model_is_installed(tmp_path):
+    publish_h5(tmp_path, build=built_with("0.0.1"))
+    pe_data.ensure("pe-data://us/cps_2024@latest")
+    (verdict,) = staleness.check_country("us", Options.of())
+    assert verdict.state is State.STALE
+    assert verdict.reasons == (f"built with pytest 0.0.1, installed is {pytest.__version__}",)
+
+
+def test_stale_when_expired(tmp_path):
+    publish_h5(tmp_path, build=built_with(pytest.__version__))
+    pe_data.ensure("pe-data://us/cps_2024@latest")
+    key = tmp_path / "store" / channel_key("us", "cps_2024", "latest")
+    key.write_bytes(key.read_bytes().replace(b'{"', b'{"expires":"2020-01-01T00:00:00Z","', 1))
+    (verdict,) = staleness.check_country("us", Options.of())
+    assert verdict.state is State.STALE
+    assert "expired on 2020-01-01" in verdict.reasons[0]
+
+
+@pytest.mark.parametrize("why", ["no channel", "no version", "not installed", "never used"])
+def test_cannot_tell(tmp_path, why):
+    build = built_with(pytest.__version__)
+    if why == "no version":
+        build = Build()
+    if why == "not installed":
+        build = replace(build, model_package="no-such-package")
+    publish_h5(tmp_path, build=build)
+    uri = "pe-data://us/cps_2024@latest"
+    if why != "never used":
+        pe_data.ensure(uri)
+    if why == "no channel":
+        (tmp_path / "store" / channel_key("us", "cps_2024", "latest")).unlink()
+    verdict = staleness.check_uri(uri, Options.of())
+    assert verdict.state is State.UNKNOWN
+    assert len(verdict.reasons) == 1
+    assert State.UNKNOWN.exit_code == 2
+
+
+def test_overall():
+    def of(*states):
+        return staleness.overall([staleness.Verdict("us/x", state, (), None, None, None, None) for state in states])
+
+    assert of() is State.UNKNOWN
+    assert of(State.CURRENT) is State.CURRENT
+    assert of(State.CURRENT, State.UNKNOWN) is State.UNKNOWN
+    assert of(State.UNKNOWN, State.STALE, State.CURRENT) is State.STALE
+
+
+# --- configuration ----------------------------------------------------------------------------
+
+
+def test_configuration_by_country(tmp_path, monkeypatch):
+    monkeypatch.delenv("PE_DATA_STORE")
+    (tmp_path / "config.toml").write_text(
+        '[stores.us]\nurl = "s3://a"\nmirrors = ["https://m"]\nnamespace = "policyengine"\n'
+        'options = { region = "x" }\n[stores.default]\nurl = "gs://b"\n'
+    )
+    us = config.store_for("us")
+    assert (us.url, us.mirrors, us.namespace, us.options) == (
+        "s3://a",
+        ("https://m",),
+        "policyengine",
+        {"region": "x"},
+    )
+    assert config.store_for("uk").url == config.default_store_url() == "gs://b"
+    monkeypatch.setenv("PE_DATA_STORE", "here")
+    monkeypatch.setenv("PE_DATA_MIRRORS", "a, b,")
+    assert config.store_for("us") == config.StoreConfig("here", ("a", "b"))
+
+
+def test_without_configuration_a_folder_of_the_user_serves(tmp_path):
+    found = config.store_for("us", {"PE_DATA_CONFIG": str(tmp_path / "none.toml")})
+    assert found.url.endswith("store")
+    assert "pe-data" in found.url
+    assert config.default_store_url({"PE_DATA_CONFIG": str(tmp_path / "none.toml")}) == found.url
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("not toml", "TOML"),
+        ("other = 1", "'other'"),
+        ("stores = 1", "stores"),
+        ("[stores]\nus = 1", "stores.us"),
+        ("[stores.us]\nurl = 1", "stores.us.url"),
+        ('[stores.us]\nurl = "x"\nmirrors = "y"', "stores.us.mirrors"),
+        ('[stores.us]\nurl = "x"\nnamespace = 1', "stores.us.namespace"),
+        ('[stores.us]\nurl = "x"\noptions = 1', "stores.us.options"),
+        ('[stores.us]\nurl = "x"\nmirror = []', "'mirror'"),
+    ],
+)
+def test_bad_configuration_says_where(tmp_path, monkeypatch, text, part):
+    monkeypatch.delenv("PE_DATA_STORE")
+    (tmp_path / "config.toml").write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        pe_data.ensure("pe-data://us/x@latest")
+    assert str(caught.value).startswith(str(tmp_path / "config.toml"))
+    assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(("text", "expected"), [("1", True), ("yes", True), ("0", False), ("", False)])
+def test_offline_by_environment(text, expected):
+    assert config.is_offline({"PE_DATA_OFFLINE": text}) is expected
+
+
+# --- care of the cache ------------------------------------------------------------------------
+
+
+def fill(tmp_path, count=3):
+    paths = []
+    for i in range(count):
+        item = make_item(tmp_path, f"f{i}", bytes([i]) * 1000, dataset=f"d{i}")
+        publish_artifact(FolderStore(tmp_path / "store"), item, now=NOW + timedelta(days=i))
+        path = pe_data.ensure(f"pe-data://us/d{i}@latest")
+        os.utime(path.with_name(path.name + ".stamp"), (1000 + i, 1000 + i))
+        paths.append(path)
+    return Cache(tmp_path / "cache"), paths
+
+
+def test_prune_removes_what_was_used_longest_ago(tmp_path):
+    cache, paths = fill(tmp_path)
+    pe_data.ensure("pe-data://us/d0@latest")  # used again
+    assert len(prune(cache, 2500, dry_run=True).removed) == 1
+    assert all(path.exists() for path in paths)
+    pruned = prune(cache, 2500)
+    assert [entry.path for entry in pruned.removed] == [paths[1]]
+    assert pruned.kept_bytes == 2000
+    assert prune(cache, 2500).removed == ()
+    assert prune(cache, 0).kept_bytes == 0
+    assert pe_data.ensure("pe-data://us/d1@latest") == paths[1]
+
+
+def test_prune_takes_abandoned_downloads_only(tmp_path):
+    cache = Cache(tmp_path / "cache")
+    for name, age in (("aa", 8), ("bb", 1)):
+        part = cache.partial(name * 32, "h5")
+        part.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(b"x")
+        cache.lock(name * 32).parent.mkdir(parents=True, exist_ok=True)
+        then = time.time() - age * 24 * 3600
+        os.utime(part, (then, then))
+    assert prune(cache, 10**9).partials == 1
+    assert not cache.partial("aa" * 32, "h5").exists()
+    assert cache.partial("bb" * 32, "h5").exists()
+
+
+def test_verify_removes_wrong_files(tmp_path):
+    cache, paths = fill(tmp_path)
+    stat = paths[1].stat()
+    paths[1].chmod(0o644)
+    paths[1].write_bytes(b"?" * 1000)
+    os.utime(paths[1], ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    checked = {c.entry.path: c.right for c in verify_cache(cache)}
+    assert checked == {paths[0]: True, paths[1]: False, paths[2]: True}
+    assert not paths[1].exists()
+
+
+def test_a_mirror_is_asked_for_payloads_but_never_for_channels(tmp_path, monkeypatch):
+    cache, paths = fill(tmp_path, 1)
+    with WebServer(tmp_path / "store") as mirror:
+        monkeypatch.setenv("PE_DATA_MIRRORS", mirror.url)
+        prune(cache, 0)
+        paths[0].with_name(f"{paths[0].stem}.manifest.json").unlink()
+        for path in (tmp_path / "store" / "us").rglob("*.h5"):
+            path.rename(tmp_path / "store" / "us" / "moved.h5")
+        mirror.faults["nothing"] = Fault()
+        moved = tmp_path / "store" / "us" / "moved.h5"
+        mirror.faults[f"{paths[0].stem}.h5"] = Fault("replace", data=moved.read_bytes())
+        (tmp_path / "www").mkdir()
+        with pytest.raises(PeDataError):
+            pe_data.ensure("pe-data://us/d0@latest")
+        assert not [name for name in mirror.gets if name.startswith("channels/")]
+        assert [name for name in mirror.gets if name.endswith(".h5")]
