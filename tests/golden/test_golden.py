@@ -1,0 +1,321 @@
+"""Both golden files are reproduced; every difference from the reference is a fact that is proved here.
+
+``docs/differences-from-reference.md`` lists the differences; its table and the predicates below name the same
+variables.
+"""
+
+import csv
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from local_h5.build import PreparedInputs, build_area
+from local_h5.geography.load import load_geography
+from local_h5.housing import TABLE
+from local_h5.prepare import takeup_from_snapshot
+from local_h5.requests import AreaBuildRequest, AreaFilter
+from local_h5.results import read_sidecar, sidecar_path, write_sidecar
+from local_h5.snapshot import SourceSnapshot
+from local_h5.takeup.draws import seeds
+from local_h5.takeup.eligibility import PackedEligibility
+from local_h5.takeup.prepare import CloneGeography, SourceFacts, prepare_takeup
+from local_h5.takeup.programmes import load_programmes
+from local_h5.takeup.rates import StateRates
+
+pytestmark = pytest.mark.model
+
+ROOT = Path(__file__).parents[2]
+AREAS = {
+    "cd_3701": AreaBuildRequest("district", "NC-01", "NC-01", (AreaFilter("district", "eq", ("3701",)),)),
+    "state_6": AreaBuildRequest("state", "CA", "California", (AreaFilter("state", "eq", ("06",)),)),
+}
+MONTHLY = ("ct_tfa_region", "is_wic_at_nutritional_risk", "receives_wic", "wic_infant_feeding_category")
+RETIRED = ("first_home_mortgage_interest", "partnership_se_income")
+HOUSING, FILING = "takes_up_housing_assistance_if_eligible", "would_file_taxes_voluntarily"
+
+Datasets = Mapping[tuple[str, str], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Our file and the reference's for one area, as (variable, period) → values (text decoded)."""
+
+    name: str
+    ours: Datasets
+    reference: Datasets
+    excluded: Mapping[str, str]
+    snapshot: SourceSnapshot
+    source_rows: Mapping[str, np.ndarray]
+
+    @property
+    def different(self) -> set[str]:
+        """Variables that only one file has, or that differ in a value or in the kind of value."""
+        keys = self.ours.keys() | self.reference.keys()
+        return {variable for variable, period in keys if not self._equal((variable, period))}
+
+    def _equal(self, key: tuple[str, str]) -> bool:
+        if key not in self.ours or key not in self.reference:
+            return False
+        a, b = self.ours[key], self.reference[key]
+        return a.dtype.kind == b.dtype.kind and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+
+
+def datasets(path: Path) -> Datasets:
+    def values(item: h5py.Dataset) -> np.ndarray:
+        found = item[()]
+        return np.char.decode(found, "utf-8") if found.dtype.kind == "S" else found
+
+    with h5py.File(path) as file:
+        return {(variable, period): values(file[variable][period]) for variable in file for period in file[variable]}
+
+
+def source_rows(case, request: AreaBuildRequest) -> dict[str, np.ndarray]:
+    """Source row of every household, person and SPM unit of an area, by plain loops over the source's own ids."""
+    code = int(request.filters[0].values[0])
+    place = case.geography.district if request.area_type == "district" else case.geography.state
+    households = [row % 2000 for row in range(20000) if case.weights[row] > 0 and place[row] == code]
+    with h5py.File(case.folder / "dataset.h5") as file:
+        ids = {name: file[name]["2024"][()].tolist() for name in ("household_id", "spm_unit_id")}
+        links = {name: file[f"person_{name}_id"]["2024"][()].tolist() for name in ("household", "spm_unit")}
+    persons: dict[int, list[int]] = {}
+    for row, household in enumerate(links["household"]):
+        persons.setdefault(household, []).append(row)
+    unit_row = {unit: row for row, unit in enumerate(ids["spm_unit_id"])}
+    rows: dict[str, list[int]] = {"household": households, "person": [], "spm_unit": []}
+    for household in households:
+        members = persons[ids["household_id"][household]]
+        rows["person"] += members
+        rows["spm_unit"] += sorted({unit_row[links["spm_unit"][person]] for person in members})
+    return {entity: np.array(found) for entity, found in rows.items()}
+
+
+def build(folder: Path, inputs: PreparedInputs, name: str) -> Datasets:
+    result = build_area(AREAS[name], inputs, folder)
+    path = folder / result.output.path
+    write_sidecar(path, result)
+    return datasets(path)
+
+
+@pytest.fixture(scope="module")
+def reference_takeup(golden, golden_snapshot):
+    """Take-up without reports, fed the values that the model of the reference's day computed on the source."""
+    with np.load(golden.folder / "reference" / "model_values.npz") as stored:
+        old = {name: stored[name] for name in stored.files}
+    counties, eligible = old.pop("eligibility_counties"), old.pop("housing_eligible_by_county")
+    table = PackedEligibility.pack(zip(map(int, counties), eligible, strict=True), eligible.shape[1])
+    facts = SourceFacts(golden_snapshot.membership, {**golden_snapshot.values, **old}, {TABLE: table})
+    where = CloneGeography(golden.geography.state, golden.geography.county)
+    return prepare_takeup(load_programmes(), 2024, facts, where, reported="ignore")
+
+
+@pytest.fixture(scope="module", params=sorted(AREAS))
+def pair(request, golden, golden_snapshot, reference_takeup, tmp_path_factory) -> Pair:
+    folder = tmp_path_factory.mktemp("golden")
+    ours = build(folder, golden.inputs_without_takeup(golden_snapshot, reference_takeup), request.param)
+    sidecar = read_sidecar(sidecar_path(folder / AREAS[request.param].relative_path))
+    return Pair(
+        request.param,
+        ours,
+        datasets(golden.folder / "reference" / f"{request.param}.h5"),
+        {item.variable: item.reason for item in sidecar.excluded},
+        golden_snapshot,
+        source_rows(golden, AREAS[request.param]),
+    )
+
+
+# --- the facts: variable → predicate on the pair of files
+
+
+def county_is_the_same_by_name(pair: Pair) -> bool:
+    """An index into the model's county list there, the member's name here: one name per index, in the list's order,
+    and the name is that of the county whose FIPS code the reference's own ``county_fips`` gives."""
+    from policyengine_us.variables.household.demographic.geographic.county.county_enum import County
+
+    position = {member.name: place for place, member in enumerate(County)}
+    name_of_fips = dict(zip(pair.snapshot.county_fips.tolist(), pair.snapshot.county_name.tolist(), strict=True))
+    indexes, names = pair.reference["county", "2024"], pair.ours["county", "2024"]
+    fips = pair.reference["county_fips", "2024"]
+    distinct = sorted(set(zip(indexes.tolist(), names.tolist(), strict=True)))
+    places = [position[name] for _, name in distinct]
+    return (
+        len({index for index, _ in distinct}) == len({name for _, name in distinct}) == len(distinct)
+        and places == sorted(places)
+        and all(name_of_fips[code].decode() == name for code, name in zip(fips.tolist(), names.tolist(), strict=True))
+    )
+
+
+def county_fips_is_the_same_number(pair: Pair) -> bool:
+    """An integer there, five digits here, as the model needs it."""
+    ours, theirs = pair.ours["county_fips", "2024"], pair.reference["county_fips", "2024"]
+    return theirs.dtype.kind == "i" and ours.tolist() == [f"{code:05d}" for code in theirs.tolist()]
+
+
+def cbsa_comes_from_the_county_table(pair: Pair) -> bool:
+    """Empty everywhere there; here what the county table says, empty only outside every CBSA."""
+    with (ROOT / "tests/data/golden/tables/msa_definitions.csv").open(newline="") as stream:
+        table = {row["stcofips"]: row["CBSA Code"] for row in csv.DictReader(stream)}
+    ours, county = pair.ours["cbsa_code", "2024"], pair.ours["county_fips", "2024"]
+    return not any(pair.reference["cbsa_code", "2024"].tolist()) and ours.tolist() == [
+        table.get(code, "") for code in county.tolist()
+    ]
+
+
+def zip_code_is_in_every_file(pair: Pair) -> bool:
+    """Only in files with rows in Los Angeles County there; in every file here, by the same rule."""
+    county = pair.ours["county_fips", "2024"]
+    by_rule = np.where(county == "06037", "90001", "00000")
+    return (
+        pair.ours["zip_code", "2024"].tolist() == by_rule.tolist()
+        and ("zip_code", "2024") not in pair.reference
+        and "06037" not in county
+    )
+
+
+def lost_there_twelve_months_here(variable: str) -> Callable[[Pair], bool]:
+    """Stored by month in the newer cores: not in the reference's file at all; here the source's value in each month."""
+
+    def holds(pair: Pair) -> bool:
+        with h5py.File(ROOT / "tests/data/golden/dataset.h5") as file:
+            stored = file[variable]["2024"][()]
+        values = np.char.decode(stored) if stored.dtype.kind == "S" else stored
+        entity = {2000: "household", 4885: "person", 2048: "spm_unit"}[len(values)]
+        expected = values[pair.source_rows[entity]]
+        months = [f"2024-{month:02d}" for month in range(1, 13)]
+        return (
+            not any(name == variable for name, _ in pair.reference)
+            and sorted(period for name, period in pair.ours if name == variable) == months
+            and all(np.array_equal(pair.ours[variable, month], expected) for month in months)
+        )
+
+    return holds
+
+
+def unknown_to_the_installed_model(variable: str) -> Callable[[Pair], bool]:
+    """Known to the model of the reference's day only; left out here, and the sidecar says so."""
+
+    def holds(pair: Pair) -> bool:
+        from policyengine_us.system import system
+
+        return (
+            variable not in system.variables
+            and not any(name == variable for name, _ in pair.ours)
+            and pair.excluded[variable] == "unknown to the model"
+        )
+
+    return holds
+
+
+FACTS: Mapping[str, Callable[[Pair], bool]] = {
+    "county": county_is_the_same_by_name,
+    "county_fips": county_fips_is_the_same_number,
+    "cbsa_code": cbsa_comes_from_the_county_table,
+    "zip_code": zip_code_is_in_every_file,
+    **{name: lost_there_twelve_months_here(name) for name in MONTHLY},
+    **{name: unknown_to_the_installed_model(name) for name in RETIRED},
+}
+
+EQUAL_WHERE = {"state_6": {"zip_code"}}
+"""California has Los Angeles: there the reference writes ``zip_code`` too."""
+
+
+def test_every_difference_is_a_fact(pair: Pair) -> None:
+    assert pair.different == FACTS.keys() - EQUAL_WHERE.get(pair.name, set())
+    assert {name for name in pair.different if not FACTS[name](pair)} == set()
+
+
+def test_what_must_be_equal_is(pair: Pair) -> None:
+    takeup = {programme.variable for programme in load_programmes()}
+    structure = {"household_id", "household_weight", "person_id", "person_tax_unit_id", "congressional_district_geoid"}
+    same = {name for name, _ in pair.ours.keys() & pair.reference.keys()} - pair.different
+    assert takeup | structure <= same
+    assert len(takeup) == 10
+    assert len(same) >= 175
+
+
+def test_the_source_holds_an_output_that_neither_file_has(pair: Pair) -> None:
+    assert pair.excluded["spm_unit_spm_threshold"] == "refused by the model as a dataset input"
+    assert not {name for name, _ in (*pair.ours, *pair.reference)} & {"spm_unit_spm_threshold"}
+
+
+def test_both_forms_of_the_geography_are_one(golden) -> None:
+    objects = load_geography(golden.folder / "geography_assignment.npz", 2000)
+    assert objects == golden.geography
+    assert objects.digest() == golden.geography.digest()
+
+
+def test_the_document_lists_exactly_these_variables() -> None:
+    text = (ROOT / "docs" / "differences-from-reference.md").read_text(encoding="utf-8")
+    table = text.partition("## In the golden files")[2].partition("\n## ")[0]
+    listed = {name for row in re.findall(r"^\| (`.*?) \|", table, re.M) for name in re.findall(r"`(\w+)`", row)}
+    assert listed == FACTS.keys()
+
+
+# --- with the installed model's own values
+
+
+@pytest.mark.parametrize("name", sorted(AREAS))
+def test_differences_of_take_up_come_from_model_values(
+    golden,
+    golden_snapshot,
+    golden_inputs,
+    reference_takeup,
+    tmp_path: Path,
+    name: str,
+) -> None:
+    """With the installed model's values instead of the old ones, a unit's take-up changes exactly when its draw lies
+    between its old and its new threshold."""
+    new = takeup_from_snapshot(golden_snapshot, golden.geography, load_programmes(), reported="ignore")
+    ours = build(tmp_path, golden.inputs_without_takeup(golden_snapshot, new), name)
+    theirs = datasets(golden.folder / "reference" / f"{name}.h5")
+    request = AREAS[name]
+    selection = golden_inputs.clones.select(request, golden_inputs.blocks)
+    changed = {}
+    for table in new.programmes:
+        entity, variable = table.entity, table.variable
+        owner = unit_households(ours, entity)
+        clone, county = selection.clone[owner], golden_inputs.blocks.geoid[selection.block[owner]] // 10**10
+        units = golden_snapshot.membership.members[entity]
+        rows = np.concatenate([units.rows[units.indptr[h] : units.indptr[h + 1]] for h in selection.household])
+        draws = np.concatenate(
+            [
+                np.random.default_rng(seed).random(count)
+                for seed, count in zip(
+                    seeds(variable, golden_snapshot.household_id[selection.household], selection.clone).tolist(),
+                    np.bincount(owner, minlength=len(selection)).tolist(),
+                    strict=True,
+                )
+            ]
+        )
+        old = next(programme for programme in reference_takeup.programmes if programme.variable == variable)
+        limits = [threshold(each, rows, county) for each in (old, table)]
+        moved = (draws < limits[0]) != (draws < limits[1])
+        assert np.array_equal(ours[variable, "2024"] != theirs[variable, "2024"], moved), variable
+        assert len(clone) == len(moved)
+        if moved.any():
+            changed[variable] = int(moved.sum())
+    assert set(changed) <= {HOUSING, FILING}
+    if golden_snapshot.versions["policyengine-us"] == "2.68.0":
+        assert changed == {"cd_3701": {HOUSING: 1}, "state_6": {HOUSING: 11, FILING: 1}}[name]
+
+
+def threshold(table, rows: np.ndarray, county: np.ndarray) -> np.ndarray:
+    """What a unit's draw must be below, without reports: its rate, or 0 where it is not eligible."""
+    if isinstance(table.rate, StateRates):
+        return table.rate.by_fips[county // 1000]
+    rate = table.rate[rows] if isinstance(table.rate, np.ndarray) else np.full(len(rows), table.rate)
+    return rate if table.eligibility is None else np.where(table.eligibility.lookup(county, rows), rate, 0.0)
+
+
+def unit_households(file: Datasets, entity: str) -> np.ndarray:
+    """Household id of every unit of ``entity`` in a file, through its persons."""
+    household = file["person_household_id", "2024"]
+    if entity == "person":
+        return household
+    owner = np.zeros(len(file[f"{entity}_id", "2024"]), dtype=np.int64)
+    owner[file[f"person_{entity}_id", "2024"]] = household
+    return owner
