@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+import time
 from pathlib import Path
 
 from local_h5.errors import LocalH5Error
@@ -10,37 +11,35 @@ from local_h5.results import SUFFIX
 from local_h5.workflow.settings import Settings
 from pe_data.channels import read
 from pe_data.collection import run_id_of
-from pe_data.config import default_store_url
+from pe_data.config import store_for
 from pe_data.digests import strict_json
 from pe_data.errors import PeDataError, PublishError
 from pe_data.manifest.describe import Label
 from pe_data.manifest.from_sidecar import from_sidecar
-from pe_data.publish import Progress, publish_collection
+from pe_data.publish import DEFAULT_NAMESPACE, Progress, publish_collection
 from pe_data.release_manifest import Release, release_manifest
 from pe_data.store.opening import open_store
 from pe_data.upload import Item
 
-COUNTRY, DATASET, NAMESPACE = "us", "local_areas", "local"
+COUNTRY, DATASET = "us", "local_areas"
 PUBLISHABLE = ("passed", "skipped")
 EVERY = 50  # a line of progress per so many files
 
 
 def publish_run(
     path_to_config: Path,
-    path_to_report: Path,
     path_to_release_manifest: Path,
-    store_url: str,
+    store_url: str | None,
     package: str,
     repo_id: str,
     version: str | None,
 ) -> None:
-    """Publish every area of the run; what the store has already is not sent again.
+    """Publish every area of the run and say what was done; what the store has already is not sent again.
 
     Args:
         path_to_config: resolved configuration (JSON).
-        path_to_report: what was done and where it is now (text), to write.
         path_to_release_manifest: ``release_manifest.json`` of the old layout, to write.
-        store_url: folder or address.
+        store_url: folder or address; None for the user's own store.
         package: data package of the old layout.
         repo_id: repository of the old layout.
         version: version and revision of the old layout; None for the run's id.
@@ -48,12 +47,15 @@ def publish_run(
     Assumes:
         Every area is built: each H5 has its sidecar, and the sidecar is its own.
     """
+    began = time.monotonic()
     items = read_run(Settings.read(path_to_config))
     manifests = {name: item.manifest for name, item in items.items()}
     run_id = run_id_of({name: manifest.artifact.sha256 for name, manifest in manifests.items()})
-    store = open_store(store_url)
+    own = store_for(COUNTRY)
+    store = open_store(store_url) if store_url else open_store(own.url, options=own.options)
+    namespace = own.namespace or DEFAULT_NAMESPACE
     report = publish_collection(
-        store, items, country=COUNTRY, dataset=DATASET, run_id=run_id, namespace=NAMESPACE, on_progress=show
+        store, items, country=COUNTRY, dataset=DATASET, run_id=run_id, namespace=namespace, on_progress=show
     )
     address = f"pe-data://{COUNTRY}/{DATASET}"
     release = Release(
@@ -67,7 +69,8 @@ def publish_run(
     )
     path_to_release_manifest.write_text(json.dumps(release_manifest(manifests, release), indent=2) + "\n")
     fetch = f"pe-data ensure {address}/{min(items)}@latest --store {store.url}"
-    path_to_report.write_text(f"{report.summary()}\nfetch: {fetch}\nold layout: {path_to_release_manifest}\n")
+    seconds = time.monotonic() - began
+    print(f"{report.summary()}\n{seconds:.1f} s\nfetch: {fetch}\nold layout: {path_to_release_manifest}")
 
 
 def read_run(settings: Settings) -> dict[str, Item]:
@@ -99,16 +102,15 @@ def show(at: Progress) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", type=Path, required=True, help="resolved configuration (JSON)")
-    parser.add_argument("--report", type=Path, required=True, help="report to write (text)")
     parser.add_argument("--release-manifest", type=Path, required=True, help="release_manifest.json to write")
     parser.add_argument("--store", help="folder or address [the user's own store]")
     parser.add_argument("--package", default="local-h5", help="data package of the old layout [%(default)s]")
     parser.add_argument("--repo", default="local/local-h5", help="repository of the old layout [%(default)s]")
     parser.add_argument("--version", help="version and revision of the old layout [the run's id]")
     args = parser.parse_args()
-    paths = (args.config, args.report, args.release_manifest)
+    paths = (args.config, args.release_manifest)
     try:
-        publish_run(*paths, args.store or default_store_url(), args.package, args.repo, args.version)
+        publish_run(*paths, args.store, args.package, args.repo, args.version)
     except (LocalH5Error, PeDataError, OSError) as error:
         sys.exit(f"error: {error}")
 

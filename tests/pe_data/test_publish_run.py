@@ -1,0 +1,188 @@
+"""A finished run becomes a collection: the script by hand, and `snakemake publish`."""
+
+import io
+import json
+import subprocess
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import publish_collection as script
+from local_h5.results import SUFFIX
+from local_h5.workflow.settings import Settings
+from pe_data.channels import history, read
+from pe_data.collection import Collection
+from pe_data.digests import sha256_bytes
+from pe_data.errors import PublishError
+from pe_data.fsck import check_store
+from pe_data.layout import MEDIA_TYPES, collection_key
+from pe_data.manifest.model import Artifact, Build, ColumnGroup, Entity, Manifest
+from pe_data.release_manifest import Release, release_manifest
+from pe_data.store.opening import open_store
+
+ROOT = Path(__file__).parents[2]
+DISTRICTS = "district,code,state,state_fips,population_2024\nAL-01,101,AL,1,760389\n"
+NAMES = ["cities/NYC", "districts/AL-01", "national/US", "states/AL"]
+
+
+def sidecar(path: str, data: bytes, status: str = "passed", model: str = "2.68.0") -> dict[str, Any]:
+    """The parts of a result sidecar that publication reads."""
+    return {
+        "schema_version": 1,
+        "status": "completed",
+        "output": {"path": path, "sha256": sha256_bytes(data), "bytes": len(data)},
+        "period": 2024,
+        "rows": {"household": 1, "person": 2},
+        "columns": [
+            {"name": "household_id", "entity": "household", "dtype": "int32", "periods": ["2024"]},
+            {"name": "age", "entity": "person", "dtype": "float32", "periods": ["2024"]},
+        ],
+        "fingerprint": {"digest": sha256_bytes(data + b"fingerprint"), "components": {}},
+        "versions": {"policyengine-us": model, "policyengine-core": "3.33.12", "numpy": "2.4.6"},
+        "inputs": [{"name": "weights", "sha256": sha256_bytes(b"weights"), "bytes": 7}],
+        "validation": {"status": status, "summary": ""},
+    }
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> dict[str, Any]:
+    """The default configuration with one district, everything below the test's folder."""
+    document: dict[str, Any] = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    (tmp_path / "districts.csv").write_text(DISTRICTS)
+    document["results"] = str(tmp_path / "results")
+    document["areas"]["districts"] = str(tmp_path / "districts.csv")
+    document["store"]["url"] = str(tmp_path / "a store")
+    document["variables"] = str(ROOT / document["variables"])
+    document["takeup"]["programmes"] = str(ROOT / document["takeup"]["programmes"])
+    return document
+
+
+@pytest.fixture
+def run(config: dict[str, Any], tmp_path: Path) -> Settings:
+    """A finished run: four areas with sidecars."""
+    settings = Settings.load(config)
+    for request in settings.requests:
+        write_area(settings, request.relative_path.as_posix(), b"first")
+    (settings.prepared).mkdir(parents=True, exist_ok=True)
+    (settings.prepared / "config.json").write_text(json.dumps(config))
+    return settings
+
+
+def write_area(settings: Settings, relative: str, salt: bytes, **more: str) -> None:
+    path = settings.results / relative
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = relative.encode() + salt
+    path.write_bytes(data)
+    path.with_name(path.name + SUFFIX).write_text(json.dumps(sidecar(relative, data, **more)))
+
+
+def publish(settings: Settings) -> tuple[str, dict[str, Any]]:
+    """What the script prints, and the release manifest."""
+    release = settings.results / "release_manifest.json"
+    url = settings.config["store"]["url"]
+    with redirect_stdout(io.StringIO()) as out:
+        script.publish_run(settings.prepared / "config.json", release, url, "us-data", "owner/repo", None)
+    return out.getvalue(), json.loads(release.read_text())
+
+
+def test_a_run_becomes_a_collection(run: Settings) -> None:
+    report, release = publish(run)
+    assert "4 artifact(s) uploaded" in report
+    assert "pe-data ensure pe-data://us/local_areas/cities/NYC@latest --store" in report
+    store = open_store(run.config["store"]["url"])
+    body = read(store, "us", "local_areas").body
+    key = collection_key("us", body.artifact_sha256)
+    collection = Collection.from_bytes(store.get(key).data, what=key)
+    assert sorted(collection.members) == NAMES
+    assert check_store(store).ok
+    assert release["artifacts"]["states/AL"] == {
+        "kind": "microdata",
+        "path": "states/AL.h5",
+        "repo_id": "owner/repo",
+        "revision": collection.run_id,
+        "sha256": sha256_bytes(b"states/AL.h5first"),
+        "size_bytes": len(b"states/AL.h5first"),
+    }
+    assert sorted(release["artifacts"]) == NAMES
+    assert release["schema_version"] == 1
+    assert release["data_package"] == {"name": "us-data", "version": collection.run_id}
+    assert release["default_datasets"] == {"national": "national/US"}
+    assert release["compatible_model_packages"] == [{"name": "policyengine-us", "specifier": "==2.68.0"}]
+    assert release["compatible_core_packages"] == [{"name": "policyengine-core", "specifier": "==3.33.12"}]
+    assert release["build"]["built_at"] == body.published_at
+    assert release["build"]["built_with_model_package"] == {"name": "policyengine-us", "version": "2.68.0"}
+    assert release["build"]["metadata"]["collection"].endswith(f"@sha256:{body.artifact_sha256}")
+
+
+def test_publishing_again_changes_nothing(run: Settings) -> None:
+    _, first = publish(run)
+    report, second = publish(run)
+    assert report.startswith("nothing to do: 4 artifact(s) already there")
+    assert second == first
+
+
+def test_only_the_changed_area_is_sent(run: Settings) -> None:
+    publish(run)
+    write_area(run, "districts/AL-01.h5", b"second")
+    report, release = publish(run)
+    assert report.startswith("1 artifact(s) uploaded")
+    assert "3 already there" in report
+    assert release["artifacts"]["districts/AL-01"]["sha256"] == sha256_bytes(b"districts/AL-01.h5second")
+    assert len(list(history(open_store(run.config["store"]["url"]), "us", "local_areas"))) == 2
+
+
+def test_areas_that_failed_validation_are_not_published(run: Settings) -> None:
+    write_area(run, "districts/AL-01.h5", b"first", status="failed")
+    write_area(run, "states/AL.h5", b"first", status="error")
+    with pytest.raises(PublishError, match=r"AL\.h5.*AL-01\.h5"):
+        publish(run)
+    assert not Path(run.config["store"]["url"]).exists()
+
+
+def test_areas_of_two_models_are_one_error(run: Settings) -> None:
+    write_area(run, "districts/AL-01.h5", b"first", model="2.67.0")
+    with pytest.raises(PublishError, match=r"policyengine-us 2\.6\d\.0 in .* and policyengine-us 2\.6\d\.0 in"):
+        publish(run)
+
+
+def test_a_release_manifest_of_files_that_name_no_model() -> None:
+    artifact = Artifact(sha256_bytes(b"x"), 1, MEDIA_TYPES["parquet"])
+    columns = (ColumnGroup("person", "float32", ("age",)),)
+    manifest = Manifest(artifact, "us", "cps", (2024,), {"person": Entity(1)}, columns, build=Build())
+    release = Release("p", "1.0", "o/r", "b", "2026-01-31T12:00:00Z", "pe-data://us/cps@latest", {"national": "US"})
+    document = release_manifest({"cps": manifest}, release)
+    assert document["compatible_model_packages"] == []
+    assert document["default_datasets"] == {}
+    assert "built_with_model_package" not in document["build"]  # type: ignore[operator]
+
+
+@pytest.mark.workflow
+def test_snakemake_publish(run: Settings, tmp_path: Path) -> None:
+    """The rule itself: asking twice asks the store twice, and the second time there is nothing to do."""
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(dict(run.config)))
+    (tmp_path / "Snakefile").write_text(
+        "from local_h5.workflow.main_process import resolved_config\n"
+        "from local_h5.workflow.settings import Settings\n"
+        'configfile: "config.yaml"\n'
+        "SETTINGS = Settings.load(config)\n"
+        "RESULTS = SETTINGS.results.as_posix()\n"
+        f'include: "{ROOT}/rules/publish.smk"\n'
+    )
+    (tmp_path / "scripts").symlink_to(ROOT / "scripts")
+
+    def snakemake() -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "snakemake", "publish", "--cores", "1", "--quiet", "all"]
+        return subprocess.run([*command, "--rerun-triggers", "mtime"], cwd=tmp_path, capture_output=True, text=True)
+
+    first = snakemake()
+    assert first.returncode == 0, first.stderr
+    assert "4 artifact(s) uploaded" in first.stdout
+    assert (run.results / "release_manifest.json").is_file()
+    assert "4 of 4 areas" in (run.results / "logs" / "publish.log").read_text()
+    again = snakemake()
+    assert again.returncode == 0, again.stderr
+    assert "nothing to do: 4 artifact(s) already there" in again.stdout
