@@ -259,3 +259,28 @@ def test_kill_between_parts_goes_on_with_what_is_there(big, tmp_path, times):
         again = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert sha256_file(Path(again.stdout.strip())) == digest
     assert server.asked[-1][1] == f"bytes={times * PART_BYTES}-"
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path):
+    program = (
+        "import resource, sys\n"
+        "from fetch_helpers import main\n"
+        "main(*sys.argv[1:])\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
+    )
+    peaks = []
+    with WebServer(tmp_path) as server:
+        for megabytes in (1, 100):
+            data = bytes(megabytes << 20)
+            (tmp_path / "f.h5").write_bytes(data)
+            uri = f"{server.url}/f.h5#sha256={sha256_bytes(data)}"
+            result = subprocess.run(
+                [sys.executable, "-c", program, "none", str(tmp_path / "cache"), uri],
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=True,
+                cwd=HELPER.parent,
+            )
+            peaks.append(int(result.stdout.split()[-1]))
+    assert peaks[1] - peaks[0] < 20, peaks

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import h5py
 import pytest
 from fetch_helpers import Fault, WebServer
 
@@ -16,6 +17,7 @@ from pe_data.errors import (
     ObjectNotFoundError,
     OfflineError,
     PeDataError,
+    PeriodNotCoveredError,
 )
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -126,6 +128,18 @@ def test_a_damaged_file_in_the_hubs_cache_is_fetched_again(hub):
     path = pe_data.ensure(MODEL)
     path.resolve().write_bytes(b"x" * len(DATA))
     assert pe_data.ensure(MODEL).read_bytes() == DATA
+
+
+def test_datasets_by_year_as_country_modules_ask_for_them(hub, tmp_path):
+    with h5py.File(tmp_path / "source.h5", "w") as file:
+        file["person_id/2024"] = [1, 2]
+    hub.body = (tmp_path / "source.h5").read_bytes()
+    hub.announced = hashlib.sha256(hub.body).hexdigest()
+    found = pe_data.ensure_datasets(datasets=[MODEL], years=[2024], data_folder=tmp_path / "data")
+    assert found == {"enhanced_cps_2024_year_2024": tmp_path / "data" / "enhanced_cps_2024_year_2024.h5"}
+    assert found["enhanced_cps_2024_year_2024"].read_bytes() == hub.body
+    with pytest.raises(PeriodNotCoveredError, match="country model"):
+        pe_data.ensure_datasets(datasets=[MODEL], years=[2026], data_folder=tmp_path / "data")
 
 
 def test_a_small_file_has_no_digest_to_check(hub):

@@ -56,9 +56,7 @@ def write_period_file(path, n_columns, persons=50, households=20):
 
 
 def full_label(label=LABEL):
-    return Label(
-        label.country, label.dataset, licence="CC0-1.0", inputs=inputs_of(INPUTS), build=BUILD
-    )
+    return Label(label.country, label.dataset, licence="CC0-1.0", inputs=inputs_of(INPUTS), build=BUILD)
 
 
 @pytest.fixture
@@ -101,9 +99,7 @@ def test_unknown_keys_are_ignored_and_minor_versions_accepted(manifest):
 
 def test_newer_major_is_refused_by_name(manifest):
     document = manifest.to_dict() | {"schema_version": "2.0"}
-    with pytest.raises(
-        InvalidDocumentError, match=r"schema_version: expected major version 1.*2\.0"
-    ):
+    with pytest.raises(InvalidDocumentError, match=r"schema_version: expected major version 1.*2\.0"):
         Manifest.from_bytes(json.dumps(document).encode(), "m.json")
 
 
@@ -233,9 +229,7 @@ def test_an_open_entity_is_said_and_can_be_told(tmp_path):
 @pytest.mark.parametrize("form", ["fixed", "table"])
 def test_hdfstore(tmp_path, form):
     path = tmp_path / "s.h5"
-    person = pd.DataFrame(
-        {"person_id": [1, 2], "person_household_id": [7, 7], "age": [1.5, 2.5], "name": ["a", "b"]}
-    )
+    person = pd.DataFrame({"person_id": [1, 2], "person_household_id": [7, 7], "age": [1.5, 2.5], "name": ["a", "b"]})
     household = pd.DataFrame({"household_id": [7], "household_weight": [3.0]})
     with pd.HDFStore(path, "w") as store:
         store.put("person", person, format=form, track_times=False)
@@ -288,9 +282,7 @@ def test_parquet(tmp_path):
     }
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"hello world", b"\x89HDF\r\n\x1a\n" + b"\0" * 90, b"PAR1"]
-)
+@pytest.mark.parametrize("content", [b"", b"hello world", b"\x89HDF\r\n\x1a\n" + b"\0" * 90, b"PAR1"])
 def test_other_and_damaged_files(tmp_path, content):
     path = tmp_path / "x.h5"
     path.write_bytes(content)
@@ -337,11 +329,18 @@ def sidecar_of(path):
         rows = {"person": len(file["person_id/2024"]), "household": len(file["household_id/2024"])}
         for name, group in file.items():
             entity = "person" if len(group["2024"]) == rows["person"] else "household"
-            dtype = group["2024"].dtype.str
+            dtype = group["2024"].dtype
+            dtype = dtype.name if dtype.kind != "S" else f"S{dtype.itemsize}"
             columns.append({"name": name, "entity": entity, "dtype": dtype, "periods": ["2024"]})
     return {
         "schema_version": 1,
-        "request": {"area_type": "district", "area_id": "NC-01"},
+        "request": {
+            "area_type": "district",
+            "area_id": "NC-01",
+            "display_name": "NC-01",
+            "filters": [],
+            "package": "p",
+        },
         "status": "completed",
         "output": {
             "path": "districts/NC-01.h5",
@@ -354,15 +353,36 @@ def sidecar_of(path):
         "inputs": [{"name": f.name, "sha256": f.sha256, "bytes": f.size_bytes} for f in INPUTS],
         "versions": {**BUILD.tools, "policyengine-us": BUILD.model_version},
         "fingerprint": {"digest": BUILD.data_build_fingerprint, "components": {}},
+        "weights": {
+            "households": 1,
+            "persons": 1,
+            "effective_sample_size": 1,
+            "largest_share": 1,
+        },
+        "excluded": [],
+        "coverage": {},
+        "checks": {},
+        "notes": {},
+        "validation": {"status": "skipped", "summary": ""},
+        "issues": [],
     }
+
+
+AREA_RESULT = Path(__file__).parents[2] / "schemas" / "area_result.schema.json"
 
 
 def test_sidecar_gives_the_same_manifest_as_the_file(tmp_path):
     path = write_period_file(tmp_path / "NC-01.h5", 60)
     sidecar = sidecar_of(path)
+    jsonschema.Draft202012Validator(json.loads(AREA_RESULT.read_text())).validate(sidecar)
     from_file = describe(path, full_label())
     path.unlink()
     assert from_sidecar(sidecar, LABEL).to_bytes() == from_file.to_bytes()
+
+
+def test_sidecar_without_a_fingerprint(tmp_path):
+    sidecar = sidecar_of(write_period_file(tmp_path / "NC-01.h5", 10)) | {"fingerprint": None}
+    assert from_sidecar(sidecar, LABEL).build.data_build_fingerprint is None
 
 
 @pytest.mark.parametrize(

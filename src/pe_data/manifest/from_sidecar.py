@@ -31,8 +31,8 @@ def from_sidecar(document: Mapping[str, object], label: Label, *, where: str = "
     version = root.integer("schema_version")
     if version != SIDECAR_VERSION:
         raise root.fail("schema_version", str(SIDECAR_VERSION), version)
-    if root.text("status") not in ("completed", "complete", "ok", "built", "passed"):
-        raise root.fail("status", "a build that completed", root.value["status"])
+    if root.text("status") != "completed":
+        raise root.fail("status", "completed", root.value["status"])
     output = root.sub("output")
     artifact = Artifact(output.sha256("sha256"), output.integer("bytes"), MEDIA_TYPES["h5"])
     return manifest_of(
@@ -70,7 +70,7 @@ def _build(root: Fields) -> Build:
     if len(models) > 1:
         raise root.fail("versions", "one model package", Described(", ".join(sorted(models))))
     model = models[0] if models else None
-    fingerprint = root.sub("fingerprint").optional_text("digest")
+    fingerprint = root.sub("fingerprint").sha256("digest") if root.has("fingerprint") else None
     return Build(
         tools={name: text for name, text in versions.items() if name != model},
         model_package=model,
