@@ -1,10 +1,16 @@
 """Publication: order, idempotence, lost replies, and a kill at every step."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
+import threading
+import time
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import storage_helpers
@@ -20,6 +26,7 @@ from pe_data.errors import (
     InvalidNameError,
     PointerMismatchError,
     PublishError,
+    StoreError,
     StoreUnavailableError,
     UnsafeStoreError,
     VersionMismatchError,
@@ -270,6 +277,98 @@ def test_the_loser_of_a_race_is_told_and_its_files_stay(store: Store, tmp_path: 
         publish_areas(store, items, run_id="r2", on_step=overtake)
     assert store.exists(payload_key("us", items["a"].manifest.artifact.sha256, "h5"))
     assert publish_areas(store, items, run_id="r2").version == 3
+
+
+class DroppingProxy(BaseHTTPRequestHandler):
+    """Forwards to the server behind; the reply of the first write of each key in `drop` is lost."""
+
+    protocol_version = "HTTP/1.1"
+    behind: tuple[str, int]
+    drop: set[str]
+    dropped: list[str]
+
+    def forward(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        onward = HTTPConnection(*self.behind)
+        onward.request(self.command, self.path, body, dict(self.headers))
+        reply = onward.getresponse()
+        data = reply.read()
+        name = next((one for one in self.drop if self.path.endswith(one)), None)
+        if self.command == "PUT" and name:
+            self.drop.remove(name)
+            self.dropped.append(name)
+            self.close_connection = True
+            return
+        self.send_response(reply.status)
+        for header, value in reply.getheaders():
+            if header.lower() not in ("transfer-encoding", "connection", "date", "server", "content-length"):
+                self.send_header(header, value)
+        self.send_header("Content-Length", reply.getheader("Content-Length") or str(len(data)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(data)
+
+    do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = forward
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Be quiet."""
+
+
+def test_replies_that_a_real_server_loses(s3_server: dict[str, str], s3_bucket: str, tmp_path: Path) -> None:
+    address = urlsplit(s3_server["endpoint"])
+    handler = type(
+        "Handler",
+        (DroppingProxy,),
+        {
+            "behind": (address.hostname, address.port),
+            "drop": {".h5", ".manifest.json", ".collection.json", "latest.json"},
+            "dropped": [],
+        },
+    )
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as proxy:
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        options = {**s3_server, "endpoint": f"http://127.0.0.1:{proxy.server_address[1]}"}
+        store = open_store(f"s3://{s3_bucket}", options=options)
+        report = publish_areas(store, areas(tmp_path, "a", "b"))
+        assert (report.moved, report.version) == (True, 1)
+        handler.drop.add("latest.json")  # type: ignore[attr-defined]
+        report = publish_areas(store, areas(tmp_path, "a", "b", salt="2"), run_id="r2")
+        assert (report.moved, report.version) == (True, 2)
+        proxy.shutdown()
+    assert sorted(handler.dropped) == [".collection.json", ".h5", ".manifest.json", "latest.json", "latest.json"]  # type: ignore[attr-defined]
+    direct = open_store(f"s3://{s3_bucket}", options=s3_server)
+    assert check_store(direct).ok
+    assert [p.body.version for p in history(direct, "us", "areas")] == [2, 1]
+
+
+def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
+    """A limit on file size stands in for the full disk: the write fails in the middle."""
+    item = make_item(tmp_path, "a", b"x" * 3_000_000)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    store = open_store(str(tmp_path / "store"))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, hard))
+    try:
+        with pytest.raises(StoreError, match="the file system refused: File too large"):
+            publish_areas(store, {"a": item})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list((tmp_path / "store" / ".staging").iterdir()) == []
+    assert check_store(store).ok
+    assert publish_areas(store, {"a": item}).version == 1
+
+
+@pytest.mark.slow
+def test_489_files(tmp_path: Path) -> None:
+    """The size of a whole run; the limits are those of the specification."""
+    items = {f"d/{i}": make_item(tmp_path / "files", f"d/{i}", os.urandom(2_000_000)) for i in range(489)}
+    store = open_store(str(tmp_path / "store"))
+    began = time.monotonic()
+    assert publish_areas(store, items).uploaded == 489
+    first = time.monotonic() - began
+    began = time.monotonic()
+    assert publish_areas(store, items).nothing_to_do
+    assert first < 120
+    assert time.monotonic() - began < 10
 
 
 # --- garbage collection in between ------------------------------------------------------------

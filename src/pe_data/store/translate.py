@@ -56,9 +56,14 @@ def translated(url: str, key: str) -> Iterator[None]:
         raise StoreError(f"{where}: {short(error)}") from error
     except ValueError as error:
         raise InvalidNameError(f"{where}: not a key of this store: {short(error)}") from error
-    except (BaseError, OSError) as error:
+    except BaseError as error:
         if _RANGE.search(str(error)):
             raise RangeNotSupportedError(f"{where}: the server ignores ranges") from error
         raise StoreUnavailableError(
             f"{where}: no usable answer; check the address and the network, then try again ({short(error)})"
+        ) from error
+    except OSError as error:
+        raise StoreError(
+            f"{where}: the file system refused: {error.strerror or error}; free space or choose "
+            "another folder, then try again"
         ) from error
