@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
 from contextlib import redirect_stdout
@@ -176,7 +177,14 @@ def test_snakemake_publish(run: Settings, tmp_path: Path) -> None:
 
     def snakemake() -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "snakemake", "publish", "--cores", "1", "--quiet", "all"]
-        return subprocess.run([*command, "--rerun-triggers", "mtime"], cwd=tmp_path, capture_output=True, text=True)
+        environment = {
+            **os.environ,
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
+            "PYTHONPATH": os.pathsep.join(sys.path),
+        }
+        return subprocess.run(
+            [*command, "--rerun-triggers", "mtime"], cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
 
     first = snakemake()
     assert first.returncode == 0, first.stderr
