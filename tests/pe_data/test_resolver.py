@@ -445,7 +445,7 @@ def run_python(code, **environment):
 
 
 def test_import_is_cheap():
-    code = "import time; a = time.perf_counter(); import pe_data; pe_data.ensure;print(time.perf_counter() - a)"
+    code = "import time; a = time.process_time(); import pe_data; pe_data.ensure;print(time.process_time() - a)"
     assert min(float(run_python(code)) for _ in range(7)) < 0.060
 
 
@@ -467,7 +467,7 @@ def test_a_cached_pin_takes_no_time_and_no_network(store, cache):
         "pe_data.ensure\n"
         "a = time.perf_counter()\n"
         f"pe_data.ensure({target.pinned!r})\n"
-        "print(time.process_time() - a)"
+        "print(time.perf_counter() - a)"
     )
     environment = {"PE_DATA_CACHE": str(cache), "PE_DATA_STORE": "http://127.0.0.1:9"}
     assert min(float(run_python(code, **environment)) for _ in range(5)) < 0.005
