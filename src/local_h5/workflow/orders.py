@@ -74,8 +74,9 @@ def settle_steps(settings: Settings, memo: DigestMemo) -> dict[str, Verdict]:
         if verdict.current:
             _outdate(order)
             newest = max(_mtime(path) for path in (*step.inputs.values(), order))
-            if min(_mtime(path) for path in outputs) < newest:
-                for path in outputs:
+            dated = [*outputs, *([step.benchmark] if step.benchmark.exists() else [])]
+            if min(_mtime(path) for path in dated) < newest:
+                for path in dated:
                     os.utime(path)
                     memo.renew(path)
         else:
@@ -140,9 +141,7 @@ def settle_areas(settings: Settings, expected: Mapping[str, Fingerprint], memo: 
             continue
         if not order.exists():
             write_text(order, json.dumps({**content, "serial": 0, "reasons": []}, indent=1) + "\n")
-        oldest = min(_mtime(h5), _mtime(sidecar_path(h5)))
-        if _mtime(order) >= oldest:
-            os.utime(order, ns=(oldest - _SECOND, oldest - _SECOND))
+        _outdate(order)
     return verdicts
 
 

@@ -23,6 +23,7 @@ class Step:
         outputs: role → file.
         params: configuration that decides the outputs.
         modules: library modules that decide the outputs.
+        benchmark: the rule's benchmark file; Snakemake counts it among the outputs when it compares times.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Step:
     outputs: Mapping[str, Path]
     params: Mapping[str, Any]
     modules: tuple[str, ...]
+    benchmark: Path
 
 
 def all_steps(settings: Settings) -> tuple[Step, ...]:
@@ -60,6 +62,7 @@ def _example_steps(settings: Settings) -> tuple[Step, ...]:
             {"population": population},
             {},
             ("example/acs", "us"),
+            _benchmark(settings, "example/population"),
         ),
         Step(
             "example_source",
@@ -72,6 +75,7 @@ def _example_steps(settings: Settings) -> tuple[Step, ...]:
             {"source": source, "metadata": folder / "source.h5.json"},
             {key: config[key] for key in ("households", "seed", "certainty_amount", "minimum_per_state")},
             code.EXAMPLE_MODULES,
+            _benchmark(settings, "example/source"),
         ),
         Step(
             "example_package",
@@ -87,6 +91,7 @@ def _example_steps(settings: Settings) -> tuple[Step, ...]:
             },
             {key: config[key] for key in ("clones", "seed", "zero_share")},
             code.EXAMPLE_MODULES,
+            _benchmark(settings, "example/package"),
         ),
     )
 
@@ -102,6 +107,7 @@ def _snapshot(settings: Settings) -> Step:
         {"snapshot": settings.prepared / "source_snapshot.h5"},
         {"dataset_sha256": settings.config["inputs"]["dataset_sha256"], **_model_versions()},
         code.SNAPSHOT_MODULES,
+        _benchmark(settings, "prepare/snapshot"),
     )
 
 
@@ -123,6 +129,7 @@ def _package_steps(settings: Settings, package: Package) -> tuple[Step, ...]:
             {"geography": geography, "blocks": blocks},
             {"unknown_blocks": settings.config["geography"]["unknown_blocks"]},
             code.GEOGRAPHY_MODULES,
+            _benchmark(settings, f"prepare/geography_{package.name}"),
         ),
         Step(
             f"clones_{package.name}",
@@ -130,6 +137,7 @@ def _package_steps(settings: Settings, package: Package) -> tuple[Step, ...]:
             {"clones": clones},
             {},
             code.CLONE_MODULES,
+            _benchmark(settings, f"prepare/clones_{package.name}"),
         ),
         Step(
             f"takeup_{package.name}",
@@ -137,6 +145,7 @@ def _package_steps(settings: Settings, package: Package) -> tuple[Step, ...]:
             {"takeup": takeup},
             {key: settings.config["takeup"][key] for key in ("reported", "scope")},
             code.TAKEUP_MODULES,
+            _benchmark(settings, f"prepare/takeup_{package.name}"),
         ),
     )
 
@@ -150,7 +159,7 @@ def _plan(settings: Settings) -> Step:
     return Step(
         "plan",
         {"snapshot": _snapshot_file(settings), **prepared},
-        {"plan": settings.prepared / "plan.json"},
+        {"plan": settings.prepared / "plan.json", "catalog": settings.prepared / "catalog.json"},
         {
             "requests": [request.to_json() for request in settings.requests],
             "compression": settings.config["output"]["compression"],
@@ -159,7 +168,12 @@ def _plan(settings: Settings) -> Step:
             **code.library_versions(),
         },
         ("workflow/fingerprint",),
+        _benchmark(settings, "prepare/plan"),
     )
+
+
+def _benchmark(settings: Settings, name: str) -> Path:
+    return settings.results / "benchmarks" / f"{name}.tsv"
 
 
 def _snapshot_file(settings: Settings) -> Path:
