@@ -102,7 +102,13 @@ class CloneIndex:
             )
         rows = np.flatnonzero(weights > 0)
         if not len(rows):
-            raise WeightsError("weights", field="values", expected="some above 0", found="none")
+            raise WeightsError(
+                "weights",
+                field="values",
+                expected="some above 0",
+                found="none",
+                remedy="Use the weights of a finished calibration.",
+            )
         geoid = geography.block[rows]
         if not geoid.all():
             empty = rows[geoid == 0]

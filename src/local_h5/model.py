@@ -255,9 +255,16 @@ def _check_column(source: SourceDataset, variable: Any) -> None:
                 field=field,
                 expected=f"enum indexes 0…{len(members) - 1}",
                 found=f"{values.min()}…{values.max()}",
+                remedy="Store the members' names.",
             )
         elif members is None and textual and variable.value_type in (int, float, bool):
-            raise SourceError(source.path, field=field, expected=f"{variable.value_type.__name__} values", found="text")
+            raise SourceError(
+                source.path,
+                field=field,
+                expected=f"{variable.value_type.__name__} values",
+                found="text",
+                remedy="Store numbers.",
+            )
 
 
 def _check_moves(source: SourceDataset, rules: VariableRules) -> None:

@@ -27,7 +27,12 @@ def load_variable_rules(path: Path) -> VariableRules:
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(path, expected="a YAML file", found=str(error)) from error
+        raise ConfigError(
+            path,
+            expected="a YAML file",
+            found=str(error),
+            remedy="Correct the path of 'variables' in the configuration, or the file.",
+        ) from error
     check("variable_rules", data, path, ConfigError)
     return VariableRules(frozenset(data["calculated"]), data["moved"])
 

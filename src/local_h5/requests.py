@@ -75,10 +75,20 @@ class AreaFilter:
         name, op, value = data["field"], data["op"], data["value"]
         if name not in FILTER_FIELDS:
             raise RequestError(
-                where, field="filter.field", expected=f"one of {', '.join(FILTER_FIELDS)}", found=repr(name)
+                where,
+                field="filter.field",
+                expected=f"one of {', '.join(FILTER_FIELDS)}",
+                found=repr(name),
+                remedy="Use one of these fields.",
             )
         if op not in get_args(Operation):
-            raise RequestError(where, field="filter.op", expected="eq or in", found=repr(op))
+            raise RequestError(
+                where,
+                field="filter.op",
+                expected="eq or in",
+                found=repr(op),
+                remedy="Use 'eq' with one code or 'in' with a list.",
+            )
         if op == "in" and (isinstance(value, str) or not isinstance(value, Iterable)):
             raise RequestError(
                 where,
@@ -88,10 +98,22 @@ class AreaFilter:
                 remedy="Use a list, or the operation 'eq'.",
             )
         if op == "eq" and not isinstance(value, str | int):
-            raise RequestError(where, field=f"filter.{name}", expected="one code under 'eq'", found=repr(value))
+            raise RequestError(
+                where,
+                field=f"filter.{name}",
+                expected="one code under 'eq'",
+                found=repr(value),
+                remedy="Give one code, or use the operation 'in'.",
+            )
         listed = [value] if op == "eq" else list(value)
         if not listed:
-            raise RequestError(where, field=f"filter.{name}", expected="at least one code", found="an empty list")
+            raise RequestError(
+                where,
+                field=f"filter.{name}",
+                expected="at least one code",
+                found="an empty list",
+                remedy="Leave the filter out to take everything.",
+            )
         codes = tuple(dict.fromkeys(_code(where, name, item) for item in listed))
         return cls(cast(FilterField, name), cast(Operation, op), codes)
 
@@ -127,6 +149,7 @@ class AreaBuildRequest:
                 field="area_type",
                 expected=f"one of {', '.join(AREA_TYPES)}",
                 found=repr(self.area_type),
+                remedy="Use one of these types.",
             )
         if not _AREA_ID.fullmatch(self.area_id):
             raise RequestError(
@@ -134,6 +157,7 @@ class AreaBuildRequest:
                 field="area_id",
                 expected="letters, digits, _ and - (at most 64), since it is the file's name",
                 found=repr(self.area_id),
+                remedy="Choose another id.",
             )
 
     @property
@@ -150,7 +174,12 @@ class AreaBuildRequest:
         """
         keys = {"area_type", "area_id", "display_name", "filters", "package"}
         if not isinstance(data, Mapping) or set(data) != keys:
-            raise RequestError(where, expected=f"an object with {', '.join(sorted(keys))}", found=repr(data))
+            raise RequestError(
+                where,
+                expected=f"an object with {', '.join(sorted(keys))}",
+                found=repr(data),
+                remedy="Let the workflow write the request again.",
+            )
         return cls(
             data["area_type"],
             data["area_id"],
@@ -198,7 +227,12 @@ def read_request(path: Path) -> AreaBuildRequest:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise RequestError(path, expected="a JSON file with an area request", found=str(error)) from error
+        raise RequestError(
+            path,
+            expected="a JSON file with an area request",
+            found=str(error),
+            remedy="Let the workflow write the request again.",
+        ) from error
     return AreaBuildRequest.from_json(data, path)
 
 

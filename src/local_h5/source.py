@@ -85,6 +85,7 @@ def read_source(path: Path, *, sha256: str | None = None) -> SourceDataset:
                 field=f"person_{entity}_id",
                 expected=f"{len(ids[PERSON]):,} values, one a person",
                 found=f"{len(link):,}",
+                remedy="Give every person one link.",
             )
     membership = join_on_ids(path, ids=ids, person_links=links)
     return SourceDataset(path, year, periods, ids, membership, notes)
@@ -130,6 +131,7 @@ def _periods(path: Path, file: h5py.File) -> dict[str, tuple[str, ...]]:
                 field=name,
                 expected="periods such as 2024, 2024-01 or ETERNITY",
                 found=repr(wrong[0]) if wrong else "no period",
+                remedy="Rename the period, or leave the variable out.",
             )
     return periods
 
@@ -163,7 +165,13 @@ def _values(path: Path, file: h5py.File, variable: str, period: str) -> np.ndarr
     item = file[variable][period]
     if not isinstance(item, h5py.Dataset) or item.ndim != 1:
         shape = getattr(item, "shape", "a group")
-        raise SourceError(path, field=f"{variable}/{period}", expected="a vector", found=f"{shape}")
+        raise SourceError(
+            path,
+            field=f"{variable}/{period}",
+            expected="a vector",
+            found=f"{shape}",
+            remedy="Store one value per row of the variable's entity.",
+        )
     try:
         values = item.asstr("utf-8")[()] if h5py.check_string_dtype(item.dtype) else item[()]
     except (OSError, UnicodeDecodeError) as error:
@@ -188,7 +196,13 @@ def _ids(path: Path, file: h5py.File, variable: str, periods: Mapping[str, tuple
         )
     values = _values(path, file, variable, periods[variable][0])
     if values.dtype.kind not in "iuf":
-        raise SourceError(path, field=variable, expected="integers", found=f"dtype {values.dtype}")
+        raise SourceError(
+            path,
+            field=variable,
+            expected="integers",
+            found=f"dtype {values.dtype}",
+            remedy="Store the ids as integers.",
+        )
     if values.dtype.kind == "f":
         wrong = np.flatnonzero(~np.isfinite(values) | (values != np.round(values)))
         if len(wrong):
@@ -200,7 +214,13 @@ def _ids(path: Path, file: h5py.File, variable: str, periods: Mapping[str, tuple
                 remedy="Fill the missing ids.",
             )
     if not len(values):
-        raise SourceError(path, field=variable, expected="at least one row", found="none")
+        raise SourceError(
+            path,
+            field=variable,
+            expected="at least one row",
+            found="none",
+            remedy="Give a source that is not empty.",
+        )
     return values.astype(np.int64)
 
 

@@ -83,6 +83,7 @@ def reported_units(
             reports.variable,
             expected=f"{n_found} values of entity {reports.entity}",
             found=f"shape {found.shape}",
+            remedy="Store one report per row of that entity.",
         )
     if reports.entity == programme.entity:
         return found
@@ -101,6 +102,7 @@ def _as_bool(reports: Reports, values: NDArray[np.generic]) -> NDArray[np.bool_]
             field="values",
             expected="true or false",
             found=f"{values.dtype} with other values",
+            remedy="Store yes or no.",
         )
     return truth
 

@@ -116,6 +116,7 @@ def required_variables(programmes: Sequence[Programme]) -> tuple[ModelVariable, 
                     field=variable.variable,
                     expected=f"entity {before.entity} from the {before.source}, as another programme",
                     found=f"entity {variable.entity} from the {variable.source}",
+                    remedy="Make the two programmes agree.",
                 )
             if before.optional and not variable.optional:
                 needed[variable.variable] = variable
@@ -153,9 +154,19 @@ def _read_yaml(path: Path | Traversable) -> Any:
         # through JSON: keys become text, as the schema's patterns need, and NaN is refused
         return json.loads(json.dumps(content, allow_nan=False))
     except FileNotFoundError as error:
-        raise TakeupError(path, expected="a YAML file", found="no file") from error
+        raise TakeupError(
+            path,
+            expected="a YAML file",
+            found="no file",
+            remedy="Correct the path or the file.",
+        ) from error
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise TakeupError(path, expected="a YAML file", found=error) from error
+        raise TakeupError(
+            path,
+            expected="a YAML file",
+            found=error,
+            remedy="Correct the path or the file.",
+        ) from error
 
 
 def _load_one(path: Path | Traversable, variable: str) -> Programme:
@@ -167,6 +178,7 @@ def _load_one(path: Path | Traversable, variable: str) -> Programme:
             field="variable",
             expected=f"{variable}, as in the list",
             found=content["variable"],
+            remedy="Make file and list agree.",
         )
     entity = content["entity"]
     return Programme(
@@ -188,7 +200,13 @@ def _reports(path: Path | Traversable, entity: str, content: Mapping[str, Any] |
 
 def _check_entity(path: Path | Traversable, field: str, entity: str, found: str) -> None:
     if found not in (entity, _PERSON):
-        raise TakeupError(path, field=field, expected=f"{entity} or {_PERSON}", found=found)
+        raise TakeupError(
+            path,
+            field=field,
+            expected=f"{entity} or {_PERSON}",
+            found=found,
+            remedy="Use one of these entities.",
+        )
 
 
 def _rate(path: Path | Traversable, entity: str, content: Mapping[str, Any]) -> ConstantRate | StateRates | CellRates:
@@ -202,6 +220,7 @@ def _rate(path: Path | Traversable, entity: str, content: Mapping[str, Any]) -> 
                 field="rate.by_state",
                 expected="postal codes of states",
                 found=", ".join(unknown),
+                remedy="Use two-letter codes.",
             )
         return StateRates.from_postal(content["by_state"])
     cells = content["by_cell"]
@@ -221,6 +240,7 @@ def _axis(path: Path | Traversable, entity: str, content: Mapping[str, Any]) -> 
             field=f"{field}.aggregate",
             expected=f"an aggregate exactly when the variable is of another entity than {entity}",
             found=aggregate,
+            remedy="Add or remove the aggregate.",
         )
     levels = tuple(
         Level(level["name"], level.get("at_most", level.get("below")), "at_most" in level)
@@ -235,6 +255,7 @@ def _axis(path: Path | Traversable, entity: str, content: Mapping[str, Any]) -> 
             field=f"{field}.levels",
             expected="different names, rising bounds, and no bound in the last level alone",
             found=", ".join(f"{x.name} {'' if x.bound is None else x.bound}" for x in levels),
+            remedy="Correct the levels.",
         )
     return Axis(content["name"], content["variable"], content["entity"], aggregate, levels)
 
@@ -251,7 +272,13 @@ def _fill_cells(
     field = f"rate.by_cell.rates.{place}".rstrip(".")
     if len(cell) == len(axes):
         if not isinstance(rates, int | float):
-            raise TakeupError(path, field=field, expected="a rate", found=rates)
+            raise TakeupError(
+                path,
+                field=field,
+                expected="a rate",
+                found=rates,
+                remedy="Write a number from 0 to 1.",
+            )
         table[cell] = rates
         return
     names = [level.name for level in axes[len(cell)].levels]
@@ -261,6 +288,7 @@ def _fill_cells(
             field=field,
             expected=f"the levels {', '.join(names)}",
             found=", ".join(map(str, rates)) if isinstance(rates, Mapping) else rates,
+            remedy="Give a rate for each of them.",
         )
     for index, name in enumerate(names):
         _fill_cells(path, axes, rates[name], table, (*cell, index))

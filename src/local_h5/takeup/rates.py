@@ -123,6 +123,7 @@ class Axis:
                 field=f"axis {self.name}",
                 expected="finite values",
                 found=f"{int((~finite).sum())} that are not, the first at row {int(np.argmin(finite))}",
+                remedy="Correct the source: the model cannot compute this variable on it.",
             )
         level = np.full(numbers.shape, len(self.levels) - 1, dtype=np.intp)
         for index in reversed(range(len(self.levels) - 1)):

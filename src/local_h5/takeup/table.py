@@ -83,5 +83,6 @@ def check_filter(names: Collection[str] | None, valid: Iterable[str]) -> frozens
             "takeup_filter",
             expected=f"names among {', '.join(sorted(known))}",
             found=", ".join(unknown),
+            remedy="Correct the name; what is not listed takes up for certain.",
         )
     return frozenset(names)
