@@ -93,7 +93,7 @@ class Upload:
         self._confirm_after = confirm_after
         self._began = time.monotonic()
         self._marked = marked_artifacts(store, country)
-        self._budget = _ByteBudget(BYTES_IN_FLIGHT)
+        self._budget = ByteBudget(BYTES_IN_FLIGHT)
 
     def store_items(
         self, items: Mapping[str, Item], workers: int, on_progress: ProgressCallback | None
@@ -254,7 +254,7 @@ class Upload:
         return sha256_bytes(first), True
 
 
-class _ByteBudget:
+class ByteBudget:
     """Lets holders in while the sum of what they hold stays within the limit."""
 
     def __init__(self, limit: int) -> None:

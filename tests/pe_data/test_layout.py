@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pe_data import layout
@@ -94,6 +94,7 @@ def test_no_name_leaves_its_place(name: str) -> None:
         layout.channel_key(name, "d", "latest")
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40))
 def test_any_accepted_member_is_a_plain_relative_path(name: str) -> None:
     try:
@@ -116,6 +117,7 @@ def test_digests_are_checked(text: str) -> None:
         parse_sha256(text)
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=50), max_size=5))
 def test_hashing_stream_agrees_with_hashing(pieces: list[bytes]) -> None:
     stream = HashingStream(pieces, what="x")
@@ -152,6 +154,7 @@ documents = st.dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(documents)
 def test_canonical_json_reads_back_and_is_stable(document: dict[str, object]) -> None:
     raw = canonical_json(document)

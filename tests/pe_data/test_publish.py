@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -355,6 +356,28 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
     assert list((tmp_path / "store" / ".staging").iterdir()) == []
     assert check_store(store).ok
     assert publish_areas(store, {"a": item}).version == 1
+
+
+def test_bodies_in_flight_are_bounded() -> None:
+    """Uploads wait while what is held in memory would exceed the limit; one that is larger passes alone."""
+    budget, held, most = ByteBudget(10), 0, 0
+    lock = threading.Lock()
+
+    def upload(size: int) -> None:
+        nonlocal held, most
+        with budget.hold(size):
+            with lock:
+                held += min(size, 10)
+                most = max(most, held)
+            time.sleep(0.005)
+            with lock:
+                held -= min(size, 10)
+
+    with ThreadPoolExecutor(8) as pool:
+        for _ in pool.map(upload, [4, 4, 4, 99, 1, 6, 10, 3] * 3):
+            pass
+    assert held == 0
+    assert 8 <= most <= 10
 
 
 @pytest.mark.slow

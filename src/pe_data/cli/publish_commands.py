@@ -57,14 +57,14 @@ def publish(
     A file becomes a dataset of its own. A folder becomes a collection whose members are its .h5
     and .parquet files by relative name, so that the channel moves for all of them at once.
     What the store has already is not sent again; publishing the same twice changes nothing and
-    says so.
+    says so. A run of the workflow is published with `snakemake publish`.
 
     \b
     Examples:
       pe-data publish enhanced_cps_2024.h5 us/enhanced_cps_2024
-      pe-data publish results/areas us/local_areas --run-id 2026-01-31
+      pe-data publish areas/ us/local_areas --run-id 2026-01-31
       pe-data publish cps.parquet us/cps_2024 --year 2024 --store s3://bucket/data
-      pe-data publish results/areas us/local_areas --run-id r7 --json | jq .artifact_sha256
+      pe-data publish areas/ us/local_areas --run-id r7 --json | jq .artifact_sha256
 
     \b
     Exit codes: 0 published or nothing to do; 1 refused or failed (another writer was first,
