@@ -3,6 +3,7 @@
 import difflib
 import os
 from collections.abc import Iterable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -203,9 +204,10 @@ def _is_hdfstore(path: Path) -> bool:
 
 
 def _need_pandas(what: str) -> None:
-    try:
-        import pandas  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError(
-            f"{what}: data frames need pandas and pyarrow: pip install 'local-h5[frames]'"
-        ) from error
+    for package in ("pandas", "pyarrow"):
+        try:
+            import_module(package)
+        except ImportError as error:
+            raise MissingExtraError(
+                f"{what}: data frames need the package {package}: pip install 'local-h5[frames]'"
+            ) from error

@@ -136,8 +136,17 @@ def test_export_into_something_that_is_no_folder(tmp_path):
         pe_data.export("pe-data://us/cps_2024@latest", "xlsx", tmp_path / "out")
 
 
-def test_without_pandas_the_error_says_what_to_install(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "pandas", None)
+def test_without_pyarrow_a_parquet_file_says_what_to_install(tmp_path, monkeypatch):
+    (tmp_path / "p.parquet").write_bytes(b"PAR1")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.delitem(sys.modules, "pe_data.manifest.from_parquet", raising=False)
+    with pytest.raises(MissingExtraError, match=r"local-h5\[frames\]"):
+        describe(tmp_path / "p.parquet", Label("us", "x_2024"))
+
+
+@pytest.mark.parametrize("package", ["pandas", "pyarrow"])
+def test_without_pandas_the_error_says_what_to_install(tmp_path, monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MissingExtraError, match=r"local-h5\[frames\]"):
         pe_data.open("pe-data://us/cps_2024@latest")
 

@@ -5,12 +5,12 @@ loaded on use.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pe_data.digests import Sha256, sha256_file
-from pe_data.errors import UnsupportedFileError
+from pe_data.errors import MissingExtraError, UnsupportedFileError
 from pe_data.layout import MEDIA_TYPES, Extension
 from pe_data.manifest.columns import Column, entities_with_roles, grouped
 from pe_data.manifest.model import Access, Artifact, Build, Inputs, Manifest
@@ -65,13 +65,10 @@ def describe(
 
     Raises:
         UnsupportedFileError: neither H5 nor Parquet, damaged, or without any year.
+        MissingExtraError: the package that reads such files is not installed.
     """
     extension = file_extension(path)
-    if extension == "h5":
-        from pe_data.manifest.from_h5 import read_h5 as read
-    else:
-        from pe_data.manifest.from_parquet import read_parquet as read
-    content = read(path, entity_of or {})
+    content = _reader(extension, path)(path, entity_of or {})
     covered = years or content.years or default_years or _years_in(label.dataset)
     if not covered:
         raise UnsupportedFileError(
@@ -80,6 +77,20 @@ def describe(
         )
     artifact = Artifact(sha256 or sha256_file(path), path.stat().st_size, MEDIA_TYPES[extension])
     return manifest_of(label, artifact, content, tuple(sorted(set(covered))))
+
+
+def _reader(extension: Extension, path: Path) -> Callable[[Path, Mapping[str, str]], Content]:
+    try:
+        if extension == "h5":
+            from pe_data.manifest.from_h5 import read_h5
+
+            return read_h5
+        from pe_data.manifest.from_parquet import read_parquet
+    except ImportError as error:
+        raise MissingExtraError(
+            f"{path}: looking into such files needs the package {error.name}: pip install 'local-h5[frames]'"
+        ) from error
+    return read_parquet
 
 
 def manifest_of(label: Label, artifact: Artifact, content: Content, years: tuple[int, ...]) -> Manifest:
