@@ -41,6 +41,7 @@ from pe_data.publish import Progress, publish_artifact, publish_collection
 from pe_data.store.base import Store
 from pe_data.store.objects import ObjectStore, memory_store
 from pe_data.store.opening import open_store
+from pe_data.upload import ByteBudget
 
 SCRIPT = Path(storage_helpers.__file__)
 
