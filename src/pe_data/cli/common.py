@@ -58,7 +58,7 @@ def print_table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Non
 
 @contextmanager
 def progress_bar(what: str) -> "Iterator[Progress | None]":
-    """A bar on standard error if that is a terminal, else None."""
+    """A bar on standard error if that is a terminal, else None; `what` is the address."""
     if not sys.stderr.isatty():
         yield None
         return
@@ -80,7 +80,8 @@ def progress_bar(what: str) -> "Iterator[Progress | None]":
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=None, visible=False)
+        name = what.partition("#")[0].rpartition("/")[2][:40]
+        task = bar.add_task(name, total=None, visible=False)
 
         def advance(done: int, size: int | None) -> None:
             bar.update(task, completed=done, total=size, visible=True)
