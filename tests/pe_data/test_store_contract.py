@@ -14,6 +14,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -462,3 +463,48 @@ def test_a_slow_line_can_upload_for_longer_than_the_wait_for_an_answer() -> None
         thread.join()
     assert token.e_tag == '"x"'
     assert time.monotonic() - began > 2 * limits.read.total_seconds()
+
+
+class Generations(BaseHTTPRequestHandler):
+    """One object whose writes are conditional on its generation, as the interface of GCS describes it."""
+
+    protocol_version = "HTTP/1.1"
+    generation = 0
+
+    def answer(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        status = 200
+        if self.command == "PUT":
+            if self.headers.get("x-goog-if-generation-match") == str(type(self).generation):
+                type(self).generation += 1
+            else:
+                status = 412
+        self.send_response(status)
+        self.send_header("ETag", '"the same for every generation"')
+        self.send_header("x-goog-generation", str(type(self).generation))
+        self.send_header("Last-Modified", "Sat, 31 Jan 2026 12:00:00 GMT")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_GET = do_HEAD = do_PUT = answer
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Be quiet."""
+
+
+def test_gcs_swaps_on_generation_not_on_etag() -> None:
+    """Not the contract, which needs the real service: only what is sent, and how a refusal is read."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Generations) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        options = {"base_url": f"http://127.0.0.1:{server.server_address[1]}", "bearer_token": "x"}
+        store = open_store("gs://bucket/prefix", options=options)
+        first = store.put_create("channels/us/d/latest.json", b"1")
+        with pytest.raises(ObjectExistsError):
+            store.put_create("channels/us/d/latest.json", b"2")
+        assert store.head("channels/us/d/latest.json").token == first
+        second = store.put_swap("channels/us/d/latest.json", b"2", first)
+        assert (first.e_tag, first.version) == (second.e_tag, "1")
+        with pytest.raises(VersionMismatchError):
+            store.put_swap("channels/us/d/latest.json", b"3", first)
+        server.shutdown()
+    assert Generations.generation == 2

@@ -104,7 +104,8 @@ def _client(scheme: str, url: str, settings: dict[str, str], limits: Timeouts) -
         "read_timeout": limits.read,
         "timeout": limits.request,
     }
-    if scheme == "http" or settings.get("endpoint", "").startswith("http://"):
+    addresses = (url, settings.get("endpoint", ""), settings.get("base_url", ""))
+    if any(address.startswith("http://") for address in addresses):
         web["allow_http"] = True
     if scheme == "s3":
         return S3Store(
