@@ -16,6 +16,7 @@ import numpy as np
 
 from local_h5.errors import PreparedError
 from local_h5.files import atomic_output
+from local_h5.h5file import create_h5
 
 _HEADER = "header"
 _ALIGNMENT = 64
@@ -41,13 +42,7 @@ def write_array_file(
     header = json.dumps({"kind": kind, "version": version, "metadata": metadata}, sort_keys=True, ensure_ascii=True)
     with (
         atomic_output(path) as temporary,
-        h5py.File(
-            temporary,
-            "w",
-            libver=("v110", "v110"),
-            alignment_threshold=1,
-            alignment_interval=_ALIGNMENT,
-        ) as file,
+        create_h5(temporary, alignment_threshold=1, alignment_interval=_ALIGNMENT) as file,
     ):
         file.create_dataset(_HEADER, data=np.frombuffer(header.encode(), dtype=np.uint8))
         for name in sorted(arrays):

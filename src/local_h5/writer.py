@@ -10,12 +10,10 @@ import numpy as np
 
 from local_h5.errors import WriteError
 from local_h5.files import atomic_output, sha256_of
+from local_h5.h5file import create_h5
 from local_h5.payload import PayloadColumn
 
 Compression = Literal["none", "gzip", "lzf"]
-
-# Version 1.10 of the file format: any HDF5 of the last ten years reads it, and it stores no creation times.
-FORMAT_BOUNDS = ("v110", "v110")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,7 @@ def write_h5(
     options = {} if compression == "none" else {"compression": compression, "shuffle": True}
     seen: dict[str, WrittenColumn] = {}
     with atomic_output(path) as temporary:
-        with h5py.File(temporary, "w", libver=FORMAT_BOUNDS) as file:
+        with create_h5(temporary) as file:
             file.attrs.update(notes or {})
             for column in columns:
                 values = column.values()

@@ -1,0 +1,95 @@
+"""Writing HDF5 so that a full disk is an error.
+
+When a write fails below it, HDF5 cannot close the file any more and the process dies with a segmentation fault (tested
+with a file size limit). So HDF5 writes to a file object that never fails: the first error is kept, what follows is
+dropped, and the error is raised when the file has been closed.
+"""
+
+import contextlib
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+FORMAT_BOUNDS = ("v110", "v110")
+"""Version 1.10 of the format: any HDF5 of the last ten years reads it, and it stores no creation times."""
+
+
+@contextlib.contextmanager
+def create_h5(path: Path, **options: Any) -> Iterator[h5py.File]:
+    """Yield a new HDF5 file at ``path``, which may exist.
+
+    Args:
+        path: the file.
+        options: further ones of :class:`h5py.File`.
+
+    Raises:
+        OSError: the first write that failed, once the file is closed.
+    """
+    with _Stream(path) as stream:
+        try:
+            with h5py.File(stream, "w", libver=FORMAT_BOUNDS, **options) as file:
+                yield file
+        finally:
+            if stream.error is not None:
+                raise stream.error
+
+
+class _Stream(io.RawIOBase):
+    """A file whose failures are kept in ``error`` instead of raised."""
+
+    def __init__(self, path: Path) -> None:
+        self.error: OSError | None = None
+        self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666)
+        self._place = 0
+        self._size = 0
+
+    def seekable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._place = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._size}[whence]
+        return self._place
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer).cast("B")
+        data = os.pread(self._handle, len(view), self._place)
+        view[: len(data)] = data
+        view[len(data) :] = bytes(len(view) - len(data))
+        self._place += len(view)
+        return len(view)
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data).cast("B")
+        done = 0
+        while self.error is None and done < len(view):
+            try:
+                done += os.pwrite(self._handle, view[done:], self._place + done)
+            except OSError as error:
+                self.error = error
+        self._place += len(view)
+        self._size = max(self._size, self._place)
+        return len(view)
+
+    def truncate(self, size: int | None = None) -> int:
+        self._size = self._place if size is None else size
+        if self.error is None:
+            try:
+                os.ftruncate(self._handle, self._size)
+            except OSError as error:
+                self.error = error
+        return self._size
+
+    def close(self) -> None:
+        if not self.closed:
+            os.close(self._handle)
+        super().close()

@@ -1,0 +1,180 @@
+"""What can go wrong when a file is written: nothing is left under its name, and no temporary file."""
+
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pytest
+from plain_model import snapshot_without_model
+from tiny_world import World
+
+import local_h5
+from local_h5 import facade
+from local_h5.build import PreparedInputs, build_area
+from local_h5.errors import LocalH5Error, RequestError, TakeupError, WriteError
+from local_h5.payload import PayloadColumn
+from local_h5.requests import AreaBuildRequest, output_path
+from local_h5.results import sidecar_path
+from local_h5.snapshot import SourceColumn
+from local_h5.takeup.programmes import load_programmes
+from local_h5.takeup.rates import StateRates
+from local_h5.writer import write_h5
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setattr(facade, "prepare_snapshot", snapshot_without_model)
+    for kept in ("_SNAPSHOT", "_BLOCKS", "_TAKEUP"):
+        monkeypatch.setattr(facade, kept, facade._Last())
+    return World(tmp_path)
+
+
+@contextmanager
+def files_no_larger_than(size: int) -> Iterator[None]:
+    """The kernel refuses to let any file grow beyond ``size`` bytes, as a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def is_one_line(error: LocalH5Error) -> bool:
+    return "\n" not in str(error) and all((error.where, error.expected, error.found, error.remedy))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.6, 0.9, 0.999])
+@pytest.mark.parametrize("compression", ["none", "gzip"])
+def test_a_full_disk_leaves_nothing(world: World, share: float, compression: str) -> None:
+    arguments = world.write() | {"compression": compression}
+    local_h5.build_h5(**arguments)
+    size = world.output.stat().st_size
+    world.output.unlink()
+    sidecar_path(world.output).unlink()
+    with files_no_larger_than(int(size * share)), pytest.raises(WriteError) as caught:
+        local_h5.build_h5(**arguments)
+    assert is_one_line(caught.value)
+    assert list(world.output.parent.iterdir()) == []
+    local_h5.build_h5(**arguments)
+    assert world.output.stat().st_size == size
+
+
+def test_a_full_disk_keeps_the_file_that_was_there(world: World) -> None:
+    arguments = world.write()
+    local_h5.build_h5(**arguments)
+    before = {path.name: path.read_bytes() for path in world.output.parent.iterdir()}
+    with files_no_larger_than(1000), pytest.raises(WriteError):
+        local_h5.build_h5(**arguments)
+    assert {path.name: path.read_bytes() for path in world.output.parent.iterdir()} == before
+
+
+def test_no_file_without_its_sidecar(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: object) -> None:
+        raise WriteError("sidecar", expected="space", found="none", remedy="Free some.")
+
+    monkeypatch.setattr(facade, "write_sidecar", full)
+    with pytest.raises(WriteError):
+        local_h5.build_h5(**world.write())
+    assert list(world.output.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("path", ["../x.h5", "/tmp/x.h5", "districts/../../x.h5", "out/x.h5"])
+def test_paths_stay_inside_the_output_folder(tmp_path: Path, path: str) -> None:
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "out").symlink_to(tmp_path)
+    with pytest.raises(RequestError) as caught:
+        output_path(tmp_path / "results", PurePosixPath(path))
+    assert is_one_line(caught.value)
+
+
+@pytest.mark.parametrize("area_id", ["../NC-01", "a/b", "", ".", "..", "NC 01", "x" * 65, "NC-01\n"])
+def test_area_ids_are_file_names(area_id: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        AreaBuildRequest("district", area_id, "x")
+    assert is_one_line(caught.value)
+
+
+def column(name: str, period: str) -> PayloadColumn:
+    return PayloadColumn(name, period, "household", lambda: np.arange(3))
+
+
+@pytest.mark.parametrize("period", ["2024-01", "ETERNITY", "2023"])
+def test_the_first_group_must_hold_the_year(tmp_path: Path, period: str) -> None:
+    columns = [column("aaa", period), column("household_id", "2024"), column("person_id", "2024")]
+    with pytest.raises(WriteError, match=period) as caught:
+        write_h5(tmp_path / "out" / "x.h5", columns, year=2024)
+    assert is_one_line(caught.value)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_first_group_by_month_is_refused_for_a_whole_area(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that the model moves to months would become the file's first group."""
+
+    def monthly_first(*arguments: object) -> object:
+        snapshot = snapshot_without_model(*arguments)  # type: ignore[arg-type]
+        months = [replace(c, variable="aaa") for c in snapshot.columns if c.period != "2024"]
+        assert all(isinstance(month, SourceColumn) for month in months)
+        return replace(snapshot, columns=(*months, *snapshot.columns))
+
+    monkeypatch.setattr(facade, "prepare_snapshot", monthly_first)
+    with pytest.raises(WriteError, match="aaa"):
+        local_h5.build_h5(**world.write())
+    assert list(world.output.parent.iterdir()) == []
+
+
+def test_a_state_without_a_rate_is_an_error(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    rates = next(p for p in load_programmes() if isinstance(p.rate, StateRates))
+    by_fips = rates.rate.by_fips.copy()  # type: ignore[union-attr]
+    by_fips[11] = np.nan
+    lacking = tuple(
+        replace(p, rate=StateRates(by_fips)) if p.variable == rates.variable else p for p in load_programmes()
+    )
+    monkeypatch.setattr(facade, "load_programmes", lambda: lacking)
+    with pytest.raises(TakeupError, match="none for DC") as caught:
+        local_h5.build_h5(**world.write())
+    assert is_one_line(caught.value)
+    assert not world.output.exists()
+
+
+def test_every_file_of_a_run_has_the_same_groups_and_widths(world: World) -> None:
+    """Los Angeles has a ZIP code, DC no crosswalk: neither shows in the form of a file."""
+    import h5py
+
+    arguments = world.write()
+    forms = set()
+    for district in ("634", "1198", "200"):
+        with h5py.File(local_h5.build_h5(**arguments, cd_subset=[district])) as file:
+            forms.add(tuple((name, period, file[name][period].dtype.str) for name in file for period in file[name]))
+    assert len(forms) == 1
+
+
+def test_inputs_are_untouched_and_the_result_is_on_disk(world: World) -> None:
+    arguments = world.write()
+    before = {path: path.read_bytes() for path in world.folder.rglob("*") if path.is_file()}
+    assert local_h5.build_h5(**arguments) == world.output
+    after = {path: path.read_bytes() for path in world.folder.rglob("*") if path.is_file()}
+    assert {path: after[path] for path in before} == before
+    assert set(after) - set(before) == {world.output, sidecar_path(world.output)}
+
+
+def test_build_area_needs_no_sidecar_to_clean_up(world: World) -> None:
+    """The workflow's own entry point, below the facade, cleans up too."""
+    captured: list[PreparedInputs] = []
+    original = facade.build_area
+
+    def capture(request: AreaBuildRequest, inputs: PreparedInputs, *rest: object, **options: object) -> object:
+        captured.append(inputs)
+        return original(request, inputs, *rest, **options)  # type: ignore[arg-type]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(facade, "build_area", capture)
+        local_h5.build_h5(**world.write())
+    folder = world.folder / "elsewhere"
+    with files_no_larger_than(2000), pytest.raises(WriteError) as caught:
+        build_area(AreaBuildRequest("national", "US", "Nation"), captured[0], folder)
+    assert is_one_line(caught.value)
+    assert [path for path in folder.rglob("*") if path.is_file()] == []

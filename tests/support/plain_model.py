@@ -1,0 +1,78 @@
+"""A stand-in for the country model's part of the prepare step, so that builds can be tested without its import.
+
+It holds what the source stores, and makes up the values that take-up needs by simple arithmetic.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from local_h5.files import sha256_of
+from local_h5.membership import HOUSEHOLD, PERSON
+from local_h5.model import GEOGRAPHIC, STRUCTURAL, VariableRules
+from local_h5.snapshot import Excluded, IncomeLimits, SourceColumn, SourceSnapshot
+from local_h5.source import ENTITIES, SourceDataset
+from local_h5.takeup.programmes import Programme
+
+ENTITY = {"spm_unit_tenure_type": "spm_unit", "receives_housing_assistance": "spm_unit", "household_note": "household"}
+"""Entity of the variables that are not persons'."""
+
+UNKNOWN = "reported_has_subsidized_marketplace_health_coverage_at_interview"
+MONTHLY = "receives_wic"
+COUNTIES = np.array([1001, 2013, 6037, 6073, 11001, 37001, 37037, 37119], np.int32)
+
+
+def snapshot_without_model(
+    source: SourceDataset, rules: VariableRules, programmes: Sequence[Programme]
+) -> SourceSnapshot:
+    """Has the signature of :func:`local_h5.prepare.prepare_snapshot`."""
+    columns: list[SourceColumn] = []
+    rows: dict[str, list[np.ndarray]] = {}
+    vocabularies = {}
+    excluded = [Excluded(UNKNOWN, "unknown to the model")]
+    for name in sorted(source.periods):
+        if name in STRUCTURAL or name == UNKNOWN or name.endswith("_weight"):
+            continue
+        if name in GEOGRAPHIC:
+            excluded.append(Excluded(name, "written from the calibration package"))
+            continue
+        ((year, values),) = source.read(name).items()
+        entity = ENTITY.get(name, PERSON)
+        coded = values.dtype.kind in "OUS"
+        if coded:
+            vocabularies[name], values = np.unique(values.astype("S"), return_inverse=True)
+        matrix = f"{entity}/{values.dtype.name}"
+        place = len(rows.setdefault(matrix, []))
+        rows[matrix].append(values)
+        periods = [f"{year}-{month:02d}" for month in range(1, 13)] if name == MONTHLY else [year]
+        columns += [SourceColumn(name, entity, period, matrix, place, coded) for period in periods]
+    n_rows = {entity: len(source.ids[entity]) for entity in ENTITIES}
+    first = {name: next(iter(source.read(name).values())) for name in source.periods if name not in STRUCTURAL}
+    values = {
+        "tax_unit_child_dependents": np.arange(n_rows["tax_unit"]) % 3,
+        "age_head": 20 + 7 * np.arange(n_rows["tax_unit"]) % 60,
+        "employment_income": first["employment_income"],
+        "hud_annual_income": 9_000.0 * (1 + np.arange(n_rows["spm_unit"]) % 9),
+        "spm_unit_size": np.bincount(source.membership.person_unit["spm_unit"]),
+        "spm_unit_tenure_type": first["spm_unit_tenure_type"].astype("S"),
+    }
+    reports = ("receives_housing_assistance", "has_medicaid_health_coverage_at_interview", UNKNOWN)
+    values |= {name: first[name].astype(bool) for name in reports if name in first}
+    return SourceSnapshot(
+        year=source.year,
+        n_rows=n_rows,
+        membership=source.membership,
+        columns=tuple(columns),
+        matrices={name: np.stack(stacked) for name, stacked in rows.items()},
+        vocabularies=vocabularies,
+        excluded=tuple(excluded),
+        household_id=source.ids[HOUSEHOLD],
+        values=values,
+        county_fips=COUNTIES,
+        county_name=np.array([f"COUNTY_{code:05d}".encode() for code in COUNTIES]),
+        income_limits=IncomeLimits(COUNTIES, 15_000.0 + 6_000 * np.arange(8) + COUNTIES[:, None] % 7 * 2_000),
+        versions={"policyengine-us": "none", "policyengine-core": "none"},
+        notes=source.notes,
+        source_sha256=sha256_of(source.path),
+        source_bytes=source.path.stat().st_size,
+    )
