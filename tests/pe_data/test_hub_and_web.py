@@ -1,6 +1,7 @@
 """hf:// against a stub of the hub, and single files behind http."""
 
 import hashlib
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +15,7 @@ from pe_data.errors import (
     CacheWarning,
     DigestMismatchError,
     FetchError,
+    MissingExtraError,
     ObjectNotFoundError,
     OfflineError,
     PeDataError,
@@ -140,6 +142,12 @@ def test_datasets_by_year_as_country_modules_ask_for_them(hub, tmp_path):
     assert found["enhanced_cps_2024_year_2024"].read_bytes() == hub.body
     with pytest.raises(PeriodNotCoveredError, match="country model"):
         pe_data.ensure_datasets(datasets=[MODEL], years=[2026], data_folder=tmp_path / "data")
+
+
+def test_without_the_extra_the_error_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(MissingExtraError, match=r"local-h5\[hf\]"):
+        pe_data.ensure(MODEL, cache=tmp_path)
 
 
 def test_a_small_file_has_no_digest_to_check(hub):

@@ -26,9 +26,7 @@ def manifest():
         Column("in_between", "family|spm_unit", "bool"),
     )
     content = Content(columns, {"person": 5, "household": 2, "family|spm_unit": 2}, ())
-    label = Label(
-        "us", "cps_2024", licence="CC0-1.0", inputs=inputs_of([InputFile("s.h5", "a" * 64, 3)])
-    )
+    label = Label("us", "cps_2024", licence="CC0-1.0", inputs=inputs_of([InputFile("s.h5", "a" * 64, 3)]))
     return manifest_of(label, Artifact("b" * 64, 1234, "application/x-hdf5"), content, (2024,))
 
 
@@ -84,6 +82,4 @@ def test_table(manifest):
     assert dict(summary_rows(manifest))["years"] == "2024"
     lines = text_table(("a", "bb"), [("1", "2"), ("333", "4")]).splitlines()
     assert lines == ["a    bb", "1    2", "333  4"]
-    assert np.unique([line.index(c) for line, c in zip(lines, ("bb", "2", "4"), strict=True)]) == [
-        5
-    ]
+    assert np.unique([line.index(c) for line, c in zip(lines, ("bb", "2", "4"), strict=True)]) == [5]

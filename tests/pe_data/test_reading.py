@@ -35,6 +35,7 @@ from pe_data.publish import publish_artifact, publish_collection
 from pe_data.resolver import Options
 from pe_data.staleness import State
 from pe_data.store.folder import FolderStore
+from pe_data.store.opening import open_store
 from pe_data.upload import Item
 
 
@@ -90,6 +91,14 @@ def test_only_some_variables(tmp_path):
         pe_data.open("pe-data://us/cps_2024@latest", variables=["household_wieght"])
     with pytest.raises(PeriodNotCoveredError, match="expected one of 2024, found 2030"):
         pe_data.open("pe-data://us/cps_2024@latest", year=2030)
+
+
+def test_frames_of_a_pin_need_no_network(tmp_path, monkeypatch):
+    report = publish_h5(tmp_path)
+    pin = f"pe-data://us/cps_2024@sha256:{report.artifact_sha256}"
+    pe_data.ensure(pin)
+    monkeypatch.setenv("PE_DATA_STORE", "https://127.0.0.1:9/none")
+    assert pe_data.open(pin, ["age"], offline=True)["person"]["age"].tolist() == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("form", ["fixed", "table"])
@@ -290,6 +299,19 @@ def test_configuration_by_country(tmp_path, monkeypatch):
     monkeypatch.setenv("PE_DATA_STORE", "here")
     monkeypatch.setenv("PE_DATA_MIRRORS", "a, b,")
     assert config.store_for("us") == config.StoreConfig("here", ("a", "b"))
+
+
+def test_a_bucket_with_settings_from_the_file(tmp_path, monkeypatch, s3_server, s3_bucket):
+    monkeypatch.delenv("PE_DATA_STORE")
+    settings = "\n".join(f'{name} = "{value}"' for name, value in s3_server.items())
+    (tmp_path / "config.toml").write_text(
+        f'[stores.us]\nurl = "s3://{s3_bucket}/data"\n[stores.us.options]\n{settings}\n'
+    )
+    item = make_item(tmp_path, "f", b"\x89HDF in a bucket", dataset="cps_2024")
+    publish_artifact(open_store(f"s3://{s3_bucket}/data", options=s3_server), item, now=NOW)
+    path = pe_data.ensure("pe-data://us/cps_2024@latest")
+    assert path.read_bytes() == b"\x89HDF in a bucket"
+    assert [one.dataset for one in list_store(Options.of(), "us")] == ["cps_2024"]
 
 
 def test_without_configuration_a_folder_of_the_user_serves(tmp_path):
