@@ -146,6 +146,27 @@ def test_wrong_bytes_of_a_broken_mirror_do_not_spoil_a_good_one(big, server, cac
     assert sha256_file(got.path) == wanted.sha256
 
 
+def test_bytes_that_were_hashed_are_never_written_again(big, server, cache, wanted):
+    """The first mirror breaks off inside a part, the second has a wrong byte just there."""
+    server.faults["big.h5"] = Fault("cut", at=PART_BYTES + 1000)
+    with WebServer(big) as second:
+        second.faults["big.h5"] = Fault("flip", at=PART_BYTES + 10)
+        with pytest.raises(FetchError, match=f"expected sha256 {wanted.sha256}, found sha256"):
+            fetch(cache, wanted, [web(server), web(second)], tuning=Tuning(attempts=1))
+    assert not list(cache.root.glob("artifacts/??/*"))
+
+
+def test_parts_that_are_there_are_never_written_again(server, cache, wanted):
+    """Part 1 is there and right; the stream that fills part 0 has a wrong byte in part 1."""
+    data = (server.folder / "big.h5").read_bytes()
+    with Partial(cache.partial(wanted.sha256, "h5"), SIZE) as partial:
+        partial.write(memoryview(data)[PART_BYTES : 2 * PART_BYTES], PART_BYTES)
+        partial.complete(1)
+    server.faults["big.h5"] = Fault("flip", at=PART_BYTES + 10)
+    got = fetch(cache, wanted, [web(server)], tuning=PATIENT)
+    assert sha256_file(got.path) == wanted.sha256
+
+
 def test_through_a_store(big, cache, wanted, tmp_path):
     key = f"us/{wanted.sha256[:2]}/{wanted.sha256}.h5"
     (tmp_path / "s" / key).parent.mkdir(parents=True)

@@ -39,8 +39,8 @@ class Tuning:
     solo_seconds: float = 1.0
     """That long one connection may try alone: on a fast line several only get in each other's way."""
     connections: int = 4
-    span_parts: int = 4
-    """Parts of 8 MiB that one request reads."""
+    span_parts: int = 32
+    """Parts of 1 MiB that one request reads."""
     attempts: int = 4
     """Times that a source may break off without having sent anything new."""
     pause_seconds: float = 0.5
@@ -222,9 +222,9 @@ def _sequential(
                 raise SourceError(f"expected {size} bytes, found the end after {position}", retry=True)
             partial.write(buffer[:count], position)
             position += count
-            partial.extend(position)
             progress(position, size)
             if position % PART_BYTES == 0 or position == size:
+                partial.complete((position - 1) // PART_BYTES)
                 on_step("part-written")
                 if seconds is not None and position < size and time.monotonic() - started > seconds:
                     return False

@@ -2,8 +2,9 @@
 
 The bytes are written to `….part` by one or more threads; one byte per part in `….parts` says that
 the part is complete. A killed download goes on with the parts that it has. The hash is computed by
-one thread that follows the unbroken prefix and reads what was written back from the file, so that
-it covers what is on the disk and not what was meant to be.
+one thread that follows the unbroken prefix of complete parts and reads what was written back from
+the file. A complete part is never written again, whoever sends it once more: otherwise the hash
+could cover right bytes that wrong ones replace afterwards.
 """
 
 import hashlib
@@ -14,7 +15,7 @@ from pathlib import Path
 from pe_data.cache.files import local_errors
 from pe_data.errors import CacheError
 
-PART_BYTES = 8 * 1024 * 1024
+PART_BYTES = 1024 * 1024
 """What a killed download loses at most per connection."""
 _BUFFER_BYTES = 512 * 1024
 """Small enough to stay in the processor's cache."""
@@ -91,22 +92,16 @@ class Partial:
         return spans
 
     def write(self, data: memoryview, offset: int) -> None:
-        """Write `data` at `offset`."""
+        """Write `data` at `offset`, within one part; nothing happens if that part is complete."""
+        if offset // PART_BYTES in self._done:
+            return
         with local_errors(self.path):
             while data:
                 count = os.pwrite(self._file, data, offset)
                 data, offset = data[count:], offset + count
 
-    def extend(self, end: int) -> None:
-        """Everything before `end` is written (one connection, in order): hash it."""
-        self._hasher.advance(end)
-        part = (end - 1) // PART_BYTES
-        for finished in (part - 1, part):
-            if finished >= 0 and finished not in self._done and self.part_end(finished) <= end:
-                self.complete(finished)
-
     def complete(self, part: int) -> None:
-        """Mark `part` as there."""
+        """Mark `part` as there; from now on it stays as it is."""
         with self._lock, local_errors(self.path):
             os.pwrite(self._parts, b"\1", part)
             self._done.add(part)
