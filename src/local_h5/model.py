@@ -13,8 +13,9 @@ from typing import Any
 import h5py
 import numpy as np
 
-from local_h5.errors import ModelError, SourceError
+from local_h5.errors import ModelError, SourceError, WriteError
 from local_h5.files import sha256_of
+from local_h5.h5file import create_h5
 from local_h5.membership import HOUSEHOLD
 from local_h5.snapshot import Excluded, IncomeLimits, SourceColumn, SourceSnapshot
 from local_h5.source import ENTITIES, SUB_ENTITIES, SourceDataset
@@ -98,9 +99,7 @@ def build_snapshot(
 
     with tempfile.TemporaryDirectory(prefix="local_h5_") as folder:
         accepted = Path(folder) / source.path.name
-        with h5py.File(source.path, "r") as original, h5py.File(accepted, "w") as copy:
-            for name in loaded:
-                original.copy(name, copy)
+        _copy_groups(source.path, loaded, accepted)
         try:
             simulation = Microsimulation(dataset=str(accepted))
         except (ValueError, KeyError, AssertionError) as error:
@@ -156,6 +155,21 @@ def build_snapshot(
         source_sha256=sha256_of(source.path),
         source_bytes=source.path.stat().st_size,
     )
+
+
+def _copy_groups(source: Path, names: Collection[str], target: Path) -> None:
+    try:
+        with h5py.File(source, "r") as original, create_h5(target) as copy:
+            for name in names:
+                original.copy(name, copy)
+    except OSError as error:
+        raise WriteError(
+            target.parent,
+            field="temporary folder",
+            expected=f"room for a copy of {source}",
+            found=error.strerror or str(error),
+            remedy="Free space, or set TMPDIR to another folder.",
+        ) from error
 
 
 class _ColumnBuilder:
