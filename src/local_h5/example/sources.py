@@ -4,7 +4,6 @@ A wheel is fetched with the ordinary client (``pip download``), its pinned membe
 dropped. A cached file with the right digest is never fetched again.
 """
 
-import json
 import shutil
 import subprocess
 import sys
@@ -12,14 +11,13 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
-import jsonschema
 import yaml
 
 from local_h5.errors import ConfigError, DownloadError
 from local_h5.files import atomic_output, sha256_of
+from local_h5.schema import check
 
 DOWNLOAD_SECONDS = 900
 """How long one wheel may take."""
@@ -81,15 +79,7 @@ def load_sources(path: Path) -> dict[str, PinnedPackage]:
         table = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(path, expected="a readable YAML file", found=str(error)) from error
-    schema = json.loads((resources.files("local_h5") / "schemas" / "example_sources.schema.json").read_text("utf-8"))
-    problem = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(table))
-    if problem is not None:
-        raise ConfigError(
-            path,
-            field=problem.json_path,
-            expected="what schemas/example_sources.schema.json describes",
-            found=problem.message,
-        )
+    check("example_sources", table, path, ConfigError)
     return {
         name: PinnedPackage(
             distribution=package["distribution"],

@@ -159,20 +159,23 @@ BAD = {
     "no file": (None, "snap.yaml: expected a YAML file, found no file"),
     "not YAML": ("{", "snap.yaml: expected a YAML file"),
     "not UTF-8": ("caf\udce9", "snap.yaml: expected a YAML file"),
-    "empty": ("", "None is not of type 'object'"),
+    "empty": ("", 'null is not of type "object"'),
     "unknown key": (SNAP + "rate: {constant: {2018-01-01: 0.5}}\nrates: 1\n", "'rates' was unexpected"),
     "repeated key": (SNAP + "rate: {constant: {2018-01-01: 0.5}}\nentity: person\n", "repeated key entity"),
-    "no rate": (SNAP, "'rate' is a required property"),
+    "no rate": (SNAP, '"rate" is a required property'),
     "two kinds": (SNAP + "rate: {constant: {2018-01-01: 0.5}, by_state: {AK: 0.1}}\n", "rate"),
     "above one": (SNAP + "rate: {constant: {2018-01-01: 82}}\n", "82 is greater than the maximum of 1"),
     "not a number": (SNAP + "rate: {constant: {2018-01-01: .nan}}\n", "snap.yaml: expected a YAML file"),
-    "text": (SNAP + "rate: {constant: {2018-01-01: most}}\n", "'most' is not of type 'number'"),
-    "year for a date": (SNAP + "rate: {constant: {2018: 0.5}}\n", "'2018' does not match"),
+    "text": (SNAP + "rate: {constant: {2018-01-01: most}}\n", '"most" is not of type "number"'),
+    "year for a date": (SNAP + "rate: {constant: {2018: 0.5}}\n", '"2018" does not match'),
     "state": (
         SNAP + "rate: {by_state: {AK: 0.1, XX: 0.1}}\n",
         "rate.by_state: expected postal codes of states, found XX",
     ),
-    "household": (SNAP.replace("spm_unit", "household") + "rate: {by_state: {AK: 0.1}}\n", "'household' is not one of"),
+    "household": (
+        SNAP.replace("spm_unit", "household") + "rate: {by_state: {AK: 0.1}}\n",
+        "'household' is not one of person",
+    ),
     "other variable": (
         SNAP.replace("snap", "tanf") + "rate: {by_state: {AK: 0.1}}\n",
         "variable: expected takes_up_snap_if_eligible, as in the list, found takes_up_tanf_if_eligible",
@@ -183,7 +186,7 @@ BAD = {
     ),
     "reports and cells": (
         CELL % ("spm_unit", TWO, "{x: 0.1, y: 0.2}") + "reports: {variable: v, entity: person, source: model}\n",
-        "is not valid under any of the given schemas",
+        "is not valid under any of the schemas",
     ),
     "axis of another unit": (CELL % ("family", TWO, "{x: 0.1, y: 0.2}"), "axes.a.entity: expected spm_unit or person"),
     "persons without aggregate": (
@@ -234,7 +237,7 @@ def test_wrong_programme_files(folder: Path, text: str | None, message: str) -> 
         ("programmes: {}\n", "programmes"),
         ("programmes: {v: ../elsewhere.yaml}\n", "does not match"),
         ("programmes: {takes_up_snap_if_eligible: none.yaml}\n", "none.yaml: expected a YAML file, found no file"),
-        ("programmes: [snap.yaml]\n", "is not of type 'object'"),
+        ("programmes: [snap.yaml]\n", 'is not of type "object"'),
     ],
 )
 def test_wrong_lists(folder: Path, text: str, message: str) -> None:
