@@ -79,3 +79,8 @@ include: "rules/fetch.smk"
 include: "rules/example.smk"
 include: "rules/prepare.smk"
 include: "rules/build.smk"
+include: "rules/publish.smk"
+
+
+onsuccess:
+    shell(f"python scripts/summarise_run.py --config {resolved_config(SETTINGS)}")

@@ -1,0 +1,68 @@
+# Two commands: `make all` builds every area file from nothing, `make test` runs the tests. See README.md.
+
+PYTHON ?= python3
+JOBS   ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+# Jobs run `python scripts/…`: the environment's own, with one thread each, since there is one job per core.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export OPENBLAS_NUM_THREADS := 1
+export OMP_NUM_THREADS := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help all plan resume verify report test lint lock clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+
+all: $(VENV)/installed  ## everything, from nothing: environment, inputs, all area files
+	@$(RUN) all
+
+plan: $(VENV)/installed  ## what would be built and why; writes nothing
+	@local-h5 plan
+
+resume: $(VENV)/installed  ## continue after an interrupt or a crash
+	@snakemake --unlock --quiet all >/dev/null
+	@$(RUN) all
+
+verify: $(VENV)/installed  ## check every file against its sidecar
+	@local-h5 verify
+
+test: $(VENV)/tested  ## the default test suite
+	@python -m pytest
+
+lint: $(VENV)/tested  ## style, types, rules
+	ruff check .
+	ruff format --check .
+	mypy
+	snakefmt --check Snakefile rules
+	snakemake --lint
+
+lock:  ## resolve the dependencies anew (needs uv); see docs/dependencies.md
+	uv pip compile $(LOCK) --group dev -o requirements-dev.lock
+	uv pip compile $(LOCK) -c requirements-dev.lock -o requirements.lock
+
+clean:  ## remove results and environment; downloads stay in .cache
+	rm -rf results .snakemake $(VENV)
+
+LOCK = pyproject.toml --extra workflow --extra hf --group build --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet
+
+# A progress display on a terminal, one line per finished job in a log.
+RUN = run() { if [ -t 1 ]; then snakemake --cores $(JOBS) --logger rich "$$@"; \
+	else snakemake --cores $(JOBS) --quiet host reason rules -- "$$@"; fi; }; run
+
+$(VENV)/installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 15))' \
+		|| { echo "error: $(PYTHON) is not Python 3.11 to 3.14; run make PYTHON=/path/to/python all" >&2; exit 1; }
+	@echo "Installing into $(VENV): one to three minutes, about 1.3 GB"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/tested: $(VENV)/installed requirements-dev.lock
+	@echo "Installing what the tests need"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
