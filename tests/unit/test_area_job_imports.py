@@ -1,0 +1,70 @@
+"""A run starts hundreds of area jobs: what one imports is most of what it costs."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from plain_model import snapshot_without_model
+from tiny_world import World
+
+from local_h5.clones import CloneIndex
+from local_h5.geography.blocks import build_block_table
+from local_h5.geography.canonical import Geography
+from local_h5.geography.tables import BlockTableFiles
+from local_h5.prepare import load_variable_rules, takeup_from_snapshot
+from local_h5.prepared import write_blocks
+from local_h5.requests import AreaBuildRequest, AreaFilter
+from local_h5.source import read_source
+from local_h5.takeup.programmes import load_programmes
+from local_h5.takeup.store import write_takeup
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "scripts" / "build_area.py"
+
+RUN = """
+import json, runpy, sys
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
+print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
+"""
+
+
+def prepare(folder: Path) -> dict[str, Path]:
+    """The prepared files of a tiny source, and the order of a district."""
+    world = World(folder)
+    given = world.write()
+    source = read_source(world.source)
+    geography = Geography.from_arrays(**vars(world.geography))
+    blocks = build_block_table(
+        geography,
+        BlockTableFiles(
+            world.tables / "block_cd_distributions.csv.gz",
+            world.tables / "block_crosswalk.csv.gz",
+            world.tables / "msa_definitions.csv",
+        ),
+    )
+    programmes = load_programmes()
+    snapshot = snapshot_without_model(source, load_variable_rules(ROOT / "config" / "variables.yaml"), programmes)
+    files = {name: folder / f"{name}.h5" for name in ("snapshot", "blocks", "clones", "takeup")}
+    snapshot.write(files["snapshot"])
+    write_blocks(files["blocks"], blocks)
+    CloneIndex.build(given["weights"], geography, blocks).write(files["clones"])
+    write_takeup(files["takeup"], takeup_from_snapshot(snapshot, geography, programmes))
+    request = AreaBuildRequest("district", "NC-01", "NC-01", (AreaFilter("district", "eq", ("3701",)),))
+    files["order"] = folder / "order.json"
+    fingerprint = {"digest": "0" * 64, "components": {}}
+    files["order"].write_text(json.dumps({"request": request.to_json(), "fingerprint": fingerprint}))
+    return files
+
+
+def test_an_area_job_imports_neither_the_model_nor_frames(tmp_path: Path) -> None:
+    inputs = [f"--{name}={path}" for name, path in prepare(tmp_path).items()]
+    outputs = [f"--results={tmp_path / 'out'}", f"--marks={tmp_path / 'marks'}"]
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, str(SCRIPT), *inputs, *outputs], capture_output=True, text=True, check=True
+    )
+    imported = set(json.loads(done.stdout.splitlines()[-1]))
+    assert (tmp_path / "out" / "districts" / "NC-01.h5.result.json").is_file()
+    assert {"numpy", "h5py"} <= imported
+    assert not {"policyengine_us", "policyengine_core", "pandas", "pyarrow", "scipy", "yaml", "jsonschema"} & imported
