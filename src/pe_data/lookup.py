@@ -32,7 +32,7 @@ def manifest_for(uri: str, options: Options, *, year: int | None = None) -> tupl
             )
         artifact = remote.manifest.artifact
         key = payload_key(parsed.country, artifact.sha256, artifact.extension)
-        return remote.manifest, f"{remote.config.url.rstrip('/')}/{key}"
+        return remote.manifest, f"{remote.places.config.url.rstrip('/')}/{key}"
     path = ensure_with(uri, options)
     name = "".join(c if c.isalnum() else "_" for c in parsed.name.lower()) or "file"
     manifest = describe(path, Label("xx", name), default_years=(year,) if year else ())

@@ -6,16 +6,13 @@ mirrors in order.
 """
 
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
 
 from pe_data import channels
 from pe_data.cache.store import Suffix
 from pe_data.collection import COLLECTION_LIMIT, Collection
-from pe_data.config import StoreConfig, store_for
 from pe_data.digests import Sha256, check_bytes, sha256_bytes
 from pe_data.errors import (
     CacheWarning,
@@ -28,23 +25,18 @@ from pe_data.errors import (
     OfflineError,
     PointerMismatchError,
     RevokedError,
-    StoreError,
     StoreUnavailableError,
     UnsupportedChannelError,
 )
 from pe_data.layout import Extension, collection_key, manifest_key, payload_key
 from pe_data.manifest.encoding import READ_LIMIT, unpack
 from pe_data.manifest.model import Manifest
+from pe_data.places import Places
 from pe_data.pointers import PointerBody
 from pe_data.resolver import Options
 from pe_data.seen import SeenChannels
-from pe_data.store.base import Store
 from pe_data.uri import StoreUri
 
-if TYPE_CHECKING:
-    from pe_data.cache.download import Skipped
-
-T = TypeVar("T")
 _SWAPPED = "It was changed or damaged, and was not kept. Tell whoever runs the store."
 
 
@@ -87,7 +79,7 @@ class Remote:
 
     def __init__(self, uri: StoreUri, options: Options) -> None:
         self.uri, self.options, self.cache = uri, options, options.cache
-        self.config = StoreConfig(options.store) if options.store else store_for(uri.country)
+        self.places = Places.of(uri, options)
         self.stale = False
 
     # --- what callers ask for -----------------------------------------------------------------
@@ -96,7 +88,7 @@ class Remote:
         """The verified payload (or collection document) in the cache."""
         path = self._ensure()
         if self.pointer is not None and not self.stale:
-            SeenChannels(self.cache, self.config.url).use(self.pointer)
+            SeenChannels(self.cache, self.places.config.url).use(self.pointer)
         return path
 
     def _ensure(self) -> Path:
@@ -190,10 +182,13 @@ class Remote:
                 f"{self.uri}: member: expected a collection, found a single artifact "
                 f"(sha256:{sha256}). Leave the member out"
             )
+        return self._collection_bytes(sha256)
+
+    def _collection_bytes(self, sha256: Sha256) -> bytes:
         path = self.cache.lookup(sha256, "collection.json", verify=self.options.verify)
         if path is not None:
             return path.read_bytes()
-        data = self._document(
+        data = self.places.document(
             collection_key(self.uri.country, sha256),
             COLLECTION_LIMIT,
             lambda raw, what: check_bytes(raw, sha256, what=what, advice=_SWAPPED),
@@ -212,15 +207,14 @@ class Remote:
                 f"{uri}: channel next holds signed nominations, whose signatures this version of "
                 "pe-data cannot check yet. Use @latest, or pin the artifact with @sha256:…"
             )
-        seen = SeenChannels(self.cache, self.config.url)
+        seen = SeenChannels(self.cache, self.places.config.url)
         try:
-            self._need_network(self.config.url)
             current = channels.read(
-                self._open(self.config.url),
+                self.places.main(),
                 uri.country,
                 uri.dataset,
                 uri.channel,
-                namespace=self.config.namespace,
+                namespace=self.places.config.namespace,
             )
         except (StoreUnavailableError, OfflineError) as error:
             place = (uri.country, uri.dataset, uri.channel)
@@ -237,7 +231,7 @@ class Remote:
             return last.body
         except ObjectNotFoundError as error:
             raise ObjectNotFoundError(
-                f"{uri}: expected a channel in {self.config.url}, found none. Nothing was "
+                f"{uri}: expected a channel in {self.places.config.url}, found none. Nothing was "
                 "published under that name; `pe-data list` shows what was"
             ) from error
         seen.accept(current.pointer, current.raw)
@@ -259,6 +253,12 @@ class Remote:
         try:
             self._manifest(sha256, None)
         except ObjectNotFoundError:
+            return _Root(sha256, sha256, True)
+        except FetchError as error:  # perhaps only because a mirror is out of reach
+            try:
+                self._collection_bytes(sha256)
+            except (ObjectNotFoundError, FetchError):
+                raise error from None
             return _Root(sha256, sha256, True)
         return _Root(sha256, None, False)
 
@@ -287,36 +287,9 @@ class Remote:
                 return check(kept, str(self.cache.path(sha256, "manifest.json")))
             except (DigestMismatchError, InvalidDocumentError):
                 pass  # damaged, or another manifest than the one that is bound: ask again
-        manifest, plain = self._document(manifest_key(self.uri.country, sha256), READ_LIMIT, check)
+        manifest, plain = self.places.document(manifest_key(self.uri.country, sha256), READ_LIMIT, check)
         self.cache.write_document(sha256, "manifest.json", plain)
         return manifest, plain
-
-    def _document(self, key: str, limit: int, check: Callable[[bytes, str], T]) -> T:
-        """Read and check a small object from the first store that has it right."""
-        from pe_data.cache.download import Skipped, note_skipped
-
-        skipped: list[Skipped] = []
-        absent = 0
-        urls = self._reachable()
-        for url in urls:
-            what = f"{url}: {key}"
-            try:
-                result = check(self._open(url).get(key, max_bytes=limit).data, what)
-            except ObjectNotFoundError as error:
-                absent += 1
-                skipped.append(Skipped(url, str(error)))
-            except (StoreError, DigestMismatchError, InvalidDocumentError) as error:
-                skipped.append(Skipped(url, str(error)))
-            else:
-                if skipped:
-                    note_skipped(self.cache, str(self.uri), skipped)
-                    self._warn(skipped)
-                return result
-        reasons = "; ".join(s.reason for s in skipped)
-        if absent == len(urls):
-            raise ObjectNotFoundError(f"{self.uri}: {reasons}")
-        note_skipped(self.cache, str(self.uri), skipped)
-        raise FetchError(f"{self.uri}: no store delivered {key} ({reasons})")
 
     def _download(self, manifest: Manifest) -> Path:
         from pe_data.cache.download import Wanted, fetch, no_progress
@@ -328,46 +301,9 @@ class Remote:
         fetched = fetch(
             self.cache,
             Wanted(artifact.sha256, suffix, artifact.size_bytes, str(self.uri)),
-            [source_for(self._open(url), key) for url in self._reachable()],
+            [source_for(store, key) for store in self.places.all()],
             progress=self.options.progress or no_progress,
             on_step=self.options.on_step,
         )
-        self._warn(fetched.skipped)
+        self.places.warn(fetched.skipped)
         return fetched.path
-
-    def _reachable(self) -> list[str]:
-        """The store and its mirrors, without those that `offline` forbids."""
-        urls = [self.config.url, *self.config.mirrors]
-        allowed = [url for url in urls if not self.options.offline or is_local(url)]
-        if not allowed:
-            self._need_network(self.config.url)
-        return allowed
-
-    def _need_network(self, url: str) -> None:
-        if self.options.offline and not is_local(url):
-            pin = "" if self.uri.sha256 else " Pin it with @sha256:… or allow what was seen last."
-            raise OfflineError(
-                f"{self.uri}: the cache {self.cache.root} does not have it, and the network is "
-                f"forbidden (offline).{pin}"
-            )
-
-    def _open(self, url: str) -> Store:
-        from pe_data.store.opening import open_store
-
-        if url not in self._stores:
-            options = self.config.options if url == self.config.url else None
-            self._stores[url] = open_store(url, options=options)
-        return self._stores[url]
-
-    @cached_property
-    def _stores(self) -> dict[str, Store]:
-        return {}
-
-    def _warn(self, skipped: "tuple[Skipped, ...] | list[Skipped]") -> None:
-        for one in skipped:
-            warnings.warn(f"{self.uri}: skipped {one.source}: {one.reason}", CacheWarning, stacklevel=3)
-
-
-def is_local(url: str) -> bool:
-    """Whether a store's address needs no network."""
-    return "://" not in url or url.startswith(("file://", "memory://"))

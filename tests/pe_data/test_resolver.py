@@ -270,6 +270,16 @@ def test_a_revoked_manifest_is_refused(tmp_path, cache):
         pe_data.ensure("pe-data://us/gone@latest", store=str(tmp_path / "store"))
 
 
+def test_a_dead_mirror_does_not_hide_a_pinned_collection(store, cache, monkeypatch):
+    digest = pe_data.resolve("pe-data://us/areas@latest", store=str(store), cache=cache.parent / "c0").artifact_sha256
+    monkeypatch.setenv("PE_DATA_STORE", str(store))
+    with WebServer(store) as mirror:
+        mirror.faults[".json"] = Fault("500")
+        monkeypatch.setenv("PE_DATA_MIRRORS", mirror.url)
+        path = pe_data.ensure(f"pe-data://us/areas@sha256:{digest}")
+    assert sha256_file(path) == digest
+
+
 def test_addresses_of_what_is_not_there(store, cache):
     with pytest.raises(MemberNotFoundError, match=r"did you mean .*districts/NC-01"):
         pe_data.ensure("pe-data://us/areas/districts/NC-03@latest", store=str(store))

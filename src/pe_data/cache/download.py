@@ -131,8 +131,10 @@ def note_skipped(cache: Cache, what: str, skipped: Sequence[Skipped]) -> None:
     lines = "".join(
         json.dumps({"time": now, "source": s.source, "wanted": what, "reason": s.reason}) + "\n" for s in skipped
     )
-    with local_errors(cache.mirror_log), cache.mirror_log.open("a", encoding="utf-8") as log:
-        log.write(lines)
+    with local_errors(cache.mirror_log):
+        cache.root.mkdir(parents=True, exist_ok=True)
+        with cache.mirror_log.open("a", encoding="utf-8") as log:
+            log.write(lines)
 
 
 def _first_that_delivers(

@@ -1,0 +1,118 @@
+"""The store of a country and its mirrors: who may be asked, in which order, and what they did."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from pe_data.config import StoreConfig, store_for
+from pe_data.errors import (
+    CacheWarning,
+    DigestMismatchError,
+    FetchError,
+    InvalidDocumentError,
+    ObjectNotFoundError,
+    OfflineError,
+    StoreError,
+)
+from pe_data.resolver import Options
+from pe_data.store.base import Store
+from pe_data.uri import StoreUri
+
+if TYPE_CHECKING:
+    from pe_data.cache.download import Skipped
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where to look for one address; stores are opened when they are asked."""
+
+    uri: StoreUri
+    options: Options
+    config: StoreConfig
+    _opened: dict[str, Store] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, uri: StoreUri, options: Options) -> "Places":
+        """From the options, else the configuration."""
+        return cls(uri, options, StoreConfig(options.store) if options.store else store_for(uri.country))
+
+    def main(self) -> Store:
+        """The store itself, which alone has channels. Raises OfflineError if it may not be asked."""
+        if self.options.offline and not is_local(self.config.url):
+            raise self._offline()
+        return self._open(self.config.url)
+
+    def all(self) -> list[Store]:
+        """The store and its mirrors, without those that `offline` forbids."""
+        urls = (self.config.url, *self.config.mirrors)
+        allowed = [url for url in urls if not self.options.offline or is_local(url)]
+        if not allowed:
+            raise self._offline()
+        return [self._open(url) for url in allowed]
+
+    def document(self, key: str, limit: int, check: Callable[[bytes, str], T]) -> T:
+        """Read a small object from the first place that has it right.
+
+        Args:
+            key: Its key.
+            limit: Largest size, in bytes.
+            check: Gets the bytes and their place for messages; raises if they are wrong.
+
+        Raises:
+            ObjectNotFoundError: every place was asked, and none has it.
+            FetchError: some place had it wrong or did not answer, and no other had it right.
+        """
+        from pe_data.cache.download import Skipped
+
+        skipped: list[Skipped] = []
+        everywhere_absent = True
+        for store in self.all():
+            try:
+                result = check(store.get(key, max_bytes=limit).data, f"{store.url}: {key}")
+            except (StoreError, DigestMismatchError, InvalidDocumentError) as error:
+                skipped.append(Skipped(store.url, str(error)))
+                everywhere_absent &= isinstance(error, ObjectNotFoundError)
+            else:
+                self.note(skipped)
+                return result
+        reasons = "; ".join(one.reason for one in skipped)
+        if everywhere_absent:
+            raise ObjectNotFoundError(f"{self.uri}: {reasons}")
+        self.note(skipped, warn=False)
+        raise FetchError(f"{self.uri}: no store delivered {key} ({reasons})")
+
+    def note(self, skipped: "Sequence[Skipped]", *, warn: bool = True) -> None:
+        """Record the places that were skipped, and warn about each."""
+        from pe_data.cache.download import note_skipped
+
+        note_skipped(self.options.cache, str(self.uri), skipped)
+        if warn:
+            self.warn(skipped)
+
+    def warn(self, skipped: "Sequence[Skipped]") -> None:
+        """Say which places were skipped."""
+        for one in skipped:
+            warnings.warn(f"{self.uri}: skipped {one.source}: {one.reason}", CacheWarning, stacklevel=3)
+
+    def _open(self, url: str) -> Store:
+        from pe_data.store.opening import open_store
+
+        if url not in self._opened:
+            options = self.config.options if url == self.config.url else None
+            self._opened[url] = open_store(url, options=options)
+        return self._opened[url]
+
+    def _offline(self) -> OfflineError:
+        pin = "" if self.uri.sha256 else " Pin it with @sha256:… or allow what was used last."
+        return OfflineError(
+            f"{self.uri}: the cache {self.options.cache.root} does not have it, and the network is "
+            f"forbidden (offline).{pin}"
+        )
+
+
+def is_local(url: str) -> bool:
+    """Whether a store's address needs no network."""
+    return "://" not in url or url.startswith(("file://", "memory://"))
