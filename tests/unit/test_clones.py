@@ -1,0 +1,152 @@
+"""Selection against a brute-force mask over all rows."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from local_h5 import us
+from local_h5.clones import CloneIndex
+from local_h5.errors import EmptySelectionError, GeographyError, RequestError, WeightsError
+from local_h5.geography.block_table import TEXT_FIELDS, BlockTable, TextField
+from local_h5.geography.canonical import Geography
+from local_h5.requests import CODE_WIDTH, FILTER_FIELDS, AreaBuildRequest, AreaFilter
+
+COLUMN = {
+    "puma": "puma",
+    "place": "place_fips",
+    "zcta": "zcta",
+    "cbsa": "cbsa_code",
+    "sldu": "sldu",
+    "sldl": "sldl",
+}
+BLOCKS = np.array(
+    sorted(
+        int(f"{county}{tract:06d}{block:04d}")
+        for county in ("06037", "06073", "11001", "36005", "36061", "37001", "37037")
+        for tract in (100, 200)
+        for block in (1000, 2000)
+    )
+)
+DISTRICT = (BLOCKS // 10**13 * 100 + 1 + BLOCKS // 10**4 % 2 + BLOCKS // 10**10 % 3).astype(np.int32)
+
+
+def block_table() -> BlockTable:
+    """Short text codes that several blocks share; a third of each field empty."""
+    random = np.random.default_rng(8)
+    fields = {}
+    for name in TEXT_FIELDS:
+        width = 3 if name in ("sldu", "sldl", "vtd") else 5
+        texts = np.array([b"", *(f"{code:0{width}d}".encode() for code in (2, 30, 400))])
+        fields[name] = TextField(random.choice(4, len(BLOCKS), p=[0.4, 0.2, 0.2, 0.2]).astype(np.int32), texts)
+    return BlockTable(BLOCKS, DISTRICT, np.ones(len(BLOCKS), bool), fields)
+
+
+TABLE = block_table()
+
+
+def code_of(field: str, row: int) -> str:
+    """The code that a block has in a field, in plain text; empty when it has none."""
+    block = f"{BLOCKS[row]:015d}"
+    if field in COLUMN:
+        text = TABLE.fields[COLUMN[field]]
+        return text.values[text.codes[row]].decode()
+    if field == "district":
+        return f"{DISTRICT[row]:04d}"
+    return block[: CODE_WIDTH[field]]
+
+
+@st.composite
+def packages(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, Geography]:
+    """Weights, row of the block table of every household clone, and the geography."""
+    n_households, n_clones = draw(st.integers(1, 7)), draw(st.integers(1, 5))
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    rows = random.integers(0, len(BLOCKS), n_households * n_clones)
+    weights = random.random(rows.size) * (random.random(rows.size) < draw(st.sampled_from([0.2, 0.7, 1.0])))
+    weights[draw(st.integers(0, rows.size - 1))] = 1.5
+    return weights, rows, Geography(BLOCKS[rows], DISTRICT[rows], n_households, n_clones)
+
+
+@st.composite
+def filters(draw: st.DrawFn, rows: np.ndarray) -> AreaFilter:
+    """A filter on codes that the geography has."""
+    field = draw(st.sampled_from(FILTER_FIELDS))
+    known = sorted({code_of(field, row) for row in rows.tolist()} - {""})
+    if not known:
+        field, known = "state", sorted({code_of("state", row) for row in rows.tolist()})
+    values = tuple(draw(st.lists(st.sampled_from(known), min_size=1, max_size=4, unique=True)))
+    return AreaFilter(field, "in" if len(values) > 1 else draw(st.sampled_from(["in", "eq"])), values)
+
+
+@settings(deadline=None)
+@given(packages(), st.data())
+def test_selection_is_the_brute_force_mask(package: tuple, data: st.DataObject) -> None:
+    weights, rows, geography = package
+    chosen = tuple(data.draw(st.lists(filters(rows), max_size=3)))
+    request = AreaBuildRequest("custom", "area", "Area", chosen)
+    expected = [
+        row
+        for row in range(weights.size)
+        if weights[row] > 0 and all(code_of(item.field, rows[row]) in item.values for item in chosen)
+    ]
+    index = CloneIndex.build(weights, geography, TABLE)
+    if data.draw(st.booleans()):
+        with tempfile.TemporaryDirectory() as folder:
+            index.write(Path(folder) / "index.h5")
+            check(CloneIndex.open(Path(folder) / "index.h5"), request, expected, package)
+    else:
+        check(index, request, expected, package)
+
+
+def check(index: CloneIndex, request: AreaBuildRequest, expected: list[int], package: tuple) -> None:
+    weights, rows, geography = package
+    if not expected:
+        with pytest.raises(EmptySelectionError):
+            index.select(request, TABLE)
+        return
+    found = index.select(request, TABLE)
+    assert (found.clone.astype(int) * geography.n_households + found.household).tolist() == expected
+    assert found.weight.tolist() == weights[expected].tolist()
+    assert TABLE.geoid[found.block].tolist() == BLOCKS[rows[expected]].tolist()
+    assert found.district.tolist() == DISTRICT[rows[expected]].tolist()
+
+
+@given(packages(), st.sampled_from(FILTER_FIELDS), st.data())
+def test_a_code_that_the_geography_lacks_is_an_error(package: tuple, field: str, data: st.DataObject) -> None:
+    weights, rows, geography = package
+    unknown = {"block": "480010001001000", "tract": "48001000100", "county": "48001", "district": "4801", "state": "48"}
+    known = sorted({code_of(field, row) for row in rows.tolist()} - {""})
+    beside = data.draw(st.lists(st.sampled_from(known), max_size=2, unique=True)) if known else []
+    values = tuple(data.draw(st.permutations([*beside, unknown.get(field, "99999")])))
+    request = AreaBuildRequest("custom", "area", "Area", (AreaFilter(field, "in", values),))
+    with pytest.raises(RequestError, match=f"unknown {unknown.get(field, '99999')}"):
+        CloneIndex.build(weights, geography, TABLE).select(request, TABLE)
+
+
+@given(packages(), st.data())
+def test_an_active_row_without_a_block_is_an_error(package: tuple, data: st.DataObject) -> None:
+    weights, _, geography = package
+    row = data.draw(st.integers(0, weights.size - 1))
+    block = geography.block.copy()
+    block[row] = 0
+    without = Geography(block, geography.district, geography.n_households, geography.n_clones)
+    if weights[row] > 0:
+        with pytest.raises(GeographyError, match=f"first in row {row}"):
+            CloneIndex.build(weights, without, TABLE)
+    else:
+        assert len(CloneIndex.build(weights, without, TABLE)) == (weights > 0).sum()
+
+
+def test_weights_of_another_length_are_an_error() -> None:
+    geography = Geography(BLOCKS[:6], DISTRICT[:6], 3, 2)
+    with pytest.raises(WeightsError, match="expected 6"):
+        CloneIndex.build(np.ones(7), geography, TABLE)
+
+
+@pytest.mark.parametrize(("given_code", "code"), [(200, 201), (201, 201), (1198, 1101), (3701, 3701), (3700, 3701)])
+def test_district_codes_are_normalised_in_filters(given_code: int, code: int) -> None:
+    assert us.normalise_district(given_code) == code
+    assert AreaFilter.from_json({"field": "district", "op": "eq", "value": given_code}).values == (f"{given_code:04d}",)
