@@ -55,10 +55,15 @@ def open_frames(
     manifest, _ = manifest_for(uri, options, year=year)
     wanted = _wanted(manifest, variables, uri)
     path = ensure_with(uri, options)
-    if manifest.artifact.extension == "parquet":
-        return _parquet(path, wanted)
     chosen = _one_year(manifest, year, uri)
-    return _hdfstore(path, wanted, chosen) if _is_hdfstore(path) else _arrays(path, wanted, chosen)
+    try:
+        if manifest.artifact.extension == "parquet":
+            return _parquet(path, wanted)
+        return _hdfstore(path, wanted, chosen) if _is_hdfstore(path) else _arrays(path, wanted, chosen)
+    except (OSError, KeyError, ValueError) as error:
+        raise UnsupportedFileError(
+            f"{uri}: the file {path} cannot be read as its manifest describes it: {error}"
+        ) from error
 
 
 def export(

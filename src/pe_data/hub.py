@@ -94,8 +94,13 @@ def _download(uri: HubUri, options: Options, *, force: bool) -> Path:
         raise ObjectNotFoundError(
             f"{uri}: expected an existing {part}, found none (private ones need a token in HF_TOKEN)"
         ) from error
-    except (hub_errors.HfHubHTTPError, OSError) as error:
+    except _transport_errors(hub_errors.HfHubHTTPError) as error:
         raise FetchError(f"{uri}: the hub did not deliver: {_first_line(error)}") from error
+
+
+def _transport_errors(kind: type[Exception]) -> tuple[type[Exception], ...]:
+    """`kind` and its bases: which web library is beneath changes with the version of the hub's."""
+    return tuple(k for k in kind.__mro__ if issubclass(k, Exception) and k is not Exception)
 
 
 def _expected(uri: HubUri, path: Path) -> Sha256 | None:

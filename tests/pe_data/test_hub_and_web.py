@@ -39,6 +39,7 @@ class HubStub:
 
     def __init__(self):
         self.body, self.announced, self.calls = DATA, SHA256, []
+        self.cut = False
         self.large = True
         stub = self
 
@@ -74,7 +75,8 @@ class HubStub:
                     self.send_header("X-Linked-Size", str(len(stub.body)))
                 self.send_header("Content-Length", str(len(stub.body)))
                 self.end_headers()
-                self.wfile.write(body)
+                self.wfile.write(body[:100] if stub.cut else body)
+                self.close_connection = stub.cut
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
@@ -162,6 +164,15 @@ def test_offline(hub):
     hub.calls.clear()
     assert pe_data.ensure(MODEL, offline=True) == path
     assert hub.calls == []
+
+
+def test_a_hub_that_breaks_off(hub, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    hub.cut = True
+    with pytest.raises(FetchError, match="did not deliver"):
+        pe_data.ensure(MODEL)
+    hub.cut = False
+    assert pe_data.ensure(MODEL).read_bytes() == DATA
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,20 @@ def test_frames_of_pandas_files(tmp_path, form):
         pe_data.open(str(path))
 
 
+@pytest.mark.parametrize("damage", ["no H5", "column missing"])
+def test_a_file_that_is_not_what_its_manifest_says(tmp_path, damage):
+    item = make_item(tmp_path, "f", b"\x89HDF but not really", dataset="cps_2024")
+    if damage == "column missing":
+        write_h5(item.path)
+        with h5py.File(item.path, "r+") as file:
+            del file["age"]
+        artifact = describe(item.path, Label("us", "cps_2024")).artifact
+        item = replace(item, manifest=replace(item.manifest, artifact=artifact))
+    publish_artifact(FolderStore(tmp_path / "store"), item, now=NOW)
+    with pytest.raises(UnsupportedFileError, match="cannot be read as its manifest describes it"):
+        pe_data.open("pe-data://us/cps_2024@latest")
+
+
 @pytest.mark.parametrize("to", ["parquet", "csv"])
 def test_export(tmp_path, to):
     publish_h5(tmp_path)
