@@ -6,7 +6,7 @@ from pathlib import Path
 
 from local_h5.errors import LocalH5Error
 from local_h5.requests import FOLDERS
-from local_h5.workflow.main_process import resolved_config, settle
+from local_h5.workflow.main_process import begin, resolved_config
 from local_h5.workflow.settings import Settings
 
 
@@ -18,15 +18,16 @@ container: "docker://python:3.12-slim"
 
 try:
     SETTINGS = Settings.load(config, "config/config.yaml")
+    # Compares by content, and orders what has to run; a dry run gets its plan.
+    RUN = begin(SETTINGS, is_main_process=workflow.is_main_process)
+    if RUN.announcement:
+        print(RUN.announcement, file=sys.stderr)
 except LocalH5Error as error:
     print(f"error: {error}", file=sys.stderr)
     os._exit(1)  # one line, and no traceback of the workflow engine around it
 
 RESULTS = SETTINGS.results.as_posix()
 PREPARED = SETTINGS.prepared.as_posix()
-
-if workflow.is_main_process and not workflow.dryrun:
-    settle(SETTINGS)
 
 
 wildcard_constraints:

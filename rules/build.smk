@@ -20,7 +20,7 @@ MEMORY_MB = {
 def area_order(wildcards):
     """Input: the area's order, once the plan job has decided; the plan itself never makes an area run."""
     checkpoints.plan.get()
-    return f"{PREPARED}/orders/{wildcards.folder}/{wildcards.area}.json"
+    return RUN.area_order(wildcards.folder, wildcards.area).as_posix()
 
 
 def area_inputs(name):

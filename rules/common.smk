@@ -7,8 +7,13 @@ Writes: nothing.
 
 def order(step):
     """Input: the order of a step; none before the first real run, so that a dry run works on a clean clone."""
-    path = Path(f"{PREPARED}/orders/{step}.json")
+    path = RUN.step_order(step)
     return path.as_posix() if path.exists() else []
+
+
+def before(step, path):
+    """Input: what a step reads. Only a dry run, which dates nothing, has to be told that the time means nothing."""
+    return ancient(path) if RUN.ignores_times(step) else path
 
 
 def stamp(step):

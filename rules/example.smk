@@ -13,8 +13,8 @@ EXAMPLE = f"{RESULTS}/example"
 rule example_population:
     input:
         order=order("example_population"),
-        states=rules.fetch_geography_tables.output.age_by_state,
-        districts=rules.fetch_geography_tables.output.age_by_district,
+        states=before("example_population", rules.fetch_geography_tables.output.age_by_state),
+        districts=before("example_population", rules.fetch_geography_tables.output.age_by_district),
     output:
         population=f"{EXAMPLE}/population.csv",
         stamp=stamp("example_population"),
@@ -35,10 +35,10 @@ rule example_population:
 rule example_source:
     input:
         order=order("example_source"),
-        microdata=rules.fetch_microdata.output.microdata,
-        weights=rules.fetch_microdata.output.weights,
-        growth=rules.fetch_microdata.output.growth,
-        population=rules.example_population.output.population,
+        microdata=before("example_source", rules.fetch_microdata.output.microdata),
+        weights=before("example_source", rules.fetch_microdata.output.weights),
+        growth=before("example_source", rules.fetch_microdata.output.growth),
+        population=before("example_source", rules.example_population.output.population),
     output:
         source=f"{EXAMPLE}/source.h5",
         metadata=f"{EXAMPLE}/source.h5.json",
@@ -68,9 +68,9 @@ rule example_source:
 rule example_package:
     input:
         order=order("example_package"),
-        source=rules.example_source.output.source,
-        blocks=rules.fetch_geography_tables.output.blocks,
-        population=rules.example_population.output.population,
+        source=before("example_package", rules.example_source.output.source),
+        blocks=before("example_package", rules.fetch_geography_tables.output.blocks),
+        population=before("example_package", rules.example_population.output.population),
     output:
         weights=f"{EXAMPLE}/calibration_weights.npy",
         geography=f"{EXAMPLE}/geography_assignment.npz",

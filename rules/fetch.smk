@@ -11,7 +11,8 @@ DOWNLOADS = f"{RESULTS}/downloads"
 
 rule fetch_microdata:
     input:
-        sources="config/example_sources.yaml",
+        order=order("fetch_microdata"),
+        sources=ancient("config/example_sources.yaml"),
     output:
         microdata=f"{DOWNLOADS}/cps.csv.gz",
         weights=f"{DOWNLOADS}/cps_weights.csv.gz",
@@ -35,7 +36,8 @@ rule fetch_microdata:
 
 rule fetch_geography_tables:
     input:
-        sources="config/example_sources.yaml",
+        order=order("fetch_geography_tables"),
+        sources=ancient("config/example_sources.yaml"),
     output:
         blocks=f"{DOWNLOADS}/block_cd_distributions.csv.gz",
         crosswalk=f"{DOWNLOADS}/block_crosswalk.csv.gz",
@@ -61,7 +63,8 @@ rule fetch_geography_tables:
 
 rule fetch_county_cbsa:
     input:
-        sources="config/example_sources.yaml",
+        order=order("fetch_county_cbsa"),
+        sources=ancient("config/example_sources.yaml"),
     output:
         cbsa=f"{DOWNLOADS}/msa_definitions.csv",
     log:

@@ -6,17 +6,27 @@ Writes: {PREPARED}/source_snapshot.h5; {PREPARED}/<package>/{{geography,blocks,c
 """
 
 PACKAGES = {package.name: package for package in SETTINGS.packages}
-TABLES = {
-    "block_districts": SETTINGS.block_districts.as_posix(),
-    "block_crosswalk": SETTINGS.block_crosswalk.as_posix(),
-    "county_cbsa": SETTINGS.county_cbsa.as_posix(),
-}
+
+
+def geography_input(path):
+    """Input: a file that every package's geography is prepared from."""
+    return lambda wc: before(f"geography_{wc.package}", path.as_posix())
+
+
+def prepared_input(kind, *names):
+    """Input: prepared files of the package that a step of the given kind reads."""
+
+    def paths(wildcards):
+        files = [f"{PREPARED}/{wildcards.package}/{name}.h5" for name in names]
+        return before(f"{kind}_{wildcards.package}", files)
+
+    return paths
 
 
 rule prepare_snapshot:
     input:
         order=order("snapshot"),
-        dataset=SETTINGS.dataset.as_posix(),
+        dataset=before("snapshot", SETTINGS.dataset.as_posix()),
         variables=ancient(config["variables"]),
         programmes=ancient(config["takeup"]["programmes"]),
     output:
@@ -41,10 +51,14 @@ rule prepare_snapshot:
 
 rule prepare_geography:
     input:
-        **TABLES,
         order=lambda wc: order(f"geography_{wc.package}"),
-        geography=lambda wc: PACKAGES[wc.package].geography.as_posix(),
-        dataset=SETTINGS.dataset.as_posix(),
+        block_districts=geography_input(SETTINGS.block_districts),
+        block_crosswalk=geography_input(SETTINGS.block_crosswalk),
+        county_cbsa=geography_input(SETTINGS.county_cbsa),
+        geography=lambda wc: before(
+            f"geography_{wc.package}", PACKAGES[wc.package].geography.as_posix()
+        ),
+        dataset=geography_input(SETTINGS.dataset),
         districts=ancient(config["areas"]["districts"]),
     output:
         geography=f"{PREPARED}/{{package}}/geography.h5",
@@ -72,9 +86,11 @@ rule prepare_geography:
 rule prepare_clones:
     input:
         order=lambda wc: order(f"clones_{wc.package}"),
-        weights=lambda wc: PACKAGES[wc.package].weights.as_posix(),
-        geography=rules.prepare_geography.output.geography,
-        blocks=rules.prepare_geography.output.blocks,
+        weights=lambda wc: before(
+            f"clones_{wc.package}", PACKAGES[wc.package].weights.as_posix()
+        ),
+        geography=prepared_input("clones", "geography"),
+        blocks=prepared_input("clones", "blocks"),
     output:
         clones=f"{PREPARED}/{{package}}/clones.h5",
         stamp=stamp("clones_{package}"),
@@ -95,8 +111,10 @@ rule prepare_clones:
 rule prepare_takeup:
     input:
         order=lambda wc: order(f"takeup_{wc.package}"),
-        snapshot=rules.prepare_snapshot.output.snapshot,
-        geography=rules.prepare_geography.output.geography,
+        snapshot=lambda wc: before(
+            f"takeup_{wc.package}", f"{PREPARED}/source_snapshot.h5"
+        ),
+        geography=prepared_input("takeup", "geography"),
         programmes=ancient(config["takeup"]["programmes"]),
     output:
         takeup=f"{PREPARED}/{{package}}/takeup.h5",
@@ -122,11 +140,14 @@ rule prepare_takeup:
 checkpoint plan:
     input:
         order=order("plan"),
-        snapshot=rules.prepare_snapshot.output.snapshot,
-        prepared=expand(
-            f"{PREPARED}/{{package}}/{{name}}.h5",
-            package=list(PACKAGES),
-            name=("blocks", "clones", "takeup"),
+        snapshot=before("plan", rules.prepare_snapshot.output.snapshot),
+        prepared=before(
+            "plan",
+            expand(
+                f"{PREPARED}/{{package}}/{{name}}.h5",
+                package=list(PACKAGES),
+                name=("blocks", "clones", "takeup"),
+            ),
         ),
     output:
         plan=f"{PREPARED}/plan.json",

@@ -4,13 +4,10 @@ import argparse
 import json
 from pathlib import Path
 
-from local_h5.build import BuildOptions
-from local_h5.files import sha256_of, write_text
-from local_h5.prepared import open_prepared
-from local_h5.results import Fingerprint
+from local_h5.files import write_text
 from local_h5.workflow.command import run
 from local_h5.workflow.digests import DigestMemo
-from local_h5.workflow.fingerprint import fingerprints, run_components
+from local_h5.workflow.forecast import compute
 from local_h5.workflow.orders import settle_areas, write_plan
 from local_h5.workflow.settings import Settings
 
@@ -27,19 +24,7 @@ def plan_areas(path_to_config: Path, path_to_catalog: Path, path_to_plan: Path) 
         The prepared files below ``results/prepared`` are up to date.
     """
     settings = Settings.read(path_to_config)
-    takeup_filter = settings.config["takeup"]["filter"]
-    options = BuildOptions(
-        settings.config["output"]["compression"], None if takeup_filter is None else tuple(takeup_filter)
-    )
-    snapshot = settings.prepared / "source_snapshot.h5"
-    expected: dict[str, Fingerprint] = {}
-    for package in settings.packages:
-        folder = settings.prepared / package.name
-        inputs = open_prepared(snapshot, folder / "blocks.h5", folder / "clones.h5", folder / "takeup.h5")
-        shared = run_components(inputs, sha256_of(snapshot), options)
-        requests = [request for request in settings.requests if request.package == package.name]
-        for request, fingerprint in fingerprints(requests, inputs, shared, options):
-            expected[str(request.relative_path)] = fingerprint
+    expected = compute(settings)
     memo = DigestMemo.open(settings.prepared / "digests.json")
     settle_areas(settings, expected, memo)
     memo.save()

@@ -3,18 +3,13 @@
 import argparse
 from pathlib import Path
 
-import numpy as np
-
-from local_h5.areas import check_coverage, read_districts
-from local_h5.geography.blocks import build_block_table
-from local_h5.geography.load import load_geography
 from local_h5.geography.tables import BlockTableFiles
+from local_h5.prepare import prepare_geography
 from local_h5.prepared import write_blocks, write_geography
-from local_h5.source import count_households
 from local_h5.workflow.command import run
 
 
-def prepare_geography(
+def write_prepared_geography(
     path_to_geography: Path,
     path_to_dataset: Path,
     tables: BlockTableFiles,
@@ -37,10 +32,13 @@ def prepare_geography(
     Assumes:
         Block tables and districts are of the same Congress.
     """
-    geography = load_geography(path_to_geography, count_households(path_to_dataset), tables.block_districts)
-    present = np.unique(geography.district[geography.block > 0])
-    check_coverage(read_districts(path_to_districts), present, path_to_geography)
-    blocks = build_block_table(geography, tables, "allow" if unknown_blocks == "allow" else "error")
+    geography, blocks = prepare_geography(
+        path_to_geography,
+        path_to_dataset,
+        tables,
+        path_to_districts,
+        "allow" if unknown_blocks == "allow" else "error",
+    )
     write_geography(path_to_canonical, geography)
     write_blocks(path_to_blocks, blocks)
 
@@ -57,7 +55,7 @@ def main() -> None:
     parser.add_argument("--output-geography", type=Path, required=True, help="array file to write")
     parser.add_argument("--output-blocks", type=Path, required=True, help="array file to write")
     args = parser.parse_args()
-    prepare_geography(
+    write_prepared_geography(
         args.geography,
         args.dataset,
         BlockTableFiles(args.block_districts, args.block_crosswalk, args.county_cbsa),

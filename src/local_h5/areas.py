@@ -4,13 +4,14 @@ import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from local_h5 import us
 from local_h5.errors import ConfigError, GeographyError
 from local_h5.requests import AreaBuildRequest, AreaFilter
+
+if TYPE_CHECKING:
+    import numpy as np  # only its name: the workflow reads this module whenever it starts
 
 DISTRICT_COLUMNS = ("district", "code", "state", "state_fips", "population_2024")
 
@@ -109,7 +110,7 @@ def all_requests(
     return (nation, *states, *single, *cities, *own)
 
 
-def check_coverage(listed: Sequence[District], present: np.ndarray, where: object) -> None:
+def check_coverage(listed: Sequence[District], present: "np.ndarray", where: object) -> None:
     """Check that a geography has exactly the listed districts.
 
     Args:

@@ -75,6 +75,12 @@ class ConfigError(LocalH5Error):
     phase = "request"
 
 
+class RunningError(LocalH5Error):
+    """Another run is using the results folder, or one was killed and left its lock."""
+
+    phase = "request"
+
+
 class RequestError(LocalH5Error):
     """An area request names an unknown area or field, or a path outside the output folder."""
 

@@ -6,13 +6,18 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from local_h5.areas import check_coverage, read_districts
 from local_h5.errors import ConfigError
+from local_h5.geography.block_table import BlockTable
+from local_h5.geography.blocks import UnknownBlocks, build_block_table
 from local_h5.geography.canonical import Geography
+from local_h5.geography.load import load_geography
+from local_h5.geography.tables import BlockTableFiles
 from local_h5.housing import TABLE, VARIABLES, housing_eligibility
 from local_h5.model import VariableRules, build_snapshot
 from local_h5.schema import check
 from local_h5.snapshot import SourceSnapshot
-from local_h5.source import SourceDataset
+from local_h5.source import SourceDataset, count_households
 from local_h5.takeup.prepare import CloneGeography, SourceFacts, prepare_takeup
 from local_h5.takeup.programmes import Programme, required_eligibility, required_variables
 from local_h5.takeup.table import Reported, Scope, Takeup
@@ -47,6 +52,31 @@ def prepare_snapshot(source: SourceDataset, rules: VariableRules, programmes: Se
         model_values={variable.variable for variable in needed if not variable.optional} | set(housing),
         reports={variable.variable for variable in needed if variable.optional},
     )
+
+
+def prepare_geography(
+    geography_file: Path,
+    dataset: Path,
+    tables: BlockTableFiles,
+    districts: Path,
+    unknown_blocks: UnknownBlocks,
+) -> tuple[Geography, BlockTable]:
+    """The canonical geography of a package, and the rows of the block tables that it uses.
+
+    Args:
+        geography_file: any of the three forms of an exact geography.
+        dataset: source dataset; its households are counted.
+        tables: the public block tables.
+        districts: table of the districts that the geography must have, no more and no fewer.
+        unknown_blocks: ``error`` or ``allow``.
+
+    Raises:
+        GeographyError, BlockTableError: malformed, misaligned, or of another Congress.
+    """
+    geography = load_geography(geography_file, count_households(dataset), tables.block_districts)
+    present = np.unique(geography.district[geography.block > 0])
+    check_coverage(read_districts(districts), present, geography_file)
+    return geography, build_block_table(geography, tables, unknown_blocks)
 
 
 def takeup_from_snapshot(

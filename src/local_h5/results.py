@@ -7,14 +7,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from local_h5.errors import ResultError
 from local_h5.files import write_text
 from local_h5.requests import AreaBuildRequest
 from local_h5.schema import check
-from local_h5.snapshot import Excluded
-from local_h5.writer import WrittenColumn
+
+if TYPE_CHECKING:  # they bring numpy and h5py, which the workflow's main process does without
+    from local_h5.snapshot import Excluded
+    from local_h5.writer import WrittenColumn
 
 SCHEMA = "area_result"
 SCHEMA_VERSION = 1
@@ -93,8 +95,8 @@ class AreaResult:
     period: int
     rows: Mapping[str, int]
     weights: WeightSummary
-    columns: tuple[WrittenColumn, ...]
-    excluded: tuple[Excluded, ...]
+    columns: "tuple[WrittenColumn, ...]"
+    excluded: "tuple[Excluded, ...]"
     coverage: Mapping[str, float]
     checks: Mapping[str, int]
     fingerprint: Fingerprint | None
@@ -144,6 +146,9 @@ class AreaResult:
         Raises:
             ResultError: the data do not satisfy the schema.
         """
+        from local_h5.snapshot import Excluded
+        from local_h5.writer import WrittenColumn
+
         check(SCHEMA, data, where, ResultError)
         mark = data["fingerprint"]
         return cls(

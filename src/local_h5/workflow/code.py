@@ -1,54 +1,93 @@
-"""Which code decides values, as a digest that comments, docstrings and error messages do not move."""
+"""Which code decides values, as a digest that comments, docstrings, help and error messages do not move."""
 
 import ast
 import hashlib
 import importlib.metadata
 import platform
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
+from local_h5.errors import ConfigError
+from local_h5.workflow.digests import DigestMemo
+
 LIBRARY = Path(__file__).resolve().parents[1]
+SCRIPTS = Path("scripts")
+"""Folder of the scripts, below the folder that the workflow runs in."""
+
+_ARRAYS = ("arrayfile", "h5file")
 
 AREA_MODULES = (
-    "arrayfile", "build", "clones", "geography/block_table", "membership", "payload", "requests", "snapshot",
+    *_ARRAYS, "build", "clones", "geography/block_table", "membership", "payload", "prepared", "requests", "snapshot",
     "takeup/anchors", "takeup/assign", "takeup/draws", "takeup/eligibility", "takeup/rates", "takeup/store",
-    "takeup/table", "us", "writer",
+    "takeup/table", "us", "writer", "scripts/build_area",
 )  # fmt: skip
-"""Modules that decide the bytes of an area file."""
+"""Code that decides the bytes of an area file, beyond what its prepared inputs hold."""
 
-SNAPSHOT_MODULES = ("arrayfile", "membership", "model", "snapshot", "source")
+SNAPSHOT_MODULES = (
+    *_ARRAYS, "housing", "membership", "model", "prepare", "snapshot", "source", "scripts/prepare_snapshot",
+)  # fmt: skip
 GEOGRAPHY_MODULES = (
-    "arrayfile", "areas", "geography/block_table", "geography/blocks", "geography/canonical", "geography/codes",
-    "geography/load", "geography/npy", "geography/safe_pickle", "geography/tables", "us",
+    *_ARRAYS, "prepare", "geography/block_table", "geography/blocks", "geography/canonical", "geography/codes",
+    "geography/frames", "geography/load", "geography/npy", "geography/safe_pickle", "geography/tables", "prepared",
+    "us", "scripts/prepare_geography",
 )  # fmt: skip
-CLONE_MODULES = ("arrayfile", "clones", "geography/canonical", "weights")
+CLONE_MODULES = (
+    *_ARRAYS, "clones", "geography/block_table", "geography/canonical", "geography/npy", "prepared", "weights",
+    "scripts/prepare_clones",
+)  # fmt: skip
 TAKEUP_MODULES = (
-    "arrayfile", "housing", "takeup/anchors", "takeup/eligibility", "takeup/prepare", "takeup/programmes",
-    "takeup/rates", "takeup/store", "takeup/table", "us",
+    *_ARRAYS, "geography/canonical", "housing", "prepare", "prepared", "snapshot", "takeup/anchors",
+    "takeup/eligibility", "takeup/prepare", "takeup/programmes", "takeup/rates", "takeup/store", "takeup/table", "us",
+    "scripts/prepare_takeup",
 )  # fmt: skip
+POPULATION_MODULES = ("example/acs", "us", "scripts/example_population")
 EXAMPLE_MODULES = (
     "example/acs", "example/households", "example/microdata", "example/package", "example/raking", "example/sampling",
-    "example/source_h5", "us",
+    "example/source_h5", "us", "scripts/example_source", "scripts/example_package",
 )  # fmt: skip
+PLAN_MODULES = ("workflow/fingerprint", "workflow/forecast", "scripts/plan_areas")
 
 
-def code_digest(modules: Iterable[str]) -> str:
+def code_digest(modules: Iterable[str], memo: DigestMemo | None = None) -> str:
     """sha256 over what the modules do.
 
     Args:
-        modules: paths below the library without suffix, for example ``takeup/draws``.
+        modules: paths below the library without suffix, for example ``takeup/draws``, or ``scripts/<name>``.
+        memo: remembers what was read before.
+
+    Raises:
+        ConfigError: a script is not there.
     """
+    memo = DigestMemo(None) if memo is None else memo
     sha = hashlib.sha256()
     for module in sorted(modules):
-        source = (LIBRARY / f"{module}.py").read_text(encoding="utf-8")
-        sha.update(f"{module}\0{essence(source)}\0".encode())
+        path = _source_of(module)
+        key = memo.sha256(path)
+        if key is None:
+            raise ConfigError(
+                path,
+                expected="a file of this project",
+                found="none",
+                remedy="Run in the folder that holds the Snakefile and the folder scripts.",
+            )
+        digest = memo.derived(f"code {module}", key, partial(_digest, path))
+        sha.update(f"{module}\0{digest}\0".encode())
     return sha.hexdigest()
 
 
 def essence(source: str) -> str:
-    """A module's syntax tree without comments, layout, docstrings and the texts of raised errors."""
+    """A module's syntax tree without comments, layout, docstrings, help and the texts of errors."""
     return ast.dump(_Essence().visit(ast.parse(source)))
+
+
+def _source_of(module: str) -> Path:
+    folder, _, name = module.rpartition("/")
+    return SCRIPTS / f"{name}.py" if folder == "scripts" else LIBRARY / f"{module}.py"
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(essence(path.read_text(encoding="utf-8")).encode()).hexdigest()
 
 
 class _Essence(ast.NodeTransformer):
@@ -62,6 +101,12 @@ class _Essence(ast.NodeTransformer):
             node.exc = node.exc.func
         node.cause = None
         return node
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        if isinstance(node.func, ast.Name) and node.func.id.endswith("Error"):
+            node.args, node.keywords = [], []
+        node.keywords = [word for word in node.keywords if word.arg != "help"]
+        return self.generic_visit(node)
 
 
 @cache

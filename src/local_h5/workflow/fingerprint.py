@@ -7,7 +7,7 @@ alone. The rows of a state are those of its districts: its digests are made from
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,10 +20,19 @@ from local_h5.takeup.assign import inputs_digest
 from local_h5.us import normalise_district
 from local_h5.workflow.code import AREA_MODULES, code_digest
 
+if TYPE_CHECKING:
+    from local_h5.workflow.settings import Settings
+
 SLICES = ("weights", "geography", "blocks", "takeup")
 """Components that depend on the area's household clones."""
 
 _UNION = "districts:"
+
+
+def options_of(settings: "Settings") -> BuildOptions:
+    """The choices of a run that concern every area."""
+    chosen = settings.config["takeup"]["filter"]
+    return BuildOptions(settings.config["output"]["compression"], None if chosen is None else tuple(chosen))
 
 
 def run_components(inputs: PreparedInputs, snapshot_sha256: str, options: BuildOptions) -> dict[str, str]:

@@ -1,14 +1,29 @@
 """What the main Snakemake process does while it reads the Snakefile, before it plans."""
 
 import json
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
 
 from local_h5.files import write_text
 from local_h5.workflow.digests import DigestMemo
-from local_h5.workflow.orders import read_plan, settle_areas, settle_steps
+from local_h5.workflow.invocation import invocation
+from local_h5.workflow.judge import StepVerdict
+from local_h5.workflow.orders import read_plan, settle_areas, settle_steps, step_order
+from local_h5.workflow.run_lock import hold_run_lock, refuse_stale_lock, remove_leftovers
 from local_h5.workflow.settings import Settings
+
+if TYPE_CHECKING:
+    from local_h5.workflow.forecast import Forecast
+
+_COUNTS = "The lines above are the plan. What follows is Snakemake's own count of the same jobs."
+_COUNTS_LATER = (
+    "The lines above are the plan. Snakemake's own count, which follows, cannot agree yet: which areas are built is "
+    "decided by the checkpoint 'plan', which has to run first, and until then Snakemake lists them all."
+)
 
 
 def resolved_config(settings: Settings) -> Path:
@@ -16,13 +31,108 @@ def resolved_config(settings: Settings) -> Path:
     return settings.prepared / "config.json"
 
 
-def settle(settings: Settings) -> None:
-    """Compare what is there with what should be, by content, and order what has to run.
+def memo_path(settings: Settings) -> Path:
+    """Where the memo of digests lies."""
+    return settings.prepared / "digests.json"
 
-    Writes only what changed. Not for dry runs, and not for the processes of remote jobs.
+
+class Run:
+    """What the rules ask about the run that is beginning.
+
+    Attributes:
+        settings: of the run.
+        lock: held as long as this object lives; None for a dry run, a query, or the process of a remote job.
+        shown: what a dry run foresees; None otherwise.
     """
+
+    def __init__(self, settings: Settings, lock: FileLock | None = None, shown: "Forecast | None" = None) -> None:
+        self.settings = settings
+        self.lock = lock
+        self.shown = shown
+        # A dry run writes nothing in the project: the orders that a run would give lie elsewhere, for its own count.
+        self._orders = None if shown is None else tempfile.TemporaryDirectory(prefix="local-h5-orders-")
+
+    def step_order(self, step: str) -> Path:
+        """The order of a step."""
+        if not self._foreseen(step).current:
+            return self._fresh(step)
+        return step_order(self.settings, step)
+
+    def area_order(self, folder: str, area: str) -> Path:
+        """The order of an area."""
+        if self.shown is not None:
+            verdict = self.shown.areas.get(f"{folder}/{area}.h5")
+            if verdict is not None and not verdict.current:
+                return self._fresh(f"{folder}-{area}")
+        return self.settings.prepared / "orders" / folder / f"{area}.json"
+
+    def ignores_times(self, step: str) -> bool:
+        """Whether Snakemake must not compare times for a step: in a dry run, which does not date what holds."""
+        return self.shown is not None and self._foreseen(step).current
+
+    @property
+    def announcement(self) -> str | None:
+        """What to print before Snakemake's own list."""
+        return None if self.shown is None else announcement(self.settings, self.shown)
+
+    def _foreseen(self, step: str) -> StepVerdict:
+        # A step that the configuration does not need (fetching, with inputs of one's own) holds.
+        return StepVerdict() if self.shown is None else self.shown.steps.get(step, StepVerdict())
+
+    def _fresh(self, name: str) -> Path:
+        assert self._orders is not None
+        path = Path(self._orders.name) / f"{name}.json"
+        path.touch(exist_ok=True)
+        return path
+
+
+def begin(settings: Settings, *, is_main_process: bool) -> Run:
+    """Prepare the run that Snakemake is about to plan.
+
+    A real run takes the results folder, compares what is there with what should be, and orders what has to run. A dry
+    run prints the plan. Queries (``--summary``, ``--dag``, …) and the processes of remote jobs get neither.
+
+    Args:
+        settings: of the run.
+        is_main_process: whether Snakemake plans here; false in the process of a remote job.
+
+    Raises:
+        RunningError: another run is going on, or one was killed and has to be resumed.
+        LocalH5Error: an input is malformed.
+    """
+    if not is_main_process:
+        return Run(settings)
+    asked = invocation()
+    if asked.mode == "unlock":
+        hold_run_lock(settings.results).release()  # refuses while a run is alive
+    if asked.mode == "dry-run":
+        from local_h5.workflow.forecast import forecast
+
+        # The memo is read, not written: a dry run leaves the project as it was.
+        return Run(settings, shown=forecast(settings, DigestMemo.open(memo_path(settings))))
+    if asked.mode != "run":
+        return Run(settings)
+    lock = hold_run_lock(settings.results)
+    if asked.locks:
+        refuse_stale_lock(settings.results)
+    remove_leftovers(settings.results)
+    settle(settings)
+    return Run(settings, lock)
+
+
+def announcement(settings: Settings, foreseen: "Forecast") -> str:
+    """What a dry run prints before Snakemake's own list."""
+    from local_h5.workflow.plan import make_plan
+    from local_h5.workflow.plan_text import as_text
+
+    counts = _COUNTS if foreseen.steps["plan"].current else _COUNTS_LATER
+    return f"{as_text(make_plan(settings, foreseen))}\n{counts}"
+
+
+def settle(settings: Settings) -> None:
+    """Order what has to run, by content; the caller holds the run lock."""
     write_if_changed(resolved_config(settings), settings.config)
-    memo = DigestMemo.open(settings.prepared / "digests.json")
+    memo = DigestMemo.open(memo_path(settings))
     verdicts = settle_steps(settings, memo)
     if verdicts["plan"].current:
         # Else the plan job does it, when what areas depend on has been made.

@@ -4,37 +4,31 @@ Snakemake decides by modification times. Here the decision is taken by content, 
 language: every job has an order file among its inputs, and that file is newer than the job's outputs exactly when the
 job has to run. :func:`settle_steps` does this for the steps when the main process reads the Snakefile;
 :func:`settle_areas` for the areas, then or in the plan job, whichever comes after the last change of what areas depend
-on. An order is written only to make a job run; its serial number keeps Snakemake from taking it for an old one.
+on. A new order has a new nonce, because Snakemake takes an input with the bytes of last time for unchanged, whatever
+its time.
 """
 
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+import secrets
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from local_h5.errors import InputError, WriteError
 from local_h5.files import write_text
 from local_h5.requests import AreaBuildRequest
 from local_h5.results import Fingerprint, sidecar_path
 from local_h5.workflow.code import code_digest
 from local_h5.workflow.digests import DigestMemo
+from local_h5.workflow.judge import AreaVerdict, StepVerdict, judge_area, judge_steps, read_json, step_stamp
 from local_h5.workflow.settings import Settings
 from local_h5.workflow.steps import Step, all_steps
 
 _SECOND = 1_000_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Whether a job's outputs still hold, and in words why not; no reason means that they do."""
-
-    reasons: tuple[str, ...]
-
-    @property
-    def current(self) -> bool:
-        """Nothing has to be done."""
-        return not self.reasons
+_NONCE = "nonce"
+_REASONS = "reasons"
 
 
 def step_order(settings: Settings, name: str) -> Path:
@@ -42,90 +36,67 @@ def step_order(settings: Settings, name: str) -> Path:
     return settings.prepared / "orders" / f"{name}.json"
 
 
-def step_stamp(settings: Settings, name: str) -> Path:
-    """Stamp of a step: the digests of what it read and wrote, written after it ended."""
-    return settings.prepared / "stamps" / f"{name}.json"
-
-
 def area_order(settings: Settings, request: AreaBuildRequest) -> Path:
     """Order of an area."""
     return settings.prepared / "orders" / request.relative_path.with_suffix(".json")
 
 
-def judge_steps(settings: Settings, memo: DigestMemo) -> dict[str, Verdict]:
-    """Whether each step still holds, in their order; a step after a stale one is stale."""
-    verdicts: dict[str, Verdict] = {}
-    made_by: dict[Path, str] = {}
-    for step in all_steps(settings):
-        upstream = {made_by[path] for path in step.inputs.values() if path in made_by}
-        stale = sorted(name for name in upstream if not verdicts[name].current)
-        verdicts[step.name] = _judge_step(step, _read(step_stamp(settings, step.name)), stale, memo)
-        made_by |= dict.fromkeys(step.outputs.values(), step.name)
-    return verdicts
-
-
-def settle_steps(settings: Settings, memo: DigestMemo) -> dict[str, Verdict]:
+def settle_steps(settings: Settings, memo: DigestMemo) -> dict[str, StepVerdict]:
     """Order the stale steps and date the others so that Snakemake leaves them alone."""
-    verdicts = judge_steps(settings, memo)
-    for step in all_steps(settings):
-        order, stamp = step_order(settings, step.name), step_stamp(settings, step.name)
-        outputs = [*step.outputs.values(), stamp]
-        verdict = verdicts[step.name]
+    steps = all_steps(settings, memo)
+    verdicts = judge_steps(settings, memo, steps)
+    made_by = {path: step.name for step in steps for path in step.outputs.values()}
+    for step in steps:
+        verdict, order = verdicts[step.name], step_order(settings, step.name)
+        outputs = [*step.outputs.values(), *([] if step.pins else [step_stamp(settings, step.name)])]
+        content = {
+            "step": step.name,
+            "inputs": {role: str(path) for role, path in step.inputs.items()},
+            "outputs": {role: str(path) for role, path in step.outputs.items()},
+            "params": step.params,
+            "code": code_digest(step.modules, memo),
+            # What the job is going to read, where that is known now; record_step holds it against what is there then.
+            "sha256": {
+                role: digest
+                for role, path in step.inputs.items()
+                if (path not in made_by or verdicts[made_by[path]].current) and (digest := memo.sha256(path))
+            },
+        }
         if verdict.current:
-            _outdate(order)
-            newest = max(_mtime(path) for path in (*step.inputs.values(), order))
-            dated = [*outputs, *([step.benchmark] if step.benchmark.exists() else [])]
-            if min(_mtime(path) for path in dated) < newest:
-                for path in dated:
-                    os.utime(path)
-                    memo.renew(path)
+            _keep_order(order, content)
+            _date(step, outputs, memo)
         else:
-            content = {
-                "step": step.name,
-                "inputs": {role: str(path) for role, path in step.inputs.items()},
-                "outputs": {role: str(path) for role, path in step.outputs.items()},
-                "params": step.params,
-                "code": code_digest(step.modules),
-            }
-            _issue(order, content, outputs, verdict)
+            _issue(order, content, outputs, verdict.reasons)
     return verdicts
 
 
 def record_step(order: Path, stamp: Path, memo: DigestMemo) -> None:
-    """Write the stamp of a step that has just ended: what its order names, with digests."""
+    """Write the stamp of a step that has just ended: what its order names, with digests.
+
+    Raises:
+        InputError: an input is no longer what it was when the order was given, so nobody knows what the step read.
+    """
     content = json.loads(order.read_text(encoding="utf-8"))
+    inputs = {role: memo.sha256(Path(path)) for role, path in content["inputs"].items()}
+    for role, sha256 in content["sha256"].items():
+        if inputs[role] != sha256:
+            raise InputError(
+                content["inputs"][role],
+                field=role,
+                expected=f"the file with which {content['step']} was started",
+                found="another one: it changed while the step ran",
+                remedy="Let it be, and run again.",
+            )
     data = {
         "params": content["params"],
         "code": content["code"],
-        "inputs": {role: memo.sha256(Path(path)) for role, path in content["inputs"].items()},
+        "inputs": inputs,
         "outputs": {role: memo.sha256(Path(path)) for role, path in content["outputs"].items()},
     }
     write_text(stamp, json.dumps(data, indent=1, sort_keys=True) + "\n")
 
 
-def judge_area(settings: Settings, request: AreaBuildRequest, expected: Fingerprint, memo: DigestMemo) -> Verdict:
-    """Whether an area's file and sidecar are there, agree, and were built from what is prepared now."""
-    h5 = settings.output(request)
-    sidecar = _read(sidecar_path(h5))
-    if sidecar is None:
-        return Verdict(("not built",) if not h5.exists() else ("sidecar missing or unreadable",))
-    try:
-        fingerprint, sha256 = sidecar["fingerprint"], sidecar["output"]["sha256"]
-        found: Mapping[str, str] = fingerprint["components"]
-    except (KeyError, TypeError):
-        return Verdict(("sidecar of another form",))
-    changed = sorted(
-        name for name in expected.components.keys() | found.keys() if expected.components.get(name) != found.get(name)
-    )
-    if changed:
-        return Verdict(tuple(f"{name} changed" for name in changed))
-    present = memo.sha256(h5)
-    if present is None:
-        return Verdict(("H5 missing",))
-    return Verdict(() if present == sha256 else ("H5 differs from its sidecar",))
-
-
-def settle_areas(settings: Settings, expected: Mapping[str, Fingerprint], memo: DigestMemo) -> dict[str, Verdict]:
+def settle_areas(settings: Settings, expected: Mapping[str, Fingerprint], memo: DigestMemo) -> dict[str, AreaVerdict]:
     """Order the stale areas; ``expected`` is by relative path, as :func:`read_plan` gives it."""
     verdicts = {}
     for request in settings.requests:
@@ -136,12 +107,10 @@ def settle_areas(settings: Settings, expected: Mapping[str, Fingerprint], memo: 
             "request": request.to_json(),
             "fingerprint": {"digest": expected[key].digest, "components": dict(expected[key].components)},
         }
-        if not verdict.current:
-            _issue(order, content, [h5, sidecar_path(h5)], verdict)
-            continue
-        if not order.exists():
-            write_text(order, json.dumps({**content, "serial": 0, "reasons": []}, indent=1) + "\n")
-        _outdate(order)
+        if verdict.current:
+            _keep_order(order, content)
+        else:
+            _issue(order, content, [h5, sidecar_path(h5)], verdict.reasons)
     return verdicts
 
 
@@ -157,65 +126,55 @@ def read_plan(path: Path) -> dict[str, Fingerprint]:
     return {key: Fingerprint(mark["digest"], mark["components"]) for key, mark in data.items()}
 
 
-def _judge_step(step: Step, stamp: Mapping[str, Any] | None, stale: list[str], memo: DigestMemo) -> Verdict:
-    if stamp is None:
-        return Verdict(("not run",))
-    reasons = [f"{name} runs" for name in stale]
-    params = json.loads(json.dumps(step.params))
-    reasons += [
-        f"{name} changed" for name in sorted(params.keys() | stamp["params"].keys())
-        if params.get(name) != stamp["params"].get(name)
-    ]  # fmt: skip
-    if stamp["code"] != code_digest(step.modules):
-        reasons.append("code changed")
-    for role in sorted(step.inputs.keys() | stamp["inputs"].keys()):
-        path = step.inputs.get(role)
-        # A fetched or made file that is gone was not changed: what was made from it still holds.
-        if path is None or role not in stamp["inputs"]:
-            reasons.append(f"{role} {'removed' if path is None else 'added'}")
-        elif (digest := memo.sha256(path)) is not None and digest != stamp["inputs"][role]:
-            reasons.append(f"{role} changed")
-    for role, path in step.outputs.items():
-        digest = memo.sha256(path)
-        if digest != stamp["outputs"].get(role):
-            reasons.append(f"{role} {'missing' if digest is None else 'damaged'}")
-    return Verdict(tuple(reasons))
+def _issue(order: Path, content: Mapping[str, Any], outputs: Sequence[Path], reasons: Sequence[str]) -> None:
+    """Write an order that is newer than the outputs and unlike any before it."""
+    _write_order(order, {**content, _REASONS: list(reasons), _NONCE: secrets.token_hex(8)})
+    newest = max((_mtime(path) for path in outputs), default=0)
+    if _mtime(order) <= newest:  # a file dated in the future, or a coarse clock
+        os.utime(order, ns=(newest + _SECOND, newest + _SECOND))
 
 
-def _issue(order: Path, content: Mapping[str, Any], outputs: list[Path], verdict: Verdict) -> None:
-    """Write an order, unless the same one is pending already."""
-    before = _read(order) or {}
-    pending = all(before.get(key) == value for key, value in json.loads(json.dumps(content)).items()) and all(
-        _mtime(path) < _mtime(order) for path in outputs
-    )
-    if not pending:
-        serial = int(before.get("serial", 0)) + 1
-        write_text(
+def _keep_order(order: Path, content: Mapping[str, Any]) -> None:
+    """Let the order of what holds say what it would be built from, and look older than anything."""
+    before = read_json(order) or {}
+    if {key: value for key, value in before.items() if key not in (_REASONS, _NONCE)} != json.loads(
+        json.dumps(content)
+    ):
+        _write_order(order, {**content, _REASONS: [], _NONCE: secrets.token_hex(8)})
+    if _mtime(order) > 0:
+        os.utime(order, ns=(0, 0))
+
+
+def _date(step: Step, outputs: Sequence[Path], memo: DigestMemo) -> None:
+    """Date the outputs of a step that holds after its inputs."""
+    newest = max((_mtime(path) for path in step.inputs.values()), default=0)
+    dated = [path for path in (*outputs, step.benchmark) if path.exists()]
+    if dated and min(_mtime(path) for path in dated) < newest:
+        now = max(newest, time.time_ns())
+        for path in dated:
+            os.utime(path, ns=(now, now))
+            memo.renew(path)
+
+
+def _write_order(order: Path, content: Mapping[str, Any]) -> None:
+    # Not flushed to disk: one that a power failure takes away is written again.
+    temporary = order.with_name(f".{order.name}.tmp")
+    try:
+        order.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        temporary.replace(order)
+    except OSError as error:
+        raise WriteError(
             order,
-            json.dumps({**content, "serial": serial, "reasons": list(verdict.reasons)}, indent=1, sort_keys=True)
-            + "\n",
-        )
-        newest = max((_mtime(path) for path in outputs), default=0)
-        if _mtime(order) <= newest:  # a file dated in the future, or a coarse clock
-            os.utime(order, ns=(newest + _SECOND, newest + _SECOND))
-
-
-def _outdate(order: Path) -> None:
-    """Let an order that was carried out look older than anything."""
-    if order.exists() and _mtime(order) > _SECOND:
-        os.utime(order, ns=(_SECOND, _SECOND))
+            expected="a file that can be written",
+            found=error.strerror or str(error),
+            remedy="Free space or correct the permissions, then run again.",
+        ) from error
 
 
 def _mtime(path: Path) -> int:
+    """Modification time as Snakemake sees it (a link counts with its target); 0 when there is no such file."""
     try:
-        return path.stat().st_mtime_ns
+        return max(path.stat().st_mtime_ns, path.lstat().st_mtime_ns)
     except OSError:
         return 0
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return data if isinstance(data, dict) else None

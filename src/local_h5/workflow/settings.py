@@ -4,13 +4,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from local_h5.areas import District, all_requests, read_districts
 from local_h5.errors import ConfigError
 from local_h5.requests import AreaBuildRequest
 from local_h5.results import SUFFIX
 from local_h5.schema import check
+
+if TYPE_CHECKING:
+    from local_h5.geography.tables import BlockTableFiles
 
 REGIONAL = "regional"
 NATIONAL = "national"
@@ -108,6 +111,18 @@ class Settings:
         """Whether any input is the example's own."""
         inputs = self.config["inputs"]
         return any(inputs[name] is None for name in ("weights", "geography", "dataset"))
+
+    @property
+    def tables(self) -> "BlockTableFiles":
+        """The public block tables."""
+        from local_h5.geography.tables import BlockTableFiles
+
+        return BlockTableFiles(self.block_districts, self.block_crosswalk, self.county_cbsa)
+
+    @property
+    def programmes(self) -> Path:
+        """The list of take-up programmes."""
+        return Path(self.config["takeup"]["programmes"])
 
     @property
     def prepared(self) -> Path:

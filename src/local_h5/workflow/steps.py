@@ -4,13 +4,20 @@ The rules run them; this table only says when a step's result still holds. A ste
 code changed is stale, and so is everything after it.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from local_h5.workflow import code
+from local_h5.workflow.digests import DigestMemo
 from local_h5.workflow.settings import Package, Settings
+
+PINNED_SOURCES = Path("config/example_sources.yaml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +31,7 @@ class Step:
         params: configuration that decides the outputs.
         modules: library modules that decide the outputs.
         benchmark: the rule's benchmark file; Snakemake counts it among the outputs when it compares times.
+        pins: role → sha256 of an output that is known beforehand (a fetched file); such a step needs no stamp.
     """
 
     name: str
@@ -32,13 +40,21 @@ class Step:
     params: Mapping[str, Any]
     modules: tuple[str, ...]
     benchmark: Path
+    pins: Mapping[str, str] = field(default_factory=dict)
 
 
-def all_steps(settings: Settings) -> tuple[Step, ...]:
-    """Every step of a run, each after those whose outputs it reads."""
+def all_steps(settings: Settings, memo: DigestMemo) -> tuple[Step, ...]:
+    """Every step of a run, each after those whose outputs it reads.
+
+    Raises:
+        TakeupError: a take-up programme's file is malformed.
+    """
     example = _example_steps(settings) if settings.uses_example else ()
     packages = [step for package in settings.packages for step in _package_steps(settings, package)]
-    return (*example, _snapshot(settings), *packages, _plan(settings))
+    made = (*example, _snapshot(settings, memo), *packages, _plan(settings, memo))
+    read = {path for step in made for path in step.inputs.values()}
+    fetched = [step for step in _fetch_steps(settings, memo) if not read.isdisjoint(step.outputs.values())]
+    return (*fetched, *made)
 
 
 def takeup_files(settings: Settings) -> dict[str, Path]:
@@ -46,6 +62,51 @@ def takeup_files(settings: Settings) -> dict[str, Path]:
     listing = Path(settings.config["takeup"]["programmes"])
     files = {path.stem: path for path in sorted(listing.parent.glob("*.yaml"))}
     return {f"programme {stem}": path for stem, path in files.items()}
+
+
+def _fetch_steps(settings: Settings, memo: DigestMemo) -> tuple[Step, ...]:
+    downloads = settings.results / "downloads"
+    pins: dict[str, dict[str, str]] = memo.derived(
+        "pinned files", memo.sha256(PINNED_SOURCES) or "none", lambda: _pinned_files(PINNED_SOURCES)
+    )
+    names = {
+        "microdata": ("taxcalc", ("cps.csv.gz", "cps_weights.csv.gz", "growfactors.csv")),
+        "geography_tables": (
+            "policyengine-us-data",
+            (
+                "block_cd_distributions.csv.gz",
+                "block_crosswalk.csv.gz",
+                "acs_S0101_district_2024.json",
+                "acs_S0101_state_2024.json",
+                "acs_S2201_district_2024.json",
+            ),
+        ),
+        "county_cbsa": ("geosnap", ("msa_definitions.csv",)),
+    }
+    return tuple(
+        Step(
+            f"fetch_{name}",
+            {},
+            {file: downloads / file for file in files},
+            {},
+            (),
+            _benchmark(settings, f"fetch/{name}"),
+            {file: pins[package][file] for file in files if file in pins.get(package, {})},
+        )
+        for name, (package, files) in names.items()
+    )
+
+
+def _pinned_files(path: Path) -> dict[str, dict[str, str]]:
+    """Package → file name → sha256; the fetch scripts check the form of the table."""
+    try:
+        packages = yaml.safe_load(path.read_text(encoding="utf-8"))["packages"]
+        return {
+            package: {name: file["sha256"] for name, file in entry["files"].items()}
+            for package, entry in packages.items()
+        }
+    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError):
+        return {}
 
 
 def _example_steps(settings: Settings) -> tuple[Step, ...]:
@@ -61,7 +122,7 @@ def _example_steps(settings: Settings) -> tuple[Step, ...]:
             },
             {"population": population},
             {},
-            ("example/acs", "us"),
+            code.POPULATION_MODULES,
             _benchmark(settings, "example/population"),
         ),
         Step(
@@ -96,16 +157,22 @@ def _example_steps(settings: Settings) -> tuple[Step, ...]:
     )
 
 
-def _snapshot(settings: Settings) -> Step:
+def _snapshot(settings: Settings, memo: DigestMemo) -> Step:
+    # Of the programmes, the snapshot depends on what they need from the model, not on their rates.
+    listing = Path(settings.config["takeup"]["programmes"])
+    files = {role: memo.sha256(path) for role, path in takeup_files(settings).items()}
+    key = hashlib.sha256(json.dumps([str(listing), files, code.code_digest(["takeup/programmes"], memo)]).encode())
     return Step(
         "snapshot",
-        {
-            "dataset": settings.dataset,
-            "variables": Path(settings.config["variables"]),
-            **takeup_files(settings),
-        },
+        {"dataset": settings.dataset, "variables": Path(settings.config["variables"])},
         {"snapshot": settings.prepared / "source_snapshot.h5"},
-        {"dataset_sha256": settings.config["inputs"]["dataset_sha256"], **_model_versions()},
+        {
+            "dataset_sha256": settings.config["inputs"]["dataset_sha256"],
+            "needs of programmes": memo.derived(
+                "needs of programmes", key.hexdigest(), lambda: _needs_of_programmes(listing)
+            ),
+            **_model_versions(),
+        },
         code.SNAPSHOT_MODULES,
         _benchmark(settings, "prepare/snapshot"),
     )
@@ -150,7 +217,16 @@ def _package_steps(settings: Settings, package: Package) -> tuple[Step, ...]:
     )
 
 
-def _plan(settings: Settings) -> Step:
+def _needs_of_programmes(listing: Path) -> list[Any]:
+    # Imported on use: numpy, only when a programme's file has changed.
+    from local_h5.takeup.programmes import load_programmes, required_eligibility, required_variables
+
+    programmes = load_programmes(listing)
+    variables = [[v.variable, v.entity, v.source, v.optional] for v in required_variables(programmes)]
+    return [variables, sorted(required_eligibility(programmes))]
+
+
+def _plan(settings: Settings, memo: DigestMemo) -> Step:
     prepared = {
         f"{package.name} {name}": settings.prepared / package.name / f"{name}.h5"
         for package in settings.packages
@@ -164,10 +240,10 @@ def _plan(settings: Settings) -> Step:
             "requests": [request.to_json() for request in settings.requests],
             "compression": settings.config["output"]["compression"],
             "filter": settings.config["takeup"]["filter"],
-            "area_code": code.code_digest(code.AREA_MODULES),
+            "area_code": code.code_digest(code.AREA_MODULES, memo),
             **code.library_versions(),
         },
-        ("workflow/fingerprint",),
+        code.PLAN_MODULES,
         _benchmark(settings, "prepare/plan"),
     )
 

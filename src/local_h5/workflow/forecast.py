@@ -1,0 +1,189 @@
+"""What a run would make of the inputs as they are now, before it is started.
+
+Where only cheap steps are stale (geography, clone index, take-up), their outputs are computed in memory from the raw
+inputs, and with them every area's fingerprint. Where the snapshot has to be made again, nobody knows yet.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from local_h5.results import Fingerprint
+from local_h5.workflow.digests import DigestMemo
+from local_h5.workflow.judge import AreaVerdict, StepVerdict, judge_area, judge_steps, read_built, read_json, step_stamp
+from local_h5.workflow.orders import read_plan
+from local_h5.workflow.settings import Package, Settings
+from local_h5.workflow.steps import Step, all_steps
+
+if TYPE_CHECKING:
+    from local_h5.build import PreparedInputs
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What is stale, and what is expected of each area.
+
+    Attributes:
+        steps: verdict of every step, in order.
+        expected: relative path → fingerprint; None when a step must run before anybody knows.
+        unknown: why not, in words.
+        certain: whether the cause of ``unknown`` changes every area (a new source does; a lost file need not).
+        areas: relative path → verdict, as far as it is known without ``expected``.
+    """
+
+    steps: Mapping[str, StepVerdict]
+    expected: Mapping[str, Fingerprint] | None
+    unknown: str | None
+    certain: bool
+    areas: Mapping[str, AreaVerdict]
+
+
+def forecast(settings: Settings, memo: DigestMemo) -> Forecast:
+    """Compare raw inputs, prepared state, files and sidecars by content; writes nothing.
+
+    Raises:
+        LocalH5Error: an input is malformed; a run would stop there too.
+    """
+    steps = all_steps(settings, memo)
+    verdicts = judge_steps(settings, memo, steps)
+    expected = _known_plan(settings, verdicts, memo)
+    unknown, certain = None, False
+    if expected is None:
+        unknown, certain = _obstacle(verdicts, {step.name: step for step in steps}, settings)
+        if unknown is None:
+            expected = compute(settings, verdicts)
+    areas = {}
+    for request in settings.requests:
+        key = str(request.relative_path)
+        if expected is not None:
+            areas[key] = judge_area(settings, request, expected[key], memo)
+        else:
+            areas[key] = AreaVerdict(read_built(settings.output(request))[0])
+    return Forecast(verdicts, expected, unknown, certain, areas)
+
+
+def compute(settings: Settings, verdicts: Mapping[str, StepVerdict] | None = None) -> dict[str, Fingerprint]:
+    """Every area's fingerprint, from prepared files that hold and, for stale steps, from what they would write.
+
+    Args:
+        settings: of the run.
+        verdicts: of the steps; None when all of them hold.
+    """
+    # Imported on use: numpy, h5py and what reads the block tables.
+    from local_h5.files import sha256_of
+    from local_h5.workflow.fingerprint import fingerprints, options_of, run_components
+
+    expected: dict[str, Fingerprint] = {}
+    options = options_of(settings)
+    sha256 = sha256_of(settings.prepared / "source_snapshot.h5")
+    for package in settings.packages:
+        inputs = _inputs(settings, package, verdicts or {})
+        requests = [request for request in settings.requests if request.package == package.name]
+        shared = run_components(inputs, sha256, options)
+        for request, fingerprint in fingerprints(requests, inputs, shared, options):
+            expected[str(request.relative_path)] = fingerprint
+    return expected
+
+
+def _known_plan(
+    settings: Settings, verdicts: Mapping[str, StepVerdict], memo: DigestMemo
+) -> dict[str, Fingerprint] | None:
+    """The plan of the last run, when nothing but lost or damaged files stands between it and the next."""
+    verdict, path = verdicts["plan"], settings.prepared / "plan.json"
+    stamp = read_json(step_stamp(settings, "plan"))
+    if not verdict.repair or stamp is None or memo.sha256(path) != stamp["outputs"].get("plan"):
+        return None
+    return read_plan(path)
+
+
+def _obstacle(
+    verdicts: Mapping[str, StepVerdict], steps: Mapping[str, Step], settings: Settings
+) -> tuple[str | None, bool]:
+    """Why fingerprints cannot be computed before the run, and whether that changes all areas for certain."""
+    snapshot = verdicts["snapshot"]
+    if "not run" in snapshot.changed:
+        return "nothing is prepared yet", False
+    if not snapshot.repair:
+        chain = _first_causes("snapshot", verdicts, steps)
+        return "; ".join(chain), True
+    if snapshot.damaged:
+        return f"{'; '.join(snapshot.damaged)}: it is made again first", False
+    for package in settings.packages:
+        for kind in ("geography", "clones", "takeup"):
+            name = f"{kind}_{package.name}"
+            verdict = verdicts[name]
+            remade = [before for before in verdict.upstream if before.startswith(("example_", "fetch_"))]
+            if remade:
+                return "; ".join(_first_causes(name, verdicts, steps)), False
+            if not verdict.current and verdict.missing and kind != "takeup":
+                absent = [role for role in verdict.missing if role not in ("geography", "blocks") or kind != "clones"]
+                if absent:
+                    return f"{name} needs {', '.join(absent)}, which the run fetches or makes first", False
+    return None, False
+
+
+def _first_causes(name: str, verdicts: Mapping[str, StepVerdict], steps: Mapping[str, Step]) -> list[str]:
+    """Where staleness begins, in words."""
+    causes: list[str] = []
+    pending, seen = [name], set()
+    while pending:
+        current = pending.pop()
+        if current in seen:
+            continue
+        seen.add(current)
+        verdict = verdicts[current]
+        own = [*verdict.changed, *verdict.damaged]
+        if own:
+            causes.append(f"{current}: {', '.join(own)}")
+        pending += verdict.upstream
+    return sorted(causes)
+
+
+def _inputs(settings: Settings, package: Package, verdicts: Mapping[str, StepVerdict]) -> "PreparedInputs":
+    from local_h5.build import PreparedInputs
+    from local_h5.clones import CloneIndex
+    from local_h5.prepare import prepare_geography, takeup_from_snapshot
+    from local_h5.prepared import open_blocks, open_geography
+    from local_h5.snapshot import SourceSnapshot
+    from local_h5.takeup.programmes import load_programmes
+    from local_h5.takeup.store import read_takeup
+    from local_h5.weights import load_weights
+
+    def holds(kind: str) -> bool:
+        return verdicts.get(f"{kind}_{package.name}", StepVerdict()).current
+
+    folder = settings.prepared / package.name
+    snapshot = SourceSnapshot.open(settings.prepared / "source_snapshot.h5")
+    if holds("geography"):
+        geography, blocks = open_geography(folder / "geography.h5"), open_blocks(folder / "blocks.h5")
+    else:
+        geography, blocks = prepare_geography(
+            package.geography,
+            settings.dataset,
+            settings.tables,
+            Path(settings.config["areas"]["districts"]),
+            settings.config["geography"]["unknown_blocks"],
+        )
+    if holds("clones"):
+        clones = CloneIndex.open(folder / "clones.h5")
+    else:
+        weights = load_weights(package.weights, geography.n_households, geography.n_clones)
+        clones = CloneIndex.build(weights, geography, blocks)
+    if holds("takeup"):
+        takeup = read_takeup(folder / "takeup.h5")
+    else:
+        config = settings.config["takeup"]
+        takeup = takeup_from_snapshot(
+            snapshot,
+            geography,
+            load_programmes(settings.programmes),
+            reported=config["reported"],
+            scope=config["scope"],
+        )
+    return PreparedInputs(snapshot, blocks, clones, takeup)
+
+
+def leaf_districts(keys: Sequence[str]) -> list[str]:
+    """Names of the districts among relative paths."""
+    return [key.removeprefix("districts/").removesuffix(".h5") for key in keys if key.startswith("districts/")]

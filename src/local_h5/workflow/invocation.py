@@ -1,0 +1,57 @@
+"""How Snakemake was started.
+
+A Snakefile is read before Snakemake knows, in a way that it tells, whether this is a run, a dry run or a query. Its
+parsed options are therefore looked up where its command line keeps them.
+"""
+
+import inspect
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Mode = Literal["run", "dry-run", "unlock", "query"]
+
+_ENTRY = "args_to_api"
+_QUERIES = (
+    "touch", "lint", "list_target_rules", "list_rules", "print_compilation", "containerize", "generate_unit_tests",
+    "dag", "rulegraph", "filegraph", "d3dag", "cleanup_metadata", "conda_cleanup_envs", "conda_create_envs_only",
+    "list_conda_envs", "cleanup_shadow", "container_cleanup_images", "list_changes", "list_input_changes",
+    "list_params_changes", "list_untracked", "summary", "detailed_summary", "archive", "delete_all_output",
+    "delete_temp_output",
+)  # fmt: skip
+"""Options with which Snakemake answers or tidies up and starts no job."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """What Snakemake was asked for.
+
+    Attributes:
+        mode: run, dry run, unlock, or a query that starts no job.
+        locks: whether it takes its lock.
+    """
+
+    mode: Mode
+    locks: bool = True
+
+
+def invocation() -> Invocation:
+    """How the Snakemake was started that is reading the Snakefile now; a run when it was not from a command line."""
+    options = _options()
+    if options is None:
+        return Invocation("run")
+    locks = not getattr(options, "nolock", False)
+    if getattr(options, "unlock", False):
+        return Invocation("unlock", locks)
+    report = getattr(options, "report", None) and not getattr(options, "report_after_run", False)
+    if report or any(getattr(options, name, None) for name in _QUERIES):
+        return Invocation("query", locks)
+    return Invocation("dry-run" if getattr(options, "dryrun", False) else "run", locks)
+
+
+def _options() -> Any:
+    frame = inspect.currentframe()
+    while frame is not None:
+        if frame.f_code.co_name == _ENTRY:
+            return frame.f_locals.get("args")
+        frame = frame.f_back
+    return None

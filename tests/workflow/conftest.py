@@ -1,0 +1,43 @@
+"""The small project: made once, built once, copied for every test."""
+
+import importlib.metadata
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from small_project import ALL, Project, change_one_variable, make_project, prepare_snapshots, write_inputs
+
+from local_h5.workflow.code import SNAPSHOT_MODULES, code_digest
+
+
+@pytest.fixture(scope="session")
+def snapshots(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Snapshots of the small source and of one with another value, kept between sessions while nothing changes."""
+    code = code_digest(name for name in SNAPSHOT_MODULES if not name.startswith("scripts/"))
+    model = importlib.metadata.version("policyengine-us")
+    folder = request.config.cache.mkdir("local-h5-snapshots") / f"{model}-{code[:16]}"
+    folder.mkdir(exist_ok=True)
+    inputs = tmp_path_factory.mktemp("sources")
+    write_inputs(inputs / "base")
+    write_inputs(inputs / "other")
+    change_one_variable(inputs / "other" / "source.h5")
+    prepare_snapshots(folder, {"base": inputs / "base/source.h5", "other": inputs / "other/source.h5"})
+    return folder
+
+
+@pytest.fixture(scope="session")
+def built(snapshots: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The small project after one run; do not change it."""
+    project = make_project(tmp_path_factory.mktemp("built") / "project", snapshots)
+    outcome = project.run()
+    assert outcome.built == ALL
+    return project
+
+
+@pytest.fixture
+def project(built: Project, tmp_path: Path) -> Project:
+    """A copy of the built project, as if restored on another machine with its times."""
+    return built.copy(tmp_path / "project")

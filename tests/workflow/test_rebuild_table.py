@@ -1,0 +1,239 @@
+"""After a change, one plain run builds exactly the areas that it concerns, as the plan said, and the next run none."""
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import h5py
+import numpy as np
+import pytest
+import yaml
+from small_project import ALL, DISTRICTS, Project, change_one_variable, district_of_rows
+
+pytestmark = pytest.mark.workflow
+
+NC = {"districts/NC-01", "districts/NC-04", "states/NC", "national/US", "custom/durham"}
+YEARS_AGO = 1_600_000_000
+
+
+def touch_everything(project: Project) -> None:
+    for path in project.folder.rglob("*"):
+        if path.is_file() and "results" not in path.parts and ".snakemake" not in path.parts:
+            os.utime(path)
+
+
+def rewrite_with_the_same_bytes(project: Project) -> None:
+    for path in project.path("inputs").iterdir():
+        data = path.read_bytes()
+        path.unlink()
+        path.write_bytes(data)
+
+
+def new_weights_under_an_older_time(project: Project) -> None:
+    project.change_weights(["NC-04"])
+    os.utime(project.path("inputs/weights.npy"), (YEARS_AGO, YEARS_AGO))
+
+
+def a_link_to_older_weights(project: Project) -> None:
+    weights = project.path("inputs/weights.npy")
+    weights.rename(project.path("inputs/kept.npy"))
+    weights.symlink_to("kept.npy")
+    new_weights_under_an_older_time(project)
+
+
+def another_value_in_the_source(project: Project) -> None:
+    change_one_variable(project.path("inputs/source.h5"))
+
+
+def medicaid_rate_of_north_carolina(project: Project) -> None:
+    path = project.path("config/takeup/medicaid.yaml")
+    lines = path.read_text().splitlines()
+    place = next(i for i, line in enumerate(lines) if line.strip().startswith(("NC:", "'NC':", '"NC":')))
+    lines[place] = lines[place].split(":")[0] + ": 0.01"
+    path.write_text("\n".join(lines) + "\n")
+
+
+def snap_rate(project: Project) -> None:
+    project.edit("config/takeup/snap.yaml", "0.82", "0.5")
+
+
+def value_code(project: Project) -> None:
+    project.edit("src/local_h5/takeup/draws.py", "\n\n\ndef ", "\n\nSHIFT = 1\n\n\ndef ")
+
+
+def comments_docs_and_messages(project: Project) -> None:
+    path = project.path("src/local_h5/takeup/draws.py")
+    path.write_text(path.read_text() + "\n# a remark\n")
+    project.edit("src/local_h5/clones.py", "none of {len(self):,}", "not one of {len(self):,}")
+    project.edit("scripts/build_area.py", 'help="output folder"', 'help="folder of outputs"')
+    project.path("docs").mkdir()
+    project.path("docs/new.md").write_text("text")
+
+
+def snakemake_metadata_lost(project: Project) -> None:
+    shutil.rmtree(project.path(".snakemake"))
+
+
+def metadata_lost_and_a_file_of_yesterday(project: Project) -> None:
+    snakemake_metadata_lost(project)
+    h5 = project.h5("districts/VA-02")
+    h5.write_bytes(h5.read_bytes()[:-1] + b"\x01")
+    os.utime(h5, (YEARS_AGO, YEARS_AGO))
+
+
+def everything_prepared_lost(project: Project) -> None:
+    shutil.rmtree(project.path("results/prepared"))
+    snakemake_metadata_lost(project)
+
+
+def orders_lost_and_an_edited_file(project: Project) -> None:
+    shutil.rmtree(project.path("results/prepared/orders"))
+    project.sidecar("districts/NC-01").unlink()
+
+
+def truncated(project: Project) -> None:
+    h5 = project.h5("states/NC")
+    stat = h5.stat()
+    with h5.open("r+b") as stream:
+        stream.truncate(stat.st_size // 2)
+    os.utime(h5, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+def edited_by_hand(project: Project) -> None:
+    with h5py.File(project.h5("cities/NYC"), "r+") as file:
+        file["household_weight/2024"][0] = 7.0
+
+
+def sidecar_missing(project: Project) -> None:
+    project.sidecar("national/US").unlink()
+
+
+def swapped(project: Project) -> None:
+    one, other = project.h5("districts/NC-01"), project.h5("districts/NC-04")
+    kept = one.read_bytes()
+    one.write_bytes(other.read_bytes())
+    other.write_bytes(kept)
+
+
+def older_pair_restored(project: Project) -> None:
+    """A file and its sidecar of before the last change come back with their times, as from a backup."""
+    h5, sidecar = project.h5("districts/NC-04"), project.sidecar("districts/NC-04")
+    kept = project.path("backup")
+    kept.mkdir()
+    shutil.copy2(h5, kept), shutil.copy2(sidecar, kept)
+    project.change_weights(["NC-04"])
+    project.run()
+    shutil.copy2(kept / h5.name, h5), shutil.copy2(kept / sidecar.name, sidecar)
+
+
+def prepared_file_damaged(project: Project) -> None:
+    path = project.path("results/prepared/regional/clones.h5")
+    path.write_bytes(path.read_bytes()[:1000])
+
+
+def stamp_lost(project: Project) -> None:
+    project.path("results/prepared/stamps/takeup_regional.json").unlink()
+
+
+def times_of_1970(project: Project) -> None:
+    for path in project.path("results").rglob("*"):
+        if path.is_file():
+            os.utime(path, (0, 0))
+
+
+def input_of_the_future(project: Project) -> None:
+    os.utime(project.path("inputs/source.h5"), (4e9, 4e9))
+
+
+def area_added(project: Project) -> None:
+    path = project.path("config/config.yaml")
+    config = yaml.safe_load(path.read_text())
+    config["areas"]["custom"].append(
+        {"id": "coast", "filters": [{"field": "state", "op": "in", "value": ["37", "51"]}]}
+    )
+    path.write_text(yaml.safe_dump(config))
+
+
+@dataclass(frozen=True)
+class Row:
+    change: Callable[[Project], None]
+    built: set[str]
+    says: str = ""
+    args: tuple[str, ...] = ()
+    undecided: bool = False
+    slow: bool = False
+
+
+ROWS = [
+    Row(lambda project: None, set(), "Nothing to do"),
+    Row(touch_everything, set(), "Nothing to do"),
+    Row(rewrite_with_the_same_bytes, set(), "Nothing to do"),
+    Row(
+        lambda project: project.change_weights(["NC-04", "VA-02"]),
+        (NC - {"districts/NC-01"}) | {"districts/VA-02", "states/VA"},
+        "weights changed in 2 districts: NC-04, VA-02 → 2 districts, 2 states, nation, custom durham",
+    ),
+    Row(new_weights_under_an_older_time, NC - {"districts/NC-01"}, "weights changed in 1 district: NC-04"),
+    Row(a_link_to_older_weights, NC - {"districts/NC-01"}, "weights changed in 1 district: NC-04", slow=True),
+    Row(another_value_in_the_source, ALL, "all 14 areas (source changed"),
+    Row(medicaid_rate_of_north_carolina, NC, "take-up rates changed in 2 districts: NC-01, NC-04"),
+    Row(snap_rate, ALL, "all 14 areas (take-up rates changed)"),
+    Row(value_code, ALL, "all 14 areas (code that decides values changed)"),
+    Row(comments_docs_and_messages, set(), "Nothing to do"),
+    Row(lambda project: None, ALL, "all 14 areas (configuration changed)", ("--config", "output={compression: lzf}")),
+    Row(snakemake_metadata_lost, set(), "Nothing to do"),
+    Row(metadata_lost_and_a_file_of_yesterday, {"districts/VA-02"}, "H5 differs from its sidecar"),
+    Row(everything_prepared_lost, set(), "undecided", undecided=True),
+    Row(orders_lost_and_an_edited_file, {"districts/NC-01"}, "sidecar missing"),
+    Row(truncated, {"states/NC"}, "H5 differs from its sidecar"),
+    Row(edited_by_hand, {"cities/NYC"}, "H5 differs from its sidecar", slow=True),
+    Row(sidecar_missing, {"national/US"}, "sidecar missing", slow=True),
+    Row(swapped, {"districts/NC-01", "districts/NC-04"}, "H5 differs from its sidecar", slow=True),
+    Row(older_pair_restored, {"districts/NC-04"}, "weights changed in 1 district: NC-04"),
+    Row(prepared_file_damaged, set(), "clones damaged"),
+    Row(stamp_lost, set(), "takeup_regional: not run", slow=True),
+    Row(times_of_1970, set(), "Nothing to do", slow=True),
+    Row(input_of_the_future, set(), "Nothing to do", slow=True),
+    Row(area_added, {"custom/coast"}, "not built: coast → custom coast"),
+]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param(
+            row, id=getattr(row.change, "__name__", "row") + "".join(row.args[1:]), marks=[pytest.mark.slow] * row.slow
+        )
+        for row in ROWS
+    ],
+)
+def test_one_plain_run_builds_exactly_what_changed(project: Project, row: Row) -> None:
+    row.change(project)
+    before = project.bytes_of_results()
+
+    said = project.local_h5("plan", *row.args).text
+    plan = project.plan(*row.args)
+    assert row.says in said
+    outcome = project.run("all", *row.args)
+
+    assert outcome.built == row.built
+    planned = {area.removesuffix(".h5") for group in plan["groups"] for area in group["areas"]}
+    undecided = {area.removesuffix(".h5") for area in plan["undecided"]["areas"]}
+    assert bool(undecided) == row.undecided
+    assert planned == outcome.built - undecided
+    after = project.bytes_of_results()
+    untouched = {name: digest for name, digest in before.items() if name.split(".")[0] not in row.built}
+    assert untouched.items() <= after.items()
+    again = project.run("all", *row.args)
+    assert not again.built
+    assert "Nothing to be done" in again.text
+
+
+def test_new_weights_are_in_the_files(project: Project) -> None:
+    new_weights_under_an_older_time(project)
+    project.run()
+    weights = np.load(project.path("inputs/weights.npy"))
+    for name, code in DISTRICTS.items():
+        with h5py.File(project.h5(f"districts/{name}")) as file:
+            assert file["household_weight/2024"][()].sum() == pytest.approx(weights[district_of_rows() == code].sum())
