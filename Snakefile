@@ -17,7 +17,7 @@ container: "docker://python:3.12-slim"
 
 
 try:
-    SETTINGS = Settings.load(config, "config/config.yaml")
+    SETTINGS = Settings.load(config, ", ".join(map(str, workflow.configfiles)))
 except LocalH5Error as error:
     print(f"error: {error}", file=sys.stderr)
     os._exit(1)  # one line, and no traceback of the workflow engine around it
@@ -31,7 +31,7 @@ if workflow.is_main_process and not workflow.dryrun:
 
 wildcard_constraints:
     folder="|".join(FOLDERS.values()),
-    area="[A-Za-z0-9_-]+",
+    area="|".join(request.area_id for request in SETTINGS.requests),
     package="regional|national",
 
 

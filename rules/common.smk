@@ -16,4 +16,30 @@ def stamp(step):
     return f"{PREPARED}/stamps/{step}.json"
 
 
-RECORD = "python -m local_h5.workflow.record --order {input.order} --stamp {output.stamp} 2>> {log}"
+AREA_PACKAGE = {
+    request.relative_path.with_suffix("").as_posix(): request.package
+    for request in SETTINGS.requests
+}
+MEMORY_MB = {
+    "national": 4000,
+    "states": 1500,
+    "districts": 400,
+    "cities": 600,
+    "custom": 1500,
+}
+
+
+def area_order(wildcards):
+    """Input: the area's order, once the plan job has decided; the plan itself never makes an area run."""
+    checkpoints.plan.get()
+    return f"{PREPARED}/orders/{wildcards.folder}/{wildcards.area}.json"
+
+
+def area_inputs(name):
+    """Input: an array file of the area's package. Orders decide by content, so its time does not matter."""
+
+    def path(wildcards):
+        key = f"{wildcards.folder}/{wildcards.area}"
+        return f"{PREPARED}/{AREA_PACKAGE[key]}/{name}.h5"
+
+    return path

@@ -218,6 +218,24 @@ def output_path(folder: Path, relative: PurePosixPath) -> Path:
     return path
 
 
+def results_folder(request: AreaBuildRequest, output: Path) -> Path:
+    """The output folder of a run, from the place of one area's file.
+
+    Raises:
+        RequestError: ``output`` is not where the published layout has the area.
+    """
+    relative = request.relative_path
+    if output.parts[-len(relative.parts) :] != relative.parts:
+        raise RequestError(
+            output,
+            field="output path",
+            expected=f"a path that ends in {relative}",
+            found=str(output),
+            remedy="Files keep the published layout; choose another folder above it.",
+        )
+    return output.parents[len(relative.parts) - 1]
+
+
 def read_request(path: Path) -> AreaBuildRequest:
     """Read one request from a JSON file.
 
