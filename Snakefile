@@ -6,7 +6,8 @@ from pathlib import Path
 
 from local_h5.errors import LocalH5Error
 from local_h5.requests import FOLDERS
-from local_h5.workflow.main_process import resolved_config, settle
+from local_h5.validation.parts import parts_of, sources_of
+from local_h5.workflow.main_process import resolved_config, settle, validation_file
 from local_h5.workflow.settings import Settings
 
 
@@ -46,32 +47,32 @@ localrules:
 
 rule all:
     input:
-        SETTINGS.outputs(),
+        SETTINGS.stamps(),
 
 
 rule all_states:
     input:
-        SETTINGS.outputs("state"),
+        SETTINGS.stamps("state"),
 
 
 rule all_districts:
     input:
-        SETTINGS.outputs("district"),
+        SETTINGS.stamps("district"),
 
 
 rule all_cities:
     input:
-        SETTINGS.outputs("city"),
+        SETTINGS.stamps("city"),
 
 
 rule all_custom:
     input:
-        SETTINGS.outputs("custom"),
+        SETTINGS.stamps("custom"),
 
 
 rule national:
     input:
-        SETTINGS.outputs("national"),
+        SETTINGS.stamps("national"),
 
 
 include: "rules/common.smk"
@@ -79,6 +80,7 @@ include: "rules/fetch.smk"
 include: "rules/example.smk"
 include: "rules/prepare.smk"
 include: "rules/build.smk"
+include: "rules/validate.smk"
 include: "rules/publish.smk"
 
 

@@ -38,7 +38,7 @@ def build_area_file(
         path_to_output: H5 to write, at its place in the published layout: ``…/districts/NC-01.h5``.
         path_to_marks: folder of digest marks, so that planning need not read the file again.
         path_to_config: resolved configuration (JSON); its ``validation`` says what the file has to satisfy.
-        path_to_record: record of the structural checks (JSON), to write. A file that fails them is no failure of the job.
+        path_to_record: record of the structural checks (JSON), to write. A file that fails them fails no job.
         options: compression and take-up filter.
 
     Assumes:
@@ -48,7 +48,9 @@ def build_area_file(
     request = AreaBuildRequest.from_json(order["request"], path_to_order)
     inputs = open_prepared(path_to_snapshot, path_to_blocks, path_to_clones, path_to_takeup)
     provenance = Provenance(Fingerprint(**order["fingerprint"]))
-    result = build_area(request, inputs, results_folder(request, path_to_output), options=options, provenance=provenance)
+    result = build_area(
+        request, inputs, results_folder(request, path_to_output), options=options, provenance=provenance
+    )
     structural = StructuralPolicy.from_config(json.loads(path_to_config.read_text(encoding="utf-8")))
     result, record = validate_structure(path_to_output, result, common_schema(inputs), structural)
     write_record(path_to_record, record)

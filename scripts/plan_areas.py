@@ -8,9 +8,10 @@ from local_h5.build import BuildOptions
 from local_h5.files import sha256_of, write_text
 from local_h5.prepared import open_prepared
 from local_h5.results import Fingerprint
+from local_h5.validation.area import StructuralPolicy
 from local_h5.workflow.command import run
 from local_h5.workflow.digests import DigestMemo
-from local_h5.workflow.fingerprint import fingerprints, run_components
+from local_h5.workflow.fingerprint import fingerprints, run_components, with_validation
 from local_h5.workflow.orders import settle_areas, write_plan
 from local_h5.workflow.settings import Settings
 
@@ -32,6 +33,7 @@ def plan_areas(path_to_config: Path, path_to_catalog: Path, path_to_plan: Path) 
         settings.config["output"]["compression"], None if takeup_filter is None else tuple(takeup_filter)
     )
     snapshot = settings.prepared / "source_snapshot.h5"
+    structural = StructuralPolicy.from_config(settings.config)
     expected: dict[str, Fingerprint] = {}
     for package in settings.packages:
         folder = settings.prepared / package.name
@@ -39,7 +41,7 @@ def plan_areas(path_to_config: Path, path_to_catalog: Path, path_to_plan: Path) 
         shared = run_components(inputs, sha256_of(snapshot), options)
         requests = [request for request in settings.requests if request.package == package.name]
         for request, fingerprint in fingerprints(requests, inputs, shared, options):
-            expected[str(request.relative_path)] = fingerprint
+            expected[str(request.relative_path)] = with_validation(fingerprint, structural.decides(request))
     memo = DigestMemo.open(settings.prepared / "digests.json")
     settle_areas(settings, expected, memo)
     memo.save()

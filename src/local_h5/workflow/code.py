@@ -13,9 +13,10 @@ LIBRARY = Path(__file__).resolve().parents[1]
 AREA_MODULES = (
     "arrayfile", "build", "clones", "geography/block_table", "membership", "payload", "requests", "snapshot",
     "takeup/anchors", "takeup/assign", "takeup/draws", "takeup/eligibility", "takeup/rates", "takeup/store",
-    "takeup/table", "us", "writer",
+    "takeup/table", "us", "validation/area", "validation/common_schema", "validation/policy", "validation/population",
+    "validation/structural", "writer",
 )  # fmt: skip
-"""Modules that decide the bytes of an area file."""
+"""Modules that decide the bytes of an area file and its structural verdict."""
 
 SNAPSHOT_MODULES = ("arrayfile", "membership", "model", "snapshot", "source")
 GEOGRAPHY_MODULES = (

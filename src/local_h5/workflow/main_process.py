@@ -16,12 +16,18 @@ def resolved_config(settings: Settings) -> Path:
     return settings.prepared / "config.json"
 
 
+def validation_file(settings: Settings) -> Path:
+    """Where the validation policy of the run lies: what depends on it runs again when it changes."""
+    return settings.prepared / "validation.json"
+
+
 def settle(settings: Settings) -> None:
     """Compare what is there with what should be, by content, and order what has to run.
 
     Writes only what changed. Not for dry runs, and not for the processes of remote jobs.
     """
     write_if_changed(resolved_config(settings), settings.config)
+    write_if_changed(validation_file(settings), {"validation": settings.config["validation"]})
     memo = DigestMemo.open(settings.prepared / "digests.json")
     verdicts = settle_steps(settings, memo)
     if verdicts["plan"].current:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from local_h5.validation.area import StructuralPolicy
 from local_h5.workflow import code
 from local_h5.workflow.settings import Package, Settings
 
@@ -165,11 +166,18 @@ def _plan(settings: Settings) -> Step:
             "compression": settings.config["output"]["compression"],
             "filter": settings.config["takeup"]["filter"],
             "area_code": code.code_digest(code.AREA_MODULES),
+            "validation": _structural_policy(settings),
             **code.library_versions(),
         },
         ("workflow/fingerprint",),
         _benchmark(settings, "prepare/plan"),
     )
+
+
+def _structural_policy(settings: Settings) -> dict[str, Any]:
+    """What the areas' structural verdicts depend on besides their files."""
+    run = StructuralPolicy.from_config(settings.config)
+    return {str(request.relative_path): run.decides(request) for request in settings.requests}
 
 
 def _benchmark(settings: Settings, name: str) -> Path:
