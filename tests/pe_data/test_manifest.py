@@ -214,6 +214,7 @@ def test_period_file(tmp_path):
     assert groups["household", "text5", "year"] == ("county_fips",)
     assert groups["person", "bool", "month"] == ("receives_wic",)
     assert groups["person", "bool", "eternity"] == ("is_male",)
+    assert Manifest.from_bytes(manifest.to_bytes()) == manifest
 
 
 def test_an_open_entity_is_said_and_can_be_told(tmp_path):
