@@ -15,6 +15,7 @@ from tiny_world import World
 
 import local_h5
 from local_h5 import facade
+from local_h5.arrayfile import write_array_file
 from local_h5.build import PreparedInputs, build_area
 from local_h5.errors import LocalH5Error, RequestError, TakeupError, WriteError
 from local_h5.payload import PayloadColumn
@@ -177,6 +178,23 @@ def test_what_is_empty_is_counted(world: World) -> None:
             assert set(file[name]["2024"][()][placed]) == {b""}
 
 
+def test_a_county_that_the_model_lacks_is_counted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lacking(*arguments: object) -> object:
+        snapshot = snapshot_without_model(*arguments)  # type: ignore[arg-type]
+        known = snapshot.county_fips != 37119
+        return replace(snapshot, county_fips=snapshot.county_fips[known], county_name=snapshot.county_name[known])
+
+    monkeypatch.setattr(facade, "prepare_snapshot", lacking)
+    local_h5.build_h5(**world.write())
+    there = world.geography.county_fips == "37119"
+    share = float(world.weights[there].sum() / world.weights.sum())
+    assert read_sidecar(sidecar_path(world.output)).coverage["county"] == pytest.approx(1 - share, abs=1e-6)
+    with h5py.File(world.output) as file:
+        names, fips = file["county/2024"][()], file["county_fips/2024"][()]
+    assert (names == b"UNKNOWN").tolist() == (fips == b"37119").tolist()
+    assert set(names[fips == b"06037"]) == {b"COUNTY_06037"}
+
+
 def test_programmes_outside_the_filter_are_true(world: World) -> None:
     chosen = ["takes_up_snap_if_eligible", "takes_up_ssi_if_eligible"]
     world.weights = np.ones(len(world.weights))
@@ -228,3 +246,30 @@ def test_build_area_needs_no_sidecar_to_clean_up(world: World) -> None:
         build_area(AreaBuildRequest("national", "US", "Nation"), captured[0], folder)
     assert is_one_line(caught.value)
     assert [path for path in folder.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
+def test_prepared_files_are_whole_or_absent(tmp_path: Path, share: float) -> None:
+    arrays = {"a": np.arange(5_000), "b": np.array([b"x", b"yy"])}
+
+    def write() -> None:
+        write_array_file(tmp_path / "x.h5", kind="test", version=1, arrays=arrays, metadata={})
+
+    write()
+    size = (tmp_path / "x.h5").stat().st_size
+    (tmp_path / "x.h5").unlink()
+    with files_no_larger_than(int(size * share)), pytest.raises(WriteError) as caught:
+        write()
+    assert is_one_line(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_while_writing_is_not_hidden(tmp_path: Path) -> None:
+    """What goes wrong in the program itself comes out as it is, and leaves nothing either."""
+
+    def broken() -> np.ndarray:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write_h5(tmp_path / "x.h5", [PayloadColumn("a", "2024", "household", broken)], year=2024)
+    assert list(tmp_path.iterdir()) == []
