@@ -85,7 +85,7 @@ def read_run(settings: Settings) -> dict[str, Item]:
         document = strict_json(sidecar.read_bytes(), what=str(sidecar))
         manifest = from_sidecar(document, Label(COUNTRY, DATASET), where=str(sidecar))
         items[request.relative_path.with_suffix("").as_posix()] = Item(path, manifest)
-        if not is_stamped(settings.stamp(request), document["output"]["sha256"]):
+        if not is_stamped(settings.stamp(request), manifest.artifact.sha256):
             refused.append(str(path))
     if refused:
         text = "not published, because these areas have no stamp of rules/validate.smk (they failed their validation)"
