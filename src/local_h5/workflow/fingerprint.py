@@ -133,7 +133,7 @@ def _digest_arrays(*arrays: np.ndarray) -> str:
     sha = hashlib.sha256()
     for array in arrays:
         sha.update(f"{array.dtype.str}{array.shape}".encode())
-        sha.update(memoryview(np.ascontiguousarray(array).view(np.uint8)))
+        sha.update(np.ascontiguousarray(array).view(np.uint8).data)
     return sha.hexdigest()
 
 
