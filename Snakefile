@@ -6,7 +6,8 @@ from pathlib import Path
 
 from local_h5.errors import LocalH5Error
 from local_h5.requests import FOLDERS
-from local_h5.workflow.main_process import begin, resolved_config
+from local_h5.validation.parts import parts_of, sources_of
+from local_h5.workflow.main_process import begin, resolved_config, validation_file
 from local_h5.workflow.settings import Settings
 
 
@@ -17,7 +18,7 @@ container: "docker://python:3.12-slim"
 
 
 try:
-    SETTINGS = Settings.load(config, "config/config.yaml")
+    SETTINGS = Settings.load(config, ", ".join(map(str, workflow.configfiles)))
     # Compares by content, and orders what has to run; a dry run gets its plan.
     RUN = begin(SETTINGS, is_main_process=workflow.is_main_process)
     if RUN.announcement:
@@ -32,7 +33,7 @@ PREPARED = SETTINGS.prepared.as_posix()
 
 wildcard_constraints:
     folder="|".join(FOLDERS.values()),
-    area="[A-Za-z0-9_-]+",
+    area="|".join(request.area_id for request in SETTINGS.requests),
     package="regional|national",
 
 
@@ -47,32 +48,32 @@ localrules:
 
 rule all:
     input:
-        SETTINGS.outputs(),
+        SETTINGS.stamps(),
 
 
 rule all_states:
     input:
-        SETTINGS.outputs("state"),
+        SETTINGS.stamps("state"),
 
 
 rule all_districts:
     input:
-        SETTINGS.outputs("district"),
+        SETTINGS.stamps("district"),
 
 
 rule all_cities:
     input:
-        SETTINGS.outputs("city"),
+        SETTINGS.stamps("city"),
 
 
 rule all_custom:
     input:
-        SETTINGS.outputs("custom"),
+        SETTINGS.stamps("custom"),
 
 
 rule national:
     input:
-        SETTINGS.outputs("national"),
+        SETTINGS.stamps("national"),
 
 
 include: "rules/common.smk"
@@ -80,6 +81,7 @@ include: "rules/fetch.smk"
 include: "rules/example.smk"
 include: "rules/prepare.smk"
 include: "rules/build.smk"
+include: "rules/validate.smk"
 include: "rules/publish.smk"
 
 

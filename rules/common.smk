@@ -1,4 +1,5 @@
-"""Orders and stamps: how a job learns that it has to run (local_h5.workflow.orders).
+"""Helpers of the rules: orders and stamps, by which a job learns that it has to run (local_h5.workflow.orders), and what
+validation needs.
 
 Reads: {PREPARED}/orders/, written when the main process reads the Snakefile or by the plan job.
 Writes: nothing.
@@ -21,4 +22,54 @@ def stamp(step):
     return f"{PREPARED}/stamps/{step}.json"
 
 
-RECORD = "python -m local_h5.workflow.record --order {input.order} --stamp {output.stamp} 2>> {log}"
+AREA_PACKAGE = {
+    request.relative_path.with_suffix("").as_posix(): request.package
+    for request in SETTINGS.requests
+}
+MEMORY_MB = {
+    "national": 4000,
+    "states": 1500,
+    "districts": 400,
+    "cities": 600,
+    "custom": 1500,
+}
+
+
+def area_order(wildcards):
+    """Input: the area's order, once the plan job has decided; the plan itself never makes an area run."""
+    checkpoints.plan.get()
+    return RUN.area_order(wildcards.folder, wildcards.area).as_posix()
+
+
+def area_inputs(name):
+    """Input: an array file of the area's package. Orders decide by content, so its time does not matter."""
+
+    def path(wildcards):
+        key = f"{wildcards.folder}/{wildcards.area}"
+        return f"{PREPARED}/{AREA_PACKAGE[key]}/{name}.h5"
+
+    return path
+
+
+TARGET_LEVEL = SETTINGS.policy.wants_targets
+TARGET_DB = (SETTINGS.config["inputs"]["targets"] or f"{RESULTS}/example/targets.db") if TARGET_LEVEL else []
+PARTS = list(range(SETTINGS.config["validation"]["processes"]))
+FIGURES = ["error_by_family", "error_by_area_type", "district_map", "weights", "sample_sizes"]
+
+
+def policy_file(wildcards):
+    """Input: the policy; none before the first real run, so that a dry run works on a clean clone."""
+    path = validation_file(SETTINGS)
+    return path.as_posix() if path.exists() else []
+
+
+def records(folder, area):
+    """Input: the records that decide about an area."""
+    levels = ["structural", "targets"] if TARGET_LEVEL else ["structural"]
+    return [f"{RESULTS}/validation/{level}/{folder}/{area}.json" for level in levels]
+
+
+def built(part):
+    """Input: sidecars and H5 of the areas whose values a part of the simulation provides."""
+    requests = [r for r in SETTINGS.requests if part in parts_of(r, SETTINGS)]
+    return [f"{SETTINGS.output(r)}{suffix}" for r in requests for suffix in ("", ".result.json")]

@@ -29,7 +29,8 @@ rule example_population:
         "ACS population of every state and district"
     shell:
         "python scripts/example_population.py --states {input.states} --districts {input.districts}"
-        " --output {output.population} 2> {log} && " + RECORD
+        " --output {output.population} 2> {log}"
+        " && python -m local_h5.workflow.record --order {input.order} --stamp {output.stamp} 2>> {log}"
 
 
 rule example_source:
@@ -62,7 +63,8 @@ rule example_source:
         " --growth {input.growth} --population {input.population} --output {output.source}"
         " --households {params.households} --seed {params.seed}"
         " --certainty-amount {params.certainty_amount}"
-        " --minimum-per-state {params.minimum_per_state} 2> {log} && " + RECORD
+        " --minimum-per-state {params.minimum_per_state} 2> {log}"
+        " && python -m local_h5.workflow.record --order {input.order} --stamp {output.stamp} 2>> {log}"
 
 
 rule example_package:
@@ -93,4 +95,5 @@ rule example_package:
         "python scripts/example_package.py --source {input.source} --blocks {input.blocks}"
         " --population {input.population} --weights {output.weights} --geography {output.geography}"
         " --metadata {output.metadata} --clones {params.clones} --seed {params.seed}"
-        " --zero-share {params.zero_share} 2> {log} && " + RECORD
+        " --zero-share {params.zero_share} 2> {log}"
+        " && python -m local_h5.workflow.record --order {input.order} --stamp {output.stamp} 2>> {log}"

@@ -45,8 +45,8 @@ rule prepare_snapshot:
         "Source snapshot: loading the dataset in policyengine_us (about a minute)"
     shell:
         "python scripts/prepare_snapshot.py --dataset {input.dataset} --variables {input.variables}"
-        " --programmes {input.programmes} --sha256 '{params.sha256}' --output {output.snapshot} 2> {log} && "
-        + RECORD
+        " --programmes {input.programmes} --sha256 '{params.sha256}' --output {output.snapshot} 2> {log}"
+        " && python -m local_h5.workflow.record --order {input.order} --stamp {output.stamp} 2>> {log}"
 
 
 rule prepare_geography:
@@ -79,8 +79,8 @@ rule prepare_geography:
         "python scripts/prepare_geography.py --geography {input.geography} --dataset {input.dataset}"
         " --block-districts {input.block_districts} --block-crosswalk {input.block_crosswalk}"
         " --county-cbsa {input.county_cbsa} --districts {input.districts} --unknown-blocks {params.unknown}"
-        " --output-geography {output.geography} --output-blocks {output.blocks} 2> {log} && "
-        + RECORD
+        " --output-geography {output.geography} --output-blocks {output.blocks} 2> {log}"
+        " && python -m local_h5.workflow.record --order {input.order} --stamp {output.stamp} 2>> {log}"
 
 
 rule prepare_clones:
@@ -105,7 +105,8 @@ rule prepare_clones:
         "Clone index of the {wildcards.package} package"
     shell:
         "python scripts/prepare_clones.py --weights {input.weights} --geography {input.geography}"
-        " --blocks {input.blocks} --output {output.clones} 2> {log} && " + RECORD
+        " --blocks {input.blocks} --output {output.clones} 2> {log}"
+        " && python -m local_h5.workflow.record --order {input.order} --stamp {output.stamp} 2>> {log}"
 
 
 rule prepare_takeup:
@@ -134,7 +135,8 @@ rule prepare_takeup:
     shell:
         "python scripts/prepare_takeup.py --snapshot {input.snapshot} --geography {input.geography}"
         " --programmes {input.programmes} --reported {params.reported} --scope {params.scope}"
-        " --output {output.takeup} 2> {log} && " + RECORD
+        " --output {output.takeup} 2> {log}"
+        " && python -m local_h5.workflow.record --order {input.order} --stamp {output.stamp} 2>> {log}"
 
 
 checkpoint plan:
@@ -166,4 +168,5 @@ checkpoint plan:
         "Plan: which areas have to be built"
     shell:
         "python scripts/plan_areas.py --config {params.config} --catalog {output.catalog}"
-        " --plan {output.plan} 2> {log} && " + RECORD
+        " --plan {output.plan} 2> {log}"
+        " && python -m local_h5.workflow.record --order {input.order} --stamp {output.stamp} 2>> {log}"

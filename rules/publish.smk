@@ -1,6 +1,6 @@
 """Publish a finished run as one collection of a content-addressed store: `snakemake publish`.
 
-Reads: every area's H5 and sidecar; the store.
+Reads: every area's H5, sidecar and stamp (rules/validate.smk); the store.
 Writes: the store (store.url); {RESULTS}/release_manifest.json for consumers of the old layout.
 There is no `output:` and no `benchmark:` on purpose: only such a rule runs whenever it is asked for, and only the store
 knows what it has. What is there is not sent again; the script says how long it took.
@@ -11,7 +11,7 @@ import shlex
 
 rule publish:
     input:
-        sidecars=SETTINGS.outputs(),
+        stamps=SETTINGS.stamps(),
     log:
         f"{RESULTS}/logs/publish.log",
     localrule: True

@@ -6,8 +6,11 @@ from pathlib import Path
 
 from local_h5.build import BuildOptions, Provenance, build_area
 from local_h5.prepared import open_prepared
-from local_h5.requests import AreaBuildRequest
+from local_h5.requests import AreaBuildRequest, results_folder
 from local_h5.results import Fingerprint, write_sidecar
+from local_h5.validation.area import StructuralPolicy, validate_structure
+from local_h5.validation.common_schema import common_schema
+from local_h5.validation.records import write_record
 from local_h5.workflow.command import run
 from local_h5.workflow.digests import write_mark
 
@@ -18,8 +21,10 @@ def build_area_file(
     path_to_blocks: Path,
     path_to_clones: Path,
     path_to_takeup: Path,
-    path_to_results: Path,
+    path_to_output: Path,
     path_to_marks: Path,
+    path_to_config: Path,
+    path_to_record: Path,
     options: BuildOptions,
 ) -> None:
     """Build the area that an order names.
@@ -30,8 +35,10 @@ def build_area_file(
         path_to_blocks: block table of the area's package.
         path_to_clones: clone index of the area's package.
         path_to_takeup: take-up table of the area's package.
-        path_to_results: output folder; the file goes to its place in the published layout.
+        path_to_output: H5 to write, at its place in the published layout: ``…/districts/NC-01.h5``.
         path_to_marks: folder of digest marks, so that planning need not read the file again.
+        path_to_config: resolved configuration (JSON); its ``validation`` says what the file has to satisfy.
+        path_to_record: record of the structural checks (JSON), to write. A file that fails them fails no job.
         options: compression and take-up filter.
 
     Assumes:
@@ -40,12 +47,15 @@ def build_area_file(
     order = json.loads(path_to_order.read_text(encoding="utf-8"))
     request = AreaBuildRequest.from_json(order["request"], path_to_order)
     inputs = open_prepared(path_to_snapshot, path_to_blocks, path_to_clones, path_to_takeup)
+    provenance = Provenance(Fingerprint(**order["fingerprint"]))
     result = build_area(
-        request, inputs, path_to_results, options=options, provenance=Provenance(Fingerprint(**order["fingerprint"]))
+        request, inputs, results_folder(request, path_to_output), options=options, provenance=provenance
     )
-    h5 = path_to_results / result.output.path
-    write_mark(path_to_marks, h5, result.output.sha256)
-    write_sidecar(h5, result)
+    structural = StructuralPolicy.from_config(json.loads(path_to_config.read_text(encoding="utf-8")))
+    result, record = validate_structure(path_to_output, result, common_schema(inputs), structural)
+    write_record(path_to_record, record)
+    write_mark(path_to_marks, path_to_output, result.output.sha256)
+    write_sidecar(path_to_output, result)
 
 
 def main() -> None:
@@ -55,8 +65,10 @@ def main() -> None:
     parser.add_argument("--blocks", type=Path, required=True, help="block table")
     parser.add_argument("--clones", type=Path, required=True, help="clone index")
     parser.add_argument("--takeup", type=Path, required=True, help="take-up table")
-    parser.add_argument("--results", type=Path, required=True, help="output folder")
+    parser.add_argument("--output", type=Path, required=True, help="H5 to write")
     parser.add_argument("--marks", type=Path, required=True, help="folder of digest marks")
+    parser.add_argument("--config", type=Path, required=True, help="resolved configuration (JSON)")
+    parser.add_argument("--record", type=Path, required=True, help="record of the structural checks to write (JSON)")
     parser.add_argument("--compression", choices=("none", "gzip", "lzf"), default="none")
     parser.add_argument("--takeup-filter", nargs="*", help="programmes to draw; the others are all true")
     args = parser.parse_args()
@@ -67,8 +79,10 @@ def main() -> None:
         args.blocks,
         args.clones,
         args.takeup,
-        args.results,
+        args.output,
         args.marks,
+        args.config,
+        args.record,
         BuildOptions(args.compression, chosen),
     )
 

@@ -22,7 +22,6 @@ from pe_data.store.opening import open_store
 from pe_data.upload import Item
 
 COUNTRY, DATASET = "us", "local_areas"
-PUBLISHABLE = ("passed", "skipped")
 EVERY = 50  # a line of progress per so many files
 
 
@@ -77,7 +76,7 @@ def read_run(settings: Settings) -> dict[str, Item]:
     """Every area of the run with the manifest of its sidecar, by relative name without extension.
 
     Raises:
-        PublishError: if areas failed their validation; every one is named.
+        PublishError: if areas have no stamp, because they failed their validation; every one is named.
     """
     items, refused = {}, []
     for request in settings.requests:
@@ -86,12 +85,20 @@ def read_run(settings: Settings) -> dict[str, Item]:
         document = strict_json(sidecar.read_bytes(), what=str(sidecar))
         manifest = from_sidecar(document, Label(COUNTRY, DATASET), where=str(sidecar))
         items[request.relative_path.with_suffix("").as_posix()] = Item(path, manifest)
-        validation = document["validation"]
-        if not isinstance(validation, dict) or validation["status"] not in PUBLISHABLE:
+        if not is_stamped(settings.stamp(request), manifest.artifact.sha256):
             refused.append(str(path))
     if refused:
-        raise PublishError("not published, because these areas failed their validation: " + ", ".join(refused))
+        text = "not published, because these areas have no stamp of rules/validate.smk (they failed their validation)"
+        raise PublishError(f"{text}: {', '.join(refused)}")
     return items
+
+
+def is_stamped(stamp: Path, sha256: str) -> bool:
+    """Whether the validation policy let exactly that file be published."""
+    if not stamp.is_file():
+        return False
+    document = strict_json(stamp.read_bytes(), what=str(stamp))
+    return isinstance(document, dict) and document.get("sha256") == sha256
 
 
 def show(at: Progress) -> None:

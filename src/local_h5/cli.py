@@ -12,8 +12,9 @@ _HOMES: Mapping[str, str] = {
     "plan": "local_h5.workflow.commands",
     "explain": "local_h5.workflow.commands",
     "verify": "local_h5.workflow.commands",
+    "report": "local_h5.report.command",
 }
-"""Command → the module whose ``COMMANDS`` has it; imported when it is used."""
+"""Command → the module that has it under the same name; imported when it is used."""
 
 
 class _LazyGroup(click.Group):
@@ -23,7 +24,8 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _HOMES:
             return None
-        return importlib.import_module(_HOMES[cmd_name]).COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(_HOMES[cmd_name]), cmd_name)
+        return command
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

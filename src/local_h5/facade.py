@@ -13,14 +13,14 @@ from dataclasses import replace
 from importlib.resources import as_file, files
 from inspect import get_annotations
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, get_args
 
 import numpy as np
 
 from local_h5 import us
 from local_h5.build import BuildOptions, PreparedInputs, build_area
 from local_h5.clones import CloneIndex
-from local_h5.errors import BlockTableError, GeographyError
+from local_h5.errors import BlockTableError, GeographyError, RequestError
 from local_h5.files import check_output, sha256_of
 from local_h5.geography.block_table import BlockTable
 from local_h5.geography.blocks import UnknownBlocksWarning, build_block_table
@@ -115,6 +115,7 @@ def build_h5(
         *_filter("county_fips_filter", "county", county_fips_filter),
     )
     request = AreaBuildRequest("custom", _area_id(output.stem), output.stem, filters)
+    _check_choices(reported=(reported, Reported), scope=(scope, Scope), compression=(compression, Compression))
     programmes = load_programmes()
     drawn = takeup_filter
     if drawn is not None:
@@ -170,6 +171,17 @@ class _Last(Generic[Made]):
 _SNAPSHOT: _Last[SourceSnapshot] = _Last()
 _BLOCKS: _Last[tuple[BlockTable, tuple[str, ...]]] = _Last()
 _TAKEUP: _Last[Takeup] = _Last()
+
+
+def _check_choices(**choices: tuple[str, Any]) -> None:
+    for argument, (value, kind) in choices.items():
+        if value not in get_args(kind):
+            raise RequestError(
+                argument,
+                expected=f"one of {', '.join(get_args(kind))}",
+                found=repr(value),
+                remedy="Correct the argument.",
+            )
 
 
 def _area_id(stem: str) -> str:

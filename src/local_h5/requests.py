@@ -172,16 +172,22 @@ class AreaBuildRequest:
         Raises:
             RequestError: a missing or unknown key, or a value of the wrong form.
         """
-        keys = {"area_type", "area_id", "display_name", "filters", "package"}
-        if not isinstance(data, Mapping) or set(data) != keys:
+        texts = {"area_type", "area_id", "display_name", "package"}
+        keys = texts | {"filters"}
+        if (
+            not isinstance(data, Mapping)
+            or set(data) != keys
+            or not all(isinstance(data[key], str) for key in texts)
+            or not isinstance(data["filters"], list)
+        ):
             raise RequestError(
                 where,
-                expected=f"an object with {', '.join(sorted(keys))}",
+                expected=f"an object with the texts {', '.join(sorted(texts))} and the list filters",
                 found=repr(data),
                 remedy="Let the workflow write the request again.",
             )
         return cls(
-            data["area_type"],
+            cast(AreaType, data["area_type"]),
             data["area_id"],
             data["display_name"],
             tuple(AreaFilter.from_json(item, where) for item in data["filters"]),
@@ -216,6 +222,24 @@ def output_path(folder: Path, relative: PurePosixPath) -> Path:
             remedy="Use a relative path without '..'.",
         )
     return path
+
+
+def results_folder(request: AreaBuildRequest, output: Path) -> Path:
+    """The output folder of a run, from the place of one area's file.
+
+    Raises:
+        RequestError: ``output`` is not where the published layout has the area.
+    """
+    relative = request.relative_path
+    if output.parts[-len(relative.parts) :] != relative.parts:
+        raise RequestError(
+            output,
+            field="output path",
+            expected=f"a path that ends in {relative}",
+            found=str(output),
+            remedy="Files keep the published layout; choose another folder above it.",
+        )
+    return output.parents[len(relative.parts) - 1]
 
 
 def read_request(path: Path) -> AreaBuildRequest:

@@ -45,14 +45,42 @@ def check(name: str, data: Any, where: object, error: type[LocalH5Error]) -> Non
         raise error(where, found=str(problem), remedy="Put texts in quotes.") from problem
     if violations:
         first = violations[0]
-        place = ".".join(str(part) for part in first.instance_path) or "(top level)"
-        others = f" (and {len(violations) - 1} more)" if len(violations) > 1 else ""
-        raise error(where, field=place, found=f"{_message(first)}{others}")
+        place, expected, found = _facts(name, first)
+        others = f" (and {len(violations) - 1} more violations)" if len(violations) > 1 else ""
+        raise error(where, field=place, expected=expected, found=f"{found}{others}")
 
 
-def _message(violation: "ValidationError") -> str:
-    from jsonschema_rs import ValidationErrorKind
+def _facts(name: str, violation: "ValidationError") -> tuple[str, str | None, str]:
+    """Where, what was expected, what was found; the library's own words only where ours say no more."""
+    from jsonschema_rs import ValidationErrorKind as Kind
 
-    if isinstance(violation.kind, ValidationErrorKind.Enum):  # its own message lists two of the choices only
-        return f"{violation.instance!r} is not one of {', '.join(map(str, violation.kind.options))}"
-    return violation.message
+    path = [str(part) for part in violation.instance_path]
+    place = ".".join(path) or "(top level)"
+    instance = _short(violation.instance)
+    match violation.kind:
+        case Kind.AdditionalProperties(unexpected=unexpected):
+            rules: Any = load_schema(name)
+            for part in violation.schema_path[:-1]:
+                rules = rules[part]
+            known = ", ".join(sorted(rules.get("properties", {}))) or "none"
+            return ".".join([*path, unexpected[0]]), f"one of {known}", "an unknown key"
+        case Kind.Required(property=missing):
+            return ".".join([*path, str(missing).strip("'\"")]), "a value", "nothing"
+        case Kind.Enum(options=options):
+            return place, f"one of {', '.join(map(str, options))}", instance
+        case Kind.Type(types=types):
+            return place, " or ".join(types), f"{instance} ({type(violation.instance).__name__})"
+        case Kind.Minimum(limit=limit):
+            return place, f"at least {limit}", instance
+        case Kind.Maximum(limit=limit):
+            return place, f"at most {limit}", instance
+        case Kind.ExclusiveMinimum(limit=limit):
+            return place, f"more than {limit}", instance
+        case Kind.ExclusiveMaximum(limit=limit):
+            return place, f"less than {limit}", instance
+    return place, None, violation.message
+
+
+def _short(value: Any, limit: int = 60) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"

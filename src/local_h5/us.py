@@ -67,4 +67,5 @@ ZIP_CODE_OF_COUNTY: Mapping[str, str] = MappingProxyType({"06037": "90001"})
 """Counties whose ACA rating area depends on the ZIP code, and the one that stands for the county."""
 
 ZIP_CODE_ELSEWHERE = "00000"
-"""A numeric placeholder: the model's rating areas parse every ZIP code of a file that has Los Angeles rows."""
+"""A numeric placeholder: older models parse every ZIP code of a file that has Los Angeles rows; newer ones take it for
+no ZIP code at all."""

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from local_h5.workflow.settings import Settings
-from local_h5.workflow.summary import SUM_TOLERANCE, LevelSummary, sums_agree, summarise
+from local_h5.workflow.summary import SUM_TOLERANCE, LevelSummary, summarise, sums_agree
 
 pytestmark = pytest.mark.run
 
@@ -72,9 +72,7 @@ def test_a_file_says_that_it_is_synthetic(settings: Settings) -> None:
 
 
 def test_a_second_run_builds_nothing() -> None:
-    done = subprocess.run(
-        ["snakemake", "--cores", "1", "all"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run(["snakemake", "--cores", "1", "all"], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "Nothing to be done" in done.stdout + done.stderr
 
 

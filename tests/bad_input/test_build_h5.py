@@ -468,7 +468,10 @@ CASES = [
         None,
         "the text",
     ),
+    Case("other reports", option(reported="maybe"), RequestError, "reported", None, "'maybe'"),
+    Case("other scope", option(scope="file"), RequestError, "scope", None, "'file'"),
     # --- output
+    Case("other compression", option(compression="zip"), RequestError, "compression", None, "'zip'"),
     Case("folder is a file", output(below_a_file), WriteError, "area.h5", "folder", "the file"),
     Case("a folder's name", output(lambda world: world.tables), WriteError, "tables", None, "a folder"),
     Case("the source", output(lambda world: world.source), WriteError, "source.h5", None, "the input"),

@@ -9,6 +9,7 @@ import pytest
 from tiny_world import source_columns, write_source
 
 from local_h5.errors import SourceError
+from local_h5.model import VariableRules
 from local_h5.prepare import load_variable_rules, prepare_snapshot
 from local_h5.snapshot import SourceSnapshot
 from local_h5.source import read_source
@@ -69,6 +70,7 @@ def test_what_is_left_out_is_recorded_with_the_reason(tmp_path: Path) -> None:
         "employment_income"
     ]  # a copy of what moves there: no contradiction
     columns["made_up_variable"] = {"2024": np.ones(12)}
+    columns["person_weight"] = {"2024": np.full(12, 3.0)}
     columns["spm_unit_spm_threshold"] = {"2024": np.ones(6)}
     columns["recapture_of_investment_credit"] = {"2024": np.ones(len(columns["tax_unit_id"]["2024"]))}
     snapshot = snapshot_of(write_source(tmp_path / "source.h5", columns))
@@ -77,7 +79,19 @@ def test_what_is_left_out_is_recorded_with_the_reason(tmp_path: Path) -> None:
     assert reasons["spm_unit_spm_threshold"] == "refused by the model as a dataset input"
     assert reasons["recapture_of_investment_credit"] == "calculated by the model"
     assert reasons["state_fips"] == "written from the calibration package"
+    assert reasons["person_weight"] == "a weight that the model derives from household_weight"
+    assert "household_weight" not in reasons
     held = {column.variable for column in snapshot.columns}
     assert not held & set(reasons)
     assert "employment_income_before_lsr" in held
     assert "employment_income" not in held
+
+
+def test_a_column_that_the_loader_drops_is_an_error(tmp_path: Path) -> None:
+    """Were it not known that the loader moves ``employment_income``, its absence after loading would be an error."""
+    path = write_source(tmp_path / "source.h5", source_columns())
+    rules = load_variable_rules(RULES)
+    with pytest.raises(SourceError, match="its loader dropped") as caught:
+        prepare_snapshot(read_source(path), VariableRules(rules.calculated, {}), load_programmes())
+    assert caught.value.field == "employment_income"
+    assert caught.value.remedy

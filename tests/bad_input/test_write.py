@@ -1,11 +1,13 @@
 """What can go wrong when a file is written: nothing is left under its name, and no temporary file."""
 
 import resource
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+import h5py
 import numpy as np
 import pytest
 from plain_model import snapshot_without_model
@@ -13,11 +15,12 @@ from tiny_world import World
 
 import local_h5
 from local_h5 import facade
+from local_h5.arrayfile import write_array_file
 from local_h5.build import PreparedInputs, build_area
 from local_h5.errors import LocalH5Error, RequestError, TakeupError, WriteError
 from local_h5.payload import PayloadColumn
 from local_h5.requests import AreaBuildRequest, output_path
-from local_h5.results import sidecar_path
+from local_h5.results import read_sidecar, sidecar_path
 from local_h5.snapshot import SourceColumn
 from local_h5.takeup.programmes import load_programmes
 from local_h5.takeup.rates import StateRates
@@ -142,14 +145,79 @@ def test_a_state_without_a_rate_is_an_error(world: World, monkeypatch: pytest.Mo
 
 def test_every_file_of_a_run_has_the_same_groups_and_widths(world: World) -> None:
     """Los Angeles has a ZIP code, DC no crosswalk: neither shows in the form of a file."""
-    import h5py
-
     arguments = world.write()
     forms = set()
     for district in ("634", "1198", "200"):
         with h5py.File(local_h5.build_h5(**arguments, cd_subset=[district])) as file:
             forms.add(tuple((name, period, file[name][period].dtype.str) for name in file for period in file[name]))
     assert len(forms) == 1
+
+
+def test_what_is_empty_is_counted(world: World) -> None:
+    """Empty because DC is in no crosswalk, because no table knows the block, or because most blocks are in no place."""
+    rows = np.flatnonzero(world.geography.block_geoid == "371190001001000")
+    world.geography.block_geoid[rows] = "371199999991000"
+    with pytest.warns(UserWarning, match="371199999991000"):
+        local_h5.build_h5(**world.write())
+    result = read_sidecar(sidecar_path(world.output))
+    share = {
+        block: float(world.weights[world.geography.block_geoid == block].sum() / world.weights.sum())
+        for block in set(world.geography.block_geoid.tolist())
+    }
+    dc, unknown = share["110010001011000"], share["371199999991000"]
+    assert result.coverage["puma"] == pytest.approx(1 - dc - unknown, abs=1e-6)
+    assert result.coverage["cbsa_code"] == pytest.approx(1 - share["020130001001000"], abs=1e-6)
+    assert result.coverage["place_fips"] == pytest.approx(share["370010201001000"] + share["060372011101000"], abs=1e-6)
+    assert result.checks["clones_in_unknown_blocks"] == len(rows)
+    with h5py.File(world.output) as file:
+        placed = np.isin(file["block_geoid/2024"][()], [b"371199999991000"])
+        assert set(file["county_fips/2024"][()][placed]) == {b"37119"}
+        assert set(file["cbsa_code/2024"][()][placed]) == {b"16740"}
+        assert set(file["tract_geoid/2024"][()][placed]) == {b"37119999999"}
+        for name in ("sldu", "sldl", "place_fips", "vtd", "puma", "zcta"):
+            assert set(file[name]["2024"][()][placed]) == {b""}
+
+
+def test_a_county_that_the_model_lacks_is_counted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lacking(*arguments: object) -> object:
+        snapshot = snapshot_without_model(*arguments)  # type: ignore[arg-type]
+        known = snapshot.county_fips != 37119
+        return replace(snapshot, county_fips=snapshot.county_fips[known], county_name=snapshot.county_name[known])
+
+    monkeypatch.setattr(facade, "prepare_snapshot", lacking)
+    local_h5.build_h5(**world.write())
+    there = world.geography.county_fips == "37119"
+    share = float(world.weights[there].sum() / world.weights.sum())
+    assert read_sidecar(sidecar_path(world.output)).coverage["county"] == pytest.approx(1 - share, abs=1e-6)
+    with h5py.File(world.output) as file:
+        names, fips = file["county/2024"][()], file["county_fips/2024"][()]
+    assert (names == b"UNKNOWN").tolist() == (fips == b"37119").tolist()
+    assert set(names[fips == b"06037"]) == {b"COUNTY_06037"}
+
+
+def test_programmes_outside_the_filter_are_true(world: World) -> None:
+    chosen = ["takes_up_snap_if_eligible", "takes_up_ssi_if_eligible"]
+    world.weights = np.ones(len(world.weights))
+    arguments = world.write()
+    everything, filtered = (
+        h5py.File(local_h5.build_h5(**arguments | {"output_path": world.folder / f"{names}.h5"}, takeup_filter=names))
+        for names in (None, chosen)
+    )
+    with everything, filtered:
+        for programme in load_programmes():
+            values = filtered[programme.variable]["2024"][()]
+            drawn = everything[programme.variable]["2024"][()]
+            assert values.tolist() == (drawn if programme.variable in chosen else np.ones_like(drawn)).tolist()
+            assert not drawn.all()
+
+
+def test_nothing_is_fetched(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object) -> None:
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    assert local_h5.build_h5(**world.write()).is_file()
 
 
 def test_inputs_are_untouched_and_the_result_is_on_disk(world: World) -> None:
@@ -178,3 +246,30 @@ def test_build_area_needs_no_sidecar_to_clean_up(world: World) -> None:
         build_area(AreaBuildRequest("national", "US", "Nation"), captured[0], folder)
     assert is_one_line(caught.value)
     assert [path for path in folder.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
+def test_prepared_files_are_whole_or_absent(tmp_path: Path, share: float) -> None:
+    arrays = {"a": np.arange(5_000), "b": np.array([b"x", b"yy"])}
+
+    def write() -> None:
+        write_array_file(tmp_path / "x.h5", kind="test", version=1, arrays=arrays, metadata={})
+
+    write()
+    size = (tmp_path / "x.h5").stat().st_size
+    (tmp_path / "x.h5").unlink()
+    with files_no_larger_than(int(size * share)), pytest.raises(WriteError) as caught:
+        write()
+    assert is_one_line(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_while_writing_is_not_hidden(tmp_path: Path) -> None:
+    """What goes wrong in the program itself comes out as it is, and leaves nothing either."""
+
+    def broken() -> np.ndarray:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write_h5(tmp_path / "x.h5", [PayloadColumn("a", "2024", "household", broken)], year=2024)
+    assert list(tmp_path.iterdir()) == []

@@ -1,9 +1,11 @@
 """Equal inputs give equal bytes: built twice, in another order, in other processes, from other folders."""
 
 import hashlib
+import pickle
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from tiny_world import write_source
 
 import local_h5
 from local_h5 import facade
+from local_h5.geography.load import load_geography
 
 N_HOUSEHOLDS, N_CLONES = 40, 6
 AREAS = {"AK": ["200"], "NC": ["3701", "3712"], "DC": ["1198"], "all": None}
@@ -20,10 +23,12 @@ AREAS = {"AK": ["200"], "NC": ["3701", "3712"], "DC": ["1198"], "all": None}
 PROGRAM = """
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 sys.path[:0] = sys.argv[3].split(":")
 import numpy as np
 import local_h5
 from local_h5 import facade
+from local_h5.geography.load import load_geography
 from plain_model import snapshot_without_model
 
 facade.prepare_snapshot = snapshot_without_model
@@ -94,3 +99,39 @@ def test_bytes_do_not_depend_on_what_was_built_before(
     monkeypatch.setattr(facade, "_TAKEUP", facade._Last())
     assert build() == first
     assert build() == first
+
+
+def test_all_forms_of_a_geography_give_the_same_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Saved with objects or plain, as a package, as blocks alone, or in memory; sidecars too."""
+    monkeypatch.setattr(facade, "prepare_snapshot", snapshot_without_model)
+    folder = write_inputs(tmp_path / "inputs")
+    given = random_assignment(2, N_HOUSEHOLDS, N_CLONES)
+    objects = {
+        **vars(given),
+        "block_geoid": given.block_geoid.astype(object),
+        "cd_geoid": given.cd_geoid.astype(object),
+    }
+    np.savez(folder / "objects.npz", **objects)
+    np.save(folder / "stacked_blocks.npy", given.block_geoid)
+    package = {name: objects[name] for name in ("block_geoid", "cd_geoid")}
+    (folder / "calibration_package.pkl").write_bytes(pickle.dumps({**package, "metadata": {}, "initial_weights": None}))
+    numbers = {name: np.asarray(objects[name]).astype(int) for name in ("block_geoid", "cd_geoid", "county_fips")}
+    forms = [
+        given,
+        SimpleNamespace(**{**objects, **numbers}),
+        *(folder / name for name in ("geography.npz", "objects.npz", "calibration_package.pkl", "stacked_blocks.npy")),
+        str(folder / "geography.npz"),
+        load_geography(folder / "geography.npz", N_HOUSEHOLDS),
+    ]
+    made = set()
+    for form in forms:
+        path = local_h5.build_h5(
+            np.load(folder / "weights.npy"),
+            form,
+            folder / "source.h5",
+            folder / "area.h5",
+            county_fips_filter={"37001", "02013"},
+            block_tables=folder / "tables",
+        )
+        made.add((path.read_bytes(), path.with_name("area.h5.result.json").read_bytes()))
+    assert len(made) == 1

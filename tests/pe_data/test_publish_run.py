@@ -79,6 +79,9 @@ def write_area(settings: Settings, relative: str, salt: bytes, **more: str) -> N
     data = relative.encode() + salt
     path.write_bytes(data)
     path.with_name(path.name + SUFFIX).write_text(json.dumps(sidecar(relative, data, **more)))
+    stamp = (settings.results / "published" / relative).with_suffix(".json")
+    stamp.parent.mkdir(parents=True, exist_ok=True)
+    stamp.write_text(json.dumps({"path": relative, "sha256": sha256_bytes(data)}))
 
 
 def publish(settings: Settings) -> tuple[str, dict[str, Any]]:
@@ -137,8 +140,9 @@ def test_only_the_changed_area_is_sent(run: Settings) -> None:
 
 
 def test_areas_that_failed_validation_are_not_published(run: Settings) -> None:
-    write_area(run, "districts/AL-01.h5", b"first", status="failed")
-    write_area(run, "states/AL.h5", b"first", status="error")
+    """A failed area has no stamp, or one of an earlier file."""
+    (run.results / "published" / "districts" / "AL-01.json").unlink()
+    (run.results / "published" / "states" / "AL.json").write_text(json.dumps({"sha256": sha256_bytes(b"before")}))
     with pytest.raises(PublishError, match=r"AL\.h5.*AL-01\.h5"):
         publish(run)
     assert not Path(run.config["store"]["url"]).exists()

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import yaml
 from plain_model import snapshot_without_model
 from tiny_world import World
 
@@ -15,6 +16,7 @@ from local_h5.geography.tables import BlockTableFiles
 from local_h5.prepare import load_variable_rules, takeup_from_snapshot
 from local_h5.prepared import write_blocks
 from local_h5.requests import AreaBuildRequest, AreaFilter
+from local_h5.results import sidecar_path
 from local_h5.source import read_source
 from local_h5.takeup.programmes import load_programmes
 from local_h5.takeup.store import write_takeup
@@ -55,16 +57,21 @@ def prepare(folder: Path) -> dict[str, Path]:
     files["order"] = folder / "order.json"
     fingerprint = {"digest": "0" * 64, "components": {}}
     files["order"].write_text(json.dumps({"request": request.to_json(), "fingerprint": fingerprint}))
+    files["config"] = folder / "config.json"
+    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    config["areas"]["districts"] = str(ROOT / "config" / "districts_119.csv")
+    files["config"].write_text(json.dumps(config))
     return files
 
 
 def test_an_area_job_imports_neither_the_model_nor_frames(tmp_path: Path) -> None:
     inputs = [f"--{name}={path}" for name, path in prepare(tmp_path).items()]
-    outputs = [f"--results={tmp_path / 'out'}", f"--marks={tmp_path / 'marks'}"]
+    h5 = tmp_path / "out" / "districts" / "NC-01.h5"
+    outputs = [f"--output={h5}", f"--marks={tmp_path / 'marks'}", f"--record={tmp_path / 'record.json'}"]
     done = subprocess.run(
         [sys.executable, "-c", RUN, str(SCRIPT), *inputs, *outputs], capture_output=True, text=True, check=True
     )
     imported = set(json.loads(done.stdout.splitlines()[-1]))
-    assert (tmp_path / "out" / "districts" / "NC-01.h5.result.json").is_file()
+    assert sidecar_path(h5).is_file()
     assert {"numpy", "h5py"} <= imported
     assert not {"policyengine_us", "policyengine_core", "pandas", "pyarrow", "scipy", "yaml", "jsonschema"} & imported

@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from local_h5.errors import InputError
@@ -16,6 +15,7 @@ from local_h5.example.microdata import FILE_YEAR, YEAR, TaxUnits
 from local_h5.example.raking import rake
 from local_h5.example.sampling import draw_sample
 from local_h5.files import atomic_output, sha256_of, write_text
+from local_h5.h5file import create_h5
 
 SCHEMA_VERSION = 1
 _STREAM = 0
@@ -170,7 +170,7 @@ def write_source(path: Path, converted: Converted, settings: SourceSettings, inp
         settings: recorded.
         inputs: input file name → sha256, recorded.
     """
-    with atomic_output(path) as temporary, h5py.File(temporary, "w", libver=("v110", "v110")) as file:
+    with atomic_output(path) as temporary, create_h5(temporary) as file:
         for name, text in NOTICE.items():
             file.attrs[name] = text
         file.attrs["seed"] = settings.seed

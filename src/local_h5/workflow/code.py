@@ -20,9 +20,10 @@ _ARRAYS = ("arrayfile", "h5file")
 AREA_MODULES = (
     *_ARRAYS, "build", "clones", "geography/block_table", "membership", "payload", "prepared", "requests", "snapshot",
     "takeup/anchors", "takeup/assign", "takeup/draws", "takeup/eligibility", "takeup/rates", "takeup/store",
-    "takeup/table", "us", "writer", "scripts/build_area",
+    "takeup/table", "us", "validation/area", "validation/common_schema", "validation/policy", "validation/population",
+    "validation/structural", "writer", "scripts/build_area",
 )  # fmt: skip
-"""Code that decides the bytes of an area file, beyond what its prepared inputs hold."""
+"""Code that decides the bytes of an area file, beyond what its prepared inputs hold, and its structural verdict."""
 
 SNAPSHOT_MODULES = (
     *_ARRAYS, "housing", "membership", "model", "prepare", "snapshot", "source", "scripts/prepare_snapshot",

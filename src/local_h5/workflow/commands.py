@@ -96,6 +96,3 @@ def _save(memo: DigestMemo) -> None:
     """The memo is all that these commands write, and only where a run has been."""
     if memo.path is not None and memo.path.parent.is_dir():
         memo.save()
-
-
-COMMANDS = {"plan": plan, "explain": explain, "verify": verify}

@@ -103,6 +103,11 @@ def combine(components: Mapping[str, str]) -> Fingerprint:
     return Fingerprint(_digest_json(dict(components)), dict(sorted(components.items())))
 
 
+def with_validation(fingerprint: Fingerprint, decides: Mapping[str, Any]) -> Fingerprint:
+    """The fingerprint with what the area's structural verdict depends on besides its file."""
+    return combine({**fingerprint.components, "validation": _digest_json(decides)})
+
+
 def _districts_of(request: AreaBuildRequest, inputs: PreparedInputs) -> list[int] | None:
     """The districts that an area consists of; None when it is cut otherwise, or names one that is not there."""
     present = inputs.clones.districts.tolist()
@@ -137,7 +142,7 @@ def _digest_arrays(*arrays: np.ndarray) -> str:
     sha = hashlib.sha256()
     for array in arrays:
         sha.update(f"{array.dtype.str}{array.shape}".encode())
-        sha.update(memoryview(np.ascontiguousarray(array).view(np.uint8)))
+        sha.update(np.ascontiguousarray(array).view(np.uint8).data)
     return sha.hexdigest()
 
 

@@ -72,17 +72,19 @@ def compute(settings: Settings, verdicts: Mapping[str, StepVerdict] | None = Non
     """
     # Imported on use: numpy, h5py and what reads the block tables.
     from local_h5.files import sha256_of
-    from local_h5.workflow.fingerprint import fingerprints, options_of, run_components
+    from local_h5.validation.area import StructuralPolicy
+    from local_h5.workflow.fingerprint import fingerprints, options_of, run_components, with_validation
 
     expected: dict[str, Fingerprint] = {}
     options = options_of(settings)
+    structural = StructuralPolicy.from_config(settings.config)
     sha256 = sha256_of(settings.prepared / "source_snapshot.h5")
     for package in settings.packages:
         inputs = _inputs(settings, package, verdicts or {})
         requests = [request for request in settings.requests if request.package == package.name]
         shared = run_components(inputs, sha256, options)
         for request, fingerprint in fingerprints(requests, inputs, shared, options):
-            expected[str(request.relative_path)] = fingerprint
+            expected[str(request.relative_path)] = with_validation(fingerprint, structural.decides(request))
     return expected
 
 

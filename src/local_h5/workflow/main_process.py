@@ -36,6 +36,11 @@ def memo_path(settings: Settings) -> Path:
     return settings.prepared / "digests.json"
 
 
+def validation_file(settings: Settings) -> Path:
+    """Where the validation policy of the run lies: what depends on it runs again when it changes."""
+    return settings.prepared / "validation.json"
+
+
 class Run:
     """What the rules ask about the run that is beginning.
 
@@ -132,6 +137,7 @@ def announcement(settings: Settings, foreseen: "Forecast") -> str:
 def settle(settings: Settings) -> None:
     """Order what has to run, by content; the caller holds the run lock."""
     write_if_changed(resolved_config(settings), settings.config)
+    write_if_changed(validation_file(settings), {"validation": settings.config["validation"]})
     memo = DigestMemo.open(memo_path(settings))
     verdicts = settle_steps(settings, memo)
     if verdicts["plan"].current:

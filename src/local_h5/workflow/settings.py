@@ -11,6 +11,7 @@ from local_h5.errors import ConfigError
 from local_h5.requests import AreaBuildRequest
 from local_h5.results import SUFFIX
 from local_h5.schema import check
+from local_h5.validation.policy import Policy
 
 if TYPE_CHECKING:
     from local_h5.geography.tables import BlockTableFiles
@@ -56,6 +57,7 @@ class Settings:
             RequestError: a custom area's filter is malformed.
         """
         check("config", config, where, ConfigError)
+        check("validation_policy", config["validation"], f"{where}: validation", ConfigError)
         inputs = config["inputs"]
         results = Path(config["results"])
         example, downloads = results / "example", results / "downloads"
@@ -129,12 +131,27 @@ class Settings:
         """Folder of the prepared arrays."""
         return self.results / "prepared"
 
+    @property
+    def policy(self) -> Policy:
+        """The validation policy."""
+        return Policy.from_config(self.config["validation"], example=self.uses_example)
+
+    def stamp(self, request: AreaBuildRequest) -> Path:
+        """What exists only while the policy lets an area's file be published."""
+        return (self.results / "published" / request.relative_path).with_suffix(".json")
+
+    def stamps(self, *area_types: str) -> list[str]:
+        """Stamps of all areas of the given types, or of all areas: what a target rule asks for."""
+        return [
+            str(self.stamp(request)) for request in self.requests if not area_types or request.area_type in area_types
+        ]
+
     def output(self, request: AreaBuildRequest) -> Path:
         """An area's H5."""
         return self.results / request.relative_path
 
     def outputs(self, *area_types: str) -> list[str]:
-        """Sidecars of all areas of the given types, or of all areas: what a target rule asks for."""
+        """Sidecars of all areas of the given types, or of all areas."""
         return [
             f"{self.output(request)}{SUFFIX}"
             for request in self.requests
@@ -169,6 +186,8 @@ def _check_files(settings: Settings) -> None:
         **{f"inputs.{name}": config["inputs"][name] for name in ("weights", "geography", "dataset", "targets")},
         **{f"inputs.national.{name}": value for name, value in config["inputs"]["national"].items()},
         **{f"inputs.tables.{name}": value for name, value in config["inputs"]["tables"].items()},
+        "validation.population.table": config["validation"]["population"]["table"],
+        "validation.training": config["validation"]["training"],
     }
     for field, path in named.items():
         if path is not None and not Path(path).is_file():

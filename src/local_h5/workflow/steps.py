@@ -241,11 +241,18 @@ def _plan(settings: Settings, memo: DigestMemo) -> Step:
             "compression": settings.config["output"]["compression"],
             "filter": settings.config["takeup"]["filter"],
             "area_code": code.code_digest(code.AREA_MODULES, memo),
+            "validation": _structural_policy(settings),
             **code.library_versions(),
         },
         code.PLAN_MODULES,
         _benchmark(settings, "prepare/plan"),
     )
+
+
+def _structural_policy(settings: Settings) -> dict[str, Any]:
+    """What the areas' structural verdicts depend on besides their files."""
+    run = StructuralPolicy.from_config(settings.config)
+    return {str(request.relative_path): run.decides(request) for request in settings.requests}
 
 
 def _benchmark(settings: Settings, name: str) -> Path:

@@ -102,13 +102,15 @@ def entities_with_roles(columns: Iterable[Column], rows: Mapping[str, int]) -> d
 
 
 def grouped(columns: Iterable[Column]) -> tuple[ColumnGroup, ...]:
-    """Columns by entity, dtype and period, in a fixed order."""
+    """Columns by entity, period and dtype, in the order in which a manifest is read."""
     groups: defaultdict[tuple[str, str, PeriodKind], list[str]] = defaultdict(list)
     for column in columns:
         groups[column.entity, column.dtype, column.period].append(column.name)
+    order = ("year", "month", "eternity")
+    keys = sorted(groups, key=lambda key: (key[0], order.index(key[2]), key[1]))
     return tuple(
-        ColumnGroup(entity, dtype, tuple(sorted(names)), period)
-        for (entity, dtype, period), names in sorted(groups.items())
+        ColumnGroup(entity, dtype, tuple(sorted(groups[entity, dtype, period])), period)
+        for entity, dtype, period in keys
     )
 
 

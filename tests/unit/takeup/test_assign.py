@@ -203,7 +203,7 @@ def test_filter_makes_the_others_true(world: World, all_rows: np.ndarray) -> Non
 
 def test_unknown_name_in_the_filter(world: World, all_rows: np.ndarray) -> None:
     with pytest.raises(
-        TakeupError, match=r"^takeup_filter: expected names among .*takes_up_dc_ptc.*, found snap, wic$"
+        TakeupError, match=r"^takeup_filter: expected names among .*takes_up_dc_ptc.*, found snap, wic\."
     ):
         take_up(world.prepare(), world.area(all_rows), ["wic", "snap", MEDICAID])
 

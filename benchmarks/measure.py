@@ -1,0 +1,54 @@
+"""A command as a whole process: its CPU time, wall time and peak memory, as the kernel counted them."""
+
+import json
+import os
+import sys
+import time
+
+THREADS = ("OMP", "OPENBLAS", "MKL", "VECLIB_MAXIMUM", "NUMEXPR", "GOTO")
+"""Snakemake sets these to a job's number of threads, which is one; so does this."""
+
+
+def launch(command: list[str]) -> dict[str, float]:
+    """Run a command with the interpreter of this one and wait for it."""
+    environment = {**os.environ, **{f"{name}_NUM_THREADS": "1" for name in THREADS}}
+    started = time.perf_counter()
+    process = os.posix_spawn(sys.executable, [sys.executable, *command], environment)
+    _, status, usage = os.wait4(process, 0)
+    wall = time.perf_counter() - started
+    if status != 0:
+        sys.exit(f"{' '.join(command)}: exit status {os.waitstatus_to_exitcode(status)}")
+    return {"cpu": usage.ru_utime + usage.ru_stime, "wall": wall, "peak_mb": usage.ru_maxrss / 1024}
+
+
+def run(command: list[str]) -> dict[str, float]:
+    """Cost of one run of a command: ``cpu`` and ``wall`` in seconds, ``peak_mb``.
+
+    It is started by a small process of its own: the kernel counts the memory of whoever starts a process as its peak.
+
+    Raises:
+        subprocess.CalledProcessError: it failed.
+    """
+    import subprocess
+
+    launcher = [sys.executable, "-I", "-S", __file__, json.dumps(command)]
+    return json.loads(subprocess.run(launcher, check=True, stdout=subprocess.PIPE, text=True).stdout)
+
+
+def best_of(runs: list[dict[str, float]]) -> dict[str, float]:
+    """The least of each time (other programs only ever add), the most memory."""
+    return {
+        "cpu": min(cost["cpu"] for cost in runs),
+        "wall": min(cost["wall"] for cost in runs),
+        "peak_mb": max(cost["peak_mb"] for cost in runs),
+        "runs": len(runs),
+    }
+
+
+def measure(command: list[str], runs: int) -> dict[str, float]:
+    """Run a command several times, one after the other."""
+    return best_of([run(command) for _ in range(runs)])
+
+
+if __name__ == "__main__":
+    print(json.dumps(launch(json.loads(sys.argv[1]))))

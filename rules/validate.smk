@@ -1,0 +1,147 @@
+"""Validation: whether an area's file may be published, and the report about all of them.
+
+Reads: every area's H5, sidecar and structural record (rules/build.smk); the target database; {PREPARED}/validation.json,
+the policy, which the main process writes when it changes.
+Writes: {RESULTS}/published/<folder>/<area>.json, the stamp that exists only for a file that may be published. With
+validation.level: targets also {RESULTS}/example/targets.db, {RESULTS}/validation/simulation_<part>.json (and, beside it,
+values/, which is kept between runs), {RESULTS}/validation/targets/<folder>/<area>.json.
+On request (`snakemake report`): {RESULTS}/validation/{{areas,targets}}.parquet, summary.json, report.html, figures/.
+
+A check never fails because a file is bad: it records the verdict, and the file is kept for inspection. The stamp's job
+fails, and with it nothing but what depends on that area.
+"""
+
+rule publish_area:
+    input:
+        sidecar=f"{RESULTS}/{{folder}}/{{area}}.h5.result.json",
+        records=lambda wc: records(wc.folder, wc.area),
+    output:
+        stamp=f"{RESULTS}/published/{{folder}}/{{area}}.json",
+    log:
+        f"{RESULTS}/logs/published/{{folder}}/{{area}}.log",
+    group:
+        "areas"
+    resources:
+        mem_mb=100,
+        runtime=5,
+    message:
+        "{wildcards.folder}/{wildcards.area} may be published"
+    shell:
+        "python scripts/publish_area.py --sidecar {input.sidecar} --records {input.records}"
+        " --stamp {output.stamp} 2> {log}"
+
+
+rule example_targets:
+    input:
+        age_by_state=rules.fetch_geography_tables.output.age_by_state,
+        age_by_district=rules.fetch_geography_tables.output.age_by_district,
+        snap_by_district=rules.fetch_geography_tables.output.snap_by_district,
+    output:
+        targets=f"{RESULTS}/example/targets.db",
+    log:
+        f"{RESULTS}/logs/example/targets.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/example/targets.tsv"
+    resources:
+        mem_mb=300,
+        runtime=5,
+    message:
+        "Example target database: ages and SNAP of every state and district"
+    shell:
+        "python scripts/example_targets.py --age-by-state {input.age_by_state}"
+        " --age-by-district {input.age_by_district} --snap-by-district {input.snap_by_district}"
+        " --output {output.targets} 2> {log}"
+
+
+rule simulate_targets:
+    input:
+        policy=policy_file,
+        targets=TARGET_DB,
+        built=lambda wc: built(int(wc.part)),
+    output:
+        runs=f"{RESULTS}/validation/simulation_{{part}}.json",
+    wildcard_constraints:
+        part=r"\d+",
+    log:
+        f"{RESULTS}/logs/validation/simulation_{{part}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/validation/simulation_{{part}}.tsv"
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        config=resolved_config(SETTINGS).as_posix(),
+        targets=lambda wc, input: f"--targets {input.targets}" if input.targets else "",
+    message:
+        "Model runs for the targets, part {wildcards.part}"
+    shell:
+        "python scripts/simulate_targets.py --config {params.config} {params.targets} --part {wildcards.part}"
+        " --output {output.runs} 2> {log}"
+
+
+rule validate_targets:
+    input:
+        policy=policy_file,
+        targets=TARGET_DB,
+        h5=f"{RESULTS}/{{folder}}/{{area}}.h5",
+        sidecar=f"{RESULTS}/{{folder}}/{{area}}.h5.result.json",
+        runs=lambda wc: [
+            f"{RESULTS}/validation/simulation_{part}.json"
+            for part in sources_of(f"{wc.folder}/{wc.area}", SETTINGS)
+        ],
+    output:
+        record=f"{RESULTS}/validation/targets/{{folder}}/{{area}}.json",
+    log:
+        f"{RESULTS}/logs/validation/{{folder}}/{{area}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/validation/{{folder}}/{{area}}.tsv"
+    group:
+        "validate"
+    resources:
+        mem_mb=lambda wc: 4000 if wc.folder == "national" else 800,
+        runtime=20,
+    params:
+        config=resolved_config(SETTINGS).as_posix(),
+        targets=lambda wc, input: f"--targets {input.targets}" if input.targets else "",
+    message:
+        "{wildcards.folder}/{wildcards.area} against its targets"
+    shell:
+        "python scripts/validate_targets.py --config {params.config} {params.targets} --sidecar {input.sidecar}"
+        " --record {output.record} 2> {log}"
+
+
+rule report:
+    input:
+        sidecars=SETTINGS.outputs(),
+        records=[
+            path
+            for request in SETTINGS.requests
+            for path in records(FOLDERS[request.area_type], request.area_id)
+        ],
+    output:
+        page=report(
+            f"{RESULTS}/validation/report.html",
+            category="Validation",
+            labels={"figure": "report"},
+        ),
+        areas=f"{RESULTS}/validation/areas.parquet",
+        targets=f"{RESULTS}/validation/targets.parquet",
+        summary=f"{RESULTS}/validation/summary.json",
+        figures=report(
+            expand(f"{RESULTS}/validation/figures/{{name}}.svg", name=FIGURES),
+            category="Validation",
+        ),
+    log:
+        f"{RESULTS}/logs/validation/report.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/validation/report.tsv"
+    resources:
+        mem_mb=1000,
+        runtime=15,
+    params:
+        config=resolved_config(SETTINGS).as_posix(),
+        folder=f"{RESULTS}/validation",
+    message:
+        "Report of the run"
+    shell:
+        "python scripts/write_report.py --config {params.config} --folder {params.folder} 2> {log}"

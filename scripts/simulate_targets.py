@@ -1,0 +1,42 @@
+"""Model runs for the targets: each household once, several files in a run; nothing is calculated twice."""
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from local_h5.files import write_text
+from local_h5.validation.country_model import CountryModel
+from local_h5.validation.run import TargetRun
+from local_h5.workflow.command import run
+from local_h5.workflow.settings import Settings
+
+
+def simulate_targets(path_to_config: Path, path_to_targets: Path, part: int, path_to_output: Path) -> None:
+    """Calculate the values that a part of the areas needs.
+
+    Args:
+        path_to_config: resolved configuration (JSON).
+        path_to_targets: target database.
+        part: number of the process.
+        path_to_output: how many runs it took (JSON), to write last.
+
+    Assumes:
+        The areas of the part are built. Their values are kept below ``validation/values`` and used again.
+    """
+    runs = TargetRun.open(Settings.read(path_to_config), path_to_targets).simulate_part(part, CountryModel)
+    write_text(path_to_output, json.dumps(asdict(runs), indent=1) + "\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="resolved configuration (JSON)")
+    parser.add_argument("--targets", type=Path, required=True, help="target database (SQLite)")
+    parser.add_argument("--part", type=int, required=True, help="number of the process")
+    parser.add_argument("--output", type=Path, required=True, help="counts of the runs to write (JSON)")
+    args = parser.parse_args()
+    simulate_targets(args.config, args.targets, args.part, args.output)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,41 @@
+"""One area's file against its targets; the verdict is recorded, and a bad file is no failure of this job."""
+
+import argparse
+from pathlib import Path
+
+from local_h5.results import read_sidecar
+from local_h5.validation.records import write_record
+from local_h5.validation.run import TargetRun
+from local_h5.workflow.command import run
+from local_h5.workflow.settings import Settings
+
+
+def validate_targets(path_to_config: Path, path_to_targets: Path, path_to_sidecar: Path, path_to_record: Path) -> None:
+    """Record how far an area's file is off its targets.
+
+    Args:
+        path_to_config: resolved configuration (JSON).
+        path_to_targets: target database.
+        path_to_sidecar: of the area.
+        path_to_record: to write (JSON).
+
+    Assumes:
+        ``simulate_targets.py`` has calculated the values.
+    """
+    settings = Settings.read(path_to_config)
+    request = read_sidecar(path_to_sidecar).request
+    write_record(path_to_record, TargetRun.open(settings, path_to_targets).validate(request))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="resolved configuration (JSON)")
+    parser.add_argument("--targets", type=Path, required=True, help="target database (SQLite)")
+    parser.add_argument("--sidecar", type=Path, required=True, help="result sidecar of the area")
+    parser.add_argument("--record", type=Path, required=True, help="record to write (JSON)")
+    args = parser.parse_args()
+    validate_targets(args.config, args.targets, args.sidecar, args.record)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,106 @@
+"""Failures that share a cause: a state or the nation that fails because of a district that it contains."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from local_h5.report.collect import Area, RunData
+from local_h5.validation.records import TargetRow
+
+
+@dataclass(frozen=True, slots=True)
+class SharedCause:
+    """Areas whose failure disappears once what some districts have too much or too little is taken out.
+
+    Attributes:
+        districts: that fail themselves.
+        areas: that fail with them.
+        text: one line.
+    """
+
+    districts: tuple[str, ...]
+    areas: tuple[str, ...]
+    text: str
+
+
+def shared_causes(run: RunData) -> tuple[SharedCause, ...]:
+    """Explain the failing states and the failing nation by their failing districts, as far as that goes.
+
+    An area's failure is explained when its population, less the surplus of the failing districts inside it, is within
+    the tolerance. Its targets are looked at in the same way: the errors of the districts' own rows are taken out.
+    """
+    failing = [area for area in run.of_type("district") if area.status in ("failed", "error") and area.persons]
+    found: dict[tuple[str, ...], list[str]] = {}
+    lines: dict[tuple[str, ...], list[str]] = {}
+    for parent in run.of_type("state", "national"):
+        if parent.status != "failed":
+            continue
+        inside = [d for d in failing if parent.request.area_type == "national" or d.state == parent.request.area_id]
+        guilty = [d for d in inside if d.population_error is not None and _surplus(d)]
+        line = _explained(parent, guilty, run.settings.policy.max_population_error)
+        if line:
+            key = tuple(sorted(d.request.area_id for d in guilty))
+            found.setdefault(key, []).append(parent.request.area_id)
+            lines.setdefault(key, []).append(line)
+    by_districts = sorted(_merged(found).items())
+    return tuple(
+        SharedCause(
+            districts,
+            tuple(sorted(areas)),
+            f"{', '.join(districts)} and {', '.join(sorted(areas))} fail for one cause: "
+            + "; ".join(line for key in lines for line in lines[key] if set(key) <= set(districts)),
+        )
+        for districts, areas in by_districts
+    )
+
+
+def _merged(found: dict[tuple[str, ...], list[str]]) -> dict[tuple[str, ...], list[str]]:
+    """A cause whose districts are all in a larger one is part of it."""
+    merged: dict[tuple[str, ...], list[str]] = {}
+    for key in sorted(found, key=len, reverse=True):
+        home = next((other for other in merged if set(key) <= set(other)), key)
+        merged.setdefault(home, []).extend(found[key])
+    return merged
+
+
+def _surplus(area: Area) -> float:
+    return 0.0 if area.persons is None or area.reference is None else area.persons - area.reference
+
+
+def _explained(parent: Area, guilty: Sequence[Area], tolerance: float) -> str:
+    """What explains a parent's failure; empty when nothing here does."""
+    error = parent.population_error
+    if not guilty or error is None or parent.reference is None:
+        return ""
+    surplus = sum(map(_surplus, guilty))
+    rest = error - surplus / parent.reference
+    explains_population = abs(error) > tolerance >= abs(rest)
+    failing, mended = _targets(parent, guilty)
+    if not explains_population and not (failing and mended == failing and abs(error) > abs(rest)):
+        return ""
+    line = f"{parent.request.area_id} has {error:+.1%} persons, {rest:+.2%} without {surplus:+,.0f} of them"
+    return line + (f", and {mended} of its {failing} failing targets are met without them" if failing else "")
+
+
+def _targets(parent: Area, guilty: Sequence[Area]) -> tuple[int, int]:
+    """Failing targets of a parent, and how many of them are met once the districts' errors are taken out."""
+    record = parent.records.get("targets")
+    if record is None:
+        return 0, 0
+    errors: dict[tuple[str, str, int], float] = {}
+    for district in guilty:
+        own = district.records.get("targets")
+        for row in own.targets if own is not None else ():
+            errors[_family(row)] = errors.get(_family(row), 0.0) + (row.error or 0.0)
+    failing = [row for row in record.targets if row.verdict == "failed" and row.error is not None]
+    limit = float(record.policy["max_rel_abs_error"])
+    mended = [
+        row
+        for row in failing
+        if _family(row) in errors
+        and abs((row.error or 0.0) - errors[_family(row)]) <= limit * max(abs(row.target), 1.0)
+    ]
+    return len(failing), len(mended)
+
+
+def _family(row: TargetRow) -> tuple[str, str, int]:
+    return row.variable, row.constraints, row.reform

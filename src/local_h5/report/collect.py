@@ -1,0 +1,167 @@
+"""What a run left behind, gathered from sidecars, validation records and benchmark files."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from local_h5.errors import ResultError
+from local_h5.requests import AreaBuildRequest
+from local_h5.results import sidecar_path
+from local_h5.us import STATE_POSTAL
+from local_h5.validation.policy import Level
+from local_h5.validation.population import reference_populations
+from local_h5.validation.records import ValidationRecord, read_record, record_path, refusals
+from local_h5.workflow.settings import Settings
+
+LEVELS: tuple[Level, ...] = ("structural", "targets")
+NOT_BUILT = "not built"
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """One area of a run as the report sees it.
+
+    Attributes:
+        request: the area.
+        sidecar: parsed; None when it is not built.
+        records: by level, of those that are there.
+        reference: persons by the reference table; None without one.
+        seconds: of its build job; None when no benchmark was kept.
+    """
+
+    request: AreaBuildRequest
+    sidecar: Mapping[str, Any] | None
+    records: Mapping[Level, ValidationRecord]
+    reference: float | None
+    seconds: float | None
+
+    @property
+    def key(self) -> str:
+        """``districts/NC-01``, unique in a run."""
+        return self.request.relative_path.with_suffix("").as_posix()
+
+    @property
+    def record(self) -> ValidationRecord | None:
+        """The record that says most."""
+        return self.records.get("targets") or self.records.get("structural")
+
+    @property
+    def status(self) -> str:
+        """The worst status of its records; ``not built`` without a sidecar, ``skipped`` without records."""
+        if self.sidecar is None:
+            return NOT_BUILT
+        found = {record.status for record in self.records.values()}
+        return next((status for status in ("error", "failed", "passed") if status in found), "skipped")
+
+    @property
+    def refused(self) -> tuple[str, ...]:
+        """Why it is not published; nothing when it is, or was not validated."""
+        if self.sidecar is None:
+            return (NOT_BUILT,)
+        return refusals(self.records.values(), self.sidecar["output"]["sha256"])
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """What was found wrong, whether it blocks or not."""
+        findings = [f.message for record in self.records.values() for f in record.findings]
+        issues = [message for record in self.records.values() for message in record.issues]
+        return tuple(dict.fromkeys([*self.refused, *issues, *findings]))
+
+    @property
+    def persons(self) -> float | None:
+        """Weighted persons."""
+        return None if self.sidecar is None else float(self.sidecar["weights"]["persons"])
+
+    @property
+    def population_error(self) -> float | None:
+        """Relative difference of the weighted persons from the reference."""
+        if self.persons is None or not self.reference:
+            return None
+        return self.persons / self.reference - 1
+
+    @property
+    def state(self) -> str | None:
+        """Postal code of the state that a district lies in."""
+        if self.request.area_type != "district":
+            return None
+        return STATE_POSTAL[int(self.request.filters[0].values[0]) // 100]
+
+
+@dataclass(frozen=True, slots=True)
+class RunData:
+    """A run: its areas in the order of the configuration, and its settings."""
+
+    settings: Settings
+    areas: tuple[Area, ...]
+
+    def of_type(self, *area_types: str) -> list[Area]:
+        """Areas of the given types."""
+        return [area for area in self.areas if area.request.area_type in area_types]
+
+
+def collect(settings: Settings) -> RunData:
+    """Read what is there; what is missing is shown as missing.
+
+    Raises:
+        ResultError: a sidecar or a record is not JSON, or of another form.
+    """
+    references = reference_populations(settings.config)
+    return RunData(settings, tuple(_area(settings, request, references) for request in settings.requests))
+
+
+def _area(settings: Settings, request: AreaBuildRequest, references: Mapping[tuple[str, str], float]) -> Area:
+    path = sidecar_path(settings.output(request))
+    records = {}
+    for level in LEVELS:
+        record = record_path(settings.results, level, str(request.relative_path))
+        wanted = level == "structural" or settings.policy.wants_targets
+        if wanted and record.is_file():
+            records[level] = read_record(record)
+    return Area(
+        request,
+        _json(path) if path.is_file() else None,
+        records,
+        references.get((request.area_type, request.area_id)),
+        _seconds(settings.results / "benchmarks" / request.relative_path.with_suffix(".tsv")),
+    )
+
+
+def _json(path: Path) -> Mapping[str, Any]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return {name: data[name] for name in ("output", "rows", "weights", "coverage", "checks", "columns", "period")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ResultError(
+            path, expected="a result sidecar", found=repr(error), remedy="Build the area again."
+        ) from error
+
+
+def _seconds(path: Path) -> float | None:
+    try:
+        header, *rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
+        return float(rows[-1][header.index("s")])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def odd_columns(areas: Sequence[Area]) -> dict[str, list[str]]:
+    """Areas whose variables, dtypes or periods differ from those of most areas, and the variables that do."""
+    schemas = {
+        area.key: {c["name"]: (c["entity"], c["dtype"], tuple(c["periods"])) for c in area.sidecar["columns"]}
+        for area in areas
+        if area.sidecar is not None
+    }
+    if not schemas:
+        return {}
+    counted: dict[str, int] = {}
+    for schema in schemas.values():
+        text = json.dumps(schema, sort_keys=True)
+        counted[text] = counted.get(text, 0) + 1
+    usual = {name: (e, d, tuple(p)) for name, (e, d, p) in json.loads(max(counted, key=lambda t: counted[t])).items()}
+    differing = {
+        key: sorted(name for name in schema.keys() | usual.keys() if schema.get(name) != usual.get(name))
+        for key, schema in schemas.items()
+    }
+    return {key: names for key, names in differing.items() if names}

@@ -1,0 +1,96 @@
+"""A run as two tables: a row per area, and a row per target of an area."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from local_h5.errors import WriteError
+from local_h5.files import atomic_output
+from local_h5.report.collect import Area, RunData
+
+SMALL_SAMPLE = 100.0
+"""Effective sample size below which an area's estimates deserve a warning."""
+
+
+def area_rows(run: RunData) -> list[dict[str, Any]]:
+    """One row per area; numbers are None where they do not exist."""
+    return [_area_row(area) for area in run.areas]
+
+
+def _area_row(area: Area) -> dict[str, Any]:
+    sidecar = area.sidecar or {"weights": {}, "rows": {}, "coverage": {}}
+    weights, record = sidecar["weights"], area.records.get("targets")
+    size = weights.get("effective_sample_size")
+    return {
+        "area_type": area.request.area_type,
+        "area_id": area.request.area_id,
+        "name": area.request.display_name,
+        "status": area.status,
+        "published": not area.refused,
+        "n_targets": record.summary.n_targets if record else 0,
+        "n_failing": record.summary.n_failing if record else 0,
+        "mean_abs_rel_error": record.summary.mean_abs_rel_error if record else None,
+        "mean_abs_rel_error_training": record.summary.mean_abs_rel_error_training if record else None,
+        "mean_abs_rel_error_holdout": record.summary.mean_abs_rel_error_holdout if record else None,
+        "persons": area.persons,
+        "reference_population": area.reference,
+        "population_error": area.population_error,
+        "households": weights.get("households"),
+        "household_rows": sidecar["rows"].get("household"),
+        "effective_sample_size": size,
+        "small_sample": None if size is None else size < SMALL_SAMPLE,
+        "largest_share": weights.get("largest_share"),
+        "seconds": area.seconds,
+        "coverage": ", ".join(f"{name} {share:.0%}" for name, share in sorted(sidecar["coverage"].items())),
+        "reasons": "; ".join(area.reasons),
+    }
+
+
+def target_rows(run: RunData) -> list[dict[str, Any]]:
+    """One row per evaluated target of every area."""
+    return [
+        {
+            "area_type": area.request.area_type,
+            "area_id": area.request.area_id,
+            "family": family(asdict(row)),
+            **asdict(row),
+        }
+        for area in run.areas
+        if (record := area.records.get("targets")) is not None
+        for row in record.targets
+    ]
+
+
+def family(row: Mapping[str, Any]) -> str:
+    """Variable and the variables of its stratum: targets that are alike but for a band or a place."""
+    names = sorted({part.split(" ")[0] for part in row["constraints"].split(", ") if part})
+    reform = " (reform)" if row["reform"] else ""
+    return f"{row['variable']}{' by ' + ', '.join(names) if names else ''}{reform}"
+
+
+_TARGET_COLUMNS = (
+    "area_type", "area_id", "family", "target_id", "stratum", "variable", "period", "reform", "constraints", "target",
+    "value", "error", "relative_error", "in_training", "sane", "verdict", "reason",
+)  # fmt: skip
+
+
+def write_parquet(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = _TARGET_COLUMNS) -> None:
+    """Write rows as Parquet, with the given columns even when there is no row.
+
+    Raises:
+        WriteError: pyarrow is not installed, or the file cannot be written.
+    """
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise WriteError(
+            path,
+            expected="pyarrow",
+            found=str(error),
+            remedy="Install the 'frames' extra: pip install 'local-h5[frames]'.",
+        ) from error
+    table = pa.table({name: [row[name] for row in rows] for name in (rows[0] if rows else columns)})
+    with atomic_output(path) as temporary:
+        pq.write_table(table, temporary)

@@ -1,0 +1,51 @@
+"""Where the tiles of a map of congressional districts lie: each state at its usual place in a grid of tiles, its
+districts as cells of the tile. Areas on a map mislead here, because every district has about as many people."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from math import ceil, sqrt
+
+_GRID = """\
+AK . . . . . . . . . . ME
+. . . . . . . . . . VT NH
+WA ID MT ND MN IL WI MI NY RI MA .
+OR NV WY SD IA IN OH PA NJ CT . .
+CA UT CO NE MO KY WV VA MD DE . .
+. AZ NM KS AR TN NC SC DC . . .
+. . . OK LA MS AL GA . . . .
+HI . . TX . . . . FL . . ."""
+
+PLACES = {
+    code: (column, row)
+    for row, line in enumerate(_GRID.splitlines())
+    for column, code in enumerate(line.split())
+    if code != "."
+}
+"""Postal code → column and row of the state's tile."""
+
+COLUMNS, ROWS = 12, 8
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A district's square, in units of a tile."""
+
+    district: str
+    x: float
+    y: float
+    size: float
+
+
+def cells(districts: Iterable[str]) -> Iterator[Cell]:
+    """Cells of districts such as ``NC-01``; one of a state without a place is left out."""
+    by_state: dict[str, list[str]] = {}
+    for name in districts:
+        by_state.setdefault(name.partition("-")[0], []).append(name)
+    for state, names in by_state.items():
+        if state not in PLACES:
+            continue
+        column, row = PLACES[state]
+        side = ceil(sqrt(len(names)))
+        size = 0.92 / side
+        for number, name in enumerate(sorted(names)):
+            yield Cell(name, column + 0.04 + number % side * size, row + 0.04 + number // side * size, size)

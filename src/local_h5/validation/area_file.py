@@ -1,0 +1,172 @@
+"""An area file in memory: taking households out of it, putting files together, and telling equal households.
+
+Values that the model calculates depend on a household's own rows alone. So two files may share them wherever their
+households are equal in everything but ids and weight, and this is looked at, column by column, not assumed.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import h5py
+import numpy as np
+
+from local_h5.membership import HOUSEHOLD, PERSON
+from local_h5.requests import AreaFilter
+from local_h5.results import AreaResult
+from local_h5.validation.structural import rows_where
+
+_WEIGHT = "household_weight"
+
+
+@dataclass(frozen=True, slots=True)
+class AreaFile:
+    """Columns and links of a file.
+
+    Attributes:
+        year: of the file.
+        columns: (variable, period) → (entity, values), without ids, links and the weight.
+        n_rows: entity → rows.
+        unit_of: entity → int64 (n_persons,), the row of each person's unit; without persons themselves.
+        weight: float64 (n_households,).
+    """
+
+    year: int
+    columns: Mapping[tuple[str, str], tuple[str, np.ndarray]]
+    n_rows: Mapping[str, int]
+    unit_of: Mapping[str, np.ndarray]
+    weight: np.ndarray
+
+    @classmethod
+    def read(cls, path: Path, result: AreaResult) -> Self:
+        """Read a file; its sidecar says which entity a variable belongs to.
+
+        Raises:
+            OSError, KeyError: the file cannot be read, or lacks what the sidecar lists.
+        """
+        year = str(result.period)
+        entities = tuple(result.rows)
+        links = {f"person_{entity}_id": entity for entity in entities if entity != PERSON}
+        structural = {*links, *(f"{entity}_id" for entity in entities), _WEIGHT}
+        with h5py.File(path, "r") as file:
+            columns = {
+                (column.variable, period): (column.entity, file[column.variable][period][()])
+                for column in result.columns
+                if column.variable not in structural
+                for period in column.periods
+            }
+            return cls(
+                result.period,
+                columns,
+                {entity: len(file[f"{entity}_id"][year]) for entity in entities},
+                {entity: file[name][year][()].astype(np.int64) for name, entity in links.items()},
+                file[_WEIGHT][year][()].astype(np.float64),
+            )
+
+    def values(self, variable: str) -> np.ndarray:
+        """Values of a variable in the file's year."""
+        return self.columns[variable, str(self.year)][1]
+
+    @property
+    def entities(self) -> tuple[str, ...]:
+        """Entities, households and persons among them."""
+        return tuple(self.n_rows)
+
+    def household_of(self, entity: str) -> np.ndarray:
+        """Row of each unit's household; int64 (n_rows[entity],)."""
+        if entity == HOUSEHOLD:
+            return np.arange(self.n_rows[HOUSEHOLD])
+        if entity == PERSON:
+            return self.unit_of[HOUSEHOLD]
+        household = np.zeros(self.n_rows[entity], dtype=np.int64)
+        household[self.unit_of[entity]] = self.unit_of[HOUSEHOLD]
+        return household
+
+    def inside(self, filters: Sequence[AreaFilter]) -> np.ndarray:
+        """Households that meet all filters; bool (n_households,)."""
+        mask = np.ones(self.n_rows[HOUSEHOLD], dtype=bool)
+        for item in filters:
+            mask &= rows_where(item, self.values)
+        return mask
+
+    def take(self, households: np.ndarray) -> Self:
+        """The file of some households (bool mask), their order kept, ids anew."""
+        rows = {entity: np.flatnonzero(households[self.household_of(entity)]) for entity in self.entities}
+        renumber = {}
+        for entity, kept in rows.items():
+            renumber[entity] = np.full(self.n_rows[entity], -1)
+            renumber[entity][kept] = np.arange(len(kept))
+        return type(self)(
+            self.year,
+            {key: (entity, values[rows[entity]]) for key, (entity, values) in self.columns.items()},
+            {entity: len(kept) for entity, kept in rows.items()},
+            {entity: renumber[entity][link[rows[PERSON]]] for entity, link in self.unit_of.items()},
+            self.weight[households],
+        )
+
+    @classmethod
+    def concatenate(cls, files: Sequence[Self]) -> Self:
+        """Files of one run, one after the other."""
+        first = files[0]
+        offsets = {entity: np.cumsum([0, *(file.n_rows[entity] for file in files[:-1])]) for entity in first.entities}
+        return cls(
+            first.year,
+            {
+                key: (entity, np.concatenate([file.columns[key][1] for file in files]))
+                for key, (entity, _) in first.columns.items()
+            },
+            {entity: sum(file.n_rows[entity] for file in files) for entity in first.entities},
+            {
+                entity: np.concatenate(
+                    [file.unit_of[entity] + start for file, start in zip(files, offsets[entity], strict=True)]
+                )
+                for entity in first.unit_of
+            },
+            np.concatenate([file.weight for file in files]),
+        )
+
+    def write(self, path: Path) -> None:
+        """Write what the model needs to load it."""
+        year = str(self.year)
+        with h5py.File(path, "w") as file:
+            for (variable, period), (_, values) in self.columns.items():
+                file[f"{variable}/{period}"] = values
+            for entity, count in self.n_rows.items():
+                file[f"{entity}_id/{year}"] = np.arange(count, dtype=np.int32)
+            for entity, link in self.unit_of.items():
+                file[f"person_{entity}_id/{year}"] = link.astype(np.int32)
+            file[f"{_WEIGHT}/{year}"] = self.weight.astype(np.float32)
+
+    def digest(self) -> str:
+        """sha256 over everything that calculated values can depend on: all but the weights."""
+        sha = hashlib.sha256(f"{self.year} {sorted(self.n_rows.items())}".encode())
+        for key, (entity, values) in sorted(self.columns.items()):
+            sha.update(f"{key} {entity} {values.dtype.str}".encode())
+            sha.update(np.ascontiguousarray(values).tobytes())
+        for entity, link in sorted(self.unit_of.items()):
+            sha.update(entity.encode())
+            sha.update(np.ascontiguousarray(link).tobytes())
+        return sha.hexdigest()
+
+
+def equal_households(left: AreaFile, right: AreaFile) -> np.ndarray:
+    """Households of two files, row by row, that are equal in every column and in how their persons are grouped.
+
+    Returns:
+        bool (n_households,); all false when the files have different rows or columns.
+    """
+    if left.columns.keys() != right.columns.keys() or left.n_rows != right.n_rows:
+        return np.zeros(left.n_rows[HOUSEHOLD], dtype=bool)
+    equal = np.ones(left.n_rows[HOUSEHOLD], dtype=bool)
+    for entity, link in left.unit_of.items():
+        equal[left.unit_of[HOUSEHOLD][link != right.unit_of[entity]]] = False
+    owner = {entity: left.household_of(entity) for entity in left.entities}
+    for key, (entity, values) in left.columns.items():
+        other = right.columns[key][1]
+        same = values == other
+        if values.dtype.kind == "f":
+            same |= np.isnan(values) & np.isnan(other)
+        equal[owner[entity][~same]] = False
+    return equal

@@ -1,0 +1,46 @@
+"""What every area file of a run must hold, said from the prepared inputs and not from what a job wrote."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from local_h5.build import PreparedInputs
+from local_h5.membership import HOUSEHOLD, PERSON
+from local_h5.writer import dtype_name
+
+_TEXT_DIGITS = {"block_geoid": 15, "tract_geoid": 11, "county_fips": 5, "zip_code": 5}
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedColumn:
+    """A variable as each file of the run must have it."""
+
+    entity: str
+    dtype: str
+    periods: tuple[str, ...]
+
+
+def common_schema(inputs: PreparedInputs) -> Mapping[str, ExpectedColumn]:
+    """Variable → what each file must have of it: stored variables, ids and links, geography, take-up, the weight."""
+    snapshot, year = inputs.snapshot, (str(inputs.snapshot.year),)
+    stored: dict[str, ExpectedColumn] = {}
+    for column in snapshot.columns:
+        values = snapshot.vocabularies[column.variable] if column.coded else snapshot.matrices[column.matrix]
+        periods = stored[column.variable].periods if column.variable in stored else ()
+        stored[column.variable] = ExpectedColumn(column.entity, dtype_name(values.dtype), (*periods, column.period))
+    entities = list(snapshot.n_rows)
+    return {
+        **{name: ExpectedColumn(c.entity, c.dtype, tuple(sorted(c.periods))) for name, c in stored.items()},
+        **{f"{entity}_id": ExpectedColumn(entity, "int32", year) for entity in entities},
+        **{f"person_{entity}_id": ExpectedColumn(PERSON, "int32", year) for entity in entities if entity != PERSON},
+        **{name: ExpectedColumn(HOUSEHOLD, f"S{width}", year) for name, width in _TEXT_DIGITS.items()},
+        **{name: ExpectedColumn(HOUSEHOLD, "int32", year) for name in ("state_fips", "congressional_district_geoid")},
+        **{
+            name: ExpectedColumn(HOUSEHOLD, dtype_name(field.values.dtype), year)
+            for name, field in inputs.blocks.fields.items()
+        },
+        "county": ExpectedColumn(HOUSEHOLD, dtype_name(np.asarray(snapshot.county_name).dtype), year),
+        "household_weight": ExpectedColumn(HOUSEHOLD, "float32", year),
+        **{item.variable: ExpectedColumn(item.entity, "bool", year) for item in inputs.takeup.programmes},
+    }

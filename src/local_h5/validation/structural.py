@@ -1,0 +1,270 @@
+"""Checks of one file's structure, on the file itself, without the model.
+
+Run in every area job right after the file was written, so it has to be quick: one pass over the datasets, about ten
+milliseconds for a district. A check never stops another; a file whose parts do not fit is described as far
+as it can be.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from local_h5.membership import HOUSEHOLD, PERSON
+from local_h5.requests import AreaBuildRequest, AreaFilter
+from local_h5.results import AreaResult
+from local_h5.us import normalise_district
+from local_h5.validation.common_schema import ExpectedColumn
+from local_h5.validation.records import Finding
+from local_h5.writer import dtype_name
+
+_ENTITIES = (HOUSEHOLD, PERSON, "tax_unit", "spm_unit", "family", "marital_unit")
+_SUM_TOLERANCE = 1e-6
+"""Relative; sums of the same float32 weights in float64."""
+
+_BLOCK_PREFIX = {"block": 15, "tract": 11, "county": 5, "state": 2}
+_COLUMN = {"puma": "puma", "place": "place_fips", "zcta": "zcta", "cbsa": "cbsa_code", "sldu": "sldu", "sldl": "sldl"}
+
+
+@dataclass(frozen=True, slots=True)
+class Expectations:
+    """What the checks of an area compare with.
+
+    Attributes:
+        columns: the run's common schema.
+        population: reference number of persons; None when there is none.
+        max_population_error: largest relative difference from it.
+        require_finite: whether NaN and infinities fail.
+    """
+
+    columns: Mapping[str, ExpectedColumn]
+    population: float | None = None
+    max_population_error: float = 0.05
+    require_finite: bool = True
+
+
+@dataclass(slots=True)
+class _File:
+    """Datasets of a file by (variable, period); values are read once, when first asked for."""
+
+    file: h5py.File
+    year: str
+    periods: Mapping[str, tuple[str, ...]] = field(init=False)
+    _open: dict[tuple[str, str], h5py.h5d.DatasetID] = field(default_factory=dict)
+    _values: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # The low-level calls cost a tenth of File.__getitem__, and a file has about 90 datasets.
+        names = [name.decode() for name in self.file.id]
+        groups = ((name, h5py.h5g.open(self.file.id, name.encode())) for name in names)
+        self.periods = {name: tuple(period.decode() for period in group) for name, group in groups}
+
+    def dataset(self, name: str, period: str) -> h5py.h5d.DatasetID:
+        key = name, period
+        if key not in self._open:
+            self._open[key] = h5py.h5d.open(self.file.id, f"{name}/{period}".encode())
+        return self._open[key]
+
+    def read(self, name: str, period: str) -> np.ndarray:
+        dataset = self.dataset(name, period)
+        values = np.empty(dataset.shape, dataset.dtype)
+        dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, values)
+        return values
+
+    def values(self, name: str) -> np.ndarray:
+        """Values of the file's year (KeyError when it has none)."""
+        if name not in self._values:
+            self._values[name] = self.read(name, self.year)
+        return self._values[name]
+
+
+def check_structure(path: Path, result: AreaResult, expected: Expectations) -> tuple[Finding, ...]:
+    """Everything that is wrong with a file's structure; nothing when all is well.
+
+    Args:
+        path: the H5.
+        result: what its job counted while it built the file; the file must agree.
+        expected: see :class:`Expectations`.
+
+    Raises:
+        OSError, KeyError: the file cannot be read, or lacks ids, links, weights or geography. That is an error of the
+            validation, which is a failure too.
+    """
+    with h5py.File(path, "r") as stream:
+        file = _File(stream, str(result.period))
+        return (
+            *_columns(file, expected.columns),
+            *_ids(file, result),
+            *_links(file),
+            *_weights(file, result),
+            *_geography(file, result.request),
+            *_finite(file, expected),
+            *_adults(result),
+            *_population(file, result, expected),
+        )
+
+
+def _finding(check: str, message: str, count: int | np.integer = 1) -> Finding:
+    return Finding(check, "structural", message, int(count))
+
+
+def _columns(file: _File, expected: Mapping[str, ExpectedColumn]) -> Iterator[Finding]:
+    missing = sorted(expected.keys() - file.periods.keys())
+    if missing:
+        yield _finding("columns", f"variables of the run that the file lacks: {', '.join(missing)}", len(missing))
+    extra = sorted(file.periods.keys() - expected.keys())
+    if extra:
+        yield _finding("columns", f"variables that no other file has: {', '.join(extra)}", len(extra))
+    rows = {entity: len(file.values(f"{entity}_id")) for entity in _ENTITIES}
+    for name, column in expected.items():
+        periods = file.periods.get(name)
+        if periods is None:
+            continue
+        if periods != column.periods:
+            yield _finding("columns", f"{name}: periods {', '.join(periods)}, expected {', '.join(column.periods)}")
+        for period in periods:
+            dataset = file.dataset(name, period)
+            dtype, shape = dtype_name(dataset.dtype), dataset.shape
+            if dtype != column.dtype:
+                yield _finding("columns", f"{name}/{period}: dtype {dtype}, expected {column.dtype}")
+            if shape != (rows[column.entity],):
+                text = f"{name}/{period}: shape {shape}, expected one value for each of {rows[column.entity]} rows"
+                yield _finding("rows", f"{text} of {column.entity}")
+
+
+def _ids(file: _File, result: AreaResult) -> Iterator[Finding]:
+    for entity in _ENTITIES:
+        ids = file.values(f"{entity}_id")
+        wrong = np.count_nonzero(ids != np.arange(len(ids)))
+        if wrong:
+            yield _finding("ids", f"{entity}_id: not 0…{len(ids) - 1} in order, {wrong} rows differ", wrong)
+        if result.rows.get(entity) != len(ids):
+            yield _finding("rows", f"{entity}: {len(ids)} rows, {result.rows.get(entity)} by the sidecar")
+
+
+def _links(file: _File) -> Iterator[Finding]:
+    household = file.values("person_household_id")
+    for entity in _ENTITIES:
+        if entity == PERSON:
+            continue
+        link, n_units = file.values(f"person_{entity}_id"), len(file.values(f"{entity}_id"))
+        dangling = np.count_nonzero((link < 0) | (link >= n_units))
+        if dangling:
+            yield _finding("links", f"person_{entity}_id: {dangling} persons in no unit of the file", dangling)
+            continue
+        empty = np.count_nonzero(np.bincount(link, minlength=n_units) == 0)
+        if empty:
+            yield _finding("links", f"{entity}: {empty} units without a person", empty)
+        first = np.zeros(n_units, household.dtype)
+        first[link] = household
+        split = np.count_nonzero(first[link] != household)
+        if split:
+            yield _finding("links", f"{entity}: {split} persons in a unit of another household", split)
+
+
+def _weights(file: _File, result: AreaResult) -> Iterator[Finding]:
+    weight = file.values("household_weight").astype(np.float64)
+    wrong = np.count_nonzero(~np.isfinite(weight) | (weight <= 0))
+    if wrong:
+        yield _finding("weights", f"household_weight: {wrong} rows are not positive and finite", wrong)
+        return
+    total = float(weight.sum())
+    if abs(total - result.weights.households) > _SUM_TOLERANCE * total:
+        yield _finding(
+            "weights", f"household_weight: sum {total:,.1f}, {result.weights.households:,.1f} by the sidecar"
+        )
+
+
+def _geography(file: _File, request: AreaBuildRequest) -> Iterator[Finding]:
+    block = file.values("block_geoid")
+    digits = block.view(np.uint8).reshape(len(block), -1)
+    malformed = np.count_nonzero(~((digits >= ord("0")) & (digits <= ord("9"))).all(axis=1)) if digits.size else 0
+    if malformed or digits.shape[1] != 15:
+        yield _finding("geography", f"block_geoid: {malformed} rows are not 15 digits", malformed)
+        return
+    for name, width in (("tract_geoid", 11), ("county_fips", 5)):
+        differs = np.count_nonzero(_prefix(block, width) != file.values(name))
+        if differs:
+            yield _finding("geography", f"{name}: {differs} rows are not their block's", differs)
+    state = _prefix(block, 2).astype(np.int32)
+    district = file.values("congressional_district_geoid")
+    for name, values in (("state_fips", file.values("state_fips")), ("district", district // 100)):
+        differs = np.count_nonzero(values != state)
+        if differs:
+            yield _finding("geography", f"{name}: {differs} rows in another state than their block", differs)
+    order = np.argsort(block, kind="stable")
+    same = block[order][1:] == block[order][:-1]
+    torn = np.count_nonzero(same & (district[order][1:] != district[order][:-1]))
+    if torn:
+        yield _finding("geography", f"block_geoid: {torn} rows share a block with another district", torn)
+    for item in request.filters:
+        outside = np.count_nonzero(~rows_where(item, file.values))
+        if outside:
+            text = f"{outside} households outside the area ({item.field} {item.op} {', '.join(item.values[:3])})"
+            yield _finding("geography", text, outside)
+
+
+def rows_where(item: AreaFilter, values: Callable[[str], np.ndarray]) -> np.ndarray:
+    """Households that meet a filter, by the geography written in the file; bool (n_households,).
+
+    Args:
+        item: the filter.
+        values: reads a household column by name.
+    """
+    if item.field == "district":
+        wanted = [normalise_district(int(value)) for value in item.values]
+        codes, place = np.unique(values("congressional_district_geoid"), return_inverse=True)
+        inside = np.isin([normalise_district(int(code)) for code in codes], wanted)
+        return inside[place]
+    if item.field in _BLOCK_PREFIX:
+        column = _prefix(values("block_geoid"), _BLOCK_PREFIX[item.field])
+    else:
+        column = values(_COLUMN[item.field])
+    return np.isin(column, np.array([value.encode() for value in item.values]))
+
+
+def _prefix(text: np.ndarray, width: int) -> np.ndarray:
+    """The first characters of fixed-width text, ``S{width}``."""
+    rows = text.view(np.uint8).reshape(len(text), -1)
+    return np.ascontiguousarray(rows[:, :width]).view(f"S{width}").ravel()
+
+
+def _finite(file: _File, expected: Expectations) -> Iterator[Finding]:
+    if not expected.require_finite:
+        return
+    for name, column in expected.columns.items():
+        if not column.dtype.startswith("float") or name == "household_weight":
+            continue
+        for period in file.periods.get(name, ()):
+            values = file.read(name, period)
+            wrong = np.count_nonzero(~np.isfinite(values)) if values.dtype.kind == "f" else 0
+            if wrong:
+                yield _finding("finite", f"{name}/{period}: {wrong} values are NaN or infinite", wrong)
+
+
+def _adults(result: AreaResult) -> Iterator[Finding]:
+    count = result.checks.get("spm_units_without_adult", 0)
+    if count:
+        yield _finding("adults", f"{count} SPM units have nobody of 18 or more; the model's poverty fails", count)
+
+
+def _population(file: _File, result: AreaResult, expected: Expectations) -> Iterator[Finding]:
+    weight, link = file.values("household_weight").astype(np.float64), file.values("person_household_id")
+    if len(link) and (link.min() < 0 or link.max() >= len(weight)):
+        return  # said by the check of links
+    persons = float(weight[link].sum())
+    if not np.isfinite(persons):
+        return  # said by the check of weights
+    if abs(persons - result.weights.persons) > _SUM_TOLERANCE * persons:
+        yield _finding("population", f"{persons:,.1f} persons, {result.weights.persons:,.1f} by the sidecar")
+    if expected.population is None:
+        return
+    error = persons / expected.population - 1
+    if abs(error) > expected.max_population_error:
+        yield _finding(
+            "population",
+            f"{persons:,.0f} persons, reference {expected.population:,.0f}: {error:+.1%}, "
+            f"more than {expected.max_population_error:.1%} off",
+        )

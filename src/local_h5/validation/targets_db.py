@@ -1,0 +1,175 @@
+"""The target database, read as it is: a SQLite file in the production schema, opened read-only.
+
+Targets are read through the view ``target_overview``, which says of each the geographic level and id. A target may be
+stored for several periods; of those the latest that is not after the validated year counts, else the earliest.
+"""
+
+import contextlib
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Self
+
+from local_h5 import us
+from local_h5.errors import InputError
+from local_h5.requests import AreaBuildRequest
+
+GeoLevel = Literal["national", "state", "district"]
+Operation = Literal["==", "!=", ">", ">=", "<", "<=", "in"]
+
+GEOGRAPHIC = frozenset({"state_fips", "congressional_district_geoid", "ucgid_str"})
+"""Constraints that say where; the others say who."""
+
+_OPERATIONS = frozenset({"==", "!=", ">", ">=", "<", "<=", "in"})
+_UCGID_STATE, _UCGID_DISTRICT = "0400000US", "5001"  # a district's prefix goes on with the number of the Congress
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """``variable operation value``, the value as the database has it: a number, a word, or ``a|b|c`` for ``in``."""
+
+    variable: str
+    operation: Operation
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.variable} {self.operation} {self.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One active target in its best period.
+
+    Attributes:
+        target_id, stratum, period, value: as stored; the value may be missing.
+        variable: a variable, ``a+b`` for a sum, or ``<entity>_count``.
+        reform: 0, or the id of the reform; then the value is what income tax gains when the variable is neutralised.
+        level: national, state or district.
+        place: ``US``, a postal code, or a district's friendly name, like an area's id.
+        constraints: of the stratum, without geography, sorted.
+    """
+
+    target_id: int
+    stratum: int
+    variable: str
+    period: int
+    reform: int
+    value: float | None
+    level: GeoLevel
+    place: str
+    constraints: tuple[Constraint, ...]
+
+    @property
+    def family(self) -> str:
+        """Variable and the variables that define the stratum: targets that are alike but for a band or a place."""
+        names = sorted({constraint.variable for constraint in self.constraints})
+        return f"{self.variable}{' by ' + ', '.join(names) if names else ''}{' (reform)' if self.reform else ''}"
+
+    @property
+    def condition(self) -> str:
+        """The constraints in words."""
+        return ", ".join(map(str, self.constraints))
+
+
+@dataclass(frozen=True, slots=True)
+class TargetDatabase:
+    """The targets of a year, by area."""
+
+    path: Path
+    year: int
+    by_area: Mapping[tuple[str, str], tuple[Target, ...]]
+
+    @classmethod
+    def read(cls, path: Path, year: int) -> Self:
+        """Read all active targets.
+
+        Args:
+            path: the SQLite file; it is not written, not even a journal beside it.
+            year: that is validated.
+
+        Raises:
+            InputError: missing, no SQLite file, other tables, an unknown operation, level or place.
+        """
+        if not path.is_file():
+            raise _malformed(path, "no such file")
+        try:
+            with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+                rows = connection.execute(
+                    "SELECT target_id, stratum_id, variable, period, reform_id, value, geo_level, geographic_id"
+                    " FROM target_overview WHERE active = 1 ORDER BY target_id"
+                ).fetchall()
+                conditions = connection.execute(
+                    "SELECT stratum_id, constraint_variable, operation, value FROM stratum_constraints"
+                    " ORDER BY stratum_id, constraint_variable, operation, value"
+                ).fetchall()
+        except sqlite3.Error as error:
+            raise _malformed(path, str(error)) from error
+        constraints: dict[int, list[Constraint]] = {}
+        for stratum, variable, operation, value in conditions:
+            if operation not in _OPERATIONS:
+                raise _malformed(path, f"operation {operation!r} in stratum {stratum}")
+            if variable not in GEOGRAPHIC:
+                constraints.setdefault(stratum, []).append(Constraint(variable, operation, str(value)))
+        best: dict[tuple[str, int, int], tuple[object, ...]] = {}
+        for row in rows:
+            _, stratum, variable, period, reform, *_ = row
+            key = variable, stratum, reform
+            if key not in best or _rank(period, year) > _rank(int(str(best[key][3])), year):
+                best[key] = row
+        by_area: dict[tuple[str, str], list[Target]] = {}
+        for row in sorted(best.values(), key=lambda found: int(str(found[0]))):
+            target = _target(path, row, constraints)
+            by_area.setdefault((target.level, target.place), []).append(target)
+        return cls(path, year, {key: tuple(targets) for key, targets in by_area.items()})
+
+    def of(self, request: AreaBuildRequest) -> tuple[Target, ...]:
+        """Targets of an area; cities and custom areas have none."""
+        return self.by_area.get((request.area_type, request.area_id), ())
+
+
+def _rank(period: int, year: int) -> tuple[bool, int]:
+    """Order of periods: any that is not after the year beats any that is; then the nearest to it."""
+    return (True, period) if period <= year else (False, -period)
+
+
+def _target(path: Path, row: tuple[object, ...], constraints: Mapping[int, list[Constraint]]) -> Target:
+    target_id, stratum, variable, period, reform, value, level, geographic_id = row
+    try:
+        place_level, place = _place(str(level), str(geographic_id))
+        return Target(
+            int(str(target_id)),
+            int(str(stratum)),
+            str(variable),
+            int(str(period)),
+            int(str(reform)),
+            None if value is None else float(str(value)),
+            place_level,
+            place,
+            tuple(constraints.get(int(str(stratum)), ())),
+        )
+    except (ValueError, KeyError) as error:
+        raise _malformed(path, f"target {target_id}: {level} {geographic_id!r}: {error!r}") from error
+
+
+def _place(level: str, geographic_id: str) -> tuple[GeoLevel, str]:
+    if level == "national":
+        return "national", us.NATIONAL_ID
+    if geographic_id.startswith((_UCGID_STATE, _UCGID_DISTRICT)):
+        geographic_id = geographic_id.partition("US")[2]
+    if level == "state":
+        return "state", us.STATE_POSTAL[int(geographic_id)]
+    if level == "district":
+        return "district", us.district_name(us.normalise_district(int(geographic_id)))
+    raise ValueError("an unknown geographic level")
+
+
+def _malformed(path: Path, found: str) -> InputError:
+    return InputError(
+        path,
+        field="inputs.targets",
+        expected="a target database: SQLite with the tables strata, stratum_constraints, targets and the view "
+        "target_overview",
+        found=found,
+        remedy="Give the policy_data.db that the calibration used, or null for the example's own.",
+    )

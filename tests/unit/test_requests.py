@@ -1,0 +1,114 @@
+"""Requests: JSON round trips, and one line for what is no request."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from local_h5.errors import RequestError
+from local_h5.requests import (
+    AREA_TYPES,
+    CODE_WIDTH,
+    FILTER_FIELDS,
+    FOLDERS,
+    AreaBuildRequest,
+    AreaFilter,
+    read_request,
+)
+
+GOOD: dict[str, Any] = {
+    "area_type": "custom",
+    "area_id": "triangle",
+    "display_name": "Research Triangle",
+    "filters": [{"field": "county", "op": "in", "value": ["37063", "37135"]}],
+    "package": "regional",
+}
+
+
+@st.composite
+def filters(draw: st.DrawFn) -> AreaFilter:
+    field = draw(st.sampled_from(FILTER_FIELDS))
+    digits = st.text("0123456789", min_size=CODE_WIDTH.get(field, 3), max_size=CODE_WIDTH.get(field, 3))
+    op = draw(st.sampled_from(["eq", "in"]))
+    values = draw(st.lists(digits, min_size=1, max_size=1 if op == "eq" else 5, unique=True))
+    return AreaFilter(field, op, tuple(values))
+
+
+@given(
+    st.sampled_from(AREA_TYPES),
+    st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", fullmatch=True),
+    st.text(),
+    st.lists(filters(), max_size=3),
+)
+def test_json_gives_the_request_back(area_type: Any, area_id: str, name: str, chosen: list[AreaFilter]) -> None:
+    request = AreaBuildRequest(area_type, area_id, name, tuple(chosen))
+    assert AreaBuildRequest.from_json(json.loads(json.dumps(request.to_json()))) == request
+    assert request.relative_path.parts == (FOLDERS[area_type], f"{area_id}.h5")
+
+
+@given(st.sampled_from(sorted(CODE_WIDTH)), st.data())
+def test_integers_and_unpadded_digits_are_padded(field: Any, data: st.DataObject) -> None:
+    code = data.draw(st.integers(0, 10 ** CODE_WIDTH[field] - 1))
+    padded = f"{code:0{CODE_WIDTH[field]}d}"
+    for value in (code, str(code), padded):
+        assert AreaFilter.from_json({"field": field, "op": "eq", "value": value}).values == (padded,)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"area_type": "planet"},
+        {"area_type": ["state"]},
+        {"area_id": "../up"},
+        {"area_id": 37},
+        {"display_name": None},
+        {"package": 1},
+        {"filters": None},
+        {"filters": 5},
+        {"filters": {"field": "county"}},
+        {"filters": ["county"]},
+        {"filters": [{"field": "county", "op": "in"}]},
+        {"filters": [{"field": "planet", "op": "eq", "value": "1"}]},
+        {"filters": [{"field": "county", "op": "near", "value": "37063"}]},
+        {"filters": [{"field": "county", "op": ["in"], "value": ["37063"]}]},
+        {"filters": [{"field": "county", "op": "in", "value": "37063"}]},
+        {"filters": [{"field": "county", "op": "in", "value": []}]},
+        {"filters": [{"field": "county", "op": "in", "value": [None]}]},
+        {"filters": [{"field": "county", "op": "eq", "value": ["37063"]}]},
+        {"filters": [{"field": "county", "op": "eq", "value": True}]},
+        {"filters": [{"field": "county", "op": "eq", "value": -37063}]},
+        {"filters": [{"field": "county", "op": "eq", "value": "Wake"}]},
+        {"filters": [{"field": "county", "op": "eq", "value": "３７０６３"}]},
+        {"filters": [{"field": "county", "op": "eq", "value": "370633"}]},
+        {"filters": [{"field": "sldu", "op": "eq", "value": ""}]},
+        {"filters": [{"field": "sldu", "op": "eq", "value": 12}]},
+        {"more": 1},
+    ],
+    ids=repr,
+)
+def test_what_is_no_request_is_one_line(change: dict[str, Any]) -> None:
+    with pytest.raises(RequestError) as caught:
+        AreaBuildRequest.from_json({**GOOD, **change}, "areas.yaml")
+    error = caught.value
+    assert "\n" not in str(error)
+    assert all((error.where, error.expected, error.found, error.remedy))
+
+
+@pytest.mark.parametrize("missing", sorted(GOOD))
+def test_every_key_is_needed(missing: str) -> None:
+    with pytest.raises(RequestError, match=missing):
+        AreaBuildRequest.from_json({key: value for key, value in GOOD.items() if key != missing})
+
+
+def test_reading_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "request.json"
+    with pytest.raises(RequestError, match=r"request\.json: expected a JSON file"):
+        read_request(path)
+    path.write_text("{")
+    with pytest.raises(RequestError, match=r"request\.json: expected a JSON file"):
+        read_request(path)
+    path.write_text(json.dumps(GOOD))
+    assert read_request(path).to_json() == GOOD
