@@ -22,7 +22,7 @@ try:
     # Compares by content, and orders what has to run; a dry run gets its plan.
     RUN = begin(SETTINGS, is_main_process=workflow.is_main_process)
     if RUN.announcement:
-        print(RUN.announcement, file=sys.stderr)
+        print(RUN.announcement, flush=True)
 except LocalH5Error as error:
     print(f"error: {error}", file=sys.stderr)
     os._exit(1)  # one line, and no traceback of the workflow engine around it

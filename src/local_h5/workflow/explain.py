@@ -17,7 +17,7 @@ MEANING = {
     "request": "the area's definition: type, id, name, filters, package",
     "snapshot": "the source dataset as the model loads it",
     "takeup": "the take-up rate that applies to each of the area's units",
-    "validation": "the policy for the area's structural checks",
+    "validation": "what the area's structural checks demand",
     "versions": "policyengine-us, policyengine-core, numpy, h5py, HDF5, Python",
     "weights": "clone, household and weight of each of the area's rows",
 }

@@ -105,7 +105,14 @@ def judge_area(settings: Settings, request: AreaBuildRequest, expected: Fingerpr
     )
     if changed:
         return AreaVerdict(None, tuple(changed))
-    return AreaVerdict(file_fault(h5, found.sha256, memo))
+    fault = file_fault(h5, found.sha256, memo)
+    if fault is None:
+        record = read_json(settings.structural_record(request))
+        if record is None:
+            fault = "structural record missing"
+        elif (record.get("area") or {}).get("sha256") != found.sha256:
+            fault = "structural record of another file"
+    return AreaVerdict(fault)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _COUNTS = "The lines above are the plan. What follows is Snakemake's own count of the same jobs."
 _COUNTS_LATER = (
     "The lines above are the plan. Snakemake's own count, which follows, cannot agree yet: which areas are built is "
-    "decided by the checkpoint 'plan', which has to run first, and until then Snakemake lists them all."
+    "decided by the checkpoint 'plan', which has to run first; until then Snakemake counts none or all of them."
 )
 
 

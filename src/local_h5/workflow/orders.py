@@ -109,8 +109,10 @@ def settle_areas(settings: Settings, expected: Mapping[str, Fingerprint], memo: 
         }
         if verdict.current:
             _keep_order(order, content)
+            _date_published(settings, request)
         else:
-            _issue(order, content, [h5, sidecar_path(h5)], verdict.reasons)
+            record = settings.structural_record(request)
+            _issue(order, content, [h5, sidecar_path(h5), record], verdict.reasons)
     return verdicts
 
 
@@ -154,6 +156,20 @@ def _date(step: Step, outputs: Sequence[Path], memo: DigestMemo) -> None:
         for path in dated:
             os.utime(path, ns=(now, now))
             memo.renew(path)
+
+
+def _date_published(settings: Settings, request: AreaBuildRequest) -> None:
+    """Let the stamp of a file that holds count, whatever the times; one of another file goes."""
+    stamp, sidecar = settings.stamp(request), sidecar_path(settings.output(request))
+    stamped = read_json(stamp)
+    if stamped is None:
+        return
+    if stamped.get("sha256") != (read_json(sidecar) or {})["output"]["sha256"]:
+        stamp.unlink()
+    elif not settings.policy.wants_targets:  # else records of the model's runs decide too
+        newest = max(_mtime(sidecar), _mtime(settings.structural_record(request)))
+        if _mtime(stamp) < newest:
+            os.utime(stamp, ns=(max(newest, time.time_ns()),) * 2)
 
 
 def _write_order(order: Path, content: Mapping[str, Any]) -> None:

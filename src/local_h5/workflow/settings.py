@@ -146,6 +146,10 @@ class Settings:
             str(self.stamp(request)) for request in self.requests if not area_types or request.area_type in area_types
         ]
 
+    def structural_record(self, request: AreaBuildRequest) -> Path:
+        """What the checks of an area job found."""
+        return (self.results / "validation" / "structural" / request.relative_path).with_suffix(".json")
+
     def output(self, request: AreaBuildRequest) -> Path:
         """An area's H5."""
         return self.results / request.relative_path

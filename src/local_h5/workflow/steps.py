@@ -241,7 +241,7 @@ def _plan(settings: Settings, memo: DigestMemo) -> Step:
             "compression": settings.config["output"]["compression"],
             "filter": settings.config["takeup"]["filter"],
             "area_code": code.code_digest(code.AREA_MODULES, memo),
-            "validation": _structural_policy(settings),
+            "validation": _structural_policy(settings, memo),
             **code.library_versions(),
         },
         code.PLAN_MODULES,
@@ -249,8 +249,24 @@ def _plan(settings: Settings, memo: DigestMemo) -> Step:
     )
 
 
-def _structural_policy(settings: Settings) -> dict[str, Any]:
+def _structural_policy(settings: Settings, memo: DigestMemo) -> Any:
     """What the areas' structural verdicts depend on besides their files."""
+    tables = [settings.config["areas"]["districts"], settings.config["validation"]["population"]["table"]]
+    depends_on = [
+        settings.config["validation"],
+        settings.uses_example,
+        [memo.sha256(Path(path)) for path in tables if path is not None],
+        [request.to_json() for request in settings.requests],
+        code.code_digest(["validation/policy", "validation/population"], memo),
+    ]
+    key = hashlib.sha256(json.dumps(depends_on).encode()).hexdigest()
+    return memo.derived("structural policy", key, lambda: _decide_structural_policy(settings))
+
+
+def _decide_structural_policy(settings: Settings) -> dict[str, Any]:
+    # Imported on use: numpy and h5py, only when the policy has changed.
+    from local_h5.validation.area import StructuralPolicy
+
     run = StructuralPolicy.from_config(settings.config)
     return {str(request.relative_path): run.decides(request) for request in settings.requests}
 
