@@ -167,8 +167,8 @@ def coverage(inputs: PreparedInputs, selection: CloneSelection) -> dict[str, flo
         name: np.minimum(float(weight[field.codes[selection.block] > 0].sum() / total), 1.0)
         for name, field in inputs.blocks.fields.items()
     }
-    county = county_names(inputs.snapshot, inputs.blocks.geoid[selection.block] // 10**10)
-    shares["county"] = np.minimum(float(weight[county != UNKNOWN_COUNTY].sum() / total), 1.0)
+    codes, names = county_names(inputs.snapshot, inputs.blocks.geoid[selection.block] // 10**10)
+    shares["county"] = np.minimum(float(weight[(names != UNKNOWN_COUNTY)[codes]].sum() / total), 1.0)
     return {name: round(float(share), 6) for name, share in sorted(shares.items())}
 
 

@@ -72,11 +72,13 @@ def _structure(reindexed: Reindexed, year: str) -> Iterator[PayloadColumn]:
 
 def _gathered(snapshot: SourceSnapshot, reindexed: Reindexed) -> Iterator[PayloadColumn]:
     memo: dict[tuple[str, int], np.ndarray] = {}
+    # As numpy's own index type, to which it would convert them for every column.
+    source_row = {entity: rows.source_row.astype(np.intp) for entity, rows in reindexed.rows.items()}
 
     def gather(matrix: str, row: int, entity: str, vocabulary: np.ndarray | None) -> np.ndarray:
         # The twelve months of a yearly value share a row and follow each other: keep the last gather only.
         if (matrix, row) not in memo:
-            values = snapshot.matrices[matrix][row][reindexed.rows[entity].source_row]
+            values = snapshot.matrices[matrix][row][source_row[entity]]
             memo.clear()
             memo[matrix, row] = values if vocabulary is None else vocabulary[values]
         return memo[matrix, row]
@@ -113,22 +115,36 @@ def _geography(
     def county_fips() -> np.ndarray:
         return blocks.geoid[rows] // 10**10
 
+    def county() -> np.ndarray:
+        codes, names = county_names(snapshot, county_fips())
+        return names[codes]
+
     yield household("block_geoid", lambda: digits(blocks.geoid[rows], 15))
     yield household("tract_geoid", lambda: digits(blocks.geoid[rows] // 10**4, 11))
     yield household("county_fips", lambda: digits(county_fips(), 5))
     yield household("state_fips", lambda: (blocks.geoid[rows] // 10**13).astype(np.int32))
-    yield household("county", lambda: county_names(snapshot, county_fips()))
+    yield household("county", county)
     yield household("congressional_district_geoid", district)
     yield household("zip_code", lambda: zip_codes(county_fips()))
     for name in blocks.fields:
         yield household(name, partial(blocks.text, name, rows))
 
 
-def county_names(snapshot: SourceSnapshot, county: np.ndarray) -> np.ndarray:
-    """The model's County member of each county FIPS, ``UNKNOWN`` where the model has none; fixed-width bytes."""
-    place = np.minimum(np.searchsorted(snapshot.county_fips, county), len(snapshot.county_fips) - 1)
-    names = snapshot.county_name[place]
-    return np.where(snapshot.county_fips[place] == county, names, UNKNOWN_COUNTY).astype(names.dtype)
+def county_names(snapshot: SourceSnapshot, county: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The model's County member of each county FIPS, as codes and the names that they stand for.
+
+    Args:
+        snapshot: knows the model's counties.
+        county: int (n,), FIPS codes.
+
+    Returns:
+        (n,) codes, and names in fixed-width bytes; ``UNKNOWN`` where the model has none.
+    """
+    last = len(snapshot.county_fips)
+    place = np.searchsorted(snapshot.county_fips, county)
+    known = snapshot.county_fips[np.minimum(place, last - 1)] == county
+    names = np.append(snapshot.county_name, UNKNOWN_COUNTY).astype(snapshot.county_name.dtype)
+    return np.where(known, place, last), names
 
 
 def zip_codes(county: np.ndarray) -> np.ndarray:

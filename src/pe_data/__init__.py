@@ -12,10 +12,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pe_data.datasets import ensure_datasets
     from pe_data.errors import PeDataError
     from pe_data.frames import export
     from pe_data.frames import open_frames as open
-    from pe_data.resolver import ensure, ensure_datasets, resolve
+    from pe_data.resolver import ensure, resolve
     from pe_data.uri import parse_uri
 
 __all__ = [
@@ -31,7 +32,7 @@ __all__ = [
 _HOMES = {
     "PeDataError": ("pe_data.errors", "PeDataError"),
     "ensure": ("pe_data.resolver", "ensure"),
-    "ensure_datasets": ("pe_data.resolver", "ensure_datasets"),
+    "ensure_datasets": ("pe_data.datasets", "ensure_datasets"),
     "export": ("pe_data.frames", "export"),
     "open": ("pe_data.frames", "open_frames"),
     "parse_uri": ("pe_data.uri", "parse_uri"),

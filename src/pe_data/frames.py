@@ -16,7 +16,8 @@ from pe_data.errors import (
 )
 from pe_data.lookup import manifest_for
 from pe_data.manifest.model import Manifest
-from pe_data.resolver import Options, ensure_with
+from pe_data.options import Options
+from pe_data.resolver import ensure_with
 
 if TYPE_CHECKING:
     import pandas as pd

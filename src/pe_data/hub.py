@@ -21,7 +21,7 @@ from pe_data.errors import (
     ObjectNotFoundError,
     OfflineError,
 )
-from pe_data.resolver import Options
+from pe_data.options import Options
 from pe_data.uri import HubUri
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")

@@ -7,9 +7,9 @@ from pe_data.channels import list_channels
 from pe_data.config import StoreConfig, store_for
 from pe_data.digests import Sha256
 from pe_data.errors import OfflineError
+from pe_data.options import Options
 from pe_data.places import is_local
 from pe_data.remote import Remote
-from pe_data.resolver import Options
 from pe_data.store.opening import open_store
 from pe_data.uri import StoreUri
 

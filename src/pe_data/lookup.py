@@ -4,8 +4,9 @@ from pe_data.errors import MemberNotFoundError
 from pe_data.layout import payload_key
 from pe_data.manifest.describe import Label, describe
 from pe_data.manifest.model import Manifest
+from pe_data.options import Options
 from pe_data.remote import Remote
-from pe_data.resolver import Options, ensure_with
+from pe_data.resolver import ensure_with
 from pe_data.uri import StoreUri, parse_uri
 
 

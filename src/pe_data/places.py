@@ -15,7 +15,7 @@ from pe_data.errors import (
     OfflineError,
     StoreError,
 )
-from pe_data.resolver import Options
+from pe_data.options import Options
 from pe_data.store.base import Store
 from pe_data.uri import StoreUri
 

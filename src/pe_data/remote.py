@@ -31,9 +31,9 @@ from pe_data.errors import (
 from pe_data.layout import Extension, collection_key, manifest_key, payload_key
 from pe_data.manifest.encoding import READ_LIMIT, unpack
 from pe_data.manifest.model import Manifest
+from pe_data.options import Options
 from pe_data.places import Places
 from pe_data.pointers import PointerBody
-from pe_data.resolver import Options
 from pe_data.seen import SeenChannels
 from pe_data.uri import StoreUri
 

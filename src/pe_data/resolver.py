@@ -7,60 +7,17 @@ collection binds, a payload against its sha256.
 """
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pe_data import steps
-from pe_data.cache.store import Cache
-from pe_data.config import cache_folder, is_offline
 from pe_data.digests import Sha256, sha256_file
 from pe_data.errors import DigestMismatchError, InvalidUriError, PeDataError
+from pe_data.options import Options
 from pe_data.uri import HubUri, PathUri, StoreUri, WebUri, parse_uri
 
 if TYPE_CHECKING:
     from pe_data.cache.download import Progress
     from pe_data.remote import Target
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How to resolve; the defaults are what `ensure` does."""
-
-    cache: Cache
-    store: str | None = None
-    """Address of a store that overrides the configuration, for every country."""
-    offline: bool = False
-    """Forbid the network."""
-    allow_stale: bool = False
-    """For `@latest` only: if the store cannot be reached, take what was seen last, and warn."""
-    verify: bool = False
-    """Hash cached files again instead of trusting their stamp."""
-    progress: "Progress | None" = None
-    on_step: steps.StepHook = steps.ignore
-
-    @classmethod
-    def of(
-        cls,
-        *,
-        cache: Path | str | None = None,
-        store: str | None = None,
-        offline: bool | None = None,
-        allow_stale: bool = False,
-        verify: bool = False,
-        progress: "Progress | None" = None,
-    ) -> "Options":
-        """Fill in the environment where an argument is None."""
-        folder = cache_folder() if cache is None else Path(cache)
-        return cls(
-            Cache(folder),
-            store,
-            is_offline() if offline is None else offline,
-            allow_stale,
-            verify,
-            progress,
-        )
 
 
 def ensure(
@@ -137,47 +94,6 @@ def resolve(
 
     options = Options.of(cache=cache, store=store, offline=offline, allow_stale=allow_stale)
     return Remote(parse_store_uri(uri), options).target()
-
-
-def ensure_datasets(
-    datasets: Iterable[str],
-    years: Iterable[int] | None = None,
-    data_folder: Path | str = "./data",
-    *,
-    cache: Path | str | None = None,
-    store: str | None = None,
-    offline: bool | None = None,
-    allow_stale: bool = False,
-) -> dict[str, Path]:
-    """Resolve and verify several datasets.
-
-    Without `years`: short name → verified file in the cache. With `years`:
-    `{name}_year_{year}` → a verified file in `data_folder`, for years that the data covers.
-
-    Raises:
-        PeriodNotCoveredError: for a year that a dataset does not cover.
-        PeDataError: whatever `ensure` raises.
-    """
-    options = Options.of(cache=cache, store=store, offline=offline, allow_stale=allow_stale)
-    uris = [datasets] if isinstance(datasets, str) else list(datasets)
-    named: dict[str, str] = {}
-    for uri in uris:
-        name = parse_uri(uri).name
-        if name in named and named[name] != uri:
-            raise InvalidUriError(
-                f"datasets: expected different names, found {name!r} for both {named[name]} and "
-                f"{uri}. Ask for them in two calls"
-            )
-        named[name] = uri
-    if years is None:
-        return {name: ensure_with(uri, options) for name, uri in named.items()}
-    from pe_data.years import place_years
-
-    wanted = tuple(years)
-    result: dict[str, Path] = {}
-    for name, uri in named.items():
-        result |= place_years(name, uri, wanted, Path(data_folder), options)
-    return result
 
 
 def with_sha256(

@@ -20,7 +20,7 @@ from pe_data.cache.sources import Body, SourceError, WebSource
 from pe_data.cache.store import Suffix
 from pe_data.digests import Sha256
 from pe_data.errors import CacheWarning, DigestMismatchError, FetchError, OfflineError
-from pe_data.resolver import Options
+from pe_data.options import Options
 from pe_data.uri import WebUri
 
 

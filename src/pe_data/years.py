@@ -7,7 +7,8 @@ from pathlib import Path
 from pe_data.digests import Sha256, sha256_file
 from pe_data.errors import CacheError, DigestMismatchError, PeriodNotCoveredError
 from pe_data.manifest.describe import Label, describe, file_extension
-from pe_data.resolver import Options, ensure_with
+from pe_data.options import Options
+from pe_data.resolver import ensure_with
 from pe_data.uri import StoreUri, parse_uri
 
 

@@ -16,7 +16,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from pe_data.cache.store import Cache
-from pe_data.resolver import Options, ensure_with
+from pe_data.options import Options
+from pe_data.resolver import ensure_with
 
 
 @dataclass

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from pe_data.manifest.columns import Column, inputs_of
-from pe_data.manifest.describe import Content, Label, manifest_of
+from pe_data.manifest.content import Content
+from pe_data.manifest.describe import Label, manifest_of
 from pe_data.manifest.export_croissant import to_croissant
 from pe_data.manifest.export_frictionless import to_frictionless
 from pe_data.manifest.model import Artifact, InputFile

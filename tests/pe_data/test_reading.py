@@ -31,8 +31,8 @@ from pe_data.listing import list_store
 from pe_data.lookup import manifest_for
 from pe_data.manifest.describe import Label, describe
 from pe_data.manifest.model import Build
+from pe_data.options import Options
 from pe_data.publish import publish_artifact, publish_collection
-from pe_data.resolver import Options
 from pe_data.staleness import State
 from pe_data.store.folder import FolderStore
 from pe_data.store.opening import open_store

@@ -73,9 +73,10 @@ def _explained(parent: Area, guilty: Sequence[Area], tolerance: float) -> str:
         return ""
     surplus = sum(map(_surplus, guilty))
     rest = error - surplus / parent.reference
-    explains_population = abs(error) > tolerance >= abs(rest)
     failing, mended = _targets(parent, guilty)
-    if not explains_population and not (failing and mended == failing and abs(error) > abs(rest)):
+    population_fails = abs(error) > tolerance
+    explained = abs(rest) <= tolerance if population_fails else failing > 0 and mended == failing
+    if not explained:
         return ""
     line = f"{parent.request.area_id} has {error:+.1%} persons, {rest:+.2%} without {surplus:+,.0f} of them"
     return line + (f", and {mended} of its {failing} failing targets are met without them" if failing else "")

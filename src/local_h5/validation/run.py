@@ -99,16 +99,17 @@ class TargetRun:
         for request in sorted(mine, key=lambda item: (item.area_type != "state", item.relative_path)):
             if not sidecar_path(self.settings.output(request)).is_file():
                 continue
-            _, area = self.read(request)
-            if request.area_type == "state":
-                rows = np.arange(area.n_rows[HOUSEHOLD])
-                yield Task(str(request.relative_path), rows, area, self.values_path(request))
-                continue
-            borrowed = borrow(area, request.filters, states.file)
-            if borrowed.own.any():
-                rows = np.flatnonzero(borrowed.own)
-                content = area if borrowed.own.all() else area.take(borrowed.own)
-                yield Task(str(request.relative_path), rows, content, self.values_path(request))
+            try:
+                _, area = self.read(request)
+                if request.area_type == "state":
+                    own = np.ones(area.n_rows[HOUSEHOLD], dtype=bool)
+                else:
+                    own = borrow(area, request.filters, states.file).own
+                content = area if own.all() else area.take(own)
+            except UNREADABLE:
+                continue  # the area's own check says why, and stands for it
+            if own.any():
+                yield Task(str(request.relative_path), np.flatnonzero(own), content, self.values_path(request))
 
     def values_of(self, request: AreaBuildRequest, area: AreaFile, wanted: Wanted) -> dict[str, tuple[str, np.ndarray]]:
         """Values of every household of an area, from the states and its own.

@@ -22,7 +22,6 @@ GEOGRAPHIC = frozenset({"state_fips", "congressional_district_geoid", "ucgid_str
 """Constraints that say where; the others say who."""
 
 _OPERATIONS = frozenset({"==", "!=", ">", ">=", "<", "<=", "in"})
-_UCGID_STATE, _UCGID_DISTRICT = "0400000US", "5001"  # a district's prefix goes on with the number of the Congress
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +154,7 @@ def _target(path: Path, row: tuple[object, ...], constraints: Mapping[int, list[
 def _place(level: str, geographic_id: str) -> tuple[GeoLevel, str]:
     if level == "national":
         return "national", us.NATIONAL_ID
-    if geographic_id.startswith((_UCGID_STATE, _UCGID_DISTRICT)):
+    if "US" in geographic_id:  # a ucgid: 0400000US37, or 5001900US3701
         geographic_id = geographic_id.partition("US")[2]
     if level == "state":
         return "state", us.STATE_POSTAL[int(geographic_id)]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from pe_data.resolver import Options
+from pe_data.options import Options
 
 if TYPE_CHECKING:
     from pe_data.cache.download import Progress

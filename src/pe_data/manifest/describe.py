@@ -12,7 +12,8 @@ from pathlib import Path
 from pe_data.digests import Sha256, sha256_file
 from pe_data.errors import MissingExtraError, UnsupportedFileError
 from pe_data.layout import MEDIA_TYPES, Extension
-from pe_data.manifest.columns import Column, entities_with_roles, grouped
+from pe_data.manifest.columns import entities_with_roles, grouped
+from pe_data.manifest.content import Content
 from pe_data.manifest.model import Access, Artifact, Build, Inputs, Manifest
 
 _MAGIC: Mapping[bytes, Extension] = {b"\x89HDF": "h5", b"PAR1": "parquet"}
@@ -29,17 +30,6 @@ class Label:
     access: Access = "public"
     inputs: Inputs | None = None
     build: Build = field(default_factory=Build)
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """What a file holds, read from its metadata."""
-
-    columns: tuple[Column, ...]
-    rows: Mapping[str, int]
-    """Entity → number of rows."""
-    years: tuple[int, ...]
-    """Empty if the file does not say."""
 
 
 def describe(

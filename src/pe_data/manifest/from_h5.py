@@ -24,7 +24,7 @@ from pe_data.manifest.columns import (
     period_kind,
     years_of,
 )
-from pe_data.manifest.describe import Content
+from pe_data.manifest.content import Content
 
 _PERIOD = re.compile(r"\d{4}(-\d{2})?|ETERNITY", re.IGNORECASE)
 _YEAR_KEY = re.compile(r"_?(\d{4})")

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 
 from pe_data.errors import UnsupportedFileError
 from pe_data.manifest.columns import PERSON, Column, normal_dtype
-from pe_data.manifest.describe import Content
+from pe_data.manifest.content import Content
 
 ENTITY_KEY = b"pe_data.entity"
 """Key of the footer's metadata that names the entity of the rows."""

@@ -10,7 +10,8 @@ from dataclasses import replace
 from pe_data.fields import Described, Fields
 from pe_data.layout import MEDIA_TYPES
 from pe_data.manifest.columns import Column, inputs_of, normal_dtype, period_kind
-from pe_data.manifest.describe import Content, Label, manifest_of
+from pe_data.manifest.content import Content
+from pe_data.manifest.describe import Label, manifest_of
 from pe_data.manifest.model import Artifact, Build, InputFile, Manifest
 
 SIDECAR_VERSION = 1

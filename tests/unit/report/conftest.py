@@ -1,0 +1,62 @@
+"""A tiny run validated at the level of targets, with one district broken after it was built."""
+
+import pytest
+from validation_world import FakeModel, Run, make_run, with_validation, write_database
+
+from local_h5.results import read_sidecar, sidecar_path
+from local_h5.validation.area_file import AreaFile
+from local_h5.validation.records import record_path, write_record
+from local_h5.validation.run import TargetRun
+
+WHERE = {
+    "AK-01": "congressional_district_geoid==201", "CA-34": "congressional_district_geoid==634",
+    "NC-01": "congressional_district_geoid==3701", "NC-12": "congressional_district_geoid==3712",
+    "NC": "state_fips==37", "CA": "state_fips==6", "US": "",
+}  # fmt: skip
+
+
+def validate(run: Run, truth: Run | None = None) -> Run:
+    """Validate every area against the persons and incomes of another run (itself by default), and save the records."""
+    run = with_validation(run, level="targets")
+    targets: list[tuple[str, list[tuple[str, str, str]], float | None]] = []
+    for area_id, where in WHERE.items():
+        place = [(where.partition("==")[0], "==", where.partition("==")[2])] if where else []
+        source = truth or run
+        area = AreaFile.read(source.path(area_id), read_sidecar(sidecar_path(source.path(area_id))))
+        weight = area.weight[area.household_of("person")]
+        income = float(weight @ area.values("employment_income"))
+        targets += [
+            ("employment_income_before_lsr", place, income),
+            ("person_count", [*place, ("age", ">", "17")], float(weight[area.values("age") > 17].sum())),
+        ]
+    database = write_database(run.folder / "targets.db", targets)
+    target_run = TargetRun.open(run.settings, database)
+    for part in (0, 1):
+        target_run.simulate_part(part, FakeModel)
+    for request in run.settings.requests:
+        if run.settings.output(request).is_file():
+            path = record_path(run.settings.results, "targets", str(request.relative_path))
+            write_record(path, target_run.validate(request))
+    run.save_config()
+    return run
+
+
+@pytest.fixture(scope="session")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return validate(make_run(tmp_path_factory.mktemp("sound")))
+
+
+@pytest.fixture(scope="session")
+def broken(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """One district's file was broken after it was built."""
+    run = make_run(tmp_path_factory.mktemp("broken"))
+    truth = make_run(tmp_path_factory.mktemp("truth"))
+    run.edit("NC-01", "household_weight", lambda v: v * 10)
+    return validate(run, truth)
+
+
+@pytest.fixture(scope="session")
+def wrong_inputs(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The weights of one district's clones are ten times too large."""
+    run = make_run(tmp_path_factory.mktemp("wrong"), scale={"NC-01": 10})
+    return validate(run, make_run(tmp_path_factory.mktemp("right")))
