@@ -1,0 +1,142 @@
+"""The policy's schema, the stamp that follows from it, and how the work is shared out."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from validation_world import Run, with_validation
+
+from local_h5.areas import read_districts
+from local_h5.errors import ConfigError
+from local_h5.results import sidecar_path
+from local_h5.validation.parts import home_state, own_part, parts_of, sources_of
+from local_h5.validation.policy import Policy
+from local_h5.validation.records import record_path
+from local_h5.workflow.settings import Settings
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"level": "thorough"}, "level"),
+        ({"on_failure": {"structural": "fail", "sanity": "fail"}}, "on_failure"),
+        ({"on_failure": {"structural": "ignore", "sanity": "fail", "targets": "warn"}}, "on_failure.structural"),
+        ({"max_share_failing": 1.5}, "max_share_failing"),
+        ({"max_rel_abs_error": -0.1}, "max_rel_abs_error"),
+        ({"min_targets": 0.5}, "min_targets"),
+        ({"sanity_ceilings": {"snap": 0}}, "sanity_ceilings.snap"),
+        ({"include": [{}]}, "include.0"),
+        ({"exclude": [{"county": "37001"}]}, "exclude.0"),
+        ({"overrides": [{"variable": "snap"}]}, "overrides.0"),
+        ({"overrides": [{"area_type": "planet", "min_targets": 1}]}, "overrides.0"),
+        ({"processes": 3}, "processes"),
+        ({"tolerance": 1}, "tolerance"),
+        ({"training": "missing.pkl"}, "validation.training"),
+        ({"population": {"table": "missing.csv", "max_rel_error": None}}, "validation.population.table"),
+    ],
+)
+def test_what_the_schema_refuses(finished: Run, fields: Mapping[str, Any], named: str) -> None:
+    with pytest.raises(ConfigError, match=named.replace(".", r"\.")):
+        Settings.load(with_validation(finished, **fields).config)
+
+
+def test_a_missing_field_is_refused(finished: Run) -> None:
+    config = with_validation(finished).config
+    for name in list(config["validation"]):
+        cut = {**config, "validation": {key: value for key, value in config["validation"].items() if key != name}}
+        with pytest.raises(ConfigError, match=name):
+            Settings.load(cut)
+
+
+def test_the_defaults(finished: Run) -> None:
+    section = with_validation(finished, population={"table": None, "max_rel_error": None}).config["validation"]
+    policy = Policy.from_config(section, example=True)
+    assert (policy.level, policy.max_population_error) == ("structural", 0.005)
+    assert policy.on_failure == {"structural": "fail", "sanity": "fail", "targets": "warn"}
+    assert not policy.wants_targets
+
+
+def stamp(run: Run, area: str) -> tuple[int, str, Path]:
+    """Exit status and message of the stamp's job, and the stamp."""
+    settings = run.settings
+    request = run.request(area)
+    path = settings.stamp(request)
+    done = subprocess.run(
+        [
+            sys.executable, ROOT / "scripts" / "publish_area.py", "--sidecar", sidecar_path(settings.output(request)),
+            "--records", record_path(settings.results, "structural", str(request.relative_path)), "--stamp", path,
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )  # fmt: skip
+    return done.returncode, done.stderr, path
+
+
+def test_a_stamp_says_which_file_may_be_published(run: Run) -> None:
+    code, _, path = stamp(run, "NC-01")
+    assert code == 0
+    data = json.loads(path.read_text())
+    sidecar = json.loads(sidecar_path(run.path("NC-01")).read_text())
+    assert data == {
+        "path": "districts/NC-01.h5",
+        "sha256": sidecar["output"]["sha256"],
+        "validation": {"structural": "passed"},
+    }
+
+
+def test_a_failing_file_gets_no_stamp_and_one_line_for_each_reason(run: Run) -> None:
+    run.edit("NC-01", "household_weight", lambda v: v * 10)
+    code, message, path = stamp(run, "NC-01")
+    assert (code, path.exists()) == (1, False)
+    assert "another file" in message  # the record is of the file as it was built
+    assert "Traceback" not in message
+    warned = with_validation(run, on_failure={"structural": "warn", "sanity": "fail", "targets": "warn"})
+    for which, expected in ((run, 1), (warned, 0)):
+        _rebuild_record(which, "NC-01")
+        code, message, path = stamp(which, "NC-01")
+        assert (code, path.exists()) == (expected, not expected)
+        assert ("persons, reference" in message) == bool(expected)
+
+
+def _rebuild_record(run: Run, area: str) -> None:
+    from local_h5.results import read_sidecar
+    from local_h5.validation.area import StructuralPolicy, validate_structure
+    from local_h5.validation.common_schema import common_schema
+    from local_h5.validation.records import write_record
+
+    path = run.path(area)
+    result = read_sidecar(sidecar_path(path))
+    policy = StructuralPolicy.from_config(run.config)
+    _, record = validate_structure(path, result, common_schema(run.inputs), policy)
+    write_record(record_path(run.settings.results, "structural", result.output.path), record)
+
+
+def test_the_stamp_costs_no_numpy() -> None:
+    code = "import sys; sys.path.insert(0, 'scripts'); import publish_area; print('numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_every_area_is_simulated_by_one_part_that_its_sources_name(finished: Run) -> None:
+    config = with_validation(finished).config
+    config["areas"]["districts"] = str(ROOT / "config" / "districts_119.csv")
+    settings = Settings.load(config)
+    states = {r.area_id: own_part(r, settings) for r in settings.requests if r.area_type == "state"}
+    loads = [
+        sum(states[d.state] == part for d in read_districts(ROOT / "config" / "districts_119.csv")) for part in (0, 1)
+    ]
+    assert abs(loads[0] - loads[1]) <= 2
+    for request in settings.requests:
+        key = request.relative_path.with_suffix("").as_posix()
+        sources = sources_of(key, settings)
+        home = home_state(request)
+        assert sources == ((0, 1) if home is None else (states[home],))
+        assert own_part(request, settings) in sources
+        assert 0 in parts_of(request, settings) or request.area_type == "district"
