@@ -1,0 +1,146 @@
+"""Commands, locks and dry runs on the small project."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from small_project import Project
+
+from local_h5.errors import RunningError
+from local_h5.workflow.run_lock import hold_run_lock, refuse_stale_lock
+
+pytestmark = pytest.mark.workflow
+
+
+def test_the_second_of_two_runs_refuses_and_the_first_ends_well(project: Project) -> None:
+    project.change_weights(["NC-04"])
+    command = [sys.executable, "-m", "snakemake", "-j", "1", "all"]
+    both = [
+        subprocess.Popen(
+            command, cwd=project.folder, env=project.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    texts = [process.communicate(timeout=180)[0] for process in both]
+    status = [process.returncode for process in both]
+    assert sorted(status) == [0, 1]
+    refused, done = texts[status.index(1)], texts[status.index(0)]
+    assert "expected no other run in this folder" in refused
+    assert "Traceback" not in refused
+    assert "districts/NC-04" in done
+    assert project.local_h5("verify", check=False).status == 0
+
+
+def test_a_dry_run_writes_nothing_and_says_the_plan_first(project: Project) -> None:
+    project.h5("states/NC").write_bytes(b"no H5")
+    before = {path: path.stat().st_mtime_ns for path in project.path("results").rglob("*") if path.is_file()}
+    said = project.run("-n", "all").text
+    after = {path: path.stat().st_mtime_ns for path in project.path("results").rglob("*") if path.is_file()}
+    assert after == before
+    plan = said.index("1 file would be built, 13 left untouched.")
+    assert plan < said.index("Building DAG of jobs")
+    assert "H5 differs from its sidecar: NC → 1 state" in said
+    counts = dict(line.split() for line in said.splitlines() if line.startswith(("build_area ", "total ")))
+    assert counts["build_area"] == "1"  # Snakemake's own count agrees
+
+
+def test_a_dry_run_says_where_its_count_must_differ(project: Project) -> None:
+    project.change_weights(["NC-04"])
+    said = project.run("-n", "all").text
+    assert "4 files would be built, 10 left untouched." in said
+    assert "Snakemake's own count, which follows, cannot agree yet" in said
+
+
+def test_verify_finds_and_deletes_what_is_not_right(project: Project) -> None:
+    assert project.local_h5("verify", "--deep").status == 0
+    project.h5("districts/VA-02").unlink()
+    h5 = project.h5("districts/NC-01")
+    data, stat = bytearray(h5.read_bytes()), h5.stat()
+    data[-1] ^= 1
+    h5.write_bytes(data)
+    os.utime(h5, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    sidecar = project.sidecar("states/VA")
+    edited = json.loads(sidecar.read_text())
+    edited["rows"] = "many"
+    sidecar.write_text(json.dumps(edited))
+    project.change_weights(["NC-04"])
+    shutil.copyfile(project.h5("states/NC"), project.h5("states/ZZ"))
+
+    found = project.local_h5("verify", "--format", "json", check=False)
+    kinds = {f["path"]: f["kind"] for f in json.loads(found.text)["findings"]}
+    assert found.status == 1
+    assert kinds == {
+        "districts/VA-02.h5": "missing", "districts/NC-01.h5": "corrupt", "states/VA.h5": "corrupt",
+        "districts/NC-04.h5": "stale", "states/NC.h5": "stale", "national/US.h5": "stale",
+        "custom/durham.h5": "stale", "states/ZZ.h5": "orphaned",
+    }  # fmt: skip
+    project.local_h5("verify", "--delete-stale", check=False)
+    assert not project.h5("districts/NC-01").exists()
+    assert project.h5("states/ZZ").exists()
+    built = project.run().built
+    assert built == {path.removesuffix(".h5") for path, kind in kinds.items() if kind != "orphaned"}
+    project.h5("states/ZZ").unlink()
+    assert project.local_h5("verify").status == 0
+
+
+def test_explain_says_what_changed(project: Project) -> None:
+    assert "Would be left untouched" in project.local_h5("explain", "districts/NC-04").text
+    project.change_weights(["NC-04"])
+    said = project.local_h5("explain", "NC-04").text
+    assert "weights changed since the file was built" in said
+    assert "clone, household and weight" in said
+    refused = project.local_h5("explain", "XX-99", check=False)
+    assert refused.status == 1
+    assert refused.text.startswith("error: XX-99: expected the id of one area")
+
+
+def test_a_plan_on_a_clean_clone_and_as_markdown(project: Project) -> None:
+    shutil.rmtree(project.path("results"))
+    shutil.rmtree(project.path(".snakemake"))
+    said = project.local_h5("plan", "--format", "markdown").text
+    assert "14 files would be built, 0 left untouched." in said
+    assert "<details><summary>not built: 6 districts, 5 states, nation, city NYC, custom durham</summary>" in said
+    assert not project.path("results").exists()
+
+
+def test_an_input_that_changes_while_its_step_runs_is_refused(project: Project) -> None:
+    project.change_weights(["NC-04"])
+    path = project.path("scripts/prepare_clones.py")
+    path.write_text(
+        path.read_text().replace(
+            "    args = parser.parse_args()\n",
+            "    args = parser.parse_args()\n    args.weights.write_bytes(args.weights.read_bytes() + b' ')\n",
+        )
+    )
+    outcome = project.run(check=False)
+    assert outcome.status == 1
+    assert "it changed while the step ran" in outcome.text
+    assert not project.path("results/prepared/stamps/clones_regional.json").exists()
+
+
+def test_the_run_lock_is_that_of_a_process(tmp_path: Path) -> None:
+    code = "import sys, time; from pathlib import Path; from local_h5.workflow.run_lock import hold_run_lock\n"
+    code += "lock = hold_run_lock(Path(sys.argv[1])); print('held', flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(RunningError, match="no other run in this folder"):
+            hold_run_lock(tmp_path)
+        other.kill()
+        other.wait()
+        hold_run_lock(tmp_path).release()
+
+
+def test_a_lock_of_a_killed_run_says_how_to_go_on(tmp_path: Path) -> None:
+    locks = tmp_path / "locks"
+    locks.mkdir()
+    (locks / "0.output.lock").write_text("elsewhere/US.h5\n")
+    refuse_stale_lock(Path("results"), locks)
+    (locks / "1.output.lock").write_text("results/national/US.h5\n")
+    with pytest.raises(RunningError, match="make resume"):
+        refuse_stale_lock(Path("results"), locks)
