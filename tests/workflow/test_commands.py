@@ -111,12 +111,7 @@ def test_a_plan_on_a_clean_clone_and_as_markdown(project: Project) -> None:
 def test_an_input_that_changes_while_its_step_runs_is_refused(project: Project) -> None:
     project.change_weights(["NC-04"])
     path = project.path("scripts/prepare_clones.py")
-    path.write_text(
-        path.read_text().replace(
-            "    args = parser.parse_args()\n",
-            "    args = parser.parse_args()\n    args.weights.write_bytes(args.weights.read_bytes() + b' ')\n",
-        )
-    )
+    path.write_text(f"{path.read_text()}    Path('inputs/weights.npy').write_bytes(b'other')\n")
     outcome = project.run(check=False)
     assert outcome.status == 1
     assert "it changed while the step ran" in outcome.text

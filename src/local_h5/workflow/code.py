@@ -45,7 +45,7 @@ TAKEUP_MODULES = (
 POPULATION_MODULES = ("example/acs", "us", "scripts/example_population")
 EXAMPLE_MODULES = (
     "example/acs", "example/households", "example/microdata", "example/package", "example/raking", "example/sampling",
-    "example/source_h5", "us", "scripts/example_source", "scripts/example_package",
+    "example/source_h5", "h5file", "us", "scripts/example_source", "scripts/example_package",
 )  # fmt: skip
 PLAN_MODULES = ("workflow/fingerprint", "workflow/forecast", "scripts/plan_areas")
 

@@ -1,0 +1,103 @@
+"""Which modules count as code that decides values, and which edits count."""
+
+import ast
+from collections.abc import Iterator
+
+import pytest
+
+from local_h5.workflow import code
+from local_h5.workflow.code import LIBRARY, code_digest, essence
+
+HARMLESS = {
+    "errors", "files", "schema", "results", "requests", "areas", "__init__", "geography/__init__",
+    "takeup/__init__", "validation/__init__", "workflow/__init__", "example/__init__",
+}  # fmt: skip
+"""They raise, write whole files or nothing, and check forms; what they hold is in requests and configuration."""
+
+ELSEWHERE = {
+    # imported for a type, or for what another component of the fingerprint covers
+    "AREA_MODULES": {"geography/canonical", "geography/codes", "validation/records"},
+    "SNAPSHOT_MODULES": {
+        "geography/block_table", "geography/blocks", "geography/canonical", "geography/codes", "geography/frames",
+        "geography/load", "geography/npy", "geography/safe_pickle", "geography/tables", "takeup/anchors",
+        "takeup/eligibility", "takeup/prepare", "takeup/programmes", "takeup/rates", "takeup/table", "us",
+    },
+    "GEOGRAPHY_MODULES": {
+        "build", "clones", "housing", "membership", "model", "payload", "snapshot", "source", "takeup/anchors",
+        "takeup/assign", "takeup/draws", "takeup/eligibility", "takeup/prepare", "takeup/programmes", "takeup/rates",
+        "takeup/store", "takeup/table", "writer",
+    },
+    "CLONE_MODULES": {
+        "build", "geography/codes", "geography/safe_pickle", "membership", "payload", "snapshot", "takeup/anchors",
+        "takeup/assign", "takeup/draws", "takeup/eligibility", "takeup/rates", "takeup/store", "takeup/table", "us",
+        "writer",
+    },
+    "TAKEUP_MODULES": {
+        "build", "clones", "geography/block_table", "geography/blocks", "geography/codes", "geography/frames",
+        "geography/load", "geography/npy", "geography/safe_pickle", "geography/tables", "membership", "model",
+        "payload", "source", "takeup/assign", "takeup/draws", "writer",
+    },
+    "EXAMPLE_MODULES": set(),
+}  # fmt: skip
+
+
+def imported(module: str) -> Iterator[str]:
+    path = code._source_of(module) if module.startswith("scripts/") else LIBRARY / f"{module}.py"
+    if module.startswith("scripts/"):
+        path = LIBRARY.parents[1] / path
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("local_h5"):
+            base = (node.module or "").split(".")[1:]
+            for alias in node.names:
+                for parts in ([*base, alias.name], base):
+                    if parts and (LIBRARY / ("/".join(parts) + ".py")).exists():
+                        yield "/".join(parts)
+                        break
+
+
+@pytest.mark.parametrize("name", list(ELSEWHERE))
+def test_the_set_is_closed_under_imports(name: str) -> None:
+    modules = set(getattr(code, name))
+    closure, pending = set(modules), list(modules)
+    while pending:
+        for module in imported(pending.pop()):
+            if module not in closure and module not in HARMLESS and not module.startswith("workflow/"):
+                closure.add(module)
+                pending.append(module)
+    assert closure - modules <= ELSEWHERE[name]
+
+
+@pytest.mark.parametrize("name", [*ELSEWHERE, "POPULATION_MODULES", "PLAN_MODULES"])
+def test_every_module_exists(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(LIBRARY.parents[1])
+    assert len(code_digest(getattr(code, name))) == 64
+
+
+BASE = '''
+"""Docs."""
+def rate(x: float) -> float:
+    """More."""
+    if x < 0:
+        raise ValueError(f"bad {x}")
+    return x * 2
+'''
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"""Docs."""', '"""Other docs."""'),
+        ("    return x * 2", "    # why\n\n    return x * 2"),
+        ('f"bad {x}"', '"very bad"'),
+        ('"""More."""', "'''More.'''"),
+    ],
+)
+def test_what_does_not_count(old: str, new: str) -> None:
+    assert essence(BASE.replace(old, new)) == essence(BASE)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("x * 2", "x * 3"), ("x < 0", "x <= 0"), ("ValueError(", "TypeError("), ("-> float", "-> int")]
+)
+def test_what_counts(old: str, new: str) -> None:
+    assert essence(BASE.replace(old, new)) != essence(BASE)
