@@ -281,7 +281,8 @@ def measure_all(inputs: Inputs, runs: int, say: Callable[[str], None]) -> dict[s
     scale = []
     for codes in scale_areas(inputs):
         say(f"scale: {len(codes)} districts")
-        scale.append(area(inputs, f"{len(codes)} districts", order_of(inputs, codes), "clones_60", few))
+        repeat = runs if len(scale) < len(SCALE) // 2 else few
+        scale.append(area(inputs, f"{len(codes)} districts", order_of(inputs, codes), "clones_60", repeat))
     say("baseline")
     californian = [f"{int(row['code']):04d}" for row in districts if row["state"] == "CA"]
     plain = [

@@ -64,18 +64,24 @@ def read_districts(path: Path) -> tuple[District, ...]:
 
 
 def all_requests(
-    districts: Sequence[District], custom: Iterable[Mapping[str, Any]], *, national_package: str, where: object
+    districts: Sequence[District],
+    cities: Iterable[str],
+    custom: Iterable[Mapping[str, Any]],
+    *,
+    national_package: str,
+    where: object,
 ) -> tuple[AreaBuildRequest, ...]:
     """Every area of a run: nation, states, districts, cities, custom areas.
 
     Args:
         districts: of the district table.
+        cities: ids of ``areas.cities``.
         custom: ``areas.custom`` of the configuration.
         national_package: the package that the nation is built from.
         where: the configuration file, for messages.
 
     Raises:
-        ConfigError: two custom areas with one id.
+        ConfigError: an unknown city, or two custom areas with one id.
         RequestError: a filter is malformed.
     """
     nation = AreaBuildRequest("national", us.NATIONAL_ID, "United States", package=national_package)
@@ -90,9 +96,18 @@ def all_requests(
         AreaBuildRequest("district", d.name, d.name, (AreaFilter("district", "eq", (f"{d.code:04d}",)),))
         for d in districts
     ]
-    cities = [
-        AreaBuildRequest("city", city, us.CITY_NAMES[city], (AreaFilter("county", "in", counties),))
-        for city, counties in us.CITY_COUNTIES.items()
+    unknown = [city for city in cities if city not in us.CITY_COUNTIES]
+    if unknown:
+        raise ConfigError(
+            where,
+            field="areas.cities",
+            expected=f"ids among {', '.join(us.CITY_COUNTIES)}",
+            found=", ".join(unknown),
+            remedy="Describe another city under areas.custom.",
+        )
+    known = [
+        AreaBuildRequest("city", city, us.CITY_NAMES[city], (AreaFilter("county", "in", us.CITY_COUNTIES[city]),))
+        for city in cities
     ]
     own = [
         AreaBuildRequest(
@@ -107,7 +122,7 @@ def all_requests(
     if len(set(ids)) != len(ids):
         repeated = sorted({name for name in ids if ids.count(name) > 1})
         raise ConfigError(where, field="areas.custom", expected="every id once", found=", ".join(repeated))
-    return (nation, *states, *single, *cities, *own)
+    return (nation, *states, *single, *known, *own)
 
 
 def check_coverage(listed: Sequence[District], present: "np.ndarray", where: object) -> None:

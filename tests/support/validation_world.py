@@ -121,6 +121,14 @@ class Run:
             write_record(record_path(settings.results, "structural", str(request.relative_path)), record)
             write_sidecar(path, judged)
 
+    def check(self, area_id: str) -> None:
+        """Check an area's structure as it is now, and write its record."""
+        path = self.path(area_id)
+        structural = StructuralPolicy.from_config(self.config)
+        result = read_sidecar(sidecar_path(path))
+        _, record = validate_structure(path, result, common_schema(self.inputs), structural)
+        write_record(record_path(self.settings.results, "structural", result.output.path), record)
+
     def edit(self, area_id: str, variable: str, change: Any, period: str = "2024") -> None:
         """Change a dataset of a built file, and make its sidecar match."""
         path = self.path(area_id)

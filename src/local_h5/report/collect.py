@@ -16,7 +16,7 @@ from local_h5.validation.records import ValidationRecord, read_record, record_pa
 from local_h5.workflow.settings import Settings
 
 LEVELS: tuple[Level, ...] = ("structural", "targets")
-NOT_BUILT = "not built"
+NOT_BUILT, NOT_VALIDATED = "not built", "not validated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,8 @@ class Area:
     Attributes:
         request: the area.
         sidecar: parsed; None when it is not built.
-        records: by level, of those that are there.
+        records: by level, of those that are there and that the run asks for.
+        awaited: levels that the run asks for, without a record.
         reference: persons by the reference table; None without one.
         seconds: of its build job; None when no benchmark was kept.
     """
@@ -34,6 +35,7 @@ class Area:
     request: AreaBuildRequest
     sidecar: Mapping[str, Any] | None
     records: Mapping[Level, ValidationRecord]
+    awaited: tuple[Level, ...]
     reference: float | None
     seconds: float | None
 
@@ -49,18 +51,20 @@ class Area:
 
     @property
     def status(self) -> str:
-        """The worst status of its records; ``not built`` without a sidecar, ``skipped`` without records."""
+        """The worst status of its records; ``not built`` without a sidecar, ``not validated`` without a record."""
         if self.sidecar is None:
             return NOT_BUILT
-        found = {record.status for record in self.records.values()}
-        return next((status for status in ("error", "failed", "passed") if status in found), "skipped")
+        found: set[str] = {record.status for record in self.records.values()}
+        found |= {NOT_VALIDATED} if self.awaited else set()
+        return next(s for s in ("error", "failed", NOT_VALIDATED, "passed", "skipped") if s in found)
 
     @property
     def refused(self) -> tuple[str, ...]:
-        """Why it is not published; nothing when it is, or was not validated."""
+        """Why it is not published; nothing when it is."""
         if self.sidecar is None:
             return (NOT_BUILT,)
-        return refusals(self.records.values(), self.sidecar["output"]["sha256"])
+        missing = tuple(f"{NOT_VALIDATED}: {level}" for level in self.awaited)
+        return (*refusals(self.records.values(), self.sidecar["output"]["sha256"]), *missing)
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -113,16 +117,14 @@ def collect(settings: Settings) -> RunData:
 
 def _area(settings: Settings, request: AreaBuildRequest, references: Mapping[tuple[str, str], float]) -> Area:
     path = sidecar_path(settings.output(request))
-    records = {}
-    for level in LEVELS:
-        record = record_path(settings.results, level, str(request.relative_path))
-        wanted = level == "structural" or settings.policy.wants_targets
-        if wanted and record.is_file():
-            records[level] = read_record(record)
+    wanted: tuple[Level, ...] = LEVELS if settings.policy.wants_targets else ("structural",)
+    places = {level: record_path(settings.results, level, str(request.relative_path)) for level in wanted}
+    records = {level: read_record(place) for level, place in places.items() if place.is_file()}
     return Area(
         request,
         _json(path) if path.is_file() else None,
         records,
+        tuple(level for level in wanted if level not in records),
         references.get((request.area_type, request.area_id)),
         _seconds(settings.results / "benchmarks" / request.relative_path.with_suffix(".tsv")),
     )

@@ -56,7 +56,7 @@ def district_map(run: RunData, areas: Sequence[Mapping[str, Any]]) -> str:
         found = rows[cell.district]
         error = found["mean_abs_rel_error"]
         error = found["population_error"] if error is None else error
-        bad = found["status"] in ("failed", "error", "not built")
+        bad = found["status"] not in ("passed", "skipped")
         border = ' stroke="#000" stroke-width="2.5"' if bad else ' stroke="#fff" stroke-width="0.4"'
         shown = "no value" if error is None else f"{abs(error):.1%}"
         title = f"{cell.district}: {found['status']}, {shown}{'; ' + found['reasons'] if found['reasons'] else ''}"
@@ -137,7 +137,7 @@ def weight_histogram(run: RunData) -> str:
             f' height="{tall:.1f}" fill="#4575b4"><title>{low:,.1f} to {high:,.1f}: {count:,} households</title></rect>'
         )
     for number in range(0, len(counts) + 1, 8):
-        label = f"{10 ** edges[number]:,.3g}"
+        label = f"{10 ** edges[number]:,.{0 if edges[number] >= 1 else 1}f}"
         parts.append(_text(40 + number * step, height + 26, label, anchor="middle"))
     parts.append(_text(40, height + 42, f"weight of a household (logarithmic); {weight.size:,} households"))
     return _svg(width, height + 50, parts, title)

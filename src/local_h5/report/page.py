@@ -7,14 +7,14 @@ from statistics import fmean
 from typing import Any
 
 from local_h5.report.causes import SharedCause
-from local_h5.report.collect import RunData, odd_columns
+from local_h5.report.collect import NOT_BUILT, NOT_VALIDATED, RunData, odd_columns
 from local_h5.report.tables import SMALL_SAMPLE
 from local_h5.validation.belief import Belief
 
 _WORST = 2000
 """Targets that the page carries, the worst ones; the Parquet file has all."""
 
-_BAD = ("failed", "error", "not built")
+_BAD = ("failed", "error", NOT_BUILT, NOT_VALIDATED)
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -83,7 +83,7 @@ def _headline(run: RunData, areas: Rows) -> str:
 def _tiles(areas: Rows, targets: Rows) -> list[list[str]]:
     counts = {status: sum(row["status"] == status for row in areas) for status in ("passed", "skipped", *_BAD)}
     tiles = [
-        [status, f"{count:,}", "bad" if status in _BAD else "good"]
+        [status, f"{count:,}", "bad" if count and status in _BAD else "good"]
         for status, count in counts.items()
         if count or status in ("passed", "failed")
     ]

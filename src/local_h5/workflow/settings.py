@@ -87,6 +87,7 @@ class Settings:
             districts,
             all_requests(
                 districts,
+                config["areas"]["cities"],
                 config["areas"]["custom"],
                 national_package=NATIONAL if own_nation else REGIONAL,
                 where=where,

@@ -131,6 +131,13 @@ def test_a_run_that_stopped_half_way_has_a_report(broken: Run, tmp_path: Path) -
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["status"]["not built"] == 2
 
 
+def test_an_area_that_was_not_validated_is_not_published(sound: Run, tmp_path: Path) -> None:
+    run = copy_of(sound, tmp_path / "run")
+    (run.settings.results / "validation" / "targets" / "states" / "NC.json").unlink()
+    assert statuses(run)["NC"] == "not validated"
+    assert summary_of(run, tmp_path)["not_published"]["states/NC"] == ["not validated: targets"]
+
+
 def test_a_damaged_record_is_one_line(broken: Run, tmp_path: Path) -> None:
     run = copy_of(broken, tmp_path / "run")
     (run.settings.results / "validation" / "structural" / "states" / "NC.json").write_text("{")
