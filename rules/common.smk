@@ -52,9 +52,19 @@ def area_inputs(name):
 
 
 TARGET_LEVEL = SETTINGS.policy.wants_targets
-TARGET_DB = (SETTINGS.config["inputs"]["targets"] or f"{RESULTS}/example/targets.db") if TARGET_LEVEL else []
+TARGET_DB = (
+    (SETTINGS.config["inputs"]["targets"] or f"{RESULTS}/example/targets.db")
+    if TARGET_LEVEL
+    else []
+)
 PARTS = list(range(SETTINGS.config["validation"]["processes"]))
-FIGURES = ["error_by_family", "error_by_area_type", "district_map", "weights", "sample_sizes"]
+FIGURES = [
+    "error_by_family",
+    "error_by_area_type",
+    "district_map",
+    "weights",
+    "sample_sizes",
+]
 
 
 def policy_file(wildcards):
@@ -72,4 +82,8 @@ def records(folder, area):
 def built(part):
     """Input: sidecars and H5 of the areas whose values a part of the simulation provides."""
     requests = [r for r in SETTINGS.requests if part in parts_of(r, SETTINGS)]
-    return [f"{SETTINGS.output(r)}{suffix}" for r in requests for suffix in ("", ".result.json")]
+    return [
+        f"{SETTINGS.output(r)}{suffix}"
+        for r in requests
+        for suffix in ("", ".result.json")
+    ]

@@ -13,8 +13,12 @@ EXAMPLE = f"{RESULTS}/example"
 rule example_population:
     input:
         order=order("example_population"),
-        states=before("example_population", rules.fetch_geography_tables.output.age_by_state),
-        districts=before("example_population", rules.fetch_geography_tables.output.age_by_district),
+        states=before(
+            "example_population", rules.fetch_geography_tables.output.age_by_state
+        ),
+        districts=before(
+            "example_population", rules.fetch_geography_tables.output.age_by_district
+        ),
     output:
         population=f"{EXAMPLE}/population.csv",
         stamp=stamp("example_population"),
