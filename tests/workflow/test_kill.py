@@ -1,7 +1,7 @@
 """Whatever is killed, and wherever: resuming ends with the bytes of an undisturbed run, and no part of a file shows.
 
 Processes of the small project import ``sitecustomize`` from its ``src``; there the test puts code that kills at a named
-moment of the n-th write of a kind. ``LOCAL_H5_KILLS`` sets the number of kills of the default test.
+moment of the n-th write of a kind. ``LOCAL_H5_KILLS`` sets the number of kills of the default test: 20 where ``CI`` is set, else 3.
 """
 
 import json
@@ -148,7 +148,12 @@ def kill_often(changed: Project, undisturbed: dict[str, str], folder: Path, numb
 
 
 def test_resume_after_kills(changed: Project, undisturbed: dict[str, str], tmp_path: Path) -> None:
-    kill_often(changed, undisturbed, tmp_path, range(int(os.environ.get("LOCAL_H5_KILLS", "3"))))
+    kill_often(
+        changed,
+        undisturbed,
+        tmp_path,
+        range(int(os.environ.get("LOCAL_H5_KILLS", "20" if os.environ.get("CI") else "3"))),
+    )
 
 
 @pytest.mark.slow
