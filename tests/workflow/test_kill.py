@@ -1,7 +1,8 @@
 """Whatever is killed, and wherever: resuming ends with the bytes of an undisturbed run, and no part of a file shows.
 
 Processes of the small project import ``sitecustomize`` from its ``src``; there the test puts code that kills at a named
-moment of the n-th write of a kind. ``LOCAL_H5_KILLS`` sets the number of kills of the default test: 20 where ``CI`` is set, else 3.
+moment of the n-th write of a kind. ``LOCAL_H5_KILLS`` sets the number of kills of the default test: 20 where ``CI`` is
+set, else 3.
 """
 
 import json
