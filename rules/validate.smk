@@ -19,8 +19,7 @@ rule publish_area:
         stamp=f"{RESULTS}/published/{{folder}}/{{area}}.json",
     log:
         f"{RESULTS}/logs/published/{{folder}}/{{area}}.log",
-    group:
-        "areas"
+    localrule: True  # in a group its failure would take the others' files along
     resources:
         mem_mb=100,
         runtime=5,

@@ -85,3 +85,27 @@ def test_a_bad_file_fails_alone(run: Run) -> None:
     assert done.returncode == 0, done.stderr
     assert stamped(run) == everything
     assert "Nothing to be done" in snakemake(warned).stderr
+
+
+@pytest.mark.workflow
+def test_at_the_level_of_targets_a_stamp_waits_for_the_targets(run: Run) -> None:
+    run.config["areas"]["cities"] = []  # nobody lives in New York here
+    structural = snakemake(run, "-n").stdout
+    assert "validate_targets" not in structural
+    planned = snakemake(with_validation(run, level="targets"), "-n").stdout
+    jobs = dict(line.split()[:2] for line in planned.splitlines() if len(line.split()) == 2)
+    assert (jobs["validate_targets"], jobs["simulate_targets"], jobs["publish_area"]) == ("10", "2", "10")
+    assert not with_validation(run, level="targets", enabled=False).settings.policy.wants_targets
+
+
+@pytest.mark.slow
+@pytest.mark.workflow
+def test_snakemakes_own_report_has_the_figures(run: Run) -> None:
+    run.config["areas"]["cities"] = []
+    run.save_config()
+    done = snakemake(run, "report")
+    assert done.returncode == 0, done.stderr
+    page = run.folder / "snakemake_report.html"
+    done = snakemake(run, "report", "--report", str(page))
+    assert done.returncode == 0, done.stderr
+    assert "district_map.svg" in page.read_text()
