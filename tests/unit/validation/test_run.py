@@ -1,13 +1,14 @@
 """Validation of a run at the level of targets: few runs, exact splits, and every field of the policy."""
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 import pytest
-from validation_world import FakeModel, Run, make_run, with_validation, write_database
+from validation_world import FakeModel, Run, copy_of, make_run, with_validation, write_database
 
 from local_h5.results import read_sidecar, sidecar_path
 from local_h5.validation.records import ValidationRecord, read_record, refusals, write_record
@@ -28,8 +29,19 @@ KINDS: list[tuple[str, list[tuple[str, str, str]]]] = [
 ]
 
 
+@pytest.fixture(scope="module")
+def shared(finished: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run for tests that change nothing but the policy and the targets: its values are calculated once."""
+    return copy_of(finished, tmp_path_factory.mktemp("shared"))
+
+
 def by_hand(path: Path) -> dict[str, float]:
     """The targets of a file, by loops over its rows."""
+    return _by_hand(path, path.stat().st_mtime_ns)
+
+
+@cache
+def _by_hand(path: Path, _: int) -> dict[str, float]:
     with h5py.File(path) as file:
         data = {name: file[name][next(iter(file[name]))][()] for name in file}
     weight, households = data["household_weight"].astype(float), data["person_household_id"]
@@ -225,45 +237,45 @@ def test_an_error_blocks_even_when_everything_only_warns(run: Run) -> None:
 # ---- every field of the policy
 
 
-def test_max_rel_abs_error(run: Run) -> None:
-    assert validated(run, "NC", targets_of(run, 1.1), max_rel_abs_error=0.2).summary.n_failing == 0
-    assert validated(run, "NC", targets_of(run, 1.1), max_rel_abs_error=0.05).summary.n_failing == 4
+def test_max_rel_abs_error(shared: Run) -> None:
+    assert validated(shared, "NC", targets_of(shared, 1.1), max_rel_abs_error=0.2).summary.n_failing == 0
+    assert validated(shared, "NC", targets_of(shared, 1.1), max_rel_abs_error=0.05).summary.n_failing == 4
 
 
-def test_max_share_failing(run: Run) -> None:
-    rows = [(name, who, value * (2 if name == "snap" else 1)) for name, who, value in targets_of(run)]
-    assert validated(run, "NC", rows, max_share_failing=0.2).status == "failed"
-    record = validated(run, "NC", rows, max_share_failing=0.3)
+def test_max_share_failing(shared: Run) -> None:
+    rows = [(name, who, value * (2 if name == "snap" else 1)) for name, who, value in targets_of(shared)]
+    assert validated(shared, "NC", rows, max_share_failing=0.2).status == "failed"
+    record = validated(shared, "NC", rows, max_share_failing=0.3)
     assert (record.status, record.summary.share_failing) == ("passed", 0.25)
 
 
-def test_min_targets(run: Run) -> None:
-    assert validated(run, "NC", min_targets=4).status == "passed"
-    record = validated(run, "NC", min_targets=5)
+def test_min_targets(shared: Run) -> None:
+    assert validated(shared, "NC", min_targets=4).status == "passed"
+    record = validated(shared, "NC", min_targets=5)
     assert (record.status, record.findings[0].check) == ("failed", "count")
 
 
-def test_on_failure(run: Run) -> None:
+def test_on_failure(shared: Run) -> None:
     react = {"structural": "fail", "sanity": "fail"}
-    warned = validated(run, "NC", targets_of(run, 3), on_failure={**react, "targets": "warn"})
-    failed = validated(run, "NC", targets_of(run, 3), on_failure={**react, "targets": "fail"})
+    warned = validated(shared, "NC", targets_of(shared, 3), on_failure={**react, "targets": "warn"})
+    failed = validated(shared, "NC", targets_of(shared, 3), on_failure={**react, "targets": "fail"})
     assert (warned.status, warned.blocking) == ("failed", ())
     assert failed.status == "failed"
     assert "fail, more than 20%: " in failed.blocking[0]
     assert "snap -66.7%" in failed.blocking[0]
 
 
-def test_sanity_ceilings_and_their_severity(run: Run) -> None:
+def test_sanity_ceilings_and_their_severity(shared: Run) -> None:
     loose = {"max_rel_abs_error": 1e9, "max_share_failing": 1.0}
-    assert validated(run, "NC", sanity_ceilings={"snap": 1e12}, **loose).status == "passed"
-    record = validated(run, "NC", sanity_ceilings={"snap": 10.0}, **loose)
+    assert validated(shared, "NC", sanity_ceilings={"snap": 1e12}, **loose).status == "passed"
+    record = validated(shared, "NC", sanity_ceilings={"snap": 10.0}, **loose)
     assert [(f.check, f.severity) for f in record.findings] == [("ceiling", "sanity")]
     assert [row.variable for row in record.targets if row.sane is False] == ["snap"]
     assert record.blocking
-    others = validated(run, "NC", sanity_ceilings={"snap": 1e12, "*": 1.0}, **loose)
+    others = validated(shared, "NC", sanity_ceilings={"snap": 1e12, "*": 1.0}, **loose)
     assert [row.variable for row in others.targets if row.sane] == ["snap"]
     react = {"structural": "fail", "sanity": "warn", "targets": "warn"}
-    assert not validated(run, "NC", sanity_ceilings={"snap": 10.0}, on_failure=react, **loose).blocking
+    assert not validated(shared, "NC", sanity_ceilings={"snap": 10.0}, on_failure=react, **loose).blocking
 
 
 def test_require_finite_of_simulated_values(run: Run) -> None:
@@ -275,80 +287,80 @@ def test_require_finite_of_simulated_values(run: Run) -> None:
     assert [(row.value, row.verdict) for row in waived.targets] == [(None, "failed")]
 
 
-def test_include_and_exclude(run: Run) -> None:
+def test_include_and_exclude(shared: Run) -> None:
     def variables(record: ValidationRecord) -> list[str]:
         return [row.variable for row in record.targets]
 
-    assert variables(validated(run, "NC", include=[{"variable": "snap"}])) == ["snap"]
-    assert "snap" not in variables(validated(run, "NC", exclude=[{"variable": ["snap"]}]))
-    record = validated(run, "NC", include=[{"area_type": "state"}], exclude=[{"variable": "snap", "area_id": "NC"}])
+    assert variables(validated(shared, "NC", include=[{"variable": "snap"}])) == ["snap"]
+    assert "snap" not in variables(validated(shared, "NC", exclude=[{"variable": ["snap"]}]))
+    record = validated(shared, "NC", include=[{"area_type": "state"}], exclude=[{"variable": "snap", "area_id": "NC"}])
     assert (record.summary.n_targets, record.summary.n_excluded) == (3, 1)
-    assert validated(run, "US", include=[{"area_type": "state"}]).status == "skipped"
+    assert validated(shared, "US", include=[{"area_type": "state"}]).status == "skipped"
     stratum = record.targets[0].stratum
-    assert [row.stratum for row in validated(run, "NC", include=[{"stratum": stratum}]).targets] == [stratum]
+    assert [row.stratum for row in validated(shared, "NC", include=[{"stratum": stratum}]).targets] == [stratum]
 
 
-def test_what_is_excluded_is_not_calculated(run: Run) -> None:
-    assert "snap" in opened(run).wanted().variables
+def test_what_is_excluded_is_not_calculated(shared: Run) -> None:
+    assert "snap" in opened(shared).wanted().variables
     excluded = [{"variable": ["snap", "household_count"]}, {"reform": True}]
-    wanted = opened(run, [*targets_of(run), ("reform:salt_deduction", [], 1.0)], exclude=excluded).wanted()
+    wanted = opened(shared, [*targets_of(shared), ("reform:salt_deduction", [], 1.0)], exclude=excluded).wanted()
     assert ("snap" in wanted.variables, wanted.reforms) == (False, ())
 
 
 @pytest.mark.parametrize("condition", [{"area_type": "state"}, {"variable": "snap"}, {"stratum": 15}])
-def test_overrides_of_the_error(run: Run, condition: Mapping[str, Any]) -> None:
-    rows = [(name, who, value * (2 if name == "snap" else 1)) for name, who, value in targets_of(run)]
+def test_overrides_of_the_error(shared: Run, condition: Mapping[str, Any]) -> None:
+    rows = [(name, who, value * (2 if name == "snap" else 1)) for name, who, value in targets_of(shared)]
     assert [row[0] for row in rows][14] == "snap"
     assert rows[14][1] == [PLACES["NC"]]
-    plain = validated(run, "NC", rows)
-    eased = validated(run, "NC", rows, overrides=[{**condition, "max_rel_abs_error": 0.9}])
+    plain = validated(shared, "NC", rows)
+    eased = validated(shared, "NC", rows, overrides=[{**condition, "max_rel_abs_error": 0.9}])
     assert (plain.summary.n_failing, eased.summary.n_failing) == (1, 0)
     other = {"area_type": "district", "variable": "snap"}
-    assert validated(run, "NC", rows, overrides=[{**other, "max_rel_abs_error": 0.9}]).summary.n_failing == 1
+    assert validated(shared, "NC", rows, overrides=[{**other, "max_rel_abs_error": 0.9}]).summary.n_failing == 1
 
 
-def test_the_last_override_wins(run: Run) -> None:
+def test_the_last_override_wins(shared: Run) -> None:
     overrides = [{"variable": "snap", "max_rel_abs_error": 9}, {"area_type": "state", "max_rel_abs_error": 0.01}]
-    assert validated(run, "NC", targets_of(run, 1.1), overrides=overrides).summary.n_failing == 4
-    assert validated(run, "NC", targets_of(run, 1.1), overrides=overrides[::-1]).summary.n_failing == 3
+    assert validated(shared, "NC", targets_of(shared, 1.1), overrides=overrides).summary.n_failing == 4
+    assert validated(shared, "NC", targets_of(shared, 1.1), overrides=overrides[::-1]).summary.n_failing == 3
 
 
-def test_overrides_of_shares_and_numbers(run: Run) -> None:
-    rows = [(name, who, value * (2 if name == "snap" else 1)) for name, who, value in targets_of(run)]
+def test_overrides_of_shares_and_numbers(shared: Run) -> None:
+    rows = [(name, who, value * (2 if name == "snap" else 1)) for name, who, value in targets_of(shared)]
     by_area = [{"area_type": "state", "max_share_failing": 0.5}]
-    assert validated(run, "NC", rows, overrides=by_area).status == "passed"
-    assert validated(run, "US", rows, overrides=by_area).status == "failed"
+    assert validated(shared, "NC", rows, overrides=by_area).status == "passed"
+    assert validated(shared, "US", rows, overrides=by_area).status == "failed"
     by_variable = [*by_area, {"variable": "snap", "max_share_failing": 0.0}]
-    assert "variable snap" in validated(run, "NC", rows, overrides=by_variable).findings[0].message
+    assert "variable snap" in validated(shared, "NC", rows, overrides=by_variable).findings[0].message
     by_number = [*by_area, {"variable": "snap", "min_targets": 2}]
-    assert validated(run, "NC", rows, overrides=by_number).findings[0].check == "count"
+    assert validated(shared, "NC", rows, overrides=by_number).findings[0].check == "count"
 
 
-def test_training_mask(run: Run) -> None:
-    ids = run.folder / "training.txt"
+def test_training_mask(shared: Run) -> None:
+    ids = shared.folder / "training.txt"
     ids.write_text("13\n14\n")
-    record = validated(run, "NC", targets_of(run, 1.1), training=str(ids))
+    record = validated(shared, "NC", targets_of(shared, 1.1), training=str(ids))
     assert [row.in_training for row in record.targets] == [True, True, False, False]
     assert record.summary.n_training == 2
     assert record.summary.mean_abs_rel_error_holdout is not None
-    assert validated(run, "NC").targets[0].in_training is None
+    assert validated(shared, "NC").targets[0].in_training is None
 
 
-def test_unknown_variables_fail_by_name(run: Run) -> None:
-    record = validated(run, "NC", [("net_worth", [PLACES["NC"]], 1.0)])
+def test_unknown_variables_fail_by_name(shared: Run) -> None:
+    record = validated(shared, "NC", [("net_worth", [PLACES["NC"]], 1.0)])
     assert record.status == "failed"
     assert "does not have net_worth" in record.targets[0].reason
 
 
-def test_a_target_without_a_value_is_not_evaluated(run: Run) -> None:
-    record = validated(run, "NC", [("snap", [PLACES["NC"]], None)])
+def test_a_target_without_a_value_is_not_evaluated(shared: Run) -> None:
+    record = validated(shared, "NC", [("snap", [PLACES["NC"]], None)])
     assert (record.targets[0].verdict, record.summary.n_targets) == ("not_evaluated", 0)
 
 
-def test_the_policy_is_quoted_as_applied(run: Run) -> None:
-    record = validated(run, "NC", overrides=[{"area_type": "state", "min_targets": 2}], sanity_ceilings={"*": 1e15})
+def test_the_policy_is_quoted_as_applied(shared: Run) -> None:
+    record = validated(shared, "NC", overrides=[{"area_type": "state", "min_targets": 2}], sanity_ceilings={"*": 1e15})
     assert (record.policy["min_targets"], record.policy["sanity_ceilings"]) == (2, {"*": 1e15})
-    path = run.folder / "record.json"
+    path = shared.folder / "record.json"
     write_record(path, record)
     assert read_record(path) == record
 
