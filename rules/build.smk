@@ -8,7 +8,7 @@ Writes: {RESULTS}/{{national,states,districts,cities,custom}}/<area>.h5 and .h5.
 
 rule build_area:
     input:
-        plan=ancient(lambda wc: checkpoints.plan.get().output.plan),
+        plan=ancient(plan_file),
         order=area_order,
         snapshot=ancient(rules.prepare_snapshot.output.snapshot),
         blocks=ancient(area_inputs("blocks")),

@@ -35,9 +35,14 @@ MEMORY_MB = {
 }
 
 
+def plan_file(wildcards):
+    """Input: the plan, through the checkpoint; nothing when it holds, since each order says all that its job needs."""
+    return [] if RUN.planned else checkpoints.plan.get().output.plan
+
+
 def area_order(wildcards):
     """Input: the area's order, once the plan job has decided; the plan itself never makes an area run."""
-    checkpoints.plan.get()
+    plan_file(wildcards)
     return RUN.area_order(wildcards.folder, wildcards.area).as_posix()
 
 

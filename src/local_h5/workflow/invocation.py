@@ -28,10 +28,12 @@ class Invocation:
     Attributes:
         mode: run, dry run, unlock, or a query that starts no job.
         locks: whether it takes its lock.
+        forces: whether it was told to run jobs for other reasons than times (``-F``, ``-R``, ``--rerun-triggers``).
     """
 
     mode: Mode
     locks: bool = True
+    forces: bool = False
 
 
 def invocation() -> Invocation:
@@ -45,7 +47,11 @@ def invocation() -> Invocation:
     report = getattr(options, "report", None) and not getattr(options, "report_after_run", False)
     if report or any(getattr(options, name, None) for name in _QUERIES):
         return Invocation("query", locks)
-    return Invocation("dry-run" if getattr(options, "dryrun", False) else "run", locks)
+    forces = any(getattr(options, name, None) for name in ("forceall", "force", "forcerun"))
+    triggers = {str(trigger) for trigger in getattr(options, "rerun_triggers", None) or ()}
+    return Invocation(
+        "dry-run" if getattr(options, "dryrun", False) else "run", locks, forces or triggers not in (set(), {"mtime"})
+    )
 
 
 def _options() -> Any:

@@ -10,7 +10,7 @@ from filelock import FileLock
 
 from local_h5.files import write_text
 from local_h5.workflow.digests import DigestMemo
-from local_h5.workflow.invocation import invocation
+from local_h5.workflow.invocation import Invocation, invocation
 from local_h5.workflow.judge import StepVerdict
 from local_h5.workflow.orders import read_plan, settle_areas, settle_steps, step_order
 from local_h5.workflow.run_lock import hold_run_lock, refuse_stale_lock, remove_leftovers
@@ -48,10 +48,20 @@ class Run:
         settings: of the run.
         lock: held as long as this object lives; None for a dry run, a query, or the process of a remote job.
         shown: what a dry run foresees; None otherwise.
+        planned: whether the plan of before holds and no step before the areas will run. Then the areas are known
+            without the checkpoint, and Snakemake need not build its graph twice.
     """
 
-    def __init__(self, settings: Settings, lock: FileLock | None = None, shown: "Forecast | None" = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        lock: FileLock | None = None,
+        shown: "Forecast | None" = None,
+        *,
+        planned: bool = False,
+    ) -> None:
         self.settings = settings
+        self.planned = planned
         self.lock = lock
         self.shown = shown
         # A dry run writes nothing in the project: the orders that a run would give lie elsewhere, for its own count.
@@ -114,15 +124,24 @@ def begin(settings: Settings, *, is_main_process: bool) -> Run:
         from local_h5.workflow.forecast import forecast
 
         # The memo is read, not written: a dry run leaves the project as it was.
-        return Run(settings, shown=forecast(settings, DigestMemo.open(memo_path(settings))))
+        foreseen = forecast(settings, DigestMemo.open(memo_path(settings)))
+        return Run(settings, shown=foreseen, planned=foreseen.steps["plan"].current and _undisturbed(asked))
     if asked.mode != "run":
         return Run(settings)
     lock = hold_run_lock(settings.results)
     if asked.locks:
         refuse_stale_lock(settings.results)
     remove_leftovers(settings.results)
-    settle(settings)
-    return Run(settings, lock)
+    verdicts = settle(settings)
+    return Run(settings, lock, planned=verdicts["plan"].current and _undisturbed(asked))
+
+
+def _undisturbed(asked: Invocation, incomplete: Path = Path(".snakemake/incomplete")) -> bool:
+    """Whether Snakemake has no reason of its own to run a step that holds: forced, or cut off in the last run.
+
+    Jobs after such a step are not examined until the checkpoint has run, so the checkpoint is needed then.
+    """
+    return not asked.forces and not (incomplete.is_dir() and any(incomplete.iterdir()))
 
 
 def announcement(settings: Settings, foreseen: "Forecast") -> str:
@@ -134,8 +153,8 @@ def announcement(settings: Settings, foreseen: "Forecast") -> str:
     return f"{as_text(make_plan(settings, foreseen))}\n{counts}"
 
 
-def settle(settings: Settings) -> None:
-    """Order what has to run, by content; the caller holds the run lock."""
+def settle(settings: Settings) -> dict[str, StepVerdict]:
+    """Order what has to run, by content, and give the verdicts of the steps; the caller holds the run lock."""
     write_if_changed(resolved_config(settings), settings.config)
     write_if_changed(validation_file(settings), {"validation": settings.config["validation"]})
     memo = DigestMemo.open(memo_path(settings))
@@ -144,6 +163,7 @@ def settle(settings: Settings) -> None:
         # Else the plan job does it, when what areas depend on has been made.
         settle_areas(settings, read_plan(settings.prepared / "plan.json"), memo)
     memo.save()
+    return verdicts
 
 
 def write_if_changed(path: Path, data: Mapping[str, Any]) -> None:
