@@ -23,20 +23,21 @@ class SharedCause:
 
 
 def shared_causes(run: RunData) -> tuple[SharedCause, ...]:
-    """Explain the failing states and the failing nation by their failing districts, as far as that goes.
+    """Explain the failing states and the failing nation by districts whose population fails, as far as that goes.
 
     An area's failure is explained when its population, less the surplus of the failing districts inside it, is within
     the tolerance. Its targets are looked at in the same way: the errors of the districts' own rows are taken out.
     """
     failing = [area for area in run.of_type("district") if area.status in ("failed", "error") and area.persons]
+    tolerance = run.settings.policy.max_population_error
     found: dict[tuple[str, ...], list[str]] = {}
     lines: dict[tuple[str, ...], list[str]] = {}
     for parent in run.of_type("state", "national"):
         if parent.status != "failed":
             continue
         inside = [d for d in failing if parent.request.area_type == "national" or d.state == parent.request.area_id]
-        guilty = [d for d in inside if d.population_error is not None and _surplus(d)]
-        line = _explained(parent, guilty, run.settings.policy.max_population_error)
+        guilty = [d for d in inside if d.population_error is not None and abs(d.population_error) > tolerance]
+        line = _explained(parent, guilty, tolerance)
         if line:
             key = tuple(sorted(d.request.area_id for d in guilty))
             found.setdefault(key, []).append(parent.request.area_id)

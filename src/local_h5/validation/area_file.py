@@ -16,7 +16,7 @@ import numpy as np
 from local_h5.membership import HOUSEHOLD, PERSON
 from local_h5.requests import AreaFilter
 from local_h5.results import AreaResult
-from local_h5.validation.structural import rows_where
+from local_h5.validation.structural import read_whole, rows_where
 
 _WEIGHT = "household_weight"
 
@@ -51,8 +51,12 @@ class AreaFile:
         links = {f"person_{entity}_id": entity for entity in entities if entity != PERSON}
         structural = {*links, *(f"{entity}_id" for entity in entities), _WEIGHT}
         with h5py.File(path, "r") as file:
+
+            def read(variable: str, period: str) -> np.ndarray:
+                return read_whole(h5py.h5d.open(file.id, f"{variable}/{period}".encode()))
+
             columns = {
-                (column.variable, period): (column.entity, file[column.variable][period][()])
+                (column.variable, period): (column.entity, read(column.variable, period))
                 for column in result.columns
                 if column.variable not in structural
                 for period in column.periods
@@ -60,9 +64,9 @@ class AreaFile:
             return cls(
                 result.period,
                 columns,
-                {entity: len(file[f"{entity}_id"][year]) for entity in entities},
-                {entity: file[name][year][()].astype(np.int64) for name, entity in links.items()},
-                file[_WEIGHT][year][()].astype(np.float64),
+                {entity: len(read(f"{entity}_id", year)) for entity in entities},
+                {entity: read(name, year).astype(np.int64) for name, entity in links.items()},
+                read(_WEIGHT, year).astype(np.float64),
             )
 
     def values(self, variable: str) -> np.ndarray:

@@ -68,16 +68,20 @@ class _File:
         return self._open[key]
 
     def read(self, name: str, period: str) -> np.ndarray:
-        dataset = self.dataset(name, period)
-        values = np.empty(dataset.shape, dataset.dtype)
-        dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, values)
-        return values
+        return read_whole(self.dataset(name, period))
 
     def values(self, name: str) -> np.ndarray:
         """Values of the file's year (KeyError when it has none)."""
         if name not in self._values:
             self._values[name] = self.read(name, self.year)
         return self._values[name]
+
+
+def read_whole(dataset: h5py.h5d.DatasetID) -> np.ndarray:
+    """All values of a dataset."""
+    values = np.empty(dataset.shape, dataset.dtype)
+    dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, values)
+    return values
 
 
 def check_structure(path: Path, result: AreaResult, expected: Expectations) -> tuple[Finding, ...]:

@@ -105,10 +105,8 @@ def render(settings: Settings, levels: tuple[LevelSummary, ...], width: int = 11
     lines = [line.rstrip() for line in capture.get().rstrip().splitlines()]
     difference = sums_agree(levels)
     if difference is not None and all(request.package == REGIONAL for request in settings.requests):
-        same = "agree" if difference <= SUM_TOLERANCE else "DISAGREE"
-        lines.append(
-            f"Weighted households of districts, states and nation {same} (relative difference {difference:.1e})."
-        )
+        verdict = "agree" if difference <= SUM_TOLERANCE else f"DISAGREE by {difference:.1e}"
+        lines.append(f"Weighted households of districts, states and nation {verdict}.")
     if settings.uses_example:
         lines.append("Example data: synthetic geography, ages partly imputed. Not an estimate of anything.")
     folder = settings.results
