@@ -11,6 +11,7 @@ A check never fails because a file is bad: it records the verdict, and the file 
 fails, and with it nothing but what depends on that area.
 """
 
+
 rule publish_area:
     input:
         sidecar=f"{RESULTS}/{{folder}}/{{area}}.h5.result.json",
@@ -59,12 +60,12 @@ rule simulate_targets:
         built=lambda wc: built(int(wc.part)),
     output:
         runs=f"{RESULTS}/validation/simulation_{{part}}.json",
-    wildcard_constraints:
-        part=r"\d+",
     log:
         f"{RESULTS}/logs/validation/simulation_{{part}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/validation/simulation_{{part}}.tsv"
+    wildcard_constraints:
+        part=r"\d+",
     resources:
         mem_mb=4000,
         runtime=240,
