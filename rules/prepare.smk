@@ -8,21 +8,6 @@ Writes: {PREPARED}/source_snapshot.h5; {PREPARED}/<package>/{{geography,blocks,c
 PACKAGES = {package.name: package for package in SETTINGS.packages}
 
 
-def geography_input(path):
-    """Input: a file that every package's geography is prepared from."""
-    return lambda wc: before(f"geography_{wc.package}", path.as_posix())
-
-
-def prepared_input(kind, *names):
-    """Input: prepared files of the package that a step of the given kind reads."""
-
-    def paths(wildcards):
-        files = [f"{PREPARED}/{wildcards.package}/{name}.h5" for name in names]
-        return before(f"{kind}_{wildcards.package}", files)
-
-    return paths
-
-
 rule prepare_snapshot:
     input:
         order=order("snapshot"),

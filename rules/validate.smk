@@ -140,7 +140,7 @@ rule report:
         runtime=15,
     params:
         config=resolved_config(SETTINGS).as_posix(),
-        folder=f"{RESULTS}/validation",
+        folder=lambda wc, output: Path(output.page).parent.as_posix(),
     message:
         "Report of the run"
     shell:
