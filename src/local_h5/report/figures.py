@@ -51,7 +51,7 @@ def district_map(run: RunData, areas: Sequence[Mapping[str, Any]]) -> str:
     rows = {row["area_id"]: row for row in areas if row["area_type"] == "district"}
     parts = []
     for code, (column, row) in PLACES.items():
-        parts.append(_text(column * _TILE + 3, row * _TILE + 58, code, size=8, fill="#666"))
+        parts.append(_text(column * _TILE + 7, row * _TILE + 58, code, size=8, fill="#666"))
     for cell in cells(rows):
         found = rows[cell.district]
         error = found["mean_abs_rel_error"]

@@ -46,6 +46,6 @@ def cells(districts: Iterable[str]) -> Iterator[Cell]:
             continue
         column, row = PLACES[state]
         side = ceil(sqrt(len(names)))
-        size = 0.92 / side
+        size = 0.78 / side  # the rest of the tile is for the state's name below
         for number, name in enumerate(sorted(names)):
-            yield Cell(name, column + 0.04 + number % side * size, row + 0.04 + number // side * size, size)
+            yield Cell(name, column + 0.11 + number % side * size, row + 0.04 + number // side * size, size)
