@@ -1,6 +1,5 @@
 """What is to be built: typed area requests with JSON round trips."""
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -240,24 +239,6 @@ def results_folder(request: AreaBuildRequest, output: Path) -> Path:
             remedy="Files keep the published layout; choose another folder above it.",
         )
     return output.parents[len(relative.parts) - 1]
-
-
-def read_request(path: Path) -> AreaBuildRequest:
-    """Read one request from a JSON file.
-
-    Raises:
-        RequestError: the file is missing, is not JSON, or holds something else.
-    """
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RequestError(
-            path,
-            expected="a JSON file with an area request",
-            found=str(error),
-            remedy="Let the workflow write the request again.",
-        ) from error
-    return AreaBuildRequest.from_json(data, path)
 
 
 def _code(where: object, name: FilterField, value: Any) -> str:

@@ -1,7 +1,6 @@
 """Requests: JSON round trips, and one line for what is no request."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +15,6 @@ from local_h5.requests import (
     FOLDERS,
     AreaBuildRequest,
     AreaFilter,
-    read_request,
 )
 
 GOOD: dict[str, Any] = {
@@ -101,14 +99,3 @@ def test_what_is_no_request_is_one_line(change: dict[str, Any]) -> None:
 def test_every_key_is_needed(missing: str) -> None:
     with pytest.raises(RequestError, match=missing):
         AreaBuildRequest.from_json({key: value for key, value in GOOD.items() if key != missing})
-
-
-def test_reading_a_file(tmp_path: Path) -> None:
-    path = tmp_path / "request.json"
-    with pytest.raises(RequestError, match=r"request\.json: expected a JSON file"):
-        read_request(path)
-    path.write_text("{")
-    with pytest.raises(RequestError, match=r"request\.json: expected a JSON file"):
-        read_request(path)
-    path.write_text(json.dumps(GOOD))
-    assert read_request(path).to_json() == GOOD

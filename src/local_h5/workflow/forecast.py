@@ -4,7 +4,7 @@ Where only cheap steps are stale (geography, clone index, take-up), their output
 inputs, and with them every area's fingerprint. Where the snapshot has to be made again, nobody knows yet.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -184,8 +184,3 @@ def _inputs(settings: Settings, package: Package, verdicts: Mapping[str, StepVer
             scope=config["scope"],
         )
     return PreparedInputs(snapshot, blocks, clones, takeup)
-
-
-def leaf_districts(keys: Sequence[str]) -> list[str]:
-    """Names of the districts among relative paths."""
-    return [key.removeprefix("districts/").removesuffix(".h5") for key in keys if key.startswith("districts/")]

@@ -98,7 +98,7 @@ class Settings:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read a configuration that :meth:`dump` wrote, or any JSON with all keys.
+        """Read the resolved configuration of a run, or any JSON with all keys.
 
         Raises:
             ConfigError: missing or malformed.
