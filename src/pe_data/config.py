@@ -9,12 +9,16 @@ user's configuration folder for `pe-data`::
     mirrors = ["https://mirror.example.org/prefix"]
     namespace = "policyengine"        # refuse channels of anybody else
     options = { region = "us-east-1" }
+
+    [trust]
+    root = "/etc/pe-data/root.json"   # whose signatures are believed; or PE_DATA_TRUST_ROOT
 """
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pe_data.errors import ConfigError
 
@@ -24,6 +28,9 @@ STORE_VARIABLE = "PE_DATA_STORE"
 MIRRORS_VARIABLE = "PE_DATA_MIRRORS"
 CONFIG_VARIABLE = "PE_DATA_CONFIG"
 OFFLINE_VARIABLE = "PE_DATA_OFFLINE"
+RECHECK_VARIABLE = "PE_DATA_REVOCATION_HOURS"
+RECHECK_HOURS = 24.0
+TRUST_ROOT_VARIABLE = "PE_DATA_TRUST_ROOT"
 DEFAULT = "default"
 _KEYS = {"url", "mirrors", "namespace", "options"}
 
@@ -79,10 +86,42 @@ def config_path(environment: Mapping[str, str] | None = None) -> Path:
     return platformdirs.user_config_path(APP, appauthor=False) / "config.toml"
 
 
+def trust_root(environment: Mapping[str, str] | None = None) -> Path | None:
+    """The configured trust root, a file or the folder that it is in; None if nothing is configured."""
+    env = os.environ if environment is None else environment
+    if env.get(TRUST_ROOT_VARIABLE):
+        return Path(env[TRUST_ROOT_VARIABLE]).expanduser()
+    path = config_path(env)
+    table = _document(path).get("trust", {})
+    if not isinstance(table, dict) or set(table) - {"root"}:
+        raise ConfigError(f"{path}: trust: expected a table with the key root, found {table!r}")
+    root = table.get("root")
+    if root is not None and (not isinstance(root, str) or not root):
+        raise ConfigError(f"{path}: trust.root: expected a path, found {root!r}")
+    return Path(root).expanduser() if root else None
+
+
 def is_offline(environment: Mapping[str, str] | None = None) -> bool:
     """Whether `PE_DATA_OFFLINE` forbids the network."""
     env = os.environ if environment is None else environment
     return env.get(OFFLINE_VARIABLE, "").lower() in ("1", "true", "yes", "on")
+
+
+def recheck_seconds(environment: Mapping[str, str] | None = None) -> float:
+    """How long a cached file is used before the stores are asked again whether it was revoked.
+
+    Raises:
+        ConfigError: `PE_DATA_REVOCATION_HOURS` is no number of hours.
+    """
+    env = os.environ if environment is None else environment
+    text = env.get(RECHECK_VARIABLE) or str(RECHECK_HOURS)
+    try:
+        hours = float(text)
+    except ValueError:
+        hours = -1.0
+    if not 0 <= hours < 1e6:
+        raise ConfigError(f"{RECHECK_VARIABLE}: expected a number of hours (0 asks every time), found {text[:40]!r}")
+    return hours * 3600
 
 
 def _default_folder() -> str:
@@ -91,7 +130,7 @@ def _default_folder() -> str:
     return str(platformdirs.user_data_path(APP, appauthor=False) / "store")
 
 
-def _read(path: Path) -> dict[str, StoreConfig]:
+def _document(path: Path) -> dict[str, Any]:
     import tomllib
 
     try:
@@ -100,10 +139,14 @@ def _read(path: Path) -> dict[str, StoreConfig]:
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read as TOML: {error}") from error
-    unknown = set(document) - {"stores"}
+    unknown = set(document) - {"stores", "trust"}
     if unknown:
-        raise ConfigError(f"{path}: expected the table [stores], found key {sorted(unknown)[0]!r}")
-    tables = document.get("stores", {})
+        raise ConfigError(f"{path}: expected the tables [stores] and [trust], found key {sorted(unknown)[0]!r}")
+    return document
+
+
+def _read(path: Path) -> dict[str, StoreConfig]:
+    tables = _document(path).get("stores", {})
     if not isinstance(tables, dict):
         raise ConfigError(f"{path}: stores: expected tables such as [stores.us]")
     return {name: _store(path, name, table) for name, table in tables.items()}

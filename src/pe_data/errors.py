@@ -98,6 +98,50 @@ class ChannelConflictError(PeDataError):
     """Another writer moved the channel first."""
 
 
+# --- trust: keys, signatures and the root ----------------------------------------------------------
+
+
+class SignatureError(PeDataError):
+    """A signed document does not carry what it takes to be believed."""
+
+
+class UnknownKeyError(SignatureError):
+    """Nobody who is trusted for the role has signed the document."""
+
+
+class BadSignatureError(SignatureError):
+    """A signature does not fit the bytes of the document."""
+
+
+class BelowThresholdError(SignatureError):
+    """Fewer different keys signed than the role asks for."""
+
+    def __init__(self, message: str, *, counted: int, threshold: int) -> None:
+        super().__init__(message)
+        self.counted = counted
+        self.threshold = threshold
+
+
+class ExpiredError(SignatureError):
+    """A signed document, a role or the trust root is past its date, or from the future."""
+
+
+class RollbackError(SignatureError):
+    """A signed document or the trust root is older than one that is known to exist."""
+
+
+class TrustRootError(PeDataError):
+    """The trust root is missing, damaged, or not signed by the one before it."""
+
+
+class KeyFileError(PeDataError):
+    """A signing key cannot be made, found, opened or used."""
+
+
+class NominationError(PeDataError):
+    """An artifact may not be nominated, or what was handed in is no nomination."""
+
+
 # --- publishing and collection ----------------------------------------------------------------
 
 
@@ -145,7 +189,26 @@ class CacheError(PeDataError):
 
 
 class RevokedError(PeDataError):
-    """The manifest says that the artifact was revoked."""
+    """The artifact was revoked: a valid tombstone or its own manifest says so."""
+
+    def __init__(self, message: str, *, reason: str | None = None, date: str | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        """Why, in the words of whoever revoked it; None if only the manifest says so."""
+        self.date = date
+        """When, UTC; None if only the manifest says so."""
+
+
+class UncheckedRevocationError(RevokedError):
+    """There is a tombstone whose signatures cannot be checked on this machine."""
+
+
+class RevocationError(PeDataError):
+    """A revocation cannot be made or published as it was asked for."""
+
+
+class InvalidTombstoneError(InvalidDocumentError):
+    """A tombstone that is not what it should be: unsigned, of another artifact, of another type."""
 
 
 class MemberNotFoundError(PeDataError):
@@ -162,6 +225,43 @@ class MissingExtraError(PeDataError):
 
 class UnsupportedFileError(PeDataError):
     """A file is not in a form that can be described or read here."""
+
+
+# --- gateway and audit log ---------------------------------------------------------------------
+
+
+class GatewayError(StoreError):
+    """A gateway in front of a private store refused; the message has its reason and its advice."""
+
+
+class UnauthorizedError(GatewayError, StorePermissionError):
+    """The gateway wants a token, or does not know the one that it got."""
+
+
+class ForbiddenError(GatewayError, StorePermissionError):
+    """The token does not cover what was asked for."""
+
+
+class RateLimitedError(GatewayError):
+    """Too many requests in too short a time."""
+
+
+class GatewayUnavailableError(GatewayError, StoreUnavailableError):
+    """The gateway serves nothing at the moment, for example because it cannot write its audit log."""
+
+
+class CredentialsError(PeDataError):
+    """A file with tokens cannot be used: missing, damaged, or readable by others."""
+
+    exit_code = 2
+
+
+class AuditError(PeDataError):
+    """The audit log cannot be read or written."""
+
+
+class AuditChainError(AuditError):
+    """The audit log is not the one that was written: its chain of hashes is broken."""
 
 
 class CacheWarning(UserWarning):

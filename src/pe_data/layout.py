@@ -9,8 +9,11 @@ checked here, so that no key can leave its prefix::
     us/4e/4e92….tombstone.json                      revocation
     channels/us/enhanced_cps_2024/latest.json       pointer, swapped
     channels/us/enhanced_cps_2024/latest.history/00000001.ab12….json   earlier pointer bodies
+    trust/3.root.json, trust/timestamp.json …       the trust root, see pe_data.trust.client
     pins/us/4e92….json                              "do not collect", set by an operator
     gc/us/4e92….json                                mark of the garbage collection
+    audit/uk/000000000001.jsonl                     access log of a gated country, by its first record
+    audit/uk/000000000950.checkpoint.json           where its chain stood after record 950
 """
 
 import re
@@ -34,6 +37,8 @@ MEDIA_TYPES: dict[Extension, str] = {
 CHANNELS_PREFIX = "channels/"
 PINS_PREFIX = "pins/"
 MARKS_PREFIX = "gc/"
+AUDIT_PREFIX = "audit/"
+TRUST_PREFIX = "trust/"
 PROBE_KEY = "channels/.probe.json"
 
 _COUNTRY = re.compile(r"[a-z]{2,3}")
@@ -169,6 +174,21 @@ def pin_key(country: str, sha256: str) -> str:
 def mark_key(country: str, sha256: str) -> str:
     """Key of a mark of the garbage collection."""
     return f"{MARKS_PREFIX}{check_country(country)}/{parse_sha256(sha256)}.json"
+
+
+def audit_prefix(country: str) -> str:
+    """Prefix of the audit log of a country."""
+    return f"{AUDIT_PREFIX}{check_country(country)}/"
+
+
+def segment_key(country: str, first: int) -> str:
+    """Key of the part of an audit log that begins with record number `first`."""
+    return f"{audit_prefix(country)}{first:012d}.jsonl"
+
+
+def checkpoint_key(country: str, seq: int) -> str:
+    """Key of the checkpoint of an audit log after record number `seq`."""
+    return f"{audit_prefix(country)}{seq:012d}.checkpoint.json"
 
 
 def parse_object_key(key: str) -> ObjectKey | None:

@@ -1,0 +1,92 @@
+"""Where trust starts: the root that this machine was given by another way than the store.
+
+An anchor is a file `root.json`, in The Update Framework's format, and beside it, if there is one,
+`floor.json`: the smallest versions that are believable. Without the floor a machine that sees a
+store for the first time cannot tell last year's state from today's until last year's expires.
+`pe-data root export` writes both from a store.
+
+In this order: `PE_DATA_TRUST_ROOT`, `[trust] root` of the configuration, the folder `anchor` in this
+package.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pe_data.config import TRUST_ROOT_VARIABLE, config_path, trust_root
+from pe_data.digests import canonical_json, strict_json
+from pe_data.errors import TrustRootError
+from pe_data.fields import Fields
+
+ROOT_LIMIT = 512_000
+"""Largest root that is read, in bytes."""
+ROOT_NAME = "root.json"
+FLOOR_NAME = "floor.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """The smallest versions that are believable."""
+
+    version: int = 1
+    """Of the trust root and of what hangs on it."""
+    channels: Mapping[str, int] = field(default_factory=dict)
+    """Of the nominations, by `country/dataset`."""
+
+    @classmethod
+    def from_bytes(cls, raw: bytes, *, what: str) -> "Floor":
+        """Read `floor.json`. Raises InvalidDocumentError."""
+        fields = Fields.of(strict_json(raw, what=what), what)
+        channels = fields.sub("channels")
+        return cls(
+            fields.integer("version", minimum=1),
+            {name: channels.integer(name, minimum=1) for name in channels.value},
+        )
+
+    def to_bytes(self) -> bytes:
+        """Canonical JSON."""
+        return canonical_json({"schema_version": 1, "version": self.version, "channels": dict(self.channels)})
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """The root to start from."""
+
+    path: Path
+    root: bytes
+    floor: Floor
+
+
+def find_anchor(environment: Mapping[str, str] | None = None) -> Anchor:
+    """The configured anchor. Raises TrustRootError, saying what to do, if there is none."""
+    env = os.environ if environment is None else environment
+    configured = trust_root(env)
+    if configured is not None:
+        return read_anchor(configured)
+    shipped = Path(__file__).parent / "anchor"
+    if (shipped / ROOT_NAME).is_file():
+        return read_anchor(shipped)
+    raise TrustRootError(
+        "trust root: expected a root.json to start from, found none: this package ships without one. Get the "
+        "root.json of the people who sign by another way than the store, and name it in "
+        f"{TRUST_ROOT_VARIABLE} or as `root` of the table [trust] in {config_path(env)}. "
+        "To sign for a store of your own, make one with `pe-data root init`"
+    )
+
+
+def read_anchor(path: Path) -> Anchor:
+    """The anchor at `path`, a root.json or the folder that it is in. Raises TrustRootError."""
+    file = path / ROOT_NAME if path.is_dir() else path
+    beside = file.with_name(FLOOR_NAME)
+    try:
+        root = file.read_bytes()
+        floor = Floor.from_bytes(beside.read_bytes(), what=str(beside)) if beside.is_file() else Floor()
+    except OSError as error:
+        raise TrustRootError(
+            f"trust root {file}: cannot be read: {error.strerror or error}. "
+            f"Check {TRUST_ROOT_VARIABLE} and the configuration"
+        ) from error
+    if len(root) > ROOT_LIMIT:
+        raise TrustRootError(f"trust root {file}: expected at most {ROOT_LIMIT} bytes, found {len(root)}")
+    return Anchor(file, root, floor)

@@ -1,0 +1,266 @@
+"""Walk from the anchor to the trust policy of today, by The Update Framework's client workflow.
+
+The workflow (`tuf.ngclient.Updater`) does the walking: each root signed by a threshold of the keys
+before it and of its own, versions that never fall, dates that are not past, timestamp → snapshot →
+targets without mixing. What it leaves open is closed round it: one process at a time in a folder,
+metadata that two readers could read differently is refused, no public key stands under two ids, and
+nothing below the floor that was shipped with the anchor is believed.
+
+This module imports `tuf`; others import it inside the function that needs it.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from securesystemslib.signer import Key
+from tuf.api.exceptions import (
+    BadVersionNumberError,
+    DownloadError,
+    DownloadHTTPError,
+    DownloadLengthMismatchError,
+    ExpiredMetadataError,
+    RepositoryError,
+)
+from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
+from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
+
+from pe_data.cache.files import local_errors
+from pe_data.cache.locks import exclusive
+from pe_data.config import cache_folder
+from pe_data.digests import strict_json
+from pe_data.errors import (
+    CacheError,
+    ExpiredError,
+    InvalidDocumentError,
+    ObjectNotFoundError,
+    PeDataError,
+    RollbackError,
+    StorePermissionError,
+    TrustRootError,
+)
+from pe_data.layout import TRUST_PREFIX
+from pe_data.pointers import parse_time
+from pe_data.store.base import Store
+from pe_data.trust.anchor import ROOT_LIMIT, Anchor, find_anchor
+from pe_data.trust.policy import Authority, TrustPolicy, public_bytes
+
+ROLE_EXPIRES = "x-pe-data-expires"
+"""Field of a delegation: when the role ends, in the form of a pointer's times."""
+METADATA_LIMIT = 4 * 1024 * 1024
+CONFIG = UpdaterConfig(root_max_length=ROOT_LIMIT, targets_max_length=METADATA_LIMIT, app_user_agent="pe-data")
+_BASE = "store:///"
+
+
+class StoreFetcher(FetcherInterface):
+    """Reads the `trust/` folder of a store for the updater."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def _fetch(self, url: str) -> Iterator[bytes]:
+        key = TRUST_PREFIX + url.removeprefix(_BASE)
+        try:
+            return iter([self.store.get(key, max_bytes=METADATA_LIMIT).data])
+        except ObjectNotFoundError as error:
+            raise DownloadHTTPError(str(error), 404) from error
+        except StorePermissionError as error:  # how a bucket without listing says "not found"
+            raise DownloadHTTPError(str(error), 403) from error
+        except InvalidDocumentError as error:
+            raise DownloadLengthMismatchError(str(error)) from error
+
+
+class CheckedFetcher(FetcherInterface):
+    """Passes metadata on only if every reader reads it alike and each public key has one id."""
+
+    def __init__(self, inner: FetcherInterface) -> None:
+        self.inner = inner
+
+    def _fetch(self, url: str) -> Iterator[bytes]:
+        return self.inner.fetch(url)
+
+    def download_bytes(self, url: str, max_length: int) -> bytes:
+        """As the library's, which reads metadata with it; payloads go another way."""
+        data = super().download_bytes(url, max_length)
+        try:
+            check_metadata(data, what=url)
+        except PeDataError as error:
+            raise RepositoryError(str(error)) from error
+        return data
+
+
+def check_metadata(data: bytes, *, what: str) -> None:
+    """Refuse metadata with a duplicate JSON key, a NaN, or one public key under two ids.
+
+    Raises:
+        InvalidDocumentError: it is not one strict JSON object.
+        TrustRootError: a public key stands in it twice, so that one person could count as two.
+    """
+    signed = strict_json(data, what=what).get("signed")
+    if not isinstance(signed, dict):
+        return  # the library says what is missing
+    delegations = signed.get("delegations")
+    for holder in (signed, delegations if isinstance(delegations, dict) else {}):
+        keys = holder.get("keys")
+        if isinstance(keys, dict):
+            check_distinct(_parsed(keys), what=what)
+
+
+def check_distinct(keys: Mapping[str, Key], *, what: str) -> None:
+    """Raise TrustRootError if two ids have the same public key."""
+    seen: dict[bytes, str] = {}
+    for key_id, key in keys.items():
+        try:
+            material = public_bytes(key)
+        except ValueError as error:
+            raise TrustRootError(f"{what}: key {key_id[:80]}: not a public key: {error}") from error
+        other = seen.setdefault(material, key_id)
+        if other != key_id:
+            raise TrustRootError(
+                f"{what}: expected every public key once, found the same one under the ids {other[:80]} and "
+                f"{key_id[:80]}: one person could count as two. Do not use this root"
+            )
+
+
+def walk(store: Store, *, metadata: Path | None, now: datetime) -> TrustPolicy:
+    """The trust policy of `store`; see `pe_data.trust.policy.open_policy`."""
+    anchor = find_anchor()
+    folder = (metadata or cache_folder() / "trust") / place_of(store)
+    with exclusive(folder.with_name(f"{folder.name}.lock")):
+        refresh(folder, anchor.root, StoreFetcher(store), _BASE, what=f"{store.url}: trust root")
+        verified = Verified.read(folder)
+    what = f"{store.url}: trust root"
+    verified.check_floor(anchor, what=what)
+    return verified.policy(anchor, what=what)
+
+
+def place_of(store: Store) -> str:
+    """The name of a store's folder among the remembered metadata."""
+    return hashlib.sha256(store.url.rstrip("/").encode()).hexdigest()[:16]
+
+
+def refresh(folder: Path, root: bytes | None, fetcher: FetcherInterface, base_url: str, *, what: str) -> Updater:
+    """Bring the metadata in `folder` up to date; the caller holds its lock.
+
+    Args:
+        root: Root to start from; None for the one in the folder.
+
+    Raises:
+        TrustRootError, RollbackError, ExpiredError: what is there does not follow from `root`.
+        PeDataError: the store could not be read.
+    """
+    with local_errors(folder), library_errors(what):
+        folder.mkdir(parents=True, exist_ok=True)
+        if root is not None:
+            check_metadata(root, what=f"{what}: the configured root.json")
+        updater = Updater(str(folder), base_url, fetcher=CheckedFetcher(fetcher), config=CONFIG, bootstrap=root)
+        updater.refresh()
+    return updater
+
+
+@contextmanager
+def library_errors(what: str) -> Iterator[None]:
+    """Say in this package's terms what the library found."""
+    try:
+        yield
+    except ExpiredMetadataError as error:
+        raise ExpiredError(
+            f"{what}: past its date ({error}). Its owners renew it with `pe-data root rotate`; if the date is "
+            "wrong, set this machine's clock"
+        ) from error
+    except BadVersionNumberError as error:
+        raise RollbackError(
+            f"{what}: an older or another version than is known to exist ({error}). The store was set back or "
+            "rebuilt; ask its owners"
+        ) from error
+    except DownloadError as error:
+        cause = error.__cause__
+        if isinstance(cause, PeDataError) and not isinstance(error, DownloadHTTPError | DownloadLengthMismatchError):
+            raise cause from error
+        raise TrustRootError(
+            f"{what}: not complete in this store ({cause or error}). Its owners publish it with `pe-data root`"
+        ) from error
+    except (RepositoryError, ValueError) as error:
+        raise TrustRootError(
+            f"{what}: does not follow from the root that this machine starts from ({error}). Nothing was believed. "
+            "Ask its owners whether they meant it, and compare the root.json that they give you"
+        ) from error
+
+
+class Verified:
+    """Metadata that the updater has verified and kept in a folder."""
+
+    def __init__(
+        self,
+        root: Metadata[Root],
+        timestamp: Metadata[Timestamp],
+        snapshot: Metadata[Snapshot],
+        targets: Metadata[Targets],
+    ) -> None:
+        self.root, self.timestamp, self.snapshot, self.targets = root, timestamp, snapshot, targets
+
+    @classmethod
+    def read(cls, folder: Path) -> "Verified":
+        """What `refresh` left in `folder`."""
+        try:
+            return cls(
+                Metadata[Root].from_file(str(folder / "root.json")),
+                Metadata[Timestamp].from_file(str(folder / "timestamp.json")),
+                Metadata[Snapshot].from_file(str(folder / "snapshot.json")),
+                Metadata[Targets].from_file(str(folder / "targets.json")),
+            )
+        except (OSError, RepositoryError) as error:
+            raise CacheError(f"{folder}: cannot be read back: {error}. Remove the folder and try again") from error
+
+    def check_floor(self, anchor: Anchor, *, what: str) -> None:
+        """All four move together, so none is older than the root, and the root is not below the floor."""
+        floor = anchor.floor.version
+        if self.root.signed.version < floor:
+            raise RollbackError(
+                f"{what}: expected version {floor} or later, as shipped beside {anchor.path}, found version "
+                f"{self.root.signed.version}. The store was set back"
+            )
+        for name, version in (
+            ("timestamp", self.timestamp.signed.version),
+            ("snapshot", self.snapshot.signed.version),
+            ("targets", self.targets.signed.version),
+        ):
+            if version < self.root.signed.version:
+                raise RollbackError(
+                    f"{what}: expected {name} of version {self.root.signed.version} or later, like the root, found "
+                    f"version {version}. The store was set back, or `pe-data root rotate` has to be repeated"
+                )
+
+    def policy(self, anchor: Anchor, *, what: str) -> TrustPolicy:
+        """The roles of the targets metadata as a policy."""
+        targets = self.targets.signed
+        delegations = targets.delegations
+        authorities: dict[str, Authority] = {}
+        for name, role in ((delegations.roles or {}) if delegations else {}).items():
+            text = role.unrecognized_fields.get(ROLE_EXPIRES)
+            try:
+                ends = parse_time(text) if isinstance(text, str) else targets.expires
+            except ValueError as error:
+                raise TrustRootError(f"{what}: role {name}: field {ROLE_EXPIRES}: {error}") from error
+            authorities[name] = Authority(tuple(role.keyids), role.threshold, ends)
+        signed = (self.root.signed, self.timestamp.signed, self.snapshot.signed, targets)
+        return TrustPolicy(
+            version=self.root.signed.version,
+            expires=min(one.expires for one in signed),
+            keys=dict(delegations.keys) if delegations else {},
+            authorities=authorities,
+            floors=dict(anchor.floor.channels),
+        )
+
+
+def _parsed(keys: Mapping[str, object]) -> dict[str, Key]:
+    parsed: dict[str, Key] = {}
+    for key_id, value in keys.items():
+        if isinstance(value, dict):
+            try:
+                parsed[key_id] = Key.from_dict(key_id, dict(value))
+            except (KeyError, TypeError, ValueError):
+                continue  # a kind of key that nobody here can verify never counts
+    return parsed

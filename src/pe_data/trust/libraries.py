@@ -1,0 +1,19 @@
+"""The libraries that signatures need come with an extra; here is what to say without it."""
+
+from importlib import import_module
+
+from pe_data.errors import MissingExtraError
+
+_MODULES = ("securesystemslib.signer", "cryptography", "tuf.api.metadata")
+
+
+def need_libraries() -> None:
+    """Raise MissingExtraError, saying what to install, if a library is not there."""
+    for module in _MODULES:
+        try:
+            import_module(module)
+        except ImportError as error:
+            raise MissingExtraError(
+                f"signatures and the trust root need the package {module.partition('.')[0]}: "
+                "pip install 'local-h5[trust]'"
+            ) from error

@@ -1,0 +1,218 @@
+"""Who may sign what: an already verified set of role keys and thresholds, and the check itself.
+
+There is one role per purpose and country. A signature counts for a document if its key belongs to
+the role, it fits the bytes, and no other signature of the same public key was counted: keys are
+told apart by their bytes, never by the id that somebody gave them. `open_policy` gets the set from
+the trust root.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
+
+from pe_data.errors import (
+    BadSignatureError,
+    BelowThresholdError,
+    ExpiredError,
+    SignatureError,
+    TrustRootError,
+    UnknownKeyError,
+)
+from pe_data.layout import check_country
+from pe_data.trust.envelope import (
+    CHECKPOINT_TYPE,
+    POINTER_TYPE,
+    STATEMENT_TYPE,
+    TOMBSTONE_TYPE,
+    Signature,
+    SignedDocument,
+    signature_bytes,
+    signed_bytes,
+)
+from pe_data.trust.libraries import need_libraries
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import Key
+
+    from pe_data.store.base import Store
+
+Purpose = Literal["next", "revoke", "audit", "attest"]
+PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
+PAYLOAD_TYPES: Mapping[Purpose, str] = {
+    "next": POINTER_TYPE,
+    "revoke": TOMBSTONE_TYPE,
+    "audit": CHECKPOINT_TYPE,
+    "attest": STATEMENT_TYPE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """What somebody may sign: one purpose in one country."""
+
+    purpose: Purpose
+    country: str
+
+    @property
+    def name(self) -> str:
+        """As the trust root writes it: `next-us`."""
+        return f"{self.purpose}-{self.country}"
+
+    @classmethod
+    def parse(cls, name: str) -> "Role":
+        """Inverse of `name`. Raises TrustRootError."""
+        purpose, _, country = name.partition("-")
+        for known in PURPOSES:
+            if purpose == known:
+                return cls(known, check_country(country))
+        raise TrustRootError(
+            f"role: expected PURPOSE-COUNTRY with one of {', '.join(PURPOSES)}, such as next-us, found {name[:80]!r}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """Whose signatures count for a role, and how many it takes."""
+
+    key_ids: tuple[str, ...]
+    threshold: int
+    expires: datetime
+    """When the role ends, whatever else the root says."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrustPolicy:
+    """A verified set of role keys and thresholds; `check` needs neither network nor disk."""
+
+    version: int
+    """Of the root that the set rests on."""
+    expires: datetime
+    """When the set as a whole ends: the earliest date of the metadata that it comes from."""
+    keys: Mapping[str, "Key"]
+    authorities: Mapping[str, Authority]
+    """By the name of the role."""
+    floors: Mapping[str, int]
+    """Smallest believable version of a channel, `us/areas`, as shipped beside the root."""
+
+    def check(self, document: SignedDocument, role: Role, *, what: str, now: datetime) -> tuple[str, ...]:
+        """The ids of the keys whose signatures count, one per public key, in the order of the document.
+
+        Args:
+            document: As read; its body has not been parsed.
+            role: Who has to have signed it.
+            what: Where it comes from, for messages.
+            now: UTC.
+
+        Raises:
+            ExpiredError: the trust root or the role is past its date.
+            TrustRootError: the trust root has no such role.
+            UnknownKeyError: none of the signatures is by a key of the role.
+            BadSignatureError: below the threshold, and a signature does not fit the bytes.
+            BelowThresholdError: too few different keys.
+        """
+        authority = self.authority(role, what=what, now=now)
+        expected_type = PAYLOAD_TYPES[role.purpose]
+        if document.payload_type != expected_type:
+            raise SignatureError(
+                f"{what}: role {role.name} signs {expected_type}, found a document of type {document.payload_type!r}"
+            )
+        message = signed_bytes(document)
+        counted: dict[bytes, str] = {}
+        unknown: list[str] = []
+        bad: list[str] = []
+        for signature in document.signatures:
+            key = self.keys.get(signature.key_id) if signature.key_id in authority.key_ids else None
+            if key is None:
+                unknown.append(signature.key_id)
+            elif _fits(key, signature, message):
+                counted.setdefault(public_bytes(key), signature.key_id)
+            else:
+                bad.append(signature.key_id)
+        if len(counted) >= authority.threshold:
+            return tuple(counted.values())
+        needs = f"role {role.name} of trust root version {self.version} needs {authority.threshold}"
+        if bad:
+            raise BadSignatureError(
+                f"{what}: the signature of key {bad[0][:80]} does not fit the document, which was changed "
+                f"or signed by another key. {needs} good signature(s), found {len(counted)}. Do not use it"
+            )
+        if unknown and not counted:
+            raise UnknownKeyError(
+                f"{what}: signed by {', '.join(name[:80] for name in unknown)}, which the role does not have. {needs} "
+                f"of the keys {', '.join(authority.key_ids)}. It was signed by somebody else, or with a key that "
+                "was taken out of the root: have it signed again"
+            )
+        raise BelowThresholdError(
+            f"{what}: {needs} signature(s) of different keys, found {len(counted)}. Have another person "
+            "sign it with `pe-data sign`",
+            counted=len(counted),
+            threshold=authority.threshold,
+        )
+
+    def authority(self, role: Role, *, what: str, now: datetime) -> Authority:
+        """Whose signatures count for `role` now. Raises ExpiredError, TrustRootError."""
+        if now >= self.expires:
+            raise ExpiredError(
+                f"{what}: the trust root (version {self.version}) ended on {_date(self.expires)}, and it is "
+                f"{_date(now)}. Nothing is believed until its owners renew it with `pe-data root rotate`. "
+                "If the date is wrong, set this machine's clock"
+            )
+        authority = self.authorities.get(role.name)
+        if authority is None:
+            raise TrustRootError(
+                f"{what}: the trust root (version {self.version}) gives role {role.name} to nobody; it has "
+                f"{', '.join(sorted(self.authorities)) or 'no roles'}. Its owners add one with `pe-data root rotate`"
+            )
+        if now >= authority.expires:
+            raise ExpiredError(
+                f"{what}: role {role.name} of trust root version {self.version} ended on "
+                f"{_date(authority.expires)}, and it is {_date(now)}. Its owners renew it with `pe-data root rotate`"
+            )
+        return authority
+
+
+def open_policy(store: "Store", *, metadata: Path | None = None, now: datetime | None = None) -> TrustPolicy:
+    """The trust policy of a store, walked from the configured root through its `trust/` folder.
+
+    Args:
+        store: Where newer versions of the root are looked for.
+        metadata: Folder that remembers what was seen, against rollbacks; by default in the cache.
+        now: UTC, if another time than that of the clock is to be checked as well.
+
+    Raises:
+        TrustRootError: no root is configured, or the store's does not follow from it.
+        RollbackError: the store shows an older root than is known to exist.
+        ExpiredError: the newest root or what hangs on it is past its date.
+    """
+    need_libraries()
+    from pe_data.trust.client import walk
+
+    return walk(store, metadata=metadata, now=now or datetime.now(UTC))
+
+
+def public_bytes(key: "Key") -> bytes:
+    """What makes two keys the same key: type and raw public bytes, however they are written."""
+    public = str(key.keyval.get("public", ""))
+    if key.keytype == "ed25519":
+        return b"ed25519:" + bytes.fromhex(public)
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
+
+    loaded = load_pem_public_key(public.encode())
+    return loaded.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def _fits(key: "Key", signature: Signature, message: bytes) -> bool:
+    from securesystemslib.exceptions import UnverifiedSignatureError
+    from securesystemslib.signer import Signature as Raw
+
+    try:
+        key.verify_signature(Raw(signature.key_id, signature_bytes(signature).hex()), message)
+    except UnverifiedSignatureError:
+        return False
+    return True
+
+
+def _date(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -1,0 +1,124 @@
+"""A trust root, keys and a policy in a temporary store, in a few lines.
+
+    trust = make_trust(store, tmp_path, {"next-us": 2, "revoke-us": 1})
+    document = trust.sign(body, POINTER_TYPE, "next-us")     # by a threshold of the role's keys
+    policy = trust.policy()                                  # walked from the anchor through the store
+    trust.environment                                        # for a command line in a process
+
+`alice` and `bob` hold every role; the root has a threshold of 1 unless `root_threshold` says otherwise.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from securesystemslib.signer import CryptoSigner
+
+from pe_data.store.base import Store
+from pe_data.trust import envelope
+from pe_data.trust.client import place_of
+from pe_data.trust.envelope import SignedDocument
+from pe_data.trust.policy import TrustPolicy, open_policy
+from pe_data.trust.proposal import Proposal, publish
+from pe_data.trust.root import FRESH, LIFETIME, Holders, Terms, Version, build
+
+PEOPLE = ("alice", "bob")
+
+
+@contextmanager
+def variables(values: Mapping[str, str]) -> Iterator[None]:
+    """Environment variables for the time of a block."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@dataclass
+class Trust:
+    """A published trust root with the private keys of its people."""
+
+    store: Store
+    folder: Path
+    signers: dict[str, CryptoSigner]
+    terms: Terms
+    versions: list[Version] = field(default_factory=list)
+
+    @property
+    def anchor(self) -> Path:
+        return self.folder / "anchor" / "root.json"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that make this root the configured one."""
+        return {"PE_DATA_TRUST_ROOT": str(self.anchor), "PE_DATA_CACHE": str(self.folder / "cache")}
+
+    def sign(self, body: bytes, payload_type: str, *people: str) -> SignedDocument:
+        """`body` signed by these people (by everybody if none is named)."""
+        return envelope.sign(body, payload_type, [self.signers[name] for name in people or tuple(self.signers)])
+
+    def policy(self, *, client: str = "client", now: datetime | None = None) -> TrustPolicy:
+        """What a client with a memory of its own believes."""
+        with variables(self.environment):
+            return open_policy(self.store, metadata=self.folder / client, now=now)
+
+    def rotate(self, terms: Terms, *people: str) -> Version:
+        """Publish the next version, signed by these people (everybody if none is named)."""
+        previous = self.versions[-1].root
+        version = build(terms, previous.signed.version + 1)
+        proposal = Proposal(version, previous)
+        for name in people or tuple(self.signers):
+            proposal.sign(self.signers[name])
+        publish(self.store, proposal)
+        self.terms = terms
+        self.versions.append(version)
+        return version
+
+    def remembered(self, client: str = "client") -> Path:
+        """The folder in which a client keeps what it saw."""
+        return self.folder / client / place_of(self.store)
+
+
+def make_trust(
+    store: Store,
+    folder: Path,
+    roles: Mapping[str, int] | None = None,
+    *,
+    people: tuple[str, ...] = PEOPLE,
+    root_threshold: int = 1,
+    now: datetime | None = None,
+    lifetime: timedelta = LIFETIME,
+    fresh: timedelta = FRESH,
+) -> Trust:
+    """Publish version 1 of a root in which every person holds every role.
+
+    Args:
+        roles: Threshold by role; `{"next-us": 1}` by default.
+    """
+    moment = now or datetime.now(UTC)
+    signers = {name: CryptoSigner.generate_ed25519() for name in people}
+    keys = {signer.public_key.keyid: signer.public_key for signer in signers.values()}
+    ends = moment + lifetime
+    terms = Terms(
+        Holders(keys, root_threshold, ends),
+        {name: Holders(keys, threshold, ends) for name, threshold in (roles or {"next-us": 1}).items()},
+        moment + fresh,
+    )
+    trust = Trust(store, folder, signers, terms)
+    proposal = Proposal(build(terms, 1), None)
+    for signer in signers.values():
+        proposal.sign(signer)
+    publish(store, proposal)
+    trust.versions.append(proposal.version)
+    trust.anchor.parent.mkdir(parents=True, exist_ok=True)
+    trust.anchor.write_bytes(proposal.version.root.to_bytes())
+    return trust
