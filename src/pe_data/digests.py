@@ -120,7 +120,7 @@ def strict_json(raw: bytes, *, what: str) -> dict[str, object]:
 
     try:
         document = json.loads(raw, object_pairs_hook=unique, parse_constant=refuse)
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also bytes that are no text, and integers without end
         raise InvalidDocumentError(f"{what}: not readable as JSON: {error}") from error
     if not isinstance(document, dict):
         raise InvalidDocumentError(f"{what}: expected a JSON object, found {type(document).__name__}")

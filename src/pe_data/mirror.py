@@ -1,9 +1,12 @@
-"""Copy artifacts from one store to another: payloads, manifests, collections, never channels.
+"""Copy artifacts from one store to another: payloads, manifests, collections, tombstones, never channels.
 
 Every byte is checked against its digest before it gets its name in the target. What the target
 has already is not copied again, so an interrupted run is continued by running it again; a payload
 that was cut off goes on where it stopped. An artifact's manifest is copied after its payload and a
 collection after all of its members, so that whatever is in the target is complete.
+
+A revocation travels with the manifest: the tombstone is checked and copied, and the payload in the
+target goes. What the target knows to be revoked is not copied back, whatever the source says.
 """
 
 import hashlib
@@ -23,6 +26,7 @@ from pe_data.errors import (
     StoreReadOnlyError,
 )
 from pe_data.layout import (
+    EXTENSIONS,
     Extension,
     ObjectKind,
     collection_key,
@@ -32,6 +36,9 @@ from pe_data.layout import (
 )
 from pe_data.manifest.encoding import unpack
 from pe_data.manifest.model import Manifest
+from pe_data.revocation.bar import Bar
+from pe_data.revocation.revoke import write_tombstone
+from pe_data.revocation.verify import Verifier
 from pe_data.store.base import Store
 
 WORKERS = 4
@@ -58,6 +65,8 @@ class MirrorReport:
     """Artifacts, collections included."""
     copied_bytes: int
     already_there: int
+    revoked: int
+    """Artifacts with a genuine tombstone in the target now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +76,32 @@ class _Job:
     country: str
     sha256: Sha256
     manifest_sha256: Sha256 | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Graves:
+    """The tombstones of both stores."""
+
+    source: Bar
+    target: Bar
+
+    @classmethod
+    def of(cls, source: Store, target: Store) -> "_Graves":
+        """Both judged by one trust root, the source's."""
+        verifier = Verifier.of(lambda: source)
+        return cls(Bar(source, verifier), Bar(target, verifier))
+
+    def bring_over(self, country: str, sha256: Sha256) -> bool:
+        """Whether an artifact is revoked; if so, the target says so afterwards and has no payload of it."""
+        there = self.target.find(country, sha256)
+        if there is None:
+            found = self.source.find(country, sha256)
+            if found is None:
+                return False
+            write_tombstone(self.target.store, country, sha256, found[1], self.target.verifier)
+        for extension in EXTENSIONS:
+            self.target.store.delete(payload_key(country, sha256, extension))
+        return True
 
 
 def mirror(
@@ -93,6 +128,7 @@ def mirror(
     Raises:
         DigestMismatchError: if bytes of the source are not what their name says.
         ListingNotSupportedError: without `roots`, if the source cannot be listed.
+        UncheckedRevocationError: there is a tombstone that cannot be checked on this machine.
         StoreReadOnlyError: if the target only reads.
     """
     if not target.writable:
@@ -114,15 +150,17 @@ def mirror(
                 root.country, member.artifact_sha256, member.manifest_sha256
             )
     work.mkdir(parents=True, exist_ok=True)
-    copied = copied_bytes = 0
+    graves = _Graves.of(source, target)
+    copied = copied_bytes = revoked = 0
     total = len(jobs) + len(collections)
     with ThreadPoolExecutor(max_workers=workers) as pool:
-        futures = [pool.submit(_copy, source, target, job, work, on_step) for job in jobs.values()]
+        futures = [pool.submit(_copy, source, target, job, graves, work, on_step) for job in jobs.values()]
         try:
             for done, future in enumerate(as_completed(futures), 1):
-                size = future.result()
+                size, ended = future.result()
                 copied += size is not None
                 copied_bytes += size or 0
+                revoked += ended
                 if on_progress:
                     on_progress(done, total)
         except BaseException:
@@ -132,10 +170,11 @@ def mirror(
         if _create(target, collection_key(country, digest), raw):
             copied += 1
             copied_bytes += len(raw)
+        revoked += graves.bring_over(country, digest)
         on_step("collection-copied")
     if on_progress:
         on_progress(total, total)
-    return MirrorReport(source.url, target.url, copied, copied_bytes, total - copied)
+    return MirrorReport(source.url, target.url, copied, copied_bytes, total - copied, revoked)
 
 
 def _everything(source: Store) -> Iterable[Root]:
@@ -163,8 +202,10 @@ def _members(root: Root, raw: bytes) -> Mapping[str, Member]:
     return Collection.from_bytes(raw, what=f"collection sha256:{root.sha256}").members
 
 
-def _copy(source: Store, target: Store, job: _Job, work: Path, on_step: steps.StepHook) -> int | None:
-    """Copy one payload and its manifest; bytes copied, or None if all was there."""
+def _copy(
+    source: Store, target: Store, job: _Job, graves: _Graves, work: Path, on_step: steps.StepHook
+) -> tuple[int | None, bool]:
+    """Copy one payload and its manifest; bytes copied or None if all was there, and whether it is revoked."""
     key = manifest_key(job.country, job.sha256)
     where = f"{source.url}: {key}"
     stored = source.get(key).data
@@ -176,14 +217,16 @@ def _copy(source: Store, target: Store, job: _Job, work: Path, on_step: steps.St
         raise InvalidDocumentError(
             f"{where}: expected the manifest of sha256:{job.sha256}, found one of sha256:{artifact.sha256}. {_ADVICE}"
         )
-    copied = _copy_payload(source, target, job, artifact.extension, artifact.size_bytes, work, on_step)
-    on_step("payload-copied")
+    copied, revoked = None, graves.bring_over(job.country, job.sha256)
+    if not revoked:
+        copied = _copy_payload(source, target, job, artifact.extension, artifact.size_bytes, work, on_step)
+        on_step("payload-copied")
     if not _create(target, key, stored):
         _check_same_manifest(target, key, sha256_bytes(plain))
     elif copied is None:
         copied = 0
     on_step("manifest-copied")
-    return copied
+    return copied, revoked
 
 
 def _copy_payload(

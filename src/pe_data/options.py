@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pe_data import steps
 from pe_data.cache.store import Cache
-from pe_data.config import cache_folder, is_offline
+from pe_data.config import RECHECK_HOURS, cache_folder, is_offline, recheck_seconds
 
 if TYPE_CHECKING:
     from pe_data.cache.download import Progress
@@ -27,6 +27,10 @@ class Options:
     """Hash cached files again instead of trusting their stamp."""
     progress: "Progress | None" = None
     on_step: steps.StepHook = steps.ignore
+    allow_revoked: bool = False
+    """Hand out a revoked artifact that is in the cache, with a warning; never fetch one."""
+    recheck: float = RECHECK_HOURS * 3600
+    """Seconds until the stores are asked again whether a cached file was revoked."""
 
     @classmethod
     def of(
@@ -38,6 +42,7 @@ class Options:
         allow_stale: bool = False,
         verify: bool = False,
         progress: "Progress | None" = None,
+        allow_revoked: bool = False,
     ) -> "Options":
         """Fill in the environment where an argument is None."""
         folder = cache_folder() if cache is None else Path(cache)
@@ -48,4 +53,6 @@ class Options:
             allow_stale,
             verify,
             progress,
+            allow_revoked=allow_revoked,
+            recheck=recheck_seconds(),
         )

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from pe_data.config import StoreConfig, store_for
@@ -16,7 +17,7 @@ from pe_data.errors import (
     StoreError,
 )
 from pe_data.options import Options
-from pe_data.store.base import Store
+from pe_data.store.base import Store, Timeouts
 from pe_data.uri import StoreUri
 
 if TYPE_CHECKING:
@@ -32,12 +33,14 @@ class Places:
     uri: StoreUri
     options: Options
     config: StoreConfig
+    patience: timedelta | None = None
+    """For one answer, instead of the usual limits and without a second try."""
     _opened: dict[str, Store] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def of(cls, uri: StoreUri, options: Options) -> "Places":
+    def of(cls, uri: StoreUri, options: Options, *, patience: timedelta | None = None) -> "Places":
         """From the options, else the configuration."""
-        return cls(uri, options, StoreConfig(options.store) if options.store else store_for(uri.country))
+        return cls(uri, options, StoreConfig(options.store) if options.store else store_for(uri.country), patience)
 
     def main(self) -> Store:
         """The store itself, which alone has channels. Raises OfflineError if it may not be asked."""
@@ -52,6 +55,10 @@ class Places:
         if not allowed:
             raise self._offline()
         return [self._open(url) for url in allowed]
+
+    def some(self, urls: "Sequence[str]") -> list[Store]:
+        """Those of the store and its mirrors that are named, without those that `offline` forbids."""
+        return [self._open(url) for url in urls if not self.options.offline or is_local(url)]
 
     def document(self, key: str, limit: int, check: Callable[[bytes, str], T]) -> T:
         """Read a small object from the first place that has it right.
@@ -102,8 +109,14 @@ class Places:
 
         if url not in self._opened:
             options = self.config.options if url == self.config.url else None
-            self._opened[url] = open_store(url, options=options)
+            self._opened[url] = open_store(url, options=options, timeouts=self._timeouts())
         return self._opened[url]
+
+    def _timeouts(self) -> Timeouts | None:
+        if self.patience is None:
+            return None
+        limit = self.patience
+        return Timeouts(connect=limit, read=limit, request=limit, retry=limit, retries=0)
 
     def _offline(self) -> OfflineError:
         pin = "" if self.uri.sha256 else " Pin it with @sha256:… or allow what was used last."

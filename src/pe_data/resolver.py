@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pe_data.digests import Sha256, sha256_file
 from pe_data.errors import DigestMismatchError, InvalidUriError, PeDataError
 from pe_data.options import Options
+from pe_data.revocation.known import Known
 from pe_data.uri import HubUri, PathUri, StoreUri, WebUri, parse_uri
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def ensure(
     allow_stale: bool = False,
     verify: bool = False,
     progress: "Progress | None" = None,
+    allow_revoked: bool = False,
 ) -> Path:
     """The path of a file with the bytes that `uri` names, verified; never anything else.
 
@@ -43,8 +45,10 @@ def ensure(
         allow_stale: With `@latest` and no store in reach, use what was seen last; warns.
         verify: Hash a cached file again instead of trusting its size and time.
         progress: Called with bytes so far and size.
+        allow_revoked: Hand out a revoked artifact that is in the cache, with a warning.
 
     Raises:
+        RevokedError: the artifact was revoked; has reason and date.
         PeDataError: one of its kinds (address, store, digest, offline, …); the message says what
             was expected, what was found, and what to do.
     """
@@ -55,6 +59,7 @@ def ensure(
         allow_stale=allow_stale,
         verify=verify,
         progress=progress,
+        allow_revoked=allow_revoked,
     )
     return ensure_with(uri, options, sha256=sha256)
 
@@ -115,12 +120,15 @@ def with_sha256(
 
 
 def _cached_pin(uri: StoreUri, options: Options) -> Path | None:
-    """The file for a pinned address, if all that it takes is in the cache; no network, no locks."""
+    """The file for a pinned address, if all that it takes is in the cache; no locks.
+
+    The network is used only to ask now and then whether it was revoked (see `pe_data.revocation`).
+    """
     if uri.sha256 is None:
         return None
     cache = options.cache
     if uri.member is None:
-        return cache.find(uri.sha256, verify=options.verify)
+        return _unless_revoked(uri, (uri.sha256,), cache.find(uri.sha256, verify=options.verify), options)
     pinned = cache.lookup(uri.sha256, "collection.json", verify=options.verify)
     if pinned is None:
         return None
@@ -128,7 +136,22 @@ def _cached_pin(uri: StoreUri, options: Options) -> Path | None:
     if (document["country"], document["dataset"]) != (uri.country, uri.dataset):
         return None
     member = document["members"].get(uri.member)
-    return cache.find(member["artifact_sha256"], verify=options.verify) if member else None
+    if member is None:
+        return None
+    sha256 = member["artifact_sha256"]
+    return _unless_revoked(uri, (uri.sha256, sha256), cache.find(sha256, verify=options.verify), options)
+
+
+def _unless_revoked(uri: StoreUri, digests: tuple[Sha256, ...], path: Path | None, options: Options) -> Path | None:
+    """`path`, if none of the artifacts that lead to it was revoked. Raises RevokedError."""
+    known = Known(options.cache)
+    if path is not None and any(known.is_open(sha256, options.recheck, options.offline) for sha256 in digests):
+        from pe_data.revocation.lookup import find_revoked, obey
+
+        revoked = find_revoked(uri, digests, options, fresh=False)
+        if revoked is not None:
+            obey(revoked, uri, options, cached=True)
+    return path
 
 
 def check_file(path: Path, expected: Sha256, what: str) -> Path:

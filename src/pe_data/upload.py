@@ -29,6 +29,7 @@ from pe_data.layout import check_country, collection_key, manifest_key, payload_
 from pe_data.manifest.encoding import pack, unpack
 from pe_data.manifest.model import Manifest
 from pe_data.marks import SHORTEST_GRACE, marked_artifacts, rescue
+from pe_data.revocation.bar import Bar
 from pe_data.store.base import Store
 from pe_data.store.folder import FolderStore
 
@@ -94,6 +95,7 @@ class Upload:
         self._began = time.monotonic()
         self._marked = marked_artifacts(store, country)
         self._budget = ByteBudget(BYTES_IN_FLIGHT)
+        self._bar = Bar.of(store)
 
     def store_items(
         self, items: Mapping[str, Item], workers: int, on_progress: ProgressCallback | None
@@ -117,7 +119,7 @@ class Upload:
         return stored
 
     def store_item(self, item: Item) -> Stored:
-        """Store one payload, then its manifest."""
+        """Store one payload, then its manifest. Raises RevokedError for bytes that were revoked."""
         artifact = item.manifest.artifact
         if item.manifest.country != self._country:
             raise PublishError(
@@ -129,6 +131,7 @@ class Upload:
                 f"{item.path}: expected {artifact.size_bytes} bytes as in its manifest, found "
                 f"{found}. The file changed after its manifest was made; make both again"
             )
+        self._bar.refuse(self._country, artifact.sha256, f"{item.path}")
         if (self._country, artifact.sha256) in self._marked:
             rescue(self._store, self._country, artifact.sha256, self._now)
         with self._budget.hold(0 if isinstance(self._store, FolderStore) else artifact.size_bytes):
@@ -148,6 +151,7 @@ class Upload:
         """Store the collection document; returns its digest."""
         raw = collection.to_bytes()
         digest = sha256_bytes(raw)
+        self._bar.refuse(self._country, digest, f"collection {collection.country}/{collection.dataset}")
         if (self._country, digest) in self._marked:
             rescue(self._store, self._country, digest, self._now)
         key = collection_key(self._country, digest)
@@ -158,6 +162,10 @@ class Upload:
             check_bytes(stored, digest, what=f"{self._store.url}: {key}", advice=DAMAGED)
         self._on_step("collection-done")
         return digest
+
+    def refuse_revoked(self, digest: Sha256, what: str) -> None:
+        """Raise RevokedError if the artifact, which is in the store already, was revoked."""
+        self._bar.refuse(self._country, digest, what)
 
     def confirm(self, digest: Sha256, members: Iterable[Member]) -> None:
         """Just before the pointer: take back again what was marked in the meantime.
@@ -180,6 +188,8 @@ class Upload:
         keys += [manifest_key(self._country, m.artifact_sha256) for m in members]
         if digest not in {member.artifact_sha256 for member in members}:
             keys.append(collection_key(self._country, digest))
+        for one in digests:
+            self._bar.refuse(self._country, one, f"{self._store.url}: country {self._country}")
         for key in keys:
             if not self._store.exists(key):
                 raise PublishError(

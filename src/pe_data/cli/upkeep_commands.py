@@ -36,7 +36,7 @@ _DURATION = re.compile(r"(?P<count>\d+)(?P<unit>[hd])")
 @click.option("--workers", type=click.IntRange(1, 64), default=4, show_default=True, help="Copies at a time.")
 @json_option
 def mirror(source: str, target: str, uris: tuple[str, ...], work: Path | None, workers: int, as_json: bool) -> None:
-    """Copy payloads and manifests from one store to another, never channels.
+    """Copy payloads, manifests and tombstones from one store to another, never channels.
 
     Every byte is checked against its sha256 before it gets its name. Run it again to continue.
     Without URI everything is copied; a plain HTTP source cannot be listed and needs URIs.
@@ -66,6 +66,8 @@ def mirror(source: str, target: str, uris: tuple[str, ...], work: Path | None, w
         f"{report.copied} artifact(s) copied ({report.copied_bytes / 1e6:.1f} MB), "
         f"{report.already_there} already there; channels are not copied"
     )
+    if report.revoked:
+        line += f"; {report.revoked} of them revoked: the tombstone is there, the payload is not"
     emit(as_json, report, [line])
 
 
@@ -232,4 +234,6 @@ def _gc_lines(report: CollectionReport) -> list[str]:
         f"({report.deleted_bytes / 1e6:.1f} MB), {len(report.unmarked)} in use again, "
         f"{report.leftovers_removed} leftovers of killed writers removed"
     )
+    if report.revoked_removed:
+        lines.append(f"{len(report.revoked_removed)} payload(s) of revoked artifacts removed")
     return lines

@@ -1,0 +1,103 @@
+"""What this machine knows about revocations: files in the cache, beside the stamps.
+
+::
+
+    artifacts/4e/4e92….tombstone.json   a tombstone whose signatures were found right
+    artifacts/4e/4e92….asked            its time is when a store was last asked for a tombstone
+    revocation/{store}.silent           its time is when that store last did not answer
+
+A tombstone once seen is never forgotten, whatever a store says later. This module is on the way of
+every hit in the cache and imports nothing heavy.
+"""
+
+import hashlib
+import os
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pe_data.cache.files import write_atomic
+from pe_data.cache.store import Cache
+from pe_data.digests import Sha256
+from pe_data.errors import CacheError
+
+SILENCE_SECONDS = 300.0
+"""A store that did not answer is left alone for so long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The memory in one cache folder."""
+
+    cache: Cache
+
+    def tombstone_path(self, sha256: Sha256) -> Path:
+        """Where the tombstone of an artifact is kept."""
+        return self.cache.root / "artifacts" / sha256[:2] / f"{sha256}.tombstone.json"
+
+    def tombstone(self, sha256: Sha256) -> bytes | None:
+        """The body of the tombstone that was seen for an artifact, if any."""
+        try:
+            return self.tombstone_path(sha256).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def remember(self, sha256: Sha256, body: bytes) -> None:
+        """Keep a tombstone whose signatures were checked; a read-only cache keeps nothing."""
+        if not self.tombstone_path(sha256).exists():
+            with suppress(CacheError):
+                write_atomic(self.tombstone_path(sha256), body)
+
+    def forget_damaged(self, sha256: Sha256) -> None:
+        """Drop a memory that cannot be read, so that the stores are asked again at once."""
+        for path in (self.tombstone_path(sha256), self._asked_path(sha256)):
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+
+    def is_due(self, sha256: Sha256, interval: float) -> bool:
+        """Whether the stores should be asked again. A time in the future counts for nothing."""
+        return not _within(self._asked_path(sha256), interval)
+
+    def is_open(self, sha256: Sha256, interval: float, offline: bool) -> bool:
+        """Whether there is anything to look into: a tombstone, or stores to be asked again."""
+        return self.tombstone_path(sha256).exists() or (not offline and self.is_due(sha256, interval))
+
+    def note_asked(self, sha256: Sha256) -> None:
+        """Remember that the stores were asked now, and all of them answered."""
+        _touch(self._asked_path(sha256), time.time())
+
+    def note_unanswered(self, sha256: Sha256, interval: float) -> None:
+        """Remember that some store did not answer: ask again before the interval is over."""
+        _touch(self._asked_path(sha256), time.time() - max(0.0, interval - SILENCE_SECONDS))
+
+    def is_silent(self, store_url: str) -> bool:
+        """Whether a store did not answer a moment ago."""
+        return _within(self._silent_path(store_url), SILENCE_SECONDS)
+
+    def note_silent(self, store_url: str) -> None:
+        """Remember that a store does not answer."""
+        _touch(self._silent_path(store_url), time.time())
+
+    def _asked_path(self, sha256: Sha256) -> Path:
+        return self.cache.root / "artifacts" / sha256[:2] / f"{sha256}.asked"
+
+    def _silent_path(self, store_url: str) -> Path:
+        name = hashlib.sha256(store_url.rstrip("/").encode()).hexdigest()[:16]
+        return self.cache.root / "revocation" / f"{name}.silent"
+
+
+def _within(path: Path, interval: float) -> bool:
+    try:
+        age = time.time() - path.stat().st_mtime
+    except OSError:
+        return False
+    return 0 <= age < interval
+
+
+def _touch(path: Path, moment: float) -> None:
+    """Set the time of a file; a read-only cache remembers nothing."""
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o644))
+        os.utime(path, (moment, moment))
