@@ -4,13 +4,13 @@ import argparse
 import json
 from pathlib import Path
 
-from local_h5.build import BuildOptions, Provenance, build_area
+from local_h5.area_job import run_area_job
+from local_h5.build import BuildOptions
 from local_h5.prepared import open_prepared
 from local_h5.requests import AreaBuildRequest, results_folder
-from local_h5.results import Fingerprint, write_sidecar
-from local_h5.validation.area import StructuralPolicy, validate_structure
+from local_h5.results import Fingerprint
+from local_h5.validation.area import StructuralPolicy
 from local_h5.validation.common_schema import common_schema
-from local_h5.validation.records import write_record
 from local_h5.workflow.command import run
 from local_h5.workflow.digests import write_mark
 
@@ -47,15 +47,17 @@ def build_area_file(
     order = json.loads(path_to_order.read_text(encoding="utf-8"))
     request = AreaBuildRequest.from_json(order["request"], path_to_order)
     inputs = open_prepared(path_to_snapshot, path_to_blocks, path_to_clones, path_to_takeup)
-    provenance = Provenance(Fingerprint(**order["fingerprint"]))
-    result = build_area(
-        request, inputs, results_folder(request, path_to_output), options=options, provenance=provenance
+    result = run_area_job(
+        request,
+        inputs,
+        results_folder(request, path_to_output),
+        path_to_record,
+        options=options,
+        fingerprint=Fingerprint(**order["fingerprint"]),
+        columns=common_schema(inputs),
+        structural=StructuralPolicy.from_config(json.loads(path_to_config.read_text(encoding="utf-8"))),
     )
-    structural = StructuralPolicy.from_config(json.loads(path_to_config.read_text(encoding="utf-8")))
-    result, record = validate_structure(path_to_output, result, common_schema(inputs), structural)
-    write_record(path_to_record, record)
     write_mark(path_to_marks, path_to_output, result.output.sha256)
-    write_sidecar(path_to_output, result)
 
 
 def main() -> None:

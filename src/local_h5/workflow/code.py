@@ -18,8 +18,8 @@ SCRIPTS = Path("scripts")
 _ARRAYS = ("arrayfile", "h5file")
 
 AREA_MODULES = (
-    *_ARRAYS, "build", "clones", "geography/block_table", "membership", "payload", "prepared", "requests", "snapshot",
-    "takeup/anchors", "takeup/assign", "takeup/draws", "takeup/eligibility", "takeup/rates", "takeup/store",
+    *_ARRAYS, "area_job", "build", "clones", "geography/block_table", "membership", "payload", "prepared", "requests",
+    "snapshot", "takeup/anchors", "takeup/assign", "takeup/draws", "takeup/eligibility", "takeup/rates", "takeup/store",
     "takeup/table", "us", "validation/area", "validation/common_schema", "validation/policy", "validation/population",
     "validation/structural", "writer", "scripts/build_area",
 )  # fmt: skip

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from local_h5.area_job import options_from_config
 from local_h5.build import BuildOptions, PreparedInputs, area_units, versions
 from local_h5.clones import CloneSelection
 from local_h5.membership import reindex
@@ -31,8 +32,7 @@ _UNION = "districts:"
 
 def options_of(settings: "Settings") -> BuildOptions:
     """The choices of a run that concern every area."""
-    chosen = settings.config["takeup"]["filter"]
-    return BuildOptions(settings.config["output"]["compression"], None if chosen is None else tuple(chosen))
+    return options_from_config(settings.config)
 
 
 def run_components(inputs: PreparedInputs, snapshot_sha256: str, options: BuildOptions) -> dict[str, str]:
