@@ -17,7 +17,7 @@ class LocalH5Error(Exception):
     """
 
     phase = "build"
-    """Phase of an area build in which this error belongs: request, build, write or validate."""
+    """Phase of an area build in which this error belongs: request, select, build, write or validate."""
 
     def __init__(
         self,
@@ -89,6 +89,8 @@ class RequestError(LocalH5Error):
 
 class EmptySelectionError(RequestError):
     """No household clone with a positive weight satisfies the area's filters."""
+
+    phase = "select"
 
 
 class InputError(LocalH5Error):

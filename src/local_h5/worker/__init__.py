@@ -1,0 +1,41 @@
+"""Many areas in one process, from one loaded state: what a script, a cloud function or a notebook calls.
+
+:func:`run_areas` takes typed requests and gives one outcome for each: completed, failed or skipped. An area that fails
+never stops the others. The files and their sidecars are, byte for byte, those of the workflow's area jobs.
+
+In a notebook, in the folder of a finished run (the folder that holds ``results``):
+
+>>> from pathlib import Path
+>>> from local_h5.requests import AreaBuildRequest, AreaFilter
+>>> from local_h5.worker import WorkItem, WorkerState, run_areas
+>>> state = WorkerState.open(Path("results"))
+>>> mecklenburg = AreaBuildRequest("custom", "mecklenburg", "Charlotte", (AreaFilter("county", "eq", ("37119",)),))
+>>> typo = AreaBuildRequest("custom", "typo", "No such county", (AreaFilter("county", "eq", ("37991",)),))
+>>> result = run_areas([WorkItem(mecklenburg), WorkItem(typo)], state, Path("own"))
+>>> [(outcome.key, outcome.status, outcome.phase) for outcome in result.outcomes]
+[('custom:mecklenburg', 'completed', None), ('custom:typo', 'failed', 'request')]
+>>> sorted(path.name for path in Path("own", "custom").iterdir())
+['mecklenburg.h5', 'mecklenburg.h5.result.json']
+>>> print(result.outcomes[1].message)
+custom typo: filter.county: expected codes that the geography has (6 known), found unknown 37991. Correct the code; ...
+
+An item that says which fingerprint its file must have is skipped while the file is there and right; see
+:class:`WorkItem`, and :mod:`local_h5.workflow.work_items` for the fingerprints of a planned run.
+"""
+
+from local_h5.worker.items import WorkItem, read_items, write_items
+from local_h5.worker.legacy import legacy_view
+from local_h5.worker.outcome import AreaOutcome, WorkResult
+from local_h5.worker.service import run_areas
+from local_h5.worker.state import WorkerState
+
+__all__ = [
+    "AreaOutcome",
+    "WorkItem",
+    "WorkResult",
+    "WorkerState",
+    "legacy_view",
+    "read_items",
+    "run_areas",
+    "write_items",
+]

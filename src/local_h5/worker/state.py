@@ -1,0 +1,73 @@
+"""What a worker loads once: the prepared files of a run, memory-mapped, and the run's choices."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from local_h5.area_job import options_from_config
+from local_h5.build import BuildOptions, PreparedInputs
+from local_h5.errors import ConfigError, PreparedError
+from local_h5.prepared import open_prepared
+from local_h5.schema import check
+from local_h5.validation.area import StructuralPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerState:
+    """Shared by all areas of a worker; nothing in it is changed.
+
+    Attributes:
+        packages: name of a calibration package → its prepared inputs.
+        structural: what files have to satisfy.
+        options: compression and take-up filter.
+    """
+
+    packages: Mapping[str, PreparedInputs]
+    structural: StructuralPolicy
+    options: BuildOptions = BuildOptions()  # noqa: RUF009
+
+    @classmethod
+    def open(cls, results: Path) -> Self:
+        """Open what a run has prepared.
+
+        Args:
+            results: its results folder; ``prepared`` below it holds the arrays and the resolved configuration. Paths
+                in the configuration are relative to the current folder, as in the workflow.
+
+        Raises:
+            PreparedError: nothing is prepared there, or a file is damaged or of another version.
+            ConfigError: the configuration is missing or malformed.
+        """
+        prepared = results / "prepared"
+        names = sorted(path.parent.name for path in prepared.glob("*/clones.h5"))
+        if not names:
+            raise PreparedError(
+                prepared,
+                expected="the prepared files of a run (regional/clones.h5 and others)",
+                found="none",
+                remedy="Let the workflow prepare them: snakemake --cores 2 results/prepared/plan.json.",
+            )
+        packages: dict[str, PreparedInputs] = {}
+        for name in names:
+            opened = open_prepared(
+                prepared / "source_snapshot.h5",
+                *(prepared / name / f"{kind}.h5" for kind in ("blocks", "clones", "takeup")),
+            )
+            first = next(iter(packages.values()), opened)
+            packages[name] = PreparedInputs(first.snapshot, opened.blocks, opened.clones, opened.takeup)
+        config = _read_config(prepared / "config.json")
+        return cls(packages, StructuralPolicy.from_config(config), options_from_config(config))
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            path, expected="the resolved configuration of a run", found=str(error), remedy="Run the workflow once."
+        ) from error
+    check("config", config, path, ConfigError)
+    check("validation_policy", config["validation"], f"{path}: validation", ConfigError)
+    return config
