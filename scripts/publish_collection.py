@@ -4,22 +4,28 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import get_args
 
 from local_h5.errors import LocalH5Error
 from local_h5.results import SUFFIX
+from local_h5.validation.policy import Level
+from local_h5.validation.records import record_path
 from local_h5.workflow.settings import Settings
 from pe_data.channels import read
 from pe_data.collection import run_id_of
 from pe_data.config import store_for
 from pe_data.digests import strict_json
 from pe_data.errors import PeDataError, PublishError
+from pe_data.fields import Fields
 from pe_data.manifest.describe import Label
 from pe_data.manifest.from_sidecar import from_sidecar
 from pe_data.publish import DEFAULT_NAMESPACE, Progress, publish_collection
 from pe_data.release_manifest import Release, release_manifest
 from pe_data.store.opening import open_store
 from pe_data.upload import Item
+from pe_data.validation import Validation, from_records
 
 COUNTRY, DATASET = "us", "local_areas"
 EVERY = 50  # a line of progress per so many files
@@ -47,14 +53,22 @@ def publish_run(
         Every area is built: each H5 has its sidecar, and the sidecar is its own.
     """
     began = time.monotonic()
-    items = read_run(Settings.read(path_to_config))
+    settings = Settings.read(path_to_config)
+    items = read_run(settings)
     manifests = {name: item.manifest for name, item in items.items()}
     run_id = run_id_of({name: manifest.artifact.sha256 for name, manifest in manifests.items()})
     own = store_for(COUNTRY)
     store = open_store(store_url) if store_url else open_store(own.url, options=own.options)
     namespace = own.namespace or DEFAULT_NAMESPACE
     report = publish_collection(
-        store, items, country=COUNTRY, dataset=DATASET, run_id=run_id, namespace=namespace, on_progress=show
+        store,
+        items,
+        country=COUNTRY,
+        dataset=DATASET,
+        run_id=run_id,
+        validation=read_validation(settings, items),
+        namespace=namespace,
+        on_progress=show,
     )
     address = f"pe-data://{COUNTRY}/{DATASET}"
     release = Release(
@@ -91,6 +105,25 @@ def read_run(settings: Settings) -> dict[str, Item]:
         text = "not published, because these areas have no stamp of rules/validate.smk (they failed their validation)"
         raise PublishError(f"{text}: {', '.join(refused)}")
     return items
+
+
+def read_validation(settings: Settings, items: Mapping[str, Item]) -> Validation | None:
+    """What the records of the run say, by the levels that the stamps name; None for stamps that name none.
+
+    Raises:
+        PublishError: a record is missing, or of another file than the one that is published.
+    """
+    files = {}
+    for request in settings.requests:
+        name = request.relative_path.with_suffix("").as_posix()
+        stamp = settings.stamp(request)
+        levels = Fields.of(strict_json(stamp.read_bytes(), what=str(stamp)), str(stamp)).text_map("validation")
+        if not levels:
+            return None
+        relative = request.relative_path.as_posix()
+        paths = [record_path(settings.results, level, relative) for level in get_args(Level) if level in levels]
+        files[name] = (items[name].manifest.artifact.sha256, paths)
+    return from_records(files)
 
 
 def is_stamped(stamp: Path, sha256: str) -> bool:

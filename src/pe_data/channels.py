@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pe_data import steps
-from pe_data.digests import Sha256, check_bytes, sha256_bytes
+from pe_data.digests import Sha256, check_bytes
 from pe_data.errors import (
     ChannelConflictError,
     InvalidDocumentError,
@@ -36,6 +36,7 @@ from pe_data.pointers import (
     NAMESPACE,
     POINTER_LIMIT,
     PointerBody,
+    SignedPointer,
     UnsignedPointer,
     check_place,
     format_time,
@@ -57,6 +58,26 @@ class CurrentPointer:
     def body(self) -> PointerBody:
         """What the pointer says."""
         return self.pointer.body
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentNomination:
+    """A signed pointer as it stood when it was read; nothing of it has been checked."""
+
+    pointer: SignedPointer
+    raw: bytes
+    token: VersionToken
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """The pointer that another one takes the place of."""
+
+    version: int
+    sha256: Sha256
+    """Of its body."""
+    raw: bytes
+    token: VersionToken
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +106,7 @@ def read(
     *,
     namespace: str | None = None,
 ) -> CurrentPointer:
-    """Read the pointer of a channel and check that it belongs there.
+    """Read the pointer of `latest` and check that it belongs there.
 
     Args:
         namespace: The namespace that is expected; None accepts any.
@@ -93,18 +114,13 @@ def read(
     Raises:
         ObjectNotFoundError: if nothing was ever published on the channel.
         PointerMismatchError: if the pointer was made for another place.
-        UnsupportedChannelError: for `next`, whose signatures this version cannot check.
+        UnsupportedChannelError: for `next`, which `pe_data.trust.nominate.read_verified` reads.
     """
     key = channel_key(country, dataset, channel)
     what = f"{store.url}: {key}"
-    document = store.get(key, max_bytes=POINTER_LIMIT)
     if check_channel(channel) == "next":
-        signed = parse_signed(document.data, what=what)
-        raise UnsupportedChannelError(
-            f"{what}: version {signed.body.version} nominates sha256:{signed.body.artifact_sha256} "
-            f"with {len(signed.signatures)} signature(s), which this version of pe-data cannot "
-            "check. Use @latest, or pin that sha256 if you trust it for another reason"
-        )
+        raise UnsupportedChannelError(f"{what}: next holds signed nominations, which are read with their signatures")
+    document = store.get(key, max_bytes=POINTER_LIMIT)
     pointer = parse_unsigned(document.data, what=what)
     check_place(
         pointer.body,
@@ -115,6 +131,20 @@ def read(
         what=what,
     )
     return CurrentPointer(pointer, document.data, document.meta.token)
+
+
+def read_next(store: Store, country: str, dataset: str) -> CurrentNomination:
+    """Read the pointer of `next` without checking anything about it.
+
+    Raises:
+        ObjectNotFoundError: if nothing was ever nominated.
+        InvalidDocumentError: if it is no envelope of a pointer.
+    """
+    key = channel_key(country, dataset, "next")
+    document = store.get(key, max_bytes=POINTER_LIMIT)
+    return CurrentNomination(
+        parse_signed(document.data, what=f"{store.url}: {key}"), document.data, document.meta.token
+    )
 
 
 def move(
@@ -152,7 +182,7 @@ def move(
         current = read(store, country, dataset, namespace=namespace)
     version = current.body.version if current else 0
     if expected_version is not None and version != expected_version:
-        raise _conflict(store, country, dataset, expected_version + 1)
+        raise conflict(store, country, dataset, expected_version + 1)
     if current and ((current.body.artifact_sha256, current.body.manifest_sha256) == (artifact_sha256, manifest_sha256)):
         return Move(current.pointer, moved=False)
     target = UnsignedPointer.of(
@@ -169,14 +199,37 @@ def move(
             publication_id=uuid.uuid4().hex,
         )
     )
-    if current:
-        archived = history_key(country, dataset, "latest", version, current.pointer.sha256)
-        with suppress(ObjectExistsError):
-            store.put_create(archived, current.raw)
-    on_step("history-done")
-    _swap(store, target, current)
-    on_step("pointer-done")
+    before = Replaced(version, current.pointer.sha256, current.raw, current.token) if current else None
+    replace_pointer(store, target.body, target.body.to_bytes(), target.sha256, before, on_step=on_step)
     return Move(target, moved=True)
+
+
+def replace_pointer(
+    store: Store,
+    body: PointerBody,
+    data: bytes,
+    sha256: Sha256,
+    before: Replaced | None,
+    *,
+    on_step: steps.StepHook = steps.ignore,
+) -> None:
+    """Archive the pointer that stood there, then write `data` over it.
+
+    Args:
+        body: What `data` says, signed or not.
+        sha256: Of the body's bytes.
+        before: What stood there when it was read; None for nothing.
+
+    Raises:
+        ChannelConflictError: if another writer moved the channel in between.
+    """
+    if before:
+        archived = history_key(body.country, body.dataset, body.channel, before.version, before.sha256)
+        with suppress(ObjectExistsError):
+            store.put_create(archived, before.raw)
+    on_step("history-done")
+    _swap(store, body, data, sha256, before)
+    on_step("pointer-done")
 
 
 def history(store: Store, country: str, dataset: str) -> Iterator[UnsignedPointer]:
@@ -223,41 +276,45 @@ def list_channels(store: Store, country: str | None = None) -> Iterator[ChannelA
                 yield ChannelAddress(parts[0], parts[1], channel)
 
 
-def _swap(store: Store, target: UnsignedPointer, current: CurrentPointer | None) -> None:
-    """Write `target` over `current`; a lost reply is cleared up by reading back."""
-    body = target.body
+def _swap(store: Store, body: PointerBody, data: bytes, sha256: Sha256, before: Replaced | None) -> None:
+    """Write `data` over `before`; a lost reply is cleared up by reading back."""
     key = channel_key(body.country, body.dataset, body.channel)
     try:
-        if current is None:
-            store.put_create(key, body.to_bytes())
+        if before is None:
+            store.put_create(key, data)
         else:
-            store.put_swap(key, body.to_bytes(), current.token)
+            store.put_swap(key, data, before.token)
     except (ObjectExistsError, VersionMismatchError) as error:
-        if not _was_written(store, target):
-            raise _conflict(store, body.country, body.dataset, body.version) from error
+        if not _was_written(store, body, data, sha256):
+            raise conflict(store, body.country, body.dataset, body.version, body.channel) from error
     except StoreUnavailableError:
-        if not _was_written(store, target):
+        if not _was_written(store, body, data, sha256):
             raise
 
 
-def _was_written(store: Store, target: UnsignedPointer) -> bool:
-    """Whether `target` is the pointer now, or was until another writer archived it."""
-    body = target.body
+def _was_written(store: Store, body: PointerBody, data: bytes, sha256: Sha256) -> bool:
+    """Whether `data` is the pointer now, or was until another writer archived it."""
     key = channel_key(body.country, body.dataset, body.channel)
     with suppress(ObjectNotFoundError):
-        if sha256_bytes(store.get(key, max_bytes=POINTER_LIMIT).data) == target.sha256:
+        if store.get(key, max_bytes=POINTER_LIMIT).data == data:
             return True
-    archived = history_key(body.country, body.dataset, body.channel, body.version, target.sha256)
-    return store.exists(archived)
+    return store.exists(history_key(body.country, body.dataset, body.channel, body.version, sha256))
 
 
-def _conflict(store: Store, country: str, dataset: str, version: int) -> ChannelConflictError:
+def conflict(
+    store: Store, country: str, dataset: str, version: int, channel: ChannelName = "latest"
+) -> ChannelConflictError:
+    """The error for a writer who wanted to write `version` and was not first."""
     found = "no pointer"
     with suppress(ObjectNotFoundError, InvalidDocumentError, PointerMismatchError):
-        winner = read(store, country, dataset).body
+        if channel == "next":
+            winner = read_next(store, country, dataset).pointer.claimed()
+        else:
+            winner = read(store, country, dataset).body
         found = f"version {winner.version} at sha256:{winner.artifact_sha256}"
+    again = "publish" if channel == "latest" else "promote"
     return ChannelConflictError(
-        f"{store.url}: channel latest of {country}/{dataset}: another writer was first: expected "
+        f"{store.url}: channel {channel} of {country}/{dataset}: another writer was first: expected "
         f"to write version {version}, found {found}. Your files are in the store, the channel was "
-        "not moved by you. Look at `pe-data channel show`, then publish again if yours is newer"
+        f"not moved by you. Look at `pe-data channel show`, then {again} again if yours is newer"
     )

@@ -21,6 +21,7 @@ from pe_data.layout import (
     check_extension,
     check_member,
 )
+from pe_data.validation import Validation
 
 SCHEMA_VERSION = 1
 COLLECTION_LIMIT = 64 * 1024 * 1024
@@ -47,6 +48,8 @@ class Collection:
     run_id: str
     """Which run of the producer made the members."""
     members: Mapping[str, Member]
+    validation: Validation | None = None
+    """What was checked of the members; None if the producer did not say."""
 
     @classmethod
     def from_bytes(cls, raw: bytes, *, what: str) -> "Collection":
@@ -77,12 +80,15 @@ class Collection:
             dataset=check_dataset(fields.text("dataset")),
             run_id=fields.text("run_id", pattern=RUN_ID, what="a run id"),
             members=members,
+            validation=Validation.read(fields.sub("validation")) if fields.has("validation") else None,
         )
 
     def to_bytes(self) -> bytes:
         """Canonical JSON; the sha256 of these bytes is the identity of the collection."""
+        validation = {"validation": self.validation.to_dict()} if self.validation else {}
         return canonical_json(
             {
+                **validation,
                 "schema_version": SCHEMA_VERSION,
                 "kind": "collection",
                 "country": self.country,

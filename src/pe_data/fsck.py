@@ -14,7 +14,13 @@ from pathlib import Path
 from pe_data.channels import history
 from pe_data.collection import COLLECTION_LIMIT, Collection
 from pe_data.digests import HashingStream, Sha256, canonical_json, sha256_bytes, strict_json
-from pe_data.errors import InvalidDocumentError, ObjectNotFoundError, PeDataError
+from pe_data.errors import (
+    InvalidDocumentError,
+    InvalidTombstoneError,
+    ObjectNotFoundError,
+    PeDataError,
+    UncheckedRevocationError,
+)
 from pe_data.fields import Fields
 from pe_data.layout import (
     CHANNELS_PREFIX,
@@ -27,6 +33,8 @@ from pe_data.layout import (
 from pe_data.manifest.encoding import unpack
 from pe_data.manifest.model import Manifest
 from pe_data.pointers import POINTER_LIMIT, PointerBody, check_place, parse_signed
+from pe_data.revocation.tombstone import TOMBSTONE_LIMIT, Tombstone
+from pe_data.revocation.verify import Verifier
 from pe_data.store.base import ObjectMeta, Store, VersionToken
 
 Artifact = tuple[str, Sha256]
@@ -69,7 +77,8 @@ class _Seen:
     manifests: dict[Artifact, Sha256] = field(default_factory=dict)
     """Digest of the plain JSON."""
     collections: dict[Artifact, Collection] = field(default_factory=dict)
-    tombstones: set[Artifact] = field(default_factory=set)
+    tombstones: dict[Artifact, Tombstone] = field(default_factory=dict)
+    """Those that are genuine."""
 
 
 def check_store(
@@ -78,6 +87,7 @@ def check_store(
     state_path: Path | None = None,
     full: bool = False,
     on_object: Callable[[str], None] | None = None,
+    verifier: Verifier | None = None,
 ) -> FsckReport:
     """Check every object and channel of `store`.
 
@@ -85,12 +95,13 @@ def check_store(
         state_path: Where to remember what was found right; None remembers nothing.
         full: Read every payload, also the unchanged ones.
         on_object: Called with each key before it is checked.
+        verifier: Judges tombstones; by default the trust root that belongs to the store.
 
     Raises:
         ListingNotSupportedError: if the store cannot be listed.
     """
     known = {} if full or state_path is None else _load_state(state_path, store.url)
-    checker = _Checker(store, known)
+    checker = _Checker(store, known, verifier or Verifier.of(lambda: store))
     pointers = []
     objects = 0
     for meta in sorted(store.list(""), key=lambda meta: meta.key):
@@ -119,8 +130,9 @@ def check_store(
 class _Checker:
     """State of one check."""
 
-    def __init__(self, store: Store, known: dict[str, str]) -> None:
+    def __init__(self, store: Store, known: dict[str, str], verifier: Verifier) -> None:
         self._store = store
+        self._verifier = verifier
         self._known = known
         self._seen = _Seen()
         self.verified: dict[str, str] = {}
@@ -143,7 +155,7 @@ class _Checker:
                 case ObjectKind.COLLECTION:
                     self._check_collection(meta, artifact)
                 case ObjectKind.TOMBSTONE:
-                    self._seen.tombstones.add(artifact)
+                    self._check_tombstone(meta, artifact)
         except ObjectNotFoundError:
             return  # Collected or removed while we looked; references to it are found below.
         except PeDataError as error:
@@ -153,7 +165,13 @@ class _Checker:
         """Payloads and manifests belong together; members of collections exist."""
         seen = self._seen
         for artifact, meta in seen.payloads.items():
-            if artifact not in seen.manifests:
+            if artifact in seen.tombstones:
+                self._found(
+                    meta.key,
+                    f"revoked on {seen.tombstones[artifact].date[:10]}, but the payload is still there",
+                    "a revocation was interrupted, or it was put back: run `pe-data revoke` again, or pe-data gc",
+                )
+            elif artifact not in seen.manifests:
                 self._found(
                     meta.key,
                     "a payload without manifest: a publication was interrupted",
@@ -179,7 +197,7 @@ class _Checker:
     def check_channel_object(self, key: str) -> bool:
         """Check one object under channels/; True if it is a pointer."""
         parts = key.removeprefix(CHANNELS_PREFIX).split("/")
-        if key == PROBE_KEY or (len(parts) == 4 and parts[2] == "latest.history"):
+        if key == PROBE_KEY or (len(parts) == 4 and parts[2] in ("latest.history", "next.history")):
             return False
         try:
             country, dataset, name = parts if len(parts) == 3 else ("", "", "")
@@ -188,7 +206,7 @@ class _Checker:
                 raise InvalidDocumentError(f"{key}: not the key of a channel")
             if channel == "next":
                 raw = self._store.get(key, max_bytes=POINTER_LIMIT).data
-                body = parse_signed(raw, what=key).body
+                body = parse_signed(raw, what=key).claimed()
                 check_place(
                     body,
                     country=country,
@@ -208,6 +226,14 @@ class _Checker:
 
     def _check_target(self, key: str, body: PointerBody) -> None:
         artifact = (body.country, body.artifact_sha256)
+        stone = self._seen.tombstones.get(artifact)
+        if stone is not None:
+            self._found(
+                key,
+                f"the channel stands at sha256:{body.artifact_sha256}, which was revoked on {stone.date[:10]}",
+                "publish a newer version; readers are refused until then",
+            )
+            return
         if body.is_collection:
             problem = None if artifact in self._seen.collections else "the collection is not there"
         else:
@@ -228,6 +254,19 @@ class _Checker:
         if found != manifest_sha256:
             return f"the manifest of sha256:{artifact[1]} should have sha256 {manifest_sha256}, found {found or 'none'}"
         return None
+
+    def _check_tombstone(self, meta: ObjectMeta, artifact: Artifact) -> None:
+        raw = self._store.get(meta.key, max_bytes=TOMBSTONE_LIMIT).data
+        country, sha256 = artifact
+        try:
+            stone = self._verifier.check(raw, country=country, sha256=sha256, what=meta.key)
+        except InvalidTombstoneError as error:
+            advice = "it changes nothing; `pe-data revoke` replaces it if the artifact is to be revoked, else remove it"
+            self._found(meta.key, f"a tombstone that is not genuine: {error}", advice)
+        except UncheckedRevocationError as error:
+            self._found(meta.key, str(error), "run fsck where the trust root and the extra 'trust' are installed")
+        else:
+            self._seen.tombstones[artifact] = stone
 
     def _check_payload(self, meta: ObjectMeta, expected: Sha256) -> None:
         fingerprint = _fingerprint(meta)

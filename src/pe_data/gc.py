@@ -1,5 +1,8 @@
 """Garbage collection: remove what no channel, pin or tombstone leads to.
 
+A tombstone keeps itself and the manifest or collection beside it, for ever. The payload that it
+ended goes at once, if a revocation that was interrupted left it, and it keeps no members.
+
 A collection never deletes what it sees for the first time. It marks it, and a later run, at least
 one grace period after the mark, looks at the roots again and deletes what is still garbage. Each
 deletion first swaps the mark to `deleting`, which fails if a publication took the artifact back in
@@ -17,7 +20,7 @@ from pe_data import steps
 from pe_data.channels import history
 from pe_data.collection import COLLECTION_LIMIT, Collection
 from pe_data.digests import Sha256, check_bytes
-from pe_data.errors import GarbageCollectionError, ObjectNotFoundError, PeDataError
+from pe_data.errors import GarbageCollectionError, ObjectNotFoundError, PeDataError, UncheckedRevocationError
 from pe_data.layout import (
     CHANNELS_PREFIX,
     PINS_PREFIX,
@@ -37,6 +40,8 @@ from pe_data.marks import (
     swap_mark,
 )
 from pe_data.pointers import POINTER_LIMIT, parse_signed
+from pe_data.revocation.bar import Bar
+from pe_data.revocation.revoke import remove_payloads
 from pe_data.store.base import ObjectMeta, Store
 from pe_data.store.folder import FolderStore
 from pe_data.store.probe import probe_conditional_writes
@@ -70,6 +75,8 @@ class CollectionReport:
     """Earlier garbage that something leads to again."""
     leftovers_removed: int = 0
     """Staged files of writers that were killed."""
+    revoked_removed: tuple[str, ...] = ()
+    """Payloads of revoked artifacts that an interrupted revocation had left."""
 
 
 @dataclass(slots=True)
@@ -121,7 +128,7 @@ def collect_garbage(
         probe_conditional_writes(store)
     reachable = reachable_artifacts(store, keep_versions)
     found = _artifacts(store)
-    if found and not reachable:
+    if found and not reachable - _tombstoned(store):
         raise GarbageCollectionError(
             f"{store.url}: {len(found)} artifacts and neither a channel nor a pin: everything "
             "would be garbage. A mirror without channels is not collected; if this is the right "
@@ -133,9 +140,11 @@ def collect_garbage(
     unmarked = [one for one in sorted(marked_before & reachable) if not _being_deleted(store, one)]
     deleted: list[Artifact] = []
     leftovers = 0
+    revoked: list[Artifact] = []
     if dry_run:
         deleted = due
     else:
+        revoked = _finish_revocations(store, found)
         for country, sha256 in unmarked:
             store.delete(mark_key(country, sha256))
         for country, sha256 in new:
@@ -163,7 +172,22 @@ def collect_garbage(
         deleted_bytes=sum(garbage[one].size for one in deleted if one in garbage),
         unmarked=_names(unmarked),
         leftovers_removed=leftovers,
+        revoked_removed=_names(revoked),
     )
+
+
+def _finish_revocations(store: Store, found: dict[Artifact, _Found]) -> list[Artifact]:
+    """Remove the payloads beside genuine tombstones; a tombstone that cannot be checked removes nothing."""
+    bar, removed = Bar.of(store), []
+    for (country, sha256), artifact in sorted(found.items()):
+        kinds = {parsed.kind for meta in artifact.objects if (parsed := parse_object_key(meta.key))}
+        if not {ObjectKind.TOMBSTONE, ObjectKind.PAYLOAD} <= kinds:
+            continue
+        with suppress(UncheckedRevocationError):
+            genuine = bar.find(country, sha256)
+            if genuine is not None and remove_payloads(store, genuine[0])[0]:
+                removed.append((country, sha256))
+    return removed
 
 
 def reachable_artifacts(store: Store, keep_versions: int = KEEP_VERSIONS) -> frozenset[Artifact]:
@@ -179,11 +203,7 @@ def reachable_artifacts(store: Store, keep_versions: int = KEEP_VERSIONS) -> fro
         if meta.key != pin_key(country, digest):
             raise _unreadable(meta.key, "it is not the key of a pin")
         roots.add((country, digest))
-    for meta in store.list(""):
-        parsed = parse_object_key(meta.key)
-        if parsed and parsed.kind is ObjectKind.TOMBSTONE:
-            roots.add((parsed.country, parsed.sha256))
-    reachable = set(roots)
+    reachable = roots | _tombstoned(store)
     for country, digest in roots:
         key = collection_key(country, digest)
         with suppress(ObjectNotFoundError):
@@ -199,6 +219,12 @@ def reachable_artifacts(store: Store, keep_versions: int = KEEP_VERSIONS) -> fro
     return frozenset(reachable)
 
 
+def _tombstoned(store: Store) -> set[Artifact]:
+    """Every artifact with a tombstone, genuine or not."""
+    parsed = [parse_object_key(meta.key) for meta in store.list("")]
+    return {(one.country, one.sha256) for one in parsed if one and one.kind is ObjectKind.TOMBSTONE}
+
+
 def _channel_roots(store: Store, keep_versions: int) -> Iterator[Artifact]:
     for meta in store.list(CHANNELS_PREFIX):
         parts = meta.key.removeprefix(CHANNELS_PREFIX).split("/")
@@ -208,7 +234,7 @@ def _channel_roots(store: Store, keep_versions: int) -> Iterator[Artifact]:
         try:
             if meta.key == channel_key(country, dataset, "next"):
                 raw = store.get(meta.key, max_bytes=POINTER_LIMIT).data
-                yield country, parse_signed(raw, what=meta.key).body.artifact_sha256
+                yield country, parse_signed(raw, what=meta.key).claimed().artifact_sha256
             elif meta.key == channel_key(country, dataset, "latest"):
                 for pointer in islice(history(store, country, dataset), keep_versions):
                     yield country, pointer.body.artifact_sha256

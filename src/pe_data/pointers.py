@@ -5,26 +5,35 @@ who can write to the bucket could still swap the manifest and what it says about
 `version` grows by one with every move and `prev` is the sha256 of the body before, so that a
 pointer that goes A → B → A is three different documents.
 
-Two types keep the trust levels apart. `UnsignedPointer` is what `latest` holds. `SignedPointer`
-is what `next` holds; this version can read its form but not check its signatures, and therefore
-never acts on one.
+Three types keep the trust levels apart. `UnsignedPointer` is what `latest` holds. `SignedPointer` is
+what `next` holds: an envelope whose body has not even been parsed. `VerifiedPointer` is what `verify`
+makes of it, and nothing else can make one.
 """
 
 import re
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from pe_data.digests import Sha256, canonical_json, sha256_bytes, strict_json
 from pe_data.errors import (
+    ChannelRollbackError,
+    ExpiredError,
     InvalidDocumentError,
     PointerMismatchError,
 )
 from pe_data.fields import Fields
 from pe_data.layout import ChannelName, check_channel, check_country, check_dataset
+from pe_data.trust.envelope import POINTER_TYPE, SignedDocument, parse_envelope
+
+if TYPE_CHECKING:
+    from pe_data.trust.policy import TrustPolicy
 
 SCHEMA_VERSION = 1
 POINTER_LIMIT = 64 * 1024
 """Largest pointer document that is read, in bytes."""
+SKEW = timedelta(minutes=10)
+"""How far the clocks of a signer and a reader may differ."""
 NAMESPACE = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
 _IDENTIFIER = re.compile(r"[0-9a-f]{32}")
@@ -93,19 +102,51 @@ class UnsignedPointer:
 
 
 @dataclass(frozen=True, slots=True)
-class Signature:
-    """One signature over the bytes of a signed pointer's body."""
+class SignedPointer:
+    """A pointer with signatures that nobody has checked yet, and a body that nobody has parsed."""
 
-    key_id: str
-    signature: str
+    document: SignedDocument
+    what: str
+    """Store and key, for messages."""
+
+    @property
+    def sha256(self) -> Sha256:
+        """Digest of the body: what the next version calls `prev`."""
+        return sha256_bytes(self.document.body)
+
+    def claimed(self) -> PointerBody:
+        """What the body says, for those who must look without believing (fsck, gc, a next version).
+
+        Raises:
+            InvalidDocumentError: naming the field that is wrong.
+        """
+        body = parse_body(self.document.body, what=self.what)
+        if body.channel != "next":
+            raise InvalidDocumentError(f"{self.what}: field channel: expected next, found {body.channel!r}")
+        if body.expires is None:
+            raise InvalidDocumentError(f"{self.what}: a signed pointer needs the field expires")
+        return body
+
+
+_VERIFIED = object()
 
 
 @dataclass(frozen=True, slots=True)
-class SignedPointer:
-    """A pointer with signatures that nobody has checked yet."""
+class VerifiedPointer:
+    """A nomination whose signatures, place, age and dates were checked; made by `verify` alone."""
 
     body: PointerBody
-    signatures: tuple[Signature, ...]
+    sha256: Sha256
+    """Digest of the body."""
+    key_ids: tuple[str, ...]
+    """The keys whose signatures counted."""
+    root_version: int
+    """Of the trust root that says so."""
+    proof: object = field(repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.proof is not _VERIFIED:
+            raise TypeError("a VerifiedPointer is made by pe_data.pointers.verify alone")
 
 
 def parse_unsigned(raw: bytes, *, what: str) -> UnsignedPointer:
@@ -118,28 +159,70 @@ def parse_unsigned(raw: bytes, *, what: str) -> UnsignedPointer:
     Raises:
         InvalidDocumentError: naming the field that is wrong.
     """
-    body = _body(strict_json(raw, what=what), what)
+    body = parse_body(raw, what=what)
     if body.channel == "next":
         raise InvalidDocumentError(f"{what}: channel next needs a signed pointer, found a bare one")
     return UnsignedPointer(body, sha256_bytes(raw))
 
 
 def parse_signed(raw: bytes, *, what: str) -> SignedPointer:
-    """Read a signed pointer without checking its signatures.
-
-    The form is `{"signed": <body>, "signatures": [{"keyid": …, "sig": …}, …]}`.
+    """Read a signed pointer without checking its signatures or looking into its body.
 
     Raises:
-        InvalidDocumentError: naming the field that is wrong.
+        InvalidDocumentError: it is no envelope of a pointer (see `pe_data.trust.envelope`).
     """
-    envelope = Fields.of(strict_json(raw, what=what), what)
-    signatures = tuple(Signature(row.text("keyid"), row.text("sig")) for row in envelope.rows("signatures"))
-    if not signatures:
-        raise InvalidDocumentError(f"{what}: expected at least one signature, found none")
-    body = _body(envelope.sub("signed").value, what)
+    return SignedPointer(parse_envelope(raw, payload_type=POINTER_TYPE, what=what), what)
+
+
+def verify(
+    pointer: SignedPointer,
+    policy: "TrustPolicy",
+    *,
+    country: str,
+    dataset: str,
+    namespace: str | None,
+    now: datetime,
+) -> VerifiedPointer:
+    """Believe a nomination, or say why not: signatures first, then what the body says.
+
+    Args:
+        pointer: As read from the channel `next` of `country` and `dataset`.
+        policy: From the trust root.
+        namespace: The expected one; None accepts any.
+        now: UTC.
+
+    Raises:
+        SignatureError: one of its kinds: below the threshold, unknown key, bad signature.
+        PointerMismatchError: it was made for another namespace, country, dataset or channel.
+        ExpiredError: it is past its date, or comes from the future.
+        ChannelRollbackError: it is older than the floor that was shipped with the trust root.
+    """
+    from pe_data.trust.policy import Role
+
+    what = pointer.what
+    key_ids = policy.check(pointer.document, Role("next", country), what=what, now=now)
+    body = parse_body(pointer.document.body, what=what)
+    check_place(body, country=country, dataset=dataset, channel="next", namespace=namespace, what=what)
     if body.expires is None:
         raise InvalidDocumentError(f"{what}: a signed pointer needs the field expires")
-    return SignedPointer(body, signatures)
+    if now >= parse_time(body.expires):
+        raise ExpiredError(
+            f"{what}: the nomination of {body.published_at[:10]} ended on {body.expires}, and it is "
+            f"{format_time(now)}. Have it nominated again with `pe-data promote`; if the date is wrong, set this "
+            "machine's clock"
+        )
+    if parse_time(body.published_at) > now + SKEW:
+        raise ExpiredError(
+            f"{what}: the nomination is dated {body.published_at}, and it is {format_time(now)}: one of the two clocks "
+            "is wrong. Set this machine's clock, or have it nominated again"
+        )
+    floor = policy.floors.get(f"{country}/{dataset}", 0)
+    if body.version < floor:
+        raise ChannelRollbackError(
+            f"{what}: expected version {floor} or later, as shipped with the trust root, found version "
+            f"{body.version}. The store was set back or rebuilt; ask its operator"
+        )
+    return VerifiedPointer(body, pointer.sha256, key_ids, policy.version, _VERIFIED)
 
 
 def check_place(
@@ -182,8 +265,9 @@ def parse_time(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def _body(document: object, what: str) -> PointerBody:
-    fields = Fields.of(document, what)
+def parse_body(raw: bytes, *, what: str) -> PointerBody:
+    """Read the body of a pointer; believes nothing. Raises InvalidDocumentError, naming the field."""
+    fields = Fields.of(strict_json(raw, what=what), what)
     schema = fields.integer("schema_version", minimum=1)
     if schema > SCHEMA_VERSION:
         raise InvalidDocumentError(

@@ -27,6 +27,7 @@ from pe_data.layout import (
 from pe_data.manifest.encoding import unpack
 from pe_data.manifest.model import Manifest
 from pe_data.marks import rescue
+from pe_data.revocation.bar import Bar
 from pe_data.store.base import Store
 from pe_data.store.probe import probe_conditional_writes
 from pe_data.upload import (
@@ -38,6 +39,7 @@ from pe_data.upload import (
     Stored,
     Upload,
 )
+from pe_data.validation import Validation
 
 __all__ = [
     "Item",
@@ -104,6 +106,7 @@ def publish_artifact(
     Raises:
         UnsafeStoreError: if the store ignores conditional writes (nothing was published).
         PublishError: if the file and its manifest do not belong together.
+        RevokedError: if these bytes were revoked.
         ChannelConflictError: if another writer moved the channel first.
     """
     moment = now or datetime.now(UTC)
@@ -133,6 +136,7 @@ def publish_collection(
     country: str,
     dataset: str,
     run_id: str,
+    validation: Validation | None = None,
     namespace: str = DEFAULT_NAMESPACE,
     now: datetime | None = None,
     workers: int = WORKERS,
@@ -142,12 +146,13 @@ def publish_collection(
 ) -> PublishReport:
     """Publish many files as one collection and move `latest` to it.
 
-    If the channel already stands at a collection with the same members, nothing is moved, even
-    if `run_id` differs: the first run that made these bytes keeps the credit.
+    If the channel already stands at a collection with the same members and validation, nothing is
+    moved, even if `run_id` differs: the first run that made these bytes keeps the credit.
 
     Args:
         items: Files by relative name without extension (`districts/NC-01`).
         run_id: Which run of the producer made the files.
+        validation: What was checked of the files; without it the collection cannot be nominated.
         workers: Uploads at a time.
         on_progress: Called in the calling thread after each artifact.
         on_step: Fault-injection seam; `payload-done`, `manifest-done`, `collection-done`,
@@ -164,8 +169,12 @@ def publish_collection(
     upload = Upload(store, country, moment, on_step, confirm_after)
     stored = upload.store_items(items, workers, on_progress)
     members = {name: one.member for name, one in sorted(stored.items())}
-    target = Collection(country=country, dataset=dataset, run_id=run_id, members=members)
-    digest = _same_members(store, target) or upload.store_collection(target)
+    target = Collection(country=country, dataset=dataset, run_id=run_id, members=members, validation=validation)
+    digest = _same_members(store, target)
+    if digest is None:
+        digest = upload.store_collection(target)
+    else:
+        upload.refuse_revoked(digest, f"collection {country}/{dataset}")
     upload.confirm(digest, members.values())
     outcome = move(
         store,
@@ -194,12 +203,15 @@ def set_channel(
 
     Raises:
         ObjectNotFoundError: if the artifact, its manifest or a member is not there.
+        RevokedError: if the artifact or a member was revoked.
         ChannelConflictError: if the channel does not stand at `expected_version`, or another
             writer moved it in between.
     """
     moment = now or datetime.now(UTC)
     probe_conditional_writes(store)
+    bar = Bar.of(store)
     for digest in (artifact, *_members_of(store, country, artifact)):
+        bar.refuse(country, digest, f"{store.url}: channel latest of {country}/{dataset}")
         rescue(store, country, digest, moment)
     return move(
         store,
@@ -246,7 +258,7 @@ def _check_payload(store: Store, country: str, artifact: Sha256) -> Sha256:
 
 
 def _same_members(store: Store, target: Collection) -> Sha256 | None:
-    """Digest of the collection that the channel stands at, if it has the members of `target`."""
+    """Digest of the collection that the channel stands at, if it says the same as `target`."""
     try:
         body = read(store, target.country, target.dataset).body
         if not body.is_collection:
@@ -257,7 +269,8 @@ def _same_members(store: Store, target: Collection) -> Sha256 | None:
         return None
     what = f"{store.url}: {key}"
     check_bytes(raw, body.artifact_sha256, what=what, advice=DAMAGED)
-    same = Collection.from_bytes(raw, what=what).members == target.members
+    there = Collection.from_bytes(raw, what=what)
+    same = there.members == target.members and there.validation == target.validation
     return body.artifact_sha256 if same else None
 
 

@@ -26,14 +26,14 @@ from pe_data.errors import (
     PointerMismatchError,
     RevokedError,
     StoreUnavailableError,
-    UnsupportedChannelError,
 )
 from pe_data.layout import Extension, collection_key, manifest_key, payload_key
 from pe_data.manifest.encoding import READ_LIMIT, unpack
-from pe_data.manifest.model import Manifest
+from pe_data.manifest.model import Manifest, Status
 from pe_data.options import Options
 from pe_data.places import Places
-from pe_data.pointers import PointerBody
+from pe_data.pointers import PointerBody, VerifiedPointer
+from pe_data.revocation.lookup import Revoked, find_revoked, obey
 from pe_data.seen import SeenChannels
 from pe_data.uri import StoreUri
 
@@ -62,6 +62,9 @@ class Target:
     published_at: str | None
     stale: bool
     """True if the channel could not be read, and this is what was seen last."""
+    status: Status = "active"
+    revoked: str | None = None
+    """Why, when and by whom, if it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,18 +97,23 @@ class Remote:
     def _ensure(self) -> Path:
         if self.is_collection:
             self.collection  # noqa: B018 - fetches and keeps it
+            if self.revoked is not None:
+                obey(self.revoked, self.uri, self.options, cached=True)
             path = self.cache.lookup(self._root.sha256, "collection.json")
             if path is None:
                 raise FetchError(f"{self.uri}: the collection vanished from the cache; try again")
             return path
-        artifact = self.manifest.artifact
-        if self.manifest.status == "revoked":
+        manifest = self.manifest
+        artifact = manifest.artifact
+        cached = self.cache.lookup(artifact.sha256, artifact.extension, verify=self.options.verify)
+        if self.revoked is not None:
+            obey(self.revoked, self.uri, self.options, cached=cached is not None)
+        elif manifest.status == "revoked":
             raise RevokedError(
                 f"{self.uri}: expected an active artifact, found status 'revoked' in its manifest. "
                 "Its publisher withdrew it; use a newer version"
             )
-        cached = self.cache.lookup(artifact.sha256, artifact.extension, verify=self.options.verify)
-        return cached or self._download(self.manifest)
+        return cached or self._download(manifest)
 
     def target(self) -> Target:
         """Digests, size and version, without the payload."""
@@ -131,6 +139,8 @@ class Remote:
             version=body.version if body else None,
             published_at=body.published_at if body else None,
             stale=self.stale,
+            status="active" if self.revoked is None else "revoked",
+            revoked=None if self.revoked is None else str(self.revoked.error(self.uri)),
         )
 
     @property
@@ -140,8 +150,22 @@ class Remote:
 
     @property
     def manifest(self) -> Manifest:
-        """The verified manifest of the artifact (not for a collection)."""
-        return self._described[0]
+        """The verified manifest of the artifact (not for a collection).
+
+        Its status is `revoked` if there is a tombstone, whatever the document says.
+        """
+        manifest = self._described[0]
+        return manifest if self.revoked is None else replace(manifest, status="revoked")
+
+    @cached_property
+    def revoked(self) -> Revoked | None:
+        """The tombstone of what is asked for, or of the collection that it comes from."""
+        root = self._root.sha256
+        if self.is_collection:
+            return find_revoked(self.uri, (root,), self.options, fresh=self.cache.find(root) is None)
+        sha256 = self._described[0].artifact.sha256
+        digests = (sha256,) if self.uri.member is None else (root, sha256)
+        return find_revoked(self.uri, digests, self.options, fresh=self.cache.find(sha256) is None)
 
     @property
     def manifest_bytes(self) -> bytes:
@@ -203,10 +227,7 @@ class Remote:
         if uri.channel is None:
             return None
         if uri.channel == "next":
-            raise UnsupportedChannelError(
-                f"{uri}: channel next holds signed nominations, whose signatures this version of "
-                "pe-data cannot check yet. Use @latest, or pin the artifact with @sha256:…"
-            )
+            return self.nomination.body
         seen = SeenChannels(self.cache, self.places.config.url)
         try:
             current = channels.read(
@@ -236,6 +257,23 @@ class Remote:
             ) from error
         seen.accept(current.pointer, current.raw)
         return current.body
+
+    @cached_property
+    def nomination(self) -> VerifiedPointer:
+        """The verified pointer of `@next`.
+
+        Raises:
+            SignatureError, TrustRootError: one of their kinds: it is not to be believed.
+            ChannelRollbackError: this machine has seen a newer one.
+        """
+        from pe_data.trust.nominate import read_verified
+        from pe_data.trust.policy import open_policy
+
+        store, uri, config = self.places.main(), self.uri, self.places.config
+        policy = open_policy(store, metadata=self.cache.root / "trust")
+        current, verified = read_verified(store, uri.country, uri.dataset, policy, namespace=config.namespace)
+        SeenChannels(self.cache, config.url).accept(verified, current.raw)
+        return verified
 
     # --- how ----------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """The last pointer that this machine saw on each channel, and the last one that it used.
 
-An older version than the one seen last is refused. The one used last, whose files are in the cache,
+An older version than the one seen last is refused; of a signed channel also another pointer of the
+same version. A signed pointer is remembered only once it was verified. The one used last, whose files are in the cache,
 stands in with `allow_stale` when the store cannot be reached, and is what `staleness` compares.
 """
 
@@ -12,11 +13,29 @@ from typing import Literal
 
 from pe_data.cache.files import write_atomic
 from pe_data.cache.store import Cache
+from pe_data.digests import Sha256, sha256_bytes
 from pe_data.errors import ChannelRollbackError, InvalidDocumentError, PointerMismatchError
 from pe_data.layout import ChannelName, check_channel, check_country, check_dataset
-from pe_data.pointers import PointerBody, UnsignedPointer, check_place, parse_unsigned
+from pe_data.pointers import (
+    PointerBody,
+    UnsignedPointer,
+    VerifiedPointer,
+    check_place,
+    parse_body,
+    parse_signed,
+    parse_unsigned,
+)
 
 Kind = Literal["seen", "used"]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A pointer that was believed when it was read."""
+
+    body: PointerBody
+    sha256: Sha256
+    """Of its body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +51,16 @@ class SeenChannels:
         folder = self.cache.root / "channels" / place / check_country(country)
         return folder / f"{check_dataset(dataset)}.{check_channel(channel)}.{kind}.json"
 
-    def last(self, country: str, dataset: str, channel: ChannelName, kind: Kind = "seen") -> UnsignedPointer | None:
+    def last(self, country: str, dataset: str, channel: ChannelName, kind: Kind = "seen") -> Seen | None:
         """The pointer seen or used last, or None; a damaged record counts as none."""
         path = self.path(country, dataset, channel, kind)
         try:
-            pointer = parse_unsigned(path.read_bytes(), what=str(path))
+            raw = path.read_bytes()
+            if channel == "next" and kind == "seen":
+                raw = parse_signed(raw, what=str(path)).document.body
+            body = parse_body(raw, what=str(path))
             check_place(
-                pointer.body,
+                body,
                 country=country,
                 dataset=dataset,
                 channel=channel,
@@ -47,13 +69,13 @@ class SeenChannels:
             )
         except (OSError, InvalidDocumentError, PointerMismatchError):
             return None
-        return pointer
+        return Seen(body, sha256_bytes(raw))
 
-    def accept(self, pointer: UnsignedPointer, raw: bytes) -> None:
-        """Remember a pointer that was just read.
+    def accept(self, pointer: UnsignedPointer | VerifiedPointer, raw: bytes) -> None:
+        """Remember a pointer that was just read, with its bytes as stored.
 
         Raises:
-            ChannelRollbackError: it is older than the one seen last.
+            ChannelRollbackError: it is older than the one seen last, or signed and another of its version.
         """
         body = pointer.body
         before = self.last(body.country, body.dataset, body.channel)
@@ -68,6 +90,12 @@ class SeenChannels:
                 )
             if before.sha256 == pointer.sha256:
                 return
+            if body.version == before.body.version and isinstance(pointer, VerifiedPointer):
+                raise ChannelRollbackError(
+                    f"{self.store_url}: channel {body.channel} of {body.country}/{body.dataset}: expected one pointer "
+                    f"of version {body.version}, found another than the one that this machine has seen "
+                    f"(sha256:{before.body.artifact_sha256}). Somebody signed twice; ask the operator of the store"
+                )
         write_atomic(path, raw)
 
     def use(self, body: PointerBody) -> None:

@@ -15,12 +15,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pe_data.digests import sha256_bytes
+from pe_data.digests import canonical_json, sha256_bytes
 from pe_data.layout import MEDIA_TYPES
 from pe_data.manifest.model import Artifact, ColumnGroup, Entity, Manifest
 from pe_data.publish import PublishReport, publish_collection
 from pe_data.store.base import Store
 from pe_data.store.folder import FolderStore
+from pe_data.trust.envelope import POINTER_TYPE, Signature, SignedDocument
 from pe_data.upload import Item
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -45,6 +46,11 @@ def make_item(folder: Path, name: str, data: bytes, *, dataset: str = "areas") -
 def areas(folder: Path, *names: str, salt: str = "") -> dict[str, Item]:
     """One small file per name; another `salt` makes other bytes."""
     return {name: make_item(folder, name, f"{name}{salt}".encode()) for name in names}
+
+
+def forged(body: dict[str, object]) -> bytes:
+    """A nomination with a signature that is none: enough for what looks without believing."""
+    return SignedDocument(POINTER_TYPE, canonical_json(body), (Signature("k", "c2ln"),)).to_bytes()
 
 
 def publish_areas(store: Store, items: Mapping[str, Item], run_id: str = "r1", **more: Any) -> PublishReport:

@@ -134,7 +134,7 @@ def test_staleness_exit_codes(store, tmp_path, capsys):
     [
         (("ensure", "pe-data://us/areas"), 2, "reference: expected"),
         (("ensure", "pe-data://us/areas@stable"), 2, "release bundles"),
-        (("ensure", "pe-data://us/areas@next"), 2, "cannot check yet"),
+        (("ensure", "pe-data://us/areas@next"), 1, "pe-data root init"),
         (("ensure", "pe-data://us/none@latest"), 1, "pe-data list"),
         (("ensure", "pe-data://us/areas/districts/NC-99@latest"), 1, "did you mean"),
         (("ensure", "none.h5"), 1, "expected a file, found nothing"),

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from storage_helpers import areas, make_item, publish_areas
+from storage_helpers import areas, forged, make_item, publish_areas
 
 from pe_data.channels import read
-from pe_data.digests import canonical_json, sha256_bytes
+from pe_data.digests import sha256_bytes
 from pe_data.errors import ListingNotSupportedError
 from pe_data.fsck import FsckReport, check_store, iterate_lines
 from pe_data.layout import channel_key, collection_key, history_key, manifest_key, payload_key, tombstone_key
@@ -77,7 +77,9 @@ def test_missing_objects(store: Store) -> None:
     assert "a manifest without payload" in text
     assert f"channels/us/cps_2024/latest.json: the channel stands at sha256:{cps}, but the payload" in text
     store.put_create(tombstone_key("us", cps), b"{}")
-    assert check_store(store).ok, "a revoked artifact keeps only its manifest"
+    text = "\n".join(iterate_lines(check_store(store)))
+    assert "a tombstone that is not genuine" in text
+    assert "a manifest without payload" in text, "a forged tombstone excuses nothing"
 
 
 def test_an_interrupted_publication(store: Store, tmp_path: Path) -> None:
@@ -128,8 +130,7 @@ def test_a_nomination_is_checked_without_trusting_it(store: Store) -> None:
         **{"manifest_sha256": digest, "published_at": "2026-01-31T12:00:00Z"},
         **{"publication_id": "0" * 32, "expires": "2027-01-31T12:00:00Z"},
     }
-    envelope = {"signed": body, "signatures": [{"keyid": "k", "sig": "s"}]}
-    store.put_create(channel_key("us", "areas", "next"), canonical_json(envelope))
+    store.put_create(channel_key("us", "areas", "next"), forged(body))
     assert "the collection is not there" in only(check_store(store))
 
 

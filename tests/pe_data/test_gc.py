@@ -6,10 +6,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from storage_helpers import NOW, areas, make_item, publish_areas
+from storage_helpers import NOW, areas, forged, make_item, publish_areas
 
 from pe_data.channels import read
-from pe_data.digests import Sha256, canonical_json, sha256_bytes
+from pe_data.digests import Sha256, sha256_bytes
 from pe_data.errors import BeingDeletedError, GarbageCollectionError, ObjectNotFoundError, PublishError
 from pe_data.fsck import Finding, check_store
 from pe_data.gc import RESUME_AFTER, CollectionReport, collect_garbage, reachable_artifacts
@@ -151,8 +151,7 @@ def test_a_nomination_is_a_root(store: Store, tmp_path: Path) -> None:
         **{"manifest_sha256": garbage, "published_at": "2026-01-31T12:00:00Z"},
         **{"publication_id": "0" * 32, "expires": "2027-01-31T12:00:00Z"},
     }
-    envelope = {"signed": body, "signatures": [{"keyid": "k", "sig": "s"}]}
-    store.put_create(channel_key("us", "x", "next"), canonical_json(envelope))
+    store.put_create(channel_key("us", "x", "next"), forged(body))
     assert f"us/{garbage}" not in collect(store, 1000).marked
 
 

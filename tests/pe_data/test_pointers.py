@@ -5,9 +5,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from storage_helpers import NOW
+from storage_helpers import NOW, forged
 
-from pe_data.channels import history, list_channels, move, read
+from pe_data.channels import history, list_channels, move, read, read_next
 from pe_data.digests import canonical_json, sha256_bytes
 from pe_data.errors import (
     InvalidDocumentError,
@@ -21,6 +21,7 @@ from pe_data.pointers import (
     PointerBody,
     SignedPointer,
     UnsignedPointer,
+    VerifiedPointer,
     format_time,
     parse_signed,
     parse_time,
@@ -125,36 +126,33 @@ def test_a_replayed_pointer_is_refused(store: Store, change: dict[str, str], fie
 
 
 def test_a_pointer_of_another_channel_is_refused(store: Store) -> None:
-    envelope = {
-        "signed": {**document(), "channel": "next", "expires": "2027-01-01T00:00:00Z"},
-        "signatures": [{"keyid": "k", "sig": "s"}],
-    }
-    store.put_create(channel_key("us", "cps_2024", "latest"), canonical_json(envelope))
+    envelope = forged({**document(), "channel": "next", "expires": "2027-01-01T00:00:00Z"})
+    store.put_create(channel_key("us", "cps_2024", "latest"), envelope)
     with pytest.raises(InvalidDocumentError, match="schema_version"):
         read(store, "us", "cps_2024")
 
 
-def test_next_is_parsed_typed_and_refused(store: Store) -> None:
+def test_the_three_types_of_pointers_are_kept_apart(store: Store) -> None:
     signed = {**document(), "channel": "next", "expires": "2027-01-01T00:00:00Z"}
-    raw = canonical_json({"signed": signed, "signatures": [{"keyid": "k", "sig": "s"}]})
-    pointer = parse_signed(raw, what="x")
+    pointer = parse_signed(forged(signed), what="x")
     assert isinstance(pointer, SignedPointer)
     assert not isinstance(pointer, UnsignedPointer)
-    assert pointer.signatures[0].key_id == "k"
-    key = channel_key("us", "cps_2024", "next")
+    assert pointer.claimed().version == 2
+    with pytest.raises(TypeError, match="made by"):
+        VerifiedPointer(pointer.claimed(), pointer.sha256, ("k",), 1, object())
     with pytest.raises(ObjectNotFoundError):
-        read(store, "us", "cps_2024", "next")
-    token = store.put_create(key, raw)
-    with pytest.raises(UnsupportedChannelError, match=rf"version 2 nominates sha256:{A}.*cannot check"):
+        read_next(store, "us", "cps_2024")
+    store.put_create(channel_key("us", "cps_2024", "next"), forged(signed))
+    assert read_next(store, "us", "cps_2024").pointer.document == pointer.document
+    with pytest.raises(UnsupportedChannelError, match="read with their signatures"):
         read(store, "us", "cps_2024", "next")
     for broken, message in (
-        ({"signed": signed, "signatures": []}, "at least one signature"),
-        ({"signed": {**signed, "expires": None}, "signatures": [{"keyid": "k", "sig": "s"}]}, "expires"),
-        ({"signatures": [{"keyid": "k", "sig": "s"}]}, "signed"),
+        ({**signed, "expires": None}, "expires"),
+        ({**signed, "channel": "latest"}, "expected next"),
+        ({**signed, "version": 0}, "version"),
     ):
-        token = store.put_swap(key, canonical_json(broken), token)
         with pytest.raises(InvalidDocumentError, match=message):
-            read(store, "us", "cps_2024", "next")
+            parse_signed(forged(broken), what="x").claimed()
 
 
 def test_a_channel_that_was_never_published(store: Store) -> None:

@@ -30,7 +30,7 @@ from pe_data.errors import (
     PeriodNotCoveredError,
     PointerMismatchError,
     RevokedError,
-    UnsupportedChannelError,
+    TrustRootError,
 )
 from pe_data.layout import channel_key, manifest_key, payload_key
 from pe_data.manifest.encoding import pack
@@ -287,7 +287,7 @@ def test_addresses_of_what_is_not_there(store, cache):
         pe_data.ensure("pe-data://us/nothing@latest", store=str(store))
     with pytest.raises(ObjectNotFoundError):
         pe_data.ensure(f"pe-data://us/areas@sha256:{'ab' * 32}", store=str(store))
-    with pytest.raises(UnsupportedChannelError, match="cannot check yet"):
+    with pytest.raises(TrustRootError, match=r"expected a root\.json to start from"):
         pe_data.ensure("pe-data://us/areas@next", store=str(store))
 
 

@@ -1,6 +1,6 @@
 """`pe-data publish` and `pe-data channel`."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
@@ -21,6 +21,7 @@ from pe_data.folder import item_of, items_in
 from pe_data.manifest.describe import Label
 from pe_data.pointers import UnsignedPointer
 from pe_data.publish import publish_artifact, publish_collection, set_channel
+from pe_data.validation import from_records, records_in
 
 
 @click.command()
@@ -36,6 +37,14 @@ from pe_data.publish import publish_artifact, publish_collection, set_channel
     show_default=True,
     help="Whether everybody may read it.",
 )
+@click.option(
+    "--validation",
+    "records",
+    type=click.Path(exists=True, path_type=Path),
+    multiple=True,
+    help="Validation records: of a file, each of them; of a folder, the folder that they are in. "
+    "Without them it cannot be nominated.",
+)
 @click.option("--workers", type=click.IntRange(1, 64), default=8, show_default=True, help="Uploads at a time.")
 @store_option
 @namespace_option
@@ -47,6 +56,7 @@ def publish(
     years: tuple[int, ...],
     licence: str,
     access: str,
+    records: tuple[Path, ...],
     workers: int,
     store_url: str | None,
     namespace: str | None,
@@ -62,7 +72,7 @@ def publish(
     \b
     Examples:
       pe-data publish enhanced_cps_2024.h5 us/enhanced_cps_2024
-      pe-data publish areas/ us/local_areas --run-id 2026-01-31
+      pe-data publish areas/ us/local_areas --run-id 2026-01-31 --validation areas/validation
       pe-data publish cps.parquet us/cps_2024 --year 2024 --store s3://bucket/data
       pe-data publish areas/ us/local_areas --run-id r7 --json | jq .artifact_sha256
 
@@ -78,6 +88,7 @@ def publish(
         if run_id is None:
             raise click.UsageError("a folder is published as a collection, which needs --run-id")
         items = items_in(path, label, years=years)
+        checked = {name: (item.manifest.artifact.sha256, _below(records, name)) for name, item in items.items()}
         with progress(f"Publishing {len(items)} files") as show:
             report = publish_collection(
                 store,
@@ -85,16 +96,25 @@ def publish(
                 country=country,
                 dataset=name,
                 run_id=run_id,
+                validation=from_records(checked) if records else None,
                 namespace=space,
                 workers=workers,
                 on_progress=lambda at: show(at.done, at.total),
             )
     else:
-        report = publish_artifact(store, item_of(path, label, years=years), namespace=space)
+        item = item_of(path, label, years=years)
+        if records:
+            manifest = item.manifest
+            item = replace(item, manifest=manifest.validated(from_records({name: (manifest.artifact.sha256, records)})))
+        report = publish_artifact(store, item, namespace=space)
     lines = [report.summary()]
     if report.manifests_kept:
         lines.append("another manifest was there first and stays for: " + ", ".join(report.manifests_kept))
     emit(as_json, {**asdict(report), "nothing_to_do": report.nothing_to_do}, lines)
+
+
+def _below(folders: tuple[Path, ...], name: str) -> list[Path]:
+    return [record for folder in folders for record in records_in(folder, name)]
 
 
 @click.group()

@@ -11,14 +11,17 @@ sha256 of its canonical JSON (`to_bytes`), whichever way a store compresses it.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
 from pe_data.digests import Sha256, canonical_json, sha256_bytes, strict_json
 from pe_data.fields import Described, Fields
 from pe_data.layout import MEDIA_TYPES, Extension
+from pe_data.validation import Validation
 
 SCHEMA_VERSION = "1.0"
+VALIDATED_VERSION = "1.1"
+"""Of manifests with `validation`; those without stay what they were, byte for byte."""
 _EXTENSIONS: Mapping[str, Extension] = {media: ext for ext, media in MEDIA_TYPES.items()}
 
 Status = Literal["active", "revoked"]
@@ -118,6 +121,8 @@ class Manifest:
     status: Status = "active"
     access: Access = "public"
     schema_version: str = SCHEMA_VERSION
+    validation: Validation | None = None
+    """What was checked of the file; None for a member, whose collection says it, or if nobody said."""
 
     @classmethod
     def from_bytes(cls, data: bytes, where: str = "manifest") -> "Manifest":
@@ -146,7 +151,12 @@ class Manifest:
             status=cast(Status, root.one_of("status", ("active", "revoked"))),
             access=cast(Access, root.one_of("access", ("public", "gated"))),
             schema_version=root.text("schema_version"),
+            validation=Validation.read(root.sub("validation")) if root.has("validation") else None,
         )
+
+    def validated(self, validation: Validation) -> "Manifest":
+        """This manifest with the outcome of a validation."""
+        return replace(self, validation=validation, schema_version=VALIDATED_VERSION)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document; fields that are unset are left out."""
@@ -174,6 +184,7 @@ class Manifest:
                 "licence": self.licence,
                 "status": self.status,
                 "access": self.access,
+                "validation": self.validation.to_dict() if self.validation else None,
             }
         )
 

@@ -24,6 +24,8 @@ def summary_rows(manifest: Manifest) -> list[tuple[str, str]]:
         rows.append(("tools", ", ".join(f"{k} {v}" for k, v in sorted(build.tools.items()))))
     if build.data_build_fingerprint:
         rows.append(("fingerprint", build.data_build_fingerprint))
+    if manifest.validation:
+        rows.append(("validation", manifest.validation.summary().removeprefix("validation ")))
     if inputs:
         rows.append(("inputs", f"{inputs.composite_digest} ({len(inputs.files)} files)"))
         rows += [("", f"{f.name}  {f.sha256[:12]}…  {human_size(f.size_bytes)}") for f in inputs.files]
