@@ -25,7 +25,7 @@ def manifest_for(uri: str, options: Options, *, year: int | None = None) -> tupl
         remote = Remote(parsed, options)
         if remote.is_collection:
             members = remote.collection.members
-            example = min(members, default="districts/NC-01")
+            example = min(members, default="")
             name, at, reference = uri.rpartition("@")
             raise MemberNotFoundError(
                 f"{uri}: member: expected one, found a collection of {len(members)}. Name a "
@@ -36,5 +36,5 @@ def manifest_for(uri: str, options: Options, *, year: int | None = None) -> tupl
         return remote.manifest, f"{remote.places.config.url.rstrip('/')}/{key}"
     path = ensure_with(uri, options)
     name = "".join(c if c.isalnum() else "_" for c in parsed.name.lower()) or "file"
-    manifest = describe(path, Label("xx", name), default_years=(year,) if year else ())
+    manifest = describe(path, Label("xx", name, access="public"), default_years=(year,) if year else ())
     return manifest, str(path)

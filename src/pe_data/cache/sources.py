@@ -194,4 +194,10 @@ def source_for(store: Store, key: str) -> Source:
     """The fastest way to read `key` of `store`."""
     if store.url.startswith(("http://", "https://")):
         return WebSource(f"{store.url.rstrip('/')}/{key}", store.url)
+    if store.url.startswith("gateway+"):
+        from pe_data.cache.gateway_source import GatewaySource
+        from pe_data.store.gateway import GatewayStore
+
+        if isinstance(store, GatewayStore):
+            return GatewaySource(store, key)
     return StoreSource(store, key, store.url)

@@ -27,6 +27,9 @@ _HOMES = {
     "fsck": _STORE,
     "gc": _STORE,
     "pin": _STORE,
+    "serve": "pe_data.cli.gateway_commands",
+    "token": "pe_data.cli.gateway_commands",
+    "audit": "pe_data.cli.audit_commands",
 }
 EPILOG = """\b
 Try:
@@ -37,10 +40,11 @@ Try:
 
 \b
 Where things are:
-  PE_DATA_STORE    store: a folder, s3://…, gs://…, az://…, https://…
+  PE_DATA_STORE    store: a folder, s3://…, gs://…, az://…, https://…, gateway+https://…
   PE_DATA_MIRRORS  further places with the same files, comma-separated
   PE_DATA_CACHE    verified files on this machine
   PE_DATA_OFFLINE  1 forbids the network
+  PE_DATA_TOKEN    token for a gateway+https:// store
   PE_DATA_CONFIG   a file with stores per country instead of the above
 
 \b

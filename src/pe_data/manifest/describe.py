@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pe_data.countries import UNSPECIFIED, access_of
 from pe_data.digests import Sha256, sha256_file
 from pe_data.errors import MissingExtraError, UnsupportedFileError
 from pe_data.layout import MEDIA_TYPES, Extension
@@ -26,8 +27,9 @@ class Label:
 
     country: str
     dataset: str
-    licence: str = "unspecified"
-    access: Access = "public"
+    licence: str = UNSPECIFIED
+    access: Access | None = None
+    """None for what is usual in the country."""
     inputs: Inputs | None = None
     build: Build = field(default_factory=Build)
 
@@ -50,7 +52,7 @@ def describe(
         default_years: For a file that declares none; without them a year in the name of the
             dataset counts.
         entity_of: Column → entity where row counts leave it open; otherwise such a column stands
-            under both names (`family|spm_unit`).
+            under both names (`family|household`).
         sha256: The digest if it is known; computed otherwise.
 
     Raises:
@@ -95,7 +97,7 @@ def manifest_of(label: Label, artifact: Artifact, content: Content, years: tuple
         inputs=label.inputs,
         build=label.build,
         licence=label.licence,
-        access=label.access,
+        access=label.access or access_of(label.country),
     )
 
 

@@ -22,10 +22,10 @@ from pe_data.store.translate import short
 if TYPE_CHECKING:
     from obstore.store import AzureConfig, ClientConfig, GCSConfig, RetryConfig, S3Config
 
-SCHEMES = ("file", "s3", "gs", "az", "https", "http", "memory")
+SCHEMES = ("file", "s3", "gs", "az", "https", "http", "gateway+https", "gateway+http", "memory")
 EXAMPLES = (
     "a folder (./store), s3://bucket/prefix, gs://bucket/prefix, az://container/prefix, "
-    "https://host/prefix or memory://"
+    "https://host/prefix, gateway+https://host/prefix or memory://"
 )
 
 
@@ -39,7 +39,7 @@ def open_store(
 
     Args:
         url: A folder (with or without `file://`), `s3://`, `gs://`, `az://`, `https://`,
-            `http://` or `memory://`.
+            `http://`, `gateway+https://` or `memory://`.
         options: Backend settings by the names of `obstore` (`endpoint`, `region`,
             `access_key_id`, `account_name`, …). Whatever is not given comes from the
             environment (`AWS_*`, `AZURE_*`, `GOOGLE_*`).
@@ -69,6 +69,10 @@ def open_store(
         raise InvalidStoreUrlError(f"store address {url!r}: unknown scheme {scheme!r}; expected {EXAMPLES}")
     if not parts.hostname:
         raise InvalidStoreUrlError(f"store address {url!r}: expected a bucket, container or host after {scheme}://")
+    if scheme.startswith("gateway+"):
+        from pe_data.store.gateway import GatewayStore
+
+        return GatewayStore(url, timeouts=limits)
 
     @functools.cache
     def upload_client(seconds: int) -> Client:

@@ -1,0 +1,98 @@
+"""A checkpoint says where the chain of a log stood at some time, with or without signatures.
+
+Whoever can write the log can also write all of it again, with right hashes. A checkpoint that was
+signed by a key which that person does not have, or of which a copy lies elsewhere, makes that visible:
+the log must still go through the same hash at the same place. An unsigned checkpoint in the same
+folder only guards against mistakes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from pe_data.audit.records import Head
+from pe_data.digests import canonical_json, strict_json
+from pe_data.errors import InvalidDocumentError
+from pe_data.fields import Fields
+from pe_data.pointers import format_time, parse_time
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import Signer
+
+    from pe_data.trust.policy import TrustPolicy
+
+SCHEMA_VERSION = 1
+CHECKPOINT_LIMIT = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Where the chain stood."""
+
+    country: str
+    head: Head
+    time: datetime
+    """UTC."""
+
+
+def to_bytes(checkpoint: Checkpoint, signers: "Sequence[Signer]" = ()) -> bytes:
+    """The document, signed if there are signers."""
+    body = canonical_json(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "kind": "audit-checkpoint",
+            "country": checkpoint.country,
+            "seq": checkpoint.head.seq,
+            "head": checkpoint.head.hash,
+            "time": format_time(checkpoint.time),
+        }
+    )
+    if not signers:
+        return body
+    from pe_data.trust.envelope import CHECKPOINT_TYPE, sign
+
+    return sign(body, CHECKPOINT_TYPE, signers).to_bytes()
+
+
+def is_signed(raw: bytes, *, what: str) -> bool:
+    """Whether the document carries signatures (nothing is checked)."""
+    return "payloadType" in strict_json(raw, what=what)
+
+
+def read_signed(raw: bytes, country: str, policy: "TrustPolicy", *, what: str, now: datetime) -> Checkpoint:
+    """A checkpoint whose signatures are those of the role `audit-{country}`.
+
+    Raises:
+        PeDataError: not such a document, or not signed by whom it takes.
+    """
+    from pe_data.trust.envelope import CHECKPOINT_TYPE, parse_envelope
+    from pe_data.trust.policy import Role
+
+    document = parse_envelope(raw, payload_type=CHECKPOINT_TYPE, what=what)
+    policy.check(document, Role("audit", country), what=what, now=now)
+    return _of(document.body, country, what)
+
+
+def read_unchecked(raw: bytes, country: str, *, what: str) -> Checkpoint:
+    """What a checkpoint says, signed or not, without checking who said it. Raises InvalidDocumentError."""
+    if not is_signed(raw, what=what):
+        return _of(raw, country, what)
+    from pe_data.trust.envelope import CHECKPOINT_TYPE, parse_envelope
+
+    return _of(parse_envelope(raw, payload_type=CHECKPOINT_TYPE, what=what).body, country, what)
+
+
+def _of(body: bytes, country: str, what: str) -> Checkpoint:
+    fields = Fields.of(strict_json(body, what=what), what)
+    version = fields.integer("schema_version", minimum=1)
+    if version != SCHEMA_VERSION:
+        raise fields.fail("schema_version", f"{SCHEMA_VERSION} (a newer one needs a newer pe-data)", version)
+    if fields.text("country") != country:
+        raise fields.fail("country", repr(country), fields.value["country"])
+    time = fields.text("time")
+    try:
+        moment = parse_time(time)
+    except ValueError:
+        raise InvalidDocumentError(f"{what}: field time: expected a UTC time, found {time[:80]!r}") from None
+    return Checkpoint(country, Head(fields.integer("seq"), fields.sha256("head")), moment)

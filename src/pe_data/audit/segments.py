@@ -1,0 +1,83 @@
+"""Read the lines of an audit log from any store that can list its objects."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pe_data.audit.records import LINE_LIMIT, Record, parse_record
+from pe_data.errors import AuditError, InvalidDocumentError, StoreError
+from pe_data.layout import audit_prefix
+from pe_data.store.base import Store
+
+_SEGMENT = re.compile(r"\d{12}\.jsonl")
+_CHECKPOINT = re.compile(r"\d{12}\.checkpoint\.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a log and where it stands."""
+
+    where: str
+    """File and line number."""
+    data: bytes
+    """Without the newline."""
+    whole: bool
+    """False for a last line without its newline."""
+
+
+def segment_keys(store: Store, country: str) -> list[str]:
+    """Keys of the files of the log of `country`, in order."""
+    return _keys(store, country, _SEGMENT)
+
+
+def checkpoint_keys(store: Store, country: str) -> list[str]:
+    """Keys of its checkpoints, in order."""
+    return _keys(store, country, _CHECKPOINT)
+
+
+def lines(store: Store, country: str) -> Iterator[Line]:
+    """Every line of the log; memory does not depend on its length. Raises AuditError."""
+    for key in segment_keys(store, country):
+        yield from _lines(store, key)
+
+
+def records(store: Store, country: str) -> Iterator[Record]:
+    """Every record of the log.
+
+    Raises:
+        AuditError: there is no log, or a line is not a record; a torn last line is left out.
+    """
+    if not segment_keys(store, country):
+        raise AuditError(
+            f"{store.url}: expected an audit log under {audit_prefix(country)}, found none. Name the folder that "
+            "the gateway writes to (--log)"
+        )
+    for line in lines(store, country):
+        if not line.whole:
+            continue
+        try:
+            yield parse_record(line.data, what=line.where)
+        except InvalidDocumentError as error:
+            raise AuditError(f"{error}. Run `pe-data audit verify`") from error
+
+
+def _keys(store: Store, country: str, pattern: re.Pattern[str]) -> list[str]:
+    prefix = audit_prefix(country)
+    try:
+        found = [meta.key for meta in store.list(prefix)]
+    except StoreError as error:
+        raise AuditError(f"{store.url}: the audit log cannot be listed: {error}") from error
+    return sorted(key for key in found if pattern.fullmatch(key.removeprefix(prefix)))
+
+
+def _lines(store: Store, key: str) -> Iterator[Line]:
+    rest, number = b"", 0
+    for piece in store.open_stream(key).pieces:
+        *whole, rest = (rest + piece).split(b"\n")
+        for data in whole:
+            number += 1
+            yield Line(f"{store.url}: {key}: line {number}", data, True)
+        if len(rest) > LINE_LIMIT:
+            raise AuditError(f"{store.url}: {key}: line {number + 1}: expected at most {LINE_LIMIT} bytes, found more")
+    if rest:
+        yield Line(f"{store.url}: {key}: line {number + 1}", rest, False)

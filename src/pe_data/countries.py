@@ -1,0 +1,79 @@
+"""The one table of countries: everything here that is particular to one of them.
+
+No other module of this package names a country, its entities or its model. What a table row does not
+say is found in the data itself: entities, for example, are read from the columns of a file. The
+examples in help texts come from here too.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from pe_data.errors import PublishError
+
+Access = Literal["public", "gated"]
+
+UNSPECIFIED = "unspecified"
+"""The licence of an artifact whose publisher named none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Country:
+    """What is particular to a country."""
+
+    code: str
+    name: str
+    entities: tuple[str, ...]
+    """Of its model, `person` first."""
+    access: Access
+    """Of artifacts whose publisher says nothing else."""
+    model_package: str
+    example: str
+    """A dataset, for help texts."""
+
+
+COUNTRIES: Mapping[str, Country] = {
+    country.code: country
+    for country in (
+        Country(
+            code="us",
+            name="United States",
+            entities=("person", "family", "household", "marital_unit", "spm_unit", "tax_unit"),
+            access="public",
+            model_package="policyengine-us",
+            example="enhanced_cps_2024",
+        ),
+        Country(
+            code="uk",
+            name="United Kingdom",
+            entities=("person", "benunit", "household"),
+            access="gated",
+            model_package="policyengine-uk",
+            example="enhanced_frs_2023",
+        ),
+    )
+}
+
+PUBLIC_EXAMPLE = COUNTRIES["us"]
+GATED_EXAMPLE = COUNTRIES["uk"]
+MEMBER_EXAMPLE = "local_areas/districts/NC-01"
+
+
+def access_of(code: str) -> Access:
+    """The access of artifacts of a country; one that the table does not have is gated."""
+    country = COUNTRIES.get(code)
+    return country.access if country else "gated"
+
+
+def gated_codes() -> tuple[str, ...]:
+    """The codes of the countries that are gated."""
+    return tuple(country.code for country in COUNTRIES.values() if country.access == "gated")
+
+
+def check_terms(country: str, dataset: str, access: Access, licence: str) -> None:
+    """Raise PublishError for a gated artifact that does not say under which licence it is."""
+    if access == "gated" and licence == UNSPECIFIED:
+        raise PublishError(
+            f"{country}/{dataset}: licence: expected the name of the licence that its readers are bound by, as for "
+            "every gated artifact, found none. Say --licence"
+        )

@@ -1,0 +1,65 @@
+"""Which token goes to which gateway: `PE_DATA_TOKEN`, or a file that binds each token to a host.
+
+The file is TOML, at `PE_DATA_CREDENTIALS` or `credentials.toml` beside the configuration, and must not
+be readable by others::
+
+    [gateways."data.example.org"]
+    token = "pedata_…"
+
+The environment's token goes to whatever gateway the configuration or the caller names. An address of
+an artifact never names a host, so that no data set can send the token anywhere.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+from pe_data.config import config_path
+from pe_data.errors import CredentialsError
+from pe_data.private_files import check_private
+
+TOKEN_VARIABLE = "PE_DATA_TOKEN"
+CREDENTIALS_VARIABLE = "PE_DATA_CREDENTIALS"
+
+
+def token_for(host: str, environment: Mapping[str, str] | None = None) -> str | None:
+    """The token for the gateway at `host` (with its port, if the address has one).
+
+    Raises:
+        CredentialsError: the file is readable by others, or is not what it should be.
+    """
+    env = os.environ if environment is None else environment
+    if env.get(TOKEN_VARIABLE):
+        return _checked(env[TOKEN_VARIABLE].strip(), TOKEN_VARIABLE)
+    path = credentials_path(env)
+    if not path.exists():
+        return None
+    check_private(path)
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise CredentialsError(f"{path}: cannot be read as TOML: {type(error).__name__}") from error
+    gateways = document.get("gateways", {})
+    table = gateways.get(host) if isinstance(gateways, dict) else None
+    if table is None:
+        return None
+    token = table.get("token") if isinstance(table, dict) else None
+    if not isinstance(token, str) or not token:
+        raise CredentialsError(f'{path}: gateways."{host}".token: expected a text, found none')
+    return _checked(token, f'{path}: gateways."{host}".token')
+
+
+def credentials_path(environment: Mapping[str, str] | None = None) -> Path:
+    """The file with tokens, whether it is there or not."""
+    env = os.environ if environment is None else environment
+    if env.get(CREDENTIALS_VARIABLE):
+        return Path(env[CREDENTIALS_VARIABLE]).expanduser()
+    return config_path(env).with_name("credentials.toml")
+
+
+def _checked(token: str, where: str) -> str:
+    """A token goes into a header: one printable word. The message does not repeat it."""
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise CredentialsError(f"{where}: expected one word of printable characters, found something else")
+    return token

@@ -1,0 +1,6 @@
+"""The gateway in front of a private store: who asks, may they, write it down, then release it.
+
+`service` decides, `audit_log` writes, `app` speaks HTTP, `serve` runs it. The libraries behind it
+(`starlette`, `uvicorn`, `itsdangerous`) come with the extra `gateway` and are loaded by these modules
+alone; nothing here is imported by the resolver.
+"""

@@ -1,0 +1,177 @@
+"""The gateway in HTTP.
+
+    GET /objects/{key}     a document, or for a payload 307 to a link        token
+    HEAD /objects/{key}    size and time                                     token
+    GET /channels?prefix=  the pointers that the token covers, as JSON       token
+    GET /link/{link}       the bytes of one payload, whole or a range        none: the link says it all
+    GET /health            whether records can be written                    none
+
+Every answer has `X-Request-Id`, which the audit record has too, and forbids caches to keep it. Every
+refusal is `{"error": {"status", "code", "reason", "advice", "request"}}`.
+"""
+
+import logging
+import re
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from email.utils import format_datetime
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from pe_data.gateway.logs import LOGGER
+from pe_data.gateway.refusal import Refusal
+from pe_data.gateway.service import Asked, Gateway, Link, part
+
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+
+Handler = Callable[[Request, Asked], Awaitable[Response]]
+
+
+def make_app(gateway: Gateway, *, on_start: Callable[[], None], on_stop: Callable[[], None]) -> Starlette:
+    """The ASGI application. `on_start` runs in its event loop, `on_stop` when it ends."""
+    handlers = _Handlers(gateway)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        on_start()
+        try:
+            yield
+        finally:
+            on_stop()
+
+    return Starlette(
+        routes=[
+            Route("/objects/{key:path}", _answering(handlers.objects), methods=["GET"]),
+            Route("/channels", _answering(handlers.channels), methods=["GET"]),
+            Route("/link/{link}", _answering(handlers.link), methods=["GET"]),
+            Route("/health", _answering(handlers.health), methods=["GET"]),
+        ],
+        exception_handlers={HTTPException: _no_route, Exception: _failed},
+        lifespan=lifespan,
+    )
+
+
+class _Handlers:
+    """One method per address."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    async def objects(self, request: Request, asked: Asked) -> Response:
+        key = str(request.path_params["key"])
+        if request.method == "HEAD":
+            meta = await self._gateway.size(key, asked)
+            return Response(
+                headers={
+                    "Content-Length": str(meta.size),
+                    "Last-Modified": format_datetime(meta.modified, usegmt=True),
+                }
+            )
+        found = await self._gateway.document(key, asked)
+        if isinstance(found, Link):
+            # Relative, so that it holds behind whatever address a proxy gives to this process.
+            up = "../" * (key.count("/") + 1)
+            location = found.address if found.presigned else f"{up}link/{found.address}"
+            return Response(status_code=307, headers={"Location": location})
+        return Response(found, media_type="application/octet-stream")
+
+    async def channels(self, request: Request, asked: Asked) -> Response:
+        found = await self._gateway.channels(request.query_params.get("prefix", ""), asked)
+        rows = [{"key": m.key, "size": m.size, "modified": m.modified.isoformat()} for m in found]
+        return JSONResponse({"objects": rows})
+
+    async def link(self, request: Request, asked: Asked) -> Response:
+        key, meta = await self._gateway.payload(str(request.path_params["link"]))
+        start, end = _span(request.headers.get("range"), meta.size)
+        headers = {"Content-Length": str(end - start), "Accept-Ranges": "bytes"}
+        partial = "range" in request.headers
+        if partial:
+            headers["Content-Range"] = f"bytes {start}-{end - 1}/{meta.size}"
+        if request.method == "HEAD":
+            return Response(headers=headers)
+        stream = await self._gateway.stream(key, start)
+        return StreamingResponse(
+            part(stream, end - start),
+            status_code=206 if partial else 200,
+            headers=headers,
+            media_type="application/octet-stream",
+        )
+
+    async def health(self, request: Request, asked: Asked) -> Response:
+        broken = sorted(country for country, log in self._gateway.logs.items() if log.broken)
+        if broken:
+            raise Refusal(503, "audit-unavailable", f"the access log of {', '.join(broken)} cannot be written", "Stop")
+        return JSONResponse({"status": "ok", "countries": sorted(self._gateway.logs)})
+
+
+def _answering(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    """The endpoint around a handler: request id, refusals, headers that all answers have."""
+
+    async def endpoint(request: Request) -> Response:
+        asked = Asked(
+            request=uuid.uuid4().hex,
+            authorization=request.headers.get("authorization"),
+            client=request.client.host if request.client else "",
+            agent=request.headers.get("user-agent", ""),
+        )
+        try:
+            response = await handler(request, asked)
+        except Refusal as refusal:
+            _note(refusal, request, asked)
+            response = _refused(refusal, asked.request)
+        response.headers["X-Request-Id"] = asked.request
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    return endpoint
+
+
+def _note(refusal: Refusal, request: Request, asked: Asked) -> None:
+    """One line for the operator; never a header, a query or a link."""
+    path = "/link/…" if request.url.path.startswith("/link/") else request.url.path[:300]
+    cause = f": {refusal.__cause__}" if refusal.__cause__ else ""
+    level = logging.ERROR if refusal.status >= 500 else logging.DEBUG if refusal.status == 404 else logging.INFO
+    LOGGER.log(level, "%s %s %s %r %s%s", asked.request, asked.client, refusal.status, path, refusal.code, cause)
+
+
+def _refused(refusal: Refusal, request_id: str) -> Response:
+    return JSONResponse(refusal.document(request_id), refusal.status, headers=refusal.headers)
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    advice = "Addresses begin with /objects/, /channels, /link/ or /health and are read with GET"
+    return _refused(Refusal(status, "no-such-address", "there is nothing at this address", advice), uuid.uuid4().hex)
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    """Anything that nobody thought of; the server logs where it came from."""
+    return _refused(
+        Refusal(500, "internal", "the gateway has a defect", "Tell the operator the request id"), uuid.uuid4().hex
+    )
+
+
+def _span(header: str | None, size: int) -> tuple[int, int]:
+    """First byte and the one after the last of a `Range`. Raises Refusal."""
+    if header is None:
+        return 0, size
+    match = _RANGE.fullmatch(header.strip())
+    if match and (match[1] or match[2]):
+        if match[1]:
+            start, end = int(match[1]), min(int(match[2]) + 1, size) if match[2] else size
+        else:
+            start, end = max(0, size - int(match[2])), size
+        if start < end:
+            return start, end
+    raise Refusal(
+        416,
+        "bad-range",
+        f"the range is not one of {size} bytes",
+        "Ask for bytes=START-END",
+        {"Content-Range": f"bytes */{size}"},
+    )

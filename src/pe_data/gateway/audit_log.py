@@ -1,0 +1,341 @@
+"""The writer of one country's audit log: chained, appended, and on the disk before it answers.
+
+One thread writes. It takes whatever entries wait, appends them with one write and one fsync, and only
+then answers all of them, so that many concurrent requests share the cost of one flush. What it
+promises:
+
+* An answer means that the record is on the disk. A record may be there without an answer (the
+  process died in between), never the other way round.
+* A write that fails part of the way is taken back. A flush that fails, or a file that somebody else
+  touched, ends the log until a person has looked: nothing more is answered.
+* One process writes a log at a time. The lock goes with the process, however it ends.
+* A last line without its newline was never flushed whole, hence never answered. It is set aside in a
+  file of its own and mentioned in the record of the next opening.
+"""
+
+import os
+import re
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from pe_data.audit.records import Entry, Head, Record, chain, parse_record
+from pe_data.cache.files import sync_folder
+from pe_data.digests import sha256_bytes
+from pe_data.errors import AuditChainError, AuditError, InvalidDocumentError
+from pe_data.layout import audit_prefix, segment_key
+
+ROTATE_BYTES = 64 * 1024 * 1024
+_SEGMENT = re.compile(r"(\d{12})\.jsonl")
+
+Answer = Callable[[Record | AuditError], None]
+Deliver = Callable[[Callable[[], None]], object]
+"""Runs a function that gives many answers at once: in the event loop, for example."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    entry: Entry
+    answer: Answer
+
+
+class AuditLog:
+    """The log of one country, open for writing; close it, or kill the process."""
+
+    def __init__(
+        self,
+        root: Path,
+        country: str,
+        *,
+        rotate_bytes: int = ROTATE_BYTES,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """Take the lock, check the end of the chain, and write the record of the opening.
+
+        Args:
+            root: Folder of a store; the log goes to `audit/{country}/` in it.
+            country: Whose log it is.
+            rotate_bytes: A file this long, in bytes, is followed by a new one.
+            clock: UTC.
+
+        Raises:
+            AuditError: the folder cannot be written, or another process writes this log.
+            AuditChainError: the end of the log is not as it was written.
+        """
+        self.root, self.country = root, country
+        self.folder = root / audit_prefix(country)
+        self._rotate_bytes, self._clock = rotate_bytes, clock
+        self.deliver: Deliver = _at_once
+        """How the answers of a flush are given; by default in the writing thread."""
+        self._waiting: list[_Waiting] = []
+        self._change = threading.Condition()
+        self._closing = False
+        self._broken: str | None = None
+        self._file, self._size = -1, 0
+        self._lock = self._take_lock()
+        try:
+            with self._disk("open"):
+                self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._path, self._head, note = _recover(self.folder, country)
+            self._open_file()
+            self._thread = threading.Thread(target=self._run, name=f"pe-data-audit-{country}", daemon=True)
+            self._thread.start()
+            self.append(Entry("opened", country, "-", note=note)).result()
+        except BaseException:
+            self.close()
+            raise
+
+    # --- what callers use ---------------------------------------------------------------------
+
+    @property
+    def head(self) -> Head:
+        """Where the chain stands on the disk."""
+        return self._head
+
+    @property
+    def broken(self) -> str | None:
+        """Why nothing more can be written until a person has looked; None if all is well."""
+        return self._broken
+
+    def submit(self, entry: Entry, answer: Answer) -> None:
+        """Have `entry` written; `answer` gets its record once that is on the disk, or the error."""
+        with self._change:
+            if not self._closing:
+                self._waiting.append(_Waiting(entry, answer))
+                self._change.notify()
+                return
+        answer(AuditError(f"{self.folder}: the audit log is closed"))
+
+    def append(self, entry: Entry) -> "Future[Record]":
+        """`submit` for callers without an event loop."""
+        future: Future[Record] = Future()
+
+        def answer(result: Record | AuditError) -> None:
+            if isinstance(result, AuditError):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
+
+        self.submit(entry, answer)
+        return future
+
+    def close(self) -> None:
+        """Write what waits, and let the log go."""
+        with self._change:
+            self._closing = True
+            self._change.notify()
+        if hasattr(self, "_thread"):
+            self._thread.join()
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+        self._lock.release()
+
+    # --- the writing thread -------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while True:
+            with self._change:
+                self._change.wait_for(lambda: self._waiting or self._closing)
+                batch, self._waiting = self._waiting, []
+                if not batch:
+                    return
+            try:
+                results: Sequence[Record | AuditError] = self._commit([one.entry for one in batch])
+            except AuditError as error:
+                results = [error] * len(batch)
+            with suppress(RuntimeError):  # the event loop has ended, and with it whoever asked
+                self.deliver(partial(_answer, batch, results))
+
+    def _commit(self, entries: Sequence[Entry]) -> list[Record]:
+        """Append and flush; all or nothing. Raises AuditError."""
+        if self._broken:
+            raise AuditError(self._broken)
+        if self._size >= self._rotate_bytes:
+            self._rotate()
+        self._check_untouched()
+        head, records, lines = self._head, list[Record](), list[bytes]()
+        for entry in entries:
+            record, line = chain(entry, head, self._clock())
+            head = Head(record.seq, record.hash)
+            records.append(record)
+            lines.append(line)
+        data = b"".join(lines)
+        self._write(data)
+        try:
+            os.fsync(self._file)
+        except OSError as error:
+            # After a failed flush nobody knows what the disk has, and a second one may lie.
+            raise self._end(f"the flush failed ({error.strerror}); look at the disk, then start again") from error
+        self._size += len(data)
+        self._head = head
+        return records
+
+    def _write(self, data: bytes) -> None:
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[os.write(self._file, view) :]
+        except OSError as error:
+            try:
+                os.ftruncate(self._file, self._size)
+                os.fsync(self._file)
+            except OSError as second:
+                raise self._end(f"a partial write could not be taken back ({second.strerror})") from second
+            raise AuditError(
+                f"{self._path}: the audit record cannot be written: {error.strerror}; nothing is served. "
+                "Free space on that disk"
+            ) from error
+
+    def _check_untouched(self) -> None:
+        """The file is still there under its name, and as long as we left it."""
+        try:
+            ours, named = os.fstat(self._file), self._path.stat()
+        except OSError as error:
+            raise self._end(f"the file is gone ({error.strerror})") from error
+        if (ours.st_dev, ours.st_ino) != (named.st_dev, named.st_ino) or ours.st_size != self._size:
+            raise self._end(f"expected {self._size} bytes, found {ours.st_size} or another file of that name")
+
+    def _end(self, reason: str) -> AuditChainError:
+        self._broken = (
+            f"{self._path}: {reason}. Nothing is served until `pe-data audit verify` was run and the gateway "
+            "started again"
+        )
+        return AuditChainError(self._broken)
+
+    def _rotate(self) -> None:
+        """Go on in a new file, whose first record names the last one of this."""
+        before = self._file, self._path, self._size
+        self._path = self.root / segment_key(self.country, self._head.seq + 1)
+        try:
+            self._open_file()
+        except AuditError:
+            self._file, self._path, self._size = before
+            raise
+        os.close(before[0])
+
+    def _open_file(self) -> None:
+        with self._disk("open"):
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+            self._file = os.open(self._path, flags, 0o600)
+            self._size = os.fstat(self._file).st_size
+            sync_folder(self.folder)
+
+    def _take_lock(self) -> FileLock:
+        path = self.root / ".locks" / f"audit-{self.country}.lock"
+        with self._disk("lock"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(path, timeout=0, thread_local=False)
+            try:
+                lock.acquire()
+            except Timeout as error:
+                raise AuditError(
+                    f"{self.folder}: another process writes this audit log (lock {path}). One gateway runs per log; "
+                    "stop that one first"
+                ) from error
+        return lock
+
+    def _disk(self, doing: str) -> "_Disk":
+        return _Disk(self.folder, doing)
+
+
+class _Disk:
+    """Trouble with the disk while the log is opened, as AuditError."""
+
+    def __init__(self, folder: Path, doing: str) -> None:
+        self._folder, self._doing = folder, doing
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError):
+            raise AuditError(
+                f"{self._folder}: cannot {self._doing} the audit log: {error.strerror or error}; nothing is served "
+                "without it. Give the gateway a folder that it may write"
+            ) from error
+
+
+def _at_once(give: Callable[[], None]) -> None:
+    give()
+
+
+def _answer(batch: Sequence[_Waiting], results: Sequence[Record | AuditError]) -> None:
+    for one, result in zip(batch, results, strict=True):
+        one.answer(result)
+
+
+# --- opening what is there ------------------------------------------------------------------------
+
+
+def _recover(folder: Path, country: str) -> tuple[Path, Head, str]:
+    """The file to go on with, where the chain stands, and what has to be said about it."""
+    names = sorted(path.name for path in folder.iterdir() if _SEGMENT.fullmatch(path.name))
+    checkpoints = sorted(path.name for path in folder.glob("*.checkpoint.json"))
+    covered = int(checkpoints[-1].partition(".")[0]) if checkpoints else 0
+    path = folder / (names[-1] if names else Path(segment_key(country, 1)).name)
+    note = _set_aside_torn_line(path) if names else ""
+    before = _last_of(folder / names[-2]) if len(names) > 1 else Head()
+    head = _check_segment(path, before) if names else Head()
+    if head.seq < covered:
+        raise AuditChainError(
+            f"{folder}: expected at least {covered} records, as checkpoint {checkpoints[-1]} says, found {head.seq}: "
+            "the end of the log is missing. Nothing is served; run `pe-data audit verify`"
+        )
+    return path, head, note
+
+
+def _set_aside_torn_line(path: Path) -> str:
+    data = path.read_bytes()
+    whole = data.rfind(b"\n") + 1
+    torn = data[whole:]
+    if not torn:
+        return ""
+    digest = sha256_bytes(torn)
+    aside = path.with_name(f"{path.stem}.{digest[:16]}.torn")
+    with _Disk(path.parent, "mend"):
+        aside.write_bytes(torn)
+        with aside.open("rb") as handle:
+            os.fsync(handle.fileno())
+        with path.open("rb+") as handle:
+            handle.truncate(whole)
+            handle.flush()
+            os.fsync(handle.fileno())
+        sync_folder(path.parent)
+    return f"a torn last line of {len(torn)} bytes (sha256 {digest}) was never served; set aside as {aside.name}"
+
+
+def _last_of(path: Path) -> Head:
+    data = path.read_bytes()
+    line = data[:-1].rpartition(b"\n")[2] if data.endswith(b"\n") else b""
+    record = _parse(line, f"{path}: last line")
+    return Head(record.seq, record.hash)
+
+
+def _check_segment(path: Path, head: Head) -> Head:
+    """Follow the chain through one file; returns where it ends. Raises AuditChainError."""
+    with path.open("rb") as handle:
+        for number, line in enumerate(handle, start=1):
+            what = f"{path}: line {number}"
+            record = _parse(line.removesuffix(b"\n"), what)
+            if (record.seq, record.prev) != (head.seq + 1, head.hash):
+                raise AuditChainError(
+                    f"{what}: expected record {head.seq + 1} after {head.hash}, found record {record.seq} after "
+                    f"{record.prev}: the log was changed. Nothing is served; run `pe-data audit verify`"
+                )
+            head = Head(record.seq, record.hash)
+    return head
+
+
+def _parse(line: bytes, what: str) -> Record:
+    try:
+        return parse_record(line, what=what)
+    except InvalidDocumentError as error:
+        raise AuditChainError(f"{error}. Nothing is served; run `pe-data audit verify`") from error

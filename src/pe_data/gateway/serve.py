@@ -1,0 +1,170 @@
+"""Put a gateway together and run it until it is told to stop."""
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from pe_data.errors import AuditError, GatewayError
+from pe_data.gateway import logs
+from pe_data.gateway.app import make_app
+from pe_data.gateway.audit_log import ROTATE_BYTES, AuditLog
+from pe_data.gateway.checkpointer import EVERY_RECORDS, EVERY_SECONDS, Checkpointer
+from pe_data.gateway.documents import Documents
+from pe_data.gateway.limits import RateLimit
+from pe_data.gateway.links import Links
+from pe_data.gateway.service import Gateway
+from pe_data.gateway.tokens import TokenBook
+from pe_data.store.base import Store
+from pe_data.store.folder import FolderStore
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import Signer
+
+LINK_SECONDS = 300
+RATE, BURST = 50.0, 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a gateway runs."""
+
+    countries: tuple[str, ...]
+    tokens: Path
+    log: Path | None = None
+    """Folder in which `audit/{country}/` is written; None for the store's own folder."""
+    host: str = "127.0.0.1"
+    port: int = 8642
+    """0 for a free one."""
+    rate: float = RATE
+    """Requests per second and user in the long run."""
+    burst: int = BURST
+    """Requests of a user at once; a collection of 500 members takes 1000."""
+    link_seconds: int = LINK_SECONDS
+    presign: bool = True
+    """Where the store can."""
+    certificate: Path | None = None
+    key: Path | None = None
+    proxy: str | None = None
+    """Address of the proxy in front that ends TLS, whose word on the client's address is believed."""
+    every_records: int = EVERY_RECORDS
+    every_seconds: float = EVERY_SECONDS
+    rotate_bytes: int = ROTATE_BYTES
+
+
+def serve(
+    store: Store, settings: Settings, *, signers: "Sequence[Signer]" = (), on_ready: Callable[[str], None]
+) -> None:
+    """Run until SIGINT or SIGTERM.
+
+    Args:
+        store: The private store.
+        signers: For checkpoints.
+        on_ready: Called with the address once requests are answered.
+
+    Raises:
+        CredentialsError: the file of tokens cannot be used.
+        AuditError: the log cannot be written, or is not as it was left.
+        GatewayError: the address cannot be used as asked.
+    """
+    _check_transport(settings)
+    root = _log_root(store, settings)
+    tokens = TokenBook(settings.tokens)
+    listening = _listen(settings.host, settings.port)
+    written: dict[str, AuditLog] = {}
+    try:
+        for country in settings.countries:
+            written[country] = AuditLog(root, country, rotate_bytes=settings.rotate_bytes)
+        archive = None if isinstance(store, FolderStore) and store.root == root else store
+        checkpointer = Checkpointer(
+            written,
+            signers=signers,
+            every_records=settings.every_records,
+            every_seconds=settings.every_seconds,
+            archive=archive if archive and archive.writable else None,
+        )
+        gateway = Gateway(
+            store=store,
+            logs=written,
+            tokens=tokens,
+            limit=RateLimit(settings.rate, settings.burst),
+            links=Links(store, settings.link_seconds, presign=settings.presign),
+            documents=Documents(store),
+        )
+        host, port = listening.getsockname()[:2]
+        scheme = "https" if settings.certificate else "http"
+
+        def on_start() -> None:
+            loop = asyncio.get_running_loop()
+            for log in written.values():
+                log.deliver = loop.call_soon_threadsafe
+            checkpointer.start()
+            on_ready(f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}")
+
+        app = make_app(gateway, on_start=on_start, on_stop=checkpointer.stop)
+        uvicorn.Server(_config(app, settings)).run(sockets=[listening])
+    finally:
+        listening.close()
+        for log in written.values():
+            log.close()
+
+
+def _config(app: object, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        access_log=False,  # refusals are logged by the application, without links
+        server_header=False,
+        date_header=False,
+        proxy_headers=settings.proxy is not None,
+        forwarded_allow_ips=settings.proxy,
+        ssl_certfile=settings.certificate,
+        ssl_keyfile=settings.key,
+        timeout_graceful_shutdown=10,
+        backlog=2048,
+        log_config=logs.config(),
+    )
+
+
+def _log_root(store: Store, settings: Settings) -> Path:
+    if settings.log is not None:
+        return settings.log.absolute()
+    if isinstance(store, FolderStore):
+        return store.root
+    raise AuditError(
+        f"{store.url}: the access log needs a folder on this machine (--log FOLDER): it is flushed to a disk before "
+        "every answer. Finished files are copied to the store"
+    )
+
+
+def _check_transport(settings: Settings) -> None:
+    """Tokens must not cross a network in the clear."""
+    if settings.certificate or settings.proxy or is_loopback(settings.host):
+        return
+    raise GatewayError(
+        f"address {settings.host}: expected TLS for an address that others can reach, found none. Name a certificate "
+        "(--certificate, --key), or the proxy in front that ends TLS (--proxy ADDRESS)"
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach `host`."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server(
+            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048
+        )
+    except OSError as error:
+        raise GatewayError(
+            f"address {host}:{port}: cannot listen there: {error.strerror or error}. Choose another --host or --port"
+        ) from error

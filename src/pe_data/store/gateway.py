@@ -1,0 +1,286 @@
+"""A private store behind a gateway, read with a token.
+
+Its address says so: `gateway+https://host/prefix`. A plain `https://` mirror is never sent a token, and
+nothing has to be asked to find out which of the two it is. The token goes to that host alone: answers
+that lead elsewhere (the link to a payload) are followed by requests without it. `gateway+http://` is for
+this machine only.
+"""
+
+import json
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from email.message import Message
+from email.utils import parsedate_to_datetime
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+from typing import IO
+from urllib.parse import quote, urljoin, urlsplit
+
+from pe_data.credentials import TOKEN_VARIABLE, credentials_path, token_for
+from pe_data.digests import CHUNK_BYTES, Sha256
+from pe_data.errors import (
+    ForbiddenError,
+    GatewayUnavailableError,
+    InvalidDocumentError,
+    InvalidStoreUrlError,
+    ListingNotSupportedError,
+    ObjectNotFoundError,
+    RateLimitedError,
+    StoreError,
+    StoreReadOnlyError,
+    StoreUnavailableError,
+    UnauthorizedError,
+)
+from pe_data.layout import CHANNELS_PREFIX, ObjectKind, parse_object_key
+from pe_data.store.base import DOCUMENT_LIMIT, ObjectMeta, ObjectStream, Store, StoredDocument, Timeouts, VersionToken
+
+SCHEMES = ("gateway+https", "gateway+http")
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_ANSWER_LIMIT = 64 * 1024
+_LIST_LIMIT = 16 * 1024 * 1024
+_TEXT_LIMIT = 300
+_NO_TOKEN = VersionToken(None, None)
+
+
+class GatewayStore(Store):
+    """The objects that a gateway releases; every write is refused by name."""
+
+    writable = False
+
+    def __init__(self, url: str, *, timeouts: Timeouts | None = None) -> None:
+        """Nothing is asked yet, not even for the token.
+
+        Raises:
+            InvalidStoreUrlError: plain http to another machine.
+        """
+        scheme, _, rest = url.partition("://")
+        parts = urlsplit(f"{scheme.removeprefix('gateway+')}://{rest}")
+        if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+            raise InvalidStoreUrlError(
+                f"store address {url!r}: a token must not cross a network in the clear: expected gateway+https://, "
+                "found gateway+http:// to another machine"
+            )
+        self.url = url.rstrip("/")
+        self._base = f"{parts.geturl().rstrip('/')}/"
+        self._host = parts.netloc
+        self._seconds = (timeouts or Timeouts()).read.total_seconds()
+        # A proxy of the environment would see what goes over plain http.
+        proxies = [urllib.request.ProxyHandler({})] if parts.scheme == "http" else []
+        self._opener = urllib.request.build_opener(_NoRedirects, *proxies)
+        self._links: dict[str, str] = {}
+        self._lock = threading.Lock()
+
+    # --- reading ------------------------------------------------------------------------------
+
+    def get(self, key: str, *, max_bytes: int = DOCUMENT_LIMIT) -> StoredDocument:
+        if _is_payload(key):
+            pieces, data = self.open_stream(key).pieces, b""
+            for piece in pieces:
+                data += piece
+                if len(data) > max_bytes:
+                    break
+        else:
+            with self._ask(f"objects/{quote(key)}", key) as response:
+                data = self._read(response, key, max_bytes + 1)
+        if len(data) > max_bytes:
+            raise InvalidDocumentError(
+                f"{self.url}: {key}: expected a document of at most {max_bytes} bytes, found a larger one"
+            )
+        return StoredDocument(data, ObjectMeta(key, len(data), datetime.now(UTC), _NO_TOKEN))
+
+    def head(self, key: str) -> ObjectMeta:
+        with self._ask(f"objects/{quote(key)}", key, method="HEAD") as response:
+            size, modified = response.headers.get("Content-Length", ""), response.headers.get("Last-Modified")
+        if not size.isdecimal():
+            raise StoreError(f"{self.url}: {key}: the gateway did not say how large it is")
+        return ObjectMeta(key, int(size), _date(modified), _NO_TOKEN)
+
+    def get_range(self, key: str, start: int, length: int) -> bytes:
+        data = b""
+        if length > 0:
+            for piece in self._stream(key, start, start + length):
+                data += piece
+                if len(data) >= length:
+                    break
+        return data[:length]
+
+    def open_stream(self, key: str, *, start: int = 0) -> ObjectStream:
+        if _is_payload(key):
+            return ObjectStream(self.head(key), start, self._stream(key, start, None))
+        document = self.get(key)
+        return ObjectStream(document.meta, start, iter([document.data[start:]]))
+
+    def supports_ranges(self, key: str) -> bool:
+        return _is_payload(key)
+
+    def list(self, prefix: str) -> Iterator[ObjectMeta]:
+        if not prefix.startswith(CHANNELS_PREFIX):
+            raise ListingNotSupportedError(
+                f"{self.url}: a gateway lists channels and nothing else; look after its store from the inside"
+            )
+        with self._ask(f"channels?prefix={quote(prefix)}", prefix) as response:
+            raw = self._read(response, prefix, _LIST_LIMIT)
+        try:
+            rows = [(row["key"], row["size"], row["modified"]) for row in json.loads(raw)["objects"]]
+            for key, size, modified in rows:
+                yield ObjectMeta(str(key), int(size), datetime.fromisoformat(modified), _NO_TOKEN)
+        except (ValueError, KeyError, TypeError) as error:
+            raise StoreError(f"{self.url}: {prefix}: expected a list of objects, found something else") from error
+
+    def link(self, key: str, *, renew: bool = False) -> str:
+        """A short-lived address of a payload, which is read without the token.
+
+        Args:
+            renew: Ask for another one than last time.
+        """
+        with self._lock:
+            if renew:
+                self._links.pop(key, None)
+            if key not in self._links:
+                self._links[key] = self._new_link(key)
+            return self._links[key]
+
+    # --- writing ------------------------------------------------------------------------------
+
+    def put_create(self, key: str, data: bytes) -> VersionToken:
+        raise self._read_only(key)
+
+    def put_create_file(self, key: str, path: Path, sha256: Sha256) -> VersionToken:
+        raise self._read_only(key)
+
+    def put_swap(self, key: str, data: bytes, expected: VersionToken) -> VersionToken:
+        raise self._read_only(key)
+
+    def delete(self, key: str) -> None:
+        raise self._read_only(key)
+
+    # --- how ----------------------------------------------------------------------------------
+
+    def _read_only(self, key: str) -> StoreReadOnlyError:
+        return StoreReadOnlyError(f"{self.url}: {key}: a gateway only reads; write to the private store behind it")
+
+    def _stream(self, key: str, start: int, end: int | None) -> Iterator[bytes]:
+        from pe_data.cache.gateway_source import GatewaySource
+        from pe_data.cache.sources import SourceError
+
+        try:
+            with GatewaySource(self, key).open(start, end) as body:
+                skip, buffer = start - body.start, memoryview(bytearray(CHUNK_BYTES))
+                while count := body.readinto(buffer):
+                    if count > skip:
+                        yield buffer[skip:count].tobytes()
+                    skip = max(0, skip - count)
+        except SourceError as error:
+            raise StoreUnavailableError(f"{self.url}: {key}: {error}") from error
+
+    def _new_link(self, key: str) -> str:
+        address = f"{self._base}objects/{quote(key)}"
+        try:
+            with self._ask(f"objects/{quote(key)}", key):
+                raise StoreError(f"{self.url}: {key}: expected a link to the payload, found something else")
+        except _Redirected as answer:
+            link = urljoin(address, answer.location)
+        parts = urlsplit(link)
+        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+            raise StoreError(
+                f"{self.url}: {key}: expected a link to https, found one to {parts.scheme}://{parts.hostname}; it was "
+                "not followed"
+            )
+        return link
+
+    def _ask(self, address: str, key: str, *, method: str = "GET") -> HTTPResponse:
+        """One request with the token, to the gateway itself. Raises StoreError or _Redirected."""
+        token = token_for(self._host)
+        if token is None:
+            raise UnauthorizedError(
+                f"{self.url}: {key}: expected a token for this gateway, found none. {self._where_tokens_go()}"
+            )
+        request = urllib.request.Request(
+            self._base + address,
+            method=method,
+            headers={"Authorization": f"Bearer {token}", "User-Agent": "pe-data", "Accept-Encoding": "identity"},
+        )
+        try:
+            response: HTTPResponse = self._opener.open(request, timeout=self._seconds)
+        except urllib.error.HTTPError as error:
+            with error:
+                raise self._refused(error, key) from None
+        except (OSError, HTTPException) as error:
+            reason = getattr(error, "reason", error)
+            raise StoreUnavailableError(
+                f"{self.url}: {key}: no usable answer; check the address and the network, then try again ({reason})"
+            ) from error
+        return response
+
+    def _read(self, response: HTTPResponse, key: str, limit: int) -> bytes:
+        try:
+            return response.read(limit)
+        except (OSError, HTTPException) as error:
+            raise StoreUnavailableError(f"{self.url}: {key}: the answer broke off: {error}") from error
+
+    def _refused(self, error: urllib.error.HTTPError, key: str) -> StoreError:
+        if error.code in (302, 303, 307, 308):
+            return _Redirected(error.headers.get("Location", ""))
+        said = f"{self.url}: {key}: {_said(error)}"
+        match error.code:
+            case 401:
+                return UnauthorizedError(f"{said}. {self._where_tokens_go()}")
+            case 403:
+                return ForbiddenError(said)
+            case 404:
+                return ObjectNotFoundError(said)
+            case 429:
+                return RateLimitedError(said)
+            case 503:
+                return GatewayUnavailableError(said)
+            case code if code >= 500:
+                return StoreUnavailableError(said)
+        return StoreError(said)
+
+    def _where_tokens_go(self) -> str:
+        return (
+            f"Set {TOKEN_VARIABLE}, or write the token for {self._host} to {credentials_path()}; the operator of the "
+            "gateway gives it out"
+        )
+
+
+class _Redirected(StoreError):
+    """The answer leads elsewhere; never leaves this module."""
+
+    def __init__(self, location: str) -> None:
+        super().__init__("the gateway answered with a link where a document was expected")
+        self.location = location
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Redirects are followed by hand, because this handler would send the token along."""
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
+    ) -> None:
+        return None
+
+
+def _is_payload(key: str) -> bool:
+    parsed = parse_object_key(key)
+    return parsed is not None and parsed.kind is ObjectKind.PAYLOAD
+
+
+def _date(text: str | None) -> datetime:
+    try:
+        return parsedate_to_datetime(text or "")
+    except ValueError:
+        return datetime.now(UTC)
+
+
+def _said(error: urllib.error.HTTPError) -> str:
+    """Reason and advice of the answer, as one printable line."""
+    try:
+        document: Mapping[str, object] = json.loads(error.read(_ANSWER_LIMIT))["error"]
+        text = f"the gateway refused: {document['reason']}. {document['advice']}"
+    except (OSError, HTTPException, ValueError, KeyError, TypeError):
+        text = f"the gateway answered with HTTP status {error.code}"
+    return "".join(c for c in text if c.isprintable())[:_TEXT_LIMIT].rstrip(".")
