@@ -203,6 +203,34 @@ class UncheckedRevocationError(RevokedError):
     """There is a tombstone whose signatures cannot be checked on this machine."""
 
 
+class CertificationError(PeDataError):
+    """An artifact cannot be certified; the kinds below say why."""
+
+
+class UnsignedPointerError(CertificationError):
+    """Certification was asked to rest on a pointer that nobody signed."""
+
+
+class MissingDigestError(CertificationError):
+    """Something that must be pinned has no sha256."""
+
+
+class IncompatibleModelError(CertificationError):
+    """The data was not built for the model version that it should be certified for."""
+
+
+class MissingValidationError(CertificationError):
+    """Nobody said that the artifact was validated."""
+
+
+class FailedValidationError(CertificationError):
+    """The artifact was validated and did not pass."""
+
+
+class ChecksumError(CertificationError):
+    """What lies in the store is not what the pointer, the collection or the manifest promises."""
+
+
 class RevocationError(PeDataError):
     """A revocation cannot be made or published as it was asked for."""
 
@@ -258,6 +286,8 @@ class CredentialsError(PeDataError):
 
 class AuditError(PeDataError):
     """The audit log cannot be read or written."""
+
+    exit_code = 2
 
 
 class AuditChainError(AuditError):

@@ -1,0 +1,113 @@
+"""A store with a trust root and published areas, and a revocation in a process that may be killed.
+
+    revocation_helpers.py STORE ENVELOPE KILL_AT
+
+publishes the signed tombstone in the file ENVELOPE, prints each step, and kills itself with SIGKILL
+at number KILL_AT.
+"""
+
+import itertools
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from storage_helpers import areas, publish_areas
+from trust_helpers import Trust, make_trust
+
+from pe_data.digests import Sha256, sha256_bytes
+from pe_data.layout import tombstone_key
+from pe_data.publish import PublishReport
+from pe_data.revocation.revoke import RevocationReport, publish_tombstone, tombstone_for
+from pe_data.revocation.tombstone import Tombstone
+from pe_data.revocation.verify import Verifier
+from pe_data.store.folder import FolderStore
+from pe_data.trust.envelope import TOMBSTONE_TYPE, SignedDocument, parse_envelope
+from pe_data.uri import parse_store_uri
+
+AL, NC = "states/AL", "states/NC"
+REASON = "the census office withdrew its licence"
+ROLES = {"next-us": 1, "revoke-us": 1, "attest-us": 1}
+
+
+@dataclass
+class World:
+    """A store `us/areas` with AL and NC, a trust root, and a reader's cache."""
+
+    folder: Path
+    store: FolderStore
+    trust: Trust
+    report: PublishReport
+
+    @property
+    def cache(self) -> Path:
+        return self.folder / "reader"
+
+    @property
+    def pin(self) -> str:
+        return f"pe-data://us/areas@sha256:{self.report.artifact_sha256}"
+
+    def member(self, name: str) -> str:
+        return self.pin.replace("@", f"/{name}@")
+
+    @staticmethod
+    def sha256(name: str) -> Sha256:
+        return sha256_bytes(name.encode())
+
+    def single(self, name: str) -> str:
+        """The area alone, by its own digest."""
+        return f"pe-data://us/areas@sha256:{self.sha256(name)}"
+
+    def tombstone(self, uri: str, **more: Any) -> Tombstone:
+        values = {"reason": REASON, "revoked_by": "dpo@example.org", "now": datetime.now(UTC), **more}
+        return tombstone_for(self.store, parse_store_uri(uri), **values)
+
+    def signed(self, stone: Tombstone, *people: str) -> SignedDocument:
+        return self.trust.sign(stone.to_bytes(), TOMBSTONE_TYPE, *people)
+
+    def revoke(self, uri: str, *people: str, **more: Any) -> RevocationReport:
+        return self.publish(self.signed(self.tombstone(uri, **more), *people))
+
+    def publish(self, document: SignedDocument, **more: Any) -> RevocationReport:
+        verifier = Verifier.of(lambda: self.store)
+        return publish_tombstone(self.store, document, verifier=verifier, what="tombstone", **more)
+
+    def put(self, name_or_sha: str, document: SignedDocument | bytes, store: FolderStore | None = None) -> None:
+        """Put any bytes where the tombstone of an area belongs, as somebody with the bucket could."""
+        sha256 = name_or_sha if len(name_or_sha) == 64 else self.sha256(name_or_sha)
+        raw = document if isinstance(document, bytes) else document.to_bytes()
+        (store or self.store).put_create(tombstone_key("us", sha256), raw)
+
+
+def make_world(folder: Path, monkeypatch: pytest.MonkeyPatch, roles: dict[str, int] | None = None) -> World:
+    """Everything above, with the trust root and the cache in the environment."""
+    store = FolderStore(folder / "store")
+    trust = make_trust(store, folder / "trust", roles or ROLES)
+    report = publish_areas(store, areas(folder / "files", AL, NC), now=datetime.now(UTC))
+    world = World(folder, store, trust, report)
+    environment = {**trust.environment, "PE_DATA_CACHE": str(world.cache), "PE_DATA_STORE": str(store.root)}
+    for name, value in {**environment, "PE_DATA_CONFIG": str(folder / "none.toml")}.items():
+        monkeypatch.setenv(name, value)
+    return world
+
+
+def main(store: str, envelope: str, kill_at: str) -> None:
+    counter = itertools.count(1)
+
+    def on_step(step: str) -> None:
+        sys.stdout.write(f"{step}\n")
+        sys.stdout.flush()
+        if next(counter) == int(kill_at):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    folder = FolderStore(Path(store))
+    document = parse_envelope(Path(envelope).read_bytes(), payload_type=TOMBSTONE_TYPE, what=envelope)
+    publish_tombstone(folder, document, verifier=Verifier.of(lambda: folder), what=envelope, on_step=on_step)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

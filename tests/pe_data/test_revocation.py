@@ -1,0 +1,369 @@
+"""Revocation: what is written, what readers are told, and that nothing comes back."""
+
+import os
+import subprocess
+import sys
+import time
+import warnings
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from revocation_helpers import AL, NC, REASON, World, make_world
+from storage_helpers import areas, publish_areas
+
+import pe_data
+from pe_data.errors import (
+    CacheWarning,
+    InvalidTombstoneError,
+    RevocationError,
+    RevokedError,
+    UncheckedRevocationError,
+)
+from pe_data.fsck import check_store
+from pe_data.gc import collect_garbage
+from pe_data.layout import collection_key, manifest_key, payload_key, tombstone_key
+from pe_data.lookup import manifest_for
+from pe_data.mirror import mirror
+from pe_data.options import Options
+from pe_data.publish import set_channel
+from pe_data.revocation.known import Known
+from pe_data.revocation.tombstone import Tombstone
+from pe_data.store.folder import FolderStore
+
+DAY = 24 * 3600
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    return make_world(tmp_path, monkeypatch)
+
+
+def forget_asking(world: World) -> None:
+    """As if a day had passed since the stores were asked."""
+    for path in world.cache.glob("artifacts/*/*.asked"):
+        os.utime(path, (time.time() - 2 * DAY,) * 2)
+
+
+def findings(store: FolderStore) -> str:
+    return "\n".join(f"{one.key}: {one.problem}" for one in check_store(store).findings)
+
+
+def test_a_revoked_member_is_gone_and_says_why(world: World) -> None:
+    pe_data.ensure(world.member(AL))
+    report = world.revoke(world.member(AL))
+    assert (report.tombstones, report.payloads_removed, report.bytes_removed) == (1, 1, len(AL))
+    assert not world.store.exists(payload_key("us", world.sha256(AL), "h5"))
+    assert world.store.exists(manifest_key("us", world.sha256(AL)))
+    for uri in (world.member(AL), world.single(AL), f"pe-data://us/areas/{AL}@latest"):
+        with pytest.raises(RevokedError, match=REASON) as caught:
+            pe_data.ensure(uri, cache=world.folder / "fresh")
+        assert caught.value.reason == REASON
+        assert caught.value.date == report.date
+        assert report.date[:10] in str(caught.value)
+    assert pe_data.ensure(world.member(NC)).read_bytes() == NC.encode()
+
+
+def test_the_manifest_is_still_told_and_says_revoked(world: World) -> None:
+    world.revoke(world.member(AL))
+    manifest, _ = manifest_for(world.member(AL), Options.of())
+    assert manifest.status == "revoked"
+    assert manifest.entities["person"].rows == 1
+    target = pe_data.resolve(world.member(AL))
+    assert target.status == "revoked"
+    assert REASON in str(target.revoked)
+    assert pe_data.resolve(world.member(NC)).status == "active"
+
+
+def test_a_cached_copy_is_refused_online_and_warned_about_offline(world: World) -> None:
+    path = pe_data.ensure(world.member(AL))
+    world.revoke(world.member(AL))
+    assert pe_data.ensure(world.member(AL)) == path, "it was asked a moment ago, and is not asked again"
+    forget_asking(world)
+    with pytest.raises(RevokedError, match=REASON):
+        pe_data.ensure(world.member(AL))
+    with pytest.warns(CacheWarning, match=f"REVOKED.*{REASON}"):
+        assert pe_data.ensure(world.member(AL), offline=True) == path
+    with pytest.warns(CacheWarning, match=f"REVOKED.*{REASON}"):
+        assert pe_data.ensure(world.member(AL), allow_revoked=True) == path
+    with pytest.raises(RevokedError, match=REASON):
+        pe_data.ensure(world.member(AL), allow_revoked=True, cache=world.folder / "fresh")
+
+
+def test_what_was_seen_once_is_remembered(world: World) -> None:
+    pe_data.ensure(world.single(AL))
+    world.revoke(world.single(AL))
+    forget_asking(world)
+    with pytest.raises(RevokedError):
+        pe_data.ensure(world.single(AL))
+    (world.store.root / tombstone_key("us", world.sha256(AL))).unlink()
+    with pytest.raises(RevokedError):
+        pe_data.ensure(world.single(AL), store="http://127.0.0.1:9")
+    known = Known(Options.of().cache)
+    path = known.tombstone_path(world.sha256(AL))
+    path.write_bytes(b"{damaged")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pe_data.ensure(world.single(AL))
+    assert not path.exists(), "a damaged memory is dropped, and the stores are asked again"
+
+
+def test_the_interval_is_configurable(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    pe_data.ensure(world.single(AL))
+    world.revoke(world.single(AL))
+    pe_data.ensure(world.single(AL))
+    monkeypatch.setenv("PE_DATA_REVOCATION_HOURS", "0")
+    with pytest.raises(RevokedError):
+        pe_data.ensure(world.single(AL))
+    monkeypatch.setenv("PE_DATA_REVOCATION_HOURS", "soon")
+    with pytest.raises(pe_data.PeDataError, match="number of hours"):
+        pe_data.ensure(world.single(AL))
+
+
+def test_a_clock_that_was_ahead_does_not_put_off_the_question(world: World) -> None:
+    pe_data.ensure(world.single(AL))
+    world.revoke(world.single(AL))
+    for path in world.cache.glob("artifacts/*/*.asked"):
+        os.utime(path, (time.time() + 1000 * DAY,) * 2)
+    with pytest.raises(RevokedError):
+        pe_data.ensure(world.single(AL))
+
+
+def test_a_store_out_of_reach_is_no_error_for_a_pin(world: World) -> None:
+    path = pe_data.ensure(world.single(AL))
+    forget_asking(world)
+    dead = "http://127.0.0.1:9/data"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert pe_data.ensure(world.single(AL), store=dead) == path
+    known = Known(Options.of().cache)
+    assert known.is_silent(dead)
+    assert not known.is_due(world.sha256(AL), DAY), "the next hits do not wait for it again"
+    assert known.is_due(world.sha256(AL), DAY - 600), "but before the day is over"
+
+
+def test_a_revoked_collection_refuses_what_is_reached_through_it(world: World) -> None:
+    pe_data.ensure(world.member(AL))
+    report = world.revoke(world.pin)
+    assert report.payloads_removed == 0
+    assert world.store.exists(collection_key("us", world.report.artifact_sha256)), "the list stays, as a manifest does"
+    forget_asking(world)
+    for uri in (world.pin, world.member(AL), f"pe-data://us/areas/{NC}@latest"):
+        with pytest.raises(RevokedError, match="areas"):
+            pe_data.ensure(uri)
+    assert pe_data.ensure(world.single(NC)).read_bytes() == NC.encode(), "the member by itself is not revoked"
+
+
+def test_a_collection_with_its_members_goes_with_one_signature(world: World) -> None:
+    report = world.revoke(world.pin, with_members=True)
+    assert (report.tombstones, report.payloads_removed) == (3, 2)
+    for name in (AL, NC):
+        with pytest.raises(RevokedError, match="with collection"):
+            pe_data.ensure(world.single(name))
+    again = world.revoke(world.pin, with_members=True)
+    assert again.nothing_to_do
+    assert "nothing to do" in again.summary()
+
+
+def test_publishing_revoked_bytes_is_refused_by_name(world: World) -> None:
+    world.revoke(world.single(AL))
+    with pytest.raises(RevokedError, match=REASON):
+        publish_areas(world.store, areas(world.folder / "again", AL), "r2")
+    assert not world.store.exists(payload_key("us", world.sha256(AL), "h5"))
+    with pytest.raises(RevokedError, match=REASON):
+        set_channel(world.store, "us", "areas", world.report.artifact_sha256)
+    publish_areas(world.store, areas(world.folder / "new", AL, salt=" corrected"), "r3")
+
+
+def test_the_same_list_of_a_revoked_collection_is_refused(world: World) -> None:
+    world.revoke(world.pin)
+    with pytest.raises(RevokedError, match=REASON):
+        publish_areas(world.store, areas(world.folder / "files", AL, NC), "another-run")
+
+
+def test_a_second_tombstone_changes_nothing_and_says_so(world: World) -> None:
+    world.revoke(world.single(AL))
+    raw = world.store.get(tombstone_key("us", world.sha256(AL))).data
+    report = world.revoke(world.single(AL), reason="another reason")
+    assert report.nothing_to_do
+    assert REASON in report.summary()
+    assert world.store.get(tombstone_key("us", world.sha256(AL))).data == raw
+
+
+def test_below_the_threshold_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = make_world(tmp_path, monkeypatch, {"revoke-us": 2})
+    with pytest.raises(InvalidTombstoneError, match="needs 2"):
+        world.revoke(world.single(AL), "alice")
+    assert not world.store.exists(tombstone_key("us", world.sha256(AL)))
+    assert world.store.exists(payload_key("us", world.sha256(AL), "h5"))
+    assert world.revoke(world.single(AL), "alice", "bob").payloads_removed == 1
+
+
+def test_only_pins_of_what_was_published_are_revoked(world: World) -> None:
+    with pytest.raises(RevocationError, match="pinned address"):
+        world.tombstone("pe-data://us/areas@latest")
+    with pytest.raises(pe_data.PeDataError, match="found neither"):
+        world.tombstone(f"pe-data://us/areas@sha256:{'0' * 64}")
+    with pytest.raises(RevocationError, match="for collections"):
+        world.tombstone(world.single(AL), with_members=True)
+    with pytest.raises(RevocationError, match="expected dataset 'areas'"):
+        world.tombstone(world.single(AL).replace("us/areas", "us/cps"))
+    with pytest.raises(InvalidTombstoneError, match="printable"):
+        world.tombstone(world.single(AL), reason="\x1b[2J")
+
+
+@pytest.mark.parametrize("kill_at", [1, 3, 4])
+def test_a_killed_revocation_is_completed_by_the_next(world: World, kill_at: int) -> None:
+    document = world.signed(world.tombstone(world.pin, with_members=True))
+    envelope = world.folder / "tombstone.json"
+    envelope.write_bytes(document.to_bytes())
+    script = Path(__file__).with_name("revocation_helpers.py")
+    command = [sys.executable, str(script), str(world.store.root), str(envelope), str(kill_at)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == -9, done.stderr
+    assert len(done.stdout.split()) == kill_at
+    with pytest.raises(RevokedError):
+        pe_data.ensure(world.member(AL))
+    world.publish(document)
+    assert not world.store.exists(payload_key("us", world.sha256(AL), "h5"))
+    assert not world.store.exists(payload_key("us", world.sha256(NC), "h5"))
+    assert "still there" not in findings(world.store)
+
+
+def test_a_mirror_passes_the_revocation_on(world: World) -> None:
+    target = FolderStore(world.folder / "mirror")
+    mirror(world.store, target, work=world.folder / "work")
+    world.revoke(world.single(AL))
+    report = mirror(world.store, target, work=world.folder / "work")
+    assert report.revoked == 1
+    assert not target.exists(payload_key("us", world.sha256(AL), "h5"))
+    assert target.get(tombstone_key("us", world.sha256(AL))).data
+    with pytest.raises(RevokedError):
+        pe_data.ensure(world.single(AL), store=str(target.root))
+    fresh = FolderStore(world.folder / "second")
+    assert mirror(world.store, fresh, work=world.folder / "work").revoked == 1
+    assert not fresh.exists(payload_key("us", world.sha256(AL), "h5"))
+
+
+def test_a_mirror_does_not_take_back_what_it_knows_to_be_revoked(world: World) -> None:
+    target = FolderStore(world.folder / "mirror")
+    mirror(world.store, target, work=world.folder / "work")
+    stone = world.signed(world.tombstone(world.single(AL)))
+    world.put(AL, stone, target)
+    mirror(world.store, target, work=world.folder / "work")
+    assert not target.exists(payload_key("us", world.sha256(AL), "h5"))
+    assert target.exists(tombstone_key("us", world.sha256(AL)))
+
+
+def test_fsck_names_what_is_wrong_with_revocations(world: World) -> None:
+    world.revoke(world.single(AL))
+    assert findings(world.store) == "", "a revoked member is no damage"
+    payload = world.store.root / payload_key("us", world.sha256(AL), "h5")
+    payload.write_bytes(AL.encode())
+    assert "but the payload is still there" in findings(world.store)
+    world.put(NC, b"{}")
+    assert "not genuine" in findings(world.store)
+    world.revoke(world.pin)
+    assert "channels/us/areas/latest.json: the channel stands at" in findings(world.store)
+
+
+def test_gc_finishes_a_revocation_and_keeps_the_tombstone(world: World) -> None:
+    world.revoke(world.single(AL))
+    payload = world.store.root / payload_key("us", world.sha256(AL), "h5")
+    payload.write_bytes(AL.encode())
+    world.put(NC, b"{}")
+    publish_areas(world.store, areas(world.folder / "new", NC, salt=" new"), "r2")
+    publish_areas(world.store, areas(world.folder / "new", NC, salt=" newer"), "r3")
+    now = datetime.now(UTC)
+    with pytest.warns(CacheWarning, match="not genuine"):
+        report = collect_garbage(world.store, now=now)
+    collect_garbage(world.store, now=now + timedelta(days=30))
+    assert report.revoked_removed == (f"us/{world.sha256(AL)}",)
+    assert not payload.exists()
+    assert world.store.exists(tombstone_key("us", world.sha256(AL)))
+    assert world.store.exists(manifest_key("us", world.sha256(AL)))
+
+
+def test_gc_still_refuses_a_mirror_that_has_only_tombstones(world: World) -> None:
+    target = FolderStore(world.folder / "mirror")
+    world.revoke(world.single(AL))
+    mirror(world.store, target, work=world.folder / "work")
+    with pytest.raises(pe_data.PeDataError, match="everything"):
+        collect_garbage(target)
+
+
+def test_a_machine_that_cannot_check_counts_it_as_revoked(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = pe_data.ensure(world.single(AL))
+    world.revoke(world.single(AL))
+    forget_asking(world)
+    monkeypatch.delenv("PE_DATA_TRUST_ROOT")
+    with pytest.raises(UncheckedRevocationError, match="PE_DATA_TRUST_ROOT"):
+        pe_data.ensure(world.single(AL))
+    with pytest.warns(CacheWarning, match="REVOKED"):
+        assert pe_data.ensure(world.single(AL), allow_revoked=True) == path
+    assert pe_data.ensure(world.single(AL), offline=True) == path
+    assert Known(Options.of().cache).tombstone(world.sha256(AL)) is None, "what was not checked is not remembered"
+
+
+def test_without_the_extra_it_counts_as_revoked(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    pe_data.ensure(world.single(AL))
+    world.revoke(world.single(AL))
+    forget_asking(world)
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("tuf", "securesystemslib")]:
+        monkeypatch.delitem(sys.modules, name)
+    for name in ("tuf", "securesystemslib"):
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.delitem(sys.modules, "pe_data.trust.client", raising=False)
+    with pytest.raises(UncheckedRevocationError, match=r"local-h5\[trust\]"):
+        pe_data.ensure(world.single(AL))
+
+
+def test_a_rotated_key_is_replaced_by_revoking_again(world: World) -> None:
+    world.revoke(world.single(AL), "alice")
+    terms = world.trust.terms
+    bob = world.trust.signers["bob"].public_key
+    roles = {name: replace(one, keys={bob.keyid: bob}) for name, one in terms.roles.items()}
+    world.trust.rotate(replace(terms, roles=roles))
+    assert "not genuine" in findings(world.store)
+    assert world.revoke(world.single(AL), "bob").tombstones == 1
+    assert findings(world.store) == ""
+    with pytest.raises(RevokedError):
+        pe_data.ensure(world.single(AL))
+
+
+def test_a_tombstone_reads_back(world: World) -> None:
+    stone = world.tombstone(world.pin, with_members=True)
+    assert Tombstone.from_bytes(stone.to_bytes(), what="t") == stone
+    assert stone.covers("us", world.sha256(AL))
+    assert not stone.covers("uk", world.sha256(AL))
+    assert not stone.covers("us", "0" * 64)
+
+
+def test_pins_without_a_tombstone_load_no_trust_library(world: World) -> None:
+    code = (
+        "import sys, pe_data\n"
+        f"pe_data.ensure({world.member(AL)!r})\n"
+        f"pe_data.ensure({world.single(NC)!r})\n"
+        f"pe_data.ensure({world.single(NC)!r}, verify=True)\n"
+        "print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert not loaded & {"tuf", "securesystemslib", "starlette", "cryptography", "uvicorn"}
+
+
+def test_an_offline_hit_stays_fast(world: World) -> None:
+    pe_data.ensure(world.single(AL))
+    code = (
+        "import time, pe_data\n"
+        "pe_data.ensure\n"
+        "a = time.perf_counter()\n"
+        f"pe_data.ensure({world.single(AL)!r}, offline=True)\n"
+        "print(time.perf_counter() - a)"
+    )
+    took = [
+        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+        for _ in range(5)
+    ]
+    assert min(took) < 0.005
