@@ -3,7 +3,7 @@
 import heapq
 from collections.abc import Iterable, Sequence
 
-from local_h5.errors import RequestError
+from local_h5.errors import RequestError, ResultError
 from local_h5.worker.items import WorkItem
 from local_h5.worker.outcome import AreaOutcome, WorkResult
 from local_h5.worker.state import WorkerState
@@ -42,7 +42,7 @@ def split(items: Sequence[WorkItem], costs: Sequence[int], n_batches: int) -> li
 
 def lost(items: Iterable[WorkItem], error: BaseException) -> WorkResult:
     """The result of a batch whose worker ended before it could answer; files that it finished are kept."""
-    text = f"{type(error).__name__}: {error}".splitlines()[0]
+    text = f"{type(error).__name__}: {error}".splitlines()[0].rstrip(": ")
     message = f"the worker ended before it answered ({text}). Run again: what it had finished is skipped."
     return WorkResult(
         tuple(
@@ -50,6 +50,25 @@ def lost(items: Iterable[WorkItem], error: BaseException) -> WorkResult:
             for item in items
         )
     )
+
+
+def collect(batches: Iterable[Sequence[WorkItem]], answers: Iterable[object]) -> WorkResult:
+    """One result of many workers.
+
+    Args:
+        batches: as they were sent.
+        answers: of each, in order: the JSON of its result, or the exception that came instead.
+    """
+    return WorkResult.joined(_answer(batch, answer) for batch, answer in zip(batches, answers, strict=True))
+
+
+def _answer(batch: Sequence[WorkItem], answer: object) -> WorkResult:
+    if isinstance(answer, BaseException):
+        return lost(batch, answer)
+    try:
+        return WorkResult.from_json(answer)
+    except ResultError as error:
+        return lost(batch, error)
 
 
 def _clones(item: WorkItem, state: WorkerState) -> int:

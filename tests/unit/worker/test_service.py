@@ -13,7 +13,7 @@ from worker_world import Prepared
 
 import build_area
 import local_h5.worker
-from local_h5 import area_job
+from local_h5 import area_job, writer
 from local_h5.build import BuildOptions
 from local_h5.errors import ConfigError, PreparedError, RequestError
 from local_h5.requests import AreaBuildRequest, AreaFilter
@@ -149,7 +149,7 @@ def test_what_must_end_the_process_ends_it(
 ) -> None:
     items = (WorkItem(NC_01, MARK), WorkItem(AK_01, MARK))
     with monkeypatch.context() as patched:
-        patched.setattr(area_job, "build_area", raising(error, "AK-01", area_job.build_area))
+        patched.setattr(writer, "sha256_of", raising(error, "AK-01", writer.sha256_of))  # the temporary file is there
         with pytest.raises(type(error)):
             run(prepared, tmp_path, *items)
     assert not [path for path in tmp_path.rglob("*") if path.suffix == ".tmp"]
