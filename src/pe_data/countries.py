@@ -56,7 +56,9 @@ COUNTRIES: Mapping[str, Country] = {
 
 PUBLIC_EXAMPLE = COUNTRIES["us"]
 GATED_EXAMPLE = COUNTRIES["uk"]
-MEMBER_EXAMPLE = "local_areas/districts/NC-01"
+MEMBER_EXAMPLE = "districts/NC-01"
+COLLECTION_EXAMPLE = f"{PUBLIC_EXAMPLE.code}/local_areas"
+DATASET_EXAMPLE = f"{PUBLIC_EXAMPLE.code}/{PUBLIC_EXAMPLE.example}"
 
 
 def access_of(code: str) -> Access:

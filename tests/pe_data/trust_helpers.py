@@ -1,22 +1,26 @@
 """A trust root, keys and a policy in a temporary store, in a few lines.
 
     trust = make_trust(store, tmp_path, {"next-us": 2, "revoke-us": 1})
-    document = trust.sign(body, POINTER_TYPE, "next-us")     # by a threshold of the role's keys
+    document = trust.sign(body, POINTER_TYPE, "alice")       # by everybody if nobody is named
     policy = trust.policy()                                  # walked from the anchor through the store
     trust.environment                                        # for a command line in a process
 
 `alice` and `bob` hold every role; the root has a threshold of 1 unless `root_threshold` says otherwise.
 """
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from securesystemslib.signer import CryptoSigner
+from storage_helpers import make_item
 
+from pe_data.digests import Sha256, sha256_bytes
+from pe_data.publish import publish_artifact
 from pe_data.store.base import Store
 from pe_data.trust import envelope
 from pe_data.trust.client import place_of
@@ -24,6 +28,7 @@ from pe_data.trust.envelope import SignedDocument
 from pe_data.trust.policy import TrustPolicy, open_policy
 from pe_data.trust.proposal import Proposal, publish
 from pe_data.trust.root import FRESH, LIFETIME, Holders, Terms, Version, build
+from pe_data.validation import Validation
 
 PEOPLE = ("alice", "bob")
 
@@ -122,3 +127,28 @@ def make_trust(
     trust.anchor.parent.mkdir(parents=True, exist_ok=True)
     trust.anchor.write_bytes(proposal.version.root.to_bytes())
     return trust
+
+
+def validation_record(sha256: str, *, status: str = "passed", published: bool = True, level: str = "structural") -> str:
+    """A validation record as a producer writes it."""
+    return json.dumps(
+        {
+            "schema_version": 1,
+            "area": {"type": "state", "id": "AL", "path": "states/AL.h5", "sha256": sha256},
+            "level": level,
+            "status": status,
+            "published": published,
+            "policy": {"enabled": True, "on_failure": {"structural": "fail"}},
+        }
+    )
+
+
+VALIDATION = Validation("passed", 1, {"structural": {"passed": 1}}, sha256_bytes(b"policy"), sha256_bytes(b"records"))
+"""The outcome of a validation that passed."""
+
+
+def publish_validated(store: Store, folder: Path, dataset: str = "data", salt: str = "", **change: str) -> Sha256:
+    """Publish one validated file as `us/<dataset>`; its digest."""
+    item = make_item(folder / "files", f"{dataset}{salt}", f"{dataset}{salt}".encode(), dataset=dataset)
+    manifest = replace(item.manifest.validated(VALIDATION), **change)  # type: ignore[arg-type]
+    return publish_artifact(store, replace(item, manifest=manifest)).artifact_sha256

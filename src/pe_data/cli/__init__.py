@@ -10,9 +10,11 @@ from importlib import import_module
 
 import click
 
+from pe_data.countries import COLLECTION_EXAMPLE, MEMBER_EXAMPLE, PUBLIC_EXAMPLE
 from pe_data.errors import PeDataError
 
 _READ, _STORE = "pe_data.cli.read_commands", "pe_data.cli.store_commands"
+_TRUST = "pe_data.cli.trust_commands"
 _HOMES = {
     "list": _READ,
     "resolve": _READ,
@@ -27,15 +29,22 @@ _HOMES = {
     "fsck": _STORE,
     "gc": _STORE,
     "pin": _STORE,
+    "promote": _TRUST,
+    "sign": _TRUST,
+    "certify": "pe_data.cli.certify_commands",
+    "bundle-status": "pe_data.cli.certify_commands",
+    "revoke": "pe_data.cli.revocation_commands",
+    "key": "pe_data.cli.key_commands",
+    "root": "pe_data.cli.root_commands",
     "serve": "pe_data.cli.gateway_commands",
     "token": "pe_data.cli.gateway_commands",
     "audit": "pe_data.cli.audit_commands",
 }
-EPILOG = """\b
+EPILOG = f"""\b
 Try:
-  pe-data list us
-  pe-data schema pe-data://us/local_areas/districts/NC-01@latest
-  pe-data ensure pe-data://us/local_areas/districts/NC-01@latest
+  pe-data list {PUBLIC_EXAMPLE.code}
+  pe-data schema pe-data://{COLLECTION_EXAMPLE}/{MEMBER_EXAMPLE}@latest
+  pe-data ensure pe-data://{COLLECTION_EXAMPLE}/{MEMBER_EXAMPLE}@latest
   pe-data COMMAND --help
 
 \b

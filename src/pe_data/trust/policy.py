@@ -67,9 +67,7 @@ class Role:
         for known in PURPOSES:
             if purpose == known:
                 return cls(known, check_country(country))
-        raise TrustRootError(
-            f"role: expected PURPOSE-COUNTRY with one of {', '.join(PURPOSES)}, such as next-us, found {name[:80]!r}"
-        )
+        raise TrustRootError(f"role: expected PURPOSE-COUNTRY with one of {', '.join(PURPOSES)}, found {name[:80]!r}")
 
 
 @dataclass(frozen=True, slots=True)

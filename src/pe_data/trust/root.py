@@ -82,6 +82,24 @@ class Terms:
         }
         return replace(self, root=left.pop(Root.type), roles=left)
 
+    def with_key_replaced(self, key_id: str, key: Key) -> "Terms":
+        """These terms with `key` wherever `key_id` stood. Raises TrustRootError if nobody has it."""
+        left = self.without_key(key_id)
+        before = {Root.type: self.root, **self.roles}
+        after = {
+            name: replace(one, keys={**one.keys, key.keyid: key}) if key_id in before[name].keys else one
+            for name, one in {Root.type: left.root, **left.roles}.items()
+        }
+        return replace(left, root=after.pop(Root.type), roles=after)
+
+    def renewed(self, expires: datetime, fresh_until: datetime) -> "Terms":
+        """These terms with other dates."""
+        return Terms(
+            replace(self.root, expires=expires),
+            {name: replace(one, expires=expires) for name, one in self.roles.items()},
+            fresh_until,
+        )
+
     def check(self) -> "Terms":
         """These terms, if they can be fulfilled and no person counts twice. Raises TrustRootError."""
         for name, one in {Root.type: self.root, **self.roles}.items():

@@ -1,0 +1,176 @@
+"""`pe-data promote` and `sign`: nominate an artifact, and sign what others wrote."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import click
+
+from pe_data.cli.signing import Duration, key_option, signers_of
+from pe_data.cli.store_options import (
+    emit,
+    json_option,
+    namespace_option,
+    split_dataset,
+    store_option,
+    the_namespace,
+    the_store,
+)
+from pe_data.digests import Sha256, parse_sha256, strict_json
+from pe_data.errors import InvalidNameError
+
+
+@click.command()
+@click.argument("dataset", metavar="[COUNTRY/DATASET]", required=False)
+@click.option(
+    "--from",
+    "source",
+    default="latest",
+    show_default=True,
+    metavar="latest|sha256:DIGEST",
+    help="What to nominate.",
+)
+@click.option("--expires", type=Duration(), default="30d", show_default=True, help="How long the nomination stands.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write a file for others to sign, publish nothing.")
+@click.option(
+    "--publish",
+    "file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Publish a file that enough people have signed.",
+)
+@key_option
+@store_option
+@namespace_option
+@json_option
+def promote(
+    dataset: str | None,
+    source: str,
+    expires: timedelta,
+    out: Path | None,
+    file: Path | None,
+    keys: tuple[str, ...],
+    store_url: str | None,
+    namespace: str | None,
+    as_json: bool,
+) -> None:
+    """Nominate an artifact for certification: move @next to it, signed.
+
+    Only an artifact whose validation passed can be nominated. Where more than one person has to sign,
+    the first writes a file, the others sign it, and anybody publishes it.
+
+    \b
+    Examples:
+      pe-data promote us/local_areas --from latest --key alice
+      pe-data promote us/local_areas --key alice --out nomination.json
+      pe-data sign nomination.json --key bob                     # on the other machine
+      pe-data promote --publish nomination.json
+    """
+    from pe_data.trust.libraries import need_libraries
+
+    need_libraries()
+    from pe_data.pointers import parse_signed
+    from pe_data.trust.envelope import POINTER_TYPE, sign
+    from pe_data.trust.nominate import candidate, describe, nominate, propose
+    from pe_data.trust.policy import open_policy
+
+    if file is not None:
+        if dataset or keys or out:
+            raise click.UsageError("--publish takes the file alone")
+        document = parse_signed(file.read_bytes(), what=str(file)).document
+        country = parse_signed(file.read_bytes(), what=str(file)).claimed().country
+        store = the_store(store_url, country)
+    else:
+        if dataset is None or not keys:
+            raise click.UsageError("say what to nominate, COUNTRY/DATASET, and with which --key")
+        country, name = split_dataset(dataset)
+        store = the_store(store_url, country)
+        chosen = candidate(store, country, name, _artifact(source))
+        body = propose(store, chosen, namespace=the_namespace(namespace, country), lifetime=expires)
+        document = sign(body.to_bytes(), POINTER_TYPE, signers_of(keys))
+        if out is not None:
+            out.write_bytes(document.to_bytes())
+            lines = [*describe(body), chosen.validation.summary(), f"signed {len(keys)} time(s): {out}"]
+            emit(as_json, strict_json(body.to_bytes(), what=str(out)), lines)
+            return
+    verified = nominate(store, document, open_policy(store))
+    lines = [*describe(verified.body), f"signed by    {', '.join(verified.key_ids)}"]
+    emit(as_json, {**strict_json(verified.body.to_bytes(), what="body"), "signed_by": list(verified.key_ids)}, lines)
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@key_option
+@click.option("--out", type=click.Path(path_type=Path), help="Write the signed file here instead of in its place.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def sign(file: Path, keys: tuple[str, ...], out: Path | None, yes: bool) -> None:
+    """Add your signature to a nomination, a tombstone, a statement or a version of the trust root.
+
+    What is signed is shown first. The bytes that the first person signed stay as they are.
+
+    \b
+    Examples:
+      pe-data sign nomination.json --key bob
+      pe-data sign root.proposal --key bob --out root.signed --yes
+    """
+    from pe_data.trust.libraries import need_libraries
+
+    need_libraries()
+    if not keys:
+        raise click.UsageError("say with which --key")
+    raw = file.read_bytes()
+    document = strict_json(raw, what=str(file))
+    signed = _sign_proposal if "documents" in document else _sign_envelope
+    data = signed(raw, str(file), keys, yes)
+    (out or file).write_bytes(data)
+    click.echo(f"signed: {out or file}")
+
+
+def _sign_proposal(raw: bytes, what: str, keys: tuple[str, ...], yes: bool) -> bytes:
+    from pe_data.trust.proposal import Proposal
+    from pe_data.trust.root import describe, terms_of
+
+    proposal = Proposal.from_bytes(raw, what=what)
+    version = proposal.version
+    terms = terms_of(version.root.signed, version.targets.signed, version.timestamp.signed)
+    _confirm([f"trust root version {version.number}", *describe(terms)], yes)
+    for signer in signers_of(keys):
+        proposal.sign(signer)
+    for line in proposal.missing():
+        click.echo(f"still needed: {line}")
+    return proposal.to_bytes()
+
+
+def _sign_envelope(raw: bytes, what: str, keys: tuple[str, ...], yes: bool) -> bytes:
+    from pe_data.fields import Fields
+    from pe_data.pointers import parse_body
+    from pe_data.trust.envelope import POINTER_TYPE, add_signature, parse_envelope
+    from pe_data.trust.nominate import describe
+    from pe_data.trust.policy import PAYLOAD_TYPES
+
+    kind = Fields.of(strict_json(raw, what=what), what).one_of("payloadType", tuple(PAYLOAD_TYPES.values()))
+    document = parse_envelope(raw, payload_type=kind, what=what)
+    if kind == POINTER_TYPE:
+        lines = describe(parse_body(document.body, what=what))
+    else:
+        lines = [kind, *(f"{name:20} {value}" for name, value in strict_json(document.body, what=what).items())]
+    _confirm([*lines, f"signed by    {', '.join(one.key_id for one in document.signatures)} (not checked)"], yes)
+    for signer in signers_of(keys):
+        document = add_signature(document, signer)
+    return document.to_bytes()
+
+
+def _confirm(lines: list[str], yes: bool) -> None:
+    for line in lines:
+        click.echo(line, err=True)
+    if not yes:
+        click.confirm("Sign this?", abort=True, err=True)
+
+
+def _artifact(source: str) -> Sha256 | None:
+    if source == "latest":
+        return None
+    if not source.startswith("sha256:"):
+        raise InvalidNameError(f"--from: expected latest or sha256:DIGEST, found {source[:80]!r}")
+    return parse_sha256(source.removeprefix("sha256:"), what="--from")
+
+
+COMMANDS: dict[str, click.Command] = {"promote": promote, "sign": sign}
