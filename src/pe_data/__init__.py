@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pe_data.certification.certify import certify_data_release
     from pe_data.datasets import ensure_datasets
     from pe_data.errors import PeDataError
     from pe_data.frames import export
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PeDataError",
+    "certify_data_release",
     "ensure",
     "ensure_datasets",
     "export",
@@ -31,6 +33,7 @@ __all__ = [
 
 _HOMES = {
     "PeDataError": ("pe_data.errors", "PeDataError"),
+    "certify_data_release": ("pe_data.certification.certify", "certify_data_release"),
     "ensure": ("pe_data.resolver", "ensure"),
     "ensure_datasets": ("pe_data.datasets", "ensure_datasets"),
     "export": ("pe_data.frames", "export"),

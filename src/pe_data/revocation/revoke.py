@@ -144,6 +144,33 @@ def standing(store: Store, country: str, sha256: Sha256, verifier: Verifier) -> 
     return None
 
 
+def finish(store: Store, wanted: Tombstone, verifier: Verifier) -> RevocationReport | None:
+    """Complete what `wanted` asks for if every artifact of it has a genuine tombstone already, else None.
+
+    Raises:
+        UncheckedRevocationError: there is a tombstone that cannot be checked here.
+    """
+    there = [standing(store, wanted.country, sha256, verifier) for sha256 in wanted.covered]
+    stones = [one[0] for one in there if one is not None]
+    if len(stones) != len(wanted.covered):
+        return None
+    removed, size = remove_payloads(store, wanted)
+    first = stones[0]
+    return RevocationReport(
+        store=store.url,
+        country=wanted.country,
+        dataset=wanted.dataset,
+        artifact_sha256=wanted.artifact_sha256,
+        reason=first.reason,
+        date=first.date,
+        revoked_by=first.revoked_by,
+        tombstones=0,
+        there_already=len(stones),
+        payloads_removed=removed,
+        bytes_removed=size,
+    )
+
+
 def publish_tombstone(
     store: Store,
     document: SignedDocument,

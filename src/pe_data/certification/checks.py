@@ -1,0 +1,229 @@
+"""What must hold of a nominated artifact before it is certified.
+
+Every check reads what the signed pointer binds, and nothing else: pointer → collection → manifests →
+payloads. Each failure is an error of its own kind.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+from pe_data.certification.schemas import check_schema
+from pe_data.collection import Member
+from pe_data.digests import HashingStream, Sha256, sha256_bytes, strict_json
+from pe_data.errors import (
+    ChecksumError,
+    DigestMismatchError,
+    FailedValidationError,
+    IncompatibleModelError,
+    InvalidDocumentError,
+    MissingDigestError,
+    MissingValidationError,
+    ObjectNotFoundError,
+    UnsignedPointerError,
+)
+from pe_data.layout import payload_key
+from pe_data.manifest.model import Manifest
+from pe_data.options import Options
+from pe_data.pointers import VerifiedPointer
+from pe_data.remote import Remote
+from pe_data.revocation.lookup import find_revoked
+from pe_data.store.base import Store
+from pe_data.uri import StoreUri
+from pe_data.validation import Validation
+
+WORKERS = 8
+DIGESTS = ("artifact_sha256", "manifest_sha256")
+Depth = Literal["full", "presence"]
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One file of a nominated dataset, after every check."""
+
+    name: str
+    """`dataset`, or `dataset/member` of a collection."""
+    uri: StoreUri
+    """Pinned."""
+    member: Member
+    manifest: Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Nominated:
+    """One dataset, after every check."""
+
+    pointer: VerifiedPointer
+    run_id: str | None
+    """Of a collection."""
+    validation: Validation
+    files: tuple[Checked, ...]
+    """By name."""
+
+
+def check_nomination(pointer: VerifiedPointer, options: Options, store: Store, *, depth: Depth = "full") -> Nominated:
+    """Check everything that a verified nomination leads to.
+
+    Args:
+        pointer: Verified; anything else is refused, whatever it says.
+        store: Where the payloads are.
+        depth: `full` hashes every payload as it lies in the store; `presence` compares sizes.
+
+    Raises:
+        UnsignedPointerError: `pointer` is not a verified nomination.
+        RevokedError: the artifact, its collection or a member was revoked.
+        MissingDigestError: the collection leaves out a digest.
+        ChecksumError: bytes in the store are not what is bound, or not there.
+        MissingValidationError, FailedValidationError: no validation record, or one that did not pass.
+        InvalidDocumentError: a document does not fit its schema.
+    """
+    if not isinstance(pointer, VerifiedPointer):
+        raise UnsignedPointerError(
+            f"certification: expected a nomination whose signatures were verified, found {type(pointer).__name__}. "
+            "Nominate it with `pe-data promote`"
+        )
+    body = pointer.body
+    pin = StoreUri(body.country, body.dataset, None, None, body.artifact_sha256)
+    remote = Remote(StoreUri(body.country, body.dataset, None, "next", None), options)
+    remote.nomination = pointer  # what was verified is what is used, not what stands there a moment later
+    try:
+        if body.is_collection:
+            found = _collection(remote, pin, options)
+            run_id, validation = remote.collection.run_id, remote.collection.validation
+        else:
+            found, run_id = [_single(remote, pin)], None
+            validation = found[0].manifest.validation
+    except DigestMismatchError as error:
+        raise ChecksumError(str(error)) from error
+    _refuse_revoked(pin, [body.artifact_sha256, *(one.member.artifact_sha256 for one in found)], options)
+    _each(lambda one: _check_payload(store, one, depth), found)
+    return Nominated(pointer, run_id, _passed(validation, pin), tuple(found))
+
+
+def model_of(datasets: Iterable[Nominated]) -> tuple[str, str]:
+    """Package and version of the model that built every file.
+
+    Raises:
+        IncompatibleModelError: a manifest does not say, or two say different things.
+    """
+    found: dict[tuple[str, str], str] = {}
+    for one in (file for dataset in datasets for file in dataset.files):
+        build = one.manifest.build
+        if not build.model_package or not build.model_version:
+            raise IncompatibleModelError(
+                f"{one.uri}: build.model_version: expected the model that built it, found none in its manifest. "
+                "It cannot be certified for any; publish it with the sidecar of its build"
+            )
+        found.setdefault((build.model_package, build.model_version), one.name)
+    if len(found) != 1:
+        text = "; ".join(f"{name} with {' '.join(model)}" for model, name in sorted(found.items())) or "no files"
+        raise IncompatibleModelError(f"expected files built with one model version, found {text}. Build them again")
+    return next(iter(found))
+
+
+def diagnose(error: InvalidDocumentError, raw: bytes, what: str) -> None:
+    """Raise MissingDigestError if `raw`, which was refused with `error`, leaves out a digest."""
+    document = strict_json(raw, what=what)
+    rows = [document]
+    members = document.get("members")
+    if isinstance(members, dict):
+        rows = [row for row in members.values() if isinstance(row, dict)]
+    for row in rows:
+        for name in DIGESTS:
+            if row.get(name) is None:
+                raise MissingDigestError(
+                    f"{what}: field {name}: expected a sha256, found none. Without it nothing is pinned, and nothing "
+                    "is certified"
+                ) from error
+
+
+def _collection(remote: Remote, pin: StoreUri, options: Options) -> list[Checked]:
+    raw = remote.collection_bytes
+    what = f"{pin}: collection"
+    try:
+        members = sorted(remote.collection.members.items())
+    except InvalidDocumentError as error:
+        diagnose(error, raw, what)
+        raise
+    check_schema("collection", strict_json(raw, what=what), what=what)
+
+    def one(item: tuple[str, Member]) -> Checked:
+        name, member = item
+        uri = StoreUri(pin.country, pin.dataset, name, None, pin.sha256)
+        inner = Remote(uri, options)
+        manifest = _described(inner)
+        return Checked(f"{pin.dataset}/{name}", uri, member, manifest)
+
+    return _each(one, members)
+
+
+def _single(remote: Remote, pin: StoreUri) -> Checked:
+    manifest = _described(remote)
+    artifact = manifest.artifact
+    if manifest.dataset != pin.dataset:
+        raise ChecksumError(f"{pin}: manifest: expected dataset {pin.dataset!r}, found {manifest.dataset!r}")
+    member = Member(artifact.sha256, sha256_bytes(remote.manifest_bytes), artifact.size_bytes, artifact.extension)
+    return Checked(pin.dataset, pin, member, manifest)
+
+
+def _described(remote: Remote) -> Manifest:
+    what = f"{remote.uri}: manifest"
+    check_schema("manifest", strict_json(remote.manifest_bytes, what=what), what=what)
+    return Manifest.from_bytes(remote.manifest_bytes, what)
+
+
+def _refuse_revoked(pin: StoreUri, digests: Sequence[Sha256], options: Options) -> None:
+    def ask(sha256: Sha256) -> None:
+        revoked = find_revoked(pin, (sha256,), options, fresh=True)
+        if revoked is not None:
+            raise revoked.error(pin)
+
+    _each(ask, list(dict.fromkeys(digests)))
+
+
+def _check_payload(store: Store, one: Checked, depth: Depth) -> None:
+    """The payload as it lies in the store has the size and, at full depth, the digest of its name."""
+    member = one.member
+    key = payload_key(one.uri.country, member.artifact_sha256, member.extension)
+    what = f"{store.url}: {key}"
+    try:
+        if depth == "presence":
+            size = store.head(key).size
+            if size != member.size_bytes:
+                raise ChecksumError(f"{what}: expected {member.size_bytes} bytes, found {size}. Run pe-data fsck")
+            return
+        stream = HashingStream(store.open_stream(key).pieces, what=what, max_bytes=member.size_bytes)
+        for _ in stream:
+            pass
+    except (ObjectNotFoundError, DigestMismatchError) as error:
+        raise ChecksumError(f"{one.uri}: the payload is not what it should be: {error}. Run pe-data fsck") from error
+    if (stream.digest, stream.size) != (member.artifact_sha256, member.size_bytes):
+        raise ChecksumError(
+            f"{what}: expected sha256 {member.artifact_sha256} over {member.size_bytes} bytes, found "
+            f"{stream.digest} over {stream.size}. Run pe-data fsck"
+        )
+
+
+def _passed(validation: Validation | None, pin: StoreUri) -> Validation:
+    if validation is None:
+        raise MissingValidationError(
+            f"{pin}: validation: expected a record that passed, found none. Publish it with its validation records, "
+            "then nominate that"
+        )
+    if validation.status != "passed":
+        raise FailedValidationError(f"{pin}: validation: expected a record that passed, found {validation.summary()}")
+    return validation
+
+
+def _each(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    """`work` on every item, some at a time; the first error stops the rest and is raised."""
+    with ThreadPoolExecutor(max_workers=WORKERS) as pool:
+        futures = [pool.submit(work, item) for item in items]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise

@@ -1,0 +1,125 @@
+"""`pe-data certify` and `bundle-status`: the boundary to release bundles."""
+
+from pathlib import Path
+
+import click
+
+from pe_data.cli.common import as_json, options_of, place_options, print_json
+from pe_data.cli.signing import key_option, signers_of
+
+
+@click.command()
+@click.argument("country")
+@click.option("--data-producer", required=True, metavar="NAME", help="Who made the data: the name of the data package.")
+@click.option("--dataset", "datasets", multiple=True, help="Only this one.  [default: every nominated one]")
+@click.option("--default-dataset", metavar="NAME", help="What users get who ask for none, such as areas/national/US.")
+@click.option("--model-version", help="Certify for this version of the model.  [default: the installed one]")
+@click.option("--model-fingerprint", help="Data-build fingerprint of that model, if the version differs.")
+@click.option("--by", "certified_by", metavar="WHO", help="Who certifies.  [default: the producer]")
+@click.option("--quick", is_flag=True, help="Compare the sizes of payloads in the store instead of hashing them.")
+@click.option(
+    "--out",
+    default=".",
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder to write to.",
+)
+@key_option
+@place_options
+@as_json
+def certify(
+    country: str,
+    data_producer: str,
+    datasets: tuple[str, ...],
+    default_dataset: str | None,
+    model_version: str | None,
+    model_fingerprint: str | None,
+    certified_by: str | None,
+    quick: bool,
+    out: Path,
+    keys: tuple[str, ...],
+    store: str | None,
+    cache: str | None,
+    offline: bool | None,
+    json_output: bool,
+) -> None:
+    """Check what was nominated for a country, and write the data-release block that a bundle pins.
+
+    Written are data_release.json, statement.intoto.json (in-toto Statement v1), trace.tro.jsonld
+    (TRACE) and, with --key, statement.dsse.json, the statement signed.
+
+    \b
+    Examples:
+      pe-data certify us --data-producer local-h5 --out release/
+      pe-data certify us --data-producer local-h5 --dataset local_areas --model-version 2.68.0 --key carol
+
+    \b
+    Exit codes: 0 certified; 1 refused, and why is said; 2 wrong usage.
+    """
+    from pe_data.certification.certify import certify_data_release
+    from pe_data.trust.libraries import need_libraries
+
+    need_libraries()
+    if offline:
+        raise click.UsageError("certifying asks the store; it cannot be done offline")
+    certified = certify_data_release(
+        country,
+        data_producer=data_producer,
+        datasets=datasets or None,
+        default_dataset=default_dataset,
+        model_version=model_version,
+        model_fingerprint=model_fingerprint,
+        certified_by=certified_by,
+        depth="presence" if quick else "full",
+        store=store,
+        cache=cache,
+        signers=signers_of(keys),
+    )
+    paths = certified.write(out)
+    if json_output:
+        print_json({"release": certified.block, "files": paths})
+        return
+    release, held = certified.release, certified.release.certification
+    click.echo(
+        f"certified: {release.country_id} data release {release.build_id}, {len(release.datasets)} file(s), for "
+        f"{held.model_package} {held.certified_for_model_version} ({held.compatibility_basis})"
+    )
+    for path in paths:
+        click.echo(f"written: {path}")
+
+
+@click.command("bundle-status")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@place_options
+@as_json
+def bundle_status(file: Path, store: str | None, cache: str | None, offline: bool | None, json_output: bool) -> int:
+    """Is a release that was certified earlier still reproducible?
+
+    FILE is the data_release.json of `pe-data certify`. Every pinned file is looked up: whether it or
+    its collection was revoked, and whether its payload is still there.
+
+    \b
+    Example:
+      pe-data bundle-status release/data_release.json --json
+
+    \b
+    Exit codes: 0 reproducible, 1 unreproducible: licence revoked, 2 cannot tell (or wrong usage),
+    3 unreproducible: payload missing. Of several, the first of: revoked, missing, cannot tell.
+    """
+    from pe_data.certification.status import State
+    from pe_data.certification.status import bundle_status as check
+
+    status = check(file, options_of(store, cache, offline))
+    if json_output:
+        print_json({"state": status.state, "counts": status.counts, "files": status.files})
+        return status.state.exit_code
+    for one in status.files:
+        if one.state is not State.REPRODUCIBLE:
+            click.echo(f"{one.dataset}: {one.state}")
+            click.echo(f"  {one.reason}")
+    counts = ", ".join(f"{count} {state}" for state, count in status.counts.items() if count)
+    click.echo(f"{status.state} ({counts})")
+    return status.state.exit_code
+
+
+COMMANDS: dict[str, click.Command] = {"certify": certify, "bundle-status": bundle_status}

@@ -1,0 +1,340 @@
+"""Certification: from a signed nomination to documents, and everything that stops it."""
+
+import itertools
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from revocation_helpers import AL, NC, REASON, World, make_world
+from storage_helpers import make_item
+
+import pe_data
+from pe_data.certification.certify import SIGNED_NAME, STATEMENT_NAME, certify_data_release
+from pe_data.certification.checks import check_nomination
+from pe_data.certification.release import read_pins
+from pe_data.certification.status import State, bundle_status
+from pe_data.channels import read
+from pe_data.digests import canonical_json, sha256_bytes, strict_json
+from pe_data.errors import (
+    CertificationError,
+    ChecksumError,
+    ExpiredError,
+    FailedValidationError,
+    IncompatibleModelError,
+    InvalidDocumentError,
+    MissingDigestError,
+    MissingValidationError,
+    RevokedError,
+    SignatureError,
+    UnsignedPointerError,
+)
+from pe_data.layout import channel_key, payload_key
+from pe_data.manifest.model import Build
+from pe_data.options import Options
+from pe_data.pointers import PointerBody, format_time
+from pe_data.publish import publish_artifact, publish_collection
+from pe_data.store.folder import FolderStore
+from pe_data.trust.envelope import POINTER_TYPE, STATEMENT_TYPE, parse_envelope
+from pe_data.trust.policy import Role
+from pe_data.upload import Item
+from pe_data.validation import Validation
+
+MODEL = Build(model_package="policyengine-xx", model_version="1.2.3", data_build_fingerprint="print-1")
+VERSIONS = itertools.count(1)
+"""A reader believes one pointer per version."""
+PASSED = Validation("passed", 2, {"structural": {"passed": 2}}, sha256_bytes(b"policy"), sha256_bytes(b"records"))
+
+
+def item(folder: Path, name: str, build: Build = MODEL, dataset: str = "areas") -> Item:
+    made = make_item(folder, name, name.encode(), dataset=dataset)
+    return replace(made, manifest=replace(made.manifest, build=build))
+
+
+def nominate(world: World, artifact: str, manifest: str, *, dataset: str = "areas", **more: object) -> PointerBody:
+    """Write a signed nomination as it is, without the checks of `pe-data promote`."""
+    now = datetime.now(UTC)
+    version = next(VERSIONS)
+    values = {
+        "namespace": "local",
+        "country": "us",
+        "dataset": dataset,
+        "channel": "next",
+        "version": version,
+        "prev": None if version == 1 else "0" * 64,
+        "artifact_sha256": artifact,
+        "manifest_sha256": manifest,
+        "published_at": format_time(now),
+        "publication_id": "0" * 32,
+        "expires": format_time(now + timedelta(days=30)),
+        **more,
+    }
+    body = PointerBody(**values)  # type: ignore[arg-type]
+    key = channel_key("us", dataset, "next")
+    if world.store.exists(key):
+        world.store.delete(key)
+    world.store.put_create(key, world.trust.sign(body.to_bytes(), POINTER_TYPE).to_bytes())
+    return body
+
+
+def publish_and_nominate(
+    world: World, *, builds: tuple[Build, Build] = (MODEL, MODEL), validation: Validation | None = PASSED
+) -> str:
+    items = {name: item(world.folder / "built", name, build) for name, build in zip((AL, NC), builds, strict=True)}
+    report = publish_collection(
+        world.store, items, country="us", dataset="areas", run_id="run-7", validation=validation, now=datetime.now(UTC)
+    )
+    nominate(world, report.artifact_sha256, report.artifact_sha256)
+    return report.artifact_sha256
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    empty = make_world(tmp_path, monkeypatch)
+    store = FolderStore(tmp_path / "certified")
+    from trust_helpers import make_trust
+
+    trust = make_trust(store, tmp_path / "other", {"next-us": 2, "revoke-us": 1, "attest-us": 1})
+    for name, value in {
+        **trust.environment,
+        "PE_DATA_CACHE": str(empty.cache),
+        "PE_DATA_STORE": str(store.root),
+    }.items():
+        monkeypatch.setenv(name, value)
+    return replace(empty, store=store, trust=trust)
+
+
+def certify(**more: object) -> dict:
+    values = {"data_producer": "local-h5", "model_version": "1.2.3", "default_dataset": f"areas/{AL}", **more}
+    return certify_data_release("us", **values).block  # type: ignore[arg-type]
+
+
+def test_a_nominated_collection_is_certified(world: World) -> None:
+    digest = publish_and_nominate(world)
+    result = pe_data.certify_data_release(
+        "us",
+        data_producer="local-h5",
+        model_version="1.2.3",
+        default_dataset=f"areas/{NC}",
+        certified_by="certifier@example.org",
+        signers=[world.trust.signers["alice"]],
+    )
+    block = result.block
+    assert (block["country_id"], block["build_id"], block["default_dataset"]) == ("us", "run-7", f"areas/{NC}")
+    assert set(block["datasets"]) == {f"areas/{AL}", f"areas/{NC}"}
+    pin = block["datasets"][f"areas/{NC}"]
+    assert pin["sha256"] == sha256_bytes(NC.encode())
+    assert pin["uri"] == f"pe-data://us/areas/{NC}@sha256:{digest}"
+    assert pin["revision"] == f"sha256:{digest}"
+    assert block["certified_data_artifact"]["sha256"] == pin["sha256"]
+    assert block["certification"]["compatibility_basis"] == "exact_build_model_version"
+    assert block["certification"]["certified_by"] == "certifier@example.org"
+    assert len(block["nominations"][0]["signed_by"]) == 2
+    assert pe_data.ensure(pin["uri"]).read_bytes() == NC.encode()
+
+    statement = result.statement
+    assert statement["_type"] == "https://in-toto.io/Statement/v1"
+    assert {one["name"]: one["digest"]["sha256"] for one in statement["subject"]} == {
+        name: row["sha256"] for name, row in block["datasets"].items()
+    }
+    release = statement["predicate"]["dataRelease"]["digest"]["sha256"]
+    assert release == sha256_bytes(canonical_json(block))
+    assert statement["predicate"]["builds"][0]["build"]["model_version"] == "1.2.3"
+
+    folder = world.folder / "out"
+    assert {path.name for path in result.write(folder)} >= {"data_release.json", "trace.tro.jsonld", SIGNED_NAME}
+    envelope = parse_envelope((folder / SIGNED_NAME).read_bytes(), payload_type=STATEMENT_TYPE, what="statement")
+    assert world.trust.policy().check(envelope, Role("attest", "us"), what="statement", now=datetime.now(UTC))
+    assert strict_json(envelope.body, what="statement") == json.loads((folder / STATEMENT_NAME).read_bytes())
+
+
+def test_the_research_object_is_linked_data(world: World) -> None:
+    rdflib = pytest.importorskip("rdflib")
+    publish_and_nominate(world)
+    trace = certify_data_release(
+        "us", data_producer="local-h5", model_version="1.2.3", default_dataset=f"areas/{AL}"
+    ).trace
+    graph = rdflib.Graph().parse(data=json.dumps(trace), format="json-ld")
+    trov = "https://w3id.org/trace/trov/0.1#"
+    pe = "https://policyengine.org/trace/0.1#"
+    hashes = {str(o) for o in graph.objects(None, rdflib.URIRef(f"{trov}hashValue"))}
+    assert {sha256_bytes(AL.encode()), sha256_bytes(NC.encode())} <= hashes
+    assert [str(o) for o in graph.objects(None, rdflib.URIRef(f"{pe}certifiedForModelVersion"))] == ["1.2.3"]
+    located = set(graph.objects(None, rdflib.URIRef(f"{trov}artifact")))
+    described = set(graph.subjects(rdflib.RDF.type, rdflib.URIRef(f"{trov}ResearchArtifact")))
+    assert located <= described
+
+
+def test_a_single_file_is_certified(world: World) -> None:
+    made = item(world.folder / "built", "cps", dataset="cps_2024")
+    checked = replace(PASSED, checked=1)
+    publish_artifact(world.store, replace(made, manifest=made.manifest.validated(checked)), now=datetime.now(UTC))
+    body = read(world.store, "us", "cps_2024").body
+    nominate(world, body.artifact_sha256, body.manifest_sha256, dataset="cps_2024")
+    block = certify(default_dataset=None)
+    assert block["default_dataset"] == "cps_2024"
+    assert block["datasets"]["cps_2024"]["uri"] == f"pe-data://us/cps_2024@sha256:{body.artifact_sha256}"
+    assert block["build_id"].startswith("us-")
+
+
+def test_latest_and_a_bare_pointer_are_unsigned(world: World) -> None:
+    with pytest.raises(UnsignedPointerError, match="not signed"):
+        certify(channel="latest")
+    digest = publish_and_nominate(world)
+    body = nominate(world, digest, digest)
+    key = channel_key("us", "areas", "next")
+    world.store.delete(key)
+    world.store.put_create(key, body.to_bytes())
+    with pytest.raises(UnsignedPointerError, match="bare pointer"):
+        certify()
+    unsigned = read(world.store, "us", "areas").pointer
+    with pytest.raises(UnsignedPointerError, match="UnsignedPointer"):
+        check_nomination(unsigned, Options.of(), world.store)  # type: ignore[arg-type]
+
+
+def test_below_the_threshold_or_expired_is_not_certified(world: World) -> None:
+    digest = publish_and_nominate(world)
+    body = nominate(world, digest, digest)
+    key = channel_key("us", "areas", "next")
+    world.store.delete(key)
+    world.store.put_create(key, world.trust.sign(body.to_bytes(), POINTER_TYPE, "alice").to_bytes())
+    with pytest.raises(SignatureError, match="needs 2"):
+        certify()
+    past = datetime.now(UTC) - timedelta(days=60)
+    expired = format_time(past + timedelta(days=30))
+    nominate(world, digest, digest, published_at=format_time(past), expires=expired)
+    with pytest.raises(ExpiredError, match="ended on"):
+        certify()
+
+
+def test_a_missing_digest_is_an_error_of_its_own(world: World) -> None:
+    digest = publish_and_nominate(world)
+    body = json.loads(nominate(world, digest, digest).to_bytes())
+    del body["artifact_sha256"]
+    key = channel_key("us", "areas", "next")
+    world.store.delete(key)
+    world.store.put_create(key, world.trust.sign(canonical_json(body), POINTER_TYPE).to_bytes())
+    with pytest.raises(MissingDigestError, match="artifact_sha256"):
+        certify()
+    raw = canonical_json(
+        {
+            "schema_version": 1,
+            "kind": "collection",
+            "country": "us",
+            "dataset": "areas",
+            "run_id": "run-8",
+            "members": {AL: {"artifact_sha256": None, "manifest_sha256": "0" * 64, "size_bytes": 1, "extension": "h5"}},
+        }
+    )
+    other = sha256_bytes(raw)
+    world.store.put_create(f"us/{other[:2]}/{other}.collection.json", raw)
+    nominate(world, other, other)
+    with pytest.raises(MissingDigestError, match="artifact_sha256"):
+        certify()
+
+
+@pytest.mark.parametrize("what", ["member", "collection"])
+def test_what_was_revoked_is_not_certified(world: World, what: str) -> None:
+    digest = publish_and_nominate(world)
+    pin = f"pe-data://us/areas@sha256:{digest}"
+    world.revoke(pin if what == "collection" else pin.replace("@", f"/{AL}@"))
+    with pytest.raises(RevokedError, match=REASON):
+        certify()
+
+
+def test_another_model_version_needs_the_same_fingerprint(world: World) -> None:
+    publish_and_nominate(world)
+    with pytest.raises(IncompatibleModelError, match=r"built with version 1\.2\.3.*certified for 2\.0\.0"):
+        certify(model_version="2.0.0")
+    with pytest.raises(IncompatibleModelError, match="print-2"):
+        certify(model_version="2.0.0", model_fingerprint="print-2")
+    with pytest.raises(IncompatibleModelError, match="not installed"):
+        certify(model_version=None)
+    block = certify(model_version="2.0.0", model_fingerprint="print-1")
+    assert block["certification"]["compatibility_basis"] == "matching_data_build_fingerprint"
+
+
+def test_files_of_two_models_or_of_none_are_refused(world: World) -> None:
+    publish_and_nominate(world, builds=(MODEL, replace(MODEL, model_version="1.3.0")))
+    with pytest.raises(IncompatibleModelError, match=r"1\.2\.3.*1\.3\.0"):
+        certify()
+    for path in (world.store.root / "us").glob("*/*.manifest.json"):
+        path.unlink()
+    world.store.delete(channel_key("us", "areas", "latest"))
+    publish_and_nominate(world, builds=(Build(), Build()))
+    with pytest.raises(IncompatibleModelError, match="found none in its manifest"):
+        certify(cache=world.folder / "cold")
+
+
+def test_validation_must_be_there_and_pass(world: World) -> None:
+    publish_and_nominate(world, validation=None)
+    with pytest.raises(MissingValidationError):
+        certify()
+    publish_and_nominate(world, validation=replace(PASSED, status="failed"))
+    with pytest.raises(FailedValidationError, match="failed"):
+        certify()
+
+
+def test_damaged_bytes_in_the_store_are_not_certified(world: World) -> None:
+    digest = publish_and_nominate(world)
+    path = world.store.root / payload_key("us", sha256_bytes(NC.encode()), "h5")
+    data = path.read_bytes()
+    path.chmod(0o644)
+    path.write_bytes(bytes([data[0] ^ 1]) + data[1:])
+    assert certify(depth="presence")["build_id"] == "run-7"
+    with pytest.raises(ChecksumError, match="expected sha256"):
+        certify()
+    path.unlink()
+    with pytest.raises(ChecksumError, match="not what it should be"):
+        certify(depth="presence")
+    nominate(world, digest, "0" * 64)
+    with pytest.raises(pe_data.PeDataError):
+        certify()
+
+
+def test_no_nomination_and_no_default_are_said(world: World) -> None:
+    with pytest.raises(CertificationError, match="found none"):
+        certify()
+    publish_and_nominate(world)
+    with pytest.raises(CertificationError, match="--default-dataset"):
+        certify(default_dataset=None)
+
+
+def written(world: World) -> Path:
+    publish_and_nominate(world)
+    path = world.folder / "data_release.json"
+    path.write_bytes(canonical_json(certify()))
+    return path
+
+
+def test_a_release_stays_reproducible_until_it_is_not(world: World) -> None:
+    path = written(world)
+    assert bundle_status(path, Options.of()).state is State.REPRODUCIBLE
+    payload = world.store.root / payload_key("us", sha256_bytes(NC.encode()), "h5")
+    payload.rename(payload.with_suffix(".away"))
+    status = bundle_status(path, Options.of())
+    assert status.state is State.MISSING
+    assert status.counts[State.REPRODUCIBLE] == 1
+    world.revoke(f"pe-data://us/areas@sha256:{sha256_bytes(AL.encode())}")
+    status = bundle_status(path, Options.of())
+    assert status.state is State.REVOKED
+    assert REASON in next(one.reason for one in status.files if one.state is State.REVOKED)
+
+
+def test_a_store_out_of_reach_cannot_tell(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written(world)
+    offline = replace(Options.of(), offline=True)
+    monkeypatch.setenv("PE_DATA_STORE", "http://127.0.0.1:9/data")
+    assert bundle_status(path, offline).state is State.UNKNOWN
+    assert [state.exit_code for state in State] == [0, 1, 3, 2]
+
+
+def test_a_release_without_a_digest_is_refused(world: World) -> None:
+    document = json.loads(written(world).read_bytes())
+    document["datasets"][f"areas/{AL}"]["sha256"] = None
+    with pytest.raises(MissingDigestError, match=AL):
+        read_pins(canonical_json(document), what="release")
+    document["datasets"][f"areas/{AL}"]["sha256"] = "0" * 63
+    with pytest.raises(InvalidDocumentError, match="sha256"):
+        read_pins(canonical_json(document), what="release")
