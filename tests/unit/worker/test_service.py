@@ -2,12 +2,14 @@
 
 import doctest
 import json
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from worker_world import Prepared
 
@@ -141,6 +143,23 @@ def test_a_mistake_of_ours_is_that_area_s_failure(
     left = {name: digest for name, digest in digests(tmp_path).items() if "NC-01.h5" in name}
     # Either what was there before, both of it, or nothing.
     assert left == ({} if phase != "build" else {name: d for name, d in before.items() if "NC-01.h5" in name})
+
+
+def test_what_an_area_held_is_released_before_the_next(
+    prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[weakref.ref[np.ndarray]] = []
+
+    def build_area(*args: Any, **options: Any) -> None:
+        assert [array() for array in held] == [None] * len(held)
+        array = np.empty(10)
+        held.append(weakref.ref(array))
+        raise MemoryError
+
+    monkeypatch.setattr(area_job, "build_area", build_area)
+    outcomes = run(prepared, tmp_path, WorkItem(NC_01), WorkItem(AK_01))
+    assert [outcome.error for outcome in outcomes] == ["MemoryError"] * 2
+    assert len(held) == 2
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3)])
