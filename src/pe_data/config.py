@@ -148,7 +148,7 @@ def _document(path: Path) -> dict[str, Any]:
 def _read(path: Path) -> dict[str, StoreConfig]:
     tables = _document(path).get("stores", {})
     if not isinstance(tables, dict):
-        raise ConfigError(f"{path}: stores: expected tables such as [stores.us]")
+        raise ConfigError(f"{path}: stores: expected tables such as [stores.{DEFAULT}]")
     return {name: _store(path, name, table) for name, table in tables.items()}
 
 

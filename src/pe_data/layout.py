@@ -74,7 +74,7 @@ class ObjectKey:
 def check_country(country: str) -> str:
     """Return `country` if it is two or three lower-case letters, else raise InvalidNameError."""
     if not _COUNTRY.fullmatch(country) or country in _RESERVED_COUNTRIES:
-        raise InvalidNameError(f"country: expected a lower-case code such as 'us' or 'uk', found {country[:80]!r}")
+        raise InvalidNameError(f"country: expected a lower-case code of two or three letters, found {country[:80]!r}")
     return country
 
 

@@ -11,6 +11,7 @@ from pe_data.errors import (
     CacheWarning,
     DigestMismatchError,
     FetchError,
+    GatewayError,
     InvalidDocumentError,
     ObjectNotFoundError,
     OfflineError,
@@ -70,11 +71,13 @@ class Places:
 
         Raises:
             ObjectNotFoundError: every place was asked, and none has it.
+            GatewayError: a gateway refused, and no other place had it right.
             FetchError: some place had it wrong or did not answer, and no other had it right.
         """
         from pe_data.cache.download import Skipped
 
         skipped: list[Skipped] = []
+        refused: GatewayError | None = None
         everywhere_absent = True
         for store in self.all():
             try:
@@ -82,6 +85,7 @@ class Places:
             except (StoreError, DigestMismatchError, InvalidDocumentError) as error:
                 skipped.append(Skipped(store.url, str(error)))
                 everywhere_absent &= isinstance(error, ObjectNotFoundError)
+                refused = refused or (error if isinstance(error, GatewayError) else None)
             else:
                 self.note(skipped)
                 return result
@@ -89,6 +93,8 @@ class Places:
         if everywhere_absent:
             raise ObjectNotFoundError(f"{self.uri}: {reasons}")
         self.note(skipped, warn=False)
+        if refused is not None:  # it says what to do, which a list of places would bury
+            raise refused
         raise FetchError(f"{self.uri}: no store delivered {key} ({reasons})")
 
     def note(self, skipped: "Sequence[Skipped]", *, warn: bool = True) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from pe_data import steps
 from pe_data.collection import COLLECTION_LIMIT, Collection, Member
+from pe_data.countries import check_terms
 from pe_data.digests import HashingStream, Sha256, check_bytes, sha256_bytes
 from pe_data.errors import (
     DigestMismatchError,
@@ -131,6 +132,7 @@ class Upload:
                 f"{item.path}: expected {artifact.size_bytes} bytes as in its manifest, found "
                 f"{found}. The file changed after its manifest was made; make both again"
             )
+        check_terms(self._country, item.manifest.dataset, item.manifest.access, item.manifest.licence)
         self._bar.refuse(self._country, artifact.sha256, f"{item.path}")
         if (self._country, artifact.sha256) in self._marked:
             rescue(self._store, self._country, artifact.sha256, self._now)

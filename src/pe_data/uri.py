@@ -17,12 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from pe_data.countries import DATASET_EXAMPLE, MEMBER_EXAMPLE
 from pe_data.digests import Sha256, parse_sha256
 from pe_data.errors import InvalidNameError, InvalidUriError, UnsupportedChannelError
 from pe_data.layout import ChannelName, check_channel, check_country, check_dataset, check_member
 
 SCHEME = "pe-data://"
-EXAMPLE = "pe-data://us/enhanced_cps_2024@latest"
+EXAMPLE = f"pe-data://{DATASET_EXAMPLE}@latest"
 RepoType = Literal["model", "dataset"]
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(//)?")
@@ -162,7 +163,7 @@ def _store(text: str, rest: str) -> StoreUri:
     if not slash or not dataset:
         raise _error(text, "dataset", "pe-data://{country}/{dataset}@…", dataset)
     if deeper and not member:
-        raise _error(text, "member", "a relative name such as districts/NC-01", member)
+        raise _error(text, "member", f"a relative name such as {MEMBER_EXAMPLE}", member)
     try:
         check_country(country)
         check_dataset(dataset)

@@ -1,5 +1,6 @@
 """`pe-data publish` and `pe-data channel`."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -16,11 +17,15 @@ from pe_data.cli.store_options import (
     the_namespace,
     the_store,
 )
-from pe_data.digests import parse_sha256
+from pe_data.countries import UNSPECIFIED
+from pe_data.digests import parse_sha256, sha256_file
 from pe_data.folder import item_of, items_in
+from pe_data.manifest.columns import inputs_of
 from pe_data.manifest.describe import Label
+from pe_data.manifest.model import Access, InputFile
 from pe_data.pointers import UnsignedPointer
 from pe_data.publish import publish_artifact, publish_collection, set_channel
+from pe_data.upload import Item
 from pe_data.validation import from_records, records_in
 
 
@@ -29,13 +34,18 @@ from pe_data.validation import from_records, records_in
 @click.argument("dataset", metavar="COUNTRY/DATASET")
 @click.option("--run-id", metavar="ID", help="For a folder: which run of the producer made the files.")
 @click.option("--year", "years", type=int, multiple=True, help="Year that the file covers, if it does not say.")
-@click.option("--licence", default="unspecified", show_default=True, help="Licence to note in the manifest.")
+@click.option("--licence", default=UNSPECIFIED, help="Licence, for the manifest. Whatever is gated has to name one.")
 @click.option(
     "--access",
     type=click.Choice(["public", "gated"]),
-    default="public",
-    show_default=True,
-    help="Whether everybody may read it.",
+    help="Whether everybody may read it.  [default: as usual in the country]",
+)
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="NAME=FILE",
+    help="What it was built from, for the manifest: a name such as a survey and its wave, and the file.",
 )
 @click.option(
     "--validation",
@@ -55,7 +65,8 @@ def publish(
     run_id: str | None,
     years: tuple[int, ...],
     licence: str,
-    access: str,
+    access: str | None,
+    inputs: tuple[str, ...],
     records: tuple[Path, ...],
     workers: int,
     store_url: str | None,
@@ -83,11 +94,13 @@ def publish(
     country, name = split_dataset(dataset)
     store = the_store(store_url, country)
     space = the_namespace(namespace, country)
-    label = Label(country, name, licence=licence, access="gated" if access == "gated" else "public")
+    declared: Access | None = "gated" if access == "gated" else "public" if access else None
+    label = Label(country, name, licence=licence, access=declared, inputs=inputs_of(map(_input, inputs)))
     if path.is_dir():
         if run_id is None:
             raise click.UsageError("a folder is published as a collection, which needs --run-id")
         items = items_in(path, label, years=years)
+        _check_inputs(label, items)
         checked = {name: (item.manifest.artifact.sha256, _below(records, name)) for name, item in items.items()}
         with progress(f"Publishing {len(items)} files") as show:
             report = publish_collection(
@@ -103,6 +116,7 @@ def publish(
             )
     else:
         item = item_of(path, label, years=years)
+        _check_inputs(label, {name: item})
         if records:
             manifest = item.manifest
             item = replace(item, manifest=manifest.validated(from_records({name: (manifest.artifact.sha256, records)})))
@@ -111,6 +125,21 @@ def publish(
     if report.manifests_kept:
         lines.append("another manifest was there first and stays for: " + ", ".join(report.manifests_kept))
     emit(as_json, {**asdict(report), "nothing_to_do": report.nothing_to_do}, lines)
+
+
+def _input(text: str) -> InputFile:
+    name, equals, file = text.partition("=")
+    path = Path(file)
+    if not (equals and name.strip() and path.is_file()):
+        raise click.BadParameter(f"expected NAME=FILE with a file that is there, found {text!r}", param_hint="--input")
+    return InputFile(name.strip(), sha256_file(path), path.stat().st_size)
+
+
+def _check_inputs(label: Label, items: Mapping[str, Item]) -> None:
+    """Inputs that were named must not be lost because a result sidecar names others."""
+    for item in items.values():
+        if label.inputs is not None and item.manifest.inputs != label.inputs:
+            raise click.UsageError(f"{item.path}: its result sidecar says what it was built from; leave --input out")
 
 
 def _below(folders: tuple[Path, ...], name: str) -> list[Path]:

@@ -14,6 +14,7 @@ from pe_data.cli.common import (
     progress_bar,
     stale_option,
 )
+from pe_data.countries import PUBLIC_EXAMPLE
 from pe_data.manifest.table import (
     column_rows,
     entity_rows,
@@ -56,7 +57,8 @@ def list_command(
         name = f"{one.country}/{one.dataset}@{one.channel}"
         years = ", ".join(map(str, one.years))
         count = str(one.member_count) if one.member_count else ""
-        rows.append((name, f"v{one.version}", years, count, human_size(one.size_bytes)))
+        version = f"v{one.version}" if one.status == "active" else f"v{one.version} {one.status}"
+        rows.append((name, version, years, count, human_size(one.size_bytes)))
         rows += [(f"  {m.name}", "", "", "", human_size(m.size_bytes)) for m in one.members]
     if rows:
         print_table(("dataset", "version", "years", "members", "size"), rows)
@@ -98,6 +100,7 @@ def resolve(
 @click.argument("uris", nargs=-1, required=True, metavar="URI...")
 @click.option("--sha256", help="Digest that the file must have (hf://, https:// and paths).")
 @click.option("--verify", is_flag=True, help="Hash cached files again.")
+@click.option("--allow-revoked", is_flag=True, help="Hand out a revoked file that is in the cache (and say so).")
 @place_options
 @stale_option
 @as_json
@@ -105,6 +108,7 @@ def ensure(
     uris: tuple[str, ...],
     sha256: str | None,
     verify: bool,
+    allow_revoked: bool,
     store: str | None,
     cache: str | None,
     offline: bool | None,
@@ -123,7 +127,7 @@ def ensure(
 
     from pe_data.resolver import ensure_with
 
-    options = options_of(store, cache, offline, allow_stale=allow_stale, verify=verify)
+    options = options_of(store, cache, offline, allow_stale=allow_stale, verify=verify, allow_revoked=allow_revoked)
     paths: dict[str, str] = {}
     for uri in uris:
         with progress_bar(uri) as progress:
@@ -267,7 +271,7 @@ def staleness(
     from pe_data.staleness import check_country, check_uri, overall
 
     if not uris and not country:
-        raise click.UsageError("say --country us, or an address")
+        raise click.UsageError(f"say --country {PUBLIC_EXAMPLE.code}, or an address")
     options = options_of(store, cache, offline)
     verdicts = check_country(check_code(country), options) if country else []
     verdicts += [check_uri(uri, options) for uri in uris]

@@ -8,6 +8,7 @@ import click
 
 from pe_data.cli.common import print_json
 from pe_data.config import DEFAULT, store_for
+from pe_data.countries import DATASET_EXAMPLE
 from pe_data.errors import InvalidNameError
 from pe_data.layout import check_country, check_dataset
 from pe_data.publish import DEFAULT_NAMESPACE
@@ -47,7 +48,7 @@ def split_dataset(text: str) -> tuple[str, str]:
     names = text.removeprefix("pe-data://").partition("@")[0]
     country, slash, dataset = names.partition("/")
     if not slash:
-        raise InvalidNameError(f"dataset: expected COUNTRY/DATASET such as us/enhanced_cps_2024, found {text[:120]!r}")
+        raise InvalidNameError(f"dataset: expected COUNTRY/DATASET such as {DATASET_EXAMPLE}, found {text[:120]!r}")
     return check_country(country), check_dataset(dataset)
 
 

@@ -1,0 +1,112 @@
+"""One table of countries, and nothing about a country anywhere else."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from gateway_helpers import DATASET, LICENCE, publish_survey, survey_label, write_households
+
+import pe_data
+from pe_data.cli import app
+from pe_data.countries import COUNTRIES, access_of, gated_codes
+from pe_data.errors import PublishError
+from pe_data.manifest.describe import Label, describe
+from pe_data.publish import publish_artifact
+from pe_data.store.folder import FolderStore
+from pe_data.upload import Item
+
+PACKAGE = Path(pe_data.__file__).parent
+ENTITIES = {entity for country in COUNTRIES.values() for entity in country.entities} - {"person", "household", "family"}
+NAMES = re.compile(
+    rf"\b(?:{'|'.join(COUNTRIES)})\b|\b(?:{'|'.join(ENTITIES)})\b|policyengine[-_](?:{'|'.join(COUNTRIES)})\b|\b(?:cps|frs)\b"
+)
+
+
+def texts(tree: ast.Module) -> Iterator[ast.Constant]:
+    """Every text of a module but its documentation, where countries are examples."""
+    documentation = {
+        id(statement.value)
+        for node in ast.walk(tree)
+        for statement in (getattr(node, "body", None) if isinstance(getattr(node, "body", None), list) else ())
+        if isinstance(statement, ast.Expr)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documentation:
+            yield node
+
+
+def test_no_module_but_the_table_names_a_country_an_entity_or_a_model():
+    modules = [path for path in PACKAGE.rglob("*.py") if path.name != "countries.py"]
+    assert len(modules) > 50
+    found = [
+        f"{path.relative_to(PACKAGE)}:{text.lineno}: {text.value[:60]!r}"
+        for path in modules
+        for text in texts(ast.parse(path.read_text(encoding="utf-8")))
+        if NAMES.search(text.value)
+    ]
+    assert found == []
+    table = ast.parse((PACKAGE / "countries.py").read_text(encoding="utf-8"))
+    assert sum(bool(NAMES.search(text.value)) for text in texts(table)) >= 2 * len(COUNTRIES)
+
+
+def test_what_a_gated_country_publishes_is_gated_and_names_its_licence(tmp_path):
+    store = FolderStore(tmp_path / "store")
+    publish_survey(store, tmp_path / "files")
+    manifest = pe_data_manifest(store)
+    assert (manifest["access"], manifest["licence"]) == ("gated", LICENCE)
+    assert manifest["inputs"]["files"][0]["name"].startswith("FRS 2023-24")
+    assert set(manifest["entities"]) == set(COUNTRIES["uk"].entities)
+    assert manifest["entities"]["benunit"]["id"] == "benunit_id"
+    assert manifest["build"]["model_package"] == COUNTRIES["uk"].model_package
+
+
+def pe_data_manifest(store):
+    from pe_data.lookup import manifest_for
+    from pe_data.options import Options
+
+    options = Options.of(store=str(store.root), cache=store.root.parent / "cache")
+    return manifest_for(f"pe-data://uk/{DATASET}@latest", options)[0].to_dict()
+
+
+@pytest.mark.parametrize(("country", "access"), [("uk", "gated"), ("us", "public"), ("zz", "gated")])
+def test_the_usual_access_comes_from_the_table_and_is_gated_for_strangers(tmp_path, country, access):
+    assert access_of(country) == access
+    path = write_households(tmp_path / "a.h5")
+    assert describe(path, Label(country, "a")).access == access
+    assert describe(path, Label(country, "a", access="public")).access == "public"
+    assert gated_codes() == ("uk",)
+
+
+def test_a_gated_artifact_without_a_licence_is_not_published(tmp_path):
+    path = write_households(tmp_path / "a.h5")
+    item = Item(path, describe(path, Label("uk", "a_2023")))
+    with pytest.raises(PublishError, match=r"uk/a_2023: licence: expected .* found none. Say --licence"):
+        publish_artifact(FolderStore(tmp_path / "store"), item)
+    assert not list((tmp_path / "store").rglob("*.h5"))
+
+
+def test_the_command_line_publishes_with_licence_and_inputs(tmp_path):
+    path = write_households(tmp_path / "a.h5")
+    survey = tmp_path / "adult.tab"
+    survey.write_text("made up")
+    command = ["publish", str(path), f"uk/{DATASET}", "--store", str(tmp_path / "store")]
+    runner = CliRunner()
+    refused = runner.invoke(app, command)
+    assert isinstance(refused.exception, PublishError)
+    named = [*command, "--licence", LICENCE, "--input", f"FRS 2023-24 adult={survey}"]
+    assert runner.invoke(app, named).exit_code == 0
+    manifest = pe_data_manifest(FolderStore(tmp_path / "store"))
+    assert manifest["access"] == "gated"
+    assert [one["name"] for one in manifest["inputs"]["files"]] == ["FRS 2023-24 adult"]
+    wrong = runner.invoke(app, [*command, "--input", "FRS 2023-24"])
+    assert wrong.exit_code == 2
+    assert "NAME=FILE" in wrong.output
+
+
+def test_the_label_of_the_synthetic_survey_is_complete():
+    label = survey_label()
+    assert label.access is None, "the table decides"
+    assert label.inputs is not None
