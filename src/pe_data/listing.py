@@ -7,6 +7,7 @@ from pe_data.channels import list_channels
 from pe_data.config import StoreConfig, store_for
 from pe_data.digests import Sha256
 from pe_data.errors import OfflineError
+from pe_data.manifest.model import Status
 from pe_data.options import Options
 from pe_data.places import is_local
 from pe_data.remote import Remote
@@ -41,6 +42,9 @@ class Listed:
     """0 for a single artifact."""
     members: tuple[ListedMember, ...]
     """Those that were asked for."""
+    status: Status = "active"
+    revoked: str | None = None
+    """Why, when and by whom, if the whole was revoked; of a member `pe-data resolve` says it."""
 
 
 def list_store(
@@ -99,6 +103,8 @@ def _listed(remote: Remote, needle: str, members: bool) -> Listed:
         size,
         count,
         shown,
+        "revoked" if remote.revoked else "active",
+        str(remote.revoked.error(uri)) if remote.revoked else None,
     )
 
 

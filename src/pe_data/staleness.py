@@ -104,6 +104,8 @@ def _check(channel: StoreUri, ours: Sha256, options: Options) -> Verdict:
         unknown.append(f"the channel could not be read: {error}")
     try:
         manifest = _manifest(channel, ours, options)
+        if manifest.status == "revoked":
+            stale.append("it was revoked (`pe-data resolve` says why)")
         package, version = manifest.build.model_package, manifest.build.model_version
         if package and version:
             built_with = f"{package} {version}"

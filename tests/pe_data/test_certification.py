@@ -16,6 +16,7 @@ from pe_data.certification.checks import check_nomination
 from pe_data.certification.release import read_pins
 from pe_data.certification.status import State, bundle_status
 from pe_data.channels import read
+from pe_data.cli import run
 from pe_data.digests import canonical_json, sha256_bytes, strict_json
 from pe_data.errors import (
     CertificationError,
@@ -338,3 +339,32 @@ def test_a_release_without_a_digest_is_refused(world: World) -> None:
     document["datasets"][f"areas/{AL}"]["sha256"] = "0" * 63
     with pytest.raises(InvalidDocumentError, match="sha256"):
         read_pins(canonical_json(document), what="release")
+
+
+def test_the_commands_certify_and_answer(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish_and_nominate(world)
+    monkeypatch.setenv("KEY_ALICE", world.trust.signers["alice"].private_bytes.decode())
+    out = str(world.folder / "release")
+    words = ["certify", "us", "--data-producer", "local-h5", "--default-dataset", f"areas/{AL}", "--out", out]
+    assert run([*words]) == 1
+    assert "--model-version" in capsys.readouterr().err
+    assert run([*words, "--model-version", "1.2.3", "--key", "env:KEY_ALICE"]) == 0
+    assert "certified: us data release run-7, 2 file(s)" in capsys.readouterr().out
+    file = f"{out}/data_release.json"
+    assert run(["bundle-status", file]) == 0
+    assert capsys.readouterr().out.startswith("reproducible")
+    world.revoke(f"pe-data://us/areas@sha256:{sha256_bytes(AL.encode())}")
+    assert run(["bundle-status", file, "--json"]) == 1
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["state"] == "unreproducible: licence revoked"
+    assert answer["counts"] == {
+        "reproducible": 1,
+        "unreproducible: licence revoked": 1,
+        "unreproducible: payload missing": 0,
+        "cannot tell": 0,
+    }
+    Path(file).write_text("{}")
+    assert run(["bundle-status", file]) == 1
+    assert "Traceback" not in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """Revocation: what is written, what readers are told, and that nothing comes back."""
 
+import json
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from revocation_helpers import AL, NC, REASON, World, make_world
 from storage_helpers import areas, publish_areas
 
 import pe_data
+from pe_data.cli import run
 from pe_data.errors import (
     CacheWarning,
     InvalidTombstoneError,
@@ -367,3 +369,68 @@ def test_an_offline_hit_stays_fast(world: World) -> None:
         for _ in range(5)
     ]
     assert min(took) < 0.005
+
+
+@pytest.fixture
+def command(world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """The command line in this process, with alice's and bob's keys in the environment."""
+    for name, signer in world.trust.signers.items():
+        monkeypatch.setenv(f"KEY_{name.upper()}", signer.private_bytes.decode())
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = run(list(arguments))
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+def test_the_command_revokes_and_completes_without_a_key(world: World, command) -> None:
+    words = ("--reason", REASON, "--by", "dpo@example.org")
+    code, _, error = command("revoke", world.single(AL), *words)
+    assert (code, "--key" in error) == (2, True)
+    code, out, _ = command("revoke", world.single(AL), *words, "--key", "env:KEY_ALICE", "--json")
+    assert (code, json.loads(out)["payloads_removed"]) == (0, 1)
+    (world.store.root / payload_key("us", world.sha256(AL), "h5")).write_bytes(AL.encode())
+    code, out, _ = command("revoke", world.single(AL), *words)
+    assert (code, "1 payload(s) removed" in out) == (0, True)
+    code, out, _ = command("revoke", world.single(AL), *words)
+    assert (code, out.startswith("nothing to do")) == (0, True)
+
+
+def test_two_people_sign_a_tombstone_on_two_machines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = make_world(tmp_path, monkeypatch, {"revoke-us": 2})
+    for name, signer in world.trust.signers.items():
+        monkeypatch.setenv(f"KEY_{name.upper()}", signer.private_bytes.decode())
+    file = str(tmp_path / "end.json")
+    words = ["--members", "--reason", REASON, "--by", "dpo@example.org", "--key", "env:KEY_ALICE", "--out", file]
+    assert run(["revoke", world.pin, *words]) == 0
+    assert run(["revoke", "--publish", file]) == 1
+    assert "needs 2" in capsys.readouterr().err
+    assert run(["sign", file, "--key", "env:KEY_BOB", "--yes"]) == 0
+    assert run(["revoke", "--publish", file]) == 0
+    assert "3 tombstone(s) written" in capsys.readouterr().out
+
+
+def test_the_reading_commands_say_revoked(world: World, command) -> None:
+    command("ensure", world.member(AL))
+    world.revoke(world.member(AL))
+    forget_asking(world)
+    code, out, error = command("ensure", world.member(AL))
+    assert (code, out) == (1, "")
+    assert error.startswith("pe-data: error: ")
+    assert REASON in error
+    assert "Traceback" not in error
+    code, out, error = command("ensure", world.member(AL), "--allow-revoked")
+    assert (code, REASON in error, Path(out.strip()).read_bytes()) == (0, True, AL.encode())
+    assert "revoked" in command("schema", world.member(AL))[1]
+    assert REASON in command("resolve", world.member(AL))[1]
+    assert "revoked" not in command("list", "us")[1]
+    world.revoke(world.pin)
+    forget_asking(world)
+    assert "v1 revoked" in command("list", "us")[1]
+    code, out, _ = command("staleness", world.pin)
+    assert (code, "it was revoked" in out) == (1, True)
