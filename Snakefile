@@ -8,6 +8,7 @@ from local_h5.errors import LocalH5Error
 from local_h5.requests import FOLDERS
 from local_h5.validation.parts import parts_of, sources_of
 from local_h5.workflow.main_process import begin, resolved_config, validation_file
+from local_h5.workflow.resources import area_memory_mb, area_minutes, growing
 from local_h5.workflow.settings import Settings
 
 
@@ -26,6 +27,10 @@ try:
 except LocalH5Error as error:
     print(f"error: {error}", file=sys.stderr)
     os._exit(1)  # one line, and no traceback of the workflow engine around it
+
+if not workflow.is_main_process:
+    # The areas of a group run one after another: its memory was asked for like that (profiles/slurm).
+    workflow.register_resource("area_slots", 1)
 
 RESULTS = SETTINGS.results.as_posix()
 PREPARED = SETTINGS.prepared.as_posix()

@@ -23,10 +23,11 @@ rule build_area:
     benchmark:
         f"{RESULTS}/benchmarks/{{folder}}/{{area}}.tsv"
     group:
-        "areas"
+        lambda wildcards: f"areas_{wildcards.folder}"  # each type has its own number of areas in a job
     resources:
-        mem_mb=lambda wc, attempt: MEMORY_MB[wc.folder] * attempt,
-        runtime=10,
+        mem_mb=lambda wc, attempt: area_memory_mb(wc.folder, clone_index(wc), attempt),
+        runtime=lambda wc, attempt: area_minutes(wc.folder, clone_index(wc), attempt),
+        area_slots=1,  # how many areas of a group run at a time: profiles/slurm
     params:
         marks=f"{PREPARED}/marks",
         config=resolved_config(SETTINGS).as_posix(),

@@ -26,13 +26,6 @@ AREA_PACKAGE = {
     request.relative_path.with_suffix("").as_posix(): request.package
     for request in SETTINGS.requests
 }
-MEMORY_MB = {
-    "national": 4000,
-    "states": 1500,
-    "districts": 400,
-    "cities": 600,
-    "custom": 1500,
-}
 
 
 def plan_file(wildcards):
@@ -54,6 +47,11 @@ def area_inputs(name):
         return f"{PREPARED}/{AREA_PACKAGE[key]}/{name}.h5"
 
     return path
+
+
+def clone_index(wildcards):
+    """The clone index of an area's package; its size says what the job needs."""
+    return Path(area_inputs("clones")(wildcards))
 
 
 TARGET_LEVEL = SETTINGS.policy.wants_targets

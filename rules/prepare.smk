@@ -22,7 +22,7 @@ rule prepare_snapshot:
     benchmark:
         f"{RESULTS}/benchmarks/prepare/snapshot.tsv"
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=30,
     params:
         sha256=config["inputs"]["dataset_sha256"] or "",
@@ -54,7 +54,7 @@ rule prepare_geography:
     benchmark:
         f"{RESULTS}/benchmarks/prepare/geography_{{package}}.tsv"
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=20,
     params:
         unknown=config["geography"]["unknown_blocks"],
@@ -84,7 +84,7 @@ rule prepare_clones:
     benchmark:
         f"{RESULTS}/benchmarks/prepare/clones_{{package}}.tsv"
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=10,
     message:
         "Clone index of the {wildcards.package} package"
@@ -110,7 +110,7 @@ rule prepare_takeup:
     benchmark:
         f"{RESULTS}/benchmarks/prepare/takeup_{{package}}.tsv"
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=10,
     params:
         reported=config["takeup"]["reported"],
@@ -145,7 +145,7 @@ checkpoint plan:
     benchmark:
         f"{RESULTS}/benchmarks/prepare/plan.tsv"
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=10,
     params:
         config=resolved_config(SETTINGS).as_posix(),

@@ -116,7 +116,7 @@ def begin(settings: Settings, *, is_main_process: bool) -> Run:
         LocalH5Error: an input is malformed.
     """
     if not is_main_process:
-        return Run(settings)
+        return Run(settings, planned=True)  # the main process has decided that this job runs
     asked = invocation()
     if asked.mode == "unlock":
         hold_run_lock(settings.results).release()  # refuses while a run is alive

@@ -1,0 +1,53 @@
+"""Memory and run time that jobs ask of a cluster; a run on one machine does not look at them.
+
+An area's job needs what starting needs, and then something per household clone. How many clones an area has is not
+known without reading the clone index, so its type gives a share of all clones that no area of that type exceeds by
+much, and the size of the index gives their number. A job that was stopped for its memory or time asks for more: all is
+multiplied by Snakemake's ``attempt``.
+"""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+_BYTES_PER_CLONE_OF_INDEX = 48
+_START_MB = 400  # 110 MB of an area job, and the Snakemake that runs it
+_MB_PER_CLONE = 0.6e-3  # measured: 0.37 for 3.1 M clones, 0.43 for 1 M
+_MINUTES_PER_CLONE = 1e-6  # measured: 12 µs of wall time; shared file systems are slower
+_START_MINUTES = 2
+_SHARES = {"national": 1.0, "states": 0.15, "districts": 0.01, "cities": 0.05, "custom": 0.15}
+
+Resource = Callable[[Any, int], int]
+
+
+def area_memory_mb(folder: str, clone_index: Path, attempt: int = 1) -> int:
+    """Megabytes for an area job.
+
+    Args:
+        folder: of the area's type, for example ``districts``.
+        clone_index: the package's ``clones.h5``; one that is not made yet counts as empty.
+        attempt: 1 for the first.
+    """
+    return attempt * math.ceil(_START_MB + _MB_PER_CLONE * _SHARES[folder] * _clones(clone_index))
+
+
+def area_minutes(folder: str, clone_index: Path, attempt: int = 1) -> int:
+    """Minutes after which an area job may be stopped; arguments as for :func:`area_memory_mb`."""
+    return attempt * math.ceil(_START_MINUTES + _MINUTES_PER_CLONE * _SHARES[folder] * _clones(clone_index))
+
+
+def growing(first: int) -> Resource:
+    """A resource of the first attempt, which later attempts get a multiple of."""
+
+    def amount(wildcards: Any, attempt: int) -> int:
+        return first * attempt
+
+    return amount
+
+
+def _clones(index: Path) -> int:
+    try:
+        return index.stat().st_size // _BYTES_PER_CLONE_OF_INDEX
+    except FileNotFoundError:
+        return 0
