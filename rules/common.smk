@@ -55,11 +55,7 @@ def clone_index(wildcards):
 
 
 TARGET_LEVEL = SETTINGS.policy.wants_targets
-TARGET_DB = (
-    (SETTINGS.config["inputs"]["targets"] or f"{RESULTS}/example/targets.db")
-    if TARGET_LEVEL
-    else []
-)
+TARGET_DB = SETTINGS.target_database.as_posix() if TARGET_LEVEL else []
 PARTS = list(range(SETTINGS.config["validation"]["processes"]))
 FIGURES = [
     "error_by_family",
@@ -80,6 +76,13 @@ def records(folder, area):
     """Input: the records that decide about an area."""
     levels = ["structural", "targets"] if TARGET_LEVEL else ["structural"]
     return [f"{RESULTS}/validation/{level}/{folder}/{area}.json" for level in levels]
+
+
+def simulations(wildcards):
+    """Input: the model runs that an area's values come from. New ones move no value of a household, so their time
+    means nothing; local_h5.workflow.target_records decides by content."""
+    parts = sources_of(f"{wildcards.folder}/{wildcards.area}", SETTINGS)
+    return [f"{RESULTS}/validation/simulation_{part}.json" for part in parts]
 
 
 def built(part):

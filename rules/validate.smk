@@ -33,11 +33,19 @@ rule publish_area:
 
 rule example_targets:
     input:
-        age_by_state=rules.fetch_geography_tables.output.age_by_state,
-        age_by_district=rules.fetch_geography_tables.output.age_by_district,
-        snap_by_district=rules.fetch_geography_tables.output.snap_by_district,
+        order=order("example_targets"),
+        age_by_state=before(
+            "example_targets", rules.fetch_geography_tables.output.age_by_state
+        ),
+        age_by_district=before(
+            "example_targets", rules.fetch_geography_tables.output.age_by_district
+        ),
+        snap_by_district=before(
+            "example_targets", rules.fetch_geography_tables.output.snap_by_district
+        ),
     output:
         targets=f"{RESULTS}/example/targets.db",
+        stamp=stamp("example_targets"),
     log:
         f"{RESULTS}/logs/example/targets.log",
     benchmark:
@@ -51,6 +59,7 @@ rule example_targets:
         "python scripts/example_targets.py --age-by-state {input.age_by_state}"
         " --age-by-district {input.age_by_district} --snap-by-district {input.snap_by_district}"
         " --output {output.targets} 2> {log}"
+        " && python -m local_h5.workflow.record --order {input.order} --stamp {output.stamp} 2>> {log}"
 
 
 rule simulate_targets:
@@ -85,10 +94,7 @@ rule validate_targets:
         targets=TARGET_DB,
         h5=f"{RESULTS}/{{folder}}/{{area}}.h5",
         sidecar=f"{RESULTS}/{{folder}}/{{area}}.h5.result.json",
-        runs=lambda wc: [
-            f"{RESULTS}/validation/simulation_{part}.json"
-            for part in sources_of(f"{wc.folder}/{wc.area}", SETTINGS)
-        ],
+        runs=ancient(simulations),
     output:
         record=f"{RESULTS}/validation/targets/{{folder}}/{{area}}.json",
     log:

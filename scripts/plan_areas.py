@@ -8,7 +8,8 @@ from local_h5.files import write_text
 from local_h5.workflow.command import run
 from local_h5.workflow.digests import DigestMemo
 from local_h5.workflow.forecast import compute
-from local_h5.workflow.orders import settle_areas, write_plan
+from local_h5.workflow.main_process import settle_all_areas
+from local_h5.workflow.orders import write_plan
 from local_h5.workflow.settings import Settings
 
 
@@ -26,7 +27,7 @@ def plan_areas(path_to_config: Path, path_to_catalog: Path, path_to_plan: Path) 
     settings = Settings.read(path_to_config)
     expected = compute(settings)
     memo = DigestMemo.open(settings.prepared / "digests.json")
-    settle_areas(settings, expected, memo)
+    settle_all_areas(settings, expected, memo)
     memo.save()
     catalog = [request.to_json() for request in settings.requests]
     write_text(path_to_catalog, json.dumps(catalog, indent=1) + "\n")

@@ -9,7 +9,10 @@ from local_h5.files import write_text
 from local_h5.validation.country_model import CountryModel
 from local_h5.validation.run import TargetRun
 from local_h5.workflow.command import run
+from local_h5.workflow.digests import DigestMemo
+from local_h5.workflow.main_process import memo_path
 from local_h5.workflow.settings import Settings
+from local_h5.workflow.target_records import simulation_basis
 
 
 def simulate_targets(path_to_config: Path, path_to_targets: Path, part: int, path_to_output: Path) -> None:
@@ -24,8 +27,12 @@ def simulate_targets(path_to_config: Path, path_to_targets: Path, part: int, pat
     Assumes:
         The areas of the part are built. Their values are kept below ``validation/values`` and used again.
     """
-    runs = TargetRun.open(Settings.read(path_to_config), path_to_targets).simulate_part(part, CountryModel)
-    write_text(path_to_output, json.dumps(asdict(runs), indent=1) + "\n")
+    settings = Settings.read(path_to_config)
+    basis = simulation_basis(settings, part, DigestMemo.open(memo_path(settings)))
+    target_run = TargetRun.open(settings, path_to_targets)
+    runs = target_run.simulate_part(part, CountryModel)
+    values = [path.relative_to(settings.results).as_posix() for path in target_run.values_of_part(part)]
+    write_text(path_to_output, json.dumps({**asdict(runs), "values": values, "basis": basis}, indent=1) + "\n")
 
 
 def main() -> None:

@@ -1,13 +1,17 @@
 """One area's file against its targets; the verdict is recorded, and a bad file is no failure of this job."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from local_h5.results import read_sidecar
 from local_h5.validation.records import write_record
 from local_h5.validation.run import TargetRun
 from local_h5.workflow.command import run
+from local_h5.workflow.digests import DigestMemo
+from local_h5.workflow.main_process import memo_path
 from local_h5.workflow.settings import Settings
+from local_h5.workflow.target_records import record_basis
 
 
 def validate_targets(path_to_config: Path, path_to_targets: Path, path_to_sidecar: Path, path_to_record: Path) -> None:
@@ -24,7 +28,9 @@ def validate_targets(path_to_config: Path, path_to_targets: Path, path_to_sideca
     """
     settings = Settings.read(path_to_config)
     request = read_sidecar(path_to_sidecar).request
-    write_record(path_to_record, TargetRun.open(settings, path_to_targets).validate(request))
+    basis = record_basis(settings, request, DigestMemo.open(memo_path(settings)))
+    record = TargetRun.open(settings, path_to_targets).validate(request)
+    write_record(path_to_record, replace(record, basis=basis))
 
 
 def main() -> None:

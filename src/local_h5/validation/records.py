@@ -94,6 +94,8 @@ class ValidationRecord:
     targets: tuple[TargetRow, ...] = ()
     issues: tuple[str, ...] = ()
     facts: Mapping[str, float] = field(default_factory=dict)
+    basis: Mapping[str, str] = field(default_factory=dict)
+    """Digests of what a record of targets came from: file, database, policy, tables, code, versions."""
 
     @property
     def blocking(self) -> tuple[str, ...]:
@@ -117,6 +119,7 @@ class ValidationRecord:
             "policy": dict(self.policy),
             "summary": asdict(self.summary),
             "facts": dict(self.facts),
+            "basis": dict(self.basis),
             "findings": [asdict(finding) for finding in self.findings],
             "targets": [asdict(row) for row in self.targets],
             "issues": [{"phase": "validate", "message": message} for message in self.issues],
@@ -141,6 +144,7 @@ class ValidationRecord:
             tuple(TargetRow(**item) for item in data["targets"]),
             tuple(item["message"] for item in data["issues"]),
             data["facts"],
+            data.get("basis", {}),
         )
 
 

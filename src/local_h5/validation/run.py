@@ -93,6 +93,11 @@ class TargetRun:
         persons = self.settings.config["validation"]["persons_per_run"]
         return simulate(self._tasks(part), self.wanted(), start_model, persons_per_run=persons)
 
+    def values_of_part(self, part: int) -> list[Path]:
+        """The files of values that a part has written, or found and kept."""
+        mine = [request for request in self.settings.requests if own_part(request, self.settings) == part]
+        return [path for path in map(self.values_path, mine) if path.is_file()]
+
     def _tasks(self, part: int) -> Iterator[Task]:
         mine = [request for request in self.settings.requests if own_part(request, self.settings) == part]
         states = _States(self)

@@ -47,6 +47,14 @@ EXAMPLE_MODULES = (
     "example/acs", "example/households", "example/microdata", "example/package", "example/raking", "example/sampling",
     "example/source_h5", "h5file", "us", "scripts/example_source", "scripts/example_package",
 )  # fmt: skip
+TARGET_MODULES = (
+    *_ARRAYS, "membership", "requests", "us", "validation/area_file", "validation/borrow", "validation/constraints",
+    "validation/country_model", "validation/evaluate", "validation/parts", "validation/policy", "validation/population",
+    "validation/run", "validation/simulate", "validation/structural", "validation/targets_db", "validation/training",
+    "validation/values", "scripts/simulate_targets", "scripts/validate_targets",
+)  # fmt: skip
+"""Code that decides what a file's targets come out as, and the verdict."""
+EXAMPLE_TARGET_MODULES = ("example/acs", "example/targets", "us", "scripts/example_targets")
 PLAN_MODULES = ("workflow/fingerprint", "workflow/forecast", "scripts/plan_areas")
 
 

@@ -5,7 +5,7 @@ inputs, and with them every area's fingerprint. Where the snapshot has to be mad
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from local_h5.workflow.judge import AreaVerdict, StepVerdict, judge_area, judge_
 from local_h5.workflow.orders import read_plan
 from local_h5.workflow.settings import Package, Settings
 from local_h5.workflow.steps import Step, all_steps
+from local_h5.workflow.target_records import judge_targets
 
 if TYPE_CHECKING:
     from local_h5.build import PreparedInputs
@@ -30,6 +31,8 @@ class Forecast:
         unknown: why not, in words.
         certain: whether the cause of ``unknown`` changes every area (a new source does; a lost file need not).
         areas: relative path → verdict, as far as it is known without ``expected``.
+        checks: relative path → why the area's record of targets does not hold, in words; empty when it does, and no
+            entries where nothing is validated against targets.
     """
 
     steps: Mapping[str, StepVerdict]
@@ -37,6 +40,7 @@ class Forecast:
     unknown: str | None
     certain: bool
     areas: Mapping[str, AreaVerdict]
+    checks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def forecast(settings: Settings, memo: DigestMemo) -> Forecast:
@@ -60,7 +64,10 @@ def forecast(settings: Settings, memo: DigestMemo) -> Forecast:
             areas[key] = judge_area(settings, request, expected[key], memo)
         else:
             areas[key] = AreaVerdict(read_built(settings.output(request))[0])
-    return Forecast(verdicts, expected, unknown, certain, areas)
+    checks: Mapping[str, tuple[str, ...]] = {}
+    if settings.policy.wants_targets:
+        checks = judge_targets(settings, memo, [key for key, verdict in areas.items() if not verdict.current]).records
+    return Forecast(verdicts, expected, unknown, certain, areas, checks)
 
 
 def compute(settings: Settings, verdicts: Mapping[str, StepVerdict] | None = None) -> dict[str, Fingerprint]:

@@ -50,10 +50,12 @@ class AreaVerdict:
     Attributes:
         fault: what is wrong with the files themselves.
         changed: components of the fingerprint that differ.
+        unchecked: the file holds, but the record of its structural checks is missing or of another file.
     """
 
     fault: str | None = None
     changed: tuple[str, ...] = ()
+    unchecked: bool = False
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -106,13 +108,9 @@ def judge_area(settings: Settings, request: AreaBuildRequest, expected: Fingerpr
     if changed:
         return AreaVerdict(None, tuple(changed))
     fault = file_fault(h5, found.sha256, memo)
-    if fault is None:
-        record = read_json(settings.structural_record(request))
-        if record is None:
-            fault = "structural record missing"
-        elif (record.get("area") or {}).get("sha256") != found.sha256:
-            fault = "structural record of another file"
-    return AreaVerdict(fault)
+    record = read_json(settings.structural_record(request)) or {}
+    checked = (record.get("area") or {}).get("sha256") == found.sha256
+    return AreaVerdict(fault, unchecked=fault is None and not checked)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from local_h5.files import write_text
+from local_h5.results import Fingerprint
 from local_h5.workflow.digests import DigestMemo
 from local_h5.workflow.invocation import Invocation, invocation
 from local_h5.workflow.judge import StepVerdict
 from local_h5.workflow.orders import read_plan, settle_areas, settle_steps, step_order
 from local_h5.workflow.run_lock import hold_run_lock, refuse_stale_lock, remove_leftovers
 from local_h5.workflow.settings import Settings
+from local_h5.workflow.target_records import settle_targets
 
 if TYPE_CHECKING:
     from local_h5.workflow.forecast import Forecast
@@ -161,9 +163,16 @@ def settle(settings: Settings) -> dict[str, StepVerdict]:
     verdicts = settle_steps(settings, memo)
     if verdicts["plan"].current:
         # Else the plan job does it, when what areas depend on has been made.
-        settle_areas(settings, read_plan(settings.prepared / "plan.json"), memo)
+        settle_all_areas(settings, read_plan(settings.prepared / "plan.json"), memo)
     memo.save()
     return verdicts
+
+
+def settle_all_areas(settings: Settings, expected: Mapping[str, Fingerprint], memo: DigestMemo) -> None:
+    """Order the stale areas, and remove the records of targets that do not hold."""
+    verdicts = settle_areas(settings, expected, memo)
+    if settings.policy.wants_targets:
+        settle_targets(settings, memo, [key for key, verdict in verdicts.items() if not verdict.current])
 
 
 def write_if_changed(path: Path, data: Mapping[str, Any]) -> None:

@@ -12,7 +12,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from local_h5.workflow.code import code_digest
 from local_h5.workflow.digests import DigestMemo
 from local_h5.workflow.judge import AreaVerdict, StepVerdict, judge_area, judge_steps, read_json, step_stamp
 from local_h5.workflow.settings import Settings
-from local_h5.workflow.steps import Step, all_steps
+from local_h5.workflow.steps import all_steps
 
 _SECOND = 1_000_000_000
 _NONCE = "nonce"
@@ -64,7 +64,8 @@ def settle_steps(settings: Settings, memo: DigestMemo) -> dict[str, StepVerdict]
         }
         if verdict.current:
             _keep_order(order, content)
-            _date(step, outputs, memo)
+            for path in date_after([*outputs, step.benchmark], step.inputs.values()):
+                memo.renew(path)
         else:
             _issue(order, content, outputs, verdict.reasons)
     return verdicts
@@ -97,11 +98,25 @@ def record_step(order: Path, stamp: Path, memo: DigestMemo) -> None:
 
 
 def settle_areas(settings: Settings, expected: Mapping[str, Fingerprint], memo: DigestMemo) -> dict[str, AreaVerdict]:
-    """Order the stale areas; ``expected`` is by relative path, as :func:`read_plan` gives it."""
+    """Order the stale areas; ``expected`` is by relative path, as :func:`read_plan` gives it.
+
+    A file that holds without a record of its structural checks is not built again but checked here.
+    """
     verdicts = {}
+    unchecked = []
     for request in settings.requests:
         key = str(request.relative_path)
         verdict = verdicts[key] = judge_area(settings, request, expected[key], memo)
+        if verdict.unchecked:
+            unchecked.append(request)
+    if unchecked:
+        from local_h5.workflow.recheck import check_again  # numpy and h5py
+
+        faults = check_again(settings, unchecked)
+        verdicts |= {key: AreaVerdict(fault) for key, fault in faults.items()}
+    for request in settings.requests:
+        key = str(request.relative_path)
+        verdict = verdicts[key]
         order, h5 = area_order(settings, request), settings.output(request)
         content = {
             "request": request.to_json(),
@@ -147,15 +162,16 @@ def _keep_order(order: Path, content: Mapping[str, Any]) -> None:
         os.utime(order, ns=(0, 0))
 
 
-def _date(step: Step, outputs: Sequence[Path], memo: DigestMemo) -> None:
-    """Date the outputs of a step that holds after its inputs."""
-    newest = max((_mtime(path) for path in step.inputs.values()), default=0)
-    dated = [path for path in (*outputs, step.benchmark) if path.exists()]
-    if dated and min(_mtime(path) for path in dated) < newest:
-        now = max(newest, time.time_ns())
-        for path in dated:
-            os.utime(path, ns=(now, now))
-            memo.renew(path)
+def date_after(made: Iterable[Path], sources: Iterable[Path]) -> list[Path]:
+    """Date files that hold after what they were made from; returns those that got another time."""
+    newest = max((_mtime(path) for path in sources), default=0)
+    dated = [path for path in made if path.exists()]
+    if not dated or min(_mtime(path) for path in dated) >= newest:
+        return []
+    now = max(newest, time.time_ns())
+    for path in dated:
+        os.utime(path, ns=(now, now))
+    return dated
 
 
 def _date_published(settings: Settings, request: AreaBuildRequest) -> None:
@@ -166,10 +182,8 @@ def _date_published(settings: Settings, request: AreaBuildRequest) -> None:
         return
     if stamped.get("sha256") != (read_json(sidecar) or {})["output"]["sha256"]:
         stamp.unlink()
-    elif not settings.policy.wants_targets:  # else records of the model's runs decide too
-        newest = max(_mtime(sidecar), _mtime(settings.structural_record(request)))
-        if _mtime(stamp) < newest:
-            os.utime(stamp, ns=(max(newest, time.time_ns()),) * 2)
+    elif not settings.policy.wants_targets:  # else the records of the targets decide too
+        date_after([stamp], [sidecar, settings.structural_record(request)])
 
 
 def _write_order(order: Path, content: Mapping[str, Any]) -> None:

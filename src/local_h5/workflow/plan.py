@@ -77,6 +77,7 @@ class Plan:
         untouched: areas that stay as they are.
         orphans: files in the output folders that belong to no area of the configuration; a run leaves them.
         estimate: for ``groups`` and ``steps``.
+        checked: areas whose file stays but is held against the targets again, by reason.
     """
 
     steps: tuple[StepPlan, ...]
@@ -86,6 +87,7 @@ class Plan:
     untouched: tuple[str, ...]
     orphans: tuple[str, ...]
     estimate: Estimate
+    checked: tuple[Group, ...] = ()
 
     @property
     def build(self) -> tuple[str, ...]:
@@ -95,7 +97,7 @@ class Plan:
     @property
     def empty(self) -> bool:
         """Whether a run would find nothing to do."""
-        return not (self.steps or self.groups or self.undecided)
+        return not (self.steps or self.groups or self.undecided or self.checked)
 
 
 def make_plan(settings: Settings, foreseen: Forecast) -> Plan:
@@ -111,6 +113,10 @@ def make_plan(settings: Settings, foreseen: Forecast) -> Plan:
         if key in reasons:
             grouped.setdefault(reasons[key], []).append(key)
     groups = tuple(Group(reason, tuple(areas), _districts(areas)) for reason, areas in grouped.items())
+    again: dict[str, list[str]] = {}
+    for key, why in foreseen.checks.items():
+        if why and key not in reasons and key not in undecided:
+            again.setdefault(" and ".join(why), []).append(key)
     steps = tuple(
         StepPlan(name, verdict.reasons, _benchmark(settings, _benchmark_name(name)))
         for name, verdict in foreseen.steps.items()
@@ -125,6 +131,7 @@ def make_plan(settings: Settings, foreseen: Forecast) -> Plan:
         tuple(key for key in keys if key not in reasons and key not in undecided),
         tuple(orphans(settings)),
         _estimate(settings, building, steps),
+        tuple(Group(reason, tuple(areas), _districts(areas)) for reason, areas in again.items()),
     )
 
 

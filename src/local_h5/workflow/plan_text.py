@@ -59,6 +59,7 @@ def as_json(plan: Plan) -> dict[str, Any]:
             }
             for group in plan.groups
         ],
+        "checked": [{"reason": group.reason, "areas": list(group.areas)} for group in plan.checked],
         "undecided": {"reason": plan.why_undecided, "areas": list(plan.undecided)},
         "untouched": list(plan.untouched),
         "steps": [
@@ -91,6 +92,8 @@ def _lines(plan: Plan, bullet: str) -> list[str]:
     if plan.empty:
         return [f"Nothing to do: all {len(plan.untouched)} files hold.", *_orphan_lines(plan, bullet)]
     lines = [f"{_count(len(plan.build), 'file')} would be built, {len(plan.untouched)} left untouched."]
+    if not plan.build and not plan.undecided:
+        lines = [f"No file would be built: all {len(plan.untouched)} hold."]
     lines += [f"{bullet}{words(group, plan)}" for group in plan.groups]
     if plan.undecided:
         lines.append(
@@ -99,6 +102,9 @@ def _lines(plan: Plan, bullet: str) -> list[str]:
     if plan.steps:
         lines.append("Before that:")
         lines += [f"{bullet}{step.name}: {', '.join(step.reasons)}" for step in plan.steps]
+    if plan.checked:
+        lines.append("Against the targets again, and published or not by what comes out:")
+        lines += [f"{bullet}{words(group, plan)}" for group in plan.checked]
     if plan.build:
         lines.append(f"About {_bytes(plan.estimate.size_bytes)} and {_seconds(plan.estimate.cpu_seconds)}.")
     return [*lines, *_orphan_lines(plan, bullet)]

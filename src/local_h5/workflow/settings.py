@@ -151,6 +151,20 @@ class Settings:
         """What the checks of an area job found."""
         return (self.results / "validation" / "structural" / request.relative_path).with_suffix(".json")
 
+    @property
+    def target_database(self) -> Path:
+        """The target database; without one of the user's own, the example's."""
+        own = self.config["inputs"]["targets"]
+        return self.results / "example" / "targets.db" if own is None else Path(own)
+
+    def target_record(self, request: AreaBuildRequest) -> Path:
+        """What came out of an area's file against its targets."""
+        return (self.results / "validation" / "targets" / request.relative_path).with_suffix(".json")
+
+    def simulation(self, part: int) -> Path:
+        """What the model runs of a part took."""
+        return self.results / "validation" / f"simulation_{part}.json"
+
     def output(self, request: AreaBuildRequest) -> Path:
         """An area's H5."""
         return self.results / request.relative_path

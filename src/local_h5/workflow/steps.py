@@ -51,7 +51,7 @@ def all_steps(settings: Settings, memo: DigestMemo) -> tuple[Step, ...]:
     """
     example = _example_steps(settings) if settings.uses_example else ()
     packages = [step for package in settings.packages for step in _package_steps(settings, package)]
-    made = (*example, _snapshot(settings, memo), *packages, _plan(settings, memo))
+    made = (*example, _snapshot(settings, memo), *packages, _plan(settings, memo), *_target_steps(settings))
     read = {path for step in made for path in step.inputs.values()}
     fetched = [step for step in _fetch_steps(settings, memo) if not read.isdisjoint(step.outputs.values())]
     return (*fetched, *made)
@@ -153,6 +153,27 @@ def _example_steps(settings: Settings) -> tuple[Step, ...]:
             {key: config[key] for key in ("clones", "seed", "zero_share")},
             code.EXAMPLE_MODULES,
             _benchmark(settings, "example/package"),
+        ),
+    )
+
+
+def _target_steps(settings: Settings) -> tuple[Step, ...]:
+    """The example's target database, where the run needs one and has none of its own."""
+    if settings.config["inputs"]["targets"] is not None or not settings.policy.wants_targets:
+        return ()
+    downloads = settings.results / "downloads"
+    return (
+        Step(
+            "example_targets",
+            {
+                "age_by_state": downloads / "acs_S0101_state_2024.json",
+                "age_by_district": downloads / "acs_S0101_district_2024.json",
+                "snap_by_district": downloads / "acs_S2201_district_2024.json",
+            },
+            {"targets": settings.target_database},
+            {},
+            code.EXAMPLE_TARGET_MODULES,
+            _benchmark(settings, "example/targets"),
         ),
     )
 

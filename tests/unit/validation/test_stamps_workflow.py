@@ -17,10 +17,11 @@ SNAKEFILE = f"""
 from pathlib import Path
 from local_h5.requests import FOLDERS
 from local_h5.validation.parts import parts_of, sources_of
-from local_h5.workflow.main_process import resolved_config, validation_file
+from local_h5.workflow.main_process import Run, resolved_config, validation_file
 from local_h5.workflow.settings import Settings
 configfile: "config.yaml"
 SETTINGS = Settings.load(config)
+RUN = Run(SETTINGS)
 RESULTS = SETTINGS.results.as_posix()
 PREPARED = SETTINGS.prepared.as_posix()
 DOWNLOADS = RESULTS + "/downloads"

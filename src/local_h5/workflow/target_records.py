@@ -1,0 +1,148 @@
+"""Which records of the targets still hold, by content, and what the model's runs were made for.
+
+A record says what it came from: its file, the target database, the policy, code and versions. One that came from
+anything else is removed, so that Snakemake makes it again; one that holds is dated after what it came from, so that
+Snakemake leaves it alone.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from local_h5.requests import AreaBuildRequest
+from local_h5.results import sidecar_path
+from local_h5.validation.parts import parts_of, sources_of
+from local_h5.workflow.code import TARGET_MODULES, code_digest, library_versions
+from local_h5.workflow.digests import DigestMemo
+from local_h5.workflow.judge import read_json
+from local_h5.workflow.orders import date_after
+from local_h5.workflow.settings import Settings
+
+_FILE = "file"
+_HOW_TO_RUN = ("processes", "persons_per_run")
+"""Fields of the policy that change no value."""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetVerdicts:
+    """Which results of the level of targets hold.
+
+    Attributes:
+        records: relative path of the area → why its record does not hold, in words; empty when it does.
+        simulations: numbers of the parts whose model runs hold.
+    """
+
+    records: Mapping[str, tuple[str, ...]]
+    simulations: frozenset[int]
+
+
+def record_basis(settings: Settings, request: AreaBuildRequest, memo: DigestMemo) -> dict[str, str]:
+    """What an area's record comes from, as digests."""
+    return {**_run_basis(settings, memo), _FILE: _built_sha256(settings, request) or ""}
+
+
+def simulation_basis(settings: Settings, part: int, memo: DigestMemo) -> dict[str, str]:
+    """What the model runs of a part come from, as digests."""
+    built = {
+        str(request.relative_path): _built_sha256(settings, request)
+        for request in settings.requests
+        if part in parts_of(request, settings)
+    }
+    return {**_run_basis(settings, memo), _FILE: _digest(built)}
+
+
+def judge_targets(settings: Settings, memo: DigestMemo, rebuilt: Iterable[str] = ()) -> TargetVerdicts:
+    """Compare the records and model runs that are there with what they would be made from.
+
+    Args:
+        settings: of the run, at the level of targets.
+        memo: of digests.
+        rebuilt: relative paths of the areas that are going to be built; their records cannot hold.
+    """
+    common, stale = _run_basis(settings, memo), set(rebuilt)
+    built = {str(request.relative_path): _built_sha256(settings, request) for request in settings.requests}
+    records = {}
+    for request in settings.requests:
+        key = str(request.relative_path)
+        record = read_json(settings.target_record(request))
+        records[key] = ("not checked",) if record is None else _differences(record, {**common, _FILE: built[key] or ""})
+        if key in stale and not records[key]:
+            records[key] = ("file changed",)
+    simulations = set()
+    for part in range(settings.config["validation"]["processes"]):
+        data = read_json(settings.simulation(part)) or {}
+        mine = [str(request.relative_path) for request in settings.requests if part in parts_of(request, settings)]
+        wanted = {**common, _FILE: _digest({key: built[key] for key in mine})}
+        values_there = all((settings.results / path).is_file() for path in data.get("values", ()))
+        good = data.get("basis") == wanted and not data.get("problems")
+        if good and values_there and stale.isdisjoint(mine):
+            simulations.add(part)
+    return TargetVerdicts(records, frozenset(simulations))
+
+
+def settle_targets(settings: Settings, memo: DigestMemo, rebuilt: Iterable[str] = ()) -> None:
+    """Remove what does not hold, and date the rest so that Snakemake leaves it alone.
+
+    Model runs that do not hold are removed only where a record needs them whose own file stays: then Snakemake makes
+    every record again that comes from them. Where files are rebuilt it runs the model by itself, and only the records
+    of those files follow.
+    """
+    rebuilt = set(rebuilt)
+    verdicts = judge_targets(settings, memo, rebuilt)
+    needed = {
+        part
+        for request in settings.requests
+        if verdicts.records[str(request.relative_path)] and str(request.relative_path) not in rebuilt
+        for part in sources_of(str(request.relative_path.with_suffix("")), settings)
+    }
+    shared = [settings.target_database, settings.prepared / "validation.json"]
+    for part in range(settings.config["validation"]["processes"]):
+        runs = settings.simulation(part)
+        if part not in verdicts.simulations and part in needed:
+            runs.unlink(missing_ok=True)
+            continue
+        mine = [settings.output(request) for request in settings.requests if part in parts_of(request, settings)]
+        benchmark = settings.results / "benchmarks" / "validation" / f"simulation_{part}.tsv"
+        date_after([runs, benchmark], [*shared, *mine, *map(sidecar_path, mine)])
+    for request in settings.requests:
+        record, h5 = settings.target_record(request), settings.output(request)
+        if verdicts.records[str(request.relative_path)]:
+            record.unlink(missing_ok=True)
+            settings.stamp(request).unlink(missing_ok=True)  # one that stands for the lost record would satisfy a run
+            continue
+        benchmark = (settings.results / "benchmarks" / "validation" / request.relative_path).with_suffix(".tsv")
+        date_after([record, benchmark], [*shared, h5, sidecar_path(h5)])
+        date_after([settings.stamp(request)], [sidecar_path(h5), settings.structural_record(request), record])
+
+
+def _differences(record: Mapping[str, Any], wanted: Mapping[str, str]) -> tuple[str, ...]:
+    if record.get("status") == "error":
+        return ("could not be checked",)
+    found = record.get("basis") or {}
+    return tuple(f"{name} changed" for name in wanted if found.get(name) != wanted[name])
+
+
+def _run_basis(settings: Settings, memo: DigestMemo) -> dict[str, str]:
+    """What all records of a run come from, beside their files."""
+    section = settings.config["validation"]
+    policy = {name: value for name, value in section.items() if name not in _HOW_TO_RUN}
+    tables = [settings.config["areas"]["districts"], section["population"]["table"], section["training"]]
+    return {
+        "targets": memo.sha256(settings.target_database) or "",
+        "policy": _digest([policy, settings.uses_example]),
+        "tables": _digest([memo.sha256(Path(table)) for table in tables if table is not None]),
+        "code": code_digest(TARGET_MODULES, memo),
+        "versions": _digest(library_versions()),
+    }
+
+
+def _built_sha256(settings: Settings, request: AreaBuildRequest) -> str | None:
+    sidecar = read_json(sidecar_path(settings.output(request))) or {}
+    return (sidecar.get("output") or {}).get("sha256")
+
+
+def _digest(data: Any) -> str:
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,98 @@
+"""Which records of targets hold: by what they came from, and never by a time."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from validation_world import FakeModel, Run, with_validation, write_database
+
+from local_h5.files import write_text
+from local_h5.validation.records import write_record
+from local_h5.validation.run import TargetRun
+from local_h5.workflow.digests import DigestMemo
+from local_h5.workflow.target_records import judge_targets, record_basis, settle_targets
+
+TARGETS = [("person_count", [("age", ">", "17"), ("state_fips", "==", "37")], 100.0)]
+MEMO = DigestMemo(None)
+
+
+@pytest.fixture
+def checked(run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A run whose areas were all held against their targets."""
+    monkeypatch.chdir(Path(__file__).parents[3])  # the digest of the code looks for the scripts
+    run.config["areas"]["cities"] = []  # nobody lives in New York here
+    run.config["inputs"]["targets"] = str(write_database(run.folder / "targets.db", TARGETS))
+    run = with_validation(run, level="targets")
+    settings = run.settings
+    target_run = TargetRun.open(settings, settings.target_database)
+    for part in (0, 1):
+        target_run.simulate_part(part, FakeModel)
+    for request in settings.requests:
+        record = target_run.validate(request)
+        write_record(settings.target_record(request), replace(record, basis=record_basis(settings, request, MEMO)))
+        write_text(settings.stamp(request), "{}")
+    return run
+
+
+def reasons(run: Run) -> dict[str, tuple[str, ...]]:
+    return {key: why for key, why in judge_targets(run.settings, MEMO).records.items() if why}
+
+
+def test_everything_holds_whatever_the_times(checked: Run) -> None:
+    assert reasons(checked) == {}
+    for path in checked.settings.results.rglob("*"):
+        os.utime(path, (1_600_000_000 + hash(path.name) % 1000,) * 2)
+    settle_targets(checked.settings, MEMO)
+    request = checked.request("NC-01")
+    h5, record = checked.path("NC-01"), checked.settings.target_record(request)
+    assert h5.stat().st_mtime < record.stat().st_mtime <= checked.settings.stamp(request).stat().st_mtime
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"max_rel_abs_error": 0.3}, "policy changed"),
+        ({"exclude": [{"area_type": "district"}]}, "policy changed"),
+        ({"training": "targets.txt"}, "tables changed"),
+    ],
+)
+def test_another_policy_asks_for_all(checked: Run, change: dict[str, object], reason: str) -> None:
+    if "training" in change:
+        change = {"training": str(checked.folder / "targets.txt")}
+        (checked.folder / "targets.txt").write_text("1\n")
+    found = reasons(with_validation(checked, **change))
+    assert len(found) == len(checked.settings.requests)
+    assert all(reason in why for why in found.values())
+
+
+def test_how_the_model_is_run_changes_no_record(checked: Run) -> None:
+    assert reasons(with_validation(checked, processes=1, persons_per_run=1000)) == {}
+
+
+def test_another_database_under_an_older_time(checked: Run) -> None:
+    path = write_database(checked.folder / "targets.db", [*TARGETS, ("snap", [], 5.0)])
+    os.utime(path, (1_000_000_000, 1_000_000_000))
+    assert all(why == ("targets changed",) for why in reasons(checked).values())
+    settle_targets(checked.settings, MEMO)
+    request = checked.request("NC-01")
+    assert not checked.settings.target_record(request).exists()
+    assert not checked.settings.stamp(request).exists()  # else it would satisfy the next run
+
+
+def test_another_file_asks_for_its_own_record(checked: Run) -> None:
+    checked.edit("NC-01", "household_weight", lambda v: v * 2)
+    assert reasons(checked) == {"districts/NC-01.h5": ("file changed",)}
+
+
+def test_an_error_is_tried_again(checked: Run) -> None:
+    settings, request = checked.settings, checked.request("AK")
+    record = settings.target_record(request)
+    record.write_text(record.read_text().replace('"status": "failed"', '"status": "error"'))
+    record.write_text(record.read_text().replace('"status": "skipped"', '"status": "error"'))
+    assert reasons(checked) == {"states/AK.h5": ("could not be checked",)}
+
+
+def test_a_rebuilt_area_is_checked_again(checked: Run) -> None:
+    verdicts = judge_targets(checked.settings, MEMO, ["states/NC.h5"])
+    assert {key for key, why in verdicts.records.items() if why} == {"states/NC.h5"}
