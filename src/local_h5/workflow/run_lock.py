@@ -58,10 +58,8 @@ def remove_leftovers(results: Path) -> int:
     Returns:
         How many there were.
     """
-    prepared = results / "prepared"
-    folders = [results / name for name in FOLDERS.values()]
-    folders += [prepared, *(path for path in prepared.glob("*") if path.is_dir()), results / "example"]
-    leftovers = [path for folder in folders for path in folder.glob(".*.tmp")]
+    folders = (*FOLDERS.values(), "prepared", "example", "validation", "published")
+    leftovers = [path for name in folders for path in (results / name).rglob(".*.tmp")]
     for path in leftovers:
         path.unlink(missing_ok=True)
     return len(leftovers)

@@ -121,7 +121,9 @@ def settle_targets(settings: Settings, memo: DigestMemo, rebuilt: Iterable[str] 
 def _differences(record: Mapping[str, Any], wanted: Mapping[str, str]) -> tuple[str, ...]:
     if record.get("status") == "error":
         return ("could not be checked",)
-    found = record.get("basis") or {}
+    found = record.get("basis")
+    if not found:
+        return ("nothing says what the record came from",)
     return tuple(f"{name} changed" for name in wanted if found.get(name) != wanted[name])
 
 
