@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from securesystemslib.signer import Key
 from tuf.api.exceptions import (
     BadVersionNumberError,
@@ -114,8 +115,8 @@ def check_distinct(keys: Mapping[str, Key], *, what: str) -> None:
     for key_id, key in keys.items():
         try:
             material = public_bytes(key)
-        except ValueError as error:
-            raise TrustRootError(f"{what}: key {key_id[:80]}: not a public key: {error}") from error
+        except (ValueError, UnsupportedAlgorithm):
+            continue  # a key that nobody here can verify with never counts
         other = seen.setdefault(material, key_id)
         if other != key_id:
             raise TrustRootError(
@@ -141,11 +142,22 @@ def place_of(store: Store) -> str:
     return hashlib.sha256(store.url.rstrip("/").encode()).hexdigest()[:16]
 
 
-def refresh(folder: Path, root: bytes | None, fetcher: FetcherInterface, base_url: str, *, what: str) -> Updater:
+def refresh(
+    folder: Path,
+    root: bytes | None,
+    fetcher: FetcherInterface,
+    base_url: str,
+    *,
+    what: str,
+    target_dir: str | None = None,
+    target_base_url: str | None = None,
+) -> Updater:
     """Bring the metadata in `folder` up to date; the caller holds its lock.
 
     Args:
         root: Root to start from; None for the one in the folder.
+        target_dir: For who wants to download targets with the updater.
+        target_base_url: The same.
 
     Raises:
         TrustRootError, RollbackError, ExpiredError: what is there does not follow from `root`.
@@ -155,7 +167,15 @@ def refresh(folder: Path, root: bytes | None, fetcher: FetcherInterface, base_ur
         folder.mkdir(parents=True, exist_ok=True)
         if root is not None:
             check_metadata(root, what=f"{what}: the configured root.json")
-        updater = Updater(str(folder), base_url, fetcher=CheckedFetcher(fetcher), config=CONFIG, bootstrap=root)
+        updater = Updater(
+            str(folder),
+            base_url,
+            target_dir,
+            target_base_url,
+            fetcher=CheckedFetcher(fetcher),
+            config=CONFIG,
+            bootstrap=root,
+        )
         updater.refresh()
     return updater
 
