@@ -40,7 +40,7 @@ lint: $(VENV)/tested  ## style, types, rules
 	snakemake --lint
 
 lock:  ## resolve the dependencies anew (needs uv); see docs/dependencies.md
-	uv pip compile $(LOCK) --group dev -o requirements-dev.lock
+	uv pip compile $(LOCK) $(TESTED) --group dev -o requirements-dev.lock
 	uv pip compile $(LOCK) -c requirements-dev.lock -o requirements.lock
 
 clean:  ## remove results and environment; downloads stay in .cache
@@ -48,6 +48,7 @@ clean:  ## remove results and environment; downloads stay in .cache
 
 LOCK = pyproject.toml --extra workflow --extra hf --group build --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet
+TESTED = --extra gateway --extra googlebatch --extra kubernetes --extra modal --extra slurm --extra trust
 
 # A progress display on a terminal, one line per finished job in a log.
 RUN = run() { if [ -t 1 ]; then snakemake --cores $(JOBS) --logger rich "$$@"; \
