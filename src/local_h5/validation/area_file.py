@@ -134,7 +134,7 @@ class AreaFile:
     def write(self, path: Path) -> None:
         """Write what the model needs to load it."""
         year = str(self.year)
-        with h5py.File(path, "w") as file:
+        with create_h5(path) as file:
             for (variable, period), (_, values) in self.columns.items():
                 file[f"{variable}/{period}"] = values
             for entity, count in self.n_rows.items():
