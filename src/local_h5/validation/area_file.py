@@ -13,6 +13,7 @@ from typing import Self
 import h5py
 import numpy as np
 
+from local_h5.h5file import create_h5
 from local_h5.membership import HOUSEHOLD, PERSON
 from local_h5.requests import AreaFilter
 from local_h5.results import AreaResult
