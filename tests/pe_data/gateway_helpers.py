@@ -128,7 +128,7 @@ class Running:
 
 @contextmanager
 def gateway(
-    store: str | Path,
+    store: str | None,
     tokens: Path,
     *options: str,
     environment: Mapping[str, str] | None = None,
@@ -136,11 +136,11 @@ def gateway(
 ) -> Iterator[Running]:
     """`pe-data serve` on a free port; stopped at the end.
 
-    `file_limit` is the longest file, in bytes, that the process may write: its writes then fail in the
-    kernel after a part, as on a full disk.
+    Without `store` it is the configured one. `file_limit` is the longest file, in bytes, that the process
+    may write: its writes then fail in the kernel after a part, as on a full disk.
     """
     command = [sys.executable, "-c", "from pe_data.cli import main; main()", "serve"]
-    command += ["--store", str(store), "--tokens", str(tokens), "--port", "0", *options]
+    command += ["--tokens", str(tokens), "--port", "0", *(["--store", store] if store else []), *options]
     if file_limit is not None:
         command = ["prlimit", f"--fsize={file_limit}", *command]
     process = subprocess.Popen(

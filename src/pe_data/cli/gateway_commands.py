@@ -87,7 +87,7 @@ def serve(
         from pe_data.gateway.serve import serve as run
     except ImportError as error:
         raise MissingExtraError(
-            f"the gateway needs the package {error.name}: pip install 'local-h5[gateway]'"
+            f"the gateway needs the package {(error.name or '?').partition('.')[0]}: pip install 'local-h5[gateway]'"
         ) from error
     from pe_data.layout import check_country
 

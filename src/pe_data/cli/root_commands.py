@@ -301,7 +301,7 @@ def _holders(text: str, ends: datetime) -> "tuple[str, Holders]":
     match = _ROLE.fullmatch(text)
     if match is None:
         raise click.BadParameter(
-            f"expected ROLE=KEY,KEY[:N] such as next-us=alice,bob:2, found {text!r}", param_hint="--role"
+            f"expected ROLE=KEY,KEY[:N] such as next-XX=alice,bob:2 for country XX, found {text!r}", param_hint="--role"
         )
     keys = [_public(name.strip()) for name in match["keys"].split(",")]
     return match["role"], Holders({one.keyid: one for one in keys}, int(match["threshold"] or 1), ends)

@@ -157,7 +157,7 @@ class AuditLog:
     def _commit(self, entries: Sequence[Entry]) -> list[Record]:
         """Append and flush; all or nothing. Raises AuditError."""
         if self._broken:
-            raise AuditError(self._broken)
+            raise AuditChainError(self._broken)
         if self._size >= self._rotate_bytes:
             self._rotate()
         self._check_untouched()

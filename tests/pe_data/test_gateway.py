@@ -1,0 +1,486 @@
+"""A gateway in a process of its own, asked by honest readers and by others."""
+
+import asyncio
+import json
+import os
+import re
+import threading
+import time
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from gateway_helpers import (
+    DATASET,
+    SURVEY,
+    Answer,
+    Connection,
+    Running,
+    ask,
+    gateway,
+    give_token,
+    publish_regions,
+    publish_survey,
+)
+
+import pe_data
+from pe_data.audit.segments import records
+from pe_data.cli import app
+from pe_data.digests import sha256_bytes
+from pe_data.gateway.tokens import PREFIX, TOKEN, read_tokens, revoke_tokens
+from pe_data.layout import collection_key, manifest_key, payload_key
+from pe_data.store.folder import FolderStore
+
+NOBODY = PREFIX + "A" * 43
+
+
+@pytest.fixture(scope="module")
+def private(tmp_path_factory):
+    """A private store with a survey, another one and a collection; its tokens; a gateway before it."""
+    root = tmp_path_factory.mktemp("private")
+    store = FolderStore(root / "store")
+    found = {
+        "survey": publish_survey(store, root / "files").artifact_sha256,
+        "other": publish_survey(
+            store, root / "files", dataset="wealth_2022", survey="WAS 2020-22", seed=1
+        ).artifact_sha256,
+        "large": publish_survey(store, root / "files", dataset="large", seed=2, households=60_000).artifact_sha256,
+        "regions": publish_regions(store, root / "files", "wales", "scotland").artifact_sha256,
+    }
+    tokens = root / "tokens.json"
+    named = {
+        "ada": give_token(tokens, "ada@example.org"),
+        "bob": give_token(tokens, "bob@example.org", f"uk/{DATASET}"),
+        "eve": give_token(tokens, "eve@example.org", "us/*"),
+        "old": give_token(tokens, "old@example.org", days=-1),
+        "gone": give_token(tokens, "gone@example.org"),
+    }
+    revoke_tokens(tokens, "gone@example.org", read_tokens(tokens)[0].created)
+    with gateway(store.url, tokens, environment={"PYTHONDEVMODE": "1"}) as running:
+        yield Private(root, running, found, named)
+
+
+class Private:
+    def __init__(self, root: Path, running: Running, found: dict[str, str], tokens: dict[str, str]) -> None:
+        self.root, self.running, self.found, self.tokens = root, running, found, tokens
+        self.store = FolderStore(root / "store")
+
+    def ask(self, path: str, who: str | None = "ada", **more: str) -> Answer:
+        return ask(self.running.port, path, self.tokens[who] if who else None, **more)
+
+    def manifest(self, name: str = "survey") -> str:
+        return f"/objects/{manifest_key('uk', self.found[name])}"
+
+    def payload(self, name: str = "survey") -> str:
+        return f"/objects/{payload_key('uk', self.found[name], 'h5')}"
+
+    def records(self) -> list:
+        return [record.entry for record in records(self.store, "uk")]
+
+    def count(self) -> int:
+        return len(self.records())
+
+
+# --- what is released is written down -------------------------------------------------------------
+
+
+def test_a_manifest_is_recorded_before_it_is_released(private):
+    answer = private.ask(private.manifest(), **{"User-Agent": "analysis 1.0"})
+    assert answer.status == 200
+    assert answer.body == private.store.get(manifest_key("uk", private.found["survey"])).data
+    assert answer.headers["cache-control"] == "no-store"
+    entry = next(one for one in private.records() if one.request == answer.headers["x-request-id"])
+    assert (entry.action, entry.user, entry.dataset) == ("manifest", "ada@example.org", DATASET)
+    assert (entry.artifact, entry.client, entry.agent) == (private.found["survey"], "127.0.0.1", "analysis 1.0")
+    assert [one.name for one in entry.inputs] == [f"{SURVEY} adult.tab"]
+
+
+def test_collections_and_links_to_payloads_are_recorded_too(private):
+    collection = private.ask(f"/objects/{collection_key('uk', private.found['regions'])}")
+    link = private.ask(private.payload())
+    assert (collection.status, link.status, link.body) == (200, 307, b"")
+    by_request = {one.request: one for one in private.records()}
+    assert by_request[collection.headers["x-request-id"]].action == "collection"
+    assert by_request[link.headers["x-request-id"]].action == "payload"
+
+
+def test_pointers_sizes_and_refusals_leave_no_record(private):
+    before = private.count()
+    assert private.ask(f"/objects/channels/uk/{DATASET}/latest.json").status == 200
+    assert int(private.ask(private.payload(), method="HEAD").headers["content-length"]) > 1000
+    assert private.ask(private.manifest(), method="HEAD").body == b""
+    assert private.ask(private.manifest(), who=None).status == 401
+    assert private.ask(private.manifest("other"), who="bob").status == 403
+    assert private.count() == before
+
+
+def test_the_gateway_is_a_store_to_the_resolver(private, tmp_path, monkeypatch):
+    monkeypatch.setenv("PE_DATA_TOKEN", private.tokens["ada"])
+    monkeypatch.setenv("PE_DATA_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PE_DATA_STORE", private.running.store)
+    path = pe_data.ensure(f"pe-data://uk/{DATASET}@latest")
+    assert sha256_bytes(path.read_bytes()) == private.found["survey"]
+    member = pe_data.ensure("pe-data://uk/regions/wales@latest")
+    assert member.is_file()
+    frames = pe_data.open(f"pe-data://uk/{DATASET}@latest", variables=["age", "universal_credit"])
+    assert set(frames) == {"person", "benunit"}
+    pinned = pe_data.resolve("pe-data://uk/regions/wales@latest").pinned
+    runner = CliRunner()
+    schema = runner.invoke(app, ["schema", f"pe-data://uk/{DATASET}@latest"])
+    assert "benunit" in schema.output
+    listed = runner.invoke(app, ["list", "uk", "--members"])
+    assert "wales" in listed.output
+    monkeypatch.delenv("PE_DATA_TOKEN")
+    monkeypatch.setenv("PE_DATA_STORE", "gateway+http://127.0.0.1:9")
+    assert pe_data.ensure(pinned) == member, "a cached pin needs neither token nor gateway"
+
+
+def test_which_users_fetched_a_dataset_derived_from_a_survey_is_one_command(private):
+    for who, name in (("ada", "survey"), ("bob", "survey"), ("ada", "other")):
+        assert private.ask(private.manifest(name), who=who).status == 200
+    command = ["audit", "report", "--dataset", f"uk/{DATASET}", "--derived-from", SURVEY, "--log", private.store.url]
+    result = CliRunner().invoke(app, [*command, "--json"], standalone_mode=False)
+    assert result.return_value == 0
+    assert [one["user"] for one in json.loads(result.output)["users"]] == ["ada@example.org", "bob@example.org"]
+    table = CliRunner().invoke(app, command).output
+    assert "bob@example.org" in table
+    assert f"{SURVEY} adult.tab" in table
+    other = CliRunner().invoke(app, [*command[:5], "FRS 1999", *command[6:]])
+    assert other.output == "nobody\n"
+
+
+# --- who may --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("token", "code"),
+    [
+        (None, "token-missing"),
+        ("", "token-missing"),
+        (NOBODY, "token-refused"),
+        ("old", "token-refused"),
+        ("gone", "token-refused"),
+    ],
+)
+def test_without_a_token_or_with_an_unknown_expired_or_revoked_one_nothing_is_released(private, token, code):
+    text = private.tokens.get(token or "", token)
+    for path in (private.manifest(), private.payload(), f"/objects/channels/uk/{DATASET}/latest.json"):
+        answer = ask(private.running.port, path, text)
+        assert (answer.status, answer.error["code"]) == (401, code)
+        assert answer.headers["www-authenticate"].startswith("Bearer")
+        assert set(answer.error) == {"status", "code", "reason", "advice", "request"}
+        assert answer.error["request"] == answer.headers["x-request-id"]
+
+
+def test_a_token_in_the_address_is_not_a_token(private):
+    assert private.ask(f"{private.manifest()}?token={private.tokens['ada']}", who=None).status == 401
+
+
+def test_scopes_hold_for_manifests_collections_payloads_channels_and_lists(private):
+    for path in (
+        private.manifest("other"),
+        private.payload("other"),
+        f"/objects/{collection_key('uk', private.found['regions'])}",
+        "/objects/channels/uk/wealth_2022/latest.json",
+        "/channels?prefix=channels/uk/wealth_2022/",
+    ):
+        answer = private.ask(path, who="bob")
+        assert (answer.status, answer.error["code"]) == (403, "out-of-scope"), path
+        assert private.ask(path, who="eve").status == 403
+    assert private.ask(private.manifest(), who="bob").status == 200
+    keys = [one["key"] for one in json.loads(private.ask("/channels?prefix=channels/uk/", who="bob").body)["objects"]]
+    assert [key for key in keys if "history" not in key] == [f"channels/uk/{DATASET}/latest.json"]
+    assert len(json.loads(private.ask("/channels?prefix=channels/").body)["objects"]) > len(keys)
+
+
+def test_a_public_country_is_not_served_here(private):
+    answer = private.ask(private.manifest().replace("/uk/", "/us/"), who="eve")
+    assert (answer.status, answer.error["code"]) == (404, "country-elsewhere")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/objects/../tokens.json",
+        "/objects/%2e%2e/tokens.json",
+        "/objects/uk/..%2f..%2ftokens.json",
+        "/objects/audit/uk/000000000001.jsonl",
+        "/objects//etc/passwd",
+        "/objects/uk/98/" + "a" * 64 + ".h5",
+        "/objects/channels/uk/../../audit/uk/000000000001.jsonl",
+        "/objects/channels/uk/" + DATASET + "/stable.json",
+        "/objects/pins/uk/" + "a" * 64 + ".json",
+        "/channels?prefix=audit/",
+        "/channels?prefix=channels/../audit/",
+        "/channels?prefix=",
+        "/link/..%2f..%2ftokens.json",
+        "/tokens.json",
+        "/",
+    ],
+)
+def test_path_traversal_and_keys_that_are_nobodys_business_are_refused(private, path):
+    before = private.count()
+    answer = private.ask(path)
+    assert answer.status in (403, 404)
+    assert set(answer.error) == {"status", "code", "reason", "advice", "request"}
+    assert private.count() == before
+
+
+def test_only_reading_is_possible(private):
+    for method in ("PUT", "POST", "DELETE"):
+        answer = private.ask(private.manifest(), method=method, **{"Content-Length": "0"})
+        assert answer.status == 405
+
+
+# --- links ----------------------------------------------------------------------------------------
+
+
+def link_of(private: Private, name: str = "survey", who: str = "ada") -> str:
+    answer = private.ask(private.payload(name), who=who)
+    location = answer.headers["location"]
+    assert answer.status == 307
+    return "/link/" + location.rpartition("/link/")[2]
+
+
+def test_a_link_gives_one_payload_without_a_token_whole_or_by_range(private):
+    link = link_of(private)
+    whole = private.ask(link, who=None)
+    assert (whole.status, sha256_bytes(whole.body)) == (200, private.found["survey"])
+    size = len(whole.body)
+    for span, expected in (
+        ("bytes=0-99", whole.body[:100]),
+        ("bytes=100-", whole.body[100:]),
+        ("bytes=-50", whole.body[-50:]),
+        (f"bytes={size - 10}-{size + 10}", whole.body[-10:]),
+    ):
+        part = private.ask(link, who=None, Range=span)
+        assert (part.status, part.body) == (206, expected), span
+    for wrong in (f"bytes={size}-", "bytes=9-1", "bytes=-", "items=0-1"):
+        assert private.ask(link, who=None, Range=wrong).status == 416, wrong
+
+
+def test_a_large_payload_is_fetched_in_parallel_ranges_through_the_gateway(private, tmp_path, monkeypatch):
+    monkeypatch.setenv("PE_DATA_TOKEN", private.tokens["ada"])
+    path = pe_data.ensure("pe-data://uk/large@latest", store=private.running.store, cache=tmp_path / "cache")
+    assert path.stat().st_size > 5_000_000
+    assert sha256_bytes(path.read_bytes()) == private.found["large"]
+    links = [one for one in private.records() if one.action == "payload" and one.dataset == "large"]
+    assert len(links) == 1
+
+
+def test_a_forged_or_changed_link_is_refused(private):
+    link = link_of(private)
+    body, stamp, mac = link.removeprefix("/link/").rsplit(".", 2)
+    for forged in (f"{body}.{stamp}.{mac[:-2]}AA", f"{body}.{stamp}.", f"{body}x.{stamp}.{mac}", "x", f"{body}.{mac}"):
+        answer = private.ask(f"/link/{forged}", who=None)
+        assert (answer.status, answer.error["code"]) == (403, "link-forged"), forged
+
+
+def test_the_link_of_one_artifact_does_not_open_another(private):
+    one, other = link_of(private, "survey"), link_of(private, "other")
+    body, stamp, mac = one.removeprefix("/link/").rsplit(".", 2)
+    swapped = f"/link/{other.removeprefix('/link/').rsplit('.', 2)[0]}.{stamp}.{mac}"
+    assert private.ask(swapped, who=None).error["code"] == "link-forged"
+    assert body != other.removeprefix("/link/").rsplit(".", 2)[0]
+
+
+def test_the_link_of_another_gateway_does_not_open_this_one(private, tmp_path):
+    with gateway(private.store.url, private.root / "tokens.json", "--log", str(tmp_path)) as other:
+        answer = ask(other.port, private.payload(), private.tokens["ada"])
+        link = "/link/" + answer.headers["location"].rpartition("/link/")[2]
+        assert ask(other.port, link).status == 200
+        assert private.ask(link, who=None).error["code"] == "link-forged"
+
+
+# --- logs -----------------------------------------------------------------------------------------
+
+
+def test_no_token_and_no_link_is_in_any_log(private):
+    link = link_of(private)
+    private.ask(f"{private.manifest()}?token={private.tokens['ada']}", who=None)
+    private.ask(f"/objects/{private.tokens['ada']}")
+    private.ask(f"/link/{private.tokens['ada']}", who=None)
+    private.ask(f"{link}x", who=None)
+    ask(private.running.port, private.manifest(), private.tokens["gone"])
+    deadline = time.monotonic() + 20
+    while "token-refused" not in private.running.output and time.monotonic() < deadline:
+        time.sleep(0.05)
+    files = [path for path in private.root.rglob("*") if path.is_file() and path.suffix != ".h5"]
+    everything = private.running.output + "".join(path.read_bytes().decode("latin-1") for path in files)
+    assert "token-refused" in private.running.output
+    assert "link-forged" in private.running.output
+    assert "ada@example.org" in everything
+    assert not TOKEN.search(everything)
+    for secret in private.tokens.values():
+        assert secret not in everything
+        assert secret.removeprefix(PREFIX) not in everything
+    assert link.removeprefix("/link/") not in everything
+    assert not re.search(r"(?i)bearer \S", everything)
+
+
+# --- a gateway of one's own: limits, faults, deaths -----------------------------------------------
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A store with one survey, and a token."""
+    store = FolderStore(tmp_path / "store")
+    digest = publish_survey(store, tmp_path / "files").artifact_sha256
+    token = give_token(tmp_path / "tokens.json", "ada@example.org")
+    return store, f"/objects/{manifest_key('uk', digest)}", tmp_path / "tokens.json", token
+
+
+def test_too_many_requests_are_put_off_and_other_users_are_not(small):
+    store, manifest, tokens, token = small
+    other = give_token(tokens, "bob@example.org")
+    with gateway(store.url, tokens, "--rate", "0.01", "--burst", "3") as running:
+        answers = [ask(running.port, manifest, token) for _ in range(5)]
+        assert [answer.status for answer in answers] == [200, 200, 200, 429, 429]
+        assert answers[-1].error["code"] == "too-many-requests"
+        assert 1 <= int(answers[-1].headers["retry-after"]) <= 101
+        assert ask(running.port, manifest, other).status == 200
+
+
+def test_a_revoked_token_ends_at_the_next_request_and_so_do_its_links(small):
+    store, manifest, tokens, token = small
+    payload = manifest.replace("manifest.json", "h5")
+    with gateway(store.url, tokens) as running:
+        link = "/link/" + ask(running.port, payload, token).headers["location"].rpartition("/link/")[2]
+        assert ask(running.port, link).status == 200
+        assert CliRunner().invoke(app, ["token", "revoke", "ada@example.org", "--tokens", str(tokens)]).exit_code == 0
+        assert ask(running.port, manifest, token).status == 401
+        assert ask(running.port, link).error["code"] == "link-revoked"
+
+
+def test_an_unreadable_file_of_tokens_ends_all_of_them(small):
+    store, manifest, tokens, token = small
+    with gateway(store.url, tokens) as running:
+        assert ask(running.port, manifest, token).status == 200
+        tokens.chmod(0o644)
+        answer = ask(running.port, manifest, token)
+        assert (answer.status, answer.error["code"]) == (503, "tokens-unavailable")
+        tokens.chmod(0o600)
+        assert ask(running.port, manifest, token).status == 200
+
+
+def test_when_the_disk_is_full_nothing_is_served(small):
+    store, manifest, tokens, token = small
+    limit = 4000
+    with gateway(store.url, tokens, file_limit=limit) as running:
+        answers = [ask(running.port, manifest, token) for _ in range(12)]
+        statuses = [answer.status for answer in answers]
+        assert set(statuses) == {200, 503}
+        assert statuses == sorted(statuses), "once full, always full"
+        refused = answers[-1]
+        assert refused.error["code"] == "audit-unavailable"
+        assert b"columns" not in refused.body
+        assert ask(running.port, manifest.replace("manifest.json", "h5"), token).status == 503
+        assert ask(running.port, f"/objects/channels/uk/{DATASET}/latest.json", token).status == 200
+        assert "File too large" in running.output
+    served = {answer.headers["x-request-id"] for answer in answers if answer.status == 200}
+    written = {record.entry.request for record in records(store, "uk") if record.entry.action == "manifest"}
+    assert served == written
+
+
+def test_when_the_log_was_tampered_with_under_the_gateway_nothing_is_served(small):
+    store, manifest, tokens, token = small
+    with gateway(store.url, tokens) as running:
+        assert ask(running.port, manifest, token).status == 200
+        log = store.root / "audit/uk/000000000001.jsonl"
+        os.truncate(log, log.stat().st_size - 10)
+        assert ask(running.port, manifest, token).status == 503
+        assert ask(running.port, "/health").status == 503
+
+
+def test_a_gateway_does_not_start_without_a_log_it_can_write_or_trust(small, tmp_path):
+    store, manifest, tokens, token = small
+    with gateway(store.url, tokens) as running:
+        assert ask(running.port, manifest, token).status == 200
+        command = ["serve", "--store", store.url, "--tokens", str(tokens), "--port", "0"]
+        second = CliRunner().invoke(app, command)
+        assert "another process writes this audit log" in str(second.exception)
+    log = store.root / "audit/uk/000000000001.jsonl"
+    log.write_bytes(log.read_bytes().replace(b"ada@", b"eve@"))
+    broken = CliRunner().invoke(app, command)
+    assert "edited" in str(broken.exception)
+    blocked = tmp_path / "blocked"
+    blocked.write_text("a file where a folder belongs")
+    refused = CliRunner().invoke(app, [*command, "--log", str(blocked / "below")])
+    assert "nothing is served without it" in str(refused.exception)
+
+
+def test_tokens_do_not_cross_a_network_in_the_clear(small):
+    store, _, tokens, _ = small
+    command = ["serve", "--store", store.url, "--tokens", str(tokens), "--port", "0", "--host", "0.0.0.0"]
+    assert "expected TLS" in str(CliRunner().invoke(app, command).exception)
+
+
+def fetch_until_it_ends(port: int, path: str, token: str, served: list[str]) -> None:
+    """Ask on one connection again and again; keep the ids of answers that came whole."""
+
+    async def loop() -> None:
+        connection = await Connection.open(port)
+        while True:
+            answer = await connection.get(path, {"Authorization": f"Bearer {token}"})
+            assert answer.status == 200
+            served.append(answer.headers["x-request-id"])
+
+    with suppress(OSError, EOFError, ValueError):
+        asyncio.run(loop())
+
+
+def test_kill_9_of_the_gateway_loses_no_record_of_anything_served(small):
+    store, manifest, tokens, token = small
+    total: list[str] = []
+    for _ in range(3):
+        served: list[str] = []
+        with gateway(store.url, tokens) as running:
+            readers = [
+                threading.Thread(target=fetch_until_it_ends, args=(running.port, manifest, token, served))
+                for _ in range(6)
+            ]
+            for reader in readers:
+                reader.start()
+            deadline = time.monotonic() + 30
+            while len(served) < 60 and time.monotonic() < deadline:
+                time.sleep(0.001)
+            running.kill()
+            for reader in readers:
+                reader.join(timeout=30)
+        assert len(served) >= 60
+        total += served
+    written = Counter(record.entry.request for record in records(store, "uk"))
+    assert all(written[request] == 1 for request in total)
+    with gateway(store.url, tokens) as running:
+        assert ask(running.port, manifest, token).status == 200
+        assert CliRunner().invoke(app, ["audit", "verify", "uk", "--log", store.url]).exit_code == 0
+
+
+def test_200_concurrent_readers_and_every_manifest_served_has_its_record(small):
+    store, manifest, tokens, _ = small
+    readers = {f"reader-{number}": give_token(tokens, f"reader-{number}") for number in range(200)}
+
+    async def read(port: int, token: str, start: asyncio.Event) -> list[Answer]:
+        connection = await Connection.open(port)
+        await start.wait()
+        answers = [await connection.get(manifest, {"Authorization": f"Bearer {token}"}) for _ in range(3)]
+        connection.close()
+        return answers
+
+    async def all_of_them(port: int) -> list[list[Answer]]:
+        start = asyncio.Event()
+        tasks = [asyncio.create_task(read(port, token, start)) for token in readers.values()]
+        await asyncio.sleep(0)
+        start.set()
+        return await asyncio.gather(*tasks)
+
+    with gateway(store.url, tokens) as running:
+        found = asyncio.run(all_of_them(running.port))
+    answers = [answer for some in found for answer in some]
+    assert {answer.status for answer in answers} == {200}
+    assert len({answer.body for answer in answers}) == 1
+    written = [record.entry for record in records(store, "uk") if record.entry.action == "manifest"]
+    assert {answer.headers["x-request-id"] for answer in answers} == {entry.request for entry in written}
+    assert Counter(entry.user for entry in written) == dict.fromkeys(readers, 3)
