@@ -1,6 +1,7 @@
 """Envelopes, roles and the walk from an anchor to a policy."""
 
 import json
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from securesystemslib.dsse import Envelope
-from trust_helpers import make_trust, variables
+from trust_helpers import make_trust, publish_validated, variables
 
 from pe_data.errors import (
     BadSignatureError,
@@ -132,3 +133,16 @@ def test_reading_an_envelope_loads_no_library() -> None:
         "assert not {'tuf', 'securesystemslib', 'cryptography'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_pinned_and_latest_fetches_load_none_of_it(store: FolderStore, tmp_path: Path) -> None:
+    """With a trust root configured and a nomination in the store, and nothing in the cache."""
+    trust = make_trust(store, tmp_path)
+    digest = publish_validated(store, tmp_path)
+    code = (
+        "import sys, pe_data\n"
+        f"for uri in ('pe-data://us/data@latest', 'pe-data://us/data@sha256:{digest}'):\n"
+        f"    pe_data.ensure(uri, store={str(tmp_path / 'store')!r})\n"
+        "assert not {'tuf', 'securesystemslib', 'cryptography', 'starlette'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60, env={**os.environ, **trust.environment})
