@@ -75,6 +75,7 @@ def test_two_people_nominate_across_machines(pe: Run, store: FolderStore, tmp_pa
     assert published["artifact_sha256"] == digest
     assert len(published["signed_by"]) == 2
     assert "version 1" in pe("promote --publish {here}/nomination.json")  # again changes nothing
+    assert json.loads(pe("channel show us/data --channel next --json"))["signed_by"] == published["signed_by"]
     assert pe("ensure pe-data://us/data@next").strip().endswith(".h5")
     assert read_next(store, "us", "data").pointer.claimed().version == 1
 

@@ -23,7 +23,7 @@ from pe_data.folder import item_of, items_in
 from pe_data.manifest.columns import inputs_of
 from pe_data.manifest.describe import Label
 from pe_data.manifest.model import Access, InputFile
-from pe_data.pointers import UnsignedPointer
+from pe_data.pointers import UnsignedPointer, VerifiedPointer
 from pe_data.publish import publish_artifact, publish_collection, set_channel
 from pe_data.upload import Item
 from pe_data.validation import from_records, records_in
@@ -164,7 +164,7 @@ def channel() -> None:
 @store_option
 @json_option
 def show(dataset: str, name: str, store_url: str | None, as_json: bool) -> None:
-    """Print where a channel stands.
+    """Print where a channel stands; `next` only if its signatures are good, with who signed.
 
     \b
     Examples:
@@ -172,8 +172,15 @@ def show(dataset: str, name: str, store_url: str | None, as_json: bool) -> None:
       pe-data channel show us/local_areas --store https://mirror.example.org/data --json
     """
     country, dataset = split_dataset(dataset)
-    pointer = channels.read(the_store(store_url, country), country, dataset, name).pointer
-    document = _document(pointer)
+    store = the_store(store_url, country)
+    if name == "next":
+        from pe_data.trust.nominate import read_verified
+        from pe_data.trust.policy import open_policy
+
+        _, verified = read_verified(store, country, dataset, open_policy(store))
+        document = {**_document(verified), "signed_by": list(verified.key_ids)}
+    else:
+        document = _document(channels.read(store, country, dataset, name).pointer)
     emit(as_json, document, (f"{key:16} {value}" for key, value in document.items() if value is not None))
 
 
@@ -244,5 +251,5 @@ def set_(
     emit(as_json, document, [line])
 
 
-def _document(pointer: UnsignedPointer) -> dict[str, object]:
+def _document(pointer: UnsignedPointer | VerifiedPointer) -> dict[str, object]:
     return {**asdict(pointer.body), "is_collection": pointer.body.is_collection, "body_sha256": pointer.sha256}
