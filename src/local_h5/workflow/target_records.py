@@ -22,8 +22,8 @@ from local_h5.workflow.orders import date_after
 from local_h5.workflow.settings import Settings
 
 _FILE = "file"
-_HOW_TO_RUN = ("processes", "persons_per_run")
-"""Fields of the policy that change no value."""
+_ASIDE = ("processes", "persons_per_run", "population")
+"""Fields of the policy that change no value, and one whose defaults are filled in elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +130,11 @@ def _differences(record: Mapping[str, Any], wanted: Mapping[str, str]) -> tuple[
 def _run_basis(settings: Settings, memo: DigestMemo) -> dict[str, str]:
     """What all records of a run come from, beside their files."""
     section = settings.config["validation"]
-    policy = {name: value for name, value in section.items() if name not in _HOW_TO_RUN}
+    policy = {name: value for name, value in section.items() if name not in _ASIDE}
     tables = [settings.config["areas"]["districts"], section["population"]["table"], section["training"]]
     return {
         "targets": memo.sha256(settings.target_database) or "",
-        "policy": _digest([policy, settings.uses_example]),
+        "policy": _digest([policy, settings.policy.max_population_error]),
         "tables": _digest([memo.sha256(Path(table)) for table in tables if table is not None]),
         "code": code_digest(TARGET_MODULES, memo),
         "versions": _digest(library_versions()),
