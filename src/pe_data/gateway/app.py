@@ -12,7 +12,7 @@ refusal is `{"error": {"status", "code", "reason", "advice", "request"}}`.
 
 import logging
 import re
-import uuid
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from email.utils import format_datetime
@@ -114,7 +114,7 @@ def _answering(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
 
     async def endpoint(request: Request) -> Response:
         asked = Asked(
-            request=uuid.uuid4().hex,
+            request=secrets.token_hex(16),
             authorization=request.headers.get("authorization"),
             client=request.client.host if request.client else "",
             agent=request.headers.get("user-agent", ""),
@@ -146,13 +146,15 @@ def _refused(refusal: Refusal, request_id: str) -> Response:
 async def _no_route(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 404
     advice = "Addresses begin with /objects/, /channels, /link/ or /health and are read with GET"
-    return _refused(Refusal(status, "no-such-address", "there is nothing at this address", advice), uuid.uuid4().hex)
+    return _refused(
+        Refusal(status, "no-such-address", "there is nothing at this address", advice), secrets.token_hex(16)
+    )
 
 
 async def _failed(request: Request, error: Exception) -> Response:
     """Anything that nobody thought of; the server logs where it came from."""
     return _refused(
-        Refusal(500, "internal", "the gateway has a defect", "Tell the operator the request id"), uuid.uuid4().hex
+        Refusal(500, "internal", "the gateway has a defect", "Tell the operator the request id"), secrets.token_hex(16)
     )
 
 
