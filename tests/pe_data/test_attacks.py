@@ -30,10 +30,11 @@ from pe_data.errors import (
     PeDataError,
     RevokedError,
     UncheckedRevocationError,
+    UnsupportedChannelError,
 )
 from pe_data.fsck import check_store
 from pe_data.gc import collect_garbage
-from pe_data.layout import collection_key, manifest_key, payload_key, tombstone_key
+from pe_data.layout import channel_key, collection_key, manifest_key, payload_key, tombstone_key
 from pe_data.mirror import mirror
 from pe_data.options import Options
 from pe_data.revocation.known import Known
@@ -187,10 +188,11 @@ def test_a_tombstone_is_judged_before_it_is_parsed(world: World, monkeypatch: py
 
 
 def test_endless_tombstone(world: World) -> None:
+    """The store stops reading at the limit, and a body beyond it says nothing about the artifact."""
     path = pe_data.ensure(world.single(AL))
     world.put(AL, b" " * (5 * 1024 * 1024))
     a_day_later(world)
-    with pytest.warns(CacheWarning, match="at most"):
+    with pytest.warns(CacheWarning, match="expected a document of at most"):
         assert pe_data.ensure(world.single(AL)) == path
 
 
@@ -293,19 +295,29 @@ def test_path_traversal_in_a_member(world: World, member: str) -> None:
         pe_data.ensure(f"pe-data://us/areas/{member}@sha256:{digest}")
 
 
-@pytest.mark.parametrize("name", ["../x", "us/..", "..", "US", "u", "us%2f", "gc"])
+OUTSIDE = ["../x", "us/..", "..", "US", "us%2f", "\\x", "us\x00", ""]
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
 def test_path_traversal_in_country_dataset_or_key(name: str) -> None:
     for make in (
         lambda: payload_key(name, "0" * 64, "h5"),
-        lambda: tombstone_key("us", f"../{'0' * 61}"),
-        lambda: payload_key("us", "0" * 64, "h5/../x"),
+        lambda: channel_key(name, "areas", "latest"),
+        lambda: channel_key("us", name, "latest"),
+        lambda: channel_key("us", "areas", f"latest/{name}"),
+        lambda: tombstone_key("us", f"{name}{'0' * 64}"[:64] if name else "0" * 63),
+        lambda: payload_key("us", "0" * 64, f"h5/{name}"),
     ):
-        with pytest.raises(InvalidNameError):
+        with pytest.raises((InvalidNameError, UnsupportedChannelError)):
             make()
-    with pytest.raises(PeDataError):
-        pe_data.ensure(f"pe-data://{name}/areas@latest")
-    with pytest.raises(PeDataError):
-        pe_data.ensure(f"pe-data://us/{name}/@latest")
+    for uri in (f"pe-data://{name}/areas@latest", f"pe-data://us/{name}@latest", f"pe-data://us/areas@{name}"):
+        with pytest.raises((InvalidUriError, UnsupportedChannelError)):
+            pe_data.ensure(uri)
+
+
+def test_a_country_cannot_be_called_like_a_folder_of_the_store() -> None:
+    with pytest.raises(InvalidNameError):
+        payload_key("gc", "0" * 64, "h5")
 
 
 def test_a_reader_writes_nothing_outside_its_cache(world: World) -> None:

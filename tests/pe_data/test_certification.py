@@ -256,6 +256,14 @@ def test_another_model_version_needs_the_same_fingerprint(world: World) -> None:
     assert block["certification"]["compatibility_basis"] == "matching_data_build_fingerprint"
 
 
+def test_the_fingerprint_of_files_that_differ_covers_all_of_them(world: World) -> None:
+    publish_and_nominate(world, builds=(MODEL, replace(MODEL, data_build_fingerprint="print-2")))
+    found = certify()["certification"]["data_build_fingerprint"]
+    assert found == sha256_bytes(f"areas/{AL} print-1\nareas/{NC} print-2\n".encode())
+    again = certify(model_version="2.0.0", model_fingerprint=found)
+    assert again["certification"]["compatibility_basis"] == "matching_data_build_fingerprint"
+
+
 def test_files_of_two_models_or_of_none_are_refused(world: World) -> None:
     publish_and_nominate(world, builds=(MODEL, replace(MODEL, model_version="1.3.0")))
     with pytest.raises(IncompatibleModelError, match=r"1\.2\.3.*1\.3\.0"):

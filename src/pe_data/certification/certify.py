@@ -96,8 +96,9 @@ def certify_data_release(
         default_dataset: Name of the entry that users get who ask for none; needed if there are
             several files and not exactly one of them is a member under `national/`.
         model_version: Certify for this version of the model; by default the installed one.
-        model_fingerprint: Fingerprint of that model's data build: a version other than the one
-            that built the data is accepted if it is equal to the fingerprint in the manifests.
+        model_fingerprint: Fingerprint of the data build with that model: a version other than the
+            one that built the data is accepted if it is equal to the release's own, which is the
+            fingerprint in the manifests or, if they differ, a digest over all of them.
         certified_by: Who certifies; by default the producer.
         depth: `full` hashes every payload in the store, `presence` compares sizes.
         signers: Sign the in-toto statement with these.
@@ -190,8 +191,7 @@ class _Model:
 
 def _compatible(nominated: Sequence[Nominated], version: str | None, fingerprint: str | None) -> _Model:
     package, built_with = model_of(nominated)
-    prints = {file.manifest.build.data_build_fingerprint for one in nominated for file in one.files}
-    own = next(iter(prints)) if len(prints) == 1 else None
+    own = _fingerprint(nominated)
     wanted = version or _installed(package)
     if wanted is None:
         raise IncompatibleModelError(
@@ -206,6 +206,16 @@ def _compatible(nominated: Sequence[Nominated], version: str | None, fingerprint
         f"same version, or a model with the data-build fingerprint {own or '(the manifests have none)'}, found "
         f"{fingerprint or 'no fingerprint'}. Build the data again with {package} {wanted}"
     )
+
+
+def _fingerprint(nominated: Sequence[Nominated]) -> str | None:
+    """The data-build fingerprint of all files: the one that they share, else a digest over theirs by name."""
+    found = {file.name: file.manifest.build.data_build_fingerprint for one in nominated for file in one.files}
+    if None in found.values():
+        return None
+    if len(set(found.values())) == 1:
+        return next(iter(found.values()))
+    return sha256_bytes("".join(f"{name} {text}\n" for name, text in sorted(found.items())).encode())
 
 
 def _installed(package: str) -> str | None:
