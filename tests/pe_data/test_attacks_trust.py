@@ -337,7 +337,7 @@ def test_a_body_is_not_parsed_before_its_signatures_are_checked(world: World) ->
 
 def test_endless_pointer(world: World) -> None:
     world.put(KEY, b" " * 10_000_000)
-    with pytest.raises(InvalidDocumentError):
+    with pytest.raises(InvalidDocumentError, match="65536 bytes"):
         world.ensure()
 
 

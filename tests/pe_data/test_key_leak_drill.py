@@ -98,3 +98,4 @@ def test_a_pointer_by_the_leaked_key_is_refused_by_every_client(
         assert "which the role does not have" in capsys.readouterr().err
     assert run(["root", "verify"]) == 1
     assert "us/us_2024@next" in capsys.readouterr().err
+    assert run(["fsck"]) == 0, capsys.readouterr().err  # roots and earlier nominations are in nobody's way

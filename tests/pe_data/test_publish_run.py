@@ -7,13 +7,15 @@ import subprocess
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 
 import publish_collection as script
 from local_h5.results import SUFFIX
+from local_h5.validation.policy import Level
+from local_h5.validation.records import Finding, Summary, ValidationRecord, record_path, write_record
 from local_h5.workflow.settings import Settings
 from pe_data.channels import history, read
 from pe_data.collection import Collection
@@ -24,6 +26,7 @@ from pe_data.layout import MEDIA_TYPES, collection_key
 from pe_data.manifest.model import Artifact, Build, ColumnGroup, Entity, Manifest
 from pe_data.release_manifest import Release, release_manifest
 from pe_data.store.opening import open_store
+from pe_data.trust.nominate import candidate
 
 ROOT = Path(__file__).parents[2]
 DISTRICTS = "district,code,state,state_fips,population_2024\nAL-01,101,AL,1,760389\n"
@@ -91,6 +94,37 @@ def publish(settings: Settings) -> tuple[str, dict[str, Any]]:
     with redirect_stdout(io.StringIO()) as out:
         script.publish_run(settings.prepared / "config.json", release, url, "us-data", "owner/repo", None)
     return out.getvalue(), json.loads(release.read_text())
+
+
+def test_the_records_of_a_run_are_condensed_into_the_collection(run: Settings) -> None:
+    """As the workflow writes them; a district that is off its targets, which only warns, is counted."""
+    policy = {"enabled": True, "level": "targets", "on_failure": {"structural": "fail", "targets": "warn"}}
+    policy |= {"max_population_error": 0.05, "require_finite": True}
+    for request in run.requests:
+        stamp = run.stamp(request)
+        document = json.loads(stamp.read_text())
+        off = request.area_id == "AL-01"
+        for level in get_args(Level):
+            record = ValidationRecord(
+                area_type=request.area_type,
+                area_id=request.area_id,
+                path=request.relative_path.as_posix(),
+                sha256=document["sha256"],
+                level=level,
+                status="failed" if off and level == "targets" else "passed",
+                policy=policy,
+                summary=Summary("targets"),
+                findings=(Finding("targets", "targets", "too far off", 1),) if off and level == "targets" else (),
+            )
+            write_record(record_path(run.results, level, request.relative_path.as_posix()), record)
+        stamp.write_text(json.dumps(document | {"validation": {"structural": "passed", "targets": "passed"}}))
+    publish(run)
+    store = open_store(run.config["store"]["url"])
+    chosen = candidate(store, "us", "local_areas")
+    assert chosen.members == 4
+    assert chosen.validation.status == "passed"
+    assert chosen.validation.levels == {"structural": {"passed": 4}, "targets": {"failed": 1, "passed": 3}}
+    assert chosen.validation.checked == 4
 
 
 def test_a_run_becomes_a_collection(run: Settings) -> None:

@@ -116,6 +116,15 @@ def test_the_root_can_be_configured_in_the_file(store: FolderStore, tmp_path: Pa
         assert open_policy(store, metadata=tmp_path / "client").version == 1
 
 
+def test_the_root_can_ship_with_the_package(
+    store: FolderStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trust = make_trust(store, tmp_path)
+    monkeypatch.setattr("pe_data.trust.anchor.SHIPPED", trust.anchor.parent)
+    with variables({"PE_DATA_CONFIG": str(tmp_path / "none.toml"), "PE_DATA_TRUST_ROOT": ""}):
+        assert open_policy(store, metadata=tmp_path / "client").version == 1
+
+
 def test_a_client_follows_a_rotation(store: FolderStore, tmp_path: Path) -> None:
     trust = make_trust(store, tmp_path, {"next-us": 1})
     assert trust.policy().version == 1

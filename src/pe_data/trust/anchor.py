@@ -5,7 +5,7 @@ An anchor is a file `root.json`, in The Update Framework's format, and beside it
 store for the first time cannot tell last year's state from today's until last year's expires.
 `pe-data root export` writes both from a store.
 
-In this order: `PE_DATA_TRUST_ROOT`, `[trust] root` of the configuration, the folder `anchor` in this
+In this order: `PE_DATA_TRUST_ROOT`, `[trust] root` of the configuration, the folder `shipped` in this
 package.
 """
 
@@ -21,6 +21,7 @@ from pe_data.fields import Fields
 
 ROOT_LIMIT = 512_000
 """Largest root that is read, in bytes."""
+SHIPPED = Path(__file__).parent / "shipped"
 ROOT_NAME = "root.json"
 FLOOR_NAME = "floor.json"
 
@@ -64,9 +65,8 @@ def find_anchor(environment: Mapping[str, str] | None = None) -> Anchor:
     configured = trust_root(env)
     if configured is not None:
         return read_anchor(configured)
-    shipped = Path(__file__).parent / "anchor"
-    if (shipped / ROOT_NAME).is_file():
-        return read_anchor(shipped)
+    if (SHIPPED / ROOT_NAME).is_file():
+        return read_anchor(SHIPPED)
     raise TrustRootError(
         "trust root: expected a root.json to start from, found none: this package ships without one. Get the "
         "root.json of the people who sign by another way than the store, and name it in "

@@ -6,6 +6,7 @@ signatures against the trust root and swaps the pointer in, as `latest` is moved
 """
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,7 +19,7 @@ from pe_data.channels import (
     read_next,
     replace_pointer,
 )
-from pe_data.collection import COLLECTION_LIMIT, Collection
+from pe_data.collection import COLLECTION_LIMIT, Collection, Member
 from pe_data.digests import Sha256, check_bytes, sha256_bytes
 from pe_data.errors import InvalidDocumentError, NominationError, ObjectNotFoundError
 from pe_data.layout import channel_key, collection_key, manifest_key, payload_key
@@ -32,6 +33,7 @@ from pe_data.trust.envelope import SignedDocument
 from pe_data.trust.policy import TrustPolicy
 from pe_data.validation import Validation
 
+WORKERS = 8
 LIFETIME = timedelta(days=30)
 LONGEST = timedelta(days=366)
 _DAMAGED = "It was changed or damaged. Run pe-data fsck"
@@ -102,9 +104,15 @@ def candidate(store: Store, country: str, dataset: str, artifact: Sha256 | None 
         check_bytes(raw, digest, what=f"{store.url}: {what}", advice=_DAMAGED)
         found = Collection.from_bytes(raw, what=what)
         manifest_sha256, members = digest, len(found.members)
-        for name, member in found.members.items():
+
+        def check_member(row: tuple[str, Member]) -> None:
+            name, member = row
             bar.refuse(country, member.artifact_sha256, f"{what}: member {name}")
             store.head(payload_key(country, member.artifact_sha256, member.extension))
+
+        with ThreadPoolExecutor(WORKERS) as pool:
+            for _ in pool.map(check_member, found.members.items()):
+                pass
     if (found.country, found.dataset) != (country, dataset):
         raise NominationError(
             f"{what}: expected an artifact of this dataset, found one of {found.country}/{found.dataset}"
