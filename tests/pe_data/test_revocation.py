@@ -21,6 +21,7 @@ from pe_data.errors import (
     InvalidTombstoneError,
     RevocationError,
     RevokedError,
+    StorePermissionError,
     UncheckedRevocationError,
 )
 from pe_data.fsck import check_store
@@ -32,6 +33,7 @@ from pe_data.options import Options
 from pe_data.publish import set_channel
 from pe_data.revocation.known import Known
 from pe_data.revocation.tombstone import Tombstone
+from pe_data.store.base import StoredDocument
 from pe_data.store.folder import FolderStore
 
 DAY = 24 * 3600
@@ -143,6 +145,22 @@ def test_a_store_out_of_reach_is_no_error_for_a_pin(world: World) -> None:
     assert known.is_silent(dead)
     assert not known.is_due(world.sha256(AL), DAY), "the next hits do not wait for it again"
     assert known.is_due(world.sha256(AL), DAY - 600), "but before the day is over"
+
+
+def test_a_bucket_that_may_not_be_listed_is_no_reason_to_warn(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such a bucket says "forbidden" for what is not there."""
+    real = FolderStore.get
+
+    def get(self: FolderStore, key: str, **more: int) -> StoredDocument:
+        if key.endswith(".tombstone.json"):
+            raise StorePermissionError(f"{key}: access refused")
+        return real(self, key, **more)
+
+    monkeypatch.setattr(FolderStore, "get", get)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert pe_data.ensure(world.single(AL)).read_bytes() == AL.encode()
+    assert not Known(Options.of().cache).is_due(world.sha256(AL), DAY)
 
 
 def test_a_revoked_collection_refuses_what_is_reached_through_it(world: World) -> None:

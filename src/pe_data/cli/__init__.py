@@ -54,13 +54,16 @@ Where things are:
   PE_DATA_CACHE    verified files on this machine
   PE_DATA_OFFLINE  1 forbids the network
   PE_DATA_TOKEN    token for a gateway+https:// store
+  PE_DATA_TRUST_ROOT  root.json that signatures are checked from
+  PE_DATA_REVOCATION_HOURS  how often cached files are checked for a revocation (24)
   PE_DATA_CONFIG   a file with stores per country instead of the above
 
 \b
 Exit codes:
-  0  done                        (staleness: current)
-  1  it failed, and why is said  (staleness: stale; fsck, cache verify: damage)
-  2  wrong usage or address      (staleness: cannot tell)
+  0  done                        (staleness: current; bundle-status: reproducible)
+  1  it failed, and why is said  (staleness: stale; fsck, cache verify: damage; bundle-status: revoked)
+  2  wrong usage or address      (staleness, bundle-status: cannot tell)
+  3  payload missing             (bundle-status)
   130  interrupted
 """
 

@@ -16,12 +16,14 @@ from pe_data.config import StoreConfig, store_for
 from pe_data.digests import Sha256
 from pe_data.errors import (
     CacheWarning,
+    GatewayError,
     InvalidDocumentError,
     InvalidTombstoneError,
     ObjectNotFoundError,
     OfflineError,
     RevokedError,
     StoreError,
+    StorePermissionError,
     StoreUnavailableError,
     UncheckedRevocationError,
 )
@@ -151,7 +153,9 @@ class _Question:
                     self._known.note_silent(store.url)
                     answered = False
                     break
-                except (StoreError, InvalidDocumentError) as error:
+                except (GatewayError, StoreError, InvalidDocumentError) as error:
+                    if isinstance(error, StorePermissionError) and not isinstance(error, GatewayError):
+                        continue  # how a bucket that may not be listed says "not there"
                     self._warn(f"no answer about a revocation: {error}")
                     answered = False
                     break
