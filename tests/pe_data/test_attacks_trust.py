@@ -516,13 +516,15 @@ def test_old_keys_cannot_make_the_next_root_after_rollover(world: World) -> None
 
 
 def test_trust_root_rolled_back_for_a_known_client(world: World) -> None:
-    before = {name: world.store.get(name).data for name in ("trust/timestamp.json",)}
+    """The store shows version 1 again, whole and well signed; the machine remembers version 2."""
+    old = world.store.get("trust/timestamp.json").data
     world.trust.rotate(world.trust.terms)
-    world.trust.policy()
-    for name, data in before.items():
-        world.put(name, data)
+    assert world.trust.policy().version == 2
+    world.put("trust/timestamp.json", old)
+    world.store.delete("trust/2.root.json")
     with pytest.raises(RollbackError, match="set back"):
         world.trust.policy()
+    assert world.trust.policy(client="fresh").version == 1
 
 
 def test_trust_root_rolled_back_for_a_fresh_client(world: World) -> None:
