@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from securesystemslib.signer import CryptoSigner
+from securesystemslib.signer import CryptoSigner, SSlibKey
 from trust_helpers import Trust, make_trust, publish_validated, variables
 
 import pe_data
@@ -39,9 +39,9 @@ from pe_data.store.base import VersionToken
 from pe_data.store.folder import FolderStore
 from pe_data.trust.anchor import Floor
 from pe_data.trust.current import floor_of, read_current
-from pe_data.trust.envelope import POINTER_TYPE, TOMBSTONE_TYPE, SignedDocument, sign
+from pe_data.trust.envelope import POINTER_TYPE, TOMBSTONE_TYPE, Signature, SignedDocument, sign
 from pe_data.trust.nominate import candidate, nominate, propose
-from pe_data.trust.policy import Role
+from pe_data.trust.policy import Role, open_policy
 from pe_data.trust.proposal import Proposal, publish
 from pe_data.trust.root import Version, build
 
@@ -525,6 +525,38 @@ def test_trust_root_rolled_back_for_a_known_client(world: World) -> None:
     with pytest.raises(RollbackError, match="set back"):
         world.trust.policy()
     assert world.trust.policy(client="fresh").version == 1
+
+
+def test_trust_root_rolled_back_under_its_owner(world: World) -> None:
+    """A next version made from an old one would bring the stolen key back."""
+    old = world.store.get("trust/timestamp.json").data
+    world.trust.rotate(world.trust.terms.with_role("next-us", replace(world.trust.terms.roles["next-us"], threshold=1)))
+    open_policy(world.store)
+    world.put("trust/timestamp.json", old)
+    world.store.delete("trust/2.root.json")
+    with pytest.raises(RollbackError, match="could bring a stolen key back"):
+        read_current(world.store)
+
+
+def test_trust_root_proposal_without_the_root_before_it(world: World) -> None:
+    proposal = Proposal(build(world.trust.terms, 2), None)
+    for signer in world.trust.signers.values():
+        proposal.sign(signer)
+    with pytest.raises(TrustRootError, match="expected the root before it"):
+        publish(world.store, proposal)
+
+
+def test_a_key_of_a_kind_that_cannot_be_told_apart_never_counts(world: World) -> None:
+    terms = world.trust.terms
+    odd = SSlibKey("odd", "rsa", "rsassa-pss-sha256", {"public": "no PEM"})
+    keys = {**terms.roles["next-us"].keys, "odd": odd}
+    world.trust.rotate(terms.with_role("next-us", replace(terms.roles["next-us"], keys=keys)))
+    policy = world.trust.policy()
+    assert "odd" not in policy.keys
+    document = world.trust.sign(b"x", POINTER_TYPE, "alice")
+    odd_one = replace(document, signatures=(*document.signatures, Signature("odd", "c2ln")))
+    with pytest.raises(BelowThresholdError, match="found 1"):
+        policy.check(odd_one, NEXT, what="x", now=now())
 
 
 def test_trust_root_rolled_back_for_a_fresh_client(world: World) -> None:

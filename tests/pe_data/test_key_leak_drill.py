@@ -19,7 +19,7 @@ def place(tmp_path: Path) -> Iterator[Path]:
     (tmp_path / "us_2024.h5").write_bytes(Path(__file__).with_name("column_names.txt").read_bytes())
     settings = {
         "PE_DATA_STORE": str(tmp_path / "store"),
-        "PE_DATA_CACHE": str(tmp_path / "old-client"),
+        "PE_DATA_CACHE": str(tmp_path / "owner"),
         "PE_DATA_KEYS": str(tmp_path / "keys"),
         "PE_DATA_KEY_PASSPHRASE": "correct horse",
         "PE_DATA_CONFIG": str(tmp_path / "none.toml"),
@@ -55,12 +55,13 @@ def test_ten_commands_from_nothing_to_a_refused_key(place: Path, capsys: pytest.
     pe_data(f"root init --role root=owner --role next-us=alice --key owner --anchor {place}/anchor")
     pe_data(f"publish {data} us/us_2024 --validation {record}")
     pe_data("promote us/us_2024 --from latest --key alice")
-    first = pe_data("ensure pe-data://us/us_2024@next")  # a client that knows version 1 of the root
+    reader = f"ensure pe-data://us/us_2024@next --cache {place}/reader"
+    first = pe_data(reader)  # another machine, which now knows version 1 of the root
     # Somebody has alice's key.
     pe_data("root rotate --replace alice=carol --key owner")
-    refused = pe_data("ensure pe-data://us/us_2024@next", 1)
+    refused = pe_data(reader, 1)
     pe_data("promote us/us_2024 --key carol")
-    assert pe_data("ensure pe-data://us/us_2024@next") == first  # the same client, with the same anchor
+    assert pe_data(reader) == first  # the same machine, with the same anchor
     old_key = pe_data("promote us/us_2024 --key alice", 1)
     assert len(commands) <= 10
     assert "which the role does not have" in refused
@@ -83,7 +84,7 @@ def test_a_pointer_by_the_leaked_key_is_refused_by_every_client(
         f"root init --role root=owner --role next-us=alice --key owner --anchor {place}/anchor",
         f"publish {data} us/us_2024 --validation {record}",
         "promote us/us_2024 --key alice",
-        "ensure pe-data://us/us_2024@next",
+        f"ensure pe-data://us/us_2024@next --cache {place}/old-client",
     ):
         assert run(line.split()) == 0
     store = FolderStore(place / "store")

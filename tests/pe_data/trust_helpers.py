@@ -23,7 +23,7 @@ from pe_data.digests import Sha256, sha256_bytes
 from pe_data.publish import publish_artifact
 from pe_data.store.base import Store
 from pe_data.trust import envelope
-from pe_data.trust.client import place_of
+from pe_data.trust.client import memory_of
 from pe_data.trust.envelope import SignedDocument
 from pe_data.trust.policy import TrustPolicy, open_policy
 from pe_data.trust.proposal import Proposal, publish
@@ -90,7 +90,7 @@ class Trust:
 
     def remembered(self, client: str = "client") -> Path:
         """The folder in which a client keeps what it saw."""
-        return self.folder / client / place_of(self.store)
+        return memory_of(self.store, self.folder / client)
 
 
 def make_trust(

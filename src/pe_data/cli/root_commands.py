@@ -266,6 +266,10 @@ def _sign_and_publish(
     store = the_store(url)
     put(store, proposal)
     click.echo(f"{store.url}: trust root version {proposal.version.number} published")
+    if proposal.previous is not None:
+        from pe_data.trust.policy import open_policy
+
+        click.echo(f"this machine follows to version {open_policy(store).version}, and remembers it")
     if anchor is not None:
         _write_anchor(anchor, proposal.version.root.to_bytes(), None)
         click.echo(f"clients start from {anchor / 'root.json'}")

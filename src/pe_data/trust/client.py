@@ -113,9 +113,8 @@ def check_distinct(keys: Mapping[str, Key], *, what: str) -> None:
     """Raise TrustRootError if two ids have the same public key."""
     seen: dict[bytes, str] = {}
     for key_id, key in keys.items():
-        try:
-            material = public_bytes(key)
-        except (ValueError, UnsupportedAlgorithm):
+        material = _material(key)
+        if material is None:
             continue  # a key that nobody here can verify with never counts
         other = seen.setdefault(material, key_id)
         if other != key_id:
@@ -125,10 +124,17 @@ def check_distinct(keys: Mapping[str, Key], *, what: str) -> None:
             )
 
 
+def _material(key: Key) -> bytes | None:
+    try:
+        return public_bytes(key)
+    except (ValueError, UnsupportedAlgorithm):
+        return None
+
+
 def walk(store: Store, *, metadata: Path | None, now: datetime) -> TrustPolicy:
     """The trust policy of `store`; see `pe_data.trust.policy.open_policy`."""
     anchor = find_anchor()
-    folder = (metadata or cache_folder() / "trust") / place_of(store)
+    folder = memory_of(store, metadata)
     with exclusive(folder.with_name(f"{folder.name}.lock")):
         refresh(folder, anchor.root, StoreFetcher(store), _BASE, what=f"{store.url}: trust root")
         verified = Verified.read(folder)
@@ -137,9 +143,9 @@ def walk(store: Store, *, metadata: Path | None, now: datetime) -> TrustPolicy:
     return verified.policy(anchor, what=what)
 
 
-def place_of(store: Store) -> str:
-    """The name of a store's folder among the remembered metadata."""
-    return hashlib.sha256(store.url.rstrip("/").encode()).hexdigest()[:16]
+def memory_of(store: Store, metadata: Path | None = None) -> Path:
+    """The folder that remembers what was seen of a store's trust root."""
+    return (metadata or cache_folder() / "trust") / hashlib.sha256(store.url.rstrip("/").encode()).hexdigest()[:16]
 
 
 def refresh(
@@ -269,7 +275,7 @@ class Verified:
         return TrustPolicy(
             version=self.root.signed.version,
             expires=min(one.expires for one in signed),
-            keys=dict(delegations.keys) if delegations else {},
+            keys={i: key for i, key in delegations.keys.items() if _material(key) is not None} if delegations else {},
             authorities=authorities,
             floors=dict(anchor.floor.channels),
         )

@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 
 from pe_data.channels import list_channels
-from pe_data.errors import ObjectNotFoundError, PeDataError, TrustRootError
+from pe_data.errors import ObjectNotFoundError, PeDataError, RollbackError, TrustRootError
 from pe_data.layout import TRUST_PREFIX
 from pe_data.store.base import Store
 from pe_data.trust.anchor import ROOT_LIMIT, Anchor, Floor, find_anchor
-from pe_data.trust.client import METADATA_LIMIT, Verified, check_metadata, library_errors
+from pe_data.trust.client import METADATA_LIMIT, Verified, check_metadata, library_errors, memory_of
 from pe_data.trust.nominate import read_verified
 from pe_data.trust.policy import TrustPolicy
 
@@ -28,6 +28,7 @@ def read_current(store: Store) -> tuple[Verified, Anchor]:
 
     Raises:
         TrustRootError: something of it is missing, or does not follow from the anchor.
+        RollbackError: it is older than the floor, or than what this machine has seen.
     """
     anchor = find_anchor()
     what = f"{store.url}: trust root"
@@ -46,6 +47,14 @@ def read_current(store: Store) -> tuple[Verified, Anchor]:
         targets = _signed(store, Targets, f"{meta.version}.targets.json", root)
     verified = Verified(root, timestamp, snapshot, targets)
     verified.check_floor(anchor, what=what)
+    known = memory_of(store) / "root.json"
+    if known.is_file():
+        seen = _parsed(Root, known.read_bytes(), what=str(known)).signed.version
+        if root.signed.version < seen:
+            raise RollbackError(
+                f"{what}: expected version {seen} or later, which this machine has seen, found version "
+                f"{root.signed.version}. The store was set back: a version made from here could bring a stolen key back"
+            )
     return verified, anchor
 
 

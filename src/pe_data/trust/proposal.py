@@ -147,6 +147,10 @@ def publish(store: Store, proposal: Proposal) -> None:
 def _check_follows(store: Store, proposal: Proposal) -> None:
     """The root before it, in this store, is the one that the proposal was made from."""
     if proposal.previous is None:
+        if proposal.version.number != 1:
+            raise TrustRootError(
+                f"trust root version {proposal.version.number}: expected the root before it in the proposal, found none"
+            )
         return
     key = f"{TRUST_PREFIX}{proposal.version.number - 1}.root.json"
     there = Metadata[Root].from_bytes(store.get(key, max_bytes=METADATA_LIMIT).data)
