@@ -11,7 +11,7 @@ from securesystemslib.signer import CryptoSigner
 from trust_helpers import variables
 
 from pe_data.cli import run
-from pe_data.errors import InvalidDocumentError, KeyFileError, MissingExtraError
+from pe_data.errors import CredentialsError, InvalidDocumentError, KeyFileError, MissingExtraError
 from pe_data.trust.envelope import POINTER_TYPE, sign
 from pe_data.trust.keys import describe_key, find_public, list_keys, load_signer, new_key
 
@@ -38,7 +38,7 @@ def test_the_private_part_is_encrypted_and_its_owners_alone(tmp_path: Path) -> N
     assert b"ENCRYPTED PRIVATE KEY" in private.read_bytes()
     assert stat.S_IMODE(private.stat().st_mode) == 0o600
     private.chmod(0o640)
-    with pytest.raises(KeyFileError, match="chmod 600"):
+    with pytest.raises(CredentialsError, match="chmod 600"):
         load_signer("alice", say, folder=tmp_path)
 
 

@@ -55,6 +55,7 @@ Where things are:
   PE_DATA_OFFLINE  1 forbids the network
   PE_DATA_TOKEN    token for a gateway+https:// store
   PE_DATA_TRUST_ROOT  root.json that signatures are checked from
+  PE_DATA_KEYS     folder with signing keys
   PE_DATA_REVOCATION_HOURS  how often cached files are checked for a revocation (24)
   PE_DATA_CONFIG   a file with stores per country instead of the above
 

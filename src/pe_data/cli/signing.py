@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pe_data.trust.keys import Passphrase
-
 if TYPE_CHECKING:
     from securesystemslib.signer import Signer
 
@@ -45,8 +43,8 @@ def ask_passphrase(what: str) -> str:
     return os.environ.get(PASSPHRASE_VARIABLE) or str(click.prompt(f"Passphrase of {what}", hide_input=True, err=True))
 
 
-def signers_of(references: tuple[str, ...], passphrase: Passphrase = ask_passphrase) -> "list[Signer]":
+def signers_of(references: tuple[str, ...]) -> "list[Signer]":
     """The signers that `--key` names."""
     from pe_data.trust.keys import load_signer
 
-    return [load_signer(reference, passphrase) for reference in references]
+    return [load_signer(reference, ask_passphrase) for reference in references]

@@ -21,6 +21,7 @@ from pe_data.config import APP
 from pe_data.digests import canonical_json, strict_json
 from pe_data.errors import InvalidDocumentError, KeyFileError
 from pe_data.fields import Fields
+from pe_data.private_files import check_private
 from pe_data.trust.libraries import need_libraries
 
 if TYPE_CHECKING:
@@ -155,7 +156,8 @@ def load_signer(reference: str, passphrase: Passphrase | None = None, *, folder:
         passphrase: Asked only if the key is encrypted.
 
     Raises:
-        KeyFileError: there is no such key, others can read its file, or the passphrase is wrong.
+        KeyFileError: there is no such key, or the passphrase is wrong.
+        CredentialsError: others can read its file.
     """
     need_libraries()
     if reference.startswith("env:"):
@@ -166,14 +168,12 @@ def load_signer(reference: str, passphrase: Passphrase | None = None, *, folder:
         return _held_elsewhere(public, public.signer, passphrase)
     private = path.with_suffix(PRIVATE)
     try:
-        others = private.stat().st_mode & 0o077
         pem = private.read_bytes()
     except OSError as error:
         raise KeyFileError(
             f"key {private}: cannot be read: {error.strerror or error}. This machine may hold only its public part"
         ) from error
-    if others:
-        raise KeyFileError(f"key {private}: others can read it: expected mode 0600. Run chmod 600 {private}")
+    check_private(private)
     return _open(pem, str(private), passphrase, public.load())
 
 
