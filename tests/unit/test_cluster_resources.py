@@ -37,11 +37,11 @@ def test_the_nation_gets_more_than_a_district(production_index: Path) -> None:
 
 
 def test_before_anything_is_prepared_there_is_an_answer(tmp_path: Path) -> None:
-    assert area_memory_mb("districts", tmp_path / "clones.h5") == 400
-    assert area_minutes("districts", tmp_path / "clones.h5") == 2
+    assert area_memory_mb("districts", tmp_path / "clones.h5") == 600
+    assert area_minutes("districts", tmp_path / "clones.h5") == 4
 
 
 def test_every_area_type_has_a_share(tmp_path: Path) -> None:
     from local_h5.requests import FOLDERS
 
-    assert all(area_memory_mb(folder, tmp_path / "clones.h5") == 400 for folder in FOLDERS.values())
+    assert all(area_memory_mb(folder, tmp_path / "clones.h5") == 600 for folder in FOLDERS.values())

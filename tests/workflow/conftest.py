@@ -1,6 +1,5 @@
 """The small project: made once, built once, copied for every test."""
 
-import importlib.metadata
 import sys
 from pathlib import Path
 
@@ -8,18 +7,21 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from small_project import ALL, Project, change_one_variable, make_project, prepare_snapshots, write_inputs
-
-from local_h5.workflow.code import SNAPSHOT_MODULES, code_digest
+from small_project import (
+    ALL,
+    Project,
+    change_one_variable,
+    make_project,
+    prepare_snapshots,
+    snapshot_folder,
+    write_inputs,
+)
 
 
 @pytest.fixture(scope="session")
 def snapshots(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Snapshots of the small source and of one with another value, kept between sessions while nothing changes."""
-    code = code_digest(name for name in SNAPSHOT_MODULES if not name.startswith("scripts/"))
-    model = importlib.metadata.version("policyengine-us")
-    folder = request.config.cache.mkdir("local-h5-snapshots") / f"{model}-{code[:16]}"
-    folder.mkdir(exist_ok=True)
+    folder = snapshot_folder(request.config.cache.mkdir("local-h5-snapshots"))
     inputs = tmp_path_factory.mktemp("sources")
     write_inputs(inputs / "base")
     write_inputs(inputs / "other")

@@ -5,6 +5,7 @@ that was prepared before, by the real code, from a cache.
 """
 
 import gzip
+import importlib.metadata
 import json
 import os
 import re
@@ -20,6 +21,8 @@ import h5py
 import numpy as np
 import yaml
 from tiny_world import source_columns, write_source
+
+from local_h5.workflow.code import SNAPSHOT_MODULES, code_digest
 
 ROOT = Path(__file__).resolve().parents[2]
 N_HOUSEHOLDS, N_CLONES = 6, 6
@@ -234,6 +237,14 @@ def change_one_variable(source: Path) -> None:
     with h5py.File(source, "r+") as file:
         values = file["employment_income/2024"]
         values[0] = values[0] + 1000
+
+
+def snapshot_folder(cache: Path) -> Path:
+    """Where snapshots are kept between test sessions, while neither model nor code changes."""
+    code = code_digest(name for name in SNAPSHOT_MODULES if not name.startswith("scripts/"))
+    folder = cache / f"{importlib.metadata.version('policyengine-us')}-{code[:16]}"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 def prepare_snapshots(folder: Path, sources: Mapping[str, Path]) -> None:

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 _BYTES_PER_CLONE_OF_INDEX = 48
-_START_MB = 400  # 110 MB of an area job, and the Snakemake that runs it
+_START_MB = 600  # 110 of an area job, 150 of the Snakemake that runs it, and its forks where shared pages count twice
 _MB_PER_CLONE = 0.6e-3  # measured: 0.37 for 3.1 M clones, 0.43 for 1 M
 _MINUTES_PER_CLONE = 1e-6  # measured: 12 µs of wall time; shared file systems are slower
-_START_MINUTES = 2
+_START_MINUTES = 4
 _SHARES = {"national": 1.0, "states": 0.15, "districts": 0.01, "cities": 0.05, "custom": 0.15}
 
 Resource = Callable[[Any, int], int]
