@@ -300,7 +300,7 @@ def test_the_link_of_another_gateway_does_not_open_this_one(private, tmp_path):
 def test_no_token_and_no_link_is_in_any_log(private):
     link = link_of(private)
     private.ask(f"{private.manifest()}?token={private.tokens['ada']}", who=None)
-    private.ask(f"/objects/{private.tokens['ada']}")
+    private.ask(f"/objects/{private.tokens['ada']}", who=None)  # a refusal that is logged with its path
     private.ask(f"/link/{private.tokens['ada']}", who=None)
     private.ask(f"{link}x", who=None)
     ask(private.running.port, private.manifest(), private.tokens["gone"])
@@ -343,6 +343,15 @@ def test_too_many_requests_are_put_off_and_other_users_are_not(small):
         assert ask(running.port, manifest, other).status == 200
 
 
+def soon(port: int, path: str, token: str, status: int) -> Answer:
+    """The first answer with that status; the gateway looks at the file a hundred times a second."""
+    deadline = time.monotonic() + 20
+    while (answer := ask(port, path, token)).status != status and time.monotonic() < deadline:
+        pass
+    assert answer.status == status
+    return answer
+
+
 def test_a_revoked_token_ends_at_the_next_request_and_so_do_its_links(small):
     store, manifest, tokens, token = small
     payload = manifest.replace("manifest.json", "h5")
@@ -350,7 +359,7 @@ def test_a_revoked_token_ends_at_the_next_request_and_so_do_its_links(small):
         link = "/link/" + ask(running.port, payload, token).headers["location"].rpartition("/link/")[2]
         assert ask(running.port, link).status == 200
         assert CliRunner().invoke(app, ["token", "revoke", "ada@example.org", "--tokens", str(tokens)]).exit_code == 0
-        assert ask(running.port, manifest, token).status == 401
+        assert soon(running.port, manifest, token, 401).error["code"] == "token-refused"
         assert ask(running.port, link).error["code"] == "link-revoked"
 
 
@@ -359,10 +368,9 @@ def test_an_unreadable_file_of_tokens_ends_all_of_them(small):
     with gateway(store.url, tokens) as running:
         assert ask(running.port, manifest, token).status == 200
         tokens.chmod(0o644)
-        answer = ask(running.port, manifest, token)
-        assert (answer.status, answer.error["code"]) == (503, "tokens-unavailable")
+        assert soon(running.port, manifest, token, 503).error["code"] == "tokens-unavailable"
         tokens.chmod(0o600)
-        assert ask(running.port, manifest, token).status == 200
+        assert soon(running.port, manifest, token, 200).status == 200
 
 
 def test_when_the_disk_is_full_nothing_is_served(small):

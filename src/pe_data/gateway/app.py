@@ -10,6 +10,7 @@ Every answer has `X-Request-Id`, which the audit record has too, and forbids cac
 refusal is `{"error": {"status", "code", "reason", "advice", "request"}}`.
 """
 
+import itertools
 import logging
 import re
 import secrets
@@ -22,12 +23,17 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pe_data.gateway.logs import LOGGER
 from pe_data.gateway.refusal import Refusal
 from pe_data.gateway.service import Asked, Gateway, Link, part
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+
+_IDS = map(f"{secrets.token_hex(8)}{{:016x}}".format, itertools.count(1))
+"""Ids of requests: a random part for the process, and a number; never one twice."""
+_NO_STORE = (b"cache-control", b"no-store")
 
 Handler = Callable[[Request, Asked], Awaitable[Response]]
 
@@ -109,12 +115,13 @@ class _Handlers:
         return JSONResponse({"status": "ok", "countries": sorted(self._gateway.logs)})
 
 
-def _answering(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+def _answering(handler: Handler) -> "_Endpoint":
     """The endpoint around a handler: request id, refusals, headers that all answers have."""
 
-    async def endpoint(request: Request) -> Response:
+    async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope)
         asked = Asked(
-            request=secrets.token_hex(16),
+            request=next(_IDS),
             authorization=request.headers.get("authorization"),
             client=request.client.host if request.client else "",
             agent=request.headers.get("user-agent", ""),
@@ -124,11 +131,20 @@ def _answering(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         except Refusal as refusal:
             _note(refusal, request, asked)
             response = _refused(refusal, asked.request)
-        response.headers["X-Request-Id"] = asked.request
-        response.headers["Cache-Control"] = "no-store"
-        return response
+        response.raw_headers += [(b"x-request-id", asked.request.encode()), _NO_STORE]
+        await response(scope, receive, send)
 
-    return endpoint
+    return _Endpoint(endpoint)
+
+
+class _Endpoint:
+    """Makes Starlette take a function for an application, and leave out what it does around functions."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
 
 
 def _note(refusal: Refusal, request: Request, asked: Asked) -> None:
@@ -146,15 +162,13 @@ def _refused(refusal: Refusal, request_id: str) -> Response:
 async def _no_route(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 404
     advice = "Addresses begin with /objects/, /channels, /link/ or /health and are read with GET"
-    return _refused(
-        Refusal(status, "no-such-address", "there is nothing at this address", advice), secrets.token_hex(16)
-    )
+    return _refused(Refusal(status, "no-such-address", "there is nothing at this address", advice), next(_IDS))
 
 
 async def _failed(request: Request, error: Exception) -> Response:
     """Anything that nobody thought of; the server logs where it came from."""
     return _refused(
-        Refusal(500, "internal", "the gateway has a defect", "Tell the operator the request id"), secrets.token_hex(16)
+        Refusal(500, "internal", "the gateway has a defect", "Tell the operator the request id"), next(_IDS)
     )
 
 

@@ -9,7 +9,6 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
 from anyio import to_thread
 
@@ -17,15 +16,13 @@ from pe_data.audit.records import NamedInput
 from pe_data.collection import COLLECTION_LIMIT, Collection
 from pe_data.digests import Sha256, check_bytes, sha256_bytes
 from pe_data.errors import DigestMismatchError
-from pe_data.layout import Extension, collection_key, manifest_key
+from pe_data.layout import collection_key, manifest_key
 from pe_data.manifest.encoding import READ_LIMIT, unpack
 from pe_data.manifest.model import Manifest
 from pe_data.store.base import Store
 
 KEPT_BYTES = 64 * 1024 * 1024
 _DAMAGED = "The store has it damaged; run `pe-data fsck`."
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +33,11 @@ class Document:
     dataset: str
     digest: Sha256
     """Of the plain JSON."""
-    extension: Extension | None
-    """Of the payload; None for a collection."""
     inputs: tuple[NamedInput, ...]
+
+
+_Read = Callable[[Store, str, Sha256], Document]
+_Place = tuple[_Read, str, Sha256]
 
 
 class Documents:
@@ -46,49 +45,50 @@ class Documents:
 
     def __init__(self, store: Store, kept_bytes: int = KEPT_BYTES) -> None:
         self.store, self._limit = store, kept_bytes
-        self._kept: OrderedDict[str, Document] = OrderedDict()
+        self._kept: OrderedDict[_Place, Document] = OrderedDict()
         self._size = 0
-        self._coming: dict[str, asyncio.Task[Document]] = {}
+        self._coming: dict[_Place, asyncio.Task[Document]] = {}
 
     async def manifest(self, country: str, sha256: Sha256) -> Document:
         """The manifest of a payload. Raises ObjectNotFoundError, or PeDataError if it is not what it should be."""
-        key = manifest_key(country, sha256)
-        return await self._get(key, lambda: _read_manifest(self.store, key, country, sha256))
+        return await self._get(_read_manifest, country, sha256)
 
     async def collection(self, country: str, sha256: Sha256) -> Document:
         """A collection. Raises as `manifest`."""
-        key = collection_key(country, sha256)
-        return await self._get(key, lambda: _read_collection(self.store, key, country, sha256))
+        return await self._get(_read_collection, country, sha256)
 
     async def fresh(self, key: str, limit: int) -> bytes:
         """An object that may change. Raises StoreError."""
         return (await to_thread.run_sync(lambda: self.store.get(key, max_bytes=limit))).data
 
-    async def _get(self, key: str, read: Callable[[], Document]) -> Document:
-        kept = self._kept.get(key)
+    async def _get(self, read: _Read, country: str, sha256: Sha256) -> Document:
+        place = (read, country, sha256)
+        kept = self._kept.get(place)
         if kept is not None:
-            self._kept.move_to_end(key)
+            self._kept.move_to_end(place)
             return kept
-        task = self._coming.get(key)
+        task = self._coming.get(place)
         if task is None:
-            task = self._coming[key] = asyncio.ensure_future(to_thread.run_sync(read))
-            task.add_done_callback(lambda _: self._coming.pop(key, None))
+            task = asyncio.ensure_future(to_thread.run_sync(read, self.store, country, sha256))
+            self._coming[place] = task
+            task.add_done_callback(lambda _: self._coming.pop(place, None))
         # Shielded: one client that goes away must not end the read for the others.
         document = await asyncio.shield(task)
-        self._keep(key, document)
+        self._keep(place, document)
         return document
 
-    def _keep(self, key: str, document: Document) -> None:
-        if key in self._kept:
+    def _keep(self, place: _Place, document: Document) -> None:
+        if place in self._kept:
             return
-        self._kept[key] = document
+        self._kept[place] = document
         self._size += len(document.raw)
         while self._size > self._limit and len(self._kept) > 1:
             _, gone = self._kept.popitem(last=False)
             self._size -= len(gone.raw)
 
 
-def _read_manifest(store: Store, key: str, country: str, sha256: Sha256) -> Document:
+def _read_manifest(store: Store, country: str, sha256: Sha256) -> Document:
+    key = manifest_key(country, sha256)
     raw = store.get(key, max_bytes=READ_LIMIT).data
     what = f"{store.url}: {key}"
     plain = unpack(raw, what)
@@ -102,10 +102,11 @@ def _read_manifest(store: Store, key: str, country: str, sha256: Sha256) -> Docu
         )
     files = manifest.inputs.files if manifest.inputs else ()
     inputs = tuple(NamedInput(one.name, one.sha256) for one in files)
-    return Document(raw, manifest.dataset, sha256_bytes(plain), manifest.artifact.extension, inputs)
+    return Document(raw, manifest.dataset, sha256_bytes(plain), inputs)
 
 
-def _read_collection(store: Store, key: str, country: str, sha256: Sha256) -> Document:
+def _read_collection(store: Store, country: str, sha256: Sha256) -> Document:
+    key = collection_key(country, sha256)
     raw = store.get(key, max_bytes=COLLECTION_LIMIT).data
     what = f"{store.url}: {key}"
     check_bytes(raw, sha256, what=what, advice=_DAMAGED)
@@ -114,4 +115,4 @@ def _read_collection(store: Store, key: str, country: str, sha256: Sha256) -> Do
         raise DigestMismatchError(
             what, expected=f"a collection of {country}", found=f"one of {collection.country}", advice=_DAMAGED
         )
-    return Document(raw, collection.dataset, sha256, None, ())
+    return Document(raw, collection.dataset, sha256, ())

@@ -2,12 +2,13 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from pe_data.digests import Sha256
 from pe_data.errors import InvalidNameError, UnsupportedChannelError
 from pe_data.gateway.refusal import Refusal
-from pe_data.layout import CHANNELS_PREFIX, Extension, check_country, check_dataset, parse_object_key
+from pe_data.layout import CHANNELS_PREFIX, check_country, check_dataset, parse_object_key
 
 Kind = Literal["channel", "manifest", "collection", "payload", "tombstone", "trust"]
 
@@ -30,15 +31,14 @@ class Wanted:
     dataset: str | None = None
     """Known from the key for channels only."""
     sha256: Sha256 | None = None
-    extension: Extension | None = None
-    """Of a payload."""
 
 
+@lru_cache(maxsize=8192)
 def wanted(key: str) -> Wanted:
     """What `key` names. Raises Refusal for anything that is not one of the store's readable objects."""
     parsed = parse_object_key(key)
     if parsed is not None:
-        return Wanted(_kind(parsed.kind.value), key, parsed.country, None, parsed.sha256, parsed.extension)
+        return Wanted(_kind(parsed.kind.value), key, parsed.country, None, parsed.sha256)
     channel = _CHANNEL.fullmatch(key)
     if channel:
         return Wanted("channel", key, channel["country"], channel["dataset"])
