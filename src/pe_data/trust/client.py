@@ -3,7 +3,7 @@
 The workflow (`tuf.ngclient.Updater`) does the walking: each root signed by a threshold of the keys
 before it and of its own, versions that never fall, dates that are not past, timestamp → snapshot →
 targets without mixing. What it leaves open is closed round it: one process at a time in a folder,
-metadata that two readers could read differently is refused, no public key stands under two ids, and
+metadata that two readers could read differently is refused, no role has a public key twice, and
 nothing below the floor that was shipped with the anchor is believed.
 
 This module imports `tuf`; others import it inside the function that needs it.
@@ -93,11 +93,11 @@ class CheckedFetcher(FetcherInterface):
 
 
 def check_metadata(data: bytes, *, what: str) -> None:
-    """Refuse metadata with a duplicate JSON key, a NaN, or one public key under two ids.
+    """Refuse metadata with a duplicate JSON key, a NaN, or a role in which one public key has two ids.
 
     Raises:
         InvalidDocumentError: it is not one strict JSON object.
-        TrustRootError: a public key stands in it twice, so that one person could count as two.
+        TrustRootError: a role has a public key twice, so that one person could count as two.
     """
     signed = strict_json(data, what=what).get("signed")
     if not isinstance(signed, dict):
@@ -106,7 +106,9 @@ def check_metadata(data: bytes, *, what: str) -> None:
     for holder in (signed, delegations if isinstance(delegations, dict) else {}):
         keys = holder.get("keys")
         if isinstance(keys, dict):
-            check_distinct(_parsed(keys), what=what)
+            parsed = _parsed(keys)
+            for ids in _held(holder):
+                check_distinct({key_id: parsed[key_id] for key_id in ids if key_id in parsed}, what=what)
 
 
 def check_distinct(keys: Mapping[str, Key], *, what: str) -> None:
@@ -119,7 +121,7 @@ def check_distinct(keys: Mapping[str, Key], *, what: str) -> None:
         other = seen.setdefault(material, key_id)
         if other != key_id:
             raise TrustRootError(
-                f"{what}: expected every public key once, found the same one under the ids {other[:80]} and "
+                f"{what}: expected a public key once in a role, found the same one under the ids {other[:80]} and "
                 f"{key_id[:80]}: one person could count as two. Do not use this root"
             )
 
@@ -279,6 +281,16 @@ class Verified:
             authorities=authorities,
             floors=dict(anchor.floor.channels),
         )
+
+
+def _held(holder: Mapping[str, object]) -> Iterator[list[str]]:
+    """The key ids of every role of a root, or of a set of delegations, whatever is wrong with it."""
+    roles = holder.get("roles")
+    rows = list(roles.values()) if isinstance(roles, dict) else roles if isinstance(roles, list) else []
+    for row in (*rows, holder.get("succinct_roles")):
+        ids = row.get("keyids") if isinstance(row, dict) else None
+        if isinstance(ids, list):
+            yield [key_id for key_id in ids if isinstance(key_id, str)]
 
 
 def _parsed(keys: Mapping[str, object]) -> dict[str, Key]:
