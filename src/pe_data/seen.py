@@ -23,7 +23,6 @@ from pe_data.pointers import (
     check_place,
     parse_body,
     parse_signed,
-    parse_unsigned,
 )
 
 Kind = Literal["seen", "used"]
@@ -111,6 +110,6 @@ class SeenChannels:
         folder = cache.root / "channels"
         for path in sorted(folder.glob(f"*/{check_country(country)}/*.used.json")):
             try:
-                yield parse_unsigned(path.read_bytes(), what=str(path)).body
+                yield parse_body(path.read_bytes(), what=str(path))
             except (OSError, InvalidDocumentError):
                 continue

@@ -78,6 +78,11 @@ def test_two_people_nominate_across_machines(pe: Run, store: FolderStore, tmp_pa
     assert json.loads(pe("channel show us/data --channel next --json"))["signed_by"] == published["signed_by"]
     assert pe("ensure pe-data://us/data@next").strip().endswith(".h5")
     assert read_next(store, "us", "data").pointer.claimed().version == 1
+    publish_validated(store, tmp_path, salt="newer")
+    pe("promote us/data --key alice --out {here}/newer.json")
+    pe("sign {here}/newer.json --key bob --yes", on="bob")
+    pe("promote --publish {here}/newer.json")
+    assert "stale" in pe("staleness --country us", code=1)  # against what this machine used of @next
 
 
 def test_signing_asks_and_takes_no_for_an_answer(
