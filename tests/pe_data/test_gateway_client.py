@@ -1,21 +1,25 @@
 """The resolver's side of a gateway: where tokens go, where they do not, and what a refusal says."""
 
 import json
+import re
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from gateway_helpers import DATASET, gateway, give_token, publish_survey, survey_label, write_households
+from hypothesis import given
+from hypothesis import strategies as st
 
 import pe_data
+from pe_data.audit.records import Entry, Head, chain, parse_record
 from pe_data.cli import app
 from pe_data.credentials import token_for
 from pe_data.digests import sha256_bytes
@@ -23,6 +27,7 @@ from pe_data.errors import (
     CredentialsError,
     ForbiddenError,
     GatewayUnavailableError,
+    InvalidDocumentError,
     InvalidStoreUrlError,
     ListingNotSupportedError,
     ObjectNotFoundError,
@@ -36,6 +41,7 @@ from pe_data.gateway.limits import RateLimit
 from pe_data.gateway.links import Links
 from pe_data.gateway.refusal import Refusal
 from pe_data.gateway.tokens import TOKEN, read_tokens
+from pe_data.gateway.wanted import listed, wanted
 from pe_data.layout import manifest_key, payload_key
 from pe_data.manifest.describe import describe
 from pe_data.publish import publish_artifact
@@ -219,7 +225,7 @@ def test_without_a_token_nothing_is_asked_and_the_error_says_where_tokens_go(mon
 def test_an_endless_document_is_refused(token):
     with serving(front := Server(200, b"x" * 1000)):
         store = open_store(f"gateway+{front.url}")
-        with pytest.raises(pe_data.errors.InvalidDocumentError, match="at most 999 bytes"):
+        with pytest.raises(InvalidDocumentError, match="at most 999 bytes"):
             store.get(MANIFEST, max_bytes=999)
 
 
@@ -315,6 +321,40 @@ def test_presigned_links_go_past_the_gateway_and_without_the_token(tmp_path, mon
         assert "Signature=" not in running.output
     kept = [meta.key for meta in bucket.list("audit/uk/")]
     assert any(key.endswith(".checkpoint.json") for key in kept), "checkpoints are copied to the store"
+
+
+# --- parsers --------------------------------------------------------------------------------------
+
+KEYS = st.one_of(
+    st.text(max_size=120),
+    st.from_regex(r"(channels|audit|trust|uk|\.\.)(/[a-z0-9.%_]{0,20}){0,5}(\.json|\.h5)?", fullmatch=True),
+)
+
+
+@given(KEYS)
+def test_any_key_is_an_object_of_the_store_or_refused(key):
+    for parse in (wanted, listed):
+        try:
+            parse(key)
+        except Refusal:
+            continue
+        assert re.fullmatch(r"[A-Za-z0-9._/-]*", key)
+        assert ".." not in key.split("/")
+        assert not key.startswith(("/", "audit/", "pins/", "gc/"))
+
+
+RECORD = chain(Entry("manifest", "uk", "r", user="ada", dataset="d"), Head(), datetime(2026, 1, 1, tzinfo=UTC))[1][:-1]
+
+
+@given(st.one_of(st.binary(max_size=300), st.tuples(st.integers(0, len(RECORD) - 1), st.integers(1, 255))))
+def test_any_line_that_is_not_a_record_is_refused_by_name(change):
+    if isinstance(change, bytes):
+        line = change
+    else:
+        at, mask = change
+        line = RECORD[:at] + bytes([RECORD[at] ^ mask]) + RECORD[at + 1 :]
+    with pytest.raises(InvalidDocumentError, match="line 7"):
+        parse_record(line, what="line 7")
 
 
 # --- tokens ---------------------------------------------------------------------------------------
