@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pe_data.certification.checks import Depth, Nominated, check_nomination, diagnose, model_of
-from pe_data.certification.release import Basis, Certification, DataRelease, DatasetPin, Nomination
+from pe_data.certification.checks import Depth, Nominated, check_nomination, diagnose
+from pe_data.certification.compatibility import Model, compatible
+from pe_data.certification.release import Certification, DataRelease, DatasetPin, Nomination
 from pe_data.certification.schemas import check_schema
 from pe_data.certification.statement import sign_statement, statement_of
 from pe_data.certification.trace import trace_of
@@ -16,7 +16,6 @@ from pe_data.channels import list_channels, read_next
 from pe_data.digests import canonical_json, sha256_bytes
 from pe_data.errors import (
     CertificationError,
-    IncompatibleModelError,
     InvalidDocumentError,
     ObjectNotFoundError,
     UnsignedPointerError,
@@ -130,7 +129,7 @@ def certify_data_release(
         data_producer=data_producer,
         store_url=remote.places.config.url,
         default_dataset=default_dataset,
-        model=_compatible(nominated, model_version, model_fingerprint),
+        model=compatible(nominated, model_version, model_fingerprint),
         certified_by=certified_by or data_producer,
         signers=signers,
         moment=moment,
@@ -180,51 +179,6 @@ def _body_of(remote: Remote, what: str) -> bytes | None:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class _Model:
-    package: str
-    built_with: str
-    certified_for: str
-    basis: Basis
-    fingerprint: str | None
-
-
-def _compatible(nominated: Sequence[Nominated], version: str | None, fingerprint: str | None) -> _Model:
-    package, built_with = model_of(nominated)
-    own = _fingerprint(nominated)
-    wanted = version or _installed(package)
-    if wanted is None:
-        raise IncompatibleModelError(
-            f"{package}: expected the version to certify for, found none: it is not installed here. Say --model-version"
-        )
-    if wanted == built_with:
-        return _Model(package, built_with, wanted, "exact_build_model_version", own)
-    if fingerprint is not None and fingerprint == own:
-        return _Model(package, built_with, wanted, "matching_data_build_fingerprint", own)
-    raise IncompatibleModelError(
-        f"{package}: the data was built with version {built_with}, and should be certified for {wanted}: expected the "
-        f"same version, or a model with the data-build fingerprint {own or '(the manifests have none)'}, found "
-        f"{fingerprint or 'no fingerprint'}. Build the data again with {package} {wanted}"
-    )
-
-
-def _fingerprint(nominated: Sequence[Nominated]) -> str | None:
-    """The data-build fingerprint of all files: the one that they share, else a digest over theirs by name."""
-    found = {file.name: file.manifest.build.data_build_fingerprint for one in nominated for file in one.files}
-    if None in found.values():
-        return None
-    if len(set(found.values())) == 1:
-        return next(iter(found.values()))
-    return sha256_bytes("".join(f"{name} {text}\n" for name, text in sorted(found.items())).encode())
-
-
-def _installed(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
 def _certified(
     country: str,
     nominated: Sequence[Nominated],
@@ -232,7 +186,7 @@ def _certified(
     data_producer: str,
     store_url: str,
     default_dataset: str | None,
-    model: _Model,
+    model: Model,
     certified_by: str,
     signers: "Sequence[Signer]",
     moment: datetime,

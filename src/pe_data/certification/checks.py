@@ -4,7 +4,7 @@ Every check reads what the signed pointer binds, and nothing else: pointer → c
 payloads. Each failure is an error of its own kind.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal, TypeVar
@@ -16,7 +16,6 @@ from pe_data.errors import (
     ChecksumError,
     DigestMismatchError,
     FailedValidationError,
-    IncompatibleModelError,
     InvalidDocumentError,
     MissingDigestError,
     MissingValidationError,
@@ -101,27 +100,6 @@ def check_nomination(pointer: VerifiedPointer, options: Options, store: Store, *
     _refuse_revoked(pin, [body.artifact_sha256, *(one.member.artifact_sha256 for one in found)], options)
     _each(lambda one: _check_payload(store, one, depth), found)
     return Nominated(pointer, run_id, _passed(validation, pin), tuple(found))
-
-
-def model_of(datasets: Iterable[Nominated]) -> tuple[str, str]:
-    """Package and version of the model that built every file.
-
-    Raises:
-        IncompatibleModelError: a manifest does not say, or two say different things.
-    """
-    found: dict[tuple[str, str], str] = {}
-    for one in (file for dataset in datasets for file in dataset.files):
-        build = one.manifest.build
-        if not build.model_package or not build.model_version:
-            raise IncompatibleModelError(
-                f"{one.uri}: build.model_version: expected the model that built it, found none in its manifest. "
-                "It cannot be certified for any; publish it with the sidecar of its build"
-            )
-        found.setdefault((build.model_package, build.model_version), one.name)
-    if len(found) != 1:
-        text = "; ".join(f"{name} with {' '.join(model)}" for model, name in sorted(found.items())) or "no files"
-        raise IncompatibleModelError(f"expected files built with one model version, found {text}. Build them again")
-    return next(iter(found))
 
 
 def diagnose(error: InvalidDocumentError, raw: bytes, what: str) -> None:
