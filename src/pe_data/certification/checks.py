@@ -122,7 +122,7 @@ def _collection(remote: Remote, pin: StoreUri, options: Options) -> list[Checked
     raw = remote.collection_bytes
     what = f"{pin}: collection"
     try:
-        members = sorted(remote.collection.members.items())
+        collection = remote.collection
     except InvalidDocumentError as error:
         diagnose(error, raw, what)
         raise
@@ -132,10 +132,11 @@ def _collection(remote: Remote, pin: StoreUri, options: Options) -> list[Checked
         name, member = item
         uri = StoreUri(pin.country, pin.dataset, name, None, pin.sha256)
         inner = Remote(uri, options)
+        inner.collection = collection  # read and checked once for all members
         manifest = _described(inner)
         return Checked(f"{pin.dataset}/{name}", uri, member, manifest)
 
-    return _each(one, members)
+    return _each(one, sorted(collection.members.items()))
 
 
 def _single(remote: Remote, pin: StoreUri) -> Checked:

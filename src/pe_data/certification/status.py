@@ -15,7 +15,7 @@ from pe_data.digests import parse_sha256
 from pe_data.errors import InvalidDocumentError, ObjectNotFoundError, OfflineError, StoreError
 from pe_data.options import Options
 from pe_data.places import Places
-from pe_data.revocation.lookup import find_revoked
+from pe_data.revocation.lookup import Revoked, find_revoked
 
 WORKERS = 8
 
@@ -75,7 +75,8 @@ def bundle_status(path: Path, options: Options) -> BundleStatus:
         raise InvalidDocumentError(f"{path}: expected at most {RELEASE_LIMIT} bytes, found more")
     pins = read_pins(raw, what=str(path))
     with ThreadPoolExecutor(max_workers=WORKERS) as pool:
-        files = tuple(pool.map(lambda name: _status(name, pins[name], options), sorted(pins)))
+        found: list[Revoked] = []
+        files = tuple(pool.map(lambda name: _status(name, pins[name], options, found), sorted(pins)))
     return BundleStatus(overall(one.state for one in files), files)
 
 
@@ -88,12 +89,23 @@ def overall(states: Iterable[State]) -> State:
     return State.REPRODUCIBLE if found else State.UNKNOWN
 
 
-def _status(name: str, pin: DatasetPin, options: Options) -> FileStatus:
+def _revoked(pin: DatasetPin, options: Options, found: list[Revoked]) -> Revoked | None:
+    """The revocation of a file; one tombstone that covers many files is fetched and checked once."""
+    for one in found:
+        if one.tombstone is not None and one.tombstone.covers(pin.uri.country, pin.sha256):
+            return Revoked(pin.sha256, one.tombstone)
+    collection = parse_sha256(pin.revision.removeprefix("sha256:"))
+    revoked = find_revoked(pin.uri, tuple(dict.fromkeys((pin.sha256, collection))), options, fresh=True)
+    if revoked is not None:
+        found.append(revoked)
+    return revoked
+
+
+def _status(name: str, pin: DatasetPin, options: Options, found: list[Revoked]) -> FileStatus:
     def answer(state: State, reason: str = "") -> FileStatus:
         return FileStatus(name, str(pin.uri), pin.sha256, state, reason)
 
-    collection = parse_sha256(pin.revision.removeprefix("sha256:"))
-    revoked = find_revoked(pin.uri, tuple(dict.fromkeys((pin.sha256, collection))), options, fresh=True)
+    revoked = _revoked(pin, options, found)
     if revoked is not None:
         state = State.REVOKED if revoked.tombstone is not None else State.UNKNOWN
         return answer(state, str(revoked.error(pin.uri)))
