@@ -17,9 +17,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import ClassVar
 
 from pe_data.digests import Sha256
-from pe_data.errors import ObjectNotFoundError
+from pe_data.errors import ObjectNotFoundError, StoreReadOnlyError
 
 DOCUMENT_LIMIT = 16 * 1024 * 1024
 """Largest JSON document that `Store.get` reads into memory by default, in bytes."""
@@ -159,3 +160,26 @@ class Store(ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.url!r})"
+
+
+class ReadOnlyStore(Store):
+    """A store whose every write is refused by name."""
+
+    writable = False
+    read_only_because: ClassVar[str]
+    """Ends the message: what the store is, and where to write instead."""
+
+    def put_create(self, key: str, data: bytes) -> VersionToken:
+        raise self._read_only(key)
+
+    def put_create_file(self, key: str, path: Path, sha256: Sha256) -> VersionToken:
+        raise self._read_only(key)
+
+    def put_swap(self, key: str, data: bytes, expected: VersionToken) -> VersionToken:
+        raise self._read_only(key)
+
+    def delete(self, key: str) -> None:
+        raise self._read_only(key)
+
+    def _read_only(self, key: str) -> StoreReadOnlyError:
+        return StoreReadOnlyError(f"{self.url}: {key}: {self.read_only_because}")

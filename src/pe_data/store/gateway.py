@@ -15,12 +15,11 @@ from datetime import UTC, datetime
 from email.message import Message
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException, HTTPResponse
-from pathlib import Path
 from typing import IO
 from urllib.parse import quote, urljoin, urlsplit
 
 from pe_data.credentials import TOKEN_VARIABLE, credentials_path, token_for
-from pe_data.digests import CHUNK_BYTES, Sha256
+from pe_data.digests import CHUNK_BYTES
 from pe_data.errors import (
     ForbiddenError,
     GatewayUnavailableError,
@@ -30,12 +29,19 @@ from pe_data.errors import (
     ObjectNotFoundError,
     RateLimitedError,
     StoreError,
-    StoreReadOnlyError,
     StoreUnavailableError,
     UnauthorizedError,
 )
 from pe_data.layout import CHANNELS_PREFIX, ObjectKind, parse_object_key
-from pe_data.store.base import DOCUMENT_LIMIT, ObjectMeta, ObjectStream, Store, StoredDocument, Timeouts, VersionToken
+from pe_data.store.base import (
+    DOCUMENT_LIMIT,
+    ObjectMeta,
+    ObjectStream,
+    ReadOnlyStore,
+    StoredDocument,
+    Timeouts,
+    VersionToken,
+)
 
 SCHEMES = ("gateway+https", "gateway+http")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -45,10 +51,10 @@ _TEXT_LIMIT = 300
 _NO_TOKEN = VersionToken(None, None)
 
 
-class GatewayStore(Store):
+class GatewayStore(ReadOnlyStore):
     """The objects that a gateway releases; every write is refused by name."""
 
-    writable = False
+    read_only_because = "a gateway only reads; write to the private store behind it"
 
     def __init__(self, url: str, *, timeouts: Timeouts | None = None) -> None:
         """Nothing is asked yet, not even for the token.
@@ -143,24 +149,7 @@ class GatewayStore(Store):
                 self._links[key] = self._new_link(key)
             return self._links[key]
 
-    # --- writing ------------------------------------------------------------------------------
-
-    def put_create(self, key: str, data: bytes) -> VersionToken:
-        raise self._read_only(key)
-
-    def put_create_file(self, key: str, path: Path, sha256: Sha256) -> VersionToken:
-        raise self._read_only(key)
-
-    def put_swap(self, key: str, data: bytes, expected: VersionToken) -> VersionToken:
-        raise self._read_only(key)
-
-    def delete(self, key: str) -> None:
-        raise self._read_only(key)
-
     # --- how ----------------------------------------------------------------------------------
-
-    def _read_only(self, key: str) -> StoreReadOnlyError:
-        return StoreReadOnlyError(f"{self.url}: {key}: a gateway only reads; write to the private store behind it")
 
     def _stream(self, key: str, start: int, end: int | None) -> Iterator[bytes]:
         from pe_data.cache.gateway_source import GatewaySource
