@@ -11,7 +11,7 @@ export OPENBLAS_NUM_THREADS := 1
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help all plan resume verify report test lint lock clean
+.PHONY: help all plan resume verify report test test-engines lint lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -32,23 +32,28 @@ verify: $(VENV)/installed  ## check every file against its sidecar
 test: $(VENV)/tested  ## the default test suite
 	@python -m pytest
 
+test-engines: $(VENV)/engines  ## the profiles for clusters, and a real Slurm (tests/slurm/install_slurm.sh)
+	@python -m pytest -m engines
+
 lint: $(VENV)/tested  ## style, types, rules
 	ruff check .
 	ruff format --check .
 	mypy
-	snakefmt --check Snakefile rules
+	snakefmt --check Snakefile rules adapters/engines
 	snakemake --lint
 
 lock:  ## resolve the dependencies anew (needs uv); see docs/dependencies.md
 	uv pip compile $(LOCK) $(TESTED) --group dev -o requirements-dev.lock
 	uv pip compile $(LOCK) -c requirements-dev.lock -o requirements.lock
+	uv pip compile $(LOCK) $(TESTED) $(ENGINES) --group dev -c requirements-dev.lock -o requirements-engines.lock
 
 clean:  ## remove results and environment; downloads stay in .cache
 	rm -rf results .snakemake $(VENV)
 
 LOCK = pyproject.toml --extra workflow --extra hf --group build --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet
-TESTED = --extra gateway --extra googlebatch --extra kubernetes --extra modal --extra slurm --extra trust
+TESTED = --extra gateway --extra modal --extra trust
+ENGINES = --extra googlebatch --extra kubernetes --extra slurm
 
 # A progress display on a terminal, one line per finished job in a log.
 RUN = run() { if [ -t 1 ]; then snakemake --cores $(JOBS) --logger rich "$$@"; \
@@ -66,4 +71,10 @@ $(VENV)/installed: requirements.lock pyproject.toml
 $(VENV)/tested: $(VENV)/installed requirements-dev.lock
 	@echo "Installing what the tests need"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# Apart from the others, because Snakemake loads every plugin that is installed, at each start.
+$(VENV)/engines: $(VENV)/tested requirements-engines.lock
+	@echo "Installing the plugins for clusters"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-engines.lock
 	@touch $@

@@ -18,12 +18,6 @@ from small_project import BLOCKS, Project, make_project, prepare_snapshots, snap
 N_AREAS = 40
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line(
-        "markers", "slurm: starts a Slurm (tests/slurm/install_slurm.sh); skipped without, unless CI=true"
-    )
-
-
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[MiniSlurm]:
     missing = missing_programs()

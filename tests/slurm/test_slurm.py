@@ -15,7 +15,7 @@ import pytest
 from mini_slurm import MiniSlurm
 from small_project import ROOT, Project
 
-pytestmark = [pytest.mark.slurm, pytest.mark.slow]
+pytestmark = [pytest.mark.slurm, pytest.mark.engines]
 
 MAX_OVERHEAD = 3.0  # seconds per area
 AREAS_PER_JOB = {"custom": 8, "districts": 16, "states": 8}

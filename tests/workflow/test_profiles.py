@@ -13,7 +13,7 @@ import pytest
 import yaml
 from small_project import ROOT, Project
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.engines]
 
 IMAGE = "registry.example/local-h5:1"
 PROFILES = sorted(path.parent.name for path in (ROOT / "profiles").glob("*/config.yaml"))
@@ -77,7 +77,6 @@ def test_a_dry_run_takes_the_profile_and_counts_the_same_jobs(name: str, project
     assert "Group job areas_districts" in text
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["kubernetes", "googlebatch"])
 def test_a_cloud_that_is_not_there_builds_the_same_bytes(
     name: str, built: Project, project: Project, tmp_path: Path
@@ -141,7 +140,6 @@ def google_job(job: Mapping[str, Any], project: Project) -> dict[str, Any]:
     }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "option", "value"),
     [
