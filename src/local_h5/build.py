@@ -13,8 +13,8 @@ import h5py
 import numpy as np
 
 from local_h5.clones import CloneIndex, CloneSelection
-from local_h5.geography.block_table import BlockTable
-from local_h5.membership import PERSON, Reindexed, reindex
+from local_h5.geography.block_table import BlockRows, BlockTable
+from local_h5.membership import PERSON, EntityRows, Reindexed, reindex
 from local_h5.payload import UNKNOWN_COUNTY, area_columns, county_names
 from local_h5.requests import AreaBuildRequest, output_path
 from local_h5.results import (
@@ -96,13 +96,14 @@ def build_area(
     path = output_path(folder, relative)
     selection = inputs.clones.select(request, inputs.blocks)
     reindexed = reindex(inputs.snapshot.membership, selection.household)
-    drawn = take_up(inputs.takeup, area_units(inputs, selection, reindexed), options.takeup_filter)
+    blocks = inputs.blocks.at(selection.block)
+    drawn = take_up(inputs.takeup, area_units(inputs, selection, reindexed.rows, blocks), options.takeup_filter)
     entity_of = {programme.variable: programme.entity for programme in inputs.takeup.programmes}
     written = write_h5(
         path,
         area_columns(
             inputs.snapshot,
-            inputs.blocks,
+            blocks,
             selection,
             reindexed,
             {name: (entity_of[name], values) for name, values in drawn.items()},
@@ -114,7 +115,7 @@ def build_area(
     )
     checks = {
         "spm_units_without_adult": count_spm_units_without_adult(inputs.snapshot, reindexed),
-        "clones_in_unknown_blocks": int((~inputs.blocks.known[selection.block]).sum()),
+        "clones_in_unknown_blocks": int(np.count_nonzero(~blocks.known())),
     }
     return AreaResult(
         request=request,
@@ -125,7 +126,7 @@ def build_area(
         weights=weight_summary(selection, reindexed),
         columns=written.columns,
         excluded=inputs.snapshot.excluded,
-        coverage=coverage(inputs, selection),
+        coverage=coverage(inputs, selection, blocks),
         checks=checks,
         fingerprint=provenance.fingerprint,
         versions=versions(inputs.snapshot),
@@ -136,15 +137,16 @@ def build_area(
     )
 
 
-def area_units(inputs: PreparedInputs, selection: CloneSelection, reindexed: Reindexed) -> AreaUnits:
+def area_units(
+    inputs: PreparedInputs, selection: CloneSelection, rows: Mapping[str, EntityRows], blocks: BlockRows
+) -> AreaUnits:
     """The units of a file as take-up needs them."""
-    geoid = inputs.blocks.geoid[selection.block]
     return AreaUnits(
         household_ids=inputs.snapshot.household_id[selection.household],
         clones=selection.clone,
-        state=(geoid // 10**13).astype(np.int32),
-        county=(geoid // 10**10).astype(np.int32),
-        rows=reindexed.rows,
+        state=(blocks.geoid // 10**13).astype(np.int32),
+        county=blocks.county.astype(np.int32),
+        rows=rows,
     )
 
 
@@ -160,14 +162,11 @@ def weight_summary(selection: CloneSelection, reindexed: Reindexed) -> WeightSum
     )
 
 
-def coverage(inputs: PreparedInputs, selection: CloneSelection) -> dict[str, float]:
+def coverage(inputs: PreparedInputs, selection: CloneSelection, blocks: BlockRows) -> dict[str, float]:
     """Share of household weight with a value, by geography field that can be empty."""
     weight, total = selection.weight, selection.weight.sum()
-    shares = {
-        name: np.minimum(float(weight[field.codes[selection.block] > 0].sum() / total), 1.0)
-        for name, field in inputs.blocks.fields.items()
-    }
-    codes, names = county_names(inputs.snapshot, inputs.blocks.geoid[selection.block] // 10**10)
+    shares = {name: np.minimum(float(weight[blocks.codes(name) > 0].sum() / total), 1.0) for name in blocks.fields}
+    codes, names = county_names(inputs.snapshot, blocks.county)
     shares["county"] = np.minimum(float(weight[(names != UNKNOWN_COUNTY)[codes]].sum() / total), 1.0)
     return {name: round(float(share), 6) for name, share in sorted(shares.items())}
 

@@ -7,7 +7,7 @@ out ordered by (clone, household), the order of the file.
 """
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -214,52 +214,80 @@ class CloneIndex:
         return CloneSelection(clone, household, self.weight[positions], self.block[positions], district)
 
     def _positions(self, request: AreaBuildRequest, blocks: BlockTable) -> np.ndarray | None:
-        """Positions of all filters' rows; the smallest list is made first, the others only thin it out."""
+        """Positions of all filters' rows: the smallest list is made, the other filters only look at its rows."""
         where = f"{request.area_type} {request.area_id}"
-        lists = [(item, self._lookup(where, item, blocks)) for item in request.filters]
+        lists = [self._lookup(where, item, blocks) for item in request.filters]
         if not lists:
             return None
-        (_, chosen), *others = sorted(lists, key=lambda pair: len(pair[1]))
-        for _, positions in others:
-            chosen = np.intersect1d(chosen, positions, assume_unique=True)
+        first, *others = sorted(lists, key=len)
+        chosen = first.positions()
+        for other in others:
+            chosen = chosen[other.holds(chosen)]
         return chosen
 
-    def _lookup(self, where: str, item: AreaFilter, blocks: BlockTable) -> np.ndarray:
+    def _lookup(self, where: str, item: AreaFilter, blocks: BlockTable) -> "_Rows":
         if item.field == "district":
             return self._of_districts(where, item)
         if item.field in BLOCK_PREFIX:
             return self._of_block_prefix(where, item, blocks)
         return self._of_table_codes(where, item, blocks)
 
-    def _of_districts(self, where: str, item: AreaFilter) -> np.ndarray:
+    def _of_districts(self, where: str, item: AreaFilter) -> "_Rows":
         codes = np.array([us.normalise_district(int(value)) for value in item.values])
         place = np.minimum(np.searchsorted(self.districts, codes), len(self.districts) - 1)
         _refuse_unknown(where, item, self.districts[place] == codes, len(self.districts))
-        spans = [(self.indptr[p], self.indptr[p + 1]) for p in sorted(set(place.tolist()))]
-        return _concatenate([np.arange(first, last) for first, last in spans])
+        wanted = np.unique(place)
+        spans = [(int(self.indptr[p]), int(self.indptr[p + 1])) for p in wanted]
+        return _Rows(None, spans, lambda rows: _among(np.searchsorted(self.indptr, rows, side="right") - 1, wanted))
 
-    def _of_block_prefix(self, where: str, item: AreaFilter, blocks: BlockTable) -> np.ndarray:
+    def _of_block_prefix(self, where: str, item: AreaFilter, blocks: BlockTable) -> "_Rows":
         divisor = BLOCK_PREFIX[item.field]
         codes = np.array([int(value) for value in item.values], dtype=np.int64)
         first = np.searchsorted(blocks.geoid, codes * divisor)
         last = np.searchsorted(blocks.geoid, (codes + 1) * divisor)
         _refuse_unknown(where, item, last > first, len(blocks.geoid))
-        return _concatenate([self._of_block_range(a, b) for a, b in zip(first, last, strict=True)])
+        spans = [self._span_of_blocks(*pair) for pair in sorted(set(zip(first.tolist(), last.tolist(), strict=True)))]
+        return _Rows(self.by_block, spans, lambda rows: _among(blocks.geoid[self.block[rows]] // divisor, codes))
 
-    def _of_block_range(self, first: int, last: int) -> np.ndarray:
+    def _span_of_blocks(self, first: int, last: int) -> tuple[int, int]:
         # by_block is sorted by block: a binary search that reads 2 log n entries, not all of them.
         low = bisect_left(self.by_block, first, key=self.block.__getitem__)
-        high = bisect_left(self.by_block, last, key=self.block.__getitem__)
-        return self.by_block[low:high]
+        return low, bisect_left(self.by_block, last, key=self.block.__getitem__)
 
-    def _of_table_codes(self, where: str, item: AreaFilter, blocks: BlockTable) -> np.ndarray:
+    def _of_table_codes(self, where: str, item: AreaFilter, blocks: BlockTable) -> "_Rows":
         column = TABLE_FIELD[item.field]
-        vocabulary = blocks.fields[column].values
+        field = blocks.fields[column]
         values = np.array([value.encode() for value in item.values])
-        codes = np.minimum(np.searchsorted(vocabulary, values), len(vocabulary) - 1)
-        _refuse_unknown(where, item, vocabulary[codes] == values, len(vocabulary) - 1)
+        codes = np.minimum(np.searchsorted(field.values, values), len(field.values) - 1)
+        _refuse_unknown(where, item, field.values[codes] == values, len(field.values) - 1)
         indptr, positions = self.by_code[column]
-        return _concatenate([positions[indptr[code] : indptr[code + 1]] for code in np.unique(codes)])
+        wanted = np.unique(codes)
+        spans = [(int(indptr[code]), int(indptr[code + 1])) for code in wanted]
+        return _Rows(positions, spans, lambda rows: _among(field.codes[self.block[rows]], wanted))
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """The rows that one filter admits, not yet written out.
+
+    Attributes:
+        index: positions of rows; None for all of them in order.
+        spans: stretches of ``index``.
+        holds: whether the filter admits each of some rows.
+    """
+
+    index: np.ndarray | None
+    spans: list[tuple[int, int]]
+    holds: Callable[[np.ndarray], np.ndarray]
+
+    def __len__(self) -> int:
+        return sum(last - first for first, last in self.spans)
+
+    def positions(self) -> np.ndarray:
+        """All rows; int (n,)."""
+        index = self.index
+        parts = [np.arange(*span) if index is None else index[slice(*span)] for span in self.spans]
+        return np.concatenate(parts) if parts else np.empty(0, np.int64)
 
 
 def _invert(codes: np.ndarray, n_codes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -268,8 +296,9 @@ def _invert(codes: np.ndarray, n_codes: int) -> tuple[np.ndarray, np.ndarray]:
     return indptr, np.argsort(codes, kind="stable").astype(np.int32)
 
 
-def _concatenate(parts: list[np.ndarray]) -> np.ndarray:
-    return np.concatenate(parts) if parts else np.empty(0, np.int64)
+def _among(values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """``np.isin``, quicker for one value."""
+    return values == wanted[0] if len(wanted) == 1 else np.isin(values, wanted)
 
 
 def _refuse_unknown(where: str, item: AreaFilter, known: np.ndarray, n_known: int) -> None:

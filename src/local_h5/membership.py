@@ -43,9 +43,10 @@ class CompressedRows:
 
     def gather(self, households: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """Source rows of ``households`` one household after the other, int32 (counts.sum(),)."""
-        ends = np.cumsum(counts)
-        within = np.arange(int(ends[-1]) if len(ends) else 0) - np.repeat(ends - counts, counts)
-        return self.rows[np.repeat(self.indptr[households], counts) + within]
+        before = np.cumsum(counts) - counts
+        place = np.repeat(self.indptr[households] - before, counts)
+        place += np.arange(len(place))
+        return self.rows[place]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,18 @@ def reindex(membership: Membership, households: np.ndarray) -> Reindexed:
         membership: of the source.
         households: int (n_clones,), source household index of each household clone; repeats are allowed.
     """
+    rows = entity_rows(membership, households)
+    persons = rows[PERSON]
+    links: dict[str, np.ndarray] = {HOUSEHOLD: persons.clone_position}
+    for unit, of_person in membership.person_unit.items():
+        first = np.cumsum(rows[unit].counts) - rows[unit].counts
+        local = membership.members[unit].local[of_person[persons.source_row]]
+        links[unit] = (first[persons.clone_position] + local).astype(np.int32)
+    return Reindexed(rows, links)
+
+
+def entity_rows(membership: Membership, households: np.ndarray) -> dict[str, EntityRows]:
+    """The rows of every entity alone; arguments as for :func:`reindex`."""
     households = np.asarray(households, dtype=np.int64)
     positions = np.arange(len(households), dtype=np.int32)
     rows: dict[str, EntityRows] = {
@@ -107,13 +120,7 @@ def reindex(membership: Membership, households: np.ndarray) -> Reindexed:
     for entity, members in membership.members.items():
         counts = members.counts(households)
         rows[entity] = EntityRows(members.gather(households, counts), np.repeat(positions, counts), counts)
-    persons = rows[PERSON]
-    links: dict[str, np.ndarray] = {HOUSEHOLD: persons.clone_position}
-    for unit, of_person in membership.person_unit.items():
-        first = np.cumsum(rows[unit].counts) - rows[unit].counts
-        local = membership.members[unit].local[of_person[persons.source_row]]
-        links[unit] = (first[persons.clone_position] + local).astype(np.int32)
-    return Reindexed(rows, links)
+    return rows
 
 
 def join_on_ids(

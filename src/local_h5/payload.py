@@ -8,7 +8,7 @@ import numpy as np
 
 from local_h5 import us
 from local_h5.clones import CloneSelection
-from local_h5.geography.block_table import BlockTable
+from local_h5.geography.block_table import BlockRows
 from local_h5.membership import HOUSEHOLD, PERSON, Reindexed
 from local_h5.snapshot import SourceSnapshot
 
@@ -27,7 +27,7 @@ class PayloadColumn:
 
 def area_columns(
     snapshot: SourceSnapshot,
-    blocks: BlockTable,
+    blocks: BlockRows,
     selection: CloneSelection,
     reindexed: Reindexed,
     takeup: Mapping[str, tuple[str, np.ndarray]],
@@ -37,7 +37,7 @@ def area_columns(
 
     Args:
         snapshot: of the source.
-        blocks: the geography's block table.
+        blocks: the block table at the selection's blocks.
         selection: the area's household clones.
         reindexed: their rows and links.
         takeup: programme variable → (entity, bool by row of the file).
@@ -95,13 +95,11 @@ def _gathered(snapshot: SourceSnapshot, reindexed: Reindexed) -> Iterator[Payloa
 
 def _geography(
     snapshot: SourceSnapshot,
-    blocks: BlockTable,
+    blocks: BlockRows,
     selection: CloneSelection,
     year: str,
     district_codes: Mapping[int, int] | None,
 ) -> Iterator[PayloadColumn]:
-    rows = selection.block
-
     def household(name: str, values: Callable[[], np.ndarray]) -> PayloadColumn:
         return PayloadColumn(name, year, HOUSEHOLD, values)
 
@@ -112,22 +110,19 @@ def _geography(
             codes = np.array([district_codes.get(int(v), int(v)) for v in values])[inverse]
         return codes.astype(np.int32)
 
-    def county_fips() -> np.ndarray:
-        return blocks.geoid[rows] // 10**10
-
     def county() -> np.ndarray:
-        codes, names = county_names(snapshot, county_fips())
+        codes, names = county_names(snapshot, blocks.county)
         return names[codes]
 
-    yield household("block_geoid", lambda: digits(blocks.geoid[rows], 15))
-    yield household("tract_geoid", lambda: digits(blocks.geoid[rows] // 10**4, 11))
-    yield household("county_fips", lambda: digits(county_fips(), 5))
-    yield household("state_fips", lambda: (blocks.geoid[rows] // 10**13).astype(np.int32))
+    yield household("block_geoid", lambda: digits(blocks.geoid, 15))
+    yield household("tract_geoid", lambda: digits(blocks.geoid // 10**4, 11))
+    yield household("county_fips", lambda: digits(blocks.county, 5))
+    yield household("state_fips", lambda: (blocks.geoid // 10**13).astype(np.int32))
     yield household("county", county)
     yield household("congressional_district_geoid", district)
-    yield household("zip_code", lambda: zip_codes(county_fips()))
+    yield household("zip_code", lambda: zip_codes(blocks.county))
     for name in blocks.fields:
-        yield household(name, partial(blocks.text, name, rows))
+        yield household(name, partial(blocks.text, name))
 
 
 def county_names(snapshot: SourceSnapshot, county: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -160,6 +155,8 @@ def digits(values: np.ndarray, width: int) -> np.ndarray:
     text = np.empty((len(values), width), dtype=np.uint8)
     rest = values.astype(np.int64)
     for place in range(width - 1, -1, -1):
-        rest, digit = np.divmod(rest, 10)
-        text[:, place] = digit + ord("0")
+        tenth = rest // 10  # faster than divmod, which numpy does not vectorise
+        rest -= tenth * 10
+        text[:, place] = rest + ord("0")
+        rest = tenth
     return text.view(f"S{width}").ravel()

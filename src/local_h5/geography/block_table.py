@@ -67,6 +67,10 @@ class BlockTable:
             )
         return rows
 
+    def at(self, rows: NDArray[np.integer]) -> "BlockRows":
+        """The table at some rows, for whoever asks for the same facts more than once."""
+        return BlockRows(self, rows)
+
     def text(self, name: str, rows: NDArray[np.int64]) -> NDArray[np.bytes_]:
         """The text field ``name`` at ``rows``, as fixed-width bytes; empty where there is none."""
         field = self.fields[name]
@@ -92,3 +96,38 @@ class BlockTable:
             for name in TEXT_FIELDS
         }
         return cls(arrays["geoid"], arrays["district"], arrays["known"], fields)  # type: ignore[arg-type]
+
+
+class BlockRows:
+    """Facts about the blocks of an area's household clones, each looked up once.
+
+    Rows of an area lie all over the table, so that each look-up waits for memory: more than the work on what it gives.
+    """
+
+    def __init__(self, table: BlockTable, rows: NDArray[np.integer]) -> None:
+        self._table = table
+        self._rows = rows
+        self._codes: dict[str, NDArray[np.int32]] = {}
+        self.geoid: NDArray[np.int64] = table.geoid[rows]
+        """(n,) block GEOID."""
+        self.county: NDArray[np.int64] = self.geoid // 10**10
+        """(n,) county FIPS."""
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Names of the text fields."""
+        return tuple(self._table.fields)
+
+    def known(self) -> NDArray[np.bool_]:
+        """(n,) whether any block table has the block."""
+        return self._table.known[self._rows]
+
+    def codes(self, name: str) -> NDArray[np.int32]:
+        """(n,) positions of the text field ``name`` in its values; 0 where it is empty."""
+        if name not in self._codes:
+            self._codes[name] = self._table.fields[name].codes[self._rows]
+        return self._codes[name]
+
+    def text(self, name: str) -> NDArray[np.bytes_]:
+        """(n,) the text field ``name``, as fixed-width bytes."""
+        return self._table.fields[name].values[self.codes(name)]

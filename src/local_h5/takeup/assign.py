@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from local_h5.takeup.anchors import file_adjusted_rates
-from local_h5.takeup.draws import key_suffix, suffix_seeds, uniforms
+from local_h5.takeup.draws import KeySuffix, key_suffix, suffix_seeds, uniforms
 from local_h5.takeup.rates import StateRates
 from local_h5.takeup.table import ProgrammeTable, Takeup
 
@@ -138,11 +138,27 @@ def take_up(
     for table in takeup.programmes:
         rows = area.rows[table.entity]
         if table.variable in drawn:
-            draws = uniforms(suffix_seeds(table.variable, suffix), rows.counts)
-            columns[table.variable] = draws < _area_thresholds(table, area)
+            columns[table.variable] = _draw(table.variable, suffix, rows, _area_thresholds(table, area))
         else:
             columns[table.variable] = np.ones(rows.source_row.shape, dtype=np.bool_)
     return columns
+
+
+def _draw(variable: str, suffix: KeySuffix, rows: UnitRows, limit: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether each unit's draw lies below its limit: bool (m,).
+
+    Draws lie in [0, 1), so that a limit outside decides alone. Where most households have such limits only, the others
+    alone are drawn for.
+    """
+    needed = np.zeros(rows.counts.shape, dtype=np.bool_)
+    needed[rows.clone_position[(limit > 0) & (limit < 1)]] = True
+    if 2 * np.count_nonzero(needed) > needed.size:
+        return uniforms(suffix_seeds(variable, suffix), rows.counts) < limit
+    result: NDArray[np.bool_] = limit >= 1
+    part = KeySuffix(suffix.factor[needed], suffix.addend[needed])
+    units = needed[rows.clone_position]
+    result[units] = uniforms(suffix_seeds(variable, part), rows.counts[needed]) < limit[units]
+    return result
 
 
 def inputs_digest(takeup: Takeup, area: AreaUnits, takeup_filter: Collection[str] | None = None) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from local_h5.area_job import options_from_config
 from local_h5.build import BuildOptions, PreparedInputs, area_units, versions
 from local_h5.clones import CloneSelection
-from local_h5.membership import reindex
+from local_h5.membership import entity_rows
 from local_h5.requests import AreaBuildRequest
 from local_h5.results import Fingerprint
 from local_h5.takeup.assign import inputs_digest
@@ -128,8 +128,8 @@ def _slices(inputs: PreparedInputs, selection: CloneSelection, options: BuildOpt
     blocks = inputs.blocks
     used = np.unique(selection.block)
     rows = [blocks.geoid[used], blocks.known[used], *(blocks.text(name, used) for name in blocks.fields)]
-    reindexed = reindex(inputs.snapshot.membership, selection.household)
-    units = area_units(inputs, selection, reindexed)
+    unit_rows = entity_rows(inputs.snapshot.membership, selection.household)
+    units = area_units(inputs, selection, unit_rows, blocks.at(selection.block))
     return {
         "weights": _digest_arrays(selection.clone, selection.household, selection.weight),
         "geography": _digest_arrays(blocks.geoid[selection.block], selection.district),
