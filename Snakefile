@@ -7,6 +7,7 @@ from pathlib import Path
 from local_h5.errors import LocalH5Error
 from local_h5.requests import FOLDERS
 from local_h5.validation.parts import parts_of, sources_of
+from local_h5.workflow.invocation import stop_timers
 from local_h5.workflow.main_process import begin, resolved_config, validation_file
 from local_h5.workflow.resources import area_memory_mb, area_minutes, growing
 from local_h5.workflow.settings import Settings
@@ -88,6 +89,10 @@ include: "rules/prepare.smk"
 include: "rules/build.smk"
 include: "rules/validate.smk"
 include: "rules/publish.smk"
+
+
+onstart:
+    stop_timers(workflow)
 
 
 onsuccess:

@@ -54,6 +54,21 @@ def invocation() -> Invocation:
     )
 
 
+def stop_timers(workflow: Any) -> None:
+    """Let the scheduler of a run on this machine look for jobs when one has ended, and not by the clock as well.
+
+    Snakemake limits how many jobs start in a second, and for that each look at the ready jobs sets a timer which starts
+    another look (9.27.1). Every job that ends adds such a chain, so that after some hundred the main process does
+    little else. Nobody has to be spared by a run on one machine; cluster profiles keep their limit.
+
+    Args:
+        workflow: Snakemake's own object, once its scheduler is there (``onstart``).
+    """
+    scheduler: Any = getattr(workflow, "scheduler", None)
+    if getattr(workflow, "local_exec", False) and hasattr(scheduler, "job_rate_limiter"):
+        scheduler.job_rate_limiter = None
+
+
 def _options() -> Any:
     frame = inspect.currentframe()
     while frame is not None:
