@@ -13,6 +13,9 @@ from local_h5.files import sha256_of, write_text
 MARKS = "marks"
 """Folder beside the memo in which jobs leave the digests that they know already."""
 
+_TOUCHED = 10_000_000_000
+"""Nanoseconds within which Snakemake dates what a job has just written."""
+
 _SETTLED = 100_000_000
 """Nanoseconds after which a later change of a file must show in its times; file systems tick every few milliseconds."""
 
@@ -54,7 +57,7 @@ class DigestMemo:
         known = self._known.get(key)
         if known is not None and known[:-1] == mark:
             return str(known[-1])
-        digest = self._marked(path, mark)
+        digest = self._marked(path, stat)
         if digest is None:
             digest = sha256_of(path)
             if time.time_ns() - max(stat.st_mtime_ns, stat.st_ctime_ns) < _SETTLED:
@@ -81,7 +84,7 @@ class DigestMemo:
             self._changed = True
         return value
 
-    def _marked(self, path: Path, mark: list[int]) -> str | None:
+    def _marked(self, path: Path, stat: stat_result) -> str | None:
         """The digest that the job which wrote the file left beside the memo."""
         if self.path is None:
             return None
@@ -89,7 +92,7 @@ class DigestMemo:
             left = json.loads(_mark_path(self.path.parent / MARKS, path).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
-        return str(left[-1]) if left[:-1] == mark else None
+        return str(left[-1]) if left[:-1] == _mark(stat) or _only_dated(left[:-1], stat) else None
 
     def renew(self, path: Path) -> None:
         """Keep the digest of a file whose times were just changed on purpose."""
@@ -115,6 +118,20 @@ def write_mark(folder: Path, path: Path, sha256: str) -> None:
         sha256: of its bytes.
     """
     write_text(_mark_path(folder, path), json.dumps([*_mark(path.stat()), sha256]))
+
+
+def _only_dated(mark: list[int], stat: stat_result) -> bool:
+    """Whether nothing happened to a file since its mark but that Snakemake dated it, as it does after every job.
+
+    Dating sets all three times to one moment. Writing leaves the time of the last access behind, and reading moves it
+    alone; either way the file is read again.
+    """
+    size, _, changed, inode = mark
+    return (
+        [size, inode] == [stat.st_size, stat.st_ino]
+        and stat.st_atime_ns == stat.st_mtime_ns == stat.st_ctime_ns
+        and 0 <= stat.st_ctime_ns - changed < _TOUCHED
+    )
 
 
 def _mark_path(folder: Path, path: Path) -> Path:

@@ -85,3 +85,16 @@ def test_a_mark_of_the_job_is_believed_while_the_file_is_the_same(tmp_path: Path
     assert memo.sha256(path) == "from the job"
     path.write_bytes(b"two")
     assert memo.sha256(path) == sha256(b"two").hexdigest()
+
+
+def test_a_mark_outlives_the_dating_after_the_job_but_not_a_change(tmp_path: Path) -> None:
+    memo = DigestMemo(tmp_path / "memo.json")
+    path = tmp_path / "districts" / "NC-01.h5"
+    path.parent.mkdir()
+    path.write_bytes(b"one")
+    write_mark(tmp_path / digests.MARKS, path, "from the job")
+    os.utime(path)
+    assert memo.sha256(path) == "from the job"
+    with path.open("r+b") as stream:  # the same file, the same size
+        stream.write(b"two")
+    assert memo.sha256(path) == sha256(b"two").hexdigest()
