@@ -89,9 +89,9 @@ def read_crosswalk(path: Path, wanted: set[str]) -> dict[str, list[str]]:
         return {row[0]: row[1:] for row in reader if row[0] in wanted}
 
 
-def build(inputs: Path, tables: Path, districts: set[str]) -> dict[str, np.ndarray]:
+def build(inputs: Path, weights_file: str, tables: Path, districts: set[str]) -> dict[str, np.ndarray]:
     """Variable → values."""
-    weights = np.load(inputs / "weights_3.npy")
+    weights = np.load(inputs / weights_file)
     with np.load(inputs / "geography_assignment.npz") as geography:
         block, district = geography["block_geoid"], geography["cd_geoid"]
         n_households = int(geography["n_records"])
@@ -167,11 +167,12 @@ def write(path: Path, columns: dict[str, np.ndarray]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--inputs", type=Path, required=True, help="folder of production_input.py")
+    parser.add_argument("--weights", default="weights_3.npy", help="file in that folder")
     parser.add_argument("--tables", type=Path, required=True, help="block tables")
     parser.add_argument("--districts", nargs="+", required=True, help="four-digit codes")
     parser.add_argument("--output", type=Path, required=True, help="H5 to write")
     args = parser.parse_args()
-    write(args.output, build(args.inputs, args.tables, set(args.districts)))
+    write(args.output, build(args.inputs, args.weights, args.tables, set(args.districts)))
 
 
 if __name__ == "__main__":

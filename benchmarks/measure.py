@@ -26,8 +26,13 @@ def launch(command: list[str]) -> dict[str, float]:
     }
 
 
-def run(command: list[str]) -> dict[str, float]:
+def run(command: list[str], folder: str | None = None, environment: dict[str, str] | None = None) -> dict[str, float]:
     """Cost of one run of a command: seconds ``cpu``, ``kernel`` (the kernel's part of them) and ``wall``; ``peak_mb``.
+
+    Args:
+        command: arguments of the interpreter.
+        folder: to run in.
+        environment: all of it; None for this process's own.
 
     It is started by a small process of its own: the kernel counts the memory of whoever starts a process as its peak.
 
@@ -37,7 +42,8 @@ def run(command: list[str]) -> dict[str, float]:
     import subprocess
 
     launcher = [sys.executable, "-I", "-S", __file__, json.dumps(command)]
-    return json.loads(subprocess.run(launcher, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    done = subprocess.run(launcher, check=True, stdout=subprocess.PIPE, text=True, cwd=folder, env=environment)
+    return json.loads(done.stdout)
 
 
 def best_of(runs: list[dict[str, float]]) -> dict[str, float]:

@@ -25,7 +25,8 @@ import yaml
 from local_h5.areas import read_districts
 from local_h5.example.package import read_block_shares
 from local_h5.files import sha256_of
-from local_h5.membership import HOUSEHOLD, Membership, join_on_ids, reindex
+from local_h5.geography.codes import normalise_districts
+from local_h5.membership import HOUSEHOLD, PERSON, Membership, join_on_ids, reindex
 from local_h5.model import GEOGRAPHIC, STRUCTURAL
 from local_h5.payload import digits
 from local_h5.snapshot import Excluded, IncomeLimits, SourceColumn, SourceSnapshot
@@ -40,8 +41,7 @@ MONTHLY = ("receives_wic",)
 N_HOUSEHOLDS = 12_000
 N_CLONES = 430
 N_ACTIVE = {"3": 154_748, "60": 3_096_000, "national": 102_800}
-"""Weights vector → household clones with a positive weight, of 5,160,000."""
-HOUSEHOLDS_REPRESENTED = 132_000_000
+"""Weights vector → household clones with a positive weight, of 5,160,000; of fewer in proportion."""
 SEED = 20240701
 
 
@@ -145,20 +145,40 @@ def draw_geography(downloads: Path, n_rows: int, random: np.random.Generator) ->
     return blocks.block[drawn], blocks.district[drawn]
 
 
-def draw_weights(n_rows: int, n_active: int, random: np.random.Generator) -> np.ndarray:
-    """Exactly ``n_active`` positive weights, spread as weights of a calibration are."""
-    weights = np.zeros(n_rows)
-    weights[random.choice(n_rows, n_active, replace=False)] = random.lognormal(0.0, 1.0, n_active)
-    return weights * (HOUSEHOLDS_REPRESENTED / weights.sum())
+def draw_weights(persons: np.ndarray, district: np.ndarray, n_active: int, random: np.random.Generator) -> np.ndarray:
+    """Exactly ``n_active`` positive weights, spread as weights of a calibration are; every district has its population.
+
+    Args:
+        persons: (n_rows,), of every household clone.
+        district: (n_rows,), normalised code.
+        n_active: how many.
+        random: the generator.
+    """
+    weights = np.zeros(len(persons))
+    weights[random.choice(len(persons), n_active, replace=False)] = random.lognormal(0.0, 1.0, n_active)
+    population = {d.code: d.population for d in read_districts(ROOT / "config" / "districts_119.csv")}
+    codes, place = np.unique(district, return_inverse=True)
+    drawn = np.bincount(place, weights * persons)
+    return weights * (np.array([population[code] for code in codes.tolist()]) / drawn)[place]
 
 
-def make_input(folder: Path, downloads: Path) -> None:
-    """Write source, snapshot, geography and weights; equal seeds give equal arrays."""
+def make_input(
+    folder: Path, downloads: Path, n_households: int = N_HOUSEHOLDS, n_clones: int = N_CLONES, only: str | None = None
+) -> None:
+    """Write source, snapshot, geography and weights; equal seeds give equal arrays.
+
+    Args:
+        folder: to write into.
+        downloads: block tables.
+        n_households: of the source.
+        n_clones: of each household.
+        only: the one weights vector to write, by its name; None writes all.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(SEED)
-    source = draw_source(PATTERN, N_HOUSEHOLDS, random)
+    source = draw_source(PATTERN, n_households, random)
     write_source(folder / "source.h5", source)
-    n_rows = N_HOUSEHOLDS * N_CLONES
+    n_rows = n_households * n_clones
     block, district = draw_geography(downloads, n_rows, random)
     counties = np.unique(block // 10**10).astype(np.int32)
     snapshot_without_model(source, folder / "source.h5", counties, random).write(folder / "source_snapshot.h5")
@@ -168,13 +188,18 @@ def make_input(folder: Path, downloads: Path) -> None:
         cd_geoid=digits(district, 4).astype("U4"),
         county_fips=digits(block // 10**10, 5).astype("U5"),
         state_fips=block // 10**13,
-        n_records=N_HOUSEHOLDS,
-        n_clones=N_CLONES,
+        n_records=n_households,
+        n_clones=n_clones,
     )
-    for name, n_active in N_ACTIVE.items():
-        np.save(folder / f"weights_{name}.npy", draw_weights(n_rows, n_active, random))
+    persons = np.tile(np.diff(source.membership.members[PERSON].indptr), n_clones)
+    code = normalise_districts(district)
+    active = {name: count * n_rows // (N_HOUSEHOLDS * N_CLONES) for name, count in N_ACTIVE.items()}
+    for number, (name, n_active) in enumerate(active.items()):
+        if only in (None, name):
+            weights = draw_weights(persons, code, n_active, np.random.default_rng([SEED, number]))
+            np.save(folder / f"weights_{name}.npy", weights)
     sizes = {entity: len(source.columns[f"{entity}_id"]) for entity in ENTITIES}
-    facts = {"seed": SEED, "clones": N_CLONES, "rows": sizes, "variables": len(source.columns), "active": N_ACTIVE}
+    facts = {"seed": SEED, "clones": n_clones, "rows": sizes, "variables": len(source.columns), "active": active}
     (folder / "input.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
 
@@ -182,8 +207,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=ROOT / ".cache" / "benchmark", help="where to write (2 GB)")
     parser.add_argument("--downloads", type=Path, default=ROOT / "results" / "downloads", help="block tables")
+    parser.add_argument("--households", type=int, default=N_HOUSEHOLDS)
+    parser.add_argument("--clones", type=int, default=N_CLONES)
+    parser.add_argument("--only", choices=list(N_ACTIVE), help="the one weights vector to write")
     args = parser.parse_args()
-    make_input(args.folder, args.downloads)
+    make_input(args.folder, args.downloads, args.households, args.clones, args.only)
 
 
 if __name__ == "__main__":

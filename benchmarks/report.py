@@ -11,7 +11,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib import pyplot as plt
 
-BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
+PART = "figures"
 PLOT = "area_job.svg"
 
 
@@ -68,11 +68,16 @@ def write_report(folder: Path, figures: dict[str, Any]) -> None:
             ),
         ]
     )
-    readme = folder / "README.md"
-    before, rest = readme.read_text(encoding="utf-8").split(BEGIN)
-    after = rest.split(END)[1]
-    readme.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
+    replace_part(folder / "README.md", PART, text)
     draw(folder / PLOT, figures, start, exponent)
+
+
+def replace_part(readme: Path, name: str, text: str) -> None:
+    """Replace what lies between the two marks of a part."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    before, rest = readme.read_text(encoding="utf-8").split(begin)
+    after = rest.split(end)[1]
+    readme.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", encoding="utf-8")
 
 
 def machine() -> str:
@@ -84,12 +89,19 @@ def machine() -> str:
     )
 
 
-def input_words(facts: dict[str, Any]) -> str:
-    rows, active = facts["rows"], facts["active"]
+def input_rows(facts: dict[str, Any]) -> str:
+    rows = facts["rows"]
     total = rows["household"] * facts["clones"]
     return (
-        f"Input: {rows['household']:,} households ({rows['person']:,} persons) x {facts['clones']} clones = {total:,}, "
-        f"{facts['variables']} source variables over {len(rows)} entities, blocks in all 436 districts; "
+        f"{rows['household']:,} households ({rows['person']:,} persons) x {facts['clones']} clones = {total:,}, "
+        f"{facts['variables']} source variables over {len(rows)} entities"
+    )
+
+
+def input_words(facts: dict[str, Any]) -> str:
+    active = facts["active"]
+    return (
+        f"Input: {input_rows(facts)}, blocks in all 436 districts; "
         f"{active['3']:,} positive weights (3 %), {active['60']:,} (60 %), {active['national']:,} for the nation alone."
     )
 
