@@ -39,11 +39,11 @@ from pe_data.pointers import (
     SignedPointer,
     UnsignedPointer,
     check_place,
-    format_time,
     parse_signed,
     parse_unsigned,
 )
 from pe_data.store.base import Store, VersionToken
+from pe_data.times import format_time
 
 
 @dataclass(frozen=True, slots=True)

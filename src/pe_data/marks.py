@@ -27,8 +27,8 @@ from pe_data.errors import (
 )
 from pe_data.fields import Fields
 from pe_data.layout import MARKS_PREFIX, mark_key
-from pe_data.pointers import format_time, parse_time
 from pe_data.store.base import Store, VersionToken
+from pe_data.times import format_time, parse_time
 
 SHORTEST_GRACE = timedelta(hours=1)
 """For this long a publication may rely on what it found without a mark."""

@@ -14,8 +14,8 @@ from pe_data.errors import ObjectExistsError, ObjectNotFoundError
 from pe_data.fields import Fields
 from pe_data.layout import PINS_PREFIX, collection_key, manifest_key, pin_key
 from pe_data.marks import rescue
-from pe_data.pointers import format_time
 from pe_data.store.base import Store
+from pe_data.times import format_time
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ makes of it, and nothing else can make one.
 
 import re
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from pe_data.digests import Sha256, canonical_json, sha256_bytes, strict_json
@@ -24,6 +24,7 @@ from pe_data.errors import (
 )
 from pe_data.fields import Fields
 from pe_data.layout import ChannelName, check_channel, check_country, check_dataset
+from pe_data.times import format_time, parse_time
 from pe_data.trust.envelope import POINTER_TYPE, SignedDocument, parse_envelope
 
 if TYPE_CHECKING:
@@ -253,16 +254,6 @@ def check_place(
                 f"{found!r}. Somebody copied it here; publish again to replace it, or ask the "
                 "operator of the store"
             )
-
-
-def format_time(moment: datetime) -> str:
-    """`moment` in UTC as pointers and marks write it."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def parse_time(text: str) -> datetime:
-    """Inverse of `format_time`; ValueError if `text` is no such time."""
-    return datetime.fromisoformat(text)
 
 
 def parse_body(raw: bytes, *, what: str) -> PointerBody:

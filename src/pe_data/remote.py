@@ -267,7 +267,7 @@ class Remote:
             ChannelRollbackError: this machine has seen a newer one.
         """
         from pe_data.trust.nominate import read_verified
-        from pe_data.trust.policy import open_policy
+        from pe_data.trust.opening import open_policy
 
         store, uri, config = self.places.main(), self.uri, self.places.config
         policy = open_policy(store, metadata=self.cache.root / "trust")

@@ -16,9 +16,10 @@ from pe_data.digests import Sha256
 from pe_data.errors import PeDataError
 from pe_data.manifest.model import Manifest
 from pe_data.options import Options
-from pe_data.pointers import PointerBody, parse_time
+from pe_data.pointers import PointerBody
 from pe_data.remote import Remote
 from pe_data.seen import SeenChannels
+from pe_data.times import parse_time
 from pe_data.uri import StoreUri, parse_store_uri
 
 

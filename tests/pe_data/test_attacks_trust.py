@@ -41,7 +41,8 @@ from pe_data.trust.anchor import Floor
 from pe_data.trust.current import floor_of, read_current
 from pe_data.trust.envelope import POINTER_TYPE, TOMBSTONE_TYPE, Signature, SignedDocument, sign
 from pe_data.trust.nominate import candidate, nominate, propose
-from pe_data.trust.policy import Role, open_policy
+from pe_data.trust.opening import open_policy
+from pe_data.trust.policy import Role
 from pe_data.trust.proposal import Proposal, publish
 from pe_data.trust.root import Version, build
 

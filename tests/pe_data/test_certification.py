@@ -34,9 +34,10 @@ from pe_data.errors import (
 from pe_data.layout import channel_key, payload_key
 from pe_data.manifest.model import Build
 from pe_data.options import Options
-from pe_data.pointers import PointerBody, format_time
+from pe_data.pointers import PointerBody
 from pe_data.publish import publish_artifact, publish_collection
 from pe_data.store.folder import FolderStore
+from pe_data.times import format_time
 from pe_data.trust.envelope import POINTER_TYPE, STATEMENT_TYPE, parse_envelope
 from pe_data.trust.policy import Role
 from pe_data.upload import Item

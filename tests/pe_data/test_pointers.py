@@ -17,18 +17,10 @@ from pe_data.errors import (
     UnsupportedChannelError,
 )
 from pe_data.layout import channel_key
-from pe_data.pointers import (
-    PointerBody,
-    SignedPointer,
-    UnsignedPointer,
-    VerifiedPointer,
-    format_time,
-    parse_signed,
-    parse_time,
-    parse_unsigned,
-)
+from pe_data.pointers import PointerBody, SignedPointer, UnsignedPointer, VerifiedPointer, parse_signed, parse_unsigned
 from pe_data.store.base import Store
 from pe_data.store.objects import memory_store
+from pe_data.times import format_time, parse_time
 
 A = sha256_bytes(b"a")
 M = sha256_bytes(b"manifest")

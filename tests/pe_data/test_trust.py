@@ -22,7 +22,8 @@ from pe_data.errors import (
 )
 from pe_data.store.folder import FolderStore
 from pe_data.trust.envelope import POINTER_TYPE, TOMBSTONE_TYPE, SignedDocument, add_signature, parse_envelope
-from pe_data.trust.policy import Role, open_policy
+from pe_data.trust.opening import open_policy
+from pe_data.trust.policy import Role
 
 NEXT = Role("next", "us")
 

@@ -25,7 +25,8 @@ from pe_data.store.base import Store
 from pe_data.trust import envelope
 from pe_data.trust.client import memory_of
 from pe_data.trust.envelope import SignedDocument
-from pe_data.trust.policy import TrustPolicy, open_policy
+from pe_data.trust.opening import open_policy
+from pe_data.trust.policy import TrustPolicy
 from pe_data.trust.proposal import Proposal, publish
 from pe_data.trust.root import FRESH, LIFETIME, Holders, Terms, Version, build
 from pe_data.validation import Validation

@@ -15,7 +15,7 @@ from pe_data.audit.records import Head
 from pe_data.digests import canonical_json, strict_json
 from pe_data.errors import InvalidDocumentError
 from pe_data.fields import Fields
-from pe_data.pointers import format_time, parse_time
+from pe_data.times import format_time, parse_time
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Signer

@@ -13,7 +13,7 @@ from typing import Literal, get_args
 from pe_data.digests import Sha256, canonical_json, sha256_bytes, strict_json
 from pe_data.errors import InvalidDocumentError
 from pe_data.fields import Described, Fields
-from pe_data.pointers import format_time, parse_time
+from pe_data.times import format_time, parse_time
 
 SCHEMA_VERSION = 1
 START = Sha256("0" * 64)

@@ -22,9 +22,10 @@ from pe_data.errors import (
 )
 from pe_data.layout import check_country, check_dataset, payload_key
 from pe_data.options import Options
-from pe_data.pointers import POINTER_LIMIT, VerifiedPointer, format_time, parse_body
+from pe_data.pointers import POINTER_LIMIT, VerifiedPointer, parse_body
 from pe_data.remote import Remote
 from pe_data.revocation.tombstone import NAME_LIMIT, check_line
+from pe_data.times import format_time
 from pe_data.uri import StoreUri
 
 if TYPE_CHECKING:

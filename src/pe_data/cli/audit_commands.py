@@ -262,7 +262,7 @@ def _policy(store: "Store") -> "TrustPolicy | None":
         if trust_root() is not None:  # configured, but not usable: that is for a person to mend
             raise
         return None
-    from pe_data.trust.policy import open_policy
+    from pe_data.trust.opening import open_policy
 
     return open_policy(store)
 

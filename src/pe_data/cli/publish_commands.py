@@ -175,7 +175,7 @@ def show(dataset: str, name: str, store_url: str | None, as_json: bool) -> None:
     store = the_store(store_url, country)
     if name == "next":
         from pe_data.trust.nominate import read_verified
-        from pe_data.trust.policy import open_policy
+        from pe_data.trust.opening import open_policy
 
         _, verified = read_verified(store, country, dataset, open_policy(store))
         document = {**_document(verified), "signed_by": list(verified.key_ids)}

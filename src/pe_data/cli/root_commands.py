@@ -209,7 +209,7 @@ def verify(store_url: str | None) -> None:
     \b
     Exit codes: 0 everything would be believed; 1 something would not, and why is said.
     """
-    from pe_data.trust.policy import open_policy
+    from pe_data.trust.opening import open_policy
 
     store = the_store(store_url)
     policy = open_policy(store)
@@ -240,7 +240,7 @@ def export(folder: Path, store_url: str | None) -> None:
 
     need_libraries()
     from pe_data.trust.current import floor_of, read_current
-    from pe_data.trust.policy import open_policy
+    from pe_data.trust.opening import open_policy
 
     store = the_store(store_url)
     floor = floor_of(store, open_policy(store))
@@ -267,7 +267,7 @@ def _sign_and_publish(
     put(store, proposal)
     click.echo(f"{store.url}: trust root version {proposal.version.number} published")
     if proposal.previous is not None:
-        from pe_data.trust.policy import open_policy
+        from pe_data.trust.opening import open_policy
 
         click.echo(f"this machine follows to version {open_policy(store).version}, and remembers it")
     if anchor is not None:

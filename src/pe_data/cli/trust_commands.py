@@ -70,7 +70,7 @@ def promote(
     from pe_data.pointers import parse_signed
     from pe_data.trust.envelope import POINTER_TYPE, sign
     from pe_data.trust.nominate import candidate, describe, nominate, propose
-    from pe_data.trust.policy import open_policy
+    from pe_data.trust.opening import open_policy
 
     if file is not None:
         if dataset or keys or out:

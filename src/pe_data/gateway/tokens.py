@@ -25,8 +25,8 @@ from pe_data.digests import Sha256, canonical_json, sha256_bytes, strict_json
 from pe_data.errors import CredentialsError, InvalidDocumentError, InvalidNameError
 from pe_data.fields import Fields
 from pe_data.layout import check_country, check_dataset
-from pe_data.pointers import format_time, parse_time
 from pe_data.private_files import check_private
+from pe_data.times import format_time, parse_time
 
 SCHEMA_VERSION = 1
 PREFIX = "pedata_"

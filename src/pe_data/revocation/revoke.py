@@ -23,10 +23,10 @@ from pe_data.errors import (
 from pe_data.layout import EXTENSIONS, collection_key, manifest_key, payload_key, tombstone_key
 from pe_data.manifest.encoding import unpack
 from pe_data.manifest.model import Manifest
-from pe_data.pointers import format_time
 from pe_data.revocation.tombstone import NAME_LIMIT, REASON_LIMIT, TOMBSTONE_LIMIT, Tombstone, check_line
 from pe_data.revocation.verify import Verifier
 from pe_data.store.base import Store
+from pe_data.times import format_time
 from pe_data.trust.envelope import SignedDocument
 from pe_data.uri import StoreUri
 

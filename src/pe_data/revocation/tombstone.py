@@ -13,7 +13,7 @@ from pe_data.digests import Sha256, canonical_json, parse_sha256, strict_json
 from pe_data.errors import InvalidNameError, InvalidTombstoneError
 from pe_data.fields import Described, Fields
 from pe_data.layout import check_country, check_dataset
-from pe_data.pointers import parse_time
+from pe_data.times import parse_time
 
 SCHEMA_VERSION = 1
 TOMBSTONE_LIMIT = 4 * 1024 * 1024

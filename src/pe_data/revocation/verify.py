@@ -24,7 +24,8 @@ from pe_data.errors import (
 from pe_data.revocation.tombstone import Tombstone
 from pe_data.store.base import Store
 from pe_data.trust.envelope import TOMBSTONE_TYPE, SignedDocument, parse_envelope
-from pe_data.trust.policy import Role, TrustPolicy, open_policy
+from pe_data.trust.opening import open_policy
+from pe_data.trust.policy import Role, TrustPolicy
 
 
 @dataclass(frozen=True)

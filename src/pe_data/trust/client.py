@@ -43,8 +43,8 @@ from pe_data.errors import (
     TrustRootError,
 )
 from pe_data.layout import TRUST_PREFIX
-from pe_data.pointers import parse_time
 from pe_data.store.base import Store
+from pe_data.times import parse_time
 from pe_data.trust.anchor import ROOT_LIMIT, Anchor, find_anchor
 from pe_data.trust.policy import Authority, TrustPolicy, public_bytes
 
@@ -134,7 +134,7 @@ def _material(key: Key) -> bytes | None:
 
 
 def walk(store: Store, *, metadata: Path | None, now: datetime) -> TrustPolicy:
-    """The trust policy of `store`; see `pe_data.trust.policy.open_policy`."""
+    """The trust policy of `store`; see `pe_data.trust.opening.open_policy`."""
     anchor = find_anchor()
     folder = memory_of(store, metadata)
     with exclusive(folder.with_name(f"{folder.name}.lock")):

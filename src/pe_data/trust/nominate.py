@@ -25,10 +25,11 @@ from pe_data.errors import InvalidDocumentError, NominationError, ObjectNotFound
 from pe_data.layout import channel_key, collection_key, manifest_key, payload_key
 from pe_data.manifest.encoding import READ_LIMIT, unpack
 from pe_data.manifest.model import Manifest
-from pe_data.pointers import PointerBody, SignedPointer, VerifiedPointer, format_time, parse_time, verify
+from pe_data.pointers import PointerBody, SignedPointer, VerifiedPointer, verify
 from pe_data.revocation.bar import Bar
 from pe_data.store.base import Store
 from pe_data.store.probe import probe_conditional_writes
+from pe_data.times import format_time, parse_time
 from pe_data.trust.envelope import SignedDocument
 from pe_data.trust.policy import TrustPolicy
 from pe_data.validation import Validation

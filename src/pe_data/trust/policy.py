@@ -2,14 +2,13 @@
 
 There is one role per purpose and country. A signature counts for a document if its key belongs to
 the role, it fits the bytes, and no other signature of the same public key was counted: keys are
-told apart by their bytes, never by the id that somebody gave them. `open_policy` gets the set from
+told apart by their bytes, never by the id that somebody gave them. `pe_data.trust.opening` gets the set from
 the trust root.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from pe_data.errors import (
@@ -31,12 +30,10 @@ from pe_data.trust.envelope import (
     signature_bytes,
     signed_bytes,
 )
-from pe_data.trust.libraries import need_libraries
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Key
 
-    from pe_data.store.base import Store
 
 Purpose = Literal["next", "revoke", "audit", "attest"]
 PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
@@ -169,25 +166,6 @@ class TrustPolicy:
                 f"{_date(authority.expires)}, and it is {_date(now)}. Its owners renew it with `pe-data root rotate`"
             )
         return authority
-
-
-def open_policy(store: "Store", *, metadata: Path | None = None, now: datetime | None = None) -> TrustPolicy:
-    """The trust policy of a store, walked from the configured root through its `trust/` folder.
-
-    Args:
-        store: Where newer versions of the root are looked for.
-        metadata: Folder that remembers what was seen, against rollbacks; by default in the cache.
-        now: UTC, if another time than that of the clock is to be checked as well.
-
-    Raises:
-        TrustRootError: no root is configured, or the store's does not follow from it.
-        RollbackError: the store shows an older root than is known to exist.
-        ExpiredError: the newest root or what hangs on it is past its date.
-    """
-    need_libraries()
-    from pe_data.trust.client import walk
-
-    return walk(store, metadata=metadata, now=now or datetime.now(UTC))
 
 
 def public_bytes(key: "Key") -> bytes:

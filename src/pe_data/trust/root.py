@@ -29,7 +29,7 @@ from tuf.api.metadata import (
 from tuf.api.metadata import Role as TufRole
 
 from pe_data.errors import TrustRootError
-from pe_data.pointers import format_time, parse_time
+from pe_data.times import format_time, parse_time
 from pe_data.trust.client import ROLE_EXPIRES, check_distinct
 from pe_data.trust.policy import Role
 

@@ -1,0 +1,13 @@
+"""Times as documents of a store write them: UTC, to the microsecond."""
+
+from datetime import UTC, datetime
+
+
+def format_time(moment: datetime) -> str:
+    """`moment` in UTC as pointers and marks write it."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def parse_time(text: str) -> datetime:
+    """Inverse of `format_time`; ValueError if `text` is no such time."""
+    return datetime.fromisoformat(text)

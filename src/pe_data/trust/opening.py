@@ -1,0 +1,30 @@
+"""From a store to who may sign what: the one way to a `TrustPolicy`."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pe_data.trust.libraries import need_libraries
+from pe_data.trust.policy import TrustPolicy
+
+if TYPE_CHECKING:
+    from pe_data.store.base import Store
+
+
+def open_policy(store: "Store", *, metadata: Path | None = None, now: datetime | None = None) -> TrustPolicy:
+    """The trust policy of a store, walked from the configured root through its `trust/` folder.
+
+    Args:
+        store: Where newer versions of the root are looked for.
+        metadata: Folder that remembers what was seen, against rollbacks; by default in the cache.
+        now: UTC, if another time than that of the clock is to be checked as well.
+
+    Raises:
+        TrustRootError: no root is configured, or the store's does not follow from it.
+        RollbackError: the store shows an older root than is known to exist.
+        ExpiredError: the newest root or what hangs on it is past its date.
+    """
+    need_libraries()
+    from pe_data.trust.client import walk
+
+    return walk(store, metadata=metadata, now=now or datetime.now(UTC))
