@@ -43,7 +43,7 @@ def run(command: list[str], folder: str | None = None, environment: dict[str, st
 
     launcher = [sys.executable, "-I", "-S", __file__, json.dumps(command)]
     done = subprocess.run(launcher, check=True, stdout=subprocess.PIPE, text=True, cwd=folder, env=environment)
-    return json.loads(done.stdout)
+    return json.loads(done.stdout.splitlines()[-1])  # the command may have printed too
 
 
 def best_of(runs: list[dict[str, float]]) -> dict[str, float]:
