@@ -25,9 +25,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pe_data.cache.download import Tuning, Wanted, fetch
-from pe_data.cache.sources import WebSource
 from pe_data.cache.store import Cache
 from pe_data.digests import Sha256
+from pe_data.sources.web import WebSource
 
 CHUNK = 1 << 20
 

@@ -331,7 +331,7 @@ class Remote:
 
     def _download(self, manifest: Manifest) -> Path:
         from pe_data.cache.download import Wanted, fetch, no_progress
-        from pe_data.cache.sources import source_for
+        from pe_data.store.source import source_for
 
         artifact = manifest.artifact
         suffix: Suffix = artifact.extension

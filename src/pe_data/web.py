@@ -16,11 +16,12 @@ from pathlib import Path
 from pe_data.cache.download import BUFFER_BYTES, Wanted, fetch, no_progress
 from pe_data.cache.files import local_errors, write_atomic
 from pe_data.cache.locks import exclusive
-from pe_data.cache.sources import Body, SourceError, WebSource
 from pe_data.cache.store import Suffix
 from pe_data.digests import Sha256
 from pe_data.errors import CacheWarning, DigestMismatchError, FetchError, OfflineError
 from pe_data.options import Options
+from pe_data.sources.base import Body, SourceError
+from pe_data.sources.web import WebSource
 from pe_data.uri import WebUri
 
 

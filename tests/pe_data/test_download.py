@@ -14,12 +14,13 @@ from storage_helpers import NOW, make_item
 import pe_data
 from pe_data.cache.download import Tuning, Wanted, fetch
 from pe_data.cache.partial import PART_BYTES, Partial
-from pe_data.cache.sources import StoreSource, WebSource
 from pe_data.cache.store import Cache
 from pe_data.digests import sha256_bytes, sha256_file
 from pe_data.errors import FetchError
 from pe_data.publish import publish_artifact
+from pe_data.sources.web import WebSource
 from pe_data.store.folder import FolderStore
+from pe_data.store.source import StoreSource
 
 HELPER = Path(__file__).with_name("fetch_helpers.py")
 SIZE = 3 * PART_BYTES + 12_345

@@ -20,10 +20,10 @@ from pe_data import steps
 from pe_data.cache.files import local_errors
 from pe_data.cache.locks import exclusive
 from pe_data.cache.partial import PART_BYTES, Partial
-from pe_data.cache.sources import Body, Source, SourceError
 from pe_data.cache.store import Cache, Suffix
 from pe_data.digests import Sha256
 from pe_data.errors import FetchError
+from pe_data.sources.base import Body, Source, SourceError
 
 BUFFER_BYTES = 512 * 1024
 Progress = Callable[[int, int | None], None]

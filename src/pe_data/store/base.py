@@ -21,6 +21,7 @@ from typing import ClassVar
 
 from pe_data.digests import Sha256
 from pe_data.errors import ObjectNotFoundError, StoreReadOnlyError
+from pe_data.sources.base import Source
 
 DOCUMENT_LIMIT = 16 * 1024 * 1024
 """Largest JSON document that `Store.get` reads into memory by default, in bytes."""
@@ -157,6 +158,10 @@ class Store(ABC):
         except ObjectNotFoundError:
             return False
         return True
+
+    def direct_source(self, key: str) -> Source | None:
+        """A faster way to the bytes of `key` than through this store, if there is one."""
+        return None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.url!r})"

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from email.message import Message
 from email.utils import parsedate_to_datetime
+from functools import partial
 from http.client import HTTPException, HTTPResponse
 from typing import IO
 from urllib.parse import quote, urljoin, urlsplit
@@ -33,6 +34,8 @@ from pe_data.errors import (
     UnauthorizedError,
 )
 from pe_data.layout import CHANNELS_PREFIX, ObjectKind, parse_object_key
+from pe_data.sources.base import SourceError
+from pe_data.sources.web import LinkedSource
 from pe_data.store.base import (
     DOCUMENT_LIMIT,
     ObjectMeta,
@@ -136,6 +139,10 @@ class GatewayStore(ReadOnlyStore):
         except (ValueError, KeyError, TypeError) as error:
             raise StoreError(f"{self.url}: {prefix}: expected a list of objects, found something else") from error
 
+    def direct_source(self, key: str) -> LinkedSource:
+        """A payload by its link, which is read without the token."""
+        return LinkedSource(partial(self.link, key), self.url)
+
     def link(self, key: str, *, renew: bool = False) -> str:
         """A short-lived address of a payload, which is read without the token.
 
@@ -152,11 +159,8 @@ class GatewayStore(ReadOnlyStore):
     # --- how ----------------------------------------------------------------------------------
 
     def _stream(self, key: str, start: int, end: int | None) -> Iterator[bytes]:
-        from pe_data.cache.gateway_source import GatewaySource
-        from pe_data.cache.sources import SourceError
-
         try:
-            with GatewaySource(self, key).open(start, end) as body:
+            with self.direct_source(key).open(start, end) as body:
                 skip, buffer = start - body.start, memoryview(bytearray(CHUNK_BYTES))
                 while count := body.readinto(buffer):
                     if count > skip:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from obstore.store import HTTPStore
 
 from pe_data.errors import ListingNotSupportedError, RangeNotSupportedError
+from pe_data.sources.web import WebSource
 from pe_data.store.base import ObjectMeta, ReadOnlyStore
 from pe_data.store.objects import ObjectStore
 from pe_data.store.translate import translated
@@ -29,6 +30,9 @@ class HttpStore(ReadOnlyStore, ObjectStore):
             except RangeNotSupportedError:
                 self._ranges = False
         return self._ranges
+
+    def direct_source(self, key: str) -> WebSource:
+        return WebSource(f"{self.url.rstrip('/')}/{key}", self.url)
 
     def list(self, prefix: str) -> Iterator[ObjectMeta]:
         raise ListingNotSupportedError(

@@ -15,7 +15,6 @@ from obstore.store import AzureStore, GCSStore, HTTPStore, S3Store
 from pe_data.errors import InvalidStoreUrlError
 from pe_data.store.base import Store, Timeouts
 from pe_data.store.folder import FolderStore
-from pe_data.store.http import HttpStore
 from pe_data.store.objects import Client, ObjectStore, memory_store
 from pe_data.store.translate import short
 
@@ -89,6 +88,8 @@ def open_store(
     except (BaseError, ValueError) as error:
         raise InvalidStoreUrlError(f"store address {url!r}: {short(error)}") from error
     if isinstance(client, HTTPStore):
+        from pe_data.store.http import HttpStore
+
         return HttpStore(client, url)
     return ObjectStore(client, url, uploader=uploader)
 

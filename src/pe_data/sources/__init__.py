@@ -1,0 +1,1 @@
+"""Sources: where the bytes of one download can come from, whoever asks for them."""
