@@ -1,19 +1,16 @@
 """Check a store: every object against its digest, every reference against its object.
 
-The check reads; it repairs nothing. Hashing payloads is what takes time, so the digests that
-were found right are remembered with the version of their object in a state file of the one who
-checks, and an object that has not changed since is not read again unless asked.
+The check reads; it repairs nothing. Hashing payloads is what takes time, so those that were found
+right before and have not changed since (`pe_data.verified`) are not read again unless asked.
 """
 
-import os
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pe_data.channels import history
 from pe_data.collection import COLLECTION_LIMIT, Collection
-from pe_data.digests import HashingStream, Sha256, canonical_json, sha256_bytes, strict_json
+from pe_data.digests import HashingStream, Sha256, sha256_bytes
 from pe_data.errors import (
     InvalidDocumentError,
     InvalidTombstoneError,
@@ -21,7 +18,6 @@ from pe_data.errors import (
     PeDataError,
     UncheckedRevocationError,
 )
-from pe_data.fields import Fields
 from pe_data.layout import (
     CHANNELS_PREFIX,
     PROBE_KEY,
@@ -35,7 +31,8 @@ from pe_data.manifest.model import Manifest
 from pe_data.pointers import POINTER_LIMIT, PointerBody, check_place, parse_signed
 from pe_data.revocation.tombstone import TOMBSTONE_LIMIT, Tombstone
 from pe_data.revocation.verify import Verifier
-from pe_data.store.base import ObjectMeta, Store, VersionToken
+from pe_data.store.base import ObjectMeta, Store
+from pe_data.verified import Verified
 
 Artifact = tuple[str, Sha256]
 
@@ -100,7 +97,7 @@ def check_store(
     Raises:
         ListingNotSupportedError: if the store cannot be listed.
     """
-    known = {} if full or state_path is None else _load_state(state_path, store.url)
+    known = Verified() if full or state_path is None else Verified.load(state_path, store.url)
     checker = _Checker(store, known, verifier or Verifier.of(lambda: store))
     pointers = []
     objects = 0
@@ -115,7 +112,7 @@ def check_store(
     checker.check_references()
     channels = sum(checker.check_channel_object(key) for key in pointers)
     if state_path is not None:
-        _save_state(state_path, store.url, checker.verified)
+        checker.verified.save(state_path, store.url)
     return FsckReport(
         store=store.url,
         objects=objects,
@@ -130,12 +127,12 @@ def check_store(
 class _Checker:
     """State of one check."""
 
-    def __init__(self, store: Store, known: dict[str, str], verifier: Verifier) -> None:
+    def __init__(self, store: Store, known: Verified, verifier: Verifier) -> None:
         self._store = store
         self._verifier = verifier
         self._known = known
         self._seen = _Seen()
-        self.verified: dict[str, str] = {}
+        self.verified = Verified()
         self.findings: list[Finding] = []
         self.hashed = self.hashed_bytes = self.skipped = 0
 
@@ -269,8 +266,7 @@ class _Checker:
             self._seen.tombstones[artifact] = stone
 
     def _check_payload(self, meta: ObjectMeta, expected: Sha256) -> None:
-        fingerprint = _fingerprint(meta)
-        if self._known.get(meta.key) == fingerprint:
+        if self._known.unchanged(meta):
             self.skipped += 1
         else:
             stream = HashingStream(self._store.open_stream(meta.key).pieces, what=meta.key)
@@ -285,7 +281,7 @@ class _Checker:
                     "remove it, then publish the artifact again",
                 )
                 return
-        self.verified[meta.key] = fingerprint
+        self.verified.add(meta)
 
     def _check_manifest(self, meta: ObjectMeta, artifact: Artifact) -> None:
         plain = unpack(self._store.get(meta.key).data, meta.key)
@@ -312,27 +308,6 @@ class _Checker:
 
     def _found(self, key: str, problem: str, advice: str) -> None:
         self.findings.append(Finding(key, problem, advice))
-
-
-def _fingerprint(meta: ObjectMeta) -> str:
-    token: VersionToken = meta.token
-    return f"{meta.size} {meta.modified.isoformat()} {token.e_tag or ''} {token.version or ''}"
-
-
-def _load_state(path: Path, url: str) -> dict[str, str]:
-    """What earlier checks of this store found right; anything unreadable counts as nothing."""
-    with suppress(FileNotFoundError, InvalidDocumentError):
-        fields = Fields.of(strict_json(path.read_bytes(), what=str(path)), str(path))
-        if fields.text("store") == url:
-            return fields.text_map("verified")
-    return {}
-
-
-def _save_state(path: Path, url: str, verified: dict[str, str]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(canonical_json({"schema_version": 1, "store": url, "verified": verified}))
-    temporary.replace(path)
 
 
 def iterate_lines(report: FsckReport) -> Iterator[str]:

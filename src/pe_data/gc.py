@@ -10,26 +10,17 @@ the meantime (see `pe_data.marks`). If any root cannot be read, nothing is marke
 unreadable pointer may lead anywhere.
 """
 
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 
 from pe_data import steps
-from pe_data.channels import history
-from pe_data.collection import COLLECTION_LIMIT, Collection
-from pe_data.digests import Sha256, check_bytes
-from pe_data.errors import GarbageCollectionError, ObjectNotFoundError, PeDataError, UncheckedRevocationError
+from pe_data.digests import Sha256
+from pe_data.errors import GarbageCollectionError, UncheckedRevocationError
 from pe_data.layout import (
-    CHANNELS_PREFIX,
-    PINS_PREFIX,
     ObjectKind,
-    channel_key,
-    collection_key,
     mark_key,
     parse_object_key,
-    pin_key,
 )
 from pe_data.marks import (
     SHORTEST_GRACE,
@@ -39,7 +30,7 @@ from pe_data.marks import (
     read_mark,
     swap_mark,
 )
-from pe_data.pointers import POINTER_LIMIT, parse_signed
+from pe_data.reachable import Artifact, reachable_artifacts, tombstoned
 from pe_data.revocation.bar import Bar
 from pe_data.revocation.revoke import remove_payloads
 from pe_data.store.base import ObjectMeta, Store
@@ -50,9 +41,6 @@ GRACE = timedelta(days=7)
 RESUME_AFTER = timedelta(minutes=15)
 """A deletion that is older was begun by a process that is gone, and is finished."""
 KEEP_VERSIONS = 2
-
-Artifact = tuple[str, Sha256]
-"""Country and digest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +116,7 @@ def collect_garbage(
         probe_conditional_writes(store)
     reachable = reachable_artifacts(store, keep_versions)
     found = _artifacts(store)
-    if found and not reachable - _tombstoned(store):
+    if found and not reachable - tombstoned(store):
         raise GarbageCollectionError(
             f"{store.url}: {len(found)} artifacts and neither a channel nor a pin: everything "
             "would be garbage. A mirror without channels is not collected; if this is the right "
@@ -188,62 +176,6 @@ def _finish_revocations(store: Store, found: dict[Artifact, _Found]) -> list[Art
             if genuine is not None and remove_payloads(store, genuine[0])[0]:
                 removed.append((country, sha256))
     return removed
-
-
-def reachable_artifacts(store: Store, keep_versions: int = KEEP_VERSIONS) -> frozenset[Artifact]:
-    """Every artifact that a channel, a pin or a tombstone leads to, members included.
-
-    Raises:
-        GarbageCollectionError: if a root or a collection on the way cannot be read.
-    """
-    roots = set(_channel_roots(store, keep_versions))
-    for meta in store.list(PINS_PREFIX):
-        country, _, name = meta.key.removeprefix(PINS_PREFIX).partition("/")
-        digest = Sha256(name.removesuffix(".json"))
-        if meta.key != pin_key(country, digest):
-            raise _unreadable(meta.key, "it is not the key of a pin")
-        roots.add((country, digest))
-    reachable = roots | _tombstoned(store)
-    for country, digest in roots:
-        key = collection_key(country, digest)
-        with suppress(ObjectNotFoundError):
-            try:
-                raw = store.get(key, max_bytes=COLLECTION_LIMIT).data
-                check_bytes(raw, digest, what=key, advice="Run pe-data fsck.")
-                members = Collection.from_bytes(raw, what=key).members.values()
-            except ObjectNotFoundError:
-                raise
-            except PeDataError as error:
-                raise _unreadable(key, str(error)) from error
-            reachable.update((country, member.artifact_sha256) for member in members)
-    return frozenset(reachable)
-
-
-def _tombstoned(store: Store) -> set[Artifact]:
-    """Every artifact with a tombstone, genuine or not."""
-    parsed = [parse_object_key(meta.key) for meta in store.list("")]
-    return {(one.country, one.sha256) for one in parsed if one and one.kind is ObjectKind.TOMBSTONE}
-
-
-def _channel_roots(store: Store, keep_versions: int) -> Iterator[Artifact]:
-    for meta in store.list(CHANNELS_PREFIX):
-        parts = meta.key.removeprefix(CHANNELS_PREFIX).split("/")
-        if len(parts) != 3:
-            continue
-        country, dataset, name = parts
-        try:
-            if meta.key == channel_key(country, dataset, "next"):
-                raw = store.get(meta.key, max_bytes=POINTER_LIMIT).data
-                yield country, parse_signed(raw, what=meta.key).claimed().artifact_sha256
-            elif meta.key == channel_key(country, dataset, "latest"):
-                for pointer in islice(history(store, country, dataset), keep_versions):
-                    yield country, pointer.body.artifact_sha256
-            else:
-                raise _unreadable(meta.key, f"{name} is no channel")
-        except GarbageCollectionError:
-            raise
-        except PeDataError as error:
-            raise _unreadable(meta.key, str(error)) from error
 
 
 def _artifacts(store: Store) -> dict[Artifact, _Found]:
@@ -317,10 +249,3 @@ def _delete(store: Store, artifact: Artifact, found: _Found, now: datetime, on_s
 
 def _names(artifacts: list[Artifact]) -> tuple[str, ...]:
     return tuple(f"{country}/{sha256}" for country, sha256 in artifacts)
-
-
-def _unreadable(key: str, reason: str) -> GarbageCollectionError:
-    return GarbageCollectionError(
-        f"{key}: this root cannot be read, so nothing was marked or deleted: {reason}. Repair it "
-        "first; pe-data fsck lists what is wrong"
-    )

@@ -5,27 +5,22 @@ channel is for. Channels are read from the store alone, everything else from the
 mirrors in order.
 """
 
-import warnings
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from pe_data import channels
 from pe_data.cache.store import Suffix
 from pe_data.collection import COLLECTION_LIMIT, Collection
 from pe_data.digests import Sha256, check_bytes, sha256_bytes
 from pe_data.errors import (
-    CacheWarning,
     DigestMismatchError,
     FetchError,
     InvalidDocumentError,
     InvalidNameError,
     MemberNotFoundError,
     ObjectNotFoundError,
-    OfflineError,
     PointerMismatchError,
     RevokedError,
-    StoreUnavailableError,
 )
 from pe_data.layout import Extension, collection_key, manifest_key, payload_key
 from pe_data.manifest.encoding import READ_LIMIT, unpack
@@ -35,6 +30,7 @@ from pe_data.places import Places
 from pe_data.pointers import PointerBody, VerifiedPointer
 from pe_data.revocation.lookup import Revoked, find_revoked, obey
 from pe_data.seen import SeenChannels
+from pe_data.standing import read_latest, read_nomination
 from pe_data.uri import StoreUri
 
 _SWAPPED = "It was changed or damaged, and was not kept. Tell whoever runs the store."
@@ -223,57 +219,17 @@ class Remote:
     @cached_property
     def pointer(self) -> PointerBody | None:
         """The channel's pointer; None for a pin."""
-        uri = self.uri
-        if uri.channel is None:
+        if self.uri.channel is None:
             return None
-        if uri.channel == "next":
+        if self.uri.channel == "next":
             return self.nomination.body
-        seen = SeenChannels(self.cache, self.places.config.url)
-        try:
-            current = channels.read(
-                self.places.main(),
-                uri.country,
-                uri.dataset,
-                uri.channel,
-                namespace=self.places.config.namespace,
-            )
-        except (StoreUnavailableError, OfflineError) as error:
-            place = (uri.country, uri.dataset, uri.channel)
-            last = seen.last(*place, "used") or seen.last(*place)
-            if not self.options.allow_stale or last is None:
-                raise
-            self.stale = True
-            warnings.warn(
-                f"{uri}: STALE: the channel could not be read ({error}). Using version "
-                f"{last.body.version} of {last.body.published_at}, which this machine used last",
-                CacheWarning,
-                stacklevel=2,
-            )
-            return last.body
-        except ObjectNotFoundError as error:
-            raise ObjectNotFoundError(
-                f"{uri}: expected a channel in {self.places.config.url}, found none. Nothing was "
-                "published under that name; `pe-data list` shows what was"
-            ) from error
-        seen.accept(current.pointer, current.raw)
-        return current.body
+        body, self.stale = read_latest(self.uri, self.places, self.options)
+        return body
 
     @cached_property
     def nomination(self) -> VerifiedPointer:
-        """The verified pointer of `@next`.
-
-        Raises:
-            SignatureError, TrustRootError: one of their kinds: it is not to be believed.
-            ChannelRollbackError: this machine has seen a newer one.
-        """
-        from pe_data.trust.nominate import read_verified
-        from pe_data.trust.opening import open_policy
-
-        store, uri, config = self.places.main(), self.uri, self.places.config
-        policy = open_policy(store, metadata=self.cache.root / "trust")
-        current, verified = read_verified(store, uri.country, uri.dataset, policy, namespace=config.namespace)
-        SeenChannels(self.cache, config.url).accept(verified, current.raw)
-        return verified
+        """The verified pointer of `@next`."""
+        return read_nomination(self.uri, self.places, self.options)
 
     # --- how ----------------------------------------------------------------------------------
 

@@ -12,11 +12,12 @@ from pe_data.channels import read
 from pe_data.digests import Sha256, sha256_bytes
 from pe_data.errors import BeingDeletedError, GarbageCollectionError, ObjectNotFoundError, PublishError
 from pe_data.fsck import Finding, check_store
-from pe_data.gc import RESUME_AFTER, CollectionReport, collect_garbage, reachable_artifacts
+from pe_data.gc import RESUME_AFTER, CollectionReport, collect_garbage
 from pe_data.layout import channel_key, parse_object_key, tombstone_key
 from pe_data.marks import MarkState, marked_artifacts, read_mark
 from pe_data.pins import add_pin, list_pins, remove_pin
 from pe_data.publish import publish_artifact
+from pe_data.reachable import reachable_artifacts
 from pe_data.store.base import Store
 from pe_data.store.folder import FolderStore
 from pe_data.store.objects import memory_store

@@ -9,12 +9,11 @@ promises:
 * A write that fails part of the way is taken back. A flush that fails, or a file that somebody else
   touched, ends the log until a person has looked: nothing more is answered.
 * One process writes a log at a time. The lock goes with the process, however it ends.
-* A last line without its newline was never flushed whole, hence never answered. It is set aside in a
-  file of its own and mentioned in the record of the next opening.
+
+How an existing log is taken up again is in `audit_recovery`.
 """
 
 import os
-import re
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -26,14 +25,13 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from pe_data.audit.records import Entry, Head, Record, chain, parse_record
+from pe_data.audit.records import Entry, Head, Record, chain
 from pe_data.cache.files import sync_folder
-from pe_data.digests import sha256_bytes
-from pe_data.errors import AuditChainError, AuditError, InvalidDocumentError
+from pe_data.errors import AuditChainError, AuditError
+from pe_data.gateway.audit_recovery import disk_errors, recover
 from pe_data.layout import audit_prefix, segment_key
 
 ROTATE_BYTES = 64 * 1024 * 1024
-_SEGMENT = re.compile(r"(\d{12})\.jsonl")
 
 Answer = Callable[[Record | AuditError], None]
 Deliver = Callable[[Callable[[], None]], object]
@@ -81,9 +79,9 @@ class AuditLog:
         self._file, self._size = -1, 0
         self._lock = self._take_lock()
         try:
-            with self._disk("open"):
+            with disk_errors(self.folder, "open"):
                 self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._path, self._head, note = _recover(self.folder, country)
+            self._path, self._head, note = recover(self.folder, country)
             self._open_file()
             self._thread = threading.Thread(target=self._run, name=f"pe-data-audit-{country}", daemon=True)
             self._thread.start()
@@ -222,7 +220,7 @@ class AuditLog:
         os.close(before[0])
 
     def _open_file(self) -> None:
-        with self._disk("open"):
+        with disk_errors(self.folder, "open"):
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
             self._file = os.open(self._path, flags, 0o600)
             self._size = os.fstat(self._file).st_size
@@ -230,7 +228,7 @@ class AuditLog:
 
     def _take_lock(self) -> FileLock:
         path = self.root / ".locks" / f"audit-{self.country}.lock"
-        with self._disk("lock"):
+        with disk_errors(self.folder, "lock"):
             path.parent.mkdir(parents=True, exist_ok=True)
             lock = FileLock(path, timeout=0, thread_local=False)
             try:
@@ -242,26 +240,6 @@ class AuditLog:
                 ) from error
         return lock
 
-    def _disk(self, doing: str) -> "_Disk":
-        return _Disk(self.folder, doing)
-
-
-class _Disk:
-    """Trouble with the disk while the log is opened, as AuditError."""
-
-    def __init__(self, folder: Path, doing: str) -> None:
-        self._folder, self._doing = folder, doing
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OSError):
-            raise AuditError(
-                f"{self._folder}: cannot {self._doing} the audit log: {error.strerror or error}; nothing is served "
-                "without it. Give the gateway a folder that it may write"
-            ) from error
-
 
 def _at_once(give: Callable[[], None]) -> None:
     give()
@@ -270,72 +248,3 @@ def _at_once(give: Callable[[], None]) -> None:
 def _answer(batch: Sequence[_Waiting], results: Sequence[Record | AuditError]) -> None:
     for one, result in zip(batch, results, strict=True):
         one.answer(result)
-
-
-# --- opening what is there ------------------------------------------------------------------------
-
-
-def _recover(folder: Path, country: str) -> tuple[Path, Head, str]:
-    """The file to go on with, where the chain stands, and what has to be said about it."""
-    names = sorted(path.name for path in folder.iterdir() if _SEGMENT.fullmatch(path.name))
-    checkpoints = sorted(path.name for path in folder.glob("*.checkpoint.json"))
-    covered = int(checkpoints[-1].partition(".")[0]) if checkpoints else 0
-    path = folder / (names[-1] if names else Path(segment_key(country, 1)).name)
-    note = _set_aside_torn_line(path) if names else ""
-    before = _last_of(folder / names[-2]) if len(names) > 1 else Head()
-    head = _check_segment(path, before) if names else Head()
-    if head.seq < covered:
-        raise AuditChainError(
-            f"{folder}: expected at least {covered} records, as checkpoint {checkpoints[-1]} says, found {head.seq}: "
-            "the end of the log is missing. Nothing is served; run `pe-data audit verify`"
-        )
-    return path, head, note
-
-
-def _set_aside_torn_line(path: Path) -> str:
-    data = path.read_bytes()
-    whole = data.rfind(b"\n") + 1
-    torn = data[whole:]
-    if not torn:
-        return ""
-    digest = sha256_bytes(torn)
-    aside = path.with_name(f"{path.stem}.{digest[:16]}.torn")
-    with _Disk(path.parent, "mend"):
-        aside.write_bytes(torn)
-        with aside.open("rb") as handle:
-            os.fsync(handle.fileno())
-        with path.open("rb+") as handle:
-            handle.truncate(whole)
-            handle.flush()
-            os.fsync(handle.fileno())
-        sync_folder(path.parent)
-    return f"a torn last line of {len(torn)} bytes (sha256 {digest}) was never served; set aside as {aside.name}"
-
-
-def _last_of(path: Path) -> Head:
-    data = path.read_bytes()
-    line = data[:-1].rpartition(b"\n")[2] if data.endswith(b"\n") else b""
-    record = _parse(line, f"{path}: last line")
-    return Head(record.seq, record.hash)
-
-
-def _check_segment(path: Path, head: Head) -> Head:
-    """Follow the chain through one file; returns where it ends. Raises AuditChainError."""
-    with path.open("rb") as handle:
-        for number, line in enumerate(handle, start=1):
-            what = f"{path}: line {number}"
-            record = _parse(line.removesuffix(b"\n"), what)
-            if (record.seq, record.prev) != (head.seq + 1, head.hash):
-                raise AuditChainError(
-                    f"{what}: expected record {head.seq + 1} after {head.hash}, found record {record.seq} after "
-                    f"{record.prev}: the log was changed. Nothing is served; run `pe-data audit verify`"
-                )
-            head = Head(record.seq, record.hash)
-    return head
-
-
-def _parse(line: bytes, what: str) -> Record:
-    try:
-        return parse_record(line, what=what)
-    except InvalidDocumentError as error:
-        raise AuditChainError(f"{error}. Nothing is served; run `pe-data audit verify`") from error
