@@ -52,7 +52,6 @@ def test_the_story_is_true(tmp_path: Path) -> None:
         "PE_DATA_KEYS": str(tmp_path / "keys"),
         "PE_DATA_CONFIG": str(tmp_path / "none.toml"),
         "PE_DATA_KEY_PASSPHRASE": "correct horse",
-        "PE_DATA_PASSPHRASE": "correct horse",
         "COLUMNS": "400",
     }
     shell = shutil.which("bash")

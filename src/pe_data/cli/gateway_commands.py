@@ -1,24 +1,20 @@
 """`pe-data serve` and `pe-data token`."""
 
-import os
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from pe_data.cli.signing import signers_of
 from pe_data.cli.store_options import emit, json_option, store_option, the_store
 from pe_data.countries import GATED_EXAMPLE, gated_codes
 from pe_data.errors import MissingExtraError
 
 if TYPE_CHECKING:
-    from securesystemslib.signer import Signer
-
     from pe_data.gateway.tokens import Token
 
 TOKENS_VARIABLE = "PE_DATA_TOKENS"
-PASSPHRASE_VARIABLE = "PE_DATA_PASSPHRASE"
 
 tokens_option = click.option(
     "--tokens",
@@ -112,19 +108,7 @@ def serve(
     def on_ready(address: str) -> None:
         click.echo(f"serving {', '.join(served)} at {address}")
 
-    run(the_store(store_url, served[0]), settings, signers=_load(signers), on_ready=on_ready)
-
-
-def _load(references: Sequence[str]) -> "list[Signer]":
-    if not references:
-        return []
-    from pe_data.trust.keys import load_signer
-
-    def passphrase(what: str) -> str:
-        given = os.environ.get(PASSPHRASE_VARIABLE)
-        return given if given else str(click.prompt(f"Passphrase of {what}", hide_input=True, err=True))
-
-    return [load_signer(reference, passphrase) for reference in references]
+    run(the_store(store_url, served[0]), settings, signers=signers_of(signers), on_ready=on_ready)
 
 
 @click.group()

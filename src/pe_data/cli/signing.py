@@ -45,6 +45,8 @@ def ask_passphrase(what: str) -> str:
 
 def signers_of(references: tuple[str, ...]) -> "list[Signer]":
     """The signers that `--key` names."""
+    if not references:
+        return []
     from pe_data.trust.keys import load_signer
 
     return [load_signer(reference, ask_passphrase) for reference in references]
