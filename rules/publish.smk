@@ -26,8 +26,13 @@ rule publish:
             if config["store"]["url"]
             else ""
         ),
+        licence=(
+            f"--licence {shlex.quote(config['store']['licence'])}"
+            if config["store"].get("licence")
+            else ""
+        ),
     message:
         "Publishing {RESULTS} as one collection"
     shell:
         "python scripts/publish_collection.py --config {params.config} --release-manifest {params.release}"
-        " {params.store} 2> {log}"
+        " {params.store} {params.licence} 2> {log}"

@@ -16,6 +16,7 @@ from local_h5.workflow.settings import Settings
 from pe_data.channels import read
 from pe_data.collection import run_id_of
 from pe_data.config import store_for
+from pe_data.countries import UNSPECIFIED
 from pe_data.digests import strict_json
 from pe_data.errors import PeDataError, PublishError
 from pe_data.fields import Fields
@@ -38,6 +39,7 @@ def publish_run(
     package: str,
     repo_id: str,
     version: str | None,
+    licence: str,
 ) -> None:
     """Publish every area of the run and say what was done; what the store has already is not sent again.
 
@@ -48,13 +50,14 @@ def publish_run(
         package: data package of the old layout.
         repo_id: repository of the old layout.
         version: version and revision of the old layout; None for the run's id.
+        licence: of the files, for their manifests.
 
     Assumes:
         Every area is built: each H5 has its sidecar, and the sidecar is its own.
     """
     began = time.monotonic()
     settings = Settings.read(path_to_config)
-    items = read_run(settings)
+    items = read_run(settings, licence)
     manifests = {name: item.manifest for name, item in items.items()}
     run_id = run_id_of({name: manifest.artifact.sha256 for name, manifest in manifests.items()})
     own = store_for(COUNTRY)
@@ -81,12 +84,15 @@ def publish_run(
         default_datasets={"national": "national/US"},
     )
     path_to_release_manifest.write_text(json.dumps(release_manifest(manifests, release), indent=2) + "\n")
+    if report.manifests_kept:
+        kept = f"{len(report.manifests_kept)} of {len(items)} areas keep the manifest, and with it the licence"
+        print(f"{kept}, that they were first published with: it is written once", file=sys.stderr)
     fetch = f"pe-data ensure {address}/{min(items)}@latest --store {store.url}"
     seconds = time.monotonic() - began
     print(f"{report.summary()}\n{seconds:.1f} s\nfetch: {fetch}\nold layout: {path_to_release_manifest}")
 
 
-def read_run(settings: Settings) -> dict[str, Item]:
+def read_run(settings: Settings, licence: str) -> dict[str, Item]:
     """Every area of the run with the manifest of its sidecar, by relative name without extension.
 
     Raises:
@@ -97,7 +103,7 @@ def read_run(settings: Settings) -> dict[str, Item]:
         path = settings.output(request)
         sidecar = path.with_name(path.name + SUFFIX)
         document = strict_json(sidecar.read_bytes(), what=str(sidecar))
-        manifest = from_sidecar(document, Label(COUNTRY, DATASET), where=str(sidecar))
+        manifest = from_sidecar(document, Label(COUNTRY, DATASET, licence=licence), where=str(sidecar))
         items[request.relative_path.with_suffix("").as_posix()] = Item(path, manifest)
         if not is_stamped(settings.stamp(request), manifest.artifact.sha256):
             refused.append(str(path))
@@ -147,10 +153,11 @@ def main() -> None:
     parser.add_argument("--package", default="local-h5", help="data package of the old layout [%(default)s]")
     parser.add_argument("--repo", default="local/local-h5", help="repository of the old layout [%(default)s]")
     parser.add_argument("--version", help="version and revision of the old layout [the run's id]")
+    parser.add_argument("--licence", default=UNSPECIFIED, help="identifier or address of the licence [%(default)s]")
     args = parser.parse_args()
     paths = (args.config, args.release_manifest)
     try:
-        publish_run(*paths, args.store, args.package, args.repo, args.version)
+        publish_run(*paths, args.store, args.package, args.repo, args.version, args.licence)
     except (LocalH5Error, PeDataError, OSError) as error:
         sys.exit(f"error: {error}")
 

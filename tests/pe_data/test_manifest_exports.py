@@ -1,5 +1,7 @@
 """Croissant and Frictionless exports, checked with their own validators."""
 
+from dataclasses import replace
+
 import frictionless
 import mlcroissant
 import numpy as np
@@ -65,6 +67,20 @@ def test_frictionless(manifest):
     assert person.schema.get_field("age").type == "number"
     assert person.bytes == 1234
     assert package.get_resource("household").schema.get_field("county_fips").type == "string"
+
+
+@pytest.mark.parametrize(
+    ("licence", "expected"),
+    [
+        ("CC0-1.0", {"name": "CC0-1.0", "title": "CC0-1.0"}),
+        ("https://example.org/l", {"path": "https://example.org/l"}),
+        ("end user licence", {"name": "end-user-licence", "title": "end user licence"}),
+    ],
+)
+def test_a_licence_in_frictionless(manifest, licence, expected):
+    descriptor = to_frictionless(replace(manifest, licence=licence))
+    assert descriptor["licenses"] == [expected]
+    assert frictionless.Package.validate_descriptor(descriptor).valid
 
 
 def test_a_broken_frictionless_is_noticed(manifest):

@@ -13,18 +13,22 @@ import pytest
 import yaml
 
 import publish_collection as script
+from local_h5.errors import ConfigError
 from local_h5.results import SUFFIX
 from local_h5.validation.policy import Level
 from local_h5.validation.records import Finding, Summary, ValidationRecord, record_path, write_record
 from local_h5.workflow.settings import Settings
 from pe_data.channels import history, read
 from pe_data.collection import Collection
+from pe_data.countries import UNSPECIFIED
 from pe_data.digests import sha256_bytes
 from pe_data.errors import PublishError
 from pe_data.fsck import check_store
 from pe_data.layout import MEDIA_TYPES, collection_key
+from pe_data.manifest.encoding import unpack
 from pe_data.manifest.model import Artifact, Build, ColumnGroup, Entity, Manifest
 from pe_data.release_manifest import Release, release_manifest
+from pe_data.store.base import Store
 from pe_data.store.opening import open_store
 from pe_data.trust.nominate import candidate
 
@@ -87,12 +91,12 @@ def write_area(settings: Settings, relative: str, salt: bytes, **more: str) -> N
     stamp.write_text(json.dumps({"path": relative, "sha256": sha256_bytes(data)}))
 
 
-def publish(settings: Settings) -> tuple[str, dict[str, Any]]:
+def publish(settings: Settings, licence: str = UNSPECIFIED) -> tuple[str, dict[str, Any]]:
     """What the script prints, and the release manifest."""
     release = settings.results / "release_manifest.json"
     url = settings.config["store"]["url"]
     with redirect_stdout(io.StringIO()) as out:
-        script.publish_run(settings.prepared / "config.json", release, url, "us-data", "owner/repo", None)
+        script.publish_run(settings.prepared / "config.json", release, url, "us-data", "owner/repo", None, licence)
     return out.getvalue(), json.loads(release.read_text())
 
 
@@ -173,6 +177,39 @@ def test_only_the_changed_area_is_sent(run: Settings) -> None:
     assert len(list(history(open_store(run.config["store"]["url"]), "us", "local_areas"))) == 2
 
 
+def licences(store: Store) -> set[str]:
+    keys = [meta.key for meta in store.list("us/") if meta.key.endswith(".manifest.json")]
+    return {Manifest.from_bytes(unpack(store.get(key).data, key), key).licence for key in keys}
+
+
+def test_the_licence_of_the_run_is_in_every_manifest(run: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    publish(run, "CC0-1.0")
+    assert licences(open_store(run.config["store"]["url"])) == {"CC0-1.0"}
+    assert "keep the manifest" not in capsys.readouterr().err
+
+
+def test_a_licence_that_comes_too_late_changes_no_manifest_and_says_so(
+    run: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish(run)
+    publish(run, "CC0-1.0")
+    assert licences(open_store(run.config["store"]["url"])) == {UNSPECIFIED}
+    assert "4 of 4 areas keep the manifest" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("licence", ["CC0-1.0", "LicenseRef-survey", "https://example.org/licence", None])
+def test_a_licence_is_an_identifier_an_address_or_none(config: dict[str, Any], licence: str | None) -> None:
+    config["store"]["licence"] = licence
+    assert Settings.load(config).config["store"]["licence"] == licence
+
+
+@pytest.mark.parametrize("licence", ["public domain", "http://example.org/licence", "https://", "unspecified", "", 1])
+def test_another_licence_is_refused_by_name(config: dict[str, Any], licence: object) -> None:
+    config["store"]["licence"] = licence
+    with pytest.raises(ConfigError, match=r"store\.licence"):
+        Settings.load(config)
+
+
 def test_areas_that_failed_validation_are_not_published(run: Settings) -> None:
     """A failed area has no stamp, or one of an earlier file."""
     (run.results / "published" / "districts" / "AL-01.json").unlink()
@@ -202,7 +239,8 @@ def test_a_release_manifest_of_files_that_name_no_model() -> None:
 @pytest.mark.workflow
 def test_snakemake_publish(run: Settings, tmp_path: Path) -> None:
     """The rule itself: asking twice asks the store twice, and the second time there is nothing to do."""
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(dict(run.config)))
+    config = {**run.config, "store": {**run.config["store"], "licence": "CC0-1.0"}}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     (tmp_path / "Snakefile").write_text(
         "from local_h5.workflow.main_process import resolved_config\n"
         "from local_h5.workflow.settings import Settings\n"
@@ -228,6 +266,7 @@ def test_snakemake_publish(run: Settings, tmp_path: Path) -> None:
     assert first.returncode == 0, first.stderr
     assert "4 artifact(s) uploaded" in first.stdout
     assert (run.results / "release_manifest.json").is_file()
+    assert licences(open_store(run.config["store"]["url"])) == {"CC0-1.0"}
     assert "4 of 4 areas" in (run.results / "logs" / "publish.log").read_text()
     again = snakemake()
     assert again.returncode == 0, again.stderr

@@ -1,8 +1,11 @@
 """A manifest as a Frictionless data package: one resource per entity."""
 
+import re
 from typing import Any
 
 from pe_data.manifest.model import Manifest
+
+_IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def to_frictionless(manifest: Manifest, path: str | None = None) -> dict[str, Any]:
@@ -19,9 +22,16 @@ def to_frictionless(manifest: Manifest, path: str | None = None) -> dict[str, An
         "name": _slug(f"{manifest.country}-{manifest.dataset}"),
         "title": f"{manifest.country}/{manifest.dataset}",
         "version": manifest.schema_version,
-        "licenses": [{"name": _slug(manifest.licence), "title": manifest.licence}],
+        "licenses": [_licence(manifest.licence)],
         "resources": [_resource(manifest, entity, file) for entity in sorted(manifest.entities)],
     }
+
+
+def _licence(text: str) -> dict[str, str]:
+    """By address or by identifier, as the standard has it; other words get a name that it accepts."""
+    if text.startswith(("https://", "http://")):
+        return {"path": text}
+    return {"name": text if _IDENTIFIER.fullmatch(text) else _slug(text), "title": text}
 
 
 def _resource(manifest: Manifest, entity: str, file: str) -> dict[str, Any]:
