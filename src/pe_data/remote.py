@@ -150,7 +150,7 @@ class Remote:
 
         Its status is `revoked` if there is a tombstone, whatever the document says.
         """
-        manifest = self._described[0]
+        manifest = self.described[0]
         return manifest if self.revoked is None else replace(manifest, status="revoked")
 
     @cached_property
@@ -159,17 +159,18 @@ class Remote:
         root = self._root.sha256
         if self.is_collection:
             return find_revoked(self.uri, (root,), self.options, fresh=self.cache.find(root) is None)
-        sha256 = self._described[0].artifact.sha256
+        sha256 = self.described[0].artifact.sha256
         digests = (sha256,) if self.uri.member is None else (root, sha256)
         return find_revoked(self.uri, digests, self.options, fresh=self.cache.find(sha256) is None)
 
     @property
     def manifest_bytes(self) -> bytes:
         """Its plain JSON, as published."""
-        return self._described[1]
+        return self.described[1]
 
     @cached_property
-    def _described(self) -> tuple[Manifest, bytes]:
+    def described(self) -> tuple[Manifest, bytes]:
+        """The verified manifest as it was published, and its plain JSON."""
         root = self._root
         if self.uri.member is None:
             return self._manifest(root.sha256, root.manifest_sha256)

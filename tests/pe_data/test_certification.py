@@ -36,7 +36,9 @@ from pe_data.manifest.model import Build
 from pe_data.options import Options
 from pe_data.pointers import PointerBody
 from pe_data.publish import publish_artifact, publish_collection
+from pe_data.store.base import Store
 from pe_data.store.folder import FolderStore
+from pe_data.store.opening import open_store
 from pe_data.times import format_time
 from pe_data.trust.envelope import POINTER_TYPE, STATEMENT_TYPE, parse_envelope
 from pe_data.trust.policy import Role
@@ -377,3 +379,27 @@ def test_the_commands_certify_and_answer(
     Path(file).write_text("{}")
     assert run(["bundle-status", file]) == 1
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_the_stores_are_opened_once_however_many_members_there_are(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind each may be a connection of its own, with a handshake."""
+    opened: list[str] = []
+
+    def counted(url: str, **more: object) -> Store:
+        opened.append(url)
+        return open_store(url, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(pe_data.store.opening, "open_store", counted)
+    counts = []
+    for members in (2, 9):
+        items = {f"states/{n}": item(world.folder / "built", f"states/{n}") for n in range(members)}
+        report = publish_collection(
+            world.store, items, country="us", dataset="areas", run_id="r", validation=PASSED, now=datetime.now(UTC)
+        )
+        nominate(world, report.artifact_sha256, report.artifact_sha256)
+        opened.clear()
+        assert len(certify(default_dataset="areas/states/0")["datasets"]) == members
+        counts.append(len(opened))
+    assert counts[0] == counts[1] > 0

@@ -8,8 +8,12 @@ from pathlib import Path
 from pe_data.errors import CacheError
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write `data` under a temporary name beside `path`, sync it, rename it. Raises CacheError."""
+def write_atomic(path: Path, data: bytes, *, sync: bool = True) -> None:
+    """Write `data` under a temporary name beside `path`, sync it, rename it. Raises CacheError.
+
+    Args:
+        sync: False where a power cut may leave anything, because whoever reads the file notices and asks again.
+    """
     import tempfile  # 5 ms, which a hit in the cache need not pay
 
     with local_errors(path):
@@ -20,7 +24,8 @@ def write_atomic(path: Path, data: bytes) -> None:
             with os.fdopen(descriptor, "wb") as handle:
                 handle.write(data)
                 handle.flush()
-                os.fsync(handle.fileno())
+                if sync:
+                    os.fsync(handle.fileno())
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)

@@ -143,7 +143,7 @@ class Cache:
     def write_document(self, sha256: Sha256, suffix: Suffix, data: bytes) -> Path:
         """Keep a manifest or a collection whose digest was checked."""
         path = self.path(sha256, suffix)
-        write_atomic(path, data)
+        write_atomic(path, data, sync=suffix != "manifest.json")  # a manifest is checked whenever it is read
         if suffix != "manifest.json":
             self.stamp(path)
         return path

@@ -6,7 +6,7 @@ payloads. Each failure is an error of its own kind.
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
 from pe_data.certification.schemas import check_schema
@@ -25,6 +25,7 @@ from pe_data.errors import (
 from pe_data.layout import payload_key
 from pe_data.manifest.model import Manifest
 from pe_data.options import Options
+from pe_data.places import Places
 from pe_data.pointers import VerifiedPointer
 from pe_data.remote import Remote
 from pe_data.revocation.lookup import find_revoked
@@ -97,7 +98,8 @@ def check_nomination(pointer: VerifiedPointer, options: Options, store: Store, *
             validation = found[0].manifest.validation
     except DigestMismatchError as error:
         raise ChecksumError(str(error)) from error
-    _refuse_revoked(pin, [body.artifact_sha256, *(one.member.artifact_sha256 for one in found)], options)
+    digests = [body.artifact_sha256, *(one.member.artifact_sha256 for one in found)]
+    _refuse_revoked(pin, digests, options, replace(remote.places, uri=pin))
     _each(lambda one: _check_payload(store, one, depth), found)
     return Nominated(pointer, run_id, _passed(validation, pin), tuple(found))
 
@@ -133,8 +135,8 @@ def _collection(remote: Remote, pin: StoreUri, options: Options) -> list[Checked
         uri = StoreUri(pin.country, pin.dataset, name, None, pin.sha256)
         inner = Remote(uri, options)
         inner.collection = collection  # read and checked once for all members
-        manifest = _described(inner)
-        return Checked(f"{pin.dataset}/{name}", uri, member, manifest)
+        inner.places = replace(remote.places, uri=uri)  # with the stores that are open already
+        return Checked(f"{pin.dataset}/{name}", uri, member, _described(inner))
 
     return _each(one, sorted(collection.members.items()))
 
@@ -150,13 +152,14 @@ def _single(remote: Remote, pin: StoreUri) -> Checked:
 
 def _described(remote: Remote) -> Manifest:
     what = f"{remote.uri}: manifest"
-    check_schema("manifest", strict_json(remote.manifest_bytes, what=what), what=what)
-    return Manifest.from_bytes(remote.manifest_bytes, what)
+    manifest, raw = remote.described
+    check_schema("manifest", strict_json(raw, what=what), what=what)
+    return manifest
 
 
-def _refuse_revoked(pin: StoreUri, digests: Sequence[Sha256], options: Options) -> None:
+def _refuse_revoked(pin: StoreUri, digests: Sequence[Sha256], options: Options, places: Places) -> None:
     def ask(sha256: Sha256) -> None:
-        revoked = find_revoked(pin, (sha256,), options, fresh=True)
+        revoked = find_revoked(pin, (sha256,), options, fresh=True, places=places)
         if revoked is not None:
             raise revoked.error(pin)
 

@@ -33,6 +33,7 @@ from pe_data.revocation.known import Known
 from pe_data.revocation.tombstone import TOMBSTONE_LIMIT, Tombstone
 
 if TYPE_CHECKING:
+    from pe_data.places import Places
     from pe_data.revocation.verify import Verifier
     from pe_data.store.base import Store
     from pe_data.uri import StoreUri
@@ -67,13 +68,16 @@ class Revoked:
         )
 
 
-def find_revoked(uri: "StoreUri", digests: Sequence[Sha256], options: Options, *, fresh: bool) -> Revoked | None:
+def find_revoked(
+    uri: "StoreUri", digests: Sequence[Sha256], options: Options, *, fresh: bool, places: "Places | None" = None
+) -> Revoked | None:
     """The first revoked artifact among `digests`, or None.
 
     Args:
         uri: What is being resolved.
         digests: The artifact, and the collection that it is reached through, if any.
         fresh: Ask now, however recently the stores were asked (before a download).
+        places: Of the country, if they are at hand, with the stores that are open; for many `fresh` questions.
     """
     known = Known(options.cache)
     for sha256 in digests:
@@ -86,7 +90,7 @@ def find_revoked(uri: "StoreUri", digests: Sequence[Sha256], options: Options, *
     if options.offline and not fresh:
         return None
     due = [sha256 for sha256 in digests if fresh or known.is_due(sha256, options.recheck)]
-    return _ask(uri, due, options, known, fresh) if due else None
+    return _ask(uri, due, options, known, fresh, places) if due else None
 
 
 def obey(found: Revoked, uri: "StoreUri", options: Options, *, cached: bool) -> None:
@@ -104,13 +108,15 @@ def obey(found: Revoked, uri: "StoreUri", options: Options, *, cached: bool) -> 
     warnings.warn(f"REVOKED: {error}", CacheWarning, stacklevel=3)
 
 
-def _ask(uri: "StoreUri", due: Sequence[Sha256], options: Options, known: Known, fresh: bool) -> Revoked | None:
-    config = StoreConfig(options.store) if options.store else store_for(uri.country)
+def _ask(
+    uri: "StoreUri", due: Sequence[Sha256], options: Options, known: Known, fresh: bool, places: "Places | None"
+) -> Revoked | None:
+    config = places.config if places else StoreConfig(options.store) if options.store else store_for(uri.country)
     urls = [url for url in (config.url, *config.mirrors) if "://" in url or Path(url).expanduser().is_dir()]
     asked = [url for url in urls if fresh or not known.is_silent(url)]
     found, answered = None, True
     if asked:
-        found, answered = _Question(uri, options, known, fresh).ask(due, asked)
+        found, answered = _Question(uri, options, known, fresh, places).ask(due, asked)
     if found is not None:
         return found  # remembered if it is genuine; if it cannot be checked, the question stays open
     for sha256 in due:
@@ -124,14 +130,14 @@ def _ask(uri: "StoreUri", due: Sequence[Sha256], options: Options, known: Known,
 class _Question:
     """One round through the places."""
 
-    def __init__(self, uri: "StoreUri", options: Options, known: Known, fresh: bool) -> None:
+    def __init__(self, uri: "StoreUri", options: Options, known: Known, fresh: bool, places: "Places | None") -> None:
         from datetime import timedelta
 
         from pe_data.places import Places
 
         self._uri, self._known = uri, known
         patience = None if fresh else timedelta(seconds=PATIENCE_SECONDS)
-        self._places = Places.of(uri, options, patience=patience)
+        self._places = places or Places.of(uri, options, patience=patience)
         self._verifier: Verifier | None = None
 
     def ask(self, due: Sequence[Sha256], urls: Sequence[str]) -> tuple[Revoked | None, bool]:
