@@ -90,10 +90,12 @@ def check_bytes(data: bytes, expected: Sha256, *, what: str, advice: str) -> byt
     return data
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def canonical_json(document: Mapping[str, object]) -> bytes:
     """UTF-8 JSON with sorted keys, no blanks and no NaN: one document, one byte string."""
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.encode()
+    return _CANONICAL.encode(document).encode()
 
 
 def strict_json(raw: bytes, *, what: str) -> dict[str, object]:

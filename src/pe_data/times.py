@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 def format_time(moment: datetime) -> str:
     """`moment` in UTC as pointers and marks write it."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def parse_time(text: str) -> datetime:

@@ -67,6 +67,20 @@ def test_records_are_chained_and_read_back(tmp_path):
     assert oct(segment(tmp_path).stat().st_mode & 0o777) == "0o600"
 
 
+@pytest.mark.parametrize(
+    "one",
+    [
+        Entry("opened", "uk", "-"),
+        Entry("collection", "uk", "r", "ada", "t", "frs", Sha256("1" * 64), Sha256("2" * 64), "::1", "a", (FRS,), "n"),
+    ],
+)
+def test_few_fields_or_all_of_them_are_canonical_and_read_back(one):
+    record, line = chain(one, Head(), NOW)
+    assert canonical_json(json.loads(line)) + b"\n" == line
+    assert parse_record(line[:-1], what="line") == record
+    assert record.entry == one
+
+
 def test_a_record_is_one_canonical_line_whose_hash_fits():
     record, line = chain(entry(7, agent="évil\nagent"), Head(), NOW)
     assert line.count(b"\n") == 1

@@ -29,6 +29,7 @@ import pe_data
 from pe_data.audit.segments import records
 from pe_data.cli import app
 from pe_data.digests import sha256_bytes
+from pe_data.gateway.app import make_app
 from pe_data.gateway.tokens import PREFIX, TOKEN, read_tokens, revoke_tokens
 from pe_data.layout import collection_key, manifest_key, payload_key
 from pe_data.store.folder import FolderStore
@@ -217,6 +218,7 @@ def test_a_public_country_is_not_served_here(private):
         "/channels?prefix=",
         "/link/..%2f..%2ftokens.json",
         "/tokens.json",
+        "/channels/",
         "/",
     ],
 )
@@ -229,9 +231,55 @@ def test_path_traversal_and_keys_that_are_nobodys_business_are_refused(private, 
 
 
 def test_only_reading_is_possible(private):
-    for method in ("PUT", "POST", "DELETE"):
-        answer = private.ask(private.manifest(), method=method, **{"Content-Length": "0"})
-        assert answer.status == 405
+    before = private.count()
+    for method in ("PUT", "POST", "DELETE", "PATCH", "OPTIONS"):
+        for path in (private.manifest(), "/health"):
+            answer = private.ask(path, method=method, **{"Content-Length": "0"})
+            assert (answer.status, answer.error["code"]) == (405, "no-such-address")
+            assert answer.headers["cache-control"] == "no-store"
+            assert answer.error["request"] == answer.headers["x-request-id"]
+    assert private.count() == before
+
+
+def test_an_upgrade_to_another_protocol_is_not_taken_up(private):
+    upgrade = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Key": "AAAA",
+        "Sec-WebSocket-Version": "13",
+    }
+    assert private.ask("/tokens.json", **upgrade).status == 404
+    assert private.ask("/health", **upgrade).status == 200
+
+
+def test_a_defect_is_answered_without_its_text_and_raised_for_the_server_to_log():
+    class Broken:
+        async def document(self, key: str, asked: object) -> bytes:
+            raise RuntimeError("pedata_secret")
+
+    asgi = make_app(Broken(), on_start=lambda: None, on_stop=lambda: None)
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/objects/uk/x",
+        "headers": [],
+        "query_string": b"",
+        "client": None,
+    }
+    sent: list[dict] = []
+
+    async def send(message: dict) -> None:
+        sent.append(message)
+
+    async def ask() -> None:
+        await asgi(scope, None, send)
+
+    with pytest.raises(RuntimeError, match="pedata_secret"):
+        asyncio.run(ask())
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+    assert sent[0]["status"] == 500
+    assert json.loads(sent[1]["body"])["error"]["code"] == "internal"
+    assert b"secret" not in sent[1]["body"]
 
 
 # --- links ----------------------------------------------------------------------------------------

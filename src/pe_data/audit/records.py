@@ -82,27 +82,31 @@ class Head:
 
 def chain(entry: Entry, head: Head, now: datetime) -> tuple[Record, bytes]:
     """The record that follows `head`, and its line with the newline."""
-    document: dict[str, object] = {
-        "v": SCHEMA_VERSION,
-        "seq": head.seq + 1,
-        "prev": head.hash,
-        "time": format_time(now),
+    # Canonical order puts "hash" between these two, so that each is encoded once, for the digest and for the line.
+    before = {
         "action": entry.action,
-        "country": entry.country,
-        "request": entry.request,
-        "user": entry.user,
-        "token": entry.token,
-        "dataset": entry.dataset,
-        "artifact": entry.artifact,
-        "manifest": entry.manifest,
-        "client": entry.client,
         "agent": entry.agent,
-        "inputs": [{"name": one.name, "sha256": one.sha256} for one in entry.inputs],
-        "note": entry.note,
+        "artifact": entry.artifact,
+        "client": entry.client,
+        "country": entry.country,
+        "dataset": entry.dataset,
     }
-    document = {key: value for key, value in document.items() if value not in ("", None, [])}
-    digest = sha256_bytes(canonical_json(document))
-    line = canonical_json({**document, "hash": digest}) + b"\n"
+    after = {
+        "inputs": [{"name": one.name, "sha256": one.sha256} for one in entry.inputs],
+        "manifest": entry.manifest,
+        "note": entry.note,
+        "prev": head.hash,
+        "request": entry.request,
+        "seq": head.seq + 1,
+        "time": format_time(now),
+        "token": entry.token,
+        "user": entry.user,
+        "v": SCHEMA_VERSION,
+    }
+    first = canonical_json({key: value for key, value in before.items() if value})[:-1]
+    last = canonical_json({key: value for key, value in after.items() if value})[1:]
+    digest = sha256_bytes(b"%b,%b" % (first, last))
+    line = b'%b,"hash":"%b",%b\n' % (first, digest.encode(), last)
     return Record(head.seq + 1, head.hash, now, entry, digest), line
 
 

@@ -127,6 +127,7 @@ def _config(app: object, settings: Settings) -> uvicorn.Config:
         timeout_graceful_shutdown=10,
         backlog=2048,
         log_config=logs.config(),
+        ws="none",
     )
 
 
