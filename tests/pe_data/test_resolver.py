@@ -222,6 +222,20 @@ def test_a_swapped_manifest_in_the_cache_is_fetched_again(store, cache):
     assert kept.read_bytes() == right
 
 
+@pytest.mark.parametrize("pinned", [False, True])
+@pytest.mark.parametrize("left", [lambda _: b"", lambda right: bytes(len(right)), lambda right: right[:-1]])
+def test_what_a_power_cut_left_of_a_manifest_is_fetched_again(store, cache, left, pinned):
+    """It is not synced, since nothing else than the manifest passes for one."""
+    target = pe_data.resolve(LATEST, store=str(store))
+    kept = cache / "artifacts" / target.artifact_sha256[:2] / f"{target.artifact_sha256}.manifest.json"
+    right = kept.read_bytes()
+    write_atomic(kept, left(right))
+    unbound = f"pe-data://us/areas@sha256:{target.artifact_sha256}"
+    again = pe_data.resolve(unbound if pinned else LATEST, store=str(store))
+    assert again.manifest_sha256 == target.manifest_sha256
+    assert kept.read_bytes() == right
+
+
 @pytest.mark.parametrize("field", ["dataset", "country", "channel"])
 def test_a_pointer_from_another_place_is_refused(store, cache, field):
     body = (store / channel_key("us", "areas", "latest")).read_bytes()
