@@ -9,6 +9,7 @@ from typing import Self
 
 import numpy as np
 
+from local_h5.chunks import chunks
 from local_h5.errors import SourceError
 
 PERSON = "person"
@@ -38,8 +39,8 @@ class CompressedRows:
         return cls(indptr, rows, local)
 
     def counts(self, households: np.ndarray) -> np.ndarray:
-        """Number of rows of each of ``households``, int64."""
-        return self.indptr[households + 1] - self.indptr[households]
+        """Number of rows of each of ``households``, int32."""
+        return np.diff(self.indptr).astype(np.int32)[households]
 
     def gather(self, households: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """Source rows of ``households`` one household after the other, int32 (counts.sum(),)."""
@@ -69,7 +70,13 @@ class Membership:
 
 @dataclass(frozen=True, slots=True)
 class EntityRows:
-    """One entity's rows in an area file: source row, and the position of the household clone that owns it."""
+    """One entity's rows in an area file.
+
+    Attributes:
+        source_row: int32 (n_rows,), row of the source.
+        clone_position: int32 (n_rows,), position of the household clone that owns the row.
+        counts: int32 (n_clones,), rows of each household clone.
+    """
 
     source_row: np.ndarray
     clone_position: np.ndarray
@@ -102,25 +109,39 @@ def reindex(membership: Membership, households: np.ndarray) -> Reindexed:
     """
     rows = entity_rows(membership, households)
     persons = rows[PERSON]
-    links: dict[str, np.ndarray] = {HOUSEHOLD: persons.clone_position}
-    for unit, of_person in membership.person_unit.items():
-        first = np.cumsum(rows[unit].counts) - rows[unit].counts
-        local = membership.members[unit].local[of_person[persons.source_row]]
-        links[unit] = (first[persons.clone_position] + local).astype(np.int32)
-    return Reindexed(rows, links)
+    first = {unit: _starts(rows[unit].counts) for unit in membership.units}
+    local = {unit: membership.members[unit].local[row] for unit, row in membership.person_unit.items()}
+    links = {unit: np.empty(len(persons.source_row), np.int32) for unit in membership.units}
+    for part in chunks(len(persons.source_row)):
+        position, source = persons.clone_position[part].astype(np.intp), persons.source_row[part].astype(np.intp)
+        for unit, link in links.items():
+            np.add(first[unit][position], local[unit][source], out=link[part])
+    return Reindexed(rows, {HOUSEHOLD: persons.clone_position} | links)
 
 
 def entity_rows(membership: Membership, households: np.ndarray) -> dict[str, EntityRows]:
     """The rows of every entity alone; arguments as for :func:`reindex`."""
-    households = np.asarray(households, dtype=np.int64)
+    households = np.asarray(households, dtype=np.int32)
     positions = np.arange(len(households), dtype=np.int32)
-    rows: dict[str, EntityRows] = {
-        HOUSEHOLD: EntityRows(households.astype(np.int32), positions, np.ones(len(households), np.int64))
-    }
+    rows = {HOUSEHOLD: EntityRows(households, positions, np.ones(len(households), np.int32))}
     for entity, members in membership.members.items():
         counts = members.counts(households)
-        rows[entity] = EntityRows(members.gather(households, counts), np.repeat(positions, counts), counts)
+        source_row = np.empty(int(counts.sum()), np.int32)
+        clone_position = np.empty_like(source_row)
+        done = 0
+        for part in chunks(len(households)):
+            found = members.gather(households[part], counts[part])
+            place = slice(done, done + len(found))
+            source_row[place] = found
+            clone_position[place] = np.repeat(positions[part], counts[part])
+            done = place.stop
+        rows[entity] = EntityRows(source_row, clone_position, counts)
     return rows
+
+
+def _starts(counts: np.ndarray) -> np.ndarray:
+    """Where each stretch begins when they lie one after another, int32."""
+    return (np.cumsum(counts) - counts).astype(np.int32)
 
 
 def join_on_ids(

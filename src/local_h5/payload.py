@@ -7,17 +7,24 @@ from functools import partial
 import numpy as np
 
 from local_h5 import us
+from local_h5.chunks import chunks
 from local_h5.clones import CloneSelection
 from local_h5.geography.block_table import BlockRows
 from local_h5.membership import HOUSEHOLD, PERSON, Reindexed
-from local_h5.snapshot import SourceSnapshot
+from local_h5.snapshot import SourceColumn, SourceSnapshot
 
 UNKNOWN_COUNTY = b"UNKNOWN"
+_COUNTY_CODES = 100_000
+"""Codes of five digits."""
 
 
 @dataclass(frozen=True, slots=True)
 class PayloadColumn:
-    """One dataset ``variable/period`` of an area file; ``values()`` has a row per unit of ``entity``, in file order."""
+    """One dataset ``variable/period`` of an area file.
+
+    ``values()`` has a row per unit of ``entity``, in file order; it may use the same memory as the values of the column
+    that was asked for before.
+    """
 
     variable: str
     period: str
@@ -71,26 +78,35 @@ def _structure(reindexed: Reindexed, year: str) -> Iterator[PayloadColumn]:
 
 
 def _gathered(snapshot: SourceSnapshot, reindexed: Reindexed) -> Iterator[PayloadColumn]:
-    memo: dict[tuple[str, int], np.ndarray] = {}
-    # As numpy's own index type, to which it would convert them for every column.
-    source_row = {entity: rows.source_row.astype(np.intp) for entity, rows in reindexed.rows.items()}
-
-    def gather(matrix: str, row: int, entity: str, vocabulary: np.ndarray | None) -> np.ndarray:
-        # The twelve months of a yearly value share a row and follow each other: keep the last gather only.
-        if (matrix, row) not in memo:
-            values = snapshot.matrices[matrix][row][source_row[entity]]
-            memo.clear()
-            memo[matrix, row] = values if vocabulary is None else vocabulary[values]
-        return memo[matrix, row]
-
+    gather = _Gather(snapshot, reindexed)
     for column in snapshot.columns:
-        vocabulary = snapshot.vocabularies[column.variable] if column.coded else None
-        yield PayloadColumn(
-            column.variable,
-            column.period,
-            column.entity,
-            partial(gather, column.matrix, column.row, column.entity, vocabulary),
-        )
+        yield PayloadColumn(column.variable, column.period, column.entity, partial(gather, column))
+
+
+class _Gather:
+    """Source columns at an area's rows, all in the same memory: fresh memory would cost more than the gathering."""
+
+    def __init__(self, snapshot: SourceSnapshot, reindexed: Reindexed) -> None:
+        self._snapshot = snapshot
+        # As numpy's own index type, to which it would convert them for every column.
+        self._rows = {entity: rows.source_row.astype(np.intp) for entity, rows in reindexed.rows.items()}
+        self._memory = np.empty(0, np.uint8)
+        self._holds: tuple[str, int] | None = None
+
+    def __call__(self, column: SourceColumn) -> np.ndarray:
+        values = self._snapshot.matrices[column.matrix][column.row]
+        if column.coded:
+            values = self._snapshot.vocabularies[column.variable][values]
+        rows = self._rows[column.entity]
+        size = len(rows) * values.dtype.itemsize
+        if size > len(self._memory):
+            self._memory, self._holds = np.empty(size, np.uint8), None
+        gathered = self._memory[:size].view(values.dtype)
+        # The twelve months of a yearly value share a row of the source and follow each other.
+        if self._holds != (column.matrix, column.row):
+            np.take(values, rows, out=gathered, mode="clip")  # the other modes go through a copy
+            self._holds = column.matrix, column.row
+        return gathered
 
 
 def _geography(
@@ -136,10 +152,10 @@ def county_names(snapshot: SourceSnapshot, county: np.ndarray) -> tuple[np.ndarr
         (n,) codes, and names in fixed-width bytes; ``UNKNOWN`` where the model has none.
     """
     last = len(snapshot.county_fips)
-    place = np.searchsorted(snapshot.county_fips, county)
-    known = snapshot.county_fips[np.minimum(place, last - 1)] == county
+    place = np.full(_COUNTY_CODES, last, dtype=np.int16)
+    place[snapshot.county_fips] = np.arange(last)
     names = np.append(snapshot.county_name, UNKNOWN_COUNTY).astype(snapshot.county_name.dtype)
-    return np.where(known, place, last), names
+    return place[county], names
 
 
 def zip_codes(county: np.ndarray) -> np.ndarray:
@@ -153,10 +169,12 @@ def zip_codes(county: np.ndarray) -> np.ndarray:
 def digits(values: np.ndarray, width: int) -> np.ndarray:
     """Non-negative integers as zero-padded decimal text, ``S{width}``."""
     text = np.empty((len(values), width), dtype=np.uint8)
-    rest = values.astype(np.int64)
-    for place in range(width - 1, -1, -1):
-        tenth = rest // 10  # faster than divmod, which numpy does not vectorise
-        rest -= tenth * 10
-        text[:, place] = rest + ord("0")
-        rest = tenth
+    for part in chunks(len(values)):
+        rest = values[part].astype(np.int64)
+        for place in range(width - 1, -1, -1):
+            tenth = rest // 10  # faster than divmod, which numpy does not vectorise
+            rest -= tenth * 10
+            rest += ord("0")
+            text[part, place] = rest
+            rest = tenth
     return text.view(f"S{width}").ravel()

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from local_h5 import chunks
 from local_h5.errors import SourceError
 from local_h5.membership import join_on_ids, reindex
 
@@ -130,3 +131,21 @@ def test_a_dangling_link_is_found_wherever_it_is(source: Source, entity: str, da
     link[row] = stranger
     with pytest.raises(SourceError, match=f"{stranger} in row {row}"):
         join_on_ids("source", ids=source.ids, person_links={**source.links, entity: link})
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5])
+@given(source=sources(), data=st.data())
+def test_stretches_do_not_show(rows: int, source: Source, data: st.DataObject) -> None:
+    chosen = np.array(households_of(source, data), dtype=int)
+    membership = join_on_ids("source", ids=source.ids, person_links=source.links)
+    at_once = reindex(membership, chosen)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chunks, "CHUNK", rows)
+        in_parts = reindex(membership, chosen)
+    for entity, expected in at_once.rows.items():
+        found = in_parts.rows[entity]
+        assert found.source_row.tolist() == expected.source_row.tolist()
+        assert found.clone_position.tolist() == expected.clone_position.tolist()
+    assert {entity: link.tolist() for entity, link in in_parts.links.items()} == {
+        entity: link.tolist() for entity, link in at_once.links.items()
+    }

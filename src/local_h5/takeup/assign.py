@@ -6,13 +6,14 @@ lie in [0, 1), this is ``E & (u < r)`` without reports and ``R | (E' & ~R & (u <
 """
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from local_h5.chunks import chunks
 from local_h5.takeup.anchors import file_adjusted_rates
 from local_h5.takeup.draws import KeySuffix, key_suffix, suffix_seeds, uniforms
 from local_h5.takeup.rates import StateRates
@@ -49,6 +50,28 @@ class AreaUnits:
     """Integer (n,): county FIPS of the block."""
     rows: Mapping[str, UnitRows]
     """Entity → its rows."""
+
+    def parts(self) -> Iterator["AreaUnits"]:
+        """Stretches of household clones with their units, in file order."""
+        done = dict.fromkeys(self.rows, 0)
+        for part in chunks(self.clones.size):
+            rows = {}
+            for entity, all_rows in self.rows.items():
+                counts = all_rows.counts[part]
+                place = slice(done[entity], done[entity] + int(counts.sum()))
+                position = all_rows.clone_position[place] - part.start
+                rows[entity] = _PartRows(all_rows.source_row[place], position, counts)
+                done[entity] = place.stop
+            yield AreaUnits(self.household_ids[part], self.clones[part], self.state[part], self.county[part], rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _PartRows:
+    """:class:`UnitRows` of a stretch of household clones."""
+
+    source_row: NDArray[np.integer]
+    clone_position: NDArray[np.integer]
+    counts: NDArray[np.integer]
 
 
 def thresholds(
@@ -133,15 +156,18 @@ def take_up(
         TakeupError: an unknown name in the filter, a state without a rate, or a county or clone that was not prepared.
     """
     drawn = takeup.drawn(takeup_filter)
-    suffix = key_suffix(area.household_ids, area.clones)
-    columns = {}
-    for table in takeup.programmes:
-        rows = area.rows[table.entity]
-        if table.variable in drawn:
-            columns[table.variable] = _draw(table.variable, suffix, rows, _area_thresholds(table, area))
-        else:
-            columns[table.variable] = np.ones(rows.source_row.shape, dtype=np.bool_)
-    return columns
+    found: dict[str, list[NDArray[np.bool_]]] = {table.variable: [] for table in takeup.programmes}
+    # Rates adjusted over the units of the file need the whole of it.
+    for part in [area] if takeup.scope == "area" else area.parts():
+        suffix = key_suffix(part.household_ids, part.clones)
+        for table in takeup.programmes:
+            rows = part.rows[table.entity]
+            if table.variable in drawn:
+                found[table.variable].append(_draw(table.variable, suffix, rows, _area_thresholds(table, part)))
+            else:
+                found[table.variable].append(np.ones(rows.source_row.shape, dtype=np.bool_))
+    nothing = np.empty(0, dtype=np.bool_)
+    return {variable: np.concatenate([nothing, *columns]) for variable, columns in found.items()}
 
 
 def _draw(variable: str, suffix: KeySuffix, rows: UnitRows, limit: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -18,15 +18,15 @@ SCRIPTS = Path("scripts")
 _ARRAYS = ("arrayfile", "h5file")
 
 AREA_MODULES = (
-    *_ARRAYS, "area_job", "build", "clones", "geography/block_table", "membership", "payload", "prepared", "requests",
-    "snapshot", "takeup/anchors", "takeup/assign", "takeup/draws", "takeup/eligibility", "takeup/rates", "takeup/store",
-    "takeup/table", "us", "validation/area", "validation/common_schema", "validation/policy", "validation/population",
-    "validation/structural", "writer", "scripts/build_area",
+    *_ARRAYS, "area_job", "build", "chunks", "clones", "geography/block_table", "membership", "payload", "prepared",
+    "requests", "snapshot", "takeup/anchors", "takeup/assign", "takeup/draws", "takeup/eligibility", "takeup/rates",
+    "takeup/store", "takeup/table", "us", "validation/area", "validation/common_schema", "validation/policy",
+    "validation/population", "validation/structural", "writer", "scripts/build_area",
 )  # fmt: skip
 """Code that decides the bytes of an area file, beyond what its prepared inputs hold, and its structural verdict."""
 
 SNAPSHOT_MODULES = (
-    *_ARRAYS, "housing", "membership", "model", "prepare", "snapshot", "source", "scripts/prepare_snapshot",
+    *_ARRAYS, "chunks", "housing", "membership", "model", "prepare", "snapshot", "source", "scripts/prepare_snapshot",
 )  # fmt: skip
 GEOGRAPHY_MODULES = (
     *_ARRAYS, "prepare", "geography/block_table", "geography/blocks", "geography/canonical", "geography/codes",
@@ -48,10 +48,11 @@ EXAMPLE_MODULES = (
     "example/source_h5", "h5file", "us", "scripts/example_source", "scripts/example_package",
 )  # fmt: skip
 TARGET_MODULES = (
-    *_ARRAYS, "membership", "requests", "us", "validation/area_file", "validation/borrow", "validation/constraints",
-    "validation/country_model", "validation/evaluate", "validation/parts", "validation/policy", "validation/population",
-    "validation/run", "validation/simulate", "validation/structural", "validation/targets_db", "validation/training",
-    "validation/values", "scripts/simulate_targets", "scripts/validate_targets",
+    *_ARRAYS, "chunks", "membership", "requests", "us", "validation/area_file", "validation/borrow",
+    "validation/constraints", "validation/country_model", "validation/evaluate", "validation/parts",
+    "validation/policy", "validation/population", "validation/run", "validation/simulate", "validation/structural",
+    "validation/targets_db", "validation/training", "validation/values", "scripts/simulate_targets",
+    "scripts/validate_targets",
 )  # fmt: skip
 """Code that decides what a file's targets come out as, and the verdict."""
 EXAMPLE_TARGET_MODULES = ("example/acs", "example/targets", "us", "scripts/example_targets")

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from local_h5 import chunks
 from local_h5.errors import TakeupError
 from local_h5.takeup.assign import assign, inputs_digest, take_up
 from local_h5.takeup.prepare import CloneGeography, SourceFacts
@@ -188,6 +189,20 @@ def test_recipients_take_up_and_keep_the_others_draws(world: World, all_rows: np
     assert not ignoring[MEDICAID][coverage].all()
     for variable in (set(RATE) | {FILING}) - {MEDICAID, HOUSING, ACA}:
         assert (anchored[variable] == ignoring[variable]).all()
+
+
+@pytest.mark.parametrize("scope", ["clone", "area"])
+def test_any_number_of_stretches_gives_the_same(
+    world: World, all_rows: np.ndarray, scope: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    area, takeup = world.area(all_rows), world.prepare(scope=scope)
+    at_once = take_up(takeup, area, [MEDICAID, FILING, HOUSING])
+    for rows in (1, 2, 7):
+        monkeypatch.setattr(chunks, "CHUNK", rows)
+        in_parts = take_up(takeup, area, [MEDICAID, FILING, HOUSING])
+        assert {name: column.tolist() for name, column in in_parts.items()} == {
+            name: column.tolist() for name, column in at_once.items()
+        }
 
 
 def test_filter_makes_the_others_true(world: World, all_rows: np.ndarray) -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from local_h5.chunks import CHUNK
 from local_h5.errors import TakeupError
 from local_h5.takeup import draws
 
@@ -46,7 +47,7 @@ def test_uniforms_equal_default_rng(runs: list[tuple[int, int]]) -> None:
 
 def test_uniforms_across_chunks() -> None:
     rng = np.random.default_rng(7)
-    n = (1 << 14) + 3
+    n = CHUNK + 3
     compare(list(zip(rng.integers(0, 2**63, n).tolist(), rng.integers(0, 4, n).tolist(), strict=True)))
 
 

@@ -23,19 +23,19 @@ ELSEWHERE = {
         "takeup/eligibility", "takeup/prepare", "takeup/programmes", "takeup/rates", "takeup/table", "us",
     },
     "GEOGRAPHY_MODULES": {
-        "build", "clones", "housing", "membership", "model", "payload", "snapshot", "source", "takeup/anchors",
-        "takeup/assign", "takeup/draws", "takeup/eligibility", "takeup/prepare", "takeup/programmes", "takeup/rates",
-        "takeup/store", "takeup/table", "writer",
+        "build", "chunks", "clones", "housing", "membership", "model", "payload", "snapshot", "source",
+        "takeup/anchors", "takeup/assign", "takeup/draws", "takeup/eligibility", "takeup/prepare",
+        "takeup/programmes", "takeup/rates", "takeup/store", "takeup/table", "writer",
     },
     "CLONE_MODULES": {
-        "build", "geography/codes", "geography/safe_pickle", "membership", "payload", "snapshot", "takeup/anchors",
-        "takeup/assign", "takeup/draws", "takeup/eligibility", "takeup/rates", "takeup/store", "takeup/table", "us",
-        "writer",
+        "build", "chunks", "geography/codes", "geography/safe_pickle", "membership", "payload", "snapshot",
+        "takeup/anchors", "takeup/assign", "takeup/draws", "takeup/eligibility", "takeup/rates", "takeup/store",
+        "takeup/table", "us", "writer",
     },
     "TAKEUP_MODULES": {
-        "build", "clones", "geography/block_table", "geography/blocks", "geography/codes", "geography/frames",
-        "geography/load", "geography/npy", "geography/safe_pickle", "geography/tables", "membership", "model",
-        "payload", "source", "takeup/assign", "takeup/draws", "writer",
+        "build", "chunks", "clones", "geography/block_table", "geography/blocks", "geography/codes",
+        "geography/frames", "geography/load", "geography/npy", "geography/safe_pickle", "geography/tables",
+        "membership", "model", "payload", "source", "takeup/assign", "takeup/draws", "writer",
     },
     "EXAMPLE_MODULES": set(),
 }  # fmt: skip
