@@ -162,10 +162,13 @@ def take_up(
         suffix = key_suffix(part.household_ids, part.clones)
         for table in takeup.programmes:
             rows = part.rows[table.entity]
-            if table.variable in drawn:
-                found[table.variable].append(_draw(table.variable, suffix, rows, _area_thresholds(table, part)))
+            if table.variable not in drawn:
+                column = np.ones(rows.source_row.shape, dtype=np.bool_)
+            elif table.sole_rate is not None:
+                column = uniforms(suffix_seeds(table.variable, suffix), rows.counts) < table.sole_rate
             else:
-                found[table.variable].append(np.ones(rows.source_row.shape, dtype=np.bool_))
+                column = _draw(table.variable, suffix, rows, _area_thresholds(table, part))
+            found[table.variable].append(column)
     nothing = np.empty(0, dtype=np.bool_)
     return {variable: np.concatenate([nothing, *columns]) for variable, columns in found.items()}
 

@@ -41,6 +41,13 @@ class ProgrammeTable:
     adjusted: AdjustedRates | None
     """Rates for those who do not report; None without reports, and when the group is the file."""
 
+    @property
+    def sole_rate(self) -> float | None:
+        """The rate when it is everybody's, whoever and wherever they are."""
+        if isinstance(self.rate, float) and self.reported is None and self.eligibility is None:
+            return self.rate
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class Takeup:
