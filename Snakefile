@@ -7,7 +7,7 @@ from pathlib import Path
 from local_h5.errors import LocalH5Error
 from local_h5.requests import FOLDERS
 from local_h5.validation.parts import parts_of, sources_of
-from local_h5.workflow.invocation import stop_timers
+from local_h5.workflow.invocation import keep_all_objects, stop_timers
 from local_h5.workflow.main_process import begin, resolved_config, validation_file
 from local_h5.workflow.resources import area_memory_mb, area_minutes, growing
 from local_h5.workflow.settings import Settings
@@ -29,7 +29,9 @@ except LocalH5Error as error:
     print(f"error: {error}", file=sys.stderr)
     os._exit(1)  # one line, and no traceback of the workflow engine around it
 
-if not workflow.is_main_process:
+if workflow.is_main_process:
+    keep_all_objects()
+else:
     # The areas of a group run one after another: its memory was asked for like that (profiles/slurm).
     workflow.register_resource("area_slots", 1)
 
@@ -39,7 +41,7 @@ PREPARED = SETTINGS.prepared.as_posix()
 
 wildcard_constraints:
     folder="|".join(FOLDERS.values()),
-    area="|".join(request.area_id for request in SETTINGS.requests),
+    area="[A-Za-z0-9_-]+",
     package="regional|national",
 
 
@@ -54,32 +56,32 @@ localrules:
 
 rule all:
     input:
-        SETTINGS.stamps(),
+        lambda wildcards: RUN.stamps(),
 
 
 rule all_states:
     input:
-        SETTINGS.stamps("state"),
+        lambda wildcards: RUN.stamps("state"),
 
 
 rule all_districts:
     input:
-        SETTINGS.stamps("district"),
+        lambda wildcards: RUN.stamps("district"),
 
 
 rule all_cities:
     input:
-        SETTINGS.stamps("city"),
+        lambda wildcards: RUN.stamps("city"),
 
 
 rule all_custom:
     input:
-        SETTINGS.stamps("custom"),
+        lambda wildcards: RUN.stamps("custom"),
 
 
 rule national:
     input:
-        SETTINGS.stamps("national"),
+        lambda wildcards: RUN.stamps("national"),
 
 
 include: "rules/common.smk"

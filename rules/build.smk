@@ -8,12 +8,12 @@ Writes: {RESULTS}/{{national,states,districts,cities,custom}}/<area>.h5 and .h5.
 
 rule build_area:
     input:
-        plan=ancient(plan_file),
+        plan=area_plan(),
         order=area_order,
         snapshot=ancient(rules.prepare_snapshot.output.snapshot),
-        blocks=ancient(area_inputs("blocks")),
-        clones=ancient(area_inputs("clones")),
-        takeup=ancient(area_inputs("takeup")),
+        blocks=area_inputs("blocks"),
+        clones=area_inputs("clones"),
+        takeup=area_inputs("takeup"),
     output:
         h5=f"{RESULTS}/{{folder}}/{{area}}.h5",
         result=f"{RESULTS}/{{folder}}/{{area}}.h5.result.json",

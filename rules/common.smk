@@ -26,32 +26,43 @@ AREA_PACKAGE = {
     request.relative_path.with_suffix("").as_posix(): request.package
     for request in SETTINGS.requests
 }
+SOLE_PACKAGE = SETTINGS.packages[0].name if len(SETTINGS.packages) == 1 else None
 
 
 def plan_file(wildcards):
-    """Input: the plan, through the checkpoint; nothing when it holds, since each order says all that its job needs."""
-    return [] if RUN.planned else checkpoints.plan.get().output.plan
+    """Input: the plan, through the checkpoint."""
+    return checkpoints.plan.get().output.plan
+
+
+def area_plan():
+    """Input: the plan; nothing when it holds, since each order says all that its job needs."""
+    return [] if RUN.planned else ancient(plan_file)
 
 
 def area_order(wildcards):
     """Input: the area's order, once the plan job has decided; the plan itself never makes an area run."""
-    plan_file(wildcards)
+    if not RUN.planned:
+        plan_file(wildcards)
     return RUN.area_order(wildcards.folder, wildcards.area).as_posix()
 
 
 def area_inputs(name):
     """Input: an array file of the area's package. Orders decide by content, so its time does not matter."""
+    if (
+        SOLE_PACKAGE is not None
+    ):  # Snakemake calls a function for every area, at the cost of several paths
+        return ancient(f"{PREPARED}/{SOLE_PACKAGE}/{name}.h5")
+    return ancient(lambda wc: f"{PREPARED}/{area_package(wc)}/{name}.h5")
 
-    def path(wildcards):
-        key = f"{wildcards.folder}/{wildcards.area}"
-        return f"{PREPARED}/{AREA_PACKAGE[key]}/{name}.h5"
 
-    return path
+def area_package(wildcards):
+    """The package that an area is built from."""
+    return AREA_PACKAGE[f"{wildcards.folder}/{wildcards.area}"]
 
 
 def clone_index(wildcards):
     """The clone index of an area's package; its size says what the job needs."""
-    return Path(area_inputs("clones")(wildcards))
+    return Path(f"{PREPARED}/{area_package(wildcards)}/clones.h5")
 
 
 TARGET_LEVEL = SETTINGS.policy.wants_targets

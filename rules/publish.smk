@@ -11,7 +11,7 @@ import shlex
 
 rule publish:
     input:
-        stamps=SETTINGS.stamps(),
+        stamps=lambda wc: RUN.stamps(),
     log:
         f"{RESULTS}/logs/publish.log",
     localrule: True

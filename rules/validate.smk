@@ -118,8 +118,8 @@ rule validate_targets:
 
 rule report:
     input:
-        sidecars=SETTINGS.outputs(),
-        records=[
+        sidecars=lambda wc: SETTINGS.outputs(),
+        records=lambda wc: [
             path
             for request in SETTINGS.requests
             for path in records(FOLDERS[request.area_type], request.area_id)

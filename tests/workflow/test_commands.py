@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from small_project import Project
+from small_project import ALL, Project
 
 from local_h5.errors import RunningError
 from local_h5.workflow.run_lock import hold_run_lock, refuse_stale_lock
@@ -54,6 +54,35 @@ def test_a_dry_run_says_where_its_count_must_differ(project: Project) -> None:
     said = project.run("-n", "all").text
     assert "4 files would be built, 10 left untouched." in said
     assert "Snakemake's own count, which follows, cannot agree yet" in said
+
+
+def test_an_area_that_is_not_there_is_named_in_one_line(project: Project) -> None:
+    for target in ("published/districts/XX-99.json", "custom/nowhere.h5"):
+        refused = project.run("-n", f"results/{target}", check=False)
+        assert refused.status == 1
+        assert f"error: results/{target}: expected a file of an area of this run" in refused.text
+        assert "Traceback" not in refused.text
+        assert "Exception" not in refused.text
+
+
+def test_snakemake_is_asked_only_for_what_does_not_hold(project: Project) -> None:
+    asked = (
+        "from local_h5.workflow.configuration import load_settings as load;"
+        "from local_h5.workflow.main_process import begin;"
+        "print(*begin(load(), is_main_process=True).stamps())"
+    )
+    assert project.command("-c", asked).text.split() == ["results/prepared/config.json"]
+    project.h5("states/NC").write_bytes(b"no H5")
+    project.path("results/published/districts/AK-01.json").unlink()
+    project.path("results/published/districts/DC-01.json").write_text('{"sha256": "of another file"}')
+    expected = {f"results/published/{area}.json" for area in ("states/NC", "districts/AK-01", "districts/DC-01")}
+    assert set(project.command("-c", asked).text.split()) == expected
+    said = project.run("-n", "all", "-F").text  # told to build all the same, it sees all
+    counts = dict(line.split() for line in said.splitlines() if line.startswith(("build_area ", "total ")))
+    assert counts["build_area"] == str(len(ALL))
+    half = project.run("-n", "--batch", "all=1/2", "all").text  # half of all, and not of what is left
+    looked_at = {area for area in ALL if f"{area} may be published" in half}
+    assert looked_at == {"districts/AK-01", "districts/DC-01"}
 
 
 def test_verify_finds_and_deletes_what_is_not_right(project: Project) -> None:

@@ -4,6 +4,8 @@ A Snakefile is read before Snakemake knows, in a way that it tells, whether this
 parsed options are therefore looked up where its command line keeps them.
 """
 
+import atexit
+import gc
 import inspect
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -29,11 +31,16 @@ class Invocation:
         mode: run, dry run, unlock, or a query that starts no job.
         locks: whether it takes its lock.
         forces: whether it was told to run jobs for other reasons than times (``-F``, ``-R``, ``--rerun-triggers``).
+        whole: whether it has to see all that its target consists of, what holds included (``--batch`` counts the parts,
+            ``--report-after-run`` shows them).
+        targets: files and rules that it was asked for; none for the first rule.
     """
 
     mode: Mode
     locks: bool = True
     forces: bool = False
+    whole: bool = False
+    targets: tuple[str, ...] = ()
 
 
 def invocation() -> Invocation:
@@ -49,8 +56,13 @@ def invocation() -> Invocation:
         return Invocation("query", locks)
     forces = any(getattr(options, name, None) for name in ("forceall", "force", "forcerun"))
     triggers = {str(trigger) for trigger in getattr(options, "rerun_triggers", None) or ()}
+    whole = any(getattr(options, name, None) for name in ("batch", "report_after_run"))
     return Invocation(
-        "dry-run" if getattr(options, "dryrun", False) else "run", locks, forces or triggers not in (set(), {"mtime"})
+        "dry-run" if getattr(options, "dryrun", False) else "run",
+        locks,
+        forces or triggers not in (set(), {"mtime"}),
+        whole,
+        tuple(map(str, getattr(options, "targets", None) or ())),
     )
 
 
@@ -67,6 +79,16 @@ def stop_timers(workflow: Any) -> None:
     scheduler: Any = getattr(workflow, "scheduler", None)
     if getattr(workflow, "local_exec", False) and hasattr(scheduler, "job_rate_limiter"):
         scheduler.job_rate_limiter = None
+
+
+def keep_all_objects() -> None:
+    """Let Python's garbage collector look at new objects alone, in the main process.
+
+    Snakemake keeps some hundred objects for each job to its end. A collector with the usual thresholds goes through all
+    of them again whenever they have become a quarter more, and three times at the end.
+    """
+    gc.set_threshold(100_000, 50, 1_000)
+    atexit.register(gc.freeze)
 
 
 def _options() -> Any:

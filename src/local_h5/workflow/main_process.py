@@ -2,18 +2,21 @@
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
+from local_h5.errors import RequestError
 from local_h5.files import write_text
+from local_h5.requests import FOLDERS
 from local_h5.results import Fingerprint
 from local_h5.workflow.digests import DigestMemo
 from local_h5.workflow.invocation import Invocation, invocation
 from local_h5.workflow.judge import StepVerdict
-from local_h5.workflow.orders import read_plan, settle_areas, settle_steps, step_order
+from local_h5.workflow.orders import is_published, read_plan, settle_areas, settle_steps, step_order
 from local_h5.workflow.run_lock import hold_run_lock, refuse_stale_lock, remove_leftovers
 from local_h5.workflow.settings import Settings
 from local_h5.workflow.target_records import settle_targets
@@ -52,6 +55,7 @@ class Run:
         shown: what a dry run foresees; None otherwise.
         planned: whether the plan of before holds and no step before the areas will run. Then the areas are known
             without the checkpoint, and Snakemake need not build its graph twice.
+        published: relative paths of the areas of which everything holds, so that Snakemake need not look at them.
     """
 
     def __init__(
@@ -61,9 +65,11 @@ class Run:
         shown: "Forecast | None" = None,
         *,
         planned: bool = False,
+        published: frozenset[str] = frozenset(),
     ) -> None:
         self.settings = settings
         self.planned = planned
+        self.published = published
         self.lock = lock
         self.shown = shown
         # A dry run writes nothing in the project: the orders that a run would give lie elsewhere, for its own count.
@@ -82,6 +88,16 @@ class Run:
             if verdict is not None and not verdict.current:
                 return self._fresh(f"{folder}-{area}")
         return self.settings.prepared / "orders" / folder / f"{area}.json"
+
+    def stamps(self, *area_types: str) -> list[str]:
+        """What a target rule asks for: the stamps of the areas of the given types, or of all, that do not hold yet.
+
+        Snakemake holds each job that a target needs in memory, and looks at all of them. Where all holds it gets a file
+        that nothing makes, because it takes a target that needs nothing for one that has to run.
+        """
+        chosen = [r for r in self.settings.requests if not area_types or r.area_type in area_types]
+        waiting = [str(self.settings.stamp(r)) for r in chosen if str(r.relative_path) not in self.published]
+        return waiting if waiting or not chosen else [resolved_config(self.settings).as_posix()]
 
     def ignores_times(self, step: str) -> bool:
         """Whether Snakemake must not compare times for a step: in a dry run, which does not date what holds."""
@@ -115,6 +131,7 @@ def begin(settings: Settings, *, is_main_process: bool) -> Run:
 
     Raises:
         RunningError: another run is going on, or one was killed and has to be resumed.
+        RequestError: a file of an area is asked for that the configuration does not have.
         LocalH5Error: an input is malformed.
     """
     if not is_main_process:
@@ -122,20 +139,40 @@ def begin(settings: Settings, *, is_main_process: bool) -> Run:
     asked = invocation()
     if asked.mode == "unlock":
         hold_run_lock(settings.results).release()  # refuses while a run is alive
+    _check_targets(settings, asked.targets)
     if asked.mode == "dry-run":
         from local_h5.workflow.forecast import forecast
 
         # The memo is read, not written: a dry run leaves the project as it was.
         foreseen = forecast(settings, DigestMemo.open(memo_path(settings)))
-        return Run(settings, shown=foreseen, planned=foreseen.steps["plan"].current and _undisturbed(asked))
+        planned = foreseen.steps["plan"].current and _undisturbed(asked)
+        published = _published(settings, foreseen) if planned and not asked.whole else frozenset[str]()
+        return Run(settings, shown=foreseen, planned=planned, published=published)
     if asked.mode != "run":
         return Run(settings)
     lock = hold_run_lock(settings.results)
     if asked.locks:
         refuse_stale_lock(settings.results)
     remove_leftovers(settings.results)
-    verdicts = settle(settings)
-    return Run(settings, lock, planned=verdicts["plan"].current and _undisturbed(asked))
+    settled = settle(settings)
+    planned = settled.steps["plan"].current and _undisturbed(asked)
+    published = settled.published if planned and not asked.whole else frozenset[str]()
+    return Run(settings, lock, planned=planned, published=published)
+
+
+def _check_targets(settings: Settings, targets: Iterable[str]) -> None:
+    """Say which area is not there: the rules would take any name, and Snakemake would show where it failed."""
+    known = {str(request.relative_path.with_suffix("")) for request in settings.requests}
+    for target in targets:
+        path = Path(target)
+        area = f"{path.parent.name}/{path.name.partition('.')[0]}"
+        if path.is_relative_to(settings.results) and path.parent.name in FOLDERS.values() and area not in known:
+            raise RequestError(
+                target,
+                expected="a file of an area of this run",
+                found=f"no area {area}",
+                remedy="See results/prepared/catalog.json for all; describe another one under areas.custom.",
+            )
 
 
 def _undisturbed(asked: Invocation, incomplete: Path = Path(".snakemake/incomplete")) -> bool:
@@ -155,24 +192,56 @@ def announcement(settings: Settings, foreseen: "Forecast") -> str:
     return f"{as_text(make_plan(settings, foreseen))}\n{counts}"
 
 
-def settle(settings: Settings) -> dict[str, StepVerdict]:
-    """Order what has to run, by content, and give the verdicts of the steps; the caller holds the run lock."""
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What :func:`settle` found.
+
+    Attributes:
+        steps: name → verdict.
+        published: relative paths of the areas of which everything holds, stamp included; none while any step is stale,
+            since what it makes may decide about an area that holds so far.
+    """
+
+    steps: Mapping[str, StepVerdict]
+    published: frozenset[str]
+
+
+def settle(settings: Settings) -> Settled:
+    """Order what has to run, by content; the caller holds the run lock."""
     write_if_changed(resolved_config(settings), settings.config)
     write_if_changed(validation_file(settings), {"validation": settings.config["validation"]})
     memo = DigestMemo.open(memo_path(settings))
-    verdicts = settle_steps(settings, memo)
-    if verdicts["plan"].current:
+    steps, published = settle_steps(settings, memo), frozenset[str]()
+    if steps["plan"].current:
         # Else the plan job does it, when what areas depend on has been made.
-        settle_all_areas(settings, read_plan(settings.prepared / "plan.json"), memo)
+        published = settle_all_areas(settings, read_plan(settings.prepared / "plan.json"), memo)
     memo.save()
-    return verdicts
+    return Settled(steps, published if all(verdict.current for verdict in steps.values()) else frozenset())
 
 
-def settle_all_areas(settings: Settings, expected: Mapping[str, Fingerprint], memo: DigestMemo) -> None:
-    """Order the stale areas, and remove the records of targets that do not hold."""
-    verdicts = settle_areas(settings, expected, memo)
-    if settings.policy.wants_targets:
-        settle_targets(settings, memo, [key for key, verdict in verdicts.items() if not verdict.current])
+def settle_all_areas(settings: Settings, expected: Mapping[str, Fingerprint], memo: DigestMemo) -> frozenset[str]:
+    """Order the stale areas, and remove the records of targets that do not hold.
+
+    Returns:
+        Relative paths of the areas of which everything holds, stamp included.
+    """
+    areas = settle_areas(settings, expected, memo)
+    if not settings.policy.wants_targets:
+        return areas.published
+    targets = settle_targets(settings, memo, [key for key, verdict in areas.verdicts.items() if not verdict.current])
+    return frozenset(key for key in areas.published if not targets.records[key])
+
+
+def _published(settings: Settings, foreseen: "Forecast") -> frozenset[str]:
+    """What :func:`settle` would give, of a dry run."""
+    if not all(verdict.current for verdict in foreseen.steps.values()):
+        return frozenset()
+    return frozenset(
+        key
+        for key, request in ((str(request.relative_path), request) for request in settings.requests)
+        if foreseen.areas[key].current and not foreseen.areas[key].unchecked and not foreseen.checks.get(key)
+        if is_published(settings, request)
+    )
 
 
 def write_if_changed(path: Path, data: Mapping[str, Any]) -> None:

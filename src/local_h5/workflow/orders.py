@@ -13,6 +13,7 @@ import os
 import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,19 @@ from local_h5.workflow.steps import all_steps
 _SECOND = 1_000_000_000
 _NONCE = "nonce"
 _REASONS = "reasons"
+
+
+@dataclass(frozen=True, slots=True)
+class SettledAreas:
+    """What :func:`settle_areas` found.
+
+    Attributes:
+        verdicts: relative path → verdict.
+        published: relative paths of the areas whose file holds, and whose stamp is that of this file.
+    """
+
+    verdicts: Mapping[str, AreaVerdict]
+    published: frozenset[str]
 
 
 def step_order(settings: Settings, name: str) -> Path:
@@ -97,7 +111,7 @@ def record_step(order: Path, stamp: Path, memo: DigestMemo) -> None:
     write_text(stamp, json.dumps(data, indent=1, sort_keys=True) + "\n")
 
 
-def settle_areas(settings: Settings, expected: Mapping[str, Fingerprint], memo: DigestMemo) -> dict[str, AreaVerdict]:
+def settle_areas(settings: Settings, expected: Mapping[str, Fingerprint], memo: DigestMemo) -> SettledAreas:
     """Order the stale areas; ``expected`` is by relative path, as :func:`read_plan` gives it.
 
     A file that holds without a record of its structural checks is not built again but checked here.
@@ -114,6 +128,7 @@ def settle_areas(settings: Settings, expected: Mapping[str, Fingerprint], memo: 
 
         faults = check_again(settings, unchecked)
         verdicts |= {key: AreaVerdict(fault) for key, fault in faults.items()}
+    published = set()
     for request in settings.requests:
         key = str(request.relative_path)
         verdict = verdicts[key]
@@ -124,11 +139,21 @@ def settle_areas(settings: Settings, expected: Mapping[str, Fingerprint], memo: 
         }
         if verdict.current:
             _keep_order(order, content)
-            _date_published(settings, request)
+            if _date_published(settings, request):
+                published.add(key)
         else:
             record = settings.structural_record(request)
             _issue(order, content, [h5, sidecar_path(h5), record], verdict.reasons)
-    return verdicts
+    return SettledAreas(verdicts, frozenset(published))
+
+
+def is_published(settings: Settings, request: AreaBuildRequest) -> bool | None:
+    """Whether an area's stamp is that of its file, of which the sidecar tells; None when there is no stamp."""
+    stamped = read_json(settings.stamp(request))
+    if stamped is None:
+        return None
+    output = (read_json(sidecar_path(settings.output(request))) or {}).get("output") or {}
+    return stamped.get("sha256") == output.get("sha256")
 
 
 def write_plan(path: Path, expected: Mapping[str, Fingerprint]) -> None:
@@ -174,16 +199,15 @@ def date_after(made: Iterable[Path], sources: Iterable[Path]) -> list[Path]:
     return dated
 
 
-def _date_published(settings: Settings, request: AreaBuildRequest) -> None:
-    """Let the stamp of a file that holds count, whatever the times; one of another file goes."""
+def _date_published(settings: Settings, request: AreaBuildRequest) -> bool:
+    """Let the stamp of a file that holds count, whatever the times; one of another file goes. Whether it counts."""
     stamp, sidecar = settings.stamp(request), sidecar_path(settings.output(request))
-    stamped = read_json(stamp)
-    if stamped is None:
-        return
-    if stamped.get("sha256") != (read_json(sidecar) or {})["output"]["sha256"]:
+    published = is_published(settings, request)
+    if published is False:
         stamp.unlink()
-    elif not settings.policy.wants_targets:  # else the records of the targets decide too
+    elif published and not settings.policy.wants_targets:  # else the records of the targets decide too
         date_after([stamp], [sidecar, settings.structural_record(request)])
+    return published is True
 
 
 def _write_order(order: Path, content: Mapping[str, Any]) -> None:

@@ -83,7 +83,7 @@ def judge_targets(settings: Settings, memo: DigestMemo, rebuilt: Iterable[str] =
     return TargetVerdicts(records, frozenset(simulations))
 
 
-def settle_targets(settings: Settings, memo: DigestMemo, rebuilt: Iterable[str] = ()) -> None:
+def settle_targets(settings: Settings, memo: DigestMemo, rebuilt: Iterable[str] = ()) -> TargetVerdicts:
     """Remove what does not hold, and date the rest so that Snakemake leaves it alone.
 
     Model runs that do not hold are removed only where a record needs them whose own file stays: then Snakemake makes
@@ -116,6 +116,7 @@ def settle_targets(settings: Settings, memo: DigestMemo, rebuilt: Iterable[str] 
         benchmark = (settings.results / "benchmarks" / "validation" / request.relative_path).with_suffix(".tsv")
         date_after([record, benchmark], [*shared, h5, sidecar_path(h5)])
         date_after([settings.stamp(request)], [sidecar_path(h5), settings.structural_record(request), record])
+    return verdicts
 
 
 def _differences(record: Mapping[str, Any], wanted: Mapping[str, str]) -> tuple[str, ...]:
