@@ -10,7 +10,7 @@ from local_h5.validation.parts import parts_of, sources_of
 from local_h5.workflow.invocation import keep_all_objects, stop_timers
 from local_h5.workflow.main_process import begin, resolved_config, validation_file
 from local_h5.workflow.resources import area_memory_mb, area_minutes, growing
-from local_h5.workflow.settings import Settings
+from local_h5.settings import Settings
 
 
 configfile: "config/config.yaml"

@@ -5,12 +5,12 @@ import json
 from pathlib import Path
 
 from local_h5.files import write_text
+from local_h5.settings import Settings
 from local_h5.workflow.command import run
 from local_h5.workflow.digests import DigestMemo
 from local_h5.workflow.forecast import compute
 from local_h5.workflow.main_process import settle_all_areas
 from local_h5.workflow.orders import write_plan
-from local_h5.workflow.settings import Settings
 
 
 def plan_areas(path_to_config: Path, path_to_catalog: Path, path_to_plan: Path) -> None:

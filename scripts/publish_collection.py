@@ -10,9 +10,9 @@ from typing import get_args
 
 from local_h5.errors import LocalH5Error
 from local_h5.results import SUFFIX
+from local_h5.settings import Settings
 from local_h5.validation.policy import Level
 from local_h5.validation.records import record_path
-from local_h5.workflow.settings import Settings
 from pe_data.channels import read
 from pe_data.collection import run_id_of
 from pe_data.config import store_for

@@ -6,12 +6,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from local_h5.files import write_text
+from local_h5.settings import Settings
 from local_h5.validation.country_model import CountryModel
 from local_h5.validation.run import TargetRun
 from local_h5.workflow.command import run
 from local_h5.workflow.digests import DigestMemo
 from local_h5.workflow.main_process import memo_path
-from local_h5.workflow.settings import Settings
 from local_h5.workflow.target_records import simulation_basis
 
 

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
+from local_h5.settings import Settings
 from local_h5.workflow.command import run
-from local_h5.workflow.settings import Settings
 from local_h5.workflow.summary import render, summarise
 
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from local_h5.results import read_sidecar
+from local_h5.settings import Settings
 from local_h5.validation.records import write_record
 from local_h5.validation.run import TargetRun
 from local_h5.workflow.command import run
 from local_h5.workflow.digests import DigestMemo
 from local_h5.workflow.main_process import memo_path
-from local_h5.workflow.settings import Settings
 from local_h5.workflow.target_records import record_basis
 
 

@@ -15,9 +15,9 @@ import yaml
 import publish_collection as script
 from local_h5.errors import ConfigError
 from local_h5.results import SUFFIX
+from local_h5.settings import Settings
 from local_h5.validation.policy import Level
 from local_h5.validation.records import Finding, Summary, ValidationRecord, record_path, write_record
-from local_h5.workflow.settings import Settings
 from pe_data.channels import history, read
 from pe_data.collection import Collection
 from pe_data.countries import UNSPECIFIED
@@ -242,10 +242,11 @@ def test_snakemake_publish(run: Settings, tmp_path: Path) -> None:
     config = {**run.config, "store": {**run.config["store"], "licence": "CC0-1.0"}}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     (tmp_path / "Snakefile").write_text(
-        "from local_h5.workflow.main_process import resolved_config\n"
-        "from local_h5.workflow.settings import Settings\n"
+        "from local_h5.settings import Settings\n"
+        "from local_h5.workflow.main_process import Run, resolved_config\n"
         'configfile: "config.yaml"\n'
         "SETTINGS = Settings.load(config)\n"
+        "RUN = Run(SETTINGS)\n"
         "RESULTS = SETTINGS.results.as_posix()\n"
         f'include: "{ROOT}/rules/publish.smk"\n'
     )

@@ -27,6 +27,7 @@ from local_h5.geography.tables import BlockTableFiles
 from local_h5.prepare import load_variable_rules, takeup_from_snapshot
 from local_h5.requests import AreaBuildRequest
 from local_h5.results import OutputFile, WeightSummary, read_sidecar, sidecar_path, write_sidecar
+from local_h5.settings import Settings
 from local_h5.source import read_source
 from local_h5.takeup.programmes import load_programmes
 from local_h5.takeup.table import Scope
@@ -34,7 +35,6 @@ from local_h5.us import STATE_FIPS
 from local_h5.validation.area import StructuralPolicy, validate_structure
 from local_h5.validation.common_schema import common_schema
 from local_h5.validation.records import record_path, write_record
-from local_h5.workflow.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 CODES = {"AK-01": 201, "CA-34": 634, "DC-01": 1101, "NC-01": 3701, "NC-12": 3712}

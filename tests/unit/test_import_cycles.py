@@ -1,4 +1,5 @@
-"""No module of a package leads back to itself by its imports, those inside functions included."""
+"""What may import what, imports inside functions included: no module leads back to itself, and the library knows no
+workflow."""
 
 import ast
 from collections.abc import Iterator
@@ -45,6 +46,14 @@ def _cycle(folder: Path) -> list[str]:
 def test_no_cycle(package: str) -> None:
     assert len(_modules(SOURCE / package)) > 100
     assert _cycle(SOURCE / package) == []
+
+
+def test_the_library_knows_no_workflow() -> None:
+    modules = _modules(SOURCE / "local_h5")
+    workflow = {name for name in modules if name.startswith("local_h5.workflow")}
+    users = {name for name, path in modules.items() if workflow & set(_imported(name, path, set(modules)))}
+    assert users
+    assert users <= workflow
 
 
 def test_a_cycle_through_a_lazy_import_is_seen(tmp_path: Path) -> None:

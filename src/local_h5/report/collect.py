@@ -9,11 +9,11 @@ from typing import Any
 from local_h5.errors import ResultError
 from local_h5.requests import AreaBuildRequest
 from local_h5.results import sidecar_path
+from local_h5.settings import Settings
 from local_h5.us import STATE_POSTAL
 from local_h5.validation.policy import Level
 from local_h5.validation.population import reference_populations
 from local_h5.validation.records import ValidationRecord, read_record, record_path, refusals
-from local_h5.workflow.settings import Settings
 
 LEVELS: tuple[Level, ...] = ("structural", "targets")
 NOT_BUILT, NOT_VALIDATED = "not built", "not validated"

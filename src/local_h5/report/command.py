@@ -20,7 +20,7 @@ def report(results: Path, output: Path | None) -> None:
     What is not built or not validated yet is shown as such, so the command works on a run that stopped half-way.
     """
     from local_h5.report.write import write_report
-    from local_h5.workflow.settings import Settings
+    from local_h5.settings import Settings
 
     settings = Settings.read(results / "prepared" / "config.json")
     click.echo(write_report(settings, output or results / "validation"))

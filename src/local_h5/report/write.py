@@ -10,10 +10,10 @@ from local_h5.report.collect import RunData, collect
 from local_h5.report.figures import all_figures
 from local_h5.report.page import render
 from local_h5.report.tables import area_rows, target_rows, write_parquet
+from local_h5.settings import REGIONAL, Settings
 from local_h5.validation.belief import Belief, read_beliefs
 from local_h5.validation.records import TargetRow
 from local_h5.weights import load_weights
-from local_h5.workflow.settings import REGIONAL, Settings
 
 PAGE = "report.html"
 

@@ -7,8 +7,8 @@ number of districts. What lies in no single state belongs to the first part.
 from functools import cache
 
 from local_h5.requests import FOLDERS, AreaBuildRequest
+from local_h5.settings import Settings
 from local_h5.us import STATE_POSTAL
-from local_h5.workflow.settings import Settings
 
 
 def parts_of(request: AreaBuildRequest, settings: Settings) -> tuple[int, ...]:

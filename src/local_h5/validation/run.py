@@ -11,6 +11,7 @@ from local_h5.errors import ResultError
 from local_h5.membership import HOUSEHOLD
 from local_h5.requests import AreaBuildRequest
 from local_h5.results import AreaResult, read_sidecar, sidecar_path
+from local_h5.settings import Settings
 from local_h5.us import STATE_POSTAL
 from local_h5.validation.area import UNREADABLE, StructuralPolicy, verdict
 from local_h5.validation.area_file import AreaFile
@@ -26,7 +27,6 @@ from local_h5.validation.structural import Expectations, check_structure
 from local_h5.validation.targets_db import TargetDatabase
 from local_h5.validation.training import read_training
 from local_h5.validation.values import Values, Wanted
-from local_h5.workflow.settings import Settings
 
 _VALUES = Path("validation", "values")
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
+from local_h5.settings import Settings
 from local_h5.workflow.configuration import load_settings
 from local_h5.workflow.digests import DigestMemo
 from local_h5.workflow.forecast import forecast
 from local_h5.workflow.main_process import memo_path
-from local_h5.workflow.settings import Settings
 
 
 def _with_configuration(command: Callable[..., None]) -> Callable[..., None]:

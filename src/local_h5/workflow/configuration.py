@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from local_h5.errors import ConfigError
-from local_h5.workflow.settings import Settings
+from local_h5.settings import Settings
 
 DEFAULTS = Path("config/config.yaml")
 

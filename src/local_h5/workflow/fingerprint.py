@@ -22,7 +22,7 @@ from local_h5.us import normalise_district
 from local_h5.workflow.code import AREA_MODULES, code_digest
 
 if TYPE_CHECKING:
-    from local_h5.workflow.settings import Settings
+    from local_h5.settings import Settings
 
 SLICES = ("weights", "geography", "blocks", "takeup")
 """Components that depend on the area's household clones."""

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from local_h5.results import Fingerprint
+from local_h5.settings import Package, Settings
 from local_h5.workflow.digests import DigestMemo
 from local_h5.workflow.judge import AreaVerdict, StepVerdict, judge_area, judge_steps, read_built, read_json, step_stamp
 from local_h5.workflow.orders import read_plan
-from local_h5.workflow.settings import Package, Settings
 from local_h5.workflow.steps import Step, all_steps
 from local_h5.workflow.target_records import judge_targets
 

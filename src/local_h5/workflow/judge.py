@@ -8,9 +8,9 @@ from typing import Any
 
 from local_h5.requests import AreaBuildRequest
 from local_h5.results import Fingerprint, sidecar_path
+from local_h5.settings import Settings
 from local_h5.workflow.code import code_digest
 from local_h5.workflow.digests import DigestMemo
-from local_h5.workflow.settings import Settings
 from local_h5.workflow.steps import Step, all_steps
 
 

@@ -13,12 +13,12 @@ from local_h5.errors import RequestError
 from local_h5.files import write_text
 from local_h5.requests import FOLDERS
 from local_h5.results import Fingerprint
+from local_h5.settings import Settings
 from local_h5.workflow.digests import DigestMemo
 from local_h5.workflow.invocation import Invocation, invocation
 from local_h5.workflow.judge import StepVerdict
 from local_h5.workflow.orders import is_published, read_plan, settle_areas, settle_steps, step_order
 from local_h5.workflow.run_lock import hold_run_lock, refuse_stale_lock, remove_leftovers
-from local_h5.workflow.settings import Settings
 from local_h5.workflow.target_records import settle_targets
 
 if TYPE_CHECKING:

@@ -21,10 +21,10 @@ from local_h5.errors import InputError, WriteError
 from local_h5.files import write_text
 from local_h5.requests import AreaBuildRequest
 from local_h5.results import Fingerprint, sidecar_path
+from local_h5.settings import Settings
 from local_h5.workflow.code import code_digest
 from local_h5.workflow.digests import DigestMemo
 from local_h5.workflow.judge import AreaVerdict, StepVerdict, judge_area, judge_steps, read_json, step_stamp
-from local_h5.workflow.settings import Settings
 from local_h5.workflow.steps import all_steps
 
 _SECOND = 1_000_000_000

@@ -8,9 +8,9 @@ from statistics import fmean
 
 from local_h5.requests import FOLDERS, AreaType
 from local_h5.results import SUFFIX
+from local_h5.settings import Settings
 from local_h5.workflow.forecast import Forecast
 from local_h5.workflow.judge import AreaVerdict, StepVerdict, read_built
-from local_h5.workflow.settings import Settings
 
 _RUN_WIDE = {
     "snapshot": "source changed",

@@ -7,10 +7,10 @@ from local_h5.errors import ResultError
 from local_h5.prepared import open_prepared
 from local_h5.requests import AreaBuildRequest
 from local_h5.results import read_sidecar, sidecar_path, write_sidecar
+from local_h5.settings import Settings
 from local_h5.validation.area import StructuralPolicy, validate_structure
 from local_h5.validation.common_schema import common_schema
 from local_h5.validation.records import write_record
-from local_h5.workflow.settings import Settings
 
 
 def check_again(settings: Settings, requests: Iterable[AreaBuildRequest]) -> dict[str, str]:

@@ -13,9 +13,9 @@ from typing import Any
 
 import yaml
 
+from local_h5.settings import Package, Settings
 from local_h5.workflow import code
 from local_h5.workflow.digests import DigestMemo
-from local_h5.workflow.settings import Package, Settings
 
 PINNED_SOURCES = Path("config/example_sources.yaml")
 

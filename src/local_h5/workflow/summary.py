@@ -11,8 +11,8 @@ from rich.table import Table
 from local_h5.areas import District
 from local_h5.requests import FOLDERS, AreaType
 from local_h5.results import AreaResult, read_sidecar, sidecar_path
+from local_h5.settings import REGIONAL, Settings
 from local_h5.us import NATIONAL_ID
-from local_h5.workflow.settings import REGIONAL, Settings
 
 SUM_TOLERANCE = 1e-9
 """Weights are float32 in the files and added in float64: sums of the same rows in another order agree to this."""

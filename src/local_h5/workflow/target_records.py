@@ -14,12 +14,12 @@ from typing import Any
 
 from local_h5.requests import AreaBuildRequest
 from local_h5.results import sidecar_path
+from local_h5.settings import Settings
 from local_h5.validation.parts import parts_of, sources_of
 from local_h5.workflow.code import TARGET_MODULES, code_digest, library_versions
 from local_h5.workflow.digests import DigestMemo
 from local_h5.workflow.judge import read_json
 from local_h5.workflow.orders import date_after
-from local_h5.workflow.settings import Settings
 
 _FILE = "file"
 _ASIDE = ("processes", "persons_per_run", "population")

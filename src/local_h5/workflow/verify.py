@@ -9,10 +9,10 @@ from typing import Literal
 from local_h5.errors import ResultError
 from local_h5.files import sha256_of
 from local_h5.results import AreaResult, Fingerprint, read_sidecar, sidecar_path
+from local_h5.settings import Settings
 from local_h5.workflow.digests import DigestMemo
 from local_h5.workflow.forecast import compute, forecast
 from local_h5.workflow.plan import orphans
-from local_h5.workflow.settings import Settings
 
 Kind = Literal["missing", "stale", "corrupt", "orphaned"]
 

@@ -14,12 +14,12 @@ import yaml
 from local_h5.build import PreparedInputs, build_area
 from local_h5.prepare import takeup_from_snapshot
 from local_h5.results import sidecar_path, write_sidecar
+from local_h5.settings import Settings
 from local_h5.takeup.programmes import load_programmes
 from local_h5.us import district_name
 from local_h5.validation.country_model import CountryModel
 from local_h5.validation.run import TargetRun
 from local_h5.validation.targets_db import Constraint, Target
-from local_h5.workflow.settings import Settings
 
 pytestmark = pytest.mark.model
 

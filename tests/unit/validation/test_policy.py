@@ -13,10 +13,10 @@ from validation_world import Run, with_validation
 from local_h5.areas import read_districts
 from local_h5.errors import ConfigError
 from local_h5.results import sidecar_path
+from local_h5.settings import Settings
 from local_h5.validation.parts import home_state, own_part, parts_of, sources_of
 from local_h5.validation.policy import Policy
 from local_h5.validation.records import record_path
-from local_h5.workflow.settings import Settings
 
 ROOT = Path(__file__).parents[3]
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from local_h5.requests import FOLDERS
 from local_h5.validation.parts import parts_of, sources_of
 from local_h5.workflow.main_process import Run, resolved_config, validation_file
-from local_h5.workflow.settings import Settings
+from local_h5.settings import Settings
 configfile: "config.yaml"
 SETTINGS = Settings.load(config)
 RUN = Run(SETTINGS)

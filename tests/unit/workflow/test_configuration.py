@@ -56,7 +56,9 @@ def args_to_api(args: SimpleNamespace) -> Invocation:
         ({"unlock": True}, Invocation("unlock")),
         ({"summary": True}, Invocation("query")),
         ({"report": "report.html"}, Invocation("query")),
-        ({"report": "report.html", "report_after_run": True}, Invocation("run")),
+        ({"report": "report.html", "report_after_run": True}, Invocation("run", whole=True)),
+        ({"batch": "all=1/2"}, Invocation("run", whole=True)),
+        ({"targets": {"all_states"}}, Invocation("run", targets=("all_states",))),
     ],
 )
 def test_how_snakemake_was_started(options: dict[str, object], expected: Invocation) -> None:
