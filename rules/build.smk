@@ -30,7 +30,7 @@ rule build_area:
         area_slots=1,  # how many areas of a group run at a time: profiles/slurm
     params:
         marks=f"{PREPARED}/marks",
-        config=resolved_config(SETTINGS).as_posix(),
+        config=area_config(SETTINGS).as_posix(),
         compression=config["output"]["compression"],
         takeup_filter=(
             ""

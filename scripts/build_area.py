@@ -37,7 +37,8 @@ def build_area_file(
         path_to_takeup: take-up table of the area's package.
         path_to_output: H5 to write, at its place in the published layout: ``…/districts/NC-01.h5``.
         path_to_marks: folder of digest marks, so that planning need not read the file again.
-        path_to_config: resolved configuration (JSON); its ``validation`` says what the file has to satisfy.
+        path_to_config: configuration (JSON) with ``validation``, which says what the file has to satisfy, ``inputs``
+            and ``areas.districts``.
         path_to_record: record of the structural checks (JSON), to write. A file that fails them fails no job.
         options: compression and take-up filter.
 
@@ -69,7 +70,7 @@ def main() -> None:
     parser.add_argument("--takeup", type=Path, required=True, help="take-up table")
     parser.add_argument("--output", type=Path, required=True, help="H5 to write")
     parser.add_argument("--marks", type=Path, required=True, help="folder of digest marks")
-    parser.add_argument("--config", type=Path, required=True, help="resolved configuration (JSON)")
+    parser.add_argument("--config", type=Path, required=True, help="configuration (JSON)")
     parser.add_argument("--record", type=Path, required=True, help="record of the structural checks to write (JSON)")
     parser.add_argument("--compression", choices=("none", "gzip", "lzf"), default="none")
     parser.add_argument("--takeup-filter", nargs="*", help="programmes to draw; the others are all true")

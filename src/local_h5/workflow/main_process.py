@@ -36,6 +36,11 @@ def resolved_config(settings: Settings) -> Path:
     return settings.prepared / "config.json"
 
 
+def area_config(settings: Settings) -> Path:
+    """Where the part of the configuration lies that area jobs read: the whole has megabytes with very many areas."""
+    return settings.prepared / "area_config.json"
+
+
 def memo_path(settings: Settings) -> Path:
     """Where the memo of digests lies."""
     return settings.prepared / "digests.json"
@@ -208,8 +213,11 @@ class Settled:
 
 def settle(settings: Settings) -> Settled:
     """Order what has to run, by content; the caller holds the run lock."""
-    write_if_changed(resolved_config(settings), settings.config)
-    write_if_changed(validation_file(settings), {"validation": settings.config["validation"]})
+    config, districts = settings.config, settings.config["areas"]["districts"]
+    policy = {"validation": config["validation"]}
+    write_if_changed(resolved_config(settings), config)
+    write_if_changed(area_config(settings), {"inputs": config["inputs"], "areas": {"districts": districts}, **policy})
+    write_if_changed(validation_file(settings), policy)
     memo = DigestMemo.open(memo_path(settings))
     steps, published = settle_steps(settings, memo), frozenset[str]()
     if steps["plan"].current:
