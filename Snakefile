@@ -8,7 +8,12 @@ from local_h5.errors import LocalH5Error
 from local_h5.requests import FOLDERS
 from local_h5.validation.parts import parts_of, sources_of
 from local_h5.workflow.invocation import keep_all_objects, stop_timers
-from local_h5.workflow.main_process import area_config, begin, resolved_config, validation_file
+from local_h5.workflow.main_process import (
+    area_config,
+    begin,
+    resolved_config,
+    validation_file,
+)
 from local_h5.workflow.resources import area_memory_mb, area_minutes, growing
 from local_h5.settings import Settings
 
