@@ -6,6 +6,7 @@ from pathlib import Path
 
 from local_h5.errors import LocalH5Error
 from local_h5.requests import FOLDERS
+from local_h5.settings import Settings
 from local_h5.validation.parts import parts_of, sources_of
 from local_h5.workflow.invocation import keep_all_objects, stop_timers
 from local_h5.workflow.main_process import (
@@ -15,7 +16,6 @@ from local_h5.workflow.main_process import (
     validation_file,
 )
 from local_h5.workflow.resources import area_memory_mb, area_minutes, growing
-from local_h5.settings import Settings
 
 
 configfile: "config/config.yaml"
