@@ -3,7 +3,7 @@
 Everything is a gather over compressed rows (``indptr``, ``rows``): no loop over households.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -119,12 +119,16 @@ def reindex(membership: Membership, households: np.ndarray) -> Reindexed:
     return Reindexed(rows, {HOUSEHOLD: persons.clone_position} | links)
 
 
-def entity_rows(membership: Membership, households: np.ndarray) -> dict[str, EntityRows]:
-    """The rows of every entity alone; arguments as for :func:`reindex`."""
+def entity_rows(
+    membership: Membership, households: np.ndarray, entities: Collection[str] | None = None
+) -> dict[str, EntityRows]:
+    """The rows of every entity alone, or of household and ``entities``; other arguments as for :func:`reindex`."""
     households = np.asarray(households, dtype=np.int32)
     positions = np.arange(len(households), dtype=np.int32)
     rows = {HOUSEHOLD: EntityRows(households, positions, np.ones(len(households), np.int32))}
     for entity, members in membership.members.items():
+        if entities is not None and entity not in entities:
+            continue
         counts = members.counts(households)
         source_row = np.empty(int(counts.sum()), np.int32)
         clone_position = np.empty_like(source_row)

@@ -308,7 +308,9 @@ def threshold(table, rows: np.ndarray, county: np.ndarray) -> np.ndarray:
     if isinstance(table.rate, StateRates):
         return table.rate.by_fips[county // 1000]
     rate = table.rate[rows] if isinstance(table.rate, np.ndarray) else np.full(len(rows), table.rate)
-    return rate if table.eligibility is None else np.where(table.eligibility.lookup(county, rows), rate, 0.0)
+    if table.eligibility is None:
+        return rate
+    return np.where(table.eligibility.at(table.eligibility.county_rows(county), rows), rate, 0.0)
 
 
 def unit_households(file: Datasets, entity: str) -> np.ndarray:

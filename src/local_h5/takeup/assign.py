@@ -74,69 +74,50 @@ class _PartRows:
     counts: NDArray[np.integer]
 
 
-def thresholds(
-    table: ProgrammeTable,
-    *,
-    unit_rows: NDArray[np.integer],
-    clone: NDArray[np.integer],
-    state: NDArray[np.integer],
-    county: NDArray[np.integer],
-) -> NDArray[np.float64]:
-    """Threshold of every unit.
+def thresholds(table: ProgrammeTable, area: AreaUnits) -> NDArray[np.float64]:
+    """Threshold of every unit of one programme.
 
     Args:
         table: the programme.
-        unit_rows: integer (m,), source rows of the units.
-        clone: integer (m,), clone index of each unit's household.
-        state: integer (m,), state FIPS.
-        county: integer (m,), county FIPS.
+        area: the file's household clones; what depends on a clone, its state or county is looked up once for its units.
 
     Returns:
-        float64 (m,).
+        float64 (m,), in the order of the entity's rows.
 
     Raises:
         TakeupError: a state has no rate, or a county or clone was not prepared.
     """
-    everybody = table.eligibility is None
-    eligible = (
-        np.ones(unit_rows.shape, dtype=np.bool_)
-        if table.eligibility is None
-        else table.eligibility.lookup(county, unit_rows)
-    )
+    rows = area.rows[table.entity]
+    unit, owner = rows.source_row, rows.clone_position
+    eligible = None
+    if table.eligibility is not None:
+        eligible = table.eligibility.at(table.eligibility.county_rows(area.county)[owner], unit)
+    reported = None if table.reported is None else table.reported[unit]
     rate: NDArray[np.floating]
-    reported = None if table.reported is None else table.reported[unit_rows]
     if reported is not None and table.adjusted is not None:
-        rate = table.adjusted.of(table.variable, clone, state)
+        rate = table.adjusted.of(table.variable, area.clones, area.state)[owner]
     elif reported is not None and not isinstance(table.rate, np.ndarray):
-        rate = file_adjusted_rates(table.variable, table.rate, state=state, eligible=eligible, reported=reported)
+        everybody = np.ones(unit.shape, dtype=np.bool_)
+        rate = file_adjusted_rates(
+            table.variable,
+            table.rate,
+            state=area.state[owner],
+            eligible=everybody if eligible is None else eligible,
+            reported=reported,
+        )
     elif isinstance(table.rate, StateRates):
-        rate = table.rate.of(table.variable, state)
+        rate = table.rate.of(table.variable, area.state)[owner]
     elif isinstance(table.rate, np.ndarray):
-        rate = table.rate[unit_rows]
+        rate = table.rate[unit]
     else:
-        rate = np.full(unit_rows.shape, table.rate)
+        rate = np.full(unit.shape, table.rate)
     # float32 rates become float64 here, exactly as in a comparison with float64 draws
-    out = np.array(rate, dtype=np.float64)
-    if not everybody:
-        out[~eligible] = 0.0
+    out = rate.astype(np.float64, copy=False)
+    if eligible is not None:
+        np.copyto(out, 0.0, where=~eligible)
     if reported is not None:
-        out[reported] = np.inf
+        np.copyto(out, np.inf, where=reported)
     return out
-
-
-def assign(
-    table: ProgrammeTable,
-    draws: NDArray[np.float64],
-    *,
-    unit_rows: NDArray[np.integer],
-    clone: NDArray[np.integer],
-    state: NDArray[np.integer],
-    county: NDArray[np.integer],
-) -> NDArray[np.bool_]:
-    """Whether each unit takes up: bool (m,). Arguments as for :func:`thresholds`, with float64 (m,) draws."""
-    limit = thresholds(table, unit_rows=unit_rows, clone=clone, state=state, county=county)
-    result: NDArray[np.bool_] = draws < limit
-    return result
 
 
 def take_up(
@@ -167,7 +148,7 @@ def take_up(
             elif table.sole_rate is not None:
                 column = uniforms(suffix_seeds(table.variable, suffix), rows.counts) < table.sole_rate
             else:
-                column = _draw(table.variable, suffix, rows, _area_thresholds(table, part))
+                column = _draw(table.variable, suffix, rows, thresholds(table, part))
             found[table.variable].append(column)
     nothing = np.empty(0, dtype=np.bool_)
     return {variable: np.concatenate([nothing, *columns]) for variable, columns in found.items()}
@@ -193,7 +174,7 @@ def _draw(variable: str, suffix: KeySuffix, rows: UnitRows, limit: NDArray[np.fl
 def inputs_digest(takeup: Takeup, area: AreaUnits, takeup_filter: Collection[str] | None = None) -> str:
     """sha256 over everything that decides a file's take-up besides its household ids and clone indices.
 
-    Two tables give an area the same digest exactly when they give its units the same thresholds, so that a change that
+    A rate that is everybody's counts by itself, any other by the thresholds of the area's units, so that a change that
     concerns other areas leaves this one alone.
 
     Returns:
@@ -203,18 +184,10 @@ def inputs_digest(takeup: Takeup, area: AreaUnits, takeup_filter: Collection[str
     digest = hashlib.sha256()
     for table in takeup.programmes:
         digest.update(f"{table.variable}\0{table.entity}\0".encode("ascii"))
-        if table.variable in drawn:
-            digest.update(_area_thresholds(table, area).astype("<f8", copy=False).tobytes())
+        if table.variable not in drawn:
+            continue
+        if table.sole_rate is not None:
+            digest.update(f"{table.sole_rate.hex()}\0".encode("ascii"))
+        else:
+            digest.update(thresholds(table, area).astype("<f8", copy=False).view(np.uint8).data)
     return digest.hexdigest()
-
-
-def _area_thresholds(table: ProgrammeTable, area: AreaUnits) -> NDArray[np.float64]:
-    rows = area.rows[table.entity]
-    owner = rows.clone_position
-    return thresholds(
-        table,
-        unit_rows=rows.source_row,
-        clone=area.clones[owner],
-        state=area.state[owner],
-        county=area.county[owner],
-    )

@@ -103,18 +103,3 @@ class PackedEligibility:
         eligible: NDArray[np.bool_] = byte.view(np.bool_)
         eligible &= county_rows >= 0
         return eligible
-
-    def lookup(self, county: NDArray[np.integer], unit_rows: NDArray[np.integer]) -> NDArray[np.bool_]:
-        """Eligibility of source units that live in the given counties.
-
-        Args:
-            county: integer (m,), county codes.
-            unit_rows: integer (m,), rows of the source units.
-
-        Returns:
-            bool (m,).
-
-        Raises:
-            TakeupError: a county is not in the table.
-        """
-        return self.at(self.county_rows(county), unit_rows)

@@ -14,6 +14,7 @@ import numpy as np
 from local_h5.area_job import options_from_config
 from local_h5.build import BuildOptions, PreparedInputs, area_units, versions
 from local_h5.clones import CloneSelection
+from local_h5.geography.codes import distinct
 from local_h5.membership import entity_rows
 from local_h5.requests import AreaBuildRequest
 from local_h5.results import Fingerprint
@@ -126,9 +127,10 @@ def _district_slices(inputs: PreparedInputs, code: int, options: BuildOptions) -
 
 def _slices(inputs: PreparedInputs, selection: CloneSelection, options: BuildOptions) -> dict[str, str]:
     blocks = inputs.blocks
-    used = np.unique(selection.block)
+    used = distinct(selection.block.copy())
     rows = [blocks.geoid[used], blocks.known[used], *(blocks.text(name, used) for name in blocks.fields)]
-    unit_rows = entity_rows(inputs.snapshot.membership, selection.household)
+    entities = {table.entity for table in inputs.takeup.programmes}
+    unit_rows = entity_rows(inputs.snapshot.membership, selection.household, entities)
     units = area_units(inputs, selection, unit_rows, blocks.at(selection.block))
     return {
         "weights": _digest_arrays(selection.clone, selection.household, selection.weight),

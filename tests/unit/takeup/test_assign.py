@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from local_h5 import chunks
 from local_h5.errors import TakeupError
-from local_h5.takeup.assign import assign, inputs_digest, take_up
+from local_h5.membership import EntityRows
+from local_h5.takeup.assign import AreaUnits, inputs_digest, take_up, thresholds
 from local_h5.takeup.prepare import CloneGeography, SourceFacts
 
 World = Any
@@ -284,17 +285,16 @@ def test_missing_eligibility_table(world: World) -> None:
         replace(world, facts=facts).prepare()
 
 
-def test_assign_compares_draws_with_thresholds(world: World) -> None:
-    table = next(t for t in world.prepare(reported="ignore").programmes if t.variable == MEDICAID)
-    got = assign(
-        table,
-        np.array([0.77, 0.78, 0.87, 0.88]),
-        unit_rows=np.arange(4),
-        clone=np.zeros(4, dtype=int),
-        state=np.array([6, 6, 2, 2]),
-        county=np.array([6001, 6001, 2020, 2020]),
+def test_thresholds_follow_the_clone_of_every_unit(world: World) -> None:
+    tables = {table.variable: table for table in world.prepare(reported="ignore").programmes}
+    area = AreaUnits(
+        household_ids=np.array([1, 2]),
+        clones=np.array([0, 0]),
+        state=np.array([6, 2]),
+        county=np.array([6001, 2020]),
+        rows={"person": EntityRows(np.array([3, 2, 1]), np.array([0, 0, 1]), np.array([2, 1]))},
     )
-    assert got.tolist() == [True, False, True, False]
+    assert thresholds(tables[MEDICAID], area).tolist() == [0.78, 0.78, 0.88]
 
 
 def test_digest_changes_with_what_concerns_the_area(world: World, all_rows: np.ndarray) -> None:
@@ -303,6 +303,9 @@ def test_digest_changes_with_what_concerns_the_area(world: World, all_rows: np.n
     before = inputs_digest(takeup, world.area(alaska))
     assert before == inputs_digest(world.prepare(), world.area(alaska))
     assert before != inputs_digest(takeup, world.area(alaska), [MEDICAID])
+
+    other_rate = [replace(t, rate=0.33) if t.variable == "takes_up_dc_ptc" else t for t in takeup.programmes]
+    assert inputs_digest(replace(takeup, programmes=tuple(other_rate)), world.area(alaska)) != before
 
     def with_report(row: int) -> World:
         household = row % len(world.household_ids)
