@@ -30,7 +30,7 @@ verify: $(VENV)/installed  ## check every file against its sidecar
 	@local-h5 verify
 
 test: $(VENV)/tested  ## the default test suite
-	@python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadfile
+	@python -m pytest -n 2 --dist loadfile
 
 test-engines: $(VENV)/engines  ## the profiles for clusters, and a real Slurm (tests/slurm/install_slurm.sh)
 	@python -m pytest -m engines

@@ -56,11 +56,7 @@ def fresh_key(extension: str = "h5") -> str:
 
 
 class StoreContract:
-    """What every store, also a read-only one, does."""
-
-    @pytest.fixture
-    def store(self) -> Store:
-        raise NotImplementedError
+    """What every store, also a read-only one, does; who inherits it has a fixture ``store``."""
 
     @pytest.fixture
     def origin(self, store: Store) -> Store:

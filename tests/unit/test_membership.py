@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from local_h5 import chunks
 from local_h5.errors import SourceError
-from local_h5.membership import join_on_ids, reindex
+from local_h5.membership import entity_rows, join_on_ids, reindex
 
 UNITS = ("tax_unit", "spm_unit", "family", "marital_unit")
 
@@ -149,3 +149,15 @@ def test_stretches_do_not_show(rows: int, source: Source, data: st.DataObject) -
     assert {entity: link.tolist() for entity, link in in_parts.links.items()} == {
         entity: link.tolist() for entity, link in at_once.links.items()
     }
+
+
+@given(sources(), st.data())
+def test_rows_of_some_entities_are_those_of_all(source: Source, data: st.DataObject) -> None:
+    membership = join_on_ids("source", ids=source.ids, person_links=source.links)
+    chosen = np.array(households_of(source, data), dtype=int)
+    wanted = data.draw(st.sets(st.sampled_from(["person", *UNITS])))
+    every, some = entity_rows(membership, chosen), entity_rows(membership, chosen, wanted)
+    assert some.keys() == {"household", *wanted}
+    for entity, rows in some.items():
+        assert rows.source_row.tolist() == every[entity].source_row.tolist()
+        assert rows.clone_position.tolist() == every[entity].clone_position.tolist()

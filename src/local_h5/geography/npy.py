@@ -173,7 +173,7 @@ class NpzFile:
                 header = read_header(stream, info.file_size, self._where, field, GeographyError)
                 yield stream, header
         except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError) as error:
-            # RuntimeError is an encrypted member, or (NotImplementedError) an unknown compression.
+            # zipfile says RuntimeError for an encrypted member, and a subclass of it for an unknown compression.
             raise _unreadable(GeographyError, self._where, field, str(error)) from error
 
     def scalar(self, field: str) -> NDArray[np.generic]:
