@@ -1,7 +1,7 @@
 """Attacks on revocations and documents, by somebody who can write to the bucket or runs a mirror.
 
-The attacks on pointers, signatures and the trust root are in test_attacks_trust.py; docs/security.md
-lists all of them.
+The attacks on pointers, signatures and the trust root are in test_attacks_pointers.py and test_attacks_root.py;
+docs/security.md lists all of them.
 """
 
 import json
