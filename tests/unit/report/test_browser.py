@@ -38,6 +38,8 @@ def test_the_report_in_a_browser(broken: Run, tmp_path: Path) -> None:
         assert min(box["width"], box["height"]) > 5
         assert page.run("document.querySelectorAll('rect[data-area]').length") == 5
 
+        assert page.run("[1.2e-3, -1.2e-3, -1e-9, 0].map(percent)") == ["0.12 %", "-0.12 %", "0.00 %", "0.00 %"]
+
         # every table sorts by every column, both ways
         for table in page.run("[...document.querySelectorAll('table')].map((table) => table.id)"):
             for number in range(page.run(f"document.querySelectorAll('#{table} th').length")):
