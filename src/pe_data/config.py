@@ -10,16 +10,22 @@ user's configuration folder for `pe-data`::
     namespace = "policyengine"        # refuse channels of anybody else
     options = { region = "us-east-1" }
 
+    [stores.uk]
+    url = "gateway+https://data.example.org"
+    gated_group = "frs"               # members of this group may read its payloads in the cache
+
     [trust]
     root = "/etc/pe-data/root.json"   # whose signatures are believed; or PE_DATA_TRUST_ROOT
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pe_data.countries import access_of
 from pe_data.errors import ConfigError
 
 APP = "pe-data"
@@ -32,7 +38,8 @@ RECHECK_VARIABLE = "PE_DATA_REVOCATION_HOURS"
 RECHECK_HOURS = 24.0
 TRUST_ROOT_VARIABLE = "PE_DATA_TRUST_ROOT"
 DEFAULT = "default"
-_KEYS = {"url", "mirrors", "namespace", "options"}
+_KEYS = {"url", "mirrors", "namespace", "options", "gated_group"}
+_GROUP = re.compile(r"[^/\x00-\x1f]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,8 @@ class StoreConfig:
     """The namespace that channels must have; None accepts any."""
     options: Mapping[str, str] = field(default_factory=dict)
     """Settings of the store's backend."""
+    gated_group: str | None = None
+    """Group of this machine that may read the country's payloads in the cache, if they are gated."""
 
 
 def store_for(country: str, environment: Mapping[str, str] | None = None) -> StoreConfig:
@@ -59,6 +68,20 @@ def store_for(country: str, environment: Mapping[str, str] | None = None) -> Sto
         if name in stores:
             return stores[name]
     return StoreConfig(_default_folder())
+
+
+def gated_group(country: str, environment: Mapping[str, str] | None = None) -> str | None:
+    """The group that may read the payloads of a gated country in the cache; None for the reader alone.
+
+    It is of the configuration file alone: another store (`PE_DATA_STORE`) changes nothing about who is licensed.
+
+    Raises:
+        ConfigError: the file cannot be used.
+    """
+    if access_of(country) != "gated":
+        return None
+    stores = _read(config_path(os.environ if environment is None else environment))
+    return next((stores[name].gated_group for name in (country, DEFAULT) if name in stores), None)
 
 
 def default_store_url(environment: Mapping[str, str] | None = None) -> str:
@@ -169,5 +192,8 @@ def _store(path: Path, name: str, table: object) -> StoreConfig:
         raise ConfigError(f"{where}.namespace: expected a text, found {namespace!r}")
     if not isinstance(options, dict):
         raise ConfigError(f"{where}.options: expected a table, found {options!r}")
+    group = table.get("gated_group")
+    if group is not None and not (isinstance(group, str) and _GROUP.fullmatch(group)):
+        raise ConfigError(f"{where}.gated_group: expected the name of a group of this machine, found {group!r}")
     texts = {str(key): str(value) for key, value in options.items()}
-    return StoreConfig(url, tuple(mirrors), namespace, texts)
+    return StoreConfig(url, tuple(mirrors), namespace, texts, group)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pe_data.cache.store import Suffix
 from pe_data.collection import COLLECTION_LIMIT, Collection
+from pe_data.config import gated_group
 from pe_data.digests import Sha256, check_bytes, sha256_bytes
 from pe_data.errors import (
     DigestMismatchError,
@@ -77,7 +78,8 @@ class Remote:
     """One address, being resolved; every step happens once, when it is needed."""
 
     def __init__(self, uri: StoreUri, options: Options) -> None:
-        self.uri, self.options, self.cache = uri, options, options.cache
+        self.uri, self.options = uri, options
+        self.cache = options.cache.for_country(uri.country, gated_group(uri.country))
         self.places = Places.of(uri, options)
         self.stale = False
 

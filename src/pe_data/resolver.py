@@ -126,7 +126,7 @@ def _cached_pin(uri: StoreUri, options: Options) -> Path | None:
     """
     if uri.sha256 is None:
         return None
-    cache = options.cache
+    cache = options.cache.for_country(uri.country)
     if uri.member is None:
         return _unless_revoked(uri, (uri.sha256,), cache.find(uri.sha256, verify=options.verify), options)
     pinned = cache.lookup(uri.sha256, "collection.json", verify=options.verify)

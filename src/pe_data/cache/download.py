@@ -104,7 +104,7 @@ def fetch(
             return Fetched(there, "cache", ())
         partial_path = cache.partial(wanted.sha256, wanted.suffix)
         skipped: list[Skipped] = []
-        with Partial(partial_path, wanted.size) as partial:
+        with Partial(partial_path, wanted.size, cache.begin(partial_path)) as partial:
             on_step("partial-opened")
             source = _first_that_delivers(partial, wanted, sources, skipped, tuning or Tuning(), progress, on_step)
             note_skipped(cache, wanted.what, skipped)

@@ -41,7 +41,7 @@ def verify_cache(cache: Cache) -> Iterator[Checked]:
         if right:
             cache.stamp(entry.path)
         else:
-            cache.remove(entry.sha256, entry.suffix)
+            cache.remove_file(entry.path)
         yield Checked(entry, right)
 
 
@@ -61,7 +61,7 @@ def prune(cache: Cache, max_bytes: int, *, dry_run: bool = False) -> Pruned:
         if total <= max_bytes:
             break
         if not dry_run:
-            cache.remove(entry.sha256, entry.suffix)
+            cache.remove_file(entry.path)
         removed.append(entry)
         total -= entry.size
     return Pruned(tuple(removed), total, 0 if dry_run else _abandoned(cache))
@@ -70,7 +70,7 @@ def prune(cache: Cache, max_bytes: int, *, dry_run: bool = False) -> Pruned:
 def _abandoned(cache: Cache) -> int:
     """Remove partial downloads that are old and that no process is working on."""
     count = 0
-    for part in sorted((cache.root / "partial").glob("*.part")):
+    for part in cache.partials():
         with local_errors(part):
             if time.time() - part.stat().st_mtime < ABANDONED_SECONDS:
                 continue

@@ -12,7 +12,7 @@ import os
 import threading
 from pathlib import Path
 
-from pe_data.cache.files import local_errors
+from pe_data.cache.files import PLAIN, local_errors
 from pe_data.errors import CacheError
 
 PART_BYTES = 1024 * 1024
@@ -24,15 +24,15 @@ _BUFFER_BYTES = 512 * 1024
 class Partial:
     """One partial file; use as a context manager, by one process at a time (it is locked)."""
 
-    def __init__(self, path: Path, size: int) -> None:
-        """Open or create; `size` (bytes) is that of the whole."""
+    def __init__(self, path: Path, size: int, mode: int = PLAIN) -> None:
+        """Open or create; `size` (bytes) is that of the whole, `mode` that of new files before the umask."""
         self.path, self.size = path, size
         self._parts_path = path.with_suffix(".parts")
         with local_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
-            self._file = os.open(path, flags, 0o644)
-            self._parts = os.open(self._parts_path, flags, 0o644)
+            self._file = os.open(path, flags, mode)
+            self._parts = os.open(self._parts_path, flags, mode)
             self._done = self._known_parts()
         self._lock = threading.Lock()
         self._hasher = _PrefixHasher(self._file)

@@ -6,6 +6,8 @@
     artifacts/4e/4e92….h5.stamp       size and mtime when they were verified
     artifacts/4e/4e92….manifest.json  plain JSON of the manifest
     artifacts/4e/4e92….collection.json
+    gated/uk.user-1000/4e/4e92….h5    payloads of a gated country and their stamps: for user 1000 alone, or
+    gated/uk.group-frs/4e/4e92….h5    for the group `frs` (see `pe_data.private_files`)
     partial/4e92….h5.part, .parts     a download that is under way, and which parts it has
     channels/{store}/us/name.json     the last pointer seen on a channel
     locks/4e92….lock                  one download at a time
@@ -13,7 +15,8 @@
 
 A file enters `artifacts/` by rename, after its sha256 was found right. A hit compares size and
 mtime with the stamp; if they differ or the stamp is missing, the file is hashed again, and goes
-if it is wrong.
+if it is wrong. What this user may not read counts as absent. But for what is below `gated/`, modes follow
+the umask.
 """
 
 import json
@@ -25,12 +28,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pe_data.cache.files import local_errors, sync_folder, write_atomic
+from pe_data.cache.files import PLAIN, READ_ONLY, local_errors, permitted, readable, sync_folder, write_atomic
+from pe_data.countries import access_of
 from pe_data.digests import Sha256, sha256_file
 from pe_data.errors import CacheError
+from pe_data.private_files import Circle
 
 Suffix = Literal["h5", "parquet", "collection.json", "manifest.json"]
 PAYLOADS: tuple[Suffix, ...] = ("h5", "parquet", "collection.json")
+_DATA: tuple[Suffix, ...] = ("h5", "parquet")
+_GATED = "gated"
 _STAMP = ".stamp"
 _HEX = frozenset("0123456789abcdef")
 
@@ -52,16 +59,26 @@ class Cache:
     """A cache folder; makes nothing until something is written."""
 
     root: Path
+    circle: Circle | None = None
+    """Who may read the payloads that are put here; None: whoever the umask lets."""
+
+    def for_country(self, code: str, group: str | None = None) -> "Cache":
+        """The same cache for what belongs to a country; `group` may read its payloads if they are gated.
+
+        Whether they are is said by the table of countries, never by what a store says of an artifact.
+        """
+        return Cache(self.root, Circle(code, group) if access_of(code) == "gated" else None)
 
     # --- paths --------------------------------------------------------------------------------
 
     def path(self, sha256: Sha256, suffix: Suffix) -> Path:
         """Where the bytes with that digest are or will be. (For a manifest: its payload's.)"""
-        return self.root / "artifacts" / sha256[:2] / f"{sha256}.{suffix}"
+        return self._folder(suffix) / sha256[:2] / f"{sha256}.{suffix}"
 
     def partial(self, sha256: str, suffix: str) -> Path:
         """Where a download collects its bytes."""
-        return self.root / "partial" / f"{sha256}.{suffix}.part"
+        folder = self.root if self.circle is None or suffix not in _DATA else self._folder("h5")
+        return folder / "partial" / f"{sha256}.{suffix}.part"
 
     def lock(self, name: str) -> Path:
         """The lock file for one artifact or channel."""
@@ -84,25 +101,36 @@ class Cache:
     def lookup(self, sha256: Sha256, suffix: Suffix, *, verify: bool = False) -> Path | None:
         """The file with that digest and suffix, checked by stamp, or by hash with `verify`.
 
-        A file whose bytes are not what its name says is removed, and None comes back.
+        A file whose bytes are not what its name says is removed, and None comes back; so it does if
+        this user may not read it.
         """
-        path = self.path(sha256, suffix)
+        for path in self._places(sha256, suffix):
+            if self._is_right(path, sha256, verify):
+                if self.circle is not None and suffix in _DATA and path.is_relative_to(self.root / "artifacts"):
+                    with local_errors(path):
+                        self.circle.tighten(path)
+                return path
+        return None
+
+    def _is_right(self, path: Path, sha256: Sha256, verify: bool) -> bool:
         try:
             stat = path.stat()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            return False
         except OSError as error:
             raise CacheError(f"cache {path}: {error.strerror}") from error
+        if not readable(path):
+            return False
         if not verify and self._stamp(path) == (stat.st_size, stat.st_mtime_ns):
             _touch(_stamp_of(path))
-            return path
+            return True
         with local_errors(path):
             right = sha256_file(path) == sha256
-        if not right:
-            self.remove(sha256, suffix)
-            return None
-        self.stamp(path)
-        return path
+        if right:
+            self.stamp(path)
+        else:
+            self.remove_file(path)
+        return right
 
     def stamp(self, path: Path) -> None:
         """Record size and mtime of a file whose hash was just found right.
@@ -118,15 +146,23 @@ class Cache:
         """Move a verified and synced file to its place (the caller holds the lock)."""
         path = self.path(sha256, suffix)
         with local_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.chmod(0o444)
+            if self.circle is not None and suffix in _DATA:
+                self.circle.make_folder(path.parent, self.root / _GATED)
+                self.circle.confine(temporary)
+            else:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                temporary.chmod(permitted(path.parent, READ_ONLY))
             temporary.replace(path)
             sync_folder(path.parent)
         return path
 
     def remove(self, sha256: Sha256, suffix: Suffix) -> None:
         """Forget a file and its stamp; removing what is not there is no error."""
-        path = self.path(sha256, suffix)
+        self.remove_file(self.path(sha256, suffix))
+
+    @staticmethod
+    def remove_file(path: Path) -> None:
+        """Forget a file of this cache and its stamp, wherever in it that is."""
         with local_errors(path):
             path.unlink(missing_ok=True)
             _stamp_of(path).unlink(missing_ok=True)
@@ -137,7 +173,7 @@ class Cache:
         """Plain JSON of the manifest of the payload `sha256`; the caller checks its digest."""
         try:
             return self.path(sha256, "manifest.json").read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
             return None
 
     def write_document(self, sha256: Sha256, suffix: Suffix, data: bytes) -> Path:
@@ -151,14 +187,44 @@ class Cache:
     # --- all of it ----------------------------------------------------------------------------
 
     def entries(self) -> Iterator[Entry]:
-        """Payloads and collections, in order of digest."""
-        for path in sorted((self.root / "artifacts").glob("??/*")):
+        """Payloads and collections that this user may read, in order of digest."""
+        found = [*(self.root / "artifacts").glob("??/*"), *(self.root / _GATED).glob("*/??/*")]
+        for path in sorted(found, key=lambda path: (path.name, str(path))):
             digest, _, suffix = path.name.partition(".")
             for known in PAYLOADS:
-                if suffix == known and len(digest) == 64 and _HEX.issuperset(digest):
+                if suffix == known and len(digest) == 64 and _HEX.issuperset(digest) and readable(path):
                     stamp = _stamp_of(path)
                     used = (stamp if stamp.exists() else path).stat().st_mtime
                     yield Entry(Sha256(digest), known, path, path.stat().st_size, used)
+
+    def partials(self) -> Iterator[Path]:
+        """Downloads that are under way or were given up, of payloads that this user may read."""
+        yield from sorted([*self.root.glob("partial/*.part"), *(self.root / _GATED).glob("*/partial/*.part")])
+
+    def begin(self, partial: Path) -> int:
+        """Make the folder of a partial file; returns the mode that the file has to have, before the umask."""
+        with local_errors(partial):
+            if self.circle is not None and partial.is_relative_to(self.root / _GATED):
+                self.circle.make_folder(partial.parent, self.root / _GATED)
+                return self.circle.file_mode
+            partial.parent.mkdir(parents=True, exist_ok=True)
+        return PLAIN
+
+    def _folder(self, suffix: Suffix) -> Path:
+        """Where files of that kind are put."""
+        if self.circle is None or suffix not in _DATA:
+            return self.root / "artifacts"
+        return self.root / _GATED / self.circle.name
+
+    def _places(self, sha256: Sha256, suffix: Suffix) -> Iterator[Path]:
+        """Where the file may be: at its own place, in another circle of its country, where it is public."""
+        first = self.path(sha256, suffix)
+        yield first
+        if self.circle is not None and suffix in _DATA:
+            name = f"{sha256[:2]}/{sha256}.{suffix}"
+            others = (self.root / _GATED).glob(f"{self.circle.country}.*/{name}")
+            yield from (path for path in sorted(others) if path != first)
+            yield self.root / "artifacts" / name
 
     def _stamp(self, path: Path) -> tuple[int, int] | None:
         try:

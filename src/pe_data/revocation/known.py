@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pe_data.cache.files import write_atomic
+from pe_data.cache.files import PLAIN, write_atomic
 from pe_data.cache.store import Cache
 from pe_data.digests import Sha256
 from pe_data.errors import CacheError
@@ -37,15 +37,15 @@ class Known:
         return self.cache.root / "artifacts" / sha256[:2] / f"{sha256}.tombstone.json"
 
     def tombstone(self, sha256: Sha256) -> bytes | None:
-        """The body of the tombstone that was seen for an artifact, if any."""
+        """The body of the tombstone that was seen for an artifact, if any and if this user may read it."""
         try:
             return self.tombstone_path(sha256).read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
             return None
 
     def remember(self, sha256: Sha256, body: bytes) -> None:
         """Keep a tombstone whose signatures were checked; a read-only cache keeps nothing."""
-        if not self.tombstone_path(sha256).exists():
+        if self.tombstone(sha256) is None:
             with suppress(CacheError):
                 write_atomic(self.tombstone_path(sha256), body)
 
@@ -56,12 +56,15 @@ class Known:
                 path.unlink(missing_ok=True)
 
     def is_due(self, sha256: Sha256, interval: float) -> bool:
-        """Whether the stores should be asked again. A time in the future counts for nothing."""
-        return not _within(self._asked_path(sha256), interval)
+        """Whether the stores should be asked again. A time in the future counts for nothing.
+
+        So they should if there is a tombstone that only another user of the cache may read.
+        """
+        return not _within(self._asked_path(sha256), interval) or _is_there(self.tombstone_path(sha256))
 
     def is_open(self, sha256: Sha256, interval: float, offline: bool) -> bool:
         """Whether there is anything to look into: a tombstone, or stores to be asked again."""
-        return self.tombstone_path(sha256).exists() or (not offline and self.is_due(sha256, interval))
+        return _is_there(self.tombstone_path(sha256)) or (not offline and self.is_due(sha256, interval))
 
     def note_asked(self, sha256: Sha256) -> None:
         """Remember that the stores were asked now, and all of them answered."""
@@ -87,6 +90,14 @@ class Known:
         return self.cache.root / "revocation" / f"{name}.silent"
 
 
+def _is_there(path: Path) -> bool:
+    try:
+        path.stat()
+    except OSError:  # also where this user may not look
+        return False
+    return True
+
+
 def _within(path: Path, interval: float) -> bool:
     try:
         age = time.time() - path.stat().st_mtime
@@ -99,5 +110,9 @@ def _touch(path: Path, moment: float) -> None:
     """Set the time of a file; a read-only cache remembers nothing."""
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o644))
-        os.utime(path, (moment, moment))
+        for _ in range(2):
+            os.close(os.open(path, os.O_RDONLY | os.O_CREAT, PLAIN))
+            try:
+                return os.utime(path, (moment, moment))
+            except PermissionError:  # another user's, who shares the cache: the time of a file is its owner's
+                path.unlink()

@@ -10,8 +10,9 @@ This module imports `tuf`; others import it inside the function that needs it.
 """
 
 import hashlib
+import stat
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from tuf.api.exceptions import (
 from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
-from pe_data.cache.files import local_errors
+from pe_data.cache.files import PLAIN, local_errors, permitted
 from pe_data.cache.locks import exclusive
 from pe_data.config import cache_folder
 from pe_data.digests import strict_json
@@ -43,6 +44,7 @@ from pe_data.errors import (
     TrustRootError,
 )
 from pe_data.layout import TRUST_PREFIX
+from pe_data.private_files import user_number
 from pe_data.store.base import Store
 from pe_data.times import parse_time
 from pe_data.trust.anchor import ROOT_LIMIT, Anchor, find_anchor
@@ -139,10 +141,20 @@ def walk(store: Store, *, metadata: Path | None, now: datetime) -> TrustPolicy:
     folder = memory_of(store, metadata)
     with exclusive(folder.with_name(f"{folder.name}.lock")):
         refresh(folder, anchor.root, StoreFetcher(store), _BASE, what=f"{store.url}: trust root")
+        _share(folder)
         verified = Verified.read(folder)
     what = f"{store.url}: trust root"
     verified.check_floor(anchor, what=what)
     return verified.policy(anchor, what=what)
+
+
+def _share(folder: Path) -> None:
+    """Let the umask say who may read what the library wrote for its user alone."""
+    with suppress(OSError):
+        mode = permitted(folder, PLAIN)
+        for path in folder.rglob("*.json"):
+            if path.stat().st_uid == user_number() and stat.S_IMODE(path.stat().st_mode) != mode:
+                path.chmod(mode)
 
 
 def memory_of(store: Store, metadata: Path | None = None) -> Path:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pe_data.cache.files import write_atomic
+from pe_data.cache.files import SECRET, write_atomic
 from pe_data.config import APP
 from pe_data.digests import canonical_json, strict_json
 from pe_data.errors import InvalidDocumentError, KeyFileError
@@ -106,7 +106,7 @@ def new_key(name: str, passphrase: str, *, folder: Path | None = None) -> Public
     public = PublicKey.of(name, CryptoSigner(private).public_key)
     pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(passphrase.encode()))
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    write_atomic(path, pem)  # a temporary file of mode 0600, renamed
+    write_atomic(path, pem, mode=SECRET)
     write_atomic(path.with_suffix(PUBLIC), public.to_bytes())
     return public
 

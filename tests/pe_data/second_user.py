@@ -1,0 +1,51 @@
+"""Ask for addresses as another user of this machine: what the tests of shared folders run in a process of its own.
+
+    python second_user.py USER_NUMBER UMASK CACHE STORE URI... [--offline]
+
+Everything that is needed is loaded and used once before the process takes the other number, because the
+interpreter may lie where the other user may not read. Prints one JSON object for each address:
+`{"path", "hashed", "bytes"}` or `{"error", "kind"}`.
+"""
+
+import json
+import os
+import sys
+import tempfile
+import warnings
+from contextlib import suppress
+from pathlib import Path
+
+import pe_data
+from pe_data.cache import store as cache_store
+from pe_data.errors import PeDataError
+
+
+def main(number: str, umask: str, cache: str, store: str, *uris: str) -> None:
+    offline = "--offline" in uris
+    asked = [uri for uri in uris if uri != "--offline"]
+    warnings.simplefilter("ignore")
+    with tempfile.TemporaryDirectory() as warm:
+        os.environ["PE_DATA_TRUST_ROOT"] = f"{warm}/none"
+        for uri in asked:
+            pe_data.ensure(uri, store=store, cache=warm)
+        with suppress(PeDataError):
+            pe_data.ensure(asked[0], store=store, cache=f"{warm}/none/none", offline=True)
+    hashed: list[str] = []
+    right = cache_store.sha256_file
+    cache_store.sha256_file = lambda path: (hashed.append(path.name), right(path))[1]
+    os.setgroups([])
+    os.setgid(int(number))
+    os.setuid(int(number))
+    os.umask(int(umask, 8))
+    for uri in asked:
+        hashed.clear()
+        try:
+            path = pe_data.ensure(uri, store=store, cache=cache, offline=offline)
+            found = {"path": str(path), "hashed": len(hashed), "bytes": len(Path(path).read_bytes())}
+        except Exception as error:  # the test says what is right
+            found = {"error": str(error), "kind": type(error).__name__}
+        sys.stdout.write(json.dumps(found) + "\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
