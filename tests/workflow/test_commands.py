@@ -5,12 +5,16 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from small_project import ALL, Project
 
 from local_h5.errors import RunningError
+from local_h5.requests import FOLDERS
 from local_h5.workflow.run_lock import hold_run_lock, refuse_stale_lock
 
 pytestmark = pytest.mark.workflow
@@ -135,6 +139,49 @@ def test_a_plan_on_a_clean_clone_and_as_markdown(project: Project) -> None:
     assert "14 files would be built, 0 left untouched." in said
     assert "<details><summary>not built: 6 districts, 5 states, nation, city NYC, custom durham</summary>" in said
     assert not project.path("results").exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "spoil", "said"),
+    [
+        ("inputs/weights.npy", lambda w: np.where(np.arange(len(w)) == 3, np.nan, w), "NaN: nan in row 3"),
+        ("inputs/weights.npy", lambda w: -w, "negative"),
+        ("inputs/weights.npy", lambda w: w[:-1], "expected a multiple of"),
+        ("inputs/weights.npy", lambda w: w.astype(str), "expected floats or integers"),
+        ("inputs/weights.npy", lambda w: w[: len(w) // 3 * 2], "the clones of the weights"),
+        ("inputs/source.h5", None, "expected a readable HDF5 file"),
+        ("inputs/geography.npz", None, "expected a geography .npz"),
+    ],
+)
+def test_a_plan_before_the_first_run_looks_into_the_inputs(
+    project: Project, path: str, spoil: Callable[[Any], Any] | None, said: str
+) -> None:
+    shutil.rmtree(project.path("results"))
+    if spoil is None:
+        project.path(path).write_text("hello")
+    else:
+        np.save(project.path(path), spoil(np.load(project.path(path))))
+    outcome = project.local_h5("plan", check=False)
+    assert outcome.status == 1
+    assert outcome.text.startswith("error: inputs/")
+    assert said in outcome.text
+    assert outcome.text.count("\n") == 1
+    assert not project.path("results").exists()
+
+
+def test_the_forecast_of_time_is_what_the_jobs_took(project: Project) -> None:
+    """Snakemake's own CPU time is 0 for a job of a quarter second."""
+    took = [
+        float(path.read_text().splitlines()[1].split("\t")[0])
+        for folder in FOLDERS.values()
+        for path in project.path(f"results/benchmarks/{folder}").glob("*.tsv")
+    ]
+    for path in project.path("results").glob("*/*.h5"):
+        path.unlink()
+    assert len(took) == 14
+    plan = project.plan()
+    areas = plan["estimate"]["job_seconds"] - sum(step["job_seconds"] for step in plan["steps"])
+    assert areas == pytest.approx(sum(took), abs=0.1)
 
 
 def test_an_input_that_changes_while_its_step_runs_is_refused(project: Project) -> None:

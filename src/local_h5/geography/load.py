@@ -75,6 +75,53 @@ def load_geography(
     return geography
 
 
+def check_head(path: Path, n_households: int, n_clones: int) -> None:
+    """Check what the head of a geography says, without reading its rows: form, fields, sizes, types.
+
+    A calibration package is one pickle, which has no head: of it only the form is looked at.
+
+    Args:
+        path: the file, in any of the three forms.
+        n_households: households of the source.
+        n_clones: clones that the weights imply.
+
+    Raises:
+        GeographyError: missing, damaged, another form, or of another size.
+    """
+    path, where = Path(path), str(path)
+    rows = canonical.check_rows(n_households, n_clones, where)
+    match geography_form(path):
+        case "npz":
+            with npy.NpzFile(path) as file:
+                _check_fields(file.fields, (*NPZ_FIELDS, *SIZE_FIELDS), where)
+                sizes = tuple(canonical.read_size(file.scalar(field), where, field) for field in SIZE_FIELDS)
+                wanted = (n_households, n_clones)
+                if sizes != wanted:
+                    raise GeographyError(
+                        where,
+                        field=", ".join(SIZE_FIELDS),
+                        expected=f"{wanted}, the households of the source and the clones of the weights",
+                        found=str(sizes),
+                        remedy="Use source, weights and geography of the same calibration.",
+                    )
+                for field in NPZ_FIELDS:
+                    with file.member(field) as (_, header):
+                        _check_header(header, rows, where, field)
+        case "blocks":
+            with npy.open_file(path, GeographyError) as stream:
+                total = os.fstat(stream.fileno()).st_size
+                header = npy.read_header(stream, total, where, "block_geoid", GeographyError)
+                _check_header(header, rows, where, "block_geoid")
+        case "package":
+            pass
+
+
+def _check_header(header: npy.Header, rows: int, where: str, field: str) -> None:
+    _check_vector(header.shape, where, field)
+    canonical.check_length(header.size, rows, where, field)
+    codes.check_dtype(header.dtype, where, field)
+
+
 def geography_form(path: Path) -> Form:
     """Which of the three forms a file has, told from its first bytes.
 
@@ -135,9 +182,7 @@ def _load_npz(path: Path, n_households: int) -> Geography:
         parsed: list[NDArray[np.integer]] = []
         for field, kind in NPZ_FIELDS.items():
             with file.member(field) as (stream, header):
-                _check_vector(header.shape, where, field)
-                canonical.check_length(header.size, rows, where, field)
-                codes.check_dtype(header.dtype, where, field)
+                _check_header(header, rows, where, field)
                 chunks = npy.iter_rows(stream, header, where, field)
                 parsed.append(codes.parse_codes(chunks, rows, kind, where, field))
     block, district, county, state = parsed

@@ -57,6 +57,8 @@ def forecast(settings: Settings, memo: DigestMemo) -> Forecast:
         unknown, certain = _obstacle(verdicts, {step.name: step for step in steps}, settings)
         if unknown is None:
             expected = compute(settings, verdicts)
+        else:
+            _check_inputs(settings)
     areas = {}
     for request in settings.requests:
         key = str(request.relative_path)
@@ -68,6 +70,24 @@ def forecast(settings: Settings, memo: DigestMemo) -> Forecast:
     if settings.policy.wants_targets:
         checks = judge_targets(settings, memo, [key for key, verdict in areas.items() if not verdict.current]).records
     return Forecast(verdicts, expected, unknown, certain, areas, checks)
+
+
+def _check_inputs(settings: Settings) -> None:
+    """Look at the inputs that are there while nothing made from them is: a run would stop at them too.
+
+    Weights are read whole, which takes a tenth of a second; of source and geography only the heads.
+    """
+    from local_h5.geography.load import check_head
+    from local_h5.source import count_households
+    from local_h5.weights import load_weights
+
+    if not settings.dataset.is_file():
+        return  # the run makes it first
+    n_households = count_households(settings.dataset)
+    for package in settings.packages:
+        if package.weights.is_file() and package.geography.is_file():
+            weights = load_weights(package.weights, n_households)
+            check_head(package.geography, n_households, len(weights) // n_households)
 
 
 def compute(settings: Settings, verdicts: Mapping[str, StepVerdict] | None = None) -> dict[str, Fingerprint]:

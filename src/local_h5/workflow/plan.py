@@ -35,7 +35,7 @@ class StepPlan:
 
     name: str
     reasons: tuple[str, ...]
-    cpu_seconds: float | None
+    job_seconds: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +59,11 @@ class Estimate:
 
     Attributes:
         size_bytes: of the H5 files; None when no area of that kind was built before.
-        cpu_seconds: of areas and steps; None when there is no benchmark file to go by.
+        job_seconds: of areas and steps, one job after another; None when there is no benchmark file to go by.
     """
 
     size_bytes: int | None
-    cpu_seconds: float | None
+    job_seconds: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +188,7 @@ def _reason(verdict: AreaVerdict, steps: Mapping[str, StepVerdict]) -> str:
 def _estimate(settings: Settings, building: Sequence[str], steps: Sequence[StepPlan]) -> Estimate:
     """Of each area what it was last time; of a new one the mean of its kind."""
     if not building:
-        return Estimate(0, _total([step.cpu_seconds for step in steps]))
+        return Estimate(0, _total([step.job_seconds for step in steps]))
     sizes: dict[str, float | None] = {}
     seconds: dict[str, float | None] = {}
     for request in settings.requests:
@@ -197,10 +197,12 @@ def _estimate(settings: Settings, building: Sequence[str], steps: Sequence[StepP
         sizes[key] = None if built is None else float(built.size_bytes)
         seconds[key] = _benchmark(settings, str(request.relative_path.with_suffix("")))
     size = _sum_with_means(sizes, building)
-    area_cpu = _sum_with_means(seconds, building)
+    area_seconds = _sum_with_means(seconds, building)
     return Estimate(
         None if size is None else round(size),
-        None if area_cpu is None else round(area_cpu + (_total([step.cpu_seconds for step in steps]) or 0.0), 1),
+        None
+        if area_seconds is None
+        else round(area_seconds + (_total([step.job_seconds for step in steps]) or 0.0), 1),
     )
 
 
@@ -234,11 +236,13 @@ def _benchmark_name(step: str) -> str:
 
 
 def _benchmark(settings: Settings, name: str) -> float | None:
-    """CPU seconds of the last run of a job; wall seconds where Snakemake could not measure it (very short jobs)."""
+    """Seconds that a job took the last time.
+
+    By the clock: Snakemake samples CPU time, so that a job of a quarter second has none.
+    """
     path = Path(settings.results, "benchmarks", f"{name}.tsv")
     try:
         with path.open(encoding="utf-8", newline="") as stream:
-            row = next(csv.DictReader(stream, delimiter="\t"))
-        return max(float(row["cpu_time"]), 0.0)
+            return float(next(csv.DictReader(stream, delimiter="\t"))["s"])
     except (OSError, StopIteration, KeyError, ValueError, TypeError):
         return None

@@ -8,7 +8,7 @@ from local_h5.schema import check
 from local_h5.workflow.plan import Group, Plan, count_types
 
 SCHEMA = "plan"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _SHOWN = 8
 _NAMES = {
@@ -63,10 +63,10 @@ def as_json(plan: Plan) -> dict[str, Any]:
         "undecided": {"reason": plan.why_undecided, "areas": list(plan.undecided)},
         "untouched": list(plan.untouched),
         "steps": [
-            {"name": step.name, "reasons": list(step.reasons), "cpu_seconds": step.cpu_seconds} for step in plan.steps
+            {"name": step.name, "reasons": list(step.reasons), "job_seconds": step.job_seconds} for step in plan.steps
         ],
         "orphans": list(plan.orphans),
-        "estimate": {"bytes": plan.estimate.size_bytes, "cpu_seconds": plan.estimate.cpu_seconds},
+        "estimate": {"bytes": plan.estimate.size_bytes, "job_seconds": plan.estimate.job_seconds},
     }
     check(SCHEMA, data, "plan", ResultError)
     return data
@@ -106,7 +106,7 @@ def _lines(plan: Plan, bullet: str) -> list[str]:
         lines.append("Against the targets again, and published or not by what comes out:")
         lines += [f"{bullet}{words(group, plan)}" for group in plan.checked]
     if plan.build:
-        lines.append(f"About {_bytes(plan.estimate.size_bytes)} and {_seconds(plan.estimate.cpu_seconds)}.")
+        lines.append(f"About {_bytes(plan.estimate.size_bytes)}, and {_seconds(plan.estimate.job_seconds)}.")
     return [*lines, *_orphan_lines(plan, bullet)]
 
 
@@ -156,4 +156,5 @@ def _bytes(size: int | None) -> str:
 def _seconds(seconds: float | None) -> str:
     if seconds is None:
         return "an unknown time (no benchmarks yet)"
-    return f"{seconds:.0f} CPU-seconds" if seconds < 600 else f"{seconds / 60:.0f} CPU-minutes"
+    amount = f"{seconds:.0f} seconds" if seconds < 600 else f"{seconds / 60:.0f} minutes"
+    return f"{amount} of jobs if one runs after another"
