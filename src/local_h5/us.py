@@ -47,6 +47,9 @@ CITY_COUNTIES: Mapping[str, tuple[str, ...]] = MappingProxyType({"NYC": ("36005"
 
 NATIONAL_ID = "US"
 
+WITHOUT: Mapping[str, frozenset[str]] = MappingProxyType({"NE": frozenset({"sldl"})})
+"""Postal code → geography fields that the state does not have: Nebraska's legislature has one chamber."""
+
 AT_LARGE_NUMBERS = frozenset({0, 98})
 """District numbers by which the Census Bureau writes an at-large seat: 00, and 98 for a delegate (DC)."""
 

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from local_h5.areas import District
+from local_h5.coverage import empty_fields
 from local_h5.requests import FOLDERS, AreaType
 from local_h5.results import AreaResult, read_sidecar, sidecar_path
 from local_h5.settings import REGIONAL, Settings
@@ -102,7 +103,8 @@ def render(settings: Settings, levels: tuple[LevelSummary, ...], width: int = 11
     console = Console(width=width, color_system=None, force_terminal=False, legacy_windows=False)
     with console.capture() as capture:
         console.print(table)
-    lines = [line.rstrip() for line in capture.get().rstrip().splitlines()]
+    warnings = [f"Warning: {text}" for text in _empty_fields(settings)]
+    lines = [*warnings, *(line.rstrip() for line in capture.get().rstrip().splitlines())]
     difference = sums_agree(levels)
     if difference is not None and all(request.package == REGIONAL for request in settings.requests):
         verdict = "agree" if difference <= SUM_TOLERANCE else f"DISAGREE by {difference:.1e}"
@@ -117,6 +119,11 @@ def render(settings: Settings, levels: tuple[LevelSummary, ...], width: int = 11
         f'"{folder}/districts/NC-01.h5"); your own inputs: config/production.example.yaml',
     ]
     return "\n".join(lines) + "\n"
+
+
+def _empty_fields(settings: Settings) -> list[str]:
+    paths = {r.area_id: sidecar_path(settings.output(r)) for r in settings.requests if r.area_type == "state"}
+    return empty_fields({state: read_sidecar(path).coverage for state, path in paths.items() if path.exists()})
 
 
 def _level(area_type: AreaType, wanted: int, results: list[AreaResult], settings: Settings) -> LevelSummary:

@@ -1,0 +1,22 @@
+"""Geography fields that a whole state lacks: the block tables have no rows of it, and nothing else would say so."""
+
+from collections.abc import Mapping
+
+from local_h5 import us
+
+
+def empty_fields(coverage: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """A sentence for each state in which a field that the state should have is empty everywhere.
+
+    Args:
+        coverage: postal code of a state → field → share of household weight with a value, 0 to 1 (of its sidecar).
+    """
+    sentences = []
+    for state, shares in sorted(coverage.items()):
+        empty = sorted(name for name, share in shares.items() if share == 0 and name not in us.WITHOUT.get(state, ()))
+        if empty:
+            sentences.append(
+                f"{state} has no value of {', '.join(empty)} anywhere: the block tables have none, and an area that is "
+                f"defined by {'it' if len(empty) == 1 else 'one of them'} lacks {state}."
+            )
+    return sentences
