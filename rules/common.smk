@@ -71,7 +71,8 @@ PARTS = list(range(SETTINGS.config["validation"]["processes"]))
 FIGURES = [
     "error_by_family",
     "error_by_area_type",
-    "district_map",
+    "district_map_target_error",
+    "district_map_population_error",
     "weights",
     "sample_sizes",
 ]

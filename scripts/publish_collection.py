@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import get_args
 
 from local_h5.errors import LocalH5Error
-from local_h5.results import SUFFIX
+from local_h5.results import SUFFIX, run_id
 from local_h5.settings import Settings
 from local_h5.validation.policy import Level
 from local_h5.validation.records import record_path
 from pe_data.channels import read
-from pe_data.collection import run_id_of
 from pe_data.config import store_for
 from pe_data.countries import UNSPECIFIED
 from pe_data.digests import strict_json
@@ -59,7 +58,7 @@ def publish_run(
     settings = Settings.read(path_to_config)
     items = read_run(settings, licence)
     manifests = {name: item.manifest for name, item in items.items()}
-    run_id = run_id_of({name: manifest.artifact.sha256 for name, manifest in manifests.items()})
+    run = run_id({name: manifest.artifact.sha256 for name, manifest in manifests.items()})
     own = store_for(COUNTRY)
     store = open_store(store_url) if store_url else open_store(own.url, options=own.options)
     namespace = own.namespace or DEFAULT_NAMESPACE
@@ -68,7 +67,7 @@ def publish_run(
         items,
         country=COUNTRY,
         dataset=DATASET,
-        run_id=run_id,
+        run_id=run,
         validation=read_validation(settings, items),
         namespace=namespace,
         on_progress=show,
@@ -76,9 +75,9 @@ def publish_run(
     address = f"pe-data://{COUNTRY}/{DATASET}"
     release = Release(
         package=package,
-        version=version or run_id,
+        version=version or run,
         repo_id=repo_id,
-        build_id=run_id,
+        build_id=run,
         built_at=read(store, COUNTRY, DATASET).body.published_at,
         collection=f"{address}@sha256:{report.artifact_sha256}",
         default_datasets={"national": "national/US"},

@@ -3,6 +3,7 @@
 The sidecar is written last: an H5 without one is not done. It holds nothing that differs between two equal runs.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -24,6 +25,12 @@ SUFFIX = ".result.json"
 
 Phase = Literal["request", "build", "write", "validate"]
 ValidationStatus = Literal["passed", "failed", "error", "skipped"]
+
+
+def run_id(digests: Mapping[str, str]) -> str:
+    """The id of a run, from the names and sha256 of its files: the same for the same files."""
+    lines = (f"{name} {digest}\n" for name, digest in sorted(digests.items()))
+    return f"run-{hashlib.sha256(''.join(lines).encode()).hexdigest()[:16]}"
 
 
 @dataclass(frozen=True, slots=True)

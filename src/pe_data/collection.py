@@ -121,13 +121,3 @@ class Collection:
             f"collection {self.country}/{self.dataset} (run {self.run_id}) has no member "
             f"{name!r} among its {len(self.members)}{hint}"
         )
-
-
-def run_id_of(members: Mapping[str, Sha256]) -> str:
-    """A run id from names and digests: the same for the same files.
-
-    For producers without run ids of their own, so that publishing a run again is the same
-    publication.
-    """
-    lines = (f"{name} {digest}\n" for name, digest in sorted(members.items()))
-    return f"run-{sha256_bytes(''.join(lines).encode())[:16]}"

@@ -176,7 +176,7 @@ def test_a_broken_file_fails_alone_and_is_kept(checked: Project) -> None:
     log = checked.path("results/logs/published/districts/NC-04.log").read_text()
     assert "person_count" in log
     summary = report(checked)
-    assert list(summary["not_published"]) == ["districts/NC-04"]
+    assert list(summary["not_releasable"]) == ["districts/NC-04"]
     assert summary["shared_causes"] == []
 
     checked.h5("districts/NC-04").unlink()  # what the documentation says: delete it and run again

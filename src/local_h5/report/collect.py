@@ -16,6 +16,10 @@ from local_h5.validation.population import reference_populations
 from local_h5.validation.records import ValidationRecord, read_record, record_path, refusals
 
 LEVELS: tuple[Level, ...] = ("structural", "targets")
+_USED = (
+    "output", "rows", "weights", "coverage", "checks", "columns", "period", "fingerprint", "versions", "notes",
+)  # fmt: skip
+"""Parts of a sidecar that the report reads."""
 NOT_BUILT, NOT_VALIDATED = "not built", "not validated"
 
 
@@ -60,7 +64,7 @@ class Area:
 
     @property
     def refused(self) -> tuple[str, ...]:
-        """Why it is not published; nothing when it is."""
+        """Why the policy does not let it be published; nothing when it does."""
         if self.sidecar is None:
             return (NOT_BUILT,)
         missing = tuple(f"{NOT_VALIDATED}: {level}" for level in self.awaited)
@@ -133,7 +137,7 @@ def _area(settings: Settings, request: AreaBuildRequest, references: Mapping[tup
 def _json(path: Path) -> Mapping[str, Any]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        return {name: data[name] for name in ("output", "rows", "weights", "coverage", "checks", "columns", "period")}
+        return {name: data[name] for name in _USED}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ResultError(
             path, expected="a result sidecar", found=repr(error), remedy="Build the area again."

@@ -31,7 +31,7 @@ def all_figures(
 ) -> dict[str, str]:
     """Every figure of the report by name, as SVG documents."""
     return {
-        "district_map": district_map(run, areas),
+        **{f"district_map_{measure}": district_map(areas, measure) for measure in MEASURES},
         "error_by_family": spread(targets, lambda row: str(row["family"]), "Relative error by target family"),
         "error_by_area_type": spread(targets, lambda row: str(row["area_type"]), "Relative error by area type"),
         "weights": weight_histogram(run),
@@ -39,23 +39,35 @@ def all_figures(
     }
 
 
-def colour(error: float | None) -> str:
-    """Colour of an absolute relative error."""
+def colour(error: float | None, hatch: str) -> str:
+    """Fill of an absolute relative error; the pattern of the given id where there is none."""
     if error is None:
-        return _MISSING
+        return f"url(#{hatch})"
     return next(shade for bound, shade in _SCALE if abs(error) <= bound)
 
 
-def district_map(run: RunData, areas: Sequence[Mapping[str, Any]]) -> str:
-    """A cell per district: mean relative error of its targets, else its population's; a thick border if it failed."""
+MEASURES: Mapping[str, str] = {
+    "target_error": "mean relative error of the targets",
+    "population_error": "relative error of the population",
+}
+"""Measure of the map of districts → its name in words."""
+MEASURE_COLUMN = {"target_error": "mean_abs_rel_error", "population_error": "population_error"}
+"""Measure → column of the areas' table."""
+
+
+def district_map(areas: Sequence[Mapping[str, Any]], measure: str) -> str:
+    """A cell per district, coloured by one measure; hatched in grey without a value, a thick border if it failed."""
     rows = {row["area_id"]: row for row in areas if row["area_type"] == "district"}
-    parts = []
+    hatch = f"hatch_{measure}"
+    parts = [
+        f'<defs><pattern id="{hatch}" width="4" height="4" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
+        f'<rect width="4" height="4" fill="{_MISSING}"/><rect width="1" height="4" fill="#999"/></pattern></defs>'
+    ]
     for code, (column, row) in PLACES.items():
         parts.append(_text(column * _TILE + 7, row * _TILE + 58, code, size=8, fill="#666"))
     for cell in cells(rows):
         found = rows[cell.district]
-        error = found["mean_abs_rel_error"]
-        error = found["population_error"] if error is None else error
+        error = found[MEASURE_COLUMN[measure]]
         bad = found["status"] not in ("passed", "skipped")
         border = ' stroke="#000" stroke-width="2.5"' if bad else ' stroke="#fff" stroke-width="0.4"'
         shown = "no value" if error is None else f"{abs(error):.1%}"
@@ -63,7 +75,7 @@ def district_map(run: RunData, areas: Sequence[Mapping[str, Any]]) -> str:
         parts.append(
             f'<rect data-area="{escape(cell.district)}" data-status="{found["status"]}"'
             f' x="{cell.x * _TILE:.1f}" y="{cell.y * _TILE:.1f}" width="{cell.size * _TILE * 0.85:.1f}"'
-            f' height="{cell.size * _TILE * 0.85:.1f}" fill="{colour(error)}"{border}>'
+            f' height="{cell.size * _TILE * 0.85:.1f}" fill="{colour(error, hatch)}"{border}>'
             f"<title>{escape(title)}</title></rect>"
         )
     x = 0
@@ -72,7 +84,9 @@ def district_map(run: RunData, areas: Sequence[Mapping[str, Any]]) -> str:
         parts.append(f'<rect x="{x + 4}" y="{ROWS * _TILE + 8}" width="12" height="12" fill="{shade}"/>')
         parts.append(_text(x + 20, ROWS * _TILE + 18, label))
         x += 70
-    return _svg(COLUMNS * _TILE, ROWS * _TILE + 30, parts, "Mean relative error by congressional district")
+    parts.append(f'<rect x="{x + 4}" y="{ROWS * _TILE + 8}" width="12" height="12" fill="url(#{hatch})"/>')
+    parts.append(_text(x + 20, ROWS * _TILE + 18, "no value"))
+    return _svg(COLUMNS * _TILE, ROWS * _TILE + 30, parts, f"Congressional districts: {MEASURES[measure]}")
 
 
 def spread(rows: Sequence[Mapping[str, Any]], group: Callable[[Mapping[str, Any]], str], title: str) -> str:

@@ -6,8 +6,11 @@ from importlib.resources import files
 from statistics import fmean
 from typing import Any
 
+from local_h5.coverage import empty_fields
 from local_h5.report.causes import SharedCause
 from local_h5.report.collect import NOT_BUILT, NOT_VALIDATED, RunData, odd_columns
+from local_h5.report.figures import MEASURE_COLUMN, MEASURES
+from local_h5.report.identity import notes
 from local_h5.report.tables import SMALL_SAMPLE
 from local_h5.validation.belief import Belief
 
@@ -26,6 +29,7 @@ def render(
     figures: Mapping[str, str],
     causes: Sequence[SharedCause],
     beliefs: Sequence[Belief] | None,
+    identity: Sequence[tuple[str, str]],
 ) -> str:
     """The page.
 
@@ -35,8 +39,12 @@ def render(
         figures: SVG by name.
         causes: failures that share a cause.
         beliefs: of the calibration; None when the package carries none.
+        identity: label and value of what the page is about.
     """
     data = {
+        "identity": identity,
+        "notes": notes(run),
+        "measures": _measures(areas),
         "headline": _headline(run, areas),
         "tiles": _tiles(areas, targets),
         "causes": [cause.text for cause in causes],
@@ -54,8 +62,8 @@ def render(
     page = files("local_h5.report").joinpath("page.html").read_text(encoding="utf-8")
     for name, figure in figures.items():
         page = page.replace(f"<!--{name}-->", f'<div id="{name}">{figure}</div>')
-    # "</script>" inside a text would end the script element.
-    text = json.dumps(data, allow_nan=False, separators=(",", ":")).replace("</", "<\\/")
+    # No text may end the script element, or open a comment in it.
+    text = json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     return page.replace("/*data*/", text)
 
 
@@ -71,13 +79,13 @@ def worst(targets: Rows) -> list[Mapping[str, Any]]:
 
 
 def _headline(run: RunData, areas: Rows) -> str:
-    refused = [row["area_id"] for row in areas if not row["published"]]
+    refused = [row["area_id"] for row in areas if not row["releasable"]]
     level = run.settings.policy.level if run.settings.policy.enabled else "off"
     start = f"{len(areas)} areas, validation level {level}. "
     if not refused:
-        return start + "Every file may be published."
+        return start + "Every file is releasable: the policy lets it be published."
     shown = ", ".join(refused[:12]) + (" …" if len(refused) > 12 else "")
-    return start + f"Not published: {shown}."
+    return start + f"Not releasable: {shown}."
 
 
 def _tiles(areas: Rows, targets: Rows) -> list[list[str]]:
@@ -87,8 +95,8 @@ def _tiles(areas: Rows, targets: Rows) -> list[list[str]]:
         for status, count in counts.items()
         if count or status in ("passed", "failed")
     ]
-    refused = sum(not row["published"] for row in areas)
-    tiles.append(["not published", f"{refused:,}", "bad" if refused else "good"])
+    refused = sum(not row["releasable"] for row in areas)
+    tiles.append(["not releasable", f"{refused:,}", "bad" if refused else "good"])
     judged = [row for row in targets if row["verdict"] != "not_evaluated"]
     if judged:
         failing = sum(row["verdict"] == "failed" for row in judged)
@@ -99,7 +107,8 @@ def _tiles(areas: Rows, targets: Rows) -> list[list[str]]:
 
 def _warnings(run: RunData, areas: Rows) -> list[str]:
     small = [row["area_id"] for row in areas if row["small_sample"]]
-    warnings = []
+    states = {area.request.area_id: area.sidecar["coverage"] for area in run.of_type("state") if area.sidecar}
+    warnings = empty_fields(states)
     if small:
         shown = ", ".join(small[:15]) + (" …" if len(small) > 15 else "")
         text = f"Small areas: {len(small)} have an effective sample of fewer than {SMALL_SAMPLE:.0f} households"
@@ -109,8 +118,18 @@ def _warnings(run: RunData, areas: Rows) -> list[str]:
     return warnings
 
 
-def _bad_first(row: Mapping[str, Any]) -> tuple[bool, bool]:
-    return row["published"], row["status"] not in _BAD
+def _bad_first(row: Mapping[str, Any]) -> tuple[bool, int]:
+    return row["releasable"], _BAD.index(row["status"]) if row["status"] in _BAD else len(_BAD)
+
+
+def _measures(areas: Rows) -> list[list[str]]:
+    """Measures of the map with a value for any district, and their names; the first is shown first."""
+    districts = [row for row in areas if row["area_type"] == "district"]
+    return [
+        [measure, name]
+        for measure, name in MEASURES.items()
+        if any(row[MEASURE_COLUMN[measure]] is not None for row in districts)
+    ]
 
 
 def _area(row: Mapping[str, Any]) -> list[Any]:
@@ -118,7 +137,7 @@ def _area(row: Mapping[str, Any]) -> list[Any]:
         row["area_id"],
         row["area_type"],
         row["status"],
-        "yes" if row["published"] else "no",
+        "yes" if row["releasable"] else "no",
         row["n_targets"],
         row["n_failing"],
         row["mean_abs_rel_error"],

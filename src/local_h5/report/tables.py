@@ -27,7 +27,7 @@ def _area_row(area: Area) -> dict[str, Any]:
         "area_id": area.request.area_id,
         "name": area.request.display_name,
         "status": area.status,
-        "published": not area.refused,
+        "releasable": not area.refused,
         "n_targets": record.summary.n_targets if record else 0,
         "n_failing": record.summary.n_failing if record else 0,
         "mean_abs_rel_error": record.summary.mean_abs_rel_error if record else None,

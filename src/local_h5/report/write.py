@@ -8,6 +8,7 @@ from local_h5.files import write_text
 from local_h5.report.causes import shared_causes
 from local_h5.report.collect import RunData, collect
 from local_h5.report.figures import all_figures
+from local_h5.report.identity import identity
 from local_h5.report.page import render
 from local_h5.report.tables import area_rows, target_rows, write_parquet
 from local_h5.settings import REGIONAL, Settings
@@ -18,12 +19,13 @@ from local_h5.weights import load_weights
 PAGE = "report.html"
 
 
-def write_report(settings: Settings, folder: Path) -> Path:
+def write_report(settings: Settings, folder: Path, checkout: Path = Path()) -> Path:
     """Write everything and give the page's path.
 
     Args:
         settings: of the run; whatever of it is built and validated is shown.
         folder: for ``report.html``, ``areas.parquet``, ``targets.parquet``, ``summary.json`` and ``figures/``.
+        checkout: folder of the workflow, whose commit the page names.
 
     Raises:
         LocalH5Error: a sidecar or record is damaged, the package cannot be read, a file cannot be written.
@@ -32,7 +34,7 @@ def write_report(settings: Settings, folder: Path) -> Path:
     areas, targets = area_rows(run), target_rows(run)
     figures = all_figures(run, areas, targets)
     causes = shared_causes(run)
-    page = render(run, areas, targets, figures, causes, _beliefs(run))
+    page = render(run, areas, targets, figures, causes, _beliefs(run), identity(run, checkout))
     for name, figure in figures.items():
         write_text(folder / "figures" / f"{name}.svg", figure)
     write_parquet(folder / "areas.parquet", areas)
@@ -42,7 +44,7 @@ def write_report(settings: Settings, folder: Path) -> Path:
         "status": {
             status: sum(row["status"] == status for row in areas) for status in sorted({r["status"] for r in areas})
         },
-        "not_published": {area.key: list(area.refused) for area in run.areas if area.refused},
+        "not_releasable": {area.key: list(area.refused) for area in run.areas if area.refused},
         "shared_causes": [asdict(cause) for cause in causes],
         "targets": len(targets),
         "targets_failing": sum(row["verdict"] == "failed" for row in targets),

@@ -36,7 +36,14 @@ def test_the_report_in_a_browser(broken: Run, tmp_path: Path) -> None:
         assert page.run(f"{script}.dataset.status") == "failed"
         box = page.run(f"{script}.getBoundingClientRect().toJSON()")
         assert min(box["width"], box["height"]) > 5
-        assert page.run("document.querySelectorAll('rect[data-area]').length") == 5
+        # the map shows one measure at a time
+        shown = "[...document.querySelectorAll('rect[data-area]')].filter((cell) => cell.getBoundingClientRect().width)"
+        assert page.run(f"{shown}.map((cell) => cell.closest('div').id)") == ["district_map_target_error"] * 5
+        page.run(
+            "(() => { const box = document.getElementById('measure'); box.value = 'population_error';"
+            " box.dispatchEvent(new Event('change')); })()"
+        )
+        assert page.run(f"{shown}.map((cell) => cell.closest('div').id)") == ["district_map_population_error"] * 5
 
         assert page.run("[1.2e-3, -1.2e-3, -1e-9, 0].map(percent)") == ["0.12 %", "-0.12 %", "0.00 %", "0.00 %"]
 

@@ -109,4 +109,4 @@ def test_snakemakes_own_report_has_the_figures(run: Run) -> None:
     page = run.folder / "snakemake_report.html"
     done = snakemake(run, "report", "--report", str(page))
     assert done.returncode == 0, done.stderr
-    assert "district_map.svg" in page.read_text()
+    assert "district_map_population_error.svg" in page.read_text()

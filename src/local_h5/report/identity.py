@@ -1,0 +1,88 @@
+"""What a report is about: run, code, model, inputs, and what the files say of themselves."""
+
+import subprocess
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from local_h5.errors import LocalH5Error
+from local_h5.files import sha256_of
+from local_h5.report.collect import RunData
+from local_h5.results import run_id, sidecar_path
+
+_DIGITS = 12
+"""Of a digest, enough to tell two apart by eye."""
+
+
+def identity(run: RunData, checkout: Path) -> list[tuple[str, str]]:
+    """Label and value of each line of the identity card.
+
+    Args:
+        run: whatever of it is built.
+        checkout: folder of the code that the report is written with.
+    """
+    built = {area.key: area.sidecar for area in run.areas if area.sidecar is not None}
+    digests = {key: str(sidecar["output"]["sha256"]) for key, sidecar in built.items()}
+    number = f"{len(built):,} of {len(run.areas):,} files"
+    times = [sidecar_path(run.settings.output(area.request)).stat().st_mtime for area in run.areas if area.sidecar]
+    latest = f", the last of {datetime.fromtimestamp(max(times), UTC):%Y-%m-%d %H:%M} UTC" if times else ""
+    return [
+        ("Run", f"{run_id(digests)}, {number}{latest}" if built else number),
+        ("Code", f"{_commit(checkout)}; digest of what decides values: {_values(built, 'code')}"),
+        ("Model", _versions(built)),
+        *_inputs(run),
+        ("Configuration", run.settings.where),
+    ]
+
+
+def notes(run: RunData) -> list[tuple[str, str]]:
+    """What the files say of themselves, for example that they are a demonstration; sorted, each once."""
+    return sorted({(name, text) for area in run.areas if area.sidecar for name, text in area.sidecar["notes"].items()})
+
+
+def _commit(folder: Path) -> str:
+    """Commit of a checkout, with a word on changes that are not committed."""
+    command = ["git", "-C", str(folder), "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=, changed"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return "not a git checkout"
+    return f"commit {found.stdout.strip()}"
+
+
+def _values(built: Mapping[str, Mapping[str, object]], component: str) -> str:
+    """A fingerprint's component, of all files."""
+    found = set()
+    for sidecar in built.values():
+        fingerprint = sidecar["fingerprint"]
+        if isinstance(fingerprint, Mapping):
+            found.add(str(fingerprint["components"].get(component, "unknown"))[:_DIGITS])
+    return _joined(found)
+
+
+def _versions(built: Mapping[str, Mapping[str, object]]) -> str:
+    found = set()
+    for sidecar in built.values():
+        versions = sidecar["versions"]
+        assert isinstance(versions, Mapping)
+        found.add(", ".join(f"{name} {versions[name]}" for name in sorted(versions) if name.startswith("policyengine")))
+    return _joined(found)
+
+
+def _joined(found: Iterable[str]) -> str:
+    return " and ".join(sorted(found)) or "unknown"
+
+
+def _inputs(run: RunData) -> list[tuple[str, str]]:
+    lines = [("Source", run.settings.dataset)]
+    for package in run.settings.packages:
+        where = "" if len(run.settings.packages) == 1 else f" ({package.name})"
+        lines += [(f"Weights{where}", package.weights), (f"Geography{where}", package.geography)]
+    return [(label, f"{path}, sha256 {_digest(path)}") for label, path in lines]
+
+
+def _digest(path: Path) -> str:
+    try:
+        return sha256_of(path)[:_DIGITS]
+    except (OSError, LocalH5Error):
+        return "unknown: the file is not there"
