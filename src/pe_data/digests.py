@@ -8,17 +8,29 @@ about one text (duplicate keys, NaN, anything after the document).
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import NewType
+from typing import TypeVar, cast
 
 from pe_data.errors import DigestMismatchError, InvalidDocumentError, InvalidNameError
 
-Sha256 = NewType("Sha256", str)
-"""64 lower-case hexadecimal digits; made by `parse_sha256` or by hashing."""
-
 CHUNK_BYTES = 1024 * 1024
 _HEX = re.compile(r"[0-9a-f]{64}")
+T = TypeVar("T", bound=Hashable)
+
+
+class Sha256(str):
+    """64 lower-case hexadecimal digits; at run time a plain `str`.
+
+    There is no other way to one than the check: a digest becomes a part of file names and keys, and
+    whatever a document, a configuration or a caller says passes through here first.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> "Sha256":
+        """`parse_sha256`: naming the type checks the text."""
+        return parse_sha256(text)
 
 
 def parse_sha256(text: str, *, what: str = "sha256") -> Sha256:
@@ -27,11 +39,21 @@ def parse_sha256(text: str, *, what: str = "sha256") -> Sha256:
     Raises:
         InvalidNameError: if it is not.
     """
-    if not _HEX.fullmatch(text):
+    if not isinstance(text, str) or not _HEX.fullmatch(text):
         raise InvalidNameError(
-            f"{what}: expected 64 lower-case hexadecimal digits, found {text[:80]!r} ({len(text)} characters)"
+            f"{what}: expected 64 lower-case hexadecimal digits, found {str(text)[:80]!r} ({len(str(text))} characters)"
         )
-    return Sha256(text)
+    return cast(Sha256, text)
+
+
+def first_twice(values: Iterable[T]) -> T | None:
+    """The first value that stands there a second time, or None; one pass, however many there are."""
+    seen: set[T] = set()
+    for value in values:
+        if value in seen:
+            return value
+        seen.add(value)
+    return None
 
 
 def sha256_bytes(data: bytes) -> Sha256:
@@ -112,9 +134,8 @@ def strict_json(raw: bytes, *, what: str) -> dict[str, object]:
     def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
         result = dict(pairs)
         if len(result) != len(pairs):
-            names = [name for name, _ in pairs]
-            twice = sorted({name for name in names if names.count(name) > 1})
-            raise InvalidDocumentError(f"{what}: key {twice[0]!r} stands twice in one object")
+            twice = first_twice(name for name, _ in pairs)
+            raise InvalidDocumentError(f"{what}: key {str(twice)[:80]!r} stands twice in one object")
         return result
 
     def refuse(constant: str) -> object:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pe_data.digests import Sha256
+from pe_data.digests import Sha256, first_twice
 from pe_data.errors import InvalidDocumentError
 
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
@@ -115,9 +115,9 @@ class Fields:
         for value in values:
             if not isinstance(value, str) or not value:
                 raise self.fail(name, "a list of texts", value)
-        if len(set(values)) != len(values):
-            twice = next(v for i, v in enumerate(values) if v in values[:i])
-            raise self.fail(name, "distinct entries", Described(f"{twice!r} twice"))
+        twice = first_twice(values)
+        if twice is not None:
+            raise self.fail(name, "distinct entries", Described(f"{describe(twice)} twice"))
         return tuple(values)
 
     def integers(self, name: str) -> tuple[int, ...]:

@@ -176,7 +176,7 @@ def _write_parquet(frame: "pd.DataFrame", path: Path, entity: str, years: tuple[
 
 def _wanted(manifest: Manifest, variables: Iterable[str] | None, what: str) -> dict[str, tuple[str, ...]]:
     """Entity → columns to read; PeDataError for an unknown name."""
-    every = {entity: manifest.column_names(entity) for entity in manifest.entities}
+    every = manifest.every_column()
     if variables is None:
         return {entity: names for entity, names in every.items() if names}
     chosen = [variables] if isinstance(variables, str) else list(variables)
@@ -186,7 +186,8 @@ def _wanted(manifest: Manifest, variables: Iterable[str] | None, what: str) -> d
             near = difflib.get_close_matches(name, known, n=3)
             hint = f" Did you mean {', '.join(near)}?" if near else ""
             raise PeDataError(f"{what}: variables: expected columns of the file, found {name!r}.{hint}")
-    picked = {entity: tuple(n for n in chosen if n in set(names)) for entity, names in every.items()}
+    sets = {entity: frozenset(names) for entity, names in every.items()}
+    picked = {entity: tuple(n for n in chosen if n in names) for entity, names in sets.items()}
     return {entity: names for entity, names in picked.items() if names}
 
 

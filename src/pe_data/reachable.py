@@ -11,7 +11,7 @@ from itertools import islice
 from pe_data.channels import history
 from pe_data.collection import COLLECTION_LIMIT, Collection
 from pe_data.digests import Sha256, check_bytes
-from pe_data.errors import GarbageCollectionError, ObjectNotFoundError, PeDataError
+from pe_data.errors import GarbageCollectionError, InvalidNameError, ObjectNotFoundError, PeDataError
 from pe_data.layout import (
     CHANNELS_PREFIX,
     PINS_PREFIX,
@@ -37,9 +37,12 @@ def reachable_artifacts(store: Store, keep_versions: int) -> frozenset[Artifact]
     roots = set(_channel_roots(store, keep_versions))
     for meta in store.list(PINS_PREFIX):
         country, _, name = meta.key.removeprefix(PINS_PREFIX).partition("/")
-        digest = Sha256(name.removesuffix(".json"))
-        if meta.key != pin_key(country, digest):
-            raise _unreadable(meta.key, "it is not the key of a pin")
+        try:
+            digest = Sha256(name.removesuffix(".json"))
+            if meta.key != pin_key(country, digest):
+                raise _unreadable(meta.key, "it is not the key of a pin")
+        except InvalidNameError as error:
+            raise _unreadable(meta.key, f"it is not the key of a pin: {error}") from error
         roots.add((country, digest))
     reachable = roots | tombstoned(store)
     for country, digest in roots:

@@ -216,6 +216,7 @@ class Remote:
             COLLECTION_LIMIT,
             lambda raw, what: check_bytes(raw, sha256, what=what, advice=_SWAPPED),
         )
+        Collection.from_bytes(data, what=f"{self.uri}: collection sha256:{sha256}")  # nothing that is none is kept
         self.cache.write_document(sha256, "collection.json", data)
         return data
 

@@ -10,8 +10,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pe_data.digests import Sha256, sha256_file
-from pe_data.errors import DigestMismatchError, InvalidUriError, PeDataError
+from pe_data.digests import Sha256, parse_sha256, sha256_file
+from pe_data.errors import DigestMismatchError, InvalidNameError, InvalidUriError, PeDataError
 from pe_data.options import Options
 from pe_data.revocation.known import Known
 from pe_data.uri import HubUri, PathUri, StoreUri, WebUri, parse_uri
@@ -109,8 +109,6 @@ def with_sha256(
         return parsed
     from dataclasses import replace
 
-    from pe_data.digests import parse_sha256
-
     digest = parse_sha256(sha256)
     if isinstance(parsed, StoreUri):
         raise InvalidUriError(f"address {uri!r}: reference: write @sha256:{digest} in the address")
@@ -132,13 +130,14 @@ def _cached_pin(uri: StoreUri, options: Options) -> Path | None:
     pinned = cache.lookup(uri.sha256, "collection.json", verify=options.verify)
     if pinned is None:
         return None
-    document = json.loads(pinned.read_bytes())
-    if (document["country"], document["dataset"]) != (uri.country, uri.dataset):
-        return None
-    member = document["members"].get(uri.member)
-    if member is None:
-        return None
-    sha256 = member["artifact_sha256"]
+    # Only what is used here is read: a whole collection costs more than the rest of a hit.
+    try:
+        document = json.loads(pinned.read_bytes())
+        if (document["country"], document["dataset"]) != (uri.country, uri.dataset):
+            return None
+        sha256 = parse_sha256(document["members"][uri.member]["artifact_sha256"])
+    except (ValueError, KeyError, TypeError, RecursionError, InvalidNameError):
+        return None  # the long way says what is wrong
     return _unless_revoked(uri, (uri.sha256, sha256), cache.find(sha256, verify=options.verify), options)
 
 

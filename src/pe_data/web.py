@@ -18,7 +18,7 @@ from pe_data.cache.files import local_errors, write_atomic
 from pe_data.cache.locks import exclusive
 from pe_data.cache.store import Suffix
 from pe_data.digests import Sha256
-from pe_data.errors import CacheWarning, DigestMismatchError, FetchError, OfflineError
+from pe_data.errors import CacheWarning, DigestMismatchError, FetchError, InvalidNameError, OfflineError
 from pe_data.options import Options
 from pe_data.sources.base import Body, SourceError
 from pe_data.sources.web import WebSource
@@ -147,7 +147,7 @@ def _read_record(options: Options, url: str) -> _Record | None:
     try:
         document = json.loads(_record_path(options, url).read_bytes())
         return _Record(Sha256(document["sha256"]), document["size"], document["validator"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, InvalidNameError):
         return None
 
 

@@ -135,6 +135,8 @@ class _Walk:
     problems: list[Problem] = field(default_factory=list)
     seen: dict[int, Sha256] = field(default_factory=dict)
     _gaps: list[range] = field(default_factory=list)
+    _lost: bool = False
+    """The hash of the record before is not known."""
 
     def all(self, store: Store) -> None:
         for line in lines(store, self.country):
@@ -148,7 +150,7 @@ class _Walk:
             except InvalidDocumentError as error:
                 self.problems.append(Problem("edited", line.where, str(error).removeprefix(f"{line.where}: ")))
                 # What it was cannot be known; the next record is judged by its number alone.
-                self.head = Head(self.head.seq + 1, Sha256(""))
+                self.head, self._lost = Head(self.head.seq + 1), True
                 continue
             self._step(record, line.where)
 
@@ -169,10 +171,10 @@ class _Walk:
             )
             self.problems.append(Problem("reordered", where, text))
             return
-        elif self.head.hash and record.prev != self.head.hash:
+        elif not self._lost and record.prev != self.head.hash:
             text = f"record {record.seq}: expected it to follow {self.head.hash}, found {record.prev}"
             self.problems.append(Problem("rewritten", where, text))
-        self.head = Head(record.seq, record.hash)
+        self.head, self._lost = Head(record.seq, record.hash), False
         if record.seq in self.wanted:
             self.seen[record.seq] = record.hash
 

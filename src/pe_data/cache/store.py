@@ -72,8 +72,11 @@ class Cache:
     # --- paths --------------------------------------------------------------------------------
 
     def path(self, sha256: Sha256, suffix: Suffix) -> Path:
-        """Where the bytes with that digest are or will be. (For a manifest: its payload's.)"""
-        return self._folder(suffix) / sha256[:2] / f"{sha256}.{suffix}"
+        """Where the bytes with that digest are or will be. (For a manifest: its payload's.)
+
+        Raises InvalidNameError for anything but a digest: no text leads out of the cache.
+        """
+        return self._folder(suffix) / _name_of(sha256, suffix)
 
     def partial(self, sha256: str, suffix: str) -> Path:
         """Where a download collects its bytes."""
@@ -221,7 +224,7 @@ class Cache:
         first = self.path(sha256, suffix)
         yield first
         if self.circle is not None and suffix in _DATA:
-            name = f"{sha256[:2]}/{sha256}.{suffix}"
+            name = _name_of(sha256, suffix)
             others = (self.root / _GATED).glob(f"{self.circle.country}.*/{name}")
             yield from (path for path in sorted(others) if path != first)
             yield self.root / "artifacts" / name
@@ -232,6 +235,11 @@ class Cache:
             return document["size"], document["mtime_ns"]
         except (OSError, ValueError, KeyError, TypeError):
             return None
+
+
+def _name_of(sha256: Sha256, suffix: Suffix) -> str:
+    digest = Sha256(sha256)
+    return f"{digest[:2]}/{digest}.{suffix}"
 
 
 def _stamp_of(path: Path) -> Path:

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
-from pe_data.digests import Sha256, canonical_json, sha256_bytes, strict_json
-from pe_data.fields import Described, Fields
+from pe_data.digests import Sha256, canonical_json, first_twice, sha256_bytes, strict_json
+from pe_data.fields import Described, Fields, describe
 from pe_data.layout import MEDIA_TYPES, Extension
 from pe_data.validation import Validation
 
@@ -171,7 +171,7 @@ class Manifest:
                 "country": self.country,
                 "dataset": self.dataset,
                 "time_period": list(self.time_period),
-                "entities": {name: self._entity_dict(name) for name in sorted(self.entities)},
+                "entities": self._entities_dict(),
                 "inputs": _inputs_dict(self.inputs) if self.inputs else None,
                 "build": _compact(
                     {
@@ -192,22 +192,23 @@ class Manifest:
         """Canonical JSON: sorted keys, no spaces, UTF-8."""
         return canonical_json(self.to_dict())
 
-    def _entity_dict(self, name: str) -> dict[str, Any]:
-        """One entity; columns by dtype, and by period kind where that is not the year."""
-        entity = self.entities[name]
-        columns: dict[str, dict[str, list[str]]] = {}
-        for group in self.columns:
-            if group.entity == name:
+    def _entities_dict(self) -> dict[str, Any]:
+        """By name; columns by dtype, and by period kind where that is not the year."""
+        by_entity, result = _by_entity(self.columns), {}
+        for name, entity in sorted(self.entities.items()):
+            columns: dict[str, dict[str, list[str]]] = {}
+            for group in by_entity.get(name, ()):
                 columns.setdefault(_KEY_OF_PERIOD[group.period], {})[group.dtype] = list(group.names)
-        return _compact(
-            {
-                "rows": entity.rows,
-                "id": entity.id,
-                "links": dict(entity.links),
-                "weight": entity.weight,
-                **columns,
-            }
-        )
+            result[name] = _compact(
+                {
+                    "rows": entity.rows,
+                    "id": entity.id,
+                    "links": dict(entity.links),
+                    "weight": entity.weight,
+                    **columns,
+                }
+            )
+        return result
 
     @property
     def sha256(self) -> Sha256:
@@ -217,6 +218,11 @@ class Manifest:
     def column_names(self, entity: str) -> tuple[str, ...]:
         """All columns of `entity`, alphabetically."""
         return tuple(sorted(n for g in self.columns if g.entity == entity for n in g.names))
+
+    def every_column(self) -> dict[str, tuple[str, ...]]:
+        """Entity → all its columns, alphabetically; one pass for all entities."""
+        by_entity = _by_entity(self.columns)
+        return {e: tuple(sorted(n for g in by_entity.get(e, ()) for n in g.names)) for e in self.entities}
 
 
 def _check_version(root: Fields) -> None:
@@ -251,20 +257,30 @@ def _groups(entity: str, f: Fields) -> Iterator[ColumnGroup]:
 
 
 def _check_roles(root: Fields, entities: Mapping[str, Entity], columns: tuple[ColumnGroup, ...]) -> None:
+    by_entity = _by_entity(columns)
     for name, entity in entities.items():
-        names = [column for group in columns if group.entity == name for column in group.names]
-        if len(set(names)) != len(names):
-            twice = next(n for i, n in enumerate(names) if n in names[:i])
-            raise root.fail(f"entities.{name}", "each column once", Described(f"{twice!r} twice"))
+        listed = [column for group in by_entity.get(name, ()) for column in group.names]
+        twice = first_twice(listed)
+        if twice is not None:
+            raise root.fail(f"entities.{name}", "each column once", Described(f"{describe(twice)} twice"))
+        names = frozenset(listed)
         for role in (entity.id, entity.weight, *entity.links.values()):
             if role is not None and role not in names:
                 raise root.fail(f"entities.{name}", "id, links and weight among its columns", role)
 
 
+def _by_entity(columns: tuple[ColumnGroup, ...]) -> dict[str, list[ColumnGroup]]:
+    """The groups of each entity, in their order; one pass, because a hostile manifest has many of both."""
+    groups: dict[str, list[ColumnGroup]] = {}
+    for group in columns:
+        groups.setdefault(group.entity, []).append(group)
+    return groups
+
+
 def _years(root: Fields) -> tuple[int, ...]:
     years = root.integers("time_period")
     if not years or list(years) != sorted(set(years)):
-        raise root.fail("time_period", "one or more years, ascending", Described(f"{list(years)}"))
+        raise root.fail("time_period", "one or more years, ascending", Described(f"{list(years[:10])}"))
     return years
 
 

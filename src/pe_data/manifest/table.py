@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from pe_data.manifest.model import Manifest
+from pe_data.manifest.model import Entity, Manifest
 
 
 def summary_rows(manifest: Manifest) -> list[tuple[str, str]]:
@@ -35,27 +35,29 @@ def summary_rows(manifest: Manifest) -> list[tuple[str, str]]:
 def column_rows(manifest: Manifest, search: str = "") -> list[tuple[str, str, str, str, str]]:
     """One row per column: entity, name, dtype, period, role; filtered by a part of the name."""
     rows = []
+    roles = {name: _roles(entity) for name, entity in manifest.entities.items()}
     for group in manifest.columns:
-        entity = manifest.entities[group.entity]
-        roles = {column: f"link to {other}" for other, column in entity.links.items()}
-        if entity.id:
-            roles[entity.id] = "id"
-        if entity.weight:
-            roles[entity.weight] = "weight"
         rows += [
-            (group.entity, name, group.dtype, group.period, roles.get(name, ""))
+            (group.entity, name, group.dtype, group.period, roles[group.entity].get(name, ""))
             for name in group.names
             if search.lower() in name.lower()
         ]
     return sorted(rows)
 
 
+def _roles(entity: Entity) -> dict[str, str]:
+    roles = {column: f"link to {other}" for other, column in entity.links.items()}
+    if entity.id:
+        roles[entity.id] = "id"
+    if entity.weight:
+        roles[entity.weight] = "weight"
+    return roles
+
+
 def entity_rows(manifest: Manifest) -> list[tuple[str, str, str]]:
     """One row per entity: name, rows, number of columns."""
-    return [
-        (name, f"{entity.rows:,}", str(len(manifest.column_names(name))))
-        for name, entity in sorted(manifest.entities.items())
-    ]
+    columns = manifest.every_column()
+    return [(name, f"{entity.rows:,}", str(len(columns[name]))) for name, entity in sorted(manifest.entities.items())]
 
 
 def text_table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

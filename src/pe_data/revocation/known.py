@@ -34,7 +34,7 @@ class Known:
 
     def tombstone_path(self, sha256: Sha256) -> Path:
         """Where the tombstone of an artifact is kept."""
-        return self.cache.root / "artifacts" / sha256[:2] / f"{sha256}.tombstone.json"
+        return self._beside(sha256, "tombstone.json")
 
     def tombstone(self, sha256: Sha256) -> bytes | None:
         """The body of the tombstone that was seen for an artifact, if any and if this user may read it."""
@@ -83,7 +83,11 @@ class Known:
         _touch(self._silent_path(store_url), time.time())
 
     def _asked_path(self, sha256: Sha256) -> Path:
-        return self.cache.root / "artifacts" / sha256[:2] / f"{sha256}.asked"
+        return self._beside(sha256, "asked")
+
+    def _beside(self, sha256: Sha256, suffix: str) -> Path:
+        digest = Sha256(sha256)
+        return self.cache.root / "artifacts" / digest[:2] / f"{digest}.{suffix}"
 
     def _silent_path(self, store_url: str) -> Path:
         name = hashlib.sha256(store_url.rstrip("/").encode()).hexdigest()[:16]

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pe_data.digests import canonical_json, strict_json
+from pe_data.digests import canonical_json, first_twice, strict_json
 from pe_data.errors import InvalidDocumentError, SignatureError
 from pe_data.fields import Described, Fields
 from pe_data.trust.libraries import need_libraries
@@ -81,8 +81,7 @@ def parse_envelope(raw: bytes, *, payload_type: str, what: str) -> SignedDocumen
     if not 0 < len(rows) <= MOST_SIGNATURES:
         raise fields.fail("signatures", f"1 to {MOST_SIGNATURES} signatures", Described(str(len(rows))))
     signatures = tuple(_signature(row) for row in rows)
-    names = [one.key_id for one in signatures]
-    twice = next((name for name in names if names.count(name) > 1), None)
+    twice = first_twice(one.key_id for one in signatures)
     if twice is not None:
         raise fields.fail("signatures", "one signature per key", Described(f"two of key {twice[:80]}"))
     return SignedDocument(kind, body, signatures)

@@ -1,0 +1,280 @@
+"""Documents that somebody else wrote: digests that are none, and documents that are made to cost time."""
+
+import contextlib
+import itertools
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from storage_helpers import areas, publish_areas
+
+import pe_data
+from pe_data.cache.store import Cache
+from pe_data.certification.release import read_pins
+from pe_data.collection import Collection
+from pe_data.digests import Sha256, canonical_json, first_twice, parse_sha256, sha256_bytes, strict_json
+from pe_data.errors import InvalidNameError, PeDataError
+from pe_data.fields import Fields
+from pe_data.layout import collection_key
+from pe_data.manifest.encoding import READ_LIMIT
+from pe_data.manifest.model import Manifest
+from pe_data.manifest.table import column_rows, entity_rows
+from pe_data.pointers import parse_unsigned
+from pe_data.revocation.known import Known
+from pe_data.revocation.tombstone import Tombstone
+from pe_data.store.folder import FolderStore
+from pe_data.trust.envelope import TOMBSTONE_TYPE, parse_envelope
+from pe_data.web import _read_record, _record_path
+
+A = "a" * 64
+
+# --- a digest is made by parsing, and by nothing else ---------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["../../../etc/passwd", "A" * 64, A + "\n", A[:-1], "", "..", f"{A}/..", 7, None])
+def test_there_is_no_digest_that_is_none(text: Any, tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    for make in (
+        Sha256,
+        parse_sha256,
+        lambda one: cache.path(one, "h5"),
+        lambda one: cache.remove(one, "h5"),
+        lambda one: cache.find(one),
+        lambda one: Known(cache).tombstone_path(one),
+        lambda one: Known(cache).is_due(one, 1.0),
+    ):
+        with pytest.raises(InvalidNameError, match="64 lower-case hexadecimal digits"):
+            make(text)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.text(max_size=80) | st.text("0123456789abcdef./", min_size=64, max_size=64))
+def test_any_text_is_a_digest_or_refused(text: str) -> None:
+    try:
+        made = Sha256(text)
+    except InvalidNameError:
+        assert len(text) != 64 or set(text) - set("0123456789abcdef")
+    else:
+        assert made == text
+        assert sha256_bytes(b"") == Sha256(sha256_bytes(b""))
+
+
+@pytest.mark.parametrize("extension", ["h5", "parquet"])
+@pytest.mark.parametrize("field", ["artifact_sha256", "manifest_sha256", "size_bytes", "extension"])
+def test_a_pinned_collection_removes_nothing_outside_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, field: str, extension: str
+) -> None:
+    """The pin binds the document, and whoever made both is hostile."""
+    victim = tmp_path / "research" / f"only_copy.{extension}"
+    victim.parent.mkdir()
+    victim.write_bytes(b"years of work")
+    store = FolderStore(tmp_path / "store")
+    report = publish_areas(store, areas(tmp_path / "files", "states/AL"))
+    document = json.loads(store.get(collection_key("us", report.artifact_sha256)).data)
+    outside = "../../../research/only_copy"
+    document["members"]["x"] = {
+        **document["members"]["states/AL"],
+        "extension": extension,
+        field: f"{outside}.{extension}" if field == "extension" else outside,
+    }
+    raw = canonical_json(document)
+    digest = sha256_bytes(raw)
+    store.put_create(collection_key("us", digest), raw)
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("PE_DATA_CONFIG", str(tmp_path / "none.toml"))
+    for _ in range(2):
+        with pytest.raises(PeDataError, match=field):
+            pe_data.ensure(f"pe-data://us/areas/x@sha256:{digest}", cache=cache, store=str(store.root))
+    assert not list(cache.rglob("*.collection.json"))  # what is no collection is not kept
+    # Nor does one help that an earlier version has kept.
+    kept = Cache(cache).path(digest, "collection.json")
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_bytes(raw)
+    with pytest.raises(PeDataError, match=field):
+        pe_data.ensure(f"pe-data://us/areas/x@sha256:{digest}", cache=cache, store=str(store.root))
+    assert victim.read_bytes() == b"years of work"
+
+
+def test_a_damaged_memory_of_a_web_file_names_no_path(tmp_path: Path) -> None:
+    from pe_data.options import Options
+
+    options = Options(Cache(tmp_path))
+    path = _record_path(options, "https://example.org/a.h5")
+    path.parent.mkdir(parents=True)
+    for sha256 in ("../../research/only_copy", 7, None):
+        path.write_text(json.dumps({"sha256": sha256, "size": 1, "validator": "x"}))
+        assert _read_record(options, "https://example.org/a.h5") is None
+
+
+# --- parsing costs time in proportion to the size ---------------------------------------------------
+
+
+def names(count: int, start: str = "n") -> list[str]:
+    return [f"{start}{number}" for number in range(count)]
+
+
+def doubled_key(count: int) -> bytes:
+    keys = ",".join(f'"{name}":0' for name in [*names(count), "n7"])
+    return f"{{{keys}}}".encode()
+
+
+def manifest(**change: Any) -> bytes:
+    base = {
+        "schema_version": "1.0",
+        "artifact": {"sha256": A, "size_bytes": 7, "media_type": "application/x-hdf5"},
+        "country": "us",
+        "dataset": "areas",
+        "time_period": [2024],
+        "entities": {"person": {"rows": 3}},
+        "licence": "CC0-1.0",
+        "status": "active",
+        "access": "public",
+    }
+    return canonical_json({**base, **change})
+
+
+def many_entities(count: int) -> bytes:
+    return manifest(entities={name: {"rows": 1, "columns": {"int8": [f"c{name}"]}} for name in names(count)})
+
+
+def many_links(count: int) -> bytes:
+    links = {name: f"c{name}" for name in names(count)}
+    person = {"rows": 1, "links": links, "columns": {"int8": sorted(links.values())}}
+    return manifest(entities={"person": person})
+
+
+def doubled_column(count: int) -> bytes:
+    columns = {"int8": names(count), "int16": [f"n{count - 1}"]}
+    return manifest(entities={"person": {"rows": 1, "columns": columns}})
+
+
+def doubled_name(count: int) -> bytes:
+    columns = {"int8": [*names(count), f"n{count - 1}"]}
+    return manifest(entities={"person": {"rows": 1, "columns": columns}})
+
+
+def many_dtypes(count: int) -> bytes:
+    columns = {f"t{name}": [name] for name in names(count)}
+    return manifest(entities={"person": {"rows": 1, "columns": columns}})
+
+
+def many_inputs(count: int) -> bytes:
+    files = [{"name": name, "sha256": A, "size_bytes": 1} for name in names(count)]
+    return manifest(inputs={"composite_digest": A, "files": files})
+
+
+def many_years(count: int) -> bytes:
+    return manifest(time_period=list(range(count)))
+
+
+def collection(count: int) -> bytes:
+    member = {"artifact_sha256": A, "manifest_sha256": A, "size_bytes": 1, "extension": "h5"}
+    document = {"schema_version": 1, "country": "us", "dataset": "areas", "run_id": "r"}
+    return canonical_json({**document, "members": dict.fromkeys(names(count), member)})
+
+
+def tombstone(count: int, twice: bool = False) -> bytes:
+    members = sorted(sha256_bytes(name.encode()) for name in names(count))
+    if twice:
+        members.append(members[-1])
+    document = {"schema_version": 1, "kind": "tombstone", "country": "us", "dataset": "areas", "artifact_sha256": A}
+    line = {"reason": "r", "date": "2026-01-31T12:00:00Z", "revoked_by": "b", "licence": "l"}
+    return canonical_json({**document, **line, "members": members})
+
+
+def envelope(count: int) -> bytes:
+    rows = [{"keyid": name, "sig": "c2ln"} for name in names(count)]
+    return canonical_json({"payloadType": TOMBSTONE_TYPE, "payload": "e30=", "signatures": rows})
+
+
+def pointer(count: int) -> bytes:
+    return canonical_json({"schema_version": 1, "version": 1, **dict.fromkeys(names(count), 0)})
+
+
+def release(count: int) -> bytes:
+    uri = f"pe-data://us/areas@sha256:{A}"
+    row = {"path": "p", "uri": uri, "revision": "r", "sha256": A, "size_bytes": 1, "metadata_sha256": A}
+    return canonical_json({"country_id": "us", "datasets": dict.fromkeys(names(count), row)})
+
+
+def shown(raw: bytes) -> None:
+    read = Manifest.from_bytes(raw)
+    read.to_bytes()
+    column_rows(read)
+    entity_rows(read)
+
+
+KINDS: dict[str, tuple[Callable[[bytes], object], Callable[[int], bytes], int]] = {
+    "json, a doubled key": (lambda raw: strict_json(raw, what="x"), doubled_key, 10_000),
+    "manifest, entities": (shown, many_entities, 700),
+    "manifest, links": (shown, many_links, 2_000),
+    "manifest, a column twice": (shown, doubled_column, 5_000),
+    "manifest, a name twice": (shown, doubled_name, 5_000),
+    "manifest, dtypes": (shown, many_dtypes, 1_000),
+    "manifest, inputs": (shown, many_inputs, 700),
+    "manifest, years": (shown, many_years, 20_000),
+    "collection": (lambda raw: Collection.from_bytes(raw, what="x"), collection, 500),
+    "tombstone": (lambda raw: Tombstone.from_bytes(raw, what="x"), tombstone, 2_000),
+    "tombstone, a member twice": (
+        lambda raw: Tombstone.from_bytes(raw, what="x"),
+        lambda count: tombstone(count, twice=True),
+        2_000,
+    ),
+    "envelope": (lambda raw: parse_envelope(raw, payload_type=TOMBSTONE_TYPE, what="x"), envelope, 1_500),
+    "pointer": (lambda raw: parse_unsigned(raw, what="x"), pointer, 5_000),
+    "data release": (lambda raw: read_pins(raw, what="x"), release, 200),
+}
+
+
+def seconds(parse: Callable[[bytes], object], raw: bytes) -> float:
+    """Of the processor, so that other work on the machine does not count; the best of three."""
+    best = float("inf")
+    for _ in range(3):
+        began = time.process_time()
+        with contextlib.suppress(PeDataError):
+            parse(raw)
+        best = min(best, time.process_time() - began)
+    return best
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_parsing_is_linear_in_the_size(kind: str) -> None:
+    parse, make, count = KINDS[kind]
+    small, middle, large = (seconds(parse, make(count * factor)) for factor in (1, 2, 4))
+    # Four times the size: four times the time if it is linear, sixteen times if it is quadratic.
+    assert large < 9 * max(small, 0.002), (small, middle, large)
+    assert large < 4.5 * max(middle, 0.004), (small, middle, large)
+
+
+def test_the_largest_document_with_a_doubled_key_is_refused_at_once() -> None:
+    """350,000 keys and one of them twice: that took more than an hour."""
+    raw = doubled_key(350_000)
+    assert READ_LIMIT * 0.9 < len(raw) <= READ_LIMIT
+    began = time.process_time()
+    with pytest.raises(PeDataError, match="'n7' stands twice"):
+        strict_json(raw, what="x")
+    assert time.process_time() - began < 5
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(0, 9)))
+def test_the_first_that_stands_twice(values: list[int]) -> None:
+    twice = first_twice(values)
+    if twice is None:
+        assert len(set(values)) == len(values)
+    else:
+        before = list(itertools.takewhile(lambda at: values[at] not in values[:at], range(len(values))))
+        assert values[len(before)] == twice
+
+
+def test_an_error_about_a_long_name_is_short() -> None:
+    long = "x" * 1_000_000
+    for raw in (f'{{"{long}":1,"{long}":2}}'.encode(), canonical_json({"a": [long, long]})):
+        with pytest.raises(PeDataError) as error:
+            Fields.of(strict_json(raw, what="x"), "x").texts("a")
+        assert len(str(error.value)) < 300
