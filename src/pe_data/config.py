@@ -70,6 +70,12 @@ def store_for(country: str, environment: Mapping[str, str] | None = None) -> Sto
     return StoreConfig(_default_folder())
 
 
+def is_configured(country: str, environment: Mapping[str, str] | None = None) -> bool:
+    """Whether anybody said which store serves `country`. Raises ConfigError."""
+    env = os.environ if environment is None else environment
+    return bool(env.get(STORE_VARIABLE)) or not {country, DEFAULT}.isdisjoint(_read(config_path(env)))
+
+
 def gated_group(country: str, environment: Mapping[str, str] | None = None) -> str | None:
     """The group that may read the payloads of a gated country in the cache; None for the reader alone.
 

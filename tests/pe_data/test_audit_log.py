@@ -346,7 +346,7 @@ def test_a_forged_checkpoint_is_refused_and_a_signed_one_counts(tmp_path):
     assert (good.clean, good.signed, good.unsigned, good.covered) == (True, 1, 0, 5)
     again = rewritten(found, 3, "eve")
     segment(tmp_path).write_bytes(b"".join(again))
-    assert kinds(tmp_path, policy=policy) == ["rewritten"]
+    assert kinds(tmp_path, policy=policy) == ["forged"]
     write_checkpoint(tmp_path, 5, again, [stranger.signers["alice"]])
     assert kinds(tmp_path, policy=policy) == ["forged"]
     write_checkpoint(tmp_path, 5, again)  # unsigned: says nothing, and is counted as such

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import shutil
 import time
 from pathlib import Path
 
@@ -330,7 +331,8 @@ def test_the_link_of_one_artifact_does_not_open_another(private):
 
 
 def test_the_link_of_another_gateway_does_not_open_this_one(private, tmp_path):
-    with gateway(private.store.url, private.root / "tokens.json", "--log", str(tmp_path)) as other:
+    store = shutil.copytree(private.store.root, tmp_path / "store", ignore=shutil.ignore_patterns("audit"))
+    with gateway(str(store), private.root / "tokens.json", "--log", str(tmp_path / "log")) as other:
         answer = ask(other.port, private.payload(), private.tokens["ada"])
         link = "/link/" + answer.headers["location"].rpartition("/link/")[2]
         assert ask(other.port, link).status == 200

@@ -141,7 +141,7 @@ def test_a_gated_payload_is_its_readers_alone(lab: Lab, mask: int) -> None:
     path = lab.ensure(GATED, mask)
     assert mode(path) == 0o600
     assert mode(path.parent) == mode(path.parents[1]) == 0o700
-    assert path.is_relative_to(lab.cache / "gated")
+    assert path.is_relative_to(lab.cache / "artifacts/gated")
     manifest = next((lab.cache / "artifacts").glob("??/*.manifest.json"))
     assert mode(manifest) == 0o666 & ~mask
     with umask(mask):
@@ -287,7 +287,7 @@ def test_a_group_that_the_reader_is_not_in_is_refused(lab: Lab) -> None:
     (error,) = lab.as_other(GATED, mask="000")
     assert error["kind"] == "CacheError", error
     assert f"permission to give it to the group {group.gr_name}" in str(error["error"])
-    assert not [path for path in (lab.cache / "gated").rglob("*") if path.is_file()]
+    assert not [path for path in (lab.cache / "artifacts/gated").rglob("*") if path.is_file()]
 
 
 @pytest.mark.parametrize(

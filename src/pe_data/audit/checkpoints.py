@@ -4,8 +4,12 @@ Whoever can write the log can also write all of it again, with right hashes. A c
 signed by a key which that person does not have, or of which a copy lies elsewhere, makes that visible:
 the log must still go through the same hash at the same place. An unsigned checkpoint in the same
 folder only guards against mistakes.
+
+Where the trust root has a role `audit-{country}`, a checkpoint signed by it binds; `read` tells the
+verifier and the gateway alike which ones do.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from pe_data.audit.records import Head
 from pe_data.digests import canonical_json, strict_json
-from pe_data.errors import InvalidDocumentError
+from pe_data.errors import BelowThresholdError, InvalidDocumentError, UnknownKeyError
 from pe_data.fields import Fields
 from pe_data.times import format_time, parse_time
 
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 CHECKPOINT_LIMIT = 64 * 1024
+_NAME = re.compile(r"(?:.*/)?([0-9]{12})\.checkpoint\.json", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,65 @@ class Checkpoint:
     head: Head
     time: datetime
     """UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A checkpoint as it was found, and who stands behind it."""
+
+    where: str
+    checkpoint: Checkpoint
+    marked: bool
+    """It carries signatures, whether or not they could be checked."""
+    binds: bool = False
+    """They were checked, and are those of the role."""
+    stranger: str = ""
+    """Why they do not count, if they are by keys that the role does not have, or too few of them. A role whose
+    keys were replaced leaves such checkpoints behind."""
+
+
+def binding(policy: "TrustPolicy | None", country: str, *, what: str, now: datetime) -> "TrustPolicy | None":
+    """`policy` if it has a role `audit-{country}`, so that checkpoints can bind; else None.
+
+    Raises:
+        ExpiredError: it has one, but that or the trust root is past its date.
+    """
+    from pe_data.trust.policy import Role
+
+    role = Role("audit", country)
+    if policy is None or role.name not in policy.authorities:
+        return None
+    policy.authority(role, what=what, now=now)
+    return policy
+
+
+def read(where: str, raw: bytes, country: str, policy: "TrustPolicy | None", now: datetime) -> Found:
+    """A checkpoint, with what its signatures are worth.
+
+    Args:
+        where: Its place, which ends with its name.
+        policy: One with the role (see `binding`); None checks no signatures.
+
+    Raises:
+        PeDataError: nobody's checkpoint: damaged, of another country, changed after it was signed, or under the
+            name of another one.
+    """
+    marked = is_signed(raw, what=where)
+    binds, stranger = False, ""
+    if marked and policy is not None:
+        try:
+            checkpoint, binds = read_signed(raw, country, policy, what=where, now=now), True
+        except (UnknownKeyError, BelowThresholdError) as error:
+            checkpoint, stranger = read_unchecked(raw, country, what=where), str(error)
+    else:
+        checkpoint = read_unchecked(raw, country, what=where)
+    named = _NAME.fullmatch(where)
+    if named and int(named[1]) != checkpoint.head.seq:
+        raise InvalidDocumentError(
+            f"{where}: expected a checkpoint after record {int(named[1])}, as its name says, found one after record "
+            f"{checkpoint.head.seq}: somebody renamed it"
+        )
+    return Found(where, checkpoint, marked, binds, stranger)
 
 
 def to_bytes(checkpoint: Checkpoint, signers: "Sequence[Signer]" = ()) -> bytes:
@@ -95,4 +159,4 @@ def _of(body: bytes, country: str, what: str) -> Checkpoint:
         moment = parse_time(time)
     except ValueError:
         raise InvalidDocumentError(f"{what}: field time: expected a UTC time, found {time[:80]!r}") from None
-    return Checkpoint(country, Head(fields.integer("seq"), fields.sha256("head")), moment)
+    return Checkpoint(country, Head(fields.integer("seq", minimum=1), fields.sha256("head")), moment)

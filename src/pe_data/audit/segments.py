@@ -1,16 +1,19 @@
 """Read the lines of an audit log from any store that can list its objects."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from pe_data.audit.checkpoints import CHECKPOINT_LIMIT
 from pe_data.audit.records import LINE_LIMIT, Record, parse_record
-from pe_data.errors import AuditError, InvalidDocumentError, StoreError
+from pe_data.errors import AuditError, InvalidDocumentError, ListingNotSupportedError, StoreError
 from pe_data.layout import audit_prefix
 from pe_data.store.base import Store
 
-_SEGMENT = re.compile(r"\d{12}\.jsonl")
-_CHECKPOINT = re.compile(r"\d{12}\.checkpoint\.json")
+_SEGMENT = re.compile(r"[0-9]{12}\.jsonl")
+_CHECKPOINT = re.compile(r"[0-9]{12}\.checkpoint\.json")
+_READERS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,8 @@ class Line:
     """Without the newline."""
     whole: bool
     """False for a last line without its newline."""
+    first: int | None = None
+    """For the first line of a file: the number of the record that it has to be, by the file's name."""
 
 
 def segment_keys(store: Store, country: str) -> list[str]:
@@ -33,6 +38,18 @@ def segment_keys(store: Store, country: str) -> list[str]:
 def checkpoint_keys(store: Store, country: str) -> list[str]:
     """Keys of its checkpoints, in order."""
     return _keys(store, country, _CHECKPOINT)
+
+
+def first_of(key: str) -> int:
+    """The number of the first record of a file of the log, by its name."""
+    return int(key.rpartition("/")[2].partition(".")[0])
+
+
+def read_checkpoints(store: Store, keys: Sequence[str]) -> dict[str, bytes]:
+    """The checkpoints with these keys, by place and key, in that order. Raises PeDataError."""
+    with ThreadPoolExecutor(_READERS, thread_name_prefix="pe-data-checkpoints") as pool:
+        found = pool.map(lambda key: store.get(key, max_bytes=CHECKPOINT_LIMIT).data, keys)
+        return {f"{store.url}: {key}": raw for key, raw in zip(keys, found, strict=True)}
 
 
 def lines(store: Store, country: str) -> Iterator[Line]:
@@ -65,6 +82,8 @@ def _keys(store: Store, country: str, pattern: re.Pattern[str]) -> list[str]:
     prefix = audit_prefix(country)
     try:
         found = [meta.key for meta in store.list(prefix)]
+    except ListingNotSupportedError:
+        raise
     except StoreError as error:
         raise AuditError(f"{store.url}: the audit log cannot be listed: {error}") from error
     return sorted(key for key in found if pattern.fullmatch(key.removeprefix(prefix)))
@@ -76,7 +95,7 @@ def _lines(store: Store, key: str) -> Iterator[Line]:
         *whole, rest = (rest + piece).split(b"\n")
         for data in whole:
             number += 1
-            yield Line(f"{store.url}: {key}: line {number}", data, True)
+            yield Line(f"{store.url}: {key}: line {number}", data, True, first_of(key) if number == 1 else None)
         if len(rest) > LINE_LIMIT:
             raise AuditError(f"{store.url}: {key}: line {number + 1}: expected at most {LINE_LIMIT} bytes, found more")
     if rest:

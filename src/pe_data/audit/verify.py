@@ -4,20 +4,25 @@ What is found is told by kind, so that a person knows what to look for:
 
     edited      a line does not fit its own hash, or is no record
     dropped     records are missing between two others
-    reordered   a record stands behind a later one
+    reordered   a record stands behind a later one, or in a file of another name
     rewritten   a record fits its own hash, but not the chain or a checkpoint
     truncated   the log ends before a record that a checkpoint has seen
-    forged      a checkpoint that was not signed by whom it takes, or cannot be read
+    forged      a checkpoint that nobody made as it is, or records that contradict a signed one
+
+Where the trust root has a role `audit-{country}`, a checkpoint that it signed binds: whoever cannot
+sign can neither contradict it nor put an unsigned one after it. Checkpoints from before the first
+signed one are reported as unsigned. Those by keys that the role does not have any more, or not yet
+then, are no fault if they say what the log says and a signed one comes after them.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
-from pe_data.audit.checkpoints import CHECKPOINT_LIMIT, Checkpoint, is_signed, read_signed, read_unchecked
+from pe_data.audit.checkpoints import Found, binding, read
 from pe_data.audit.records import Head, Record, parse_record
-from pe_data.audit.segments import checkpoint_keys, lines, segment_keys
+from pe_data.audit.segments import checkpoint_keys, lines, read_checkpoints, segment_keys
 from pe_data.digests import Sha256
 from pe_data.errors import AuditError, InvalidDocumentError, PeDataError
 from pe_data.layout import audit_prefix
@@ -50,9 +55,14 @@ class Verdict:
     signed: int
     """Checkpoints whose signatures were checked."""
     unsigned: int
-    """Checkpoints that nobody's signature stands behind: unsigned ones, or no trust root to check with."""
+    """Checkpoints that nobody's signature stands behind: unsigned ones, by keys without the role, or no trust root
+    with that role to check with."""
     covered: int
     """The last record that a checkpoint covers."""
+    covered_signed: int
+    """The last record that a checkpoint with a checked signature covers."""
+    binding: bool
+    """Whether there was a trust root with a role that signs checkpoints."""
     torn: bool
     """The last line has no newline: the gateway was killed, or is writing it just now. No damage."""
     problems: tuple[Problem, ...]
@@ -62,12 +72,17 @@ class Verdict:
         """Whether nothing is wrong."""
         return not self.problems
 
+    def is_signed(self, lag: int = 0) -> bool:
+        """Whether a signed checkpoint stands at the end of the log, or at most `lag` records before it."""
+        return self.covered_signed > 0 and 0 <= self.head.seq - self.covered_signed <= lag
+
 
 def verify_log(
     store: Store,
     country: str,
     *,
     policy: "TrustPolicy | None" = None,
+    copies: Mapping[str, bytes] | None = None,
     kept: Mapping[str, bytes] | None = None,
     now: datetime,
 ) -> Verdict:
@@ -76,50 +91,72 @@ def verify_log(
     Args:
         store: Where `audit/{country}/` is.
         policy: Whose signatures count on checkpoints; None checks what they say, not who says it.
+        copies: Checkpoints that the gateway copied to another store, by place; the log has to agree with them too.
         kept: Further checkpoints that were kept elsewhere, by name.
         now: UTC; for the dates in the trust root.
 
     Raises:
         AuditError: there is neither a log nor a checkpoint, or it cannot be read.
+        ExpiredError: the role that signs checkpoints is past its date.
     """
+    bound = binding(policy, country, what=f"{store.url}: {audit_prefix(country)}", now=now)
     files = segment_keys(store, country)
     keys = checkpoint_keys(store, country)
     if not files and not keys and not kept:
-        raise AuditError(f"{store.url}: expected an audit log under {audit_prefix(country)}, found none")
-    documents = {key: store.get(key, max_bytes=CHECKPOINT_LIMIT).data for key in keys} | dict(kept or {})
-    checkpoints, problems, signed = _read_checkpoints(documents, country, policy, now)
-    walk = _Walk(country, {one.head.seq for one in checkpoints.values()})
+        raise AuditError(
+            f"{store.url}: expected an audit log under {audit_prefix(country)}, found none. Name the folder that "
+            "the gateway writes to (--log)"
+        )
+    documents = read_checkpoints(store, keys) | dict(copies or {}) | dict(kept or {})
+    checkpoints, damaged = _read(documents, country, bound, now)
+    walk = _Walk(country, {one.checkpoint.head.seq for one in checkpoints})
     walk.all(store)
+    good, forged = _judge(checkpoints, walk, bound is not None)
+    signed = [one for one in good if one.binds]
     return Verdict(
         country=country,
         records=walk.count,
         files=len(files),
         head=walk.head,
-        signed=signed,
-        unsigned=len(checkpoints) - signed,
-        covered=max((one.head.seq for one in checkpoints.values()), default=0),
+        signed=len(signed),
+        unsigned=len(good) - len(signed),
+        covered=max((one.checkpoint.head.seq for one in good), default=0),
+        covered_signed=max((one.checkpoint.head.seq for one in signed), default=0),
+        binding=bound is not None,
         torn=walk.torn,
-        problems=(*walk.problems, *_compare(checkpoints, walk), *problems),
+        problems=(*walk.problems, *_compare(good, walk), *forged, *damaged),
     )
 
 
-def _read_checkpoints(
+def _read(
     documents: Mapping[str, bytes], country: str, policy: "TrustPolicy | None", now: datetime
-) -> tuple[dict[str, Checkpoint], list[Problem], int]:
-    """Checkpoints by name, what is wrong with others, and how many signatures were checked."""
-    good: dict[str, Checkpoint] = {}
+) -> tuple[list[Found], list[Problem]]:
+    """The checkpoints in order of their records, and the documents that are none."""
+    found: list[Found] = []
     problems: list[Problem] = []
-    signed = 0
-    for name, raw in documents.items():
+    for where, raw in documents.items():
         try:
-            if policy is not None and is_signed(raw, what=name):
-                good[name] = read_signed(raw, country, policy, what=name, now=now)
-                signed += 1
-            else:
-                good[name] = read_unchecked(raw, country, what=name)
+            found.append(read(where, raw, country, policy, now))
         except PeDataError as error:
-            problems.append(Problem("forged", name, str(error)))
-    return good, problems, signed
+            problems.append(Problem("forged", where, str(error).removeprefix(f"{where}: ")))
+    return sorted(found, key=lambda one: (one.checkpoint.head.seq, one.where)), problems
+
+
+def _judge(checkpoints: Sequence[Found], walk: "_Walk", bound: bool) -> tuple[list[Found], list[Problem]]:
+    """Those that somebody may have made, and those that nobody who may has made, by the signed ones among them."""
+    binds = [one.checkpoint.head.seq for one in checkpoints if one.binds]
+    good: list[Found] = []
+    problems: list[Problem] = []
+    for one in checkpoints:
+        head = one.checkpoint.head
+        if one.stranger and not (binds and head.seq < binds[-1] and walk.seen.get(head.seq) == head.hash):
+            problems.append(Problem("forged", one.where, one.stranger.removeprefix(f"{one.where}: ")))
+        elif bound and not one.marked and binds and head.seq >= binds[0]:
+            text = f"expected a signed checkpoint, as all are since record {binds[0]}, found an unsigned one"
+            problems.append(Problem("forged", one.where, text))
+        else:
+            good.append(one)
+    return good, problems
 
 
 @dataclass(slots=True)
@@ -152,6 +189,9 @@ class _Walk:
                 # What it was cannot be known; the next record is judged by its number alone.
                 self.head, self._lost = Head(self.head.seq + 1), True
                 continue
+            if line.first is not None and line.first != record.seq:
+                text = f"expected record {line.first}, as the file's name says, found record {record.seq}"
+                self.problems.append(Problem("reordered", line.where, text))
             self._step(record, line.where)
 
     def _step(self, record: Record, where: str) -> None:
@@ -179,13 +219,14 @@ class _Walk:
             self.seen[record.seq] = record.hash
 
 
-def _compare(checkpoints: Mapping[str, Checkpoint], walk: _Walk) -> Iterable[Problem]:
-    for name, one in sorted(checkpoints.items()):
-        seq, expected = one.head.seq, one.head.hash
+def _compare(checkpoints: Iterable[Found], walk: _Walk) -> Iterable[Problem]:
+    for one in checkpoints:
+        seq, expected = one.checkpoint.head.seq, one.checkpoint.head.hash
         found = walk.seen.get(seq)
         if found is None and seq > walk.head.seq:
-            text = f"expected {seq} records, as it says of {one.time:%Y-%m-%d %H:%M:%S} UTC, found {walk.head.seq}"
-            yield Problem("truncated", name, text)
+            when = f"{one.checkpoint.time:%Y-%m-%d %H:%M:%S} UTC"
+            text = f"expected {seq} records, as it says of {when}, found {walk.head.seq}"
+            yield Problem("truncated", one.where, text)
         elif found is not None and found != expected:
             text = f"record {seq}: expected {expected}, found {found}: records up to it were written again"
-            yield Problem("rewritten", name, text)
+            yield Problem("forged" if one.binds else "rewritten", one.where, text)

@@ -6,8 +6,8 @@
     artifacts/4e/4e92….h5.stamp       size and mtime when they were verified
     artifacts/4e/4e92….manifest.json  plain JSON of the manifest
     artifacts/4e/4e92….collection.json
-    gated/uk.user-1000/4e/4e92….h5    payloads of a gated country and their stamps: for user 1000 alone, or
-    gated/uk.group-frs/4e/4e92….h5    for the group `frs` (see `pe_data.private_files`)
+    artifacts/gated/uk.user-1000/4e/4e92….h5   payloads of a gated country, for user 1000 alone, or for the
+    artifacts/gated/uk.group-frs/4e/4e92….h5   group `frs` (see `pe_data.private_files`), and their stamps
     partial/4e92….h5.part, .parts     a download that is under way, and which parts it has
     channels/{store}/us/name.json     the last pointer seen on a channel
     locks/4e92….lock                  one download at a time
@@ -37,7 +37,7 @@ from pe_data.private_files import Circle
 Suffix = Literal["h5", "parquet", "collection.json", "manifest.json"]
 PAYLOADS: tuple[Suffix, ...] = ("h5", "parquet", "collection.json")
 _DATA: tuple[Suffix, ...] = ("h5", "parquet")
-_GATED = "gated"
+_ARTIFACTS, _GATED = "artifacts", "gated"
 _STAMP = ".stamp"
 _HEX = frozenset("0123456789abcdef")
 
@@ -109,7 +109,7 @@ class Cache:
         """
         for path in self._places(sha256, suffix):
             if self._is_right(path, sha256, verify):
-                if self.circle is not None and suffix in _DATA and path.is_relative_to(self.root / "artifacts"):
+                if self.circle is not None and suffix in _DATA and path.parents[1] == self.root / _ARTIFACTS:
                     with local_errors(path):
                         self.circle.tighten(path)
                 return path
@@ -150,7 +150,7 @@ class Cache:
         path = self.path(sha256, suffix)
         with local_errors(path):
             if self.circle is not None and suffix in _DATA:
-                self.circle.make_folder(path.parent, self.root / _GATED)
+                self.circle.make_folder(path.parent, self.root / _ARTIFACTS / _GATED)
                 self.circle.confine(temporary)
             else:
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -191,7 +191,7 @@ class Cache:
 
     def entries(self) -> Iterator[Entry]:
         """Payloads and collections that this user may read, in order of digest."""
-        found = [*(self.root / "artifacts").glob("??/*"), *(self.root / _GATED).glob("*/??/*")]
+        found = [*(self.root / _ARTIFACTS).glob("??/*"), *(self.root / _ARTIFACTS / _GATED).glob("*/??/*")]
         for path in sorted(found, key=lambda path: (path.name, str(path))):
             digest, _, suffix = path.name.partition(".")
             for known in PAYLOADS:
@@ -202,13 +202,15 @@ class Cache:
 
     def partials(self) -> Iterator[Path]:
         """Downloads that are under way or were given up, of payloads that this user may read."""
-        yield from sorted([*self.root.glob("partial/*.part"), *(self.root / _GATED).glob("*/partial/*.part")])
+        yield from sorted(
+            [*self.root.glob("partial/*.part"), *(self.root / _ARTIFACTS / _GATED).glob("*/partial/*.part")]
+        )
 
     def begin(self, partial: Path) -> int:
         """Make the folder of a partial file; returns the mode that the file has to have, before the umask."""
         with local_errors(partial):
-            if self.circle is not None and partial.is_relative_to(self.root / _GATED):
-                self.circle.make_folder(partial.parent, self.root / _GATED)
+            if self.circle is not None and partial.is_relative_to(self.root / _ARTIFACTS / _GATED):
+                self.circle.make_folder(partial.parent, self.root / _ARTIFACTS / _GATED)
                 return self.circle.file_mode
             partial.parent.mkdir(parents=True, exist_ok=True)
         return PLAIN
@@ -216,8 +218,8 @@ class Cache:
     def _folder(self, suffix: Suffix) -> Path:
         """Where files of that kind are put."""
         if self.circle is None or suffix not in _DATA:
-            return self.root / "artifacts"
-        return self.root / _GATED / self.circle.name
+            return self.root / _ARTIFACTS
+        return self.root / _ARTIFACTS / _GATED / self.circle.name
 
     def _places(self, sha256: Sha256, suffix: Suffix) -> Iterator[Path]:
         """Where the file may be: at its own place, in another circle of its country, where it is public."""
@@ -225,9 +227,9 @@ class Cache:
         yield first
         if self.circle is not None and suffix in _DATA:
             name = _name_of(sha256, suffix)
-            others = (self.root / _GATED).glob(f"{self.circle.country}.*/{name}")
+            others = (self.root / _ARTIFACTS / _GATED).glob(f"{self.circle.country}.*/{name}")
             yield from (path for path in sorted(others) if path != first)
-            yield self.root / "artifacts" / name
+            yield self.root / _ARTIFACTS / name
 
     def _stamp(self, path: Path) -> tuple[int, int] | None:
         try:

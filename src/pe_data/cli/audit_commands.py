@@ -3,7 +3,9 @@
 import csv
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,7 +15,7 @@ import click
 from pe_data.cli.common import print_table
 from pe_data.cli.store_options import emit, json_option, split_dataset, the_store
 from pe_data.countries import GATED_EXAMPLE
-from pe_data.errors import AuditError
+from pe_data.errors import AuditError, PeDataError
 from pe_data.layout import check_country
 
 if TYPE_CHECKING:
@@ -31,6 +33,13 @@ log_option = click.option(
     "log_url",
     metavar="PLACE",
     help="Folder or store that has audit/{country}/.  [default: the store of the country]",
+)
+home_option = click.option(
+    "--store",
+    "store_url",
+    metavar="URL",
+    help="Store of the country: it has the trust root, and copies of checkpoints.  [default: the configured one, "
+    "else the place of the log]",
 )
 
 
@@ -75,14 +84,33 @@ def audit() -> None:
     multiple=True,
     help="A checkpoint that you kept elsewhere; the log must agree with it.",
 )
-@click.option("--require-signed", is_flag=True, help="A log without a signed checkpoint at its end fails.")
+@click.option("--require-signed", is_flag=True, help="Fail unless a signed checkpoint covers the newest record.")
+@click.option(
+    "--lag",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    metavar="RECORDS",
+    help="With --require-signed: so many newest records need not be covered yet, because the gateway runs.",
+)
+@home_option
 @json_option
-def verify(country: str, log_url: str | None, kept: tuple[Path, ...], require_signed: bool, as_json: bool) -> int:
+def verify(
+    country: str,
+    log_url: str | None,
+    kept: tuple[Path, ...],
+    require_signed: bool,
+    lag: int,
+    store_url: str | None,
+    as_json: bool,
+) -> int:
     """Prove that the log is the one that was written, or say where it is not.
 
-    Every record is checked against the one before it, and every checkpoint against the log. Signatures
-    of checkpoints are checked if a trust root is configured. Checkpoints in the log's own folder say
-    nothing against somebody who can delete them: keep copies elsewhere and hand them in.
+    Every record is checked against the one before it, and every checkpoint against the log, also those
+    that the gateway copied to the store of the country. If a trust root is configured whose store has a
+    role audit-COUNTRY, signatures of checkpoints are checked, and no unsigned one may follow a signed one.
+    Checkpoints that somebody can delete say nothing against that person: keep copies elsewhere and hand
+    them in.
 
     \b
     Examples:
@@ -92,23 +120,21 @@ def verify(country: str, log_url: str | None, kept: tuple[Path, ...], require_si
     \b
     Exit codes: 0 intact, 1 not intact, 2 cannot tell (no log there, or it cannot be read).
     """
-    from pe_data.audit.verify import verify_log
-
-    store = _log(log_url, check_country(country))
-    policy = _policy(store)
-    documents = {str(path): path.read_bytes() for path in kept}
-    verdict = verify_log(store, country, policy=policy, kept=documents, now=datetime.now(UTC))
-    signed = verdict.signed > 0
-    good = verdict.clean and (signed or not require_signed)
-    emit(as_json, {"intact": good, **_plain(verdict)}, _lines(verdict, policy is not None))
+    log = _Log.of(log_url, store_url, check_country(country))
+    verdict = log.verdict({str(path): path.read_bytes() for path in kept})
+    good = verdict.clean and (verdict.is_signed(lag) or not require_signed)
+    emit(as_json, {"intact": good, **_plain(verdict)}, _lines(verdict))
     if verdict.clean and not good:
-        click.echo("not accepted: no checkpoint has a signature that could be checked (--require-signed)")
+        click.echo(f"not accepted (--require-signed): {_unsigned(verdict, lag)}", err=as_json)
+    if verdict.clean and log.unchecked is not None:
+        raise log.unchecked
     return 0 if good else 1
 
 
 @audit.command()
 @question_options
 @log_option
+@home_option
 @json_option
 def report(
     dataset: str | None,
@@ -119,13 +145,14 @@ def report(
     since: datetime | None,
     until: datetime | None,
     log_url: str | None,
+    store_url: str | None,
     as_json: bool,
 ) -> int:
     """Which users had a dataset: a line for each, with first and last time.
 
     With --derived-from, only artifacts whose manifest names such an input count: "FRS 2023-24" finds
-    `frs_2023_24.tab` and `FRS 2023-24 adult.tab`. The log is verified first; if it is not intact, the
-    answer still comes, with a warning and exit code 1.
+    `frs_2023_24.tab` and `FRS 2023-24 adult.tab`. The log is verified first, as by `pe-data audit verify`;
+    if it is not intact, the answer still comes, with a warning and exit code 1 (2 if nobody can tell).
 
     \b
     Examples:
@@ -134,12 +161,11 @@ def report(
     """
     from pe_data.audit.report import by_user
     from pe_data.audit.segments import records
-    from pe_data.audit.verify import verify_log
 
     code, question = _question(dataset, country, derived_from, user, artifact, since, until)
-    store = _log(log_url, code)
-    intact = verify_log(store, code, now=datetime.now(UTC)).clean
-    users = by_user(records(store, code), question)
+    log = _Log.of(log_url, store_url, code)
+    intact = log.verdict().clean
+    users = by_user(records(log.place, code), question)
     if as_json:
         emit(True, {"intact": intact, "users": users}, ())
     elif users:
@@ -159,15 +185,14 @@ def report(
         print_table(header, rows)
     else:
         click.echo("nobody")
-    if not intact:
-        click.echo(f"pe-data: warning: the log is not intact: pe-data audit verify {code}", err=True)
-    return 0 if intact else 1
+    return log.warn(intact)
 
 
 @audit.command()
 @question_options
 @click.option("--to", "form", type=click.Choice(["csv", "json"]), required=True)
 @log_option
+@home_option
 def export(
     dataset: str | None,
     country: str | None,
@@ -178,8 +203,12 @@ def export(
     until: datetime | None,
     form: str,
     log_url: str | None,
-) -> None:
+    store_url: str | None,
+) -> int:
     """Write the records themselves to standard output, one per release.
+
+    The log is verified first; if it is not intact, the records still come, with a warning and exit code 1
+    (2 if nobody can tell).
 
     \b
     Examples:
@@ -190,18 +219,21 @@ def export(
     from pe_data.audit.segments import records
 
     code, question = _question(dataset, country, derived_from, user, artifact, since, until)
-    rows = (_row(record) for record in matching(records(_log(log_url, code), code), question))
+    log = _Log.of(log_url, store_url, code)
+    intact = log.verdict().clean
+    rows = (_row(record) for record in matching(records(log.place, code), question))
     if form == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(_COLUMNS)
         for row in rows:
             writer.writerow([_cell(row[name]) for name in _COLUMNS])
-        return
+        return log.warn(intact)
     separator = "["
     for row in rows:
         click.echo(separator + json.dumps(row, ensure_ascii=False), nl=False)
         separator = ",\n "
     click.echo("]" if separator != "[" else "[]")
+    return log.warn(intact)
 
 
 _COLUMNS = (
@@ -246,25 +278,70 @@ def _cell(value: object) -> str:
     return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
-def _log(url: str | None, country: str) -> "Store":
-    return the_store(url, country)
+@dataclass
+class _Log:
+    """A log, and the store whose trust root and copies of checkpoints it is compared with."""
 
+    country: str
+    place: "Store"
+    home: "Store"
+    unchecked: AuditError | None = None
+    """Why signatures could not be checked, once a verdict was asked for; then a clean verdict proves nothing."""
 
-def _policy(store: "Store") -> "TrustPolicy | None":
-    """The trust policy, if this machine has a root to begin with."""
-    from pe_data.config import trust_root
-    from pe_data.errors import TrustRootError
-    from pe_data.trust.anchor import find_anchor
+    @classmethod
+    def of(cls, log_url: str | None, store_url: str | None, country: str) -> "_Log":
+        """From the options. Without a store of the country, the place of the log is all there is."""
+        from pe_data.config import is_configured
 
-    try:
-        find_anchor()
-    except TrustRootError:
-        if trust_root() is not None:  # configured, but not usable: that is for a person to mend
+        if store_url or not log_url or is_configured(country):
+            home = the_store(store_url, country)
+            return cls(country, the_store(log_url, country) if log_url else home, home)
+        place = the_store(log_url, country)
+        return cls(country, place, place)
+
+    def verdict(self, kept: "Mapping[str, bytes] | None" = None) -> "Verdict":
+        """What a verification finds. Raises AuditError if there is nothing to look at, or it cannot be read."""
+        from pe_data.audit.verify import verify_log
+
+        policy, copies = self._home()
+        try:
+            return verify_log(self.place, self.country, policy=policy, copies=copies, kept=kept, now=datetime.now(UTC))
+        except AuditError:
             raise
-        return None
-    from pe_data.trust.opening import open_policy
+        except PeDataError as error:
+            raise AuditError(f"cannot tell: {error}") from error
 
-    return open_policy(store)
+    def _home(self) -> "tuple[TrustPolicy | None, Mapping[str, bytes]]":
+        """Who may sign checkpoints, and the copies of them. What cannot be read goes to `unchecked`."""
+        from pe_data.audit.checkpoints import binding
+        from pe_data.audit.segments import checkpoint_keys, read_checkpoints
+        from pe_data.errors import ListingNotSupportedError
+        from pe_data.trust.opening import policy_if_any
+
+        policy: TrustPolicy | None = None
+        copies: Mapping[str, bytes] = {}
+        try:
+            found = policy_if_any(self.home)
+            policy = binding(found, self.country, what=f"{self.home.url}: trust root", now=datetime.now(UTC))
+            if self.home.url != self.place.url:
+                with suppress(ListingNotSupportedError):  # a gateway or a mirror, which releases no log
+                    copies = read_checkpoints(self.home, checkpoint_keys(self.home, self.country))
+        except PeDataError as error:
+            self.unchecked = AuditError(
+                f"cannot tell: who may sign checkpoints, and which copies of them there are, is said by "
+                f"{self.home.url}, which cannot be used: {error}. Name the store of the country with --store"
+            )
+        return policy, copies
+
+    def warn(self, intact: bool) -> int:
+        """Say that an answer rests on a log that is not proven, if so; the exit code."""
+        if not intact:
+            click.echo(f"pe-data: warning: the log is not intact: pe-data audit verify {self.country}", err=True)
+            return 1
+        if self.unchecked is not None:
+            click.echo(f"pe-data: warning: {self.unchecked}", err=True)
+            return 2
+        return 0
 
 
 def _question(
@@ -299,14 +376,27 @@ def _plain(verdict: "Verdict") -> dict[str, object]:
     return asdict(verdict)
 
 
-def _lines(verdict: "Verdict", checked: bool) -> Iterator[str]:
+def _unsigned(verdict: "Verdict", lag: int) -> str:
+    if not verdict.binding:
+        return f"no trust root with a role audit-{verdict.country} is configured, so that no signature could be checked"
+    if not verdict.covered_signed:
+        return "no checkpoint has a signature of the role"
+    behind = verdict.head.seq - verdict.covered_signed
+    return f"the newest {behind} record(s) have no signed checkpoint after them, expected at most {lag} (--lag)"
+
+
+def _lines(verdict: "Verdict") -> Iterator[str]:
     for problem in verdict.problems:
         yield f"{problem.kind}: {problem.where}: {problem.text}"
     if verdict.torn:
         yield "the last line is not whole: the gateway was killed or is writing it just now; it was never served"
     found = "intact" if verdict.clean else "NOT intact"
     yield f"{found}: {verdict.records} records in {verdict.files} file(s), head {verdict.head.seq} {verdict.head.hash}"
-    word = "signatures checked" if checked else "signatures not checked: no trust root is configured"
+    word = (
+        "signatures checked"
+        if verdict.binding
+        else f"signatures not checked: no trust root with a role audit-{verdict.country} is configured"
+    )
     yield (
         f"checkpoints: {verdict.signed} signed, {verdict.unsigned} other ({word}); "
         f"records after the last one: {max(0, verdict.head.seq - verdict.covered)}"

@@ -47,6 +47,18 @@ tokens_option = click.option(
 @click.option("--link-seconds", type=click.IntRange(5, 3600), default=300, show_default=True, help="Life of a link.")
 @click.option("--presign/--no-presign", default=True, help="Let S3, GCS and Azure hand out payloads themselves.")
 @click.option("--signer", "signers", multiple=True, metavar="KEY", help="Signs checkpoints; see `pe-data key`.")
+@click.option(
+    "--checkpoint",
+    "kept",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    multiple=True,
+    help="A checkpoint that you kept elsewhere; the log must agree with it before the gateway goes on with it.",
+)
+@click.option(
+    "--new-log",
+    is_flag=True,
+    help="The folder of the log is lost or empty, and the store has copies: go on after the last of them.",
+)
 @click.option("--checkpoint-records", type=click.IntRange(1), default=1000, show_default=True)
 @click.option("--checkpoint-seconds", type=click.FloatRange(min=0.1), default=300.0, show_default=True)
 def serve(
@@ -64,6 +76,8 @@ def serve(
     link_seconds: int,
     presign: bool,
     signers: tuple[str, ...],
+    kept: tuple[Path, ...],
+    new_log: bool,
     checkpoint_records: int,
     checkpoint_seconds: float,
 ) -> None:
@@ -103,6 +117,8 @@ def serve(
         proxy=proxy,
         every_records=checkpoint_records,
         every_seconds=checkpoint_seconds,
+        new_log=new_log,
+        kept=kept,
     )
 
     def on_ready(address: str) -> None:

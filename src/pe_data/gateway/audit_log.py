@@ -28,7 +28,7 @@ from filelock import FileLock, Timeout
 from pe_data.audit.records import Entry, Head, Record, chain
 from pe_data.cache.files import sync_folder
 from pe_data.errors import AuditChainError, AuditError
-from pe_data.gateway.audit_recovery import disk_errors, recover
+from pe_data.gateway.audit_recovery import Evidence, disk_errors, recover
 from pe_data.layout import audit_prefix, segment_key
 
 ROTATE_BYTES = 64 * 1024 * 1024
@@ -54,18 +54,20 @@ class AuditLog:
         *,
         rotate_bytes: int = ROTATE_BYTES,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        evidence: Evidence | None = None,
     ) -> None:
-        """Take the lock, check the end of the chain, and write the record of the opening.
+        """Take the lock, check that the log is the one that was left, and write the record of the opening.
 
         Args:
             root: Folder of a store; the log goes to `audit/{country}/` in it.
             country: Whose log it is.
             rotate_bytes: A file this long, in bytes, is followed by a new one.
             clock: UTC.
+            evidence: What the log is compared with; by default the checkpoints in its folder, signed or not.
 
         Raises:
             AuditError: the folder cannot be written, or another process writes this log.
-            AuditChainError: the end of the log is not as it was written.
+            AuditChainError: the log is not as it was written.
         """
         self.root, self.country = root, country
         self.folder = root / audit_prefix(country)
@@ -81,11 +83,12 @@ class AuditLog:
         try:
             with disk_errors(self.folder, "open"):
                 self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._path, self._head, note = recover(self.folder, country)
+            found = recover(root, country, evidence or Evidence(), clock())
+            self._path, self._head = found.path, found.head
             self._open_file()
             self._thread = threading.Thread(target=self._run, name=f"pe-data-audit-{country}", daemon=True)
             self._thread.start()
-            self.append(Entry("opened", country, "-", note=note)).result()
+            self.append(Entry("opened", country, "-", note=found.note)).result()
         except BaseException:
             self.close()
             raise

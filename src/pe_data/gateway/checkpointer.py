@@ -9,12 +9,11 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pe_data.audit.checkpoints import Checkpoint, to_bytes
+from pe_data.audit.checkpoints import Checkpoint, binding, to_bytes
 from pe_data.digests import sha256_file
-from pe_data.errors import ObjectExistsError, PeDataError
+from pe_data.errors import AuditError, ObjectExistsError, PeDataError
 from pe_data.gateway.audit_log import AuditLog
 from pe_data.gateway.logs import LOGGER
 from pe_data.layout import audit_prefix, checkpoint_key
@@ -24,8 +23,37 @@ from pe_data.store.folder import FolderStore
 if TYPE_CHECKING:
     from securesystemslib.signer import Signer
 
+    from pe_data.trust.policy import TrustPolicy
+
 EVERY_RECORDS = 1000
 EVERY_SECONDS = 300.0
+
+
+def check_signers(policy: "TrustPolicy | None", country: str, signers: "Sequence[Signer]", *, now: datetime) -> None:
+    """Raise AuditError unless checkpoints by these signers count for the role `audit-{country}`, if there is one.
+
+    Raises:
+        ExpiredError: the role is past its date.
+    """
+    what = f"checkpoints of {country}"
+    bound = binding(policy, country, what=what, now=now)
+    if bound is None:
+        return
+    from pe_data.trust.policy import Role, public_bytes
+
+    role = Role("audit", country)
+    if not signers:
+        LOGGER.warning("%s: the trust root has a role %r, and no --signer is named: unsigned", what, role.name)
+        return
+    authority = bound.authority(role, what=what, now=now)
+    ids = {signer.public_key.keyid for signer in signers}
+    held = {public_bytes(bound.keys[one]) for one in ids if one in authority.key_ids and one in bound.keys}
+    if len(held) < authority.threshold:
+        raise AuditError(
+            f"{what}: expected {authority.threshold} key(s) of role {role.name} of trust root version {bound.version}, "
+            f"found {len(held)} among {', '.join(sorted(ids))}: what they sign would count as forged. Name other keys "
+            "(--signer), or give them the role with `pe-data root rotate`"
+        )
 
 
 class Checkpointer:
@@ -47,7 +75,8 @@ class Checkpointer:
         """
         self._logs, self._signers, self._archive, self._clock = logs, signers, archive, clock
         self._records, self._seconds = every_records, every_seconds
-        self._done = {country: log.head.seq for country, log in logs.items()}
+        self._done = dict.fromkeys(logs, 0)
+        self._copied: set[str] = set()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pe-data-checkpoints", daemon=True)
 
@@ -65,10 +94,11 @@ class Checkpointer:
     def write_all(self) -> None:
         """A checkpoint of every log that has moved since its last one."""
         for country, log in self._logs.items():
-            if log.head.seq > self._done[country] or not self._has_any(log):
+            if log.head.seq > self._done[country]:
                 self._write(country, log)
 
     def _run(self) -> None:
+        self.write_all()  # what a killed gateway left uncovered is not left so
         waited = 0.0
         pause = min(1.0, self._seconds)
         while not self._stop.wait(pause):
@@ -83,15 +113,21 @@ class Checkpointer:
 
     def _write(self, country: str, log: AuditLog) -> None:
         head = log.head
-        name = Path(checkpoint_key(country, head.seq)).name
         try:
             raw = to_bytes(Checkpoint(country, head, self._clock()), self._signers)
-            with suppress(ObjectExistsError):
-                FolderStore(log.root).put_create(f"{audit_prefix(country)}{name}", raw)
+            self._put(FolderStore(log.root), checkpoint_key(country, head.seq), raw)
             self._done[country] = head.seq
             self._copy(country, log)
         except PeDataError as error:
-            LOGGER.error("no checkpoint of %s after record %s: %s", country, head.seq, error)
+            LOGGER.error("no checkpoint of %r after record %r: %r", country, head.seq, str(error))
+
+    @staticmethod
+    def _put(store: FolderStore, key: str, raw: bytes) -> None:
+        """Create a checkpoint; one that is there already was not made here, since a log has each head once."""
+        try:
+            store.put_create(key, raw)
+        except ObjectExistsError:
+            LOGGER.error("somebody else made the checkpoint %r in %r: run pe-data audit verify", key, store.url)
 
     def _copy(self, country: str, log: AuditLog) -> None:
         """Bring what is finished to the archive, where it is created once and never changed."""
@@ -100,10 +136,8 @@ class Checkpointer:
         finished = [*sorted(log.folder.glob("*.jsonl"))[:-1], *log.folder.glob("*.checkpoint.json")]
         for path in finished:
             key = f"{audit_prefix(country)}{path.name}"
-            if not self._archive.exists(key):
-                with suppress(ObjectExistsError):
-                    self._archive.put_create_file(key, path, sha256_file(path))
-
-    @staticmethod
-    def _has_any(log: AuditLog) -> bool:
-        return any(log.folder.glob("*.checkpoint.json"))
+            if key not in self._copied:
+                if not self._archive.exists(key):
+                    with suppress(ObjectExistsError):
+                        self._archive.put_create_file(key, path, sha256_file(path))
+                self._copied.add(key)

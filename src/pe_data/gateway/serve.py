@@ -5,6 +5,7 @@ import ipaddress
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,8 @@ from pe_data.errors import AuditError, GatewayError
 from pe_data.gateway import logs
 from pe_data.gateway.app import make_app
 from pe_data.gateway.audit_log import ROTATE_BYTES, AuditLog
-from pe_data.gateway.checkpointer import EVERY_RECORDS, EVERY_SECONDS, Checkpointer
+from pe_data.gateway.audit_recovery import Evidence
+from pe_data.gateway.checkpointer import EVERY_RECORDS, EVERY_SECONDS, Checkpointer, check_signers
 from pe_data.gateway.documents import Documents
 from pe_data.gateway.limits import RateLimit
 from pe_data.gateway.links import Links
@@ -55,6 +57,10 @@ class Settings:
     every_records: int = EVERY_RECORDS
     every_seconds: float = EVERY_SECONDS
     rotate_bytes: int = ROTATE_BYTES
+    new_log: bool = False
+    """In an empty folder, go on after the log that the store has copies of."""
+    kept: tuple[Path, ...] = ()
+    """Checkpoints that the log has to agree with, whoever signed them."""
 
 
 def serve(
@@ -69,18 +75,20 @@ def serve(
 
     Raises:
         CredentialsError: the file of tokens cannot be used.
-        AuditError: the log cannot be written, or is not as it was left.
+        AuditError: the log cannot be written, or is not as it was left; or its checkpoints would not count.
+        TrustRootError, ExpiredError: a trust root is configured, and the store's cannot be used.
         GatewayError: the address cannot be used as asked.
     """
     _check_transport(settings)
     root = _log_root(store, settings)
     tokens = TokenBook(settings.tokens)
+    evidence = _evidence(store, root, settings, signers)
     listening = _listen(settings.host, settings.port)
     written: dict[str, AuditLog] = {}
     try:
         for country in settings.countries:
-            written[country] = AuditLog(root, country, rotate_bytes=settings.rotate_bytes)
-        archive = None if isinstance(store, FolderStore) and store.root == root else store
+            written[country] = AuditLog(root, country, rotate_bytes=settings.rotate_bytes, evidence=evidence)
+        archive = evidence.archive
         checkpointer = Checkpointer(
             written,
             signers=signers,
@@ -140,6 +148,22 @@ def _log_root(store: Store, settings: Settings) -> Path:
         f"{store.url}: the access log needs a folder on this machine (--log FOLDER): it is flushed to a disk before "
         "every answer. Finished files are copied to the store"
     )
+
+
+def _evidence(store: Store, root: Path, settings: Settings, signers: "Sequence[Signer]") -> Evidence:
+    """What the logs are compared with. Raises AuditError if what the signers sign would not count."""
+    from pe_data.trust.opening import policy_if_any
+
+    same = isinstance(store, FolderStore) and store.root.resolve() == root.resolve()
+    policy = policy_if_any(store)
+    for country in settings.countries:
+        check_signers(policy, country, signers, now=datetime.now(UTC))
+    try:
+        kept = {str(path): path.read_bytes() for path in settings.kept}
+    except OSError as error:
+        raise AuditError(f"checkpoint {error.filename}: cannot be read: {error.strerror}") from error
+    archive = None if same or not store.listable else store
+    return Evidence(policy, archive, kept, settings.new_log, bool(signers))
 
 
 def _check_transport(settings: Settings) -> None:

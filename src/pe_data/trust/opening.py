@@ -4,6 +4,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pe_data.config import trust_root
+from pe_data.errors import TrustRootError
+from pe_data.trust.anchor import find_anchor
 from pe_data.trust.libraries import need_libraries
 from pe_data.trust.policy import TrustPolicy
 
@@ -28,3 +31,14 @@ def open_policy(store: "Store", *, metadata: Path | None = None, now: datetime |
     from pe_data.trust.client import walk
 
     return walk(store, metadata=metadata, now=now or datetime.now(UTC))
+
+
+def policy_if_any(store: "Store", *, now: datetime | None = None) -> TrustPolicy | None:
+    """As `open_policy`, but None on a machine that has no root to begin with, neither configured nor shipped."""
+    try:
+        find_anchor()
+    except TrustRootError:
+        if trust_root() is not None:  # configured, but not usable: that is for a person to mend
+            raise
+        return None
+    return open_policy(store, now=now)
