@@ -76,6 +76,13 @@ def is_configured(country: str, environment: Mapping[str, str] | None = None) ->
     return bool(env.get(STORE_VARIABLE)) or not {country, DEFAULT}.isdisjoint(_read(config_path(env)))
 
 
+def configured_urls(environment: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """Every store and mirror that the environment or the configuration file names. Raises ConfigError."""
+    env = os.environ if environment is None else environment
+    configs = [store_for(DEFAULT, env), *_read(config_path(env)).values()]
+    return tuple(url for config in configs for url in (config.url, *config.mirrors))
+
+
 def gated_group(country: str, environment: Mapping[str, str] | None = None) -> str | None:
     """The group that may read the payloads of a gated country in the cache; None for the reader alone.
 

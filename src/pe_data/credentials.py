@@ -6,21 +6,25 @@ be readable by others::
     [gateways."data.example.org"]
     token = "pedata_…"
 
-The environment's token goes to whatever gateway the configuration or the caller names. An address of
-an artifact never names a host, so that no data set can send the token anywhere.
+`PE_DATA_TOKEN` is bound to a host as well: written as `pedata_…@data.example.org` it goes there and
+nowhere else; without a host it goes to the gateways that the configuration names (`PE_DATA_STORE`, or
+the file) and to this machine. A store that is named for one call only (`--store`, `store=`) gets a token
+that was written down for its host, or none. An address of an artifact never names a host.
 """
 
 import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from pe_data.config import config_path
+from pe_data.config import config_path, configured_urls
 from pe_data.errors import CredentialsError
 from pe_data.private_files import check_private
 
 TOKEN_VARIABLE = "PE_DATA_TOKEN"
 CREDENTIALS_VARIABLE = "PE_DATA_CREDENTIALS"
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def token_for(host: str, environment: Mapping[str, str] | None = None) -> str | None:
@@ -31,7 +35,9 @@ def token_for(host: str, environment: Mapping[str, str] | None = None) -> str | 
     """
     env = os.environ if environment is None else environment
     if env.get(TOKEN_VARIABLE):
-        return _checked(env[TOKEN_VARIABLE].strip(), TOKEN_VARIABLE)
+        text, at, bound = _checked(env[TOKEN_VARIABLE].strip(), TOKEN_VARIABLE).partition("@")
+        if bound.lower() == host.lower() if at else _is_ours(host, env):
+            return text
     path = credentials_path(env)
     if not path.exists():
         return None
@@ -41,13 +47,25 @@ def token_for(host: str, environment: Mapping[str, str] | None = None) -> str | 
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise CredentialsError(f"{path}: cannot be read as TOML: {type(error).__name__}") from error
     gateways = document.get("gateways", {})
-    table = gateways.get(host) if isinstance(gateways, dict) else None
+    if not isinstance(gateways, dict):
+        raise CredentialsError(f'{path}: gateways: expected tables such as [gateways."{host}"], found something else')
+    table = next((gateways[name] for name in gateways if name.lower() == host.lower()), None)
     if table is None:
         return None
     token = table.get("token") if isinstance(table, dict) else None
     if not isinstance(token, str) or not token:
         raise CredentialsError(f'{path}: gateways."{host}".token: expected a text, found none')
     return _checked(token, f'{path}: gateways."{host}".token')
+
+
+def _is_ours(host: str, env: Mapping[str, str]) -> bool:
+    """Whether a gateway is one of the configuration, or on this machine."""
+    if urlsplit(f"//{host}").hostname in LOOPBACK:
+        return True
+    return any(
+        url.startswith("gateway+") and url.partition("://")[2].partition("/")[0].lower() == host.lower()
+        for url in configured_urls(env)
+    )
 
 
 def credentials_path(environment: Mapping[str, str] | None = None) -> Path:

@@ -202,8 +202,10 @@ class Connection:
         self._reader, self._writer = reader, writer
 
     @classmethod
-    async def open(cls, port: int) -> "Connection":
-        return cls(*await asyncio.open_connection("127.0.0.1", port))
+    async def open(cls, port: int, source: str | None = None) -> "Connection":
+        """From another address of this machine, if `source` says so."""
+        local = (source, 0) if source else None
+        return cls(*await asyncio.open_connection("127.0.0.1", port, local_addr=local))
 
     async def get(self, path: str, headers: Mapping[str, str], method: str = "GET") -> Answer:
         lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", *(f"{k}: {v}" for k, v in headers.items()), "", ""]
@@ -217,11 +219,13 @@ class Connection:
         self._writer.close()
 
 
-def ask(port: int, path: str, token: str | None = None, *, method: str = "GET", **headers: str) -> Answer:
+def ask(
+    port: int, path: str, token: str | None = None, *, method: str = "GET", source: str | None = None, **headers: str
+) -> Answer:
     """One request on a connection of its own, the path sent as it is."""
 
     async def once() -> Answer:
-        connection = await Connection.open(port)
+        connection = await Connection.open(port, source)
         try:
             bearer = {"Authorization": f"Bearer {token}"} if token else {}
             return await connection.get(path, {**bearer, **headers}, method)

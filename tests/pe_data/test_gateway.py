@@ -27,8 +27,10 @@ from pe_data.cli import app
 from pe_data.digests import sha256_bytes
 from pe_data.gateway.app import make_app
 from pe_data.gateway.tokens import PREFIX, TOKEN, read_tokens, revoke_tokens
-from pe_data.layout import collection_key, manifest_key, payload_key
+from pe_data.layout import collection_key, manifest_key, payload_key, tombstone_key
+from pe_data.revocation.tombstone import Tombstone
 from pe_data.store.folder import FolderStore
+from pe_data.trust.envelope import TOMBSTONE_TYPE, Signature, SignedDocument
 
 NOBODY = PREFIX + "A" * 43
 
@@ -109,7 +111,7 @@ def test_pointers_sizes_and_refusals_leave_no_record(private):
     assert int(private.ask(private.payload(), method="HEAD").headers["content-length"]) > 1000
     assert private.ask(private.manifest(), method="HEAD").body == b""
     assert private.ask(private.manifest(), who=None).status == 401
-    assert private.ask(private.manifest("other"), who="bob").status == 403
+    assert private.ask(private.manifest("other"), who="bob").status == 404
     assert private.count() == before
 
 
@@ -180,6 +182,11 @@ def test_scopes_hold_for_manifests_collections_payloads_channels_and_lists(priva
         private.manifest("other"),
         private.payload("other"),
         f"/objects/{collection_key('uk', private.found['regions'])}",
+    ):
+        answer = private.ask(path, who="bob")
+        assert (answer.status, answer.error["code"]) == (404, "not-found"), path
+        assert private.ask(path, who="eve").status == 403, "its country is not in the scope, whatever the digest"
+    for path in (
         "/objects/channels/uk/wealth_2022/latest.json",
         "/channels?prefix=channels/uk/wealth_2022/",
     ):
@@ -190,6 +197,55 @@ def test_scopes_hold_for_manifests_collections_payloads_channels_and_lists(priva
     keys = [one["key"] for one in json.loads(private.ask("/channels?prefix=channels/uk/", who="bob").body)["objects"]]
     assert [key for key in keys if "history" not in key] == [f"channels/uk/{DATASET}/latest.json"]
     assert len(json.loads(private.ask("/channels?prefix=channels/").body)["objects"]) > len(keys)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("suffix", ["manifest.json", "collection.json", "h5", "parquet", "tombstone.json"])
+def test_no_answer_tells_whether_a_digest_of_another_dataset_exists(private, method, suffix):
+    there = private.found["regions" if suffix == "collection.json" else "other"]
+    stone = private.store.local_path(tombstone_key("uk", there))
+    stone.write_bytes(tombstone(there, "wealth_2022"))
+    answers = []
+    for digest in (there, sha256_bytes(b"nothing has these bytes")):
+        answer = private.ask(f"/objects/uk/{digest[:2]}/{digest}.{suffix}", who="bob", method=method)
+        error = {**answer.error, "request": ""} if method == "GET" else {}
+        answers.append((answer.status, error, sorted(answer.headers), answer.headers["content-length"]))
+    stone.unlink()
+    assert answers[0] == answers[1]
+    assert answers[0][0] == 404
+    if method == "GET":
+        assert f"it covers uk/{DATASET}" in answers[0][1]["reason"]
+
+
+def tombstone(sha256: str, dataset: str) -> bytes:
+    """One that nobody who may has signed."""
+    body = Tombstone("uk", dataset, sha256, "r", "2026-01-31T12:00:00Z", "somebody", "l").to_bytes()
+    return SignedDocument(TOMBSTONE_TYPE, body, (Signature("k", "c2ln"),)).to_bytes()
+
+
+def test_a_tombstone_is_for_the_datasets_of_the_token(private):
+    survey, other = private.found["survey"], private.found["other"]
+    cases = [
+        (survey, DATASET, 200),
+        (survey, "wealth_2022", 200),  # the bytes are of both
+        (other, DATASET, 200),
+        (other, "wealth_2022", 404),
+        (sha256_bytes(b"collected"), "wealth_2022", 404),
+        (sha256_bytes(b"collected"), DATASET, 200),
+    ]
+    for digest, dataset, status in cases:
+        path = private.store.local_path(tombstone_key("uk", digest))
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(tombstone(digest, dataset))
+        address = f"/objects/{tombstone_key('uk', digest)}"
+        assert private.ask(address, who="bob").status == status, (digest, dataset)
+        assert private.ask(address, who="ada").status == 200
+        path.unlink()
+    junk = private.store.local_path(tombstone_key("uk", other))
+    junk.write_bytes(b"junk")
+    assert private.ask(f"/objects/{tombstone_key('uk', other)}", who="bob").status == 404
+    assert private.ask(f"/objects/{tombstone_key('uk', other)}", who="ada").status == 200
+    junk.unlink()
 
 
 def test_a_public_country_is_not_served_here(private):
@@ -301,7 +357,15 @@ def test_a_link_gives_one_payload_without_a_token_whole_or_by_range(private):
     ):
         part = private.ask(link, who=None, Range=span)
         assert (part.status, part.body) == (206, expected), span
-    for wrong in (f"bytes={size}-", "bytes=9-1", "bytes=-", "items=0-1"):
+    many = "9" * 5000
+    for span, expected in (
+        (f"bytes=0-{many}", whole.body),
+        (f"bytes=-{many}", whole.body),
+        (f"bytes={'0' * 5000}7-9", whole.body[7:10]),
+    ):
+        part = private.ask(link, who=None, Range=span)
+        assert (part.status, part.body) == (206, expected), span[:20]
+    for wrong in (f"bytes={size}-", "bytes=9-1", "bytes=-", "items=0-1", f"bytes={many}-", f"bytes={many}-{many}"):
         assert private.ask(link, who=None, Range=wrong).status == 416, wrong
 
 

@@ -115,7 +115,9 @@ def test_the_token_goes_to_the_gateway_and_not_along_a_redirect(token):
     assert [one[2] for one in bucket.asked] == [None]
 
 
-@pytest.mark.parametrize("location", ["http://data.example.org/x", "file:///etc/passwd", "ftp://127.0.0.1/x", ""])
+@pytest.mark.parametrize(
+    "location", ["http://data.example.org/x", "file:///etc/passwd", "ftp://127.0.0.1/x", "", "http://[::1"]
+)
 def test_a_link_that_leaves_https_is_not_followed(token, location):
     front = Server(307, b"", {"Location": location})
     with serving(front), pytest.raises(StoreError):
@@ -153,7 +155,7 @@ def test_credentials_are_bound_to_a_host_and_hidden_from_others(tmp_path):
     assert token_for("data.example.org", environment) == TOKEN_TEXT
     assert token_for("evil.example.org", environment) is None
     assert token_for("data.example.org:8443", environment) is None
-    assert token_for("anything", {**environment, "PE_DATA_TOKEN": "other"}) == "other"
+    assert token_for("data.example.org", {**environment, "PE_DATA_TOKEN": "other"}) == TOKEN_TEXT
     for mode in (0o644, 0o640, 0o604):
         path.chmod(mode)
         with pytest.raises(CredentialsError, match=f"chmod 600 {path}"):
@@ -161,7 +163,64 @@ def test_credentials_are_bound_to_a_host_and_hidden_from_others(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["[gateways", '[gateways."data.example.org"]\ntoken = 7', '[gateways."data.example.org"]\ntoken = "a b"']
+    ("token", "host", "sent"),
+    [
+        ("t", "evil.example.org", False),
+        ("t", "data.example.org", True),
+        ("t", "DATA.example.org", True),
+        ("t", "data.example.org:8443", False),
+        ("t", "data.example.org.evil.org", False),
+        ("t", "mirror.example.org", True),
+        ("t", "env.example.org:8443", True),
+        ("t", "env.example.org", False),
+        ("t", "plain.example.org", False),
+        ("t", "127.0.0.1:8642", True),
+        ("t", "[::1]:8642", True),
+        ("t", "localhost.evil.org", False),
+        ("t", "127.0.0.1.evil.org", False),
+        ("t@other.example.org", "other.example.org", True),
+        ("t@other.example.org", "data.example.org", False),
+        ("t@other.example.org", "127.0.0.1", False),
+        ("t@", "data.example.org", False),
+    ],
+)
+def test_the_token_of_the_environment_is_bound_to_a_host(tmp_path, token, host, sent):
+    config = tmp_path / "config.toml"
+    config.write_text(
+        '[stores.uk]\nurl = "gateway+https://data.example.org/prefix"\n'
+        'mirrors = ["gateway+https://mirror.example.org"]\n'
+        '[stores.us]\nurl = "https://plain.example.org"\n'
+    )
+    environment = {
+        "PE_DATA_CONFIG": str(config),
+        "PE_DATA_STORE": "gateway+https://env.example.org:8443",
+        "PE_DATA_TOKEN": token,
+    }
+    assert token_for(host, environment) == ("t" if sent else None)
+
+
+def test_a_store_that_is_named_for_one_call_gets_no_token_of_another(tmp_path, monkeypatch):
+    for name in ("PE_DATA_STORE", "PE_DATA_MIRRORS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PE_DATA_CONFIG", str(tmp_path / "none.toml"))
+    monkeypatch.setenv("PE_DATA_TOKEN", f"{TOKEN_TEXT}@data.example.org")
+    with serving(front := Server()):
+        with pytest.raises(UnauthorizedError, match="write TOKEN@127"):
+            pe_data.ensure("pe-data://uk/a@latest", store=f"gateway+{front.url}", cache=tmp_path)
+        assert front.asked == []
+        monkeypatch.setenv("PE_DATA_TOKEN", f"{TOKEN_TEXT}@{front.url.removeprefix('http://')}")
+        open_store(f"gateway+{front.url}").get(MANIFEST)
+    assert [one[2] for one in front.asked] == [f"Bearer {TOKEN_TEXT}"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "gateways = 7",
+        "[gateways",
+        '[gateways."data.example.org"]\ntoken = 7',
+        '[gateways."data.example.org"]\ntoken = "a b"',
+    ],
 )
 def test_damaged_credentials_are_refused_without_repeating_them(tmp_path, text):
     path = tmp_path / "credentials.toml"
@@ -220,6 +279,24 @@ def test_without_a_token_nothing_is_asked_and_the_error_says_where_tokens_go(mon
     with serving(front := Server()), pytest.raises(UnauthorizedError, match=expected):
         pe_data.ensure("pe-data://uk/a@latest", store=f"gateway+{front.url}", cache=tmp_path)
     assert front.asked == []
+
+
+@pytest.mark.parametrize("headers", [{"Content-Length": "9" * 5000}, {"Content-Length": "-1"}, {"Content-Length": "²"}])
+def test_headers_that_say_nothing_are_an_error(token, headers):
+    class Odd(BaseHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+        def do_HEAD(self) -> None:
+            self.send_response(200)
+            for name, value in {**headers, "Last-Modified": "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"}.items():
+                self.send_header(name, value)
+            self.end_headers()
+
+    front = Server()
+    front.server.RequestHandlerClass = Odd
+    with serving(front), pytest.raises(StoreError, match="did not say how large"):
+        open_store(f"gateway+{front.url}").head(MANIFEST)
 
 
 def test_an_endless_document_is_refused(token):

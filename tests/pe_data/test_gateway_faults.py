@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 import threading
 import time
 from collections import Counter
@@ -127,6 +128,64 @@ def test_tokens_do_not_cross_a_network_in_the_clear(small):
     store, _, tokens, _ = small
     command = ["serve", "--store", store.url, "--tokens", str(tokens), "--port", "0", "--host", "0.0.0.0"]
     assert "expected TLS" in str(CliRunner().invoke(app, command).exception)
+
+
+PROXY = "127.0.0.2"
+forwarded = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127.0.0.0/8 on this machine")
+def test_only_the_proxy_is_let_in_without_tls_and_believed(small):
+    store, manifest, tokens, token = small
+    with gateway(store.url, tokens, "--host", "0.0.0.0", "--proxy", PROXY) as running:
+        through = ask(running.port, manifest, token, source=PROXY, **forwarded)
+        assert through.status == 200
+        for headers in ({}, forwarded):
+            past = ask(running.port, manifest, token, **headers)
+            assert (past.status, past.error["code"]) == (403, "not-through-proxy")
+            assert past.error["request"] == past.headers["x-request-id"]
+            assert past.headers["cache-control"] == "no-store"
+            assert ask(running.port, "/link/x", **headers).error["code"] == "not-through-proxy"
+        assert ask(running.port, "/health").status == 200, "takes no token"
+    entries = [record.entry for record in records(store, "uk") if record.entry.action == "manifest"]
+    assert [(one.request, one.client) for one in entries] == [(through.headers["x-request-id"], "203.0.113.9")]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127.0.0.0/8 on this machine")
+def test_without_a_proxy_nobody_is_believed_and_a_network_of_proxies_is(small):
+    store, manifest, tokens, token = small
+    with gateway(store.url, tokens) as running:
+        assert ask(running.port, manifest, token, **forwarded).status == 200
+    with gateway(store.url, tokens, "--proxy", "127.0.0.0/30") as running:
+        assert ask(running.port, manifest, token, source=PROXY, **forwarded).status == 200
+        assert ask(running.port, manifest, token, source="127.0.0.9", **forwarded).status == 403
+    clients = [record.entry.client for record in records(store, "uk") if record.entry.action == "manifest"]
+    assert clients == ["127.0.0.1", "203.0.113.9"]
+
+
+@pytest.mark.parametrize(
+    "proxy", ["*", "", "proxy.example.org", "0.0.0.0/0", "::/0", "10.0.0.2,10.0.0.3", "10.0.0.1/8"]
+)
+def test_a_proxy_that_could_be_anybody_is_refused(small, proxy):
+    store, _, tokens, _ = small
+    command = ["serve", "--store", store.url, "--tokens", str(tokens), "--port", "0", "--proxy", proxy]
+    assert "expected the IP address of the proxy" in str(CliRunner().invoke(app, command).exception)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127.0.0.0/8 on this machine")
+def test_what_others_wrote_begins_no_line_of_the_log(small):
+    store, manifest, tokens, _ = small
+    with gateway(store.url, tokens, "--proxy", PROXY) as running:
+        spoofed = {"X-Forwarded-For": "\u009b2Jx WARNING"}
+        assert ask(running.port, f"{manifest}%0aWARNING%20x", source=PROXY, **spoofed).status == 404
+        assert ask(running.port, f"{manifest}%0dWARNING%20x", source=PROXY, **spoofed).status == 401
+        deadline = time.monotonic() + 20
+        while "token-missing" not in running.output and time.monotonic() < deadline:
+            time.sleep(0.05)
+        running.stop()
+    assert "token-missing" in running.output
+    assert "\u009b" not in running.output
+    assert not [line for line in running.output.splitlines() if line.startswith("WARNING")]
 
 
 def fetch_until_it_ends(port: int, path: str, token: str, served: list[str]) -> None:

@@ -41,7 +41,7 @@ tokens_option = click.option(
 @click.option("--port", type=click.IntRange(0, 65535), default=8642, show_default=True, help="0 for a free one.")
 @click.option("--certificate", type=click.Path(exists=True, path_type=Path), help="For TLS: PEM with the chain.")
 @click.option("--key", type=click.Path(exists=True, path_type=Path), help="For TLS: PEM with the private key.")
-@click.option("--proxy", metavar="ADDRESS", help="Proxy in front that ends TLS; its X-Forwarded-For is believed.")
+@click.option("--proxy", metavar="ADDRESS", help="Proxy that ends TLS; only it is let in without.")
 @click.option("--rate", type=click.FloatRange(min=0.01), default=50.0, show_default=True, help="Per second and user.")
 @click.option("--burst", type=click.IntRange(1), default=2000, show_default=True, help="At once, per user.")
 @click.option("--link-seconds", type=click.IntRange(5, 3600), default=300, show_default=True, help="Life of a link.")

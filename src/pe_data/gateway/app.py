@@ -17,18 +17,22 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from email.utils import format_datetime
+from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from pe_data.gateway.logs import LOGGER
 from pe_data.gateway.refusal import Refusal
 from pe_data.gateway.service import Asked, Gateway, Link, part
 
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)")
+_FURTHEST = 10**18
+"""Byte that no object reaches."""
 
 _IDS = map(f"{secrets.token_hex(8)}{{:016x}}".format, itertools.count(1))
 """Ids of requests: a random part for the process, and a number; never one twice."""
@@ -143,12 +147,52 @@ class _Endpoint:
         await response(scope, receive, send)
 
 
+class BehindProxy:
+    """Lets in what comes from the proxy in front, whose word on the client's address it takes.
+
+    The demand for TLS is lifted for the proxy alone. Others reach the gateway over TLS of its own, if it has any;
+    else nothing but /health, which takes no token.
+    """
+
+    def __init__(self, app: ASGIApp, network: IPv4Network | IPv6Network) -> None:
+        self._app, self._network = app, network
+        self._believing = ProxyHeadersMiddleware(app, trusted_hosts=str(network))  # type: ignore[arg-type]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        if self._is_proxy(scope):
+            return await self._believing(scope, receive, send)  # type: ignore[arg-type]
+        if scope["scheme"] == "https" or scope["path"] == "/health":
+            return await self._app(scope, receive, send)
+        return await _Endpoint(_past_the_proxy)(scope, receive, send)
+
+    def _is_proxy(self, scope: Scope) -> bool:
+        client = scope.get("client")
+        try:
+            return client is not None and ip_address(client[0]) in self._network
+        except ValueError:
+            return False
+
+
+async def _past_the_proxy(request: Request, asked: Asked) -> Response:
+    raise Refusal(
+        403,
+        "not-through-proxy",
+        "the request did not come through the proxy that ends TLS, so that its token crossed the network in the clear",
+        "Use the https:// address of the gateway, and ask the operator for a new token",
+    )
+
+
 def _note(refusal: Refusal, request: Request, asked: Asked) -> None:
     """One line for the operator; never a header, a query or a link."""
     path = "/link/…" if request.url.path.startswith("/link/") else request.url.path[:300]
-    cause = f": {refusal.__cause__}" if refusal.__cause__ else ""
-    level = logging.ERROR if refusal.status >= 500 else logging.DEBUG if refusal.status == 404 else logging.INFO
-    LOGGER.log(level, "%s %s %s %r %s%s", asked.request, asked.client, refusal.status, path, refusal.code, cause)
+    cause = refusal.__cause__
+    dull = refusal.status == 404 and cause is None
+    level = logging.ERROR if refusal.status >= 500 else logging.DEBUG if dull else logging.INFO
+    # %r for whatever somebody else wrote: it must not begin a line of its own, nor steer a terminal.
+    values = (asked.request, asked.client, refusal.status, path, refusal.code, str(cause) if cause else "")
+    LOGGER.log(level, "%s %r %s %r %s %r", *values)
 
 
 def _refused(refusal: Refusal, request_id: str) -> Response:
@@ -178,9 +222,9 @@ def _span(header: str | None, size: int) -> tuple[int, int]:
     match = _RANGE.fullmatch(header.strip())
     if match and (match[1] or match[2]):
         if match[1]:
-            start, end = int(match[1]), min(int(match[2]) + 1, size) if match[2] else size
+            start, end = _number(match[1]), min(_number(match[2]) + 1, size) if match[2] else size
         else:
-            start, end = max(0, size - int(match[2])), size
+            start, end = max(0, size - _number(match[2])), size
         if start < end:
             return start, end
     raise Refusal(
@@ -190,3 +234,8 @@ def _span(header: str | None, size: int) -> tuple[int, int]:
         "Ask for bytes=START-END",
         {"Content-Range": f"bytes */{size}"},
     )
+
+
+def _number(digits: str) -> int:
+    """A number of a range; one of thousands of digits means no more than that it is beyond the end."""
+    return int(digits) if len(digits) < 19 else int(digits[-18:]) if not digits[:-18].strip("0") else _FURTHEST

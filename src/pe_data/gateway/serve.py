@@ -13,13 +13,14 @@ import uvicorn
 
 from pe_data.errors import AuditError, GatewayError
 from pe_data.gateway import logs
-from pe_data.gateway.app import make_app
+from pe_data.gateway.app import BehindProxy, make_app
 from pe_data.gateway.audit_log import ROTATE_BYTES, AuditLog
 from pe_data.gateway.audit_recovery import Evidence
 from pe_data.gateway.checkpointer import EVERY_RECORDS, EVERY_SECONDS, Checkpointer, check_signers
 from pe_data.gateway.documents import Documents
 from pe_data.gateway.limits import RateLimit
 from pe_data.gateway.links import Links
+from pe_data.gateway.revocations import Revocations
 from pe_data.gateway.service import Gateway
 from pe_data.gateway.tokens import TokenBook
 from pe_data.store.base import Store
@@ -53,7 +54,8 @@ class Settings:
     certificate: Path | None = None
     key: Path | None = None
     proxy: str | None = None
-    """Address of the proxy in front that ends TLS, whose word on the client's address is believed."""
+    """Address (or network) of the proxy in front that ends TLS, whose word on the client's address is believed.
+    Nobody else is let in without TLS then."""
     every_records: int = EVERY_RECORDS
     every_seconds: float = EVERY_SECONDS
     rotate_bytes: int = ROTATE_BYTES
@@ -79,6 +81,7 @@ def serve(
         TrustRootError, ExpiredError: a trust root is configured, and the store's cannot be used.
         GatewayError: the address cannot be used as asked.
     """
+    network = _proxy_network(settings.proxy)
     _check_transport(settings)
     root = _log_root(store, settings)
     tokens = TokenBook(settings.tokens)
@@ -103,6 +106,7 @@ def serve(
             limit=RateLimit(settings.rate, settings.burst),
             links=Links(store, settings.link_seconds, presign=settings.presign),
             documents=Documents(store),
+            revocations=Revocations(store),
         )
         host, port = listening.getsockname()[:2]
         scheme = "https" if settings.certificate else "http"
@@ -115,6 +119,8 @@ def serve(
             on_ready(f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}")
 
         app = make_app(gateway, on_start=on_start, on_stop=checkpointer.stop)
+        if network is not None:
+            app = BehindProxy(app, network)
         uvicorn.Server(_config(app, settings)).run(sockets=[listening])
     finally:
         listening.close()
@@ -128,8 +134,7 @@ def _config(app: object, settings: Settings) -> uvicorn.Config:
         access_log=False,  # refusals are logged by the application, without links
         server_header=False,
         date_header=False,
-        proxy_headers=settings.proxy is not None,
-        forwarded_allow_ips=settings.proxy,
+        proxy_headers=False,  # BehindProxy sees to them, once it knows who sent them
         ssl_certfile=settings.certificate,
         ssl_keyfile=settings.key,
         timeout_graceful_shutdown=10,
@@ -174,6 +179,21 @@ def _check_transport(settings: Settings) -> None:
         f"address {settings.host}: expected TLS for an address that others can reach, found none. Name a certificate "
         "(--certificate, --key), or the proxy in front that ends TLS (--proxy ADDRESS)"
     )
+
+
+def _proxy_network(text: str | None) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    if text is None:
+        return None
+    try:
+        network = ipaddress.ip_network(text)
+    except ValueError:
+        network = None
+    if network is None or network.prefixlen == 0:
+        raise GatewayError(
+            f"proxy {text[:80]!r}: expected the IP address of the proxy (or its network, 10.0.0.0/28), found something "
+            "else: its word on who asks is believed, and requests from it need no TLS"
+        )
+    return network
 
 
 def is_loopback(host: str) -> bool:

@@ -3,7 +3,9 @@
 Which documents are written down: a *manifest*, because its list of columns is what a licence covers; a
 *collection*, which has no columns but says which areas exist; and every *link to a payload*, so that
 nobody who knows a digest gets bytes past the log. Pointers and tombstones hold digests and reasons, no
-column and no data: they need a token with a fitting scope and leave no record.
+column and no data: they need a token with a fitting scope and leave no record. A digest that is not
+there and one of another dataset than the token's get the same answer, so that nobody learns from it
+which of the two it is. No payload is released that was revoked; its manifest is, which says so.
 
 The record is on the disk before a byte of the document leaves this module. If it cannot be written,
 the answer is 503 and nothing else.
@@ -20,6 +22,7 @@ from pe_data.audit.records import Action, Entry, Record
 from pe_data.errors import (
     AuditError,
     CredentialsError,
+    InvalidDocumentError,
     ObjectNotFoundError,
     PeDataError,
     StorePermissionError,
@@ -30,9 +33,11 @@ from pe_data.gateway.documents import Document, Documents
 from pe_data.gateway.limits import RateLimit
 from pe_data.gateway.links import Links
 from pe_data.gateway.refusal import Refusal
+from pe_data.gateway.revocations import Revocations
 from pe_data.gateway.tokens import Token, TokenBook
 from pe_data.gateway.wanted import Wanted, listed, wanted
 from pe_data.layout import CHANNELS_PREFIX
+from pe_data.revocation.tombstone import Tombstone
 from pe_data.store.base import ObjectMeta, ObjectStream, Store
 
 SMALL_LIMIT = 4 * 1024 * 1024
@@ -74,6 +79,7 @@ class Gateway:
     limit: RateLimit
     links: Links
     documents: Documents
+    revocations: Revocations
 
     # --- requests -----------------------------------------------------------------------------
 
@@ -81,10 +87,13 @@ class Gateway:
         """A document of the store, or for a payload the link to it. Raises Refusal."""
         token = self._who(asked)
         want = self._within(wanted(key), token)
-        if want.kind in ("channel", "tombstone", "trust"):
+        if want.kind == "tombstone":
+            return await self._tombstone(want, token)
+        if want.kind in ("channel", "trust"):
             return await _refusing(self.documents.fresh(want.key, SMALL_LIMIT))
         document = await self._described(want, token)
         if want.kind == "payload":
+            await self._check_revoked(want)
             await _refusing(to_thread.run_sync(self.store.head, want.key))
             await self._record("payload", want, document, token, asked)
             if self.links.presigned:
@@ -97,8 +106,12 @@ class Gateway:
         """Size and time of an object, which is no release. Raises Refusal."""
         token = self._who(asked)
         want = self._within(wanted(key), token)
+        if want.kind == "tombstone":
+            await self._tombstone(want, token)
         if want.kind in ("manifest", "collection", "payload"):
             await self._described(want, token)
+        if want.kind == "payload":
+            await self._check_revoked(want)
         return await _refusing(to_thread.run_sync(self.store.head, want.key))
 
     async def channels(self, prefix: str, asked: Asked) -> list[ObjectMeta]:
@@ -116,6 +129,7 @@ class Gateway:
         key, token_id = self.links.read(link)
         if not _credentials(lambda: self.tokens.is_active(token_id)):
             raise Refusal(403, "link-revoked", "the token that this link was made for has ended", "Ask for a new token")
+        await self._check_revoked(wanted(key))
         return key, await _refusing(to_thread.run_sync(self.store.head, key))
 
     async def stream(self, key: str, start: int) -> ObjectStream:
@@ -158,9 +172,35 @@ class Gateway:
         assert want.country is not None, "an artifact has a country"
         assert want.sha256 is not None, "an artifact has a digest"
         read = self.documents.collection if want.kind == "collection" else self.documents.manifest
-        document = await _refusing(read(want.country, want.sha256))
-        self._check_scope(token, want.country, document.dataset)
+        document = await _refusing(read(want.country, want.sha256), token)
+        if not token.covers(want.country, document.dataset):
+            raise _absent(token) from _OutOfScope(f"the token does not cover {want.country}/{document.dataset}")
         return document
+
+    async def _tombstone(self, want: Wanted, token: Token) -> bytes:
+        """A tombstone, if the token covers the dataset that it names or that its artifact is of. Raises Refusal."""
+        assert want.country is not None, "an artifact has a country"
+        assert want.sha256 is not None, "an artifact has a digest"
+        raw = await _refusing(self.documents.fresh(want.key, SMALL_LIMIT), token)
+        dataset = _dataset_of(raw, want.key)
+        if dataset is not None and token.covers(want.country, dataset):
+            return raw
+        for read in (self.documents.manifest, self.documents.collection):
+            try:
+                document = await _refusing(read(want.country, want.sha256))
+            except Refusal:
+                continue
+            if token.covers(want.country, document.dataset):
+                return raw
+        raise _absent(token) from _OutOfScope("the token covers no dataset of this tombstone")
+
+    async def _check_revoked(self, want: Wanted) -> None:
+        """Raises Refusal if what is wanted was revoked."""
+        assert want.country is not None, "an artifact has a country"
+        assert want.sha256 is not None, "an artifact has a digest"
+        reason = await _refusing(self.revocations.reason(want.country, want.sha256))
+        if reason:
+            raise Refusal(410, "revoked", reason, "Use a newer version")
 
     async def _record(self, action: Action, want: Wanted, document: Document, token: Token, asked: Asked) -> None:
         """Returns once the record is on the disk. Raises Refusal."""
@@ -228,12 +268,16 @@ def part(stream: ObjectStream, length: int) -> Iterator[bytes]:
         length -= len(piece)
 
 
-async def _refusing(work: Awaitable[T]) -> T:
+class _OutOfScope(Exception):
+    """Why something counts as absent: for the operator's log, never for the answer."""
+
+
+async def _refusing(work: Awaitable[T], token: Token | None = None) -> T:
     """Wait for something that asks the store; what goes wrong becomes an answer."""
     try:
         return await work
     except ObjectNotFoundError:
-        raise _absent() from None
+        raise _absent(token) from None
     except (StoreUnavailableError, StorePermissionError) as error:
         raise Refusal(
             503, "store-unavailable", "the store behind the gateway does not answer", "Try again later"
@@ -253,8 +297,22 @@ def _credentials(ask: Callable[[], T]) -> T:
         ) from error
 
 
-def _absent() -> Refusal:
-    return Refusal(404, "not-found", "there is no such object", "Check the address; `pe-data list` shows what is there")
+def _absent(token: Token | None) -> Refusal:
+    """The same for what is not there and for what the token does not cover."""
+    reason = "there is no such object"
+    if token is not None:
+        reason += f", or the token does not cover it: it covers {', '.join(map(str, token.scopes))}"
+    return Refusal(404, "not-found", reason, "Check the address; `pe-data list` shows what is there")
+
+
+def _dataset_of(raw: bytes, key: str) -> str | None:
+    """The dataset that a tombstone names, whoever signed it; None if it is not one."""
+    from pe_data.trust.envelope import TOMBSTONE_TYPE, parse_envelope
+
+    try:
+        return Tombstone.from_bytes(parse_envelope(raw, payload_type=TOMBSTONE_TYPE, what=key).body, what=key).dataset
+    except InvalidDocumentError:
+        return None
 
 
 def _unauthorized(code: str, reason: str, advice: str) -> Refusal:

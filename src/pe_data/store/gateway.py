@@ -7,6 +7,7 @@ this machine only.
 """
 
 import json
+import re
 import threading
 import urllib.error
 import urllib.request
@@ -19,7 +20,7 @@ from http.client import HTTPException, HTTPResponse
 from typing import IO
 from urllib.parse import quote, urljoin, urlsplit
 
-from pe_data.credentials import TOKEN_VARIABLE, credentials_path, token_for
+from pe_data.credentials import LOOPBACK, TOKEN_VARIABLE, credentials_path, token_for
 from pe_data.digests import CHUNK_BYTES
 from pe_data.errors import (
     ForbiddenError,
@@ -47,10 +48,10 @@ from pe_data.store.base import (
 )
 
 SCHEMES = ("gateway+https", "gateway+http")
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _ANSWER_LIMIT = 64 * 1024
 _LIST_LIMIT = 16 * 1024 * 1024
 _TEXT_LIMIT = 300
+_SIZE = re.compile(r"[0-9]{1,18}")
 _NO_TOKEN = VersionToken(None, None)
 
 
@@ -67,7 +68,7 @@ class GatewayStore(ReadOnlyStore):
         """
         scheme, _, rest = url.partition("://")
         parts = urlsplit(f"{scheme.removeprefix('gateway+')}://{rest}")
-        if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+        if parts.scheme == "http" and parts.hostname not in LOOPBACK:
             raise InvalidStoreUrlError(
                 f"store address {url!r}: a token must not cross a network in the clear: expected gateway+https://, "
                 "found gateway+http:// to another machine"
@@ -103,7 +104,7 @@ class GatewayStore(ReadOnlyStore):
     def head(self, key: str) -> ObjectMeta:
         with self._ask(f"objects/{quote(key)}", key, method="HEAD") as response:
             size, modified = response.headers.get("Content-Length", ""), response.headers.get("Last-Modified")
-        if not size.isdecimal():
+        if not _SIZE.fullmatch(size):
             raise StoreError(f"{self.url}: {key}: the gateway did not say how large it is")
         return ObjectMeta(key, int(size), _date(modified), _NO_TOKEN)
 
@@ -175,9 +176,15 @@ class GatewayStore(ReadOnlyStore):
             with self._ask(f"objects/{quote(key)}", key):
                 raise StoreError(f"{self.url}: {key}: expected a link to the payload, found something else")
         except _Redirected as answer:
-            link = urljoin(address, answer.location)
-        parts = urlsplit(link)
-        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+            location = answer.location
+        try:
+            link = urljoin(address, location)
+            parts = urlsplit(link)
+        except ValueError as error:
+            raise StoreError(f"{self.url}: {key}: expected a link, found {location[:80]!r}: {error}") from error
+        # In the clear only from a gateway on this machine to this machine.
+        clear = self._base.startswith("http://") and parts.scheme == "http" and parts.hostname in LOOPBACK
+        if parts.scheme != "https" and not clear:
             raise StoreError(
                 f"{self.url}: {key}: expected a link to https, found one to {parts.scheme}://{parts.hostname}; it was "
                 "not followed"
@@ -201,7 +208,7 @@ class GatewayStore(ReadOnlyStore):
         except urllib.error.HTTPError as error:
             with error:
                 raise self._refused(error, key) from None
-        except (OSError, HTTPException) as error:
+        except (OSError, HTTPException, ValueError) as error:  # the last from an address that is none, in Location
             reason = getattr(error, "reason", error)
             raise StoreUnavailableError(
                 f"{self.url}: {key}: no usable answer; check the address and the network, then try again ({reason})"
@@ -236,7 +243,8 @@ class GatewayStore(ReadOnlyStore):
     def _where_tokens_go(self) -> str:
         return (
             f"Set {TOKEN_VARIABLE}, or write the token for {self._host} to {credentials_path()}; the operator of the "
-            "gateway gives it out"
+            f"gateway gives it out. {TOKEN_VARIABLE} goes to the configured gateway only: write TOKEN@{self._host} for "
+            "this one"
         )
 
 
@@ -265,7 +273,7 @@ def _is_payload(key: str) -> bool:
 def _date(text: str | None) -> datetime:
     try:
         return parsedate_to_datetime(text or "")
-    except ValueError:
+    except (ValueError, OverflowError):
         return datetime.now(UTC)
 
 
