@@ -15,6 +15,7 @@ from pe_data.errors import InvalidDocumentError, InvalidNameError
 from pe_data.fields import Fields
 from pe_data.layout import (
     EXTENSIONS,
+    SIZE_LIMIT,
     Extension,
     check_country,
     check_dataset,
@@ -70,7 +71,7 @@ class Collection:
             check_member(name): Member(
                 artifact_sha256=row.sha256("artifact_sha256"),
                 manifest_sha256=row.sha256("manifest_sha256"),
-                size_bytes=row.integer("size_bytes"),
+                size_bytes=row.integer("size_bytes", maximum=SIZE_LIMIT),
                 extension=check_extension(row.one_of("extension", EXTENSIONS)),
             )
             for name, row in fields.sub("members").items()

@@ -5,10 +5,14 @@ has exactly one byte representation, and `strict_json` refuses what makes two re
 about one text (duplicate keys, NaN, anything after the document).
 """
 
+import errno
 import hashlib
 import json
+import os
 import re
+import stat
 from collections.abc import Hashable, Iterable, Iterator, Mapping
+from io import BufferedReader
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -61,9 +65,20 @@ def sha256_bytes(data: bytes) -> Sha256:
     return Sha256(hashlib.sha256(data).hexdigest())
 
 
+def open_plain(path: Path) -> BufferedReader:
+    """Open a file to read it. Raises OSError at once for a pipe or a device, which may never send anything."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    number = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
+    raise OSError(number, "it is a folder" if stat.S_ISDIR(mode) else "expected a file, found a pipe or a device")
+
+
 def sha256_file(path: Path) -> Sha256:
-    """Digest of a file, read in pieces (memory does not depend on its size)."""
-    with path.open("rb") as handle:
+    """Digest of a file, read in pieces (memory does not depend on its size). Raises OSError."""
+    with open_plain(path) as handle:
         return Sha256(hashlib.file_digest(handle, "sha256").hexdigest())
 
 
@@ -141,6 +156,11 @@ def strict_json(raw: bytes, *, what: str) -> dict[str, object]:
     def refuse(constant: str) -> object:
         raise InvalidDocumentError(f"{what}: {constant} is not JSON")
 
+    if raw.startswith(b"\x1f\x8b"):
+        raise InvalidDocumentError(
+            f"{what}: expected JSON, found bytes of gzip. A server that compresses what nobody asked it to is set up "
+            "wrongly: tell whoever runs it"
+        )
     try:
         document = json.loads(raw, object_pairs_hook=unique, parse_constant=refuse)
     except (ValueError, RecursionError) as error:  # also bytes that are no text, and integers without end

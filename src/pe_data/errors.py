@@ -188,6 +188,10 @@ class CacheError(PeDataError):
     """The cache folder cannot be used."""
 
 
+class NoRoomError(CacheError):
+    """What is to be fetched does not fit on the disk of the cache."""
+
+
 class RevokedError(PeDataError):
     """The artifact was revoked: a valid tombstone or its own manifest says so."""
 

@@ -80,10 +80,12 @@ class Fields:
             raise self.fail(name, "one of " + ", ".join(choices), value)
         return str(value)
 
-    def integer(self, name: str, *, minimum: int = 0) -> int:
+    def integer(self, name: str, *, minimum: int = 0, maximum: int | None = None) -> int:
         value = self.value.get(name)
         if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
             raise self.fail(name, f"an integer of at least {minimum}", value)
+        if maximum is not None and value > maximum:
+            raise self.fail(name, f"an integer of at most {maximum}", value)
         return value
 
     def sub(self, name: str) -> "Fields":

@@ -34,6 +34,9 @@ MEDIA_TYPES: dict[Extension, str] = {
     "parquet": "application/vnd.apache.parquet",
 }
 
+SIZE_LIMIT = 1 << 40
+"""Bytes; no document may claim that a payload is larger."""
+
 CHANNELS_PREFIX = "channels/"
 PINS_PREFIX = "pins/"
 MARKS_PREFIX = "gc/"

@@ -9,6 +9,14 @@ from pe_data.remote import Remote
 from pe_data.resolver import ensure_with
 from pe_data.uri import StoreUri, parse_uri
 
+NOT_BOUND = "not bound: nothing ties it to the bytes; a channel or a collection does"
+
+
+def is_bound(uri: str) -> bool:
+    """Whether the manifest behind an address is tied to it; that of a single pinned file is not."""
+    parsed = parse_uri(uri)
+    return not isinstance(parsed, StoreUri) or parsed.sha256 is None or parsed.member is not None
+
 
 def manifest_for(uri: str, options: Options, *, year: int | None = None) -> tuple[Manifest, str]:
     """The manifest, and where the payload is.

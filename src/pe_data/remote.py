@@ -3,17 +3,24 @@
 What the cache holds is not asked for again; only a channel always is, because that is what a
 channel is for. Channels are read from the store alone, everything else from the store and its
 mirrors in order.
+
+A pointer or a collection binds a manifest by its digest. Nothing binds the manifest of a single file that
+was pinned: whoever serves it can write what they like. Such a manifest is shown, marked as not bound, and never
+kept under the artifact's name. Of what it says, size and media type are hints for the place that it came from; the
+digest of the payload decides, and status and access are not taken from it.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from pe_data.cache.store import Suffix
-from pe_data.collection import COLLECTION_LIMIT, Collection
+from pe_data.collection import COLLECTION_LIMIT, Collection, Member
 from pe_data.config import gated_group
 from pe_data.digests import Sha256, check_bytes, sha256_bytes
 from pe_data.errors import (
+    CacheError,
     DigestMismatchError,
     FetchError,
     InvalidDocumentError,
@@ -62,6 +69,8 @@ class Target:
     status: Status = "active"
     revoked: str | None = None
     """Why, when and by whom, if it was."""
+    bound: bool = True
+    """False if nothing ties size and extension to the artifact: see the module."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +102,8 @@ class Remote:
         return path
 
     def _ensure(self) -> Path:
+        if self._is_bare_pin:
+            return self._ensure_pin()
         if self.is_collection:
             self.collection  # noqa: B018 - fetches and keeps it
             if self.revoked is not None:
@@ -112,6 +123,14 @@ class Remote:
                 "Its publisher withdrew it; use a newer version"
             )
         return cached or self._download(manifest)
+
+    def _ensure_pin(self) -> Path:
+        """The payload or the collection with the pinned digest, which alone says what is right."""
+        sha256 = self._root_sha256
+        cached = self.cache.find(sha256, verify=self.options.verify)
+        if self.revoked is not None:
+            obey(self.revoked, self.uri, self.options, cached=cached is not None)
+        return cached or self._fetch_pin(sha256)
 
     def target(self) -> Target:
         """Digests, size and version, without the payload."""
@@ -139,6 +158,7 @@ class Remote:
             stale=self.stale,
             status="active" if self.revoked is None else "revoked",
             revoked=None if self.revoked is None else str(self.revoked.error(self.uri)),
+            bound=self.is_bound,
         )
 
     @property
@@ -150,19 +170,26 @@ class Remote:
     def manifest(self) -> Manifest:
         """The verified manifest of the artifact (not for a collection).
 
-        Its status is `revoked` if there is a tombstone, whatever the document says.
+        Its status is `revoked` if there is a tombstone, whatever the document says; only a manifest that is
+        bound can say so too.
         """
         manifest = self.described[0]
-        return manifest if self.revoked is None else replace(manifest, status="revoked")
+        if self.revoked is not None:
+            return replace(manifest, status="revoked")
+        return manifest if self.is_bound else replace(manifest, status="active")
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether a pointer or a collection binds the manifest (a collection binds itself)."""
+        return self.uri.member is not None or self._root.manifest_sha256 is not None
 
     @cached_property
     def revoked(self) -> Revoked | None:
         """The tombstone of what is asked for, or of the collection that it comes from."""
-        root = self._root.sha256
-        if self.is_collection:
-            return find_revoked(self.uri, (root,), self.options, fresh=self.cache.find(root) is None)
-        sha256 = self.described[0].artifact.sha256
-        digests = (sha256,) if self.uri.member is None else (root, sha256)
+        sha256 = root = self._root_sha256
+        if self.uri.member is not None:
+            sha256 = self._member.artifact_sha256
+        digests = tuple(dict.fromkeys((root, sha256)))
         return find_revoked(self.uri, digests, self.options, fresh=self.cache.find(sha256) is None)
 
     @property
@@ -173,14 +200,17 @@ class Remote:
     @cached_property
     def described(self) -> tuple[Manifest, bytes]:
         """The verified manifest as it was published, and its plain JSON."""
-        root = self._root
         if self.uri.member is None:
-            return self._manifest(root.sha256, root.manifest_sha256)
+            return self._manifest(self._root.sha256, self._root.manifest_sha256)
+        return self._manifest(self._member.artifact_sha256, self._member.manifest_sha256)
+
+    @property
+    def _member(self) -> Member:
+        """The row of the collection that the address names."""
         try:
-            member = self.collection.member(self.uri.member)
+            return self.collection.member(self.uri.member or "")
         except InvalidNameError as error:
             raise MemberNotFoundError(f"{self.uri}: {error}") from None
-        return self._manifest(member.artifact_sha256, member.manifest_sha256)
 
     @cached_property
     def collection(self) -> Collection:
@@ -194,6 +224,8 @@ class Remote:
                     f"{what}: expected {name} {expected!r}, found {found!r}. The address or the "
                     "pointer belongs to another dataset"
                 )
+        if self.cache.lookup(self._root.sha256, "collection.json") is None:  # nothing that is none is kept
+            self.cache.write_document(self._root.sha256, "collection.json", self.collection_bytes)
         return collection
 
     @cached_property
@@ -216,8 +248,6 @@ class Remote:
             COLLECTION_LIMIT,
             lambda raw, what: check_bytes(raw, sha256, what=what, advice=_SWAPPED),
         )
-        Collection.from_bytes(data, what=f"{self.uri}: collection sha256:{sha256}")  # nothing that is none is kept
-        self.cache.write_document(sha256, "collection.json", data)
         return data
 
     @cached_property
@@ -237,13 +267,23 @@ class Remote:
 
     # --- how ----------------------------------------------------------------------------------
 
+    @property
+    def _is_bare_pin(self) -> bool:
+        """Whether the address is a digest and nothing else, so that nothing binds a manifest."""
+        return self.uri.sha256 is not None and self.uri.member is None
+
+    @property
+    def _root_sha256(self) -> Sha256:
+        """The digest of the part of the address before the member."""
+        sha256 = self.uri.sha256 if self.pointer is None else self.pointer.artifact_sha256
+        assert sha256 is not None, "a StoreUri has a channel or a digest"
+        return sha256
+
     @cached_property
     def _root(self) -> _Root:
-        body = self.pointer
+        body, sha256 = self.pointer, self._root_sha256
         if body is not None:
-            return _Root(body.artifact_sha256, body.manifest_sha256, body.is_collection)
-        sha256 = self.uri.sha256
-        assert sha256 is not None, "a StoreUri has a channel or a digest"
+            return _Root(sha256, body.manifest_sha256, body.is_collection)
         if self.cache.lookup(sha256, "collection.json") is not None:
             return _Root(sha256, sha256, True)
         if self.uri.member is not None:
@@ -277,17 +317,56 @@ class Remote:
                     found=f"one of {found[0]} sha256 {found[1]}",
                     advice=_SWAPPED,
                 )
+            if bound is None:
+                self._check_against_payload(manifest, what)
             return manifest, plain
 
-        kept = self.cache.read_manifest(sha256)
-        if kept is not None:
-            try:
-                return check(kept, str(self.cache.path(sha256, "manifest.json")))
-            except (DigestMismatchError, InvalidDocumentError):
-                pass  # damaged, or another manifest than the one that is bound: ask again
+        kinds: tuple[Suffix, ...] = ("manifest.json",)
+        if bound is None:  # of the file that is here; without it, whoever has it is asked
+            kinds = ("manifest.json", "unbound.json") if self.cache.find(sha256) else ()
+        for kind in kinds:
+            kept = self.cache.read_manifest(sha256, kind)
+            if kept is not None:
+                try:
+                    return check(kept, str(self.cache.path(sha256, kind)))
+                except (DigestMismatchError, InvalidDocumentError):
+                    # Damaged, or another manifest than the one that is bound, or than the payload: ask again.
+                    with suppress(CacheError):
+                        self.cache.remove(sha256, kind)
         manifest, plain = self.places.document(manifest_key(self.uri.country, sha256), READ_LIMIT, check)
-        self.cache.write_document(sha256, "manifest.json", plain)
+        if bound is not None:
+            self.cache.write_document(sha256, "manifest.json", plain)
         return manifest, plain
+
+    def _check_against_payload(self, manifest: Manifest, what: str) -> None:
+        """Refuse a manifest that contradicts the payload, where that is in the cache. Raises DigestMismatchError."""
+        artifact = manifest.artifact
+        path = self.cache.find(artifact.sha256)
+        if path is None:
+            return
+        found = (path.stat().st_size, path.suffix.removeprefix("."))
+        if (artifact.size_bytes, artifact.extension) != found:
+            raise DigestMismatchError(
+                what,
+                expected=f"a manifest of the payload, {found[0]} bytes of {found[1]}",
+                found=f"one of {artifact.size_bytes} bytes of {artifact.extension}",
+                advice=_SWAPPED,
+            )
+
+    def _fetch_pin(self, sha256: Sha256) -> Path:
+        """Whatever has that digest, from the first place that delivers it.
+
+        Raises:
+            ObjectNotFoundError: every place was asked, and none has it.
+            GatewayError: a gateway refused, and no other place had it right.
+            FetchError: some place had it wrong or did not answer, and no other had it right.
+        """
+        from pe_data.pinned import PinSearch
+
+        search = PinSearch(self.uri, sha256, self.places, self.cache, self.options)
+        path = search.run()
+        self.places.warn(search.skipped)
+        return path
 
     def _download(self, manifest: Manifest) -> Path:
         from pe_data.cache.download import Wanted, fetch, no_progress

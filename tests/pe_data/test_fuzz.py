@@ -21,8 +21,9 @@ from pe_data.collection import Collection, Member
 from pe_data.digests import Sha256, canonical_json, strict_json
 from pe_data.errors import PeDataError
 from pe_data.layout import MEDIA_TYPES, parse_object_key
+from pe_data.manifest.columns import inputs_of
 from pe_data.manifest.encoding import pack, unpack
-from pe_data.manifest.model import Artifact, Build, ColumnGroup, Entity, InputFile, Inputs, Manifest
+from pe_data.manifest.model import Artifact, Build, ColumnGroup, Entity, InputFile, Manifest
 from pe_data.pointers import PointerBody, parse_body, parse_signed, parse_unsigned
 from pe_data.revocation.tombstone import Tombstone
 from pe_data.store.folder import FolderStore
@@ -43,7 +44,7 @@ MANIFEST = Manifest(
     time_period=(2024,),
     entities={"person": Entity(3, "person_id", {"household": "household_id"}, "weight")},
     columns=(ColumnGroup("person", "float32", ("age", "household_id", "person_id", "weight")),),
-    inputs=Inputs(B, (InputFile("cps.h5", A, 9),)),
+    inputs=inputs_of([InputFile("cps.h5", A, 9)]),
     build=Build({"python": "3.11"}, "model", "1.0", "print"),
 )
 COLLECTION = Collection("us", "areas", "run-1", {"states/AL": Member(A, B, 7, "h5")})

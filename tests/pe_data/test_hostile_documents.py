@@ -245,10 +245,12 @@ def seconds(parse: Callable[[bytes], object], raw: bytes) -> float:
 @pytest.mark.parametrize("kind", KINDS)
 def test_parsing_is_linear_in_the_size(kind: str) -> None:
     parse, make, count = KINDS[kind]
-    small, middle, large = (seconds(parse, make(count * factor)) for factor in (1, 2, 4))
-    # Four times the size: four times the time if it is linear, sixteen times if it is quadratic.
-    assert large < 9 * max(small, 0.002), (small, middle, large)
-    assert large < 4.5 * max(middle, 0.004), (small, middle, large)
+    for _ in range(3):  # a busy machine spoils a measurement, and not three of them
+        small, middle, large = (seconds(parse, make(count * factor)) for factor in (1, 2, 4))
+        # Four times the size: four times the time if it is linear, sixteen times if it is quadratic.
+        if large < 9 * max(small, 0.002) and large < 4 * max(middle, 0.004):
+            return
+    pytest.fail(f"{kind}: {small:.4f} s, {middle:.4f} s for twice as much, {large:.4f} s for four times as much")
 
 
 def test_the_largest_document_with_a_doubled_key_is_refused_at_once() -> None:

@@ -401,3 +401,21 @@ def test_sidecar_errors_name_the_field(tmp_path, field, value):
     sidecar = sidecar_of(write_period_file(tmp_path / "NC-01.h5", 10)) | {field: value}
     with pytest.raises(InvalidDocumentError, match=field if field != "rows" else "entity"):
         from_sidecar(sidecar, LABEL, where="NC-01.h5.result.json")
+
+
+@pytest.mark.parametrize("change", ["digest", "row", "twice", "name"])
+def test_inputs_that_contradict_their_digest_are_refused(manifest, change):
+    """Whoever rewrites one of them has to rewrite both, and the digest of the manifest is bound."""
+    document = manifest.to_dict()
+    inputs = document["inputs"]
+    if change == "digest":
+        inputs["composite_digest"] = "f" * 64
+    elif change == "row":
+        inputs["files"][0]["sha256"] = "f" * 64
+    elif change == "twice":
+        inputs["files"].append(inputs["files"][0])
+    else:
+        inputs["files"][0]["name"] = "another"
+    with pytest.raises(InvalidDocumentError, match=r"inputs\."):
+        Manifest.from_bytes(json.dumps(document).encode())
+    assert Manifest.from_bytes(manifest.to_bytes()).inputs == manifest.inputs

@@ -7,9 +7,12 @@ the file. A complete part is never written again, whoever sends it once more: ot
 could cover right bytes that wrong ones replace afterwards.
 """
 
+import errno
 import hashlib
 import os
+import stat
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 from pe_data.cache.files import PLAIN, local_errors
@@ -30,11 +33,11 @@ class Partial:
         self._parts_path = path.with_suffix(".parts")
         with local_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
-            self._file = os.open(path, flags, mode)
-            self._parts = os.open(self._parts_path, flags, mode)
+            self._file = _open_own(path, mode)
+            self._parts = _open_own(self._parts_path, mode)
             self._done = self._known_parts()
         self._lock = threading.Lock()
+        self._unbroken = 0
         self._hasher = _PrefixHasher(self._file)
         self._hasher.advance(self.prefix)
 
@@ -69,27 +72,35 @@ class Partial:
     @property
     def prefix(self) -> int:
         """Bytes from the beginning that are complete, in whole parts."""
-        part = 0
+        part = self._unbroken
         while part in self._done:
             part += 1
+        self._unbroken = part
         return self.part_end(part - 1) if part else 0
+
+    @property
+    def remaining(self) -> int:
+        """Bytes that are not there yet."""
+        there = len(self._done) * PART_BYTES
+        if self.count - 1 in self._done:
+            there -= self.count * PART_BYTES - self.size
+        return self.size - there
 
     def missing(self, longest: int) -> list[tuple[int, int]]:
         """Spans (start, end) that are not there, in order, each of at most `longest` parts."""
-        spans: list[tuple[int, int]] = []
-        run = 0
-        for part in range(self.count):
-            if part in self._done:
-                run = 0
+        return list(self.spans(longest))
+
+    def spans(self, longest: int) -> Iterator[tuple[int, int]]:
+        """As `missing`, made one by one: what a size costs in memory is not for a server to say."""
+        done, part = frozenset(self._done), 0
+        while part < self.count:
+            if part in done:
+                part += 1
                 continue
-            start = part * PART_BYTES
-            if run and run < longest:
-                spans[-1] = (spans[-1][0], self.part_end(part))
-                run += 1
-            else:
-                spans.append((start, self.part_end(part)))
-                run = 1
-        return spans
+            first = part
+            while part < self.count and part - first < longest and part not in done:
+                part += 1
+            yield first * PART_BYTES, self.part_end(part - 1)
 
     def write(self, data: memoryview, offset: int) -> None:
         """Write `data` at `offset`, within one part; nothing happens if that part is complete."""
@@ -124,6 +135,7 @@ class Partial:
             os.ftruncate(self._parts, 0)
             os.ftruncate(self._file, 0)
         self._done.clear()
+        self._unbroken = 0
         self._hasher = _PrefixHasher(self._file)
 
     def discard(self) -> None:
@@ -136,6 +148,24 @@ class Partial:
         """Remove the list of parts, after the file itself was moved away."""
         with local_errors(self.path):
             self._parts_path.unlink(missing_ok=True)
+
+
+def _open_own(path: Path, mode: int) -> int:
+    """Open or make a plain file that is nowhere else: no link that somebody put there is followed or written to."""
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+    careful = flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        found = os.open(path, careful, mode)
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENXIO):
+            raise
+    else:
+        about = os.fstat(found)
+        if stat.S_ISREG(about.st_mode) and about.st_nlink == 1:
+            return found
+        os.close(found)
+    path.unlink()
+    return os.open(path, careful | os.O_EXCL, mode)
 
 
 class _PrefixHasher:

@@ -5,6 +5,7 @@
     artifacts/4e/4e92….h5             verified bytes, read-only
     artifacts/4e/4e92….h5.stamp       size and mtime when they were verified
     artifacts/4e/4e92….manifest.json  plain JSON of the manifest
+    artifacts/4e/4e92….unbound.json   a manifest that came with the payload and that nothing binds
     artifacts/4e/4e92….collection.json
     artifacts/gated/uk.user-1000/4e/4e92….h5   payloads of a gated country, for user 1000 alone, or for the
     artifacts/gated/uk.group-frs/4e/4e92….h5   group `frs` (see `pe_data.private_files`), and their stamps
@@ -21,6 +22,7 @@ the umask.
 
 import json
 import os
+import stat as stat_of
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -30,11 +32,11 @@ from typing import Literal
 
 from pe_data.cache.files import PLAIN, READ_ONLY, local_errors, permitted, readable, sync_folder, write_atomic
 from pe_data.countries import access_of
-from pe_data.digests import Sha256, sha256_file
+from pe_data.digests import Sha256, open_plain, sha256_file
 from pe_data.errors import CacheError
 from pe_data.private_files import Circle
 
-Suffix = Literal["h5", "parquet", "collection.json", "manifest.json"]
+Suffix = Literal["h5", "parquet", "collection.json", "manifest.json", "unbound.json"]
 PAYLOADS: tuple[Suffix, ...] = ("h5", "parquet", "collection.json")
 _DATA: tuple[Suffix, ...] = ("h5", "parquet")
 _ARTIFACTS, _GATED = "artifacts", "gated"
@@ -124,6 +126,9 @@ class Cache:
             raise CacheError(f"cache {path}: {error.strerror}") from error
         if not readable(path):
             return False
+        if not stat_of.S_ISREG(stat.st_mode) and not stat_of.S_ISDIR(stat.st_mode):
+            self.remove_file(path)  # a pipe or a device: reading it may never end
+            return False
         if not verify and self._stamp(path) == (stat.st_size, stat.st_mtime_ns):
             _touch(_stamp_of(path))
             return True
@@ -172,18 +177,20 @@ class Cache:
 
     # --- documents ----------------------------------------------------------------------------
 
-    def read_manifest(self, sha256: Sha256) -> bytes | None:
+    def read_manifest(self, sha256: Sha256, kind: Suffix = "manifest.json") -> bytes | None:
         """Plain JSON of the manifest of the payload `sha256`; the caller checks its digest."""
         try:
-            return self.path(sha256, "manifest.json").read_bytes()
-        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            with open_plain(self.path(sha256, kind)) as handle:
+                return handle.read()
+        except OSError:
             return None
 
     def write_document(self, sha256: Sha256, suffix: Suffix, data: bytes) -> Path:
         """Keep a manifest or a collection whose digest was checked."""
         path = self.path(sha256, suffix)
-        write_atomic(path, data, sync=suffix != "manifest.json")  # a manifest is checked whenever it is read
-        if suffix != "manifest.json":
+        manifest = suffix in ("manifest.json", "unbound.json")
+        write_atomic(path, data, sync=not manifest)  # a manifest is checked whenever it is read
+        if not manifest:
             self.stamp(path)
         return path
 
@@ -233,7 +240,8 @@ class Cache:
 
     def _stamp(self, path: Path) -> tuple[int, int] | None:
         try:
-            document = json.loads(_stamp_of(path).read_bytes())
+            with open_plain(_stamp_of(path)) as handle:
+                document = json.loads(handle.read())
             return document["size"], document["mtime_ns"]
         except (OSError, ValueError, KeyError, TypeError):
             return None

@@ -171,12 +171,15 @@ def schema(
       pe-data schema pe-data://us/enhanced_cps_2024@latest --search income
       pe-data schema ./states/NC.h5 --format croissant
     """
-    from pe_data.lookup import manifest_for
+    from pe_data.lookup import NOT_BOUND, is_bound, manifest_for
 
     options = options_of(store, cache, offline, allow_stale=allow_stale)
     manifest, address = manifest_for(uri, options, year=year)
+    bound = is_bound(uri)
+    if not bound and form in ("croissant", "frictionless"):
+        click.echo(f"pe-data: warning: {uri}: manifest {NOT_BOUND}", err=True)
     if json_output or form == "json":
-        print_json(manifest.to_dict())
+        print_json(manifest.to_dict() | ({} if bound else {"bound": False}))
     elif form == "croissant":
         from pe_data.manifest.export_croissant import to_croissant
 
@@ -186,7 +189,8 @@ def schema(
 
         print_json(to_frictionless(manifest))
     else:
-        click.echo(text_table(("", ""), summary_rows(manifest)).lstrip())
+        rows = summary_rows(manifest) + ([] if bound else [("manifest", NOT_BOUND)])
+        click.echo(text_table(("", ""), rows).lstrip())
         click.echo()
         print_table(("entity", "rows", "columns"), entity_rows(manifest))
         click.echo()

@@ -10,8 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from pe_data.digests import Sha256, canonical_json, sha256_bytes
-from pe_data.manifest.model import ColumnGroup, Entity, InputFile, Inputs, PeriodKind
+from pe_data.manifest.model import ColumnGroup, Entity, InputFile, Inputs, PeriodKind, composite_digest
 
 PERSON = "person"
 
@@ -120,11 +119,6 @@ def inputs_of(files: Iterable[InputFile]) -> Inputs | None:
     if not rows:
         return None
     return Inputs(composite_digest(rows), rows)
-
-
-def composite_digest(files: Iterable[InputFile]) -> Sha256:
-    """One digest for a set of inputs, whatever their order."""
-    return sha256_bytes(canonical_json({file.name: file.sha256 for file in files}))
 
 
 def _if_in(name: str, names: set[str]) -> str | None:

@@ -10,13 +10,13 @@ sha256 of its canonical JSON (`to_bytes`), whichever way a store compresses it.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
 from pe_data.digests import Sha256, canonical_json, first_twice, sha256_bytes, strict_json
 from pe_data.fields import Described, Fields, describe
-from pe_data.layout import MEDIA_TYPES, Extension
+from pe_data.layout import MEDIA_TYPES, SIZE_LIMIT, Extension
 from pe_data.validation import Validation
 
 SCHEMA_VERSION = "1.0"
@@ -83,6 +83,11 @@ class InputFile:
     name: str
     sha256: Sha256
     size_bytes: int
+
+
+def composite_digest(files: Iterable[InputFile]) -> Sha256:
+    """One digest for a set of inputs, whatever their order."""
+    return sha256_bytes(canonical_json({file.name: file.sha256 for file in files}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +245,9 @@ def _check_version(root: Fields) -> None:
 
 
 def _artifact(f: Fields) -> Artifact:
-    return Artifact(f.sha256("sha256"), f.integer("size_bytes"), f.one_of("media_type", tuple(_EXTENSIONS)))
+    return Artifact(
+        f.sha256("sha256"), f.integer("size_bytes", maximum=SIZE_LIMIT), f.one_of("media_type", tuple(_EXTENSIONS))
+    )
 
 
 def _entity(f: Fields) -> Entity:
@@ -288,7 +295,13 @@ def _inputs(f: Fields) -> Inputs:
     files = tuple(
         InputFile(row.text("name"), row.sha256("sha256"), row.integer("size_bytes")) for row in f.rows("files")
     )
-    return Inputs(f.sha256("composite_digest"), files)
+    composite = f.sha256("composite_digest")
+    twice = first_twice(file.name for file in files)
+    if twice is not None:
+        raise f.fail("files", "each name once", Described(f"{describe(twice)} twice"))
+    if files and composite != composite_digest(files):
+        raise f.fail("composite_digest", f"{composite_digest(files)}, as its files give", composite)
+    return Inputs(composite, files)
 
 
 def _build(f: Fields) -> Build:

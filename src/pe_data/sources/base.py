@@ -4,14 +4,18 @@ from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
 from types import TracebackType
 
+from pe_data.sources.pace import Pace
+
 
 class SourceError(Exception):
     """A source did not deliver; never reaches a caller of the package."""
 
-    def __init__(self, reason: str, *, retry: bool) -> None:
+    def __init__(self, reason: str, *, retry: bool, slow: bool = False) -> None:
         super().__init__(reason)
         self.retry = retry
         """True if asking again may help."""
+        self.slow = slow
+        """True if it was given up for its pace: what came is good, and more may come."""
 
 
 class Body(AbstractContextManager["Body"]):
@@ -46,6 +50,10 @@ class Source(ABC):
 
     name: str
     """As a person would write it, without credentials."""
+
+    def paced(self, pace: Pace) -> "Source":
+        """This source, giving up below `pace`; one that cannot tell waits as long as it does."""
+        return self
 
     @abstractmethod
     def supports_ranges(self) -> bool:

@@ -9,7 +9,8 @@ The rules that callers rely on, and that the contract test checks for every back
   `VersionMismatchError`.
 * A version token is opaque: it comes from `get`, `head` or a write of the same store.
 * Every call ends within the limits of `Timeouts`; a dead endpoint is `StoreUnavailableError`.
-* `get` refuses documents above `max_bytes`, so that a hostile endless body cannot fill memory.
+* `get` refuses documents above `max_bytes`, so that a hostile endless body cannot fill memory, and servers
+  that drip (`pe_data.sources.pace`).
 """
 
 from abc import ABC, abstractmethod

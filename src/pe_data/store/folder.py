@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 from obstore.store import LocalStore
 
 from pe_data import steps
-from pe_data.digests import CHUNK_BYTES, Sha256
+from pe_data.digests import CHUNK_BYTES, Sha256, open_plain
 from pe_data.errors import (
     DigestMismatchError,
     InvalidNameError,
@@ -93,9 +93,12 @@ class FolderStore(ObjectStore):
         # The version is read before the bytes: whoever swaps with it then may lose, never win wrongly.
         return ObjectStream(self.head(key), start, self._read(key, path, start))
 
+    def _open_document(self, key: str) -> ObjectStream:
+        return self.open_stream(key)
+
     def _read(self, key: str, path: Path, start: int) -> Iterator[bytes]:
         # Plain reads: the client reads local files in small blocks, several times slower.
-        with translated(self.url, key), path.open("rb") as handle:
+        with translated(self.url, key), open_plain(path) as handle:
             handle.seek(start)
             while piece := handle.read(CHUNK_BYTES):
                 yield piece

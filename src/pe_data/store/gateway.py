@@ -7,17 +7,14 @@ this machine only.
 """
 
 import json
-import re
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from email.message import Message
 from email.utils import parsedate_to_datetime
 from functools import partial
 from http.client import HTTPException, HTTPResponse
-from typing import IO
 from urllib.parse import quote, urljoin, urlsplit
 
 from pe_data.credentials import LOOPBACK, TOKEN_VARIABLE, credentials_path, token_for
@@ -36,7 +33,8 @@ from pe_data.errors import (
 )
 from pe_data.layout import CHANNELS_PREFIX, ObjectKind, parse_object_key
 from pe_data.sources.base import SourceError
-from pe_data.sources.web import LinkedSource
+from pe_data.sources.pace import PACE
+from pe_data.sources.web import LinkedSource, number, plain, web_opener
 from pe_data.store.base import (
     DOCUMENT_LIMIT,
     ObjectMeta,
@@ -51,7 +49,6 @@ SCHEMES = ("gateway+https", "gateway+http")
 _ANSWER_LIMIT = 64 * 1024
 _LIST_LIMIT = 16 * 1024 * 1024
 _TEXT_LIMIT = 300
-_SIZE = re.compile(r"[0-9]{1,18}")
 _NO_TOKEN = VersionToken(None, None)
 
 
@@ -77,9 +74,8 @@ class GatewayStore(ReadOnlyStore):
         self._base = f"{parts.geturl().rstrip('/')}/"
         self._host = parts.netloc
         self._seconds = (timeouts or Timeouts()).read.total_seconds()
-        # A proxy of the environment would see what goes over plain http.
-        proxies = [urllib.request.ProxyHandler({})] if parts.scheme == "http" else []
-        self._opener = urllib.request.build_opener(_NoRedirects, *proxies)
+        # Redirects are followed by hand, because the library would send the token along.
+        self._opener = web_opener(True, PACE, follow=False)
         self._links: dict[str, str] = {}
         self._lock = threading.Lock()
 
@@ -104,9 +100,10 @@ class GatewayStore(ReadOnlyStore):
     def head(self, key: str) -> ObjectMeta:
         with self._ask(f"objects/{quote(key)}", key, method="HEAD") as response:
             size, modified = response.headers.get("Content-Length", ""), response.headers.get("Last-Modified")
-        if not _SIZE.fullmatch(size):
+        count = number(size)
+        if count is None:
             raise StoreError(f"{self.url}: {key}: the gateway did not say how large it is")
-        return ObjectMeta(key, int(size), _date(modified), _NO_TOKEN)
+        return ObjectMeta(key, count, _date(modified), _NO_TOKEN)
 
     def get_range(self, key: str, start: int, length: int) -> bytes:
         data = b""
@@ -181,7 +178,7 @@ class GatewayStore(ReadOnlyStore):
             link = urljoin(address, location)
             parts = urlsplit(link)
         except ValueError as error:
-            raise StoreError(f"{self.url}: {key}: expected a link, found {location[:80]!r}: {error}") from error
+            raise StoreError(f"{self.url}: {key}: expected a link, found {plain(location)!r}: {error}") from error
         # In the clear only from a gateway on this machine to this machine.
         clear = self._base.startswith("http://") and parts.scheme == "http" and parts.hostname in LOOPBACK
         if parts.scheme != "https" and not clear:
@@ -208,8 +205,8 @@ class GatewayStore(ReadOnlyStore):
         except urllib.error.HTTPError as error:
             with error:
                 raise self._refused(error, key) from None
-        except (OSError, HTTPException, ValueError) as error:  # the last from an address that is none, in Location
-            reason = getattr(error, "reason", error)
+        except (OSError, HTTPException, ValueError) as error:  # ValueError: a header that is none
+            reason = plain(getattr(error, "reason", error))
             raise StoreUnavailableError(
                 f"{self.url}: {key}: no usable answer; check the address and the network, then try again ({reason})"
             ) from error
@@ -218,8 +215,8 @@ class GatewayStore(ReadOnlyStore):
     def _read(self, response: HTTPResponse, key: str, limit: int) -> bytes:
         try:
             return response.read(limit)
-        except (OSError, HTTPException) as error:
-            raise StoreUnavailableError(f"{self.url}: {key}: the answer broke off: {error}") from error
+        except (OSError, HTTPException, ValueError) as error:
+            raise StoreUnavailableError(f"{self.url}: {key}: the answer broke off: {plain(error)}") from error
 
     def _refused(self, error: urllib.error.HTTPError, key: str) -> StoreError:
         if error.code in (302, 303, 307, 308):
@@ -256,15 +253,6 @@ class _Redirected(StoreError):
         self.location = location
 
 
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Redirects are followed by hand, because this handler would send the token along."""
-
-    def redirect_request(
-        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
-    ) -> None:
-        return None
-
-
 def _is_payload(key: str) -> bool:
     parsed = parse_object_key(key)
     return parsed is not None and parsed.kind is ObjectKind.PAYLOAD
@@ -273,7 +261,7 @@ def _is_payload(key: str) -> bool:
 def _date(text: str | None) -> datetime:
     try:
         return parsedate_to_datetime(text or "")
-    except (ValueError, OverflowError):
+    except (ValueError, TypeError, IndexError, OverflowError):
         return datetime.now(UTC)
 
 

@@ -16,8 +16,10 @@ from pe_data.errors import (
     InvalidDocumentError,
     ObjectNotFoundError,
     RangeNotSupportedError,
+    StoreUnavailableError,
     VersionMismatchError,
 )
+from pe_data.sources.pace import PACE, Meter, TooSlowError, clock
 from pe_data.store.base import (
     DOCUMENT_LIMIT,
     ObjectMeta,
@@ -60,15 +62,22 @@ class ObjectStore(Store):
     # --- reading ------------------------------------------------------------------------------
 
     def get(self, key: str, *, max_bytes: int = DOCUMENT_LIMIT) -> StoredDocument:
-        stream = self.open_stream(key)
-        buffer = bytearray()
-        for piece in stream.pieces:
+        stream = self._open_document(key)
+        buffer, meter = bytearray(), Meter(PACE)
+        while True:
+            began = clock()
+            piece = next(stream.pieces, None)
+            if piece is None:
+                return StoredDocument(bytes(buffer), stream.meta)
             buffer += piece
             if len(buffer) > max_bytes:
                 raise InvalidDocumentError(
                     f"{self.url}: {key}: expected a document of at most {max_bytes} bytes, found a larger one"
                 )
-        return StoredDocument(bytes(buffer), stream.meta)
+            try:
+                meter.note(len(piece), clock() - began)
+            except TooSlowError as error:
+                raise StoreUnavailableError(f"{self.url}: {key}: {error}") from error
 
     def head(self, key: str) -> ObjectMeta:
         with translated(self.url, key):
@@ -104,9 +113,15 @@ class ObjectStore(Store):
             for chunk in self.client.list(prefix.rstrip("/") or None, chunk_size=LIST_CHUNK):
                 yield from (_meta(entry) for entry in chunk)
 
-    def _pieces(self, key: str, result: "obstore.GetResult") -> Iterator[bytes]:
+    def _open_document(self, key: str) -> ObjectStream:
+        """As `open_stream`, in pieces as they come, so that their pace can be seen."""
         with translated(self.url, key):
-            yield from result.stream(min_chunk_size=STREAM_BYTES)
+            result = self.client.get(key)
+            return ObjectStream(_meta(result.meta), 0, self._pieces(key, result, least=1))
+
+    def _pieces(self, key: str, result: "obstore.GetResult", least: int = STREAM_BYTES) -> Iterator[bytes]:
+        with translated(self.url, key):
+            yield from result.stream(min_chunk_size=least)
 
     # --- writing ------------------------------------------------------------------------------
 
