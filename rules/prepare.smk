@@ -26,11 +26,13 @@ rule prepare_snapshot:
         runtime=30,
     params:
         sha256=config["inputs"]["dataset_sha256"] or "",
+        missing=SETTINGS.missing.as_json(),
     message:
         "Source snapshot: loading the dataset in policyengine_us (about a minute)"
     shell:
         "python scripts/prepare_snapshot.py --dataset {input.dataset} --variables {input.variables}"
-        " --programmes {input.programmes} --sha256 '{params.sha256}' --output {output.snapshot} 2> {log}"
+        " --programmes {input.programmes} --sha256 '{params.sha256}' --missing {params.missing:q}"
+        " --output {output.snapshot} 2> {log}"
         " && python -m local_h5.workflow.record --order {input.order} --stamp {output.stamp} 2>> {log}"
 
 

@@ -1,8 +1,10 @@
 """Load the source dataset in the model once and keep what later steps need as plain arrays."""
 
 import argparse
+import json
 from pathlib import Path
 
+from local_h5.columns import MissingRules
 from local_h5.prepare import load_variable_rules, prepare_snapshot
 from local_h5.source import read_source
 from local_h5.takeup.programmes import load_programmes
@@ -15,6 +17,7 @@ def prepare_source_snapshot(
     path_to_programmes: Path,
     path_to_snapshot: Path,
     sha256: str | None = None,
+    missing: MissingRules | None = None,
 ) -> None:
     """Write the source snapshot; the only prepare step that imports the model.
 
@@ -24,11 +27,12 @@ def prepare_source_snapshot(
         path_to_programmes: list of take-up programmes; decides which model values are computed.
         path_to_snapshot: array file to write.
         sha256: digest that the dataset must have.
+        missing: what to take for codes that say "missing".
 
     Assumes:
         The installed ``policyengine_us`` is the one that will read the files.
     """
-    source = read_source(path_to_dataset, sha256=sha256)
+    source = read_source(path_to_dataset, sha256=sha256, missing=missing)
     rules = load_variable_rules(path_to_variables)
     prepare_snapshot(source, rules, load_programmes(path_to_programmes)).write(path_to_snapshot)
 
@@ -40,8 +44,10 @@ def main() -> None:
     parser.add_argument("--programmes", type=Path, required=True, help="take-up programmes (YAML)")
     parser.add_argument("--output", type=Path, required=True, help="array file to write")
     parser.add_argument("--sha256", help="digest that the dataset must have")
+    parser.add_argument("--missing", default="{}", help="inputs.missing of the configuration, as JSON")
     args = parser.parse_args()
-    prepare_source_snapshot(args.dataset, args.variables, args.programmes, args.output, args.sha256 or None)
+    missing = MissingRules.from_config(json.loads(args.missing))
+    prepare_source_snapshot(args.dataset, args.variables, args.programmes, args.output, args.sha256 or None, missing)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from local_h5.errors import EmptySelectionError, GeographyError, RequestError, W
 from local_h5.geography.block_table import BlockTable
 from local_h5.geography.canonical import Geography
 from local_h5.requests import AreaBuildRequest, AreaFilter, FilterField
+from local_h5.single import beyond_float32
 
 KIND = "clone_index"
 VERSION = 1
@@ -88,7 +89,8 @@ class CloneIndex:
         """Index the rows of ``weights`` (n_clones × n_households, clone-major, float64) that are positive.
 
         Raises:
-            WeightsError: the vector and the geography have different lengths, or no weight is positive.
+            WeightsError: the vector and the geography have different lengths, no weight is positive, or one would be
+                zero or infinite in the files' float32.
             GeographyError: an active row has no block.
         """
         if len(weights) != len(geography.block):
@@ -108,6 +110,15 @@ class CloneIndex:
                 expected="some above 0",
                 found="none",
                 remedy="Use the weights of a finished calibration.",
+            )
+        lost = rows[~np.isfinite(weights[rows]) | beyond_float32(weights[rows])]
+        if len(lost):
+            raise WeightsError(
+                "weights",
+                field="values",
+                expected="numbers that float32 holds",
+                found=f"{weights[lost[0]]:g} in row {lost[0]:,} ({len(lost):,} rows)",
+                remedy="Check them with local_h5.weights.check_weights first.",
             )
         geoid = geography.block[rows]
         if not geoid.all():

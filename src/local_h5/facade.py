@@ -7,7 +7,7 @@ file, and blocks that no table knows are allowed when their county exists (calle
 import os
 import re
 import warnings
-from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from importlib.resources import as_file, files
@@ -20,6 +20,7 @@ import numpy as np
 from local_h5 import us
 from local_h5.build import BuildOptions, PreparedInputs, build_area
 from local_h5.clones import CloneIndex
+from local_h5.columns import MissingRules, Value
 from local_h5.errors import BlockTableError, GeographyError, RequestError
 from local_h5.files import check_output, sha256_of
 from local_h5.geography.block_table import BlockTable
@@ -72,6 +73,7 @@ def build_h5(
     reported: Reported = "anchor",
     scope: Scope = "clone",
     compression: Compression = "none",
+    missing: Mapping[str, Mapping[str, Value]] | None = None,
 ) -> Path:
     """Build the H5 of one area, and its result sidecar beside it.
 
@@ -93,6 +95,8 @@ def build_h5(
         reported: ``anchor``, or ``ignore`` to draw as if nobody reported receipt.
         scope: of adjusted take-up rates: ``clone`` as the calibration did, or ``area``.
         compression: of the datasets.
+        missing: what to take for codes that say "missing", by variable: ``{"is_female": {"-1": False}}``. None refuses
+            them (docs/source-columns.md).
 
     Returns:
         ``output_path``.
@@ -121,7 +125,8 @@ def build_h5(
     if drawn is not None:
         drawn = tuple(sorted(check_filter(drawn, [programme.variable for programme in programmes])))
 
-    source = read_source(source_path, sha256=dataset_sha256)
+    rules = MissingRules.from_config(missing, "missing")
+    source = read_source(source_path, sha256=dataset_sha256, missing=rules)
     where = _geography(geography, len(source.ids[HOUSEHOLD]), tables)
     vector = _weights(weights, where)
     placed = (where.digest(), _identity(tables))
@@ -131,7 +136,7 @@ def build_h5(
     clones = CloneIndex.build(vector, where, blocks)
     clones.select(request, blocks)  # an unknown or empty area is an error before the model is loaded
 
-    digest = sha256_of(source_path)
+    digest = (sha256_of(source_path), rules.as_json())
     snapshot = _SNAPSHOT.get(digest, lambda: _source_snapshot(source, programmes))
     takeup = _TAKEUP.get(
         (digest, placed[0], reported, scope),

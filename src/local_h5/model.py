@@ -4,28 +4,25 @@ Importing the model costs about 16 CPU-seconds, so it happens inside :func:`buil
 """
 
 import importlib.metadata
+import re
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import h5py
 import numpy as np
 
+from local_h5.columns import MONTHS, ColumnKind
 from local_h5.errors import ModelError, SourceError, WriteError
 from local_h5.files import sha256_of
 from local_h5.h5file import create_h5
 from local_h5.membership import HOUSEHOLD
 from local_h5.snapshot import Excluded, IncomeLimits, SourceColumn, SourceSnapshot
-from local_h5.source import ENTITIES, SUB_ENTITIES, SourceDataset
+from local_h5.source import ENTITIES, STRUCTURAL, SourceDataset
 
 PACKAGES = ("policyengine-us", "policyengine-core")
-
-STRUCTURAL = frozenset(
-    {f"{entity}_id" for entity in ENTITIES} | {f"person_{entity}_id" for entity in (HOUSEHOLD, *SUB_ENTITIES)}
-)
-"""Ids and links, written anew in every file."""
 
 GEOGRAPHIC = frozenset(
     {
@@ -34,6 +31,12 @@ GEOGRAPHIC = frozenset(
     }
 )  # fmt: skip
 """Written from the calibration package's geography, never from the source."""
+
+Periods = Mapping[str, np.ndarray]
+"""Period → values by row."""
+
+_PERIOD = re.compile(r"\d{4}(-\d\d)?|ETERNITY")
+_MONEY = "currency-USD"
 
 HUD_LIMITS = ("extremely_low_income", "very_low_income", "low_income")
 HUD_SIZES = 8
@@ -53,7 +56,7 @@ def build_snapshot(
     rules: VariableRules,
     *,
     model_values: Collection[str],
-    reports: Collection[str],
+    reports: Mapping[str, str],
 ) -> SourceSnapshot:
     """Load ``source`` in the model and keep what the model holds.
 
@@ -61,12 +64,15 @@ def build_snapshot(
         source: checked by :func:`local_h5.source.read_source`.
         rules: what is not written, and what moves.
         model_values: variables to calculate for every unit of their entity (take-up needs them).
-        reports: variables to read from the source file itself, known to the model or not; absent ones are skipped.
+        reports: variables to read from the source file itself, known to the model or not, with the entity of those
+            that it does not know; absent ones are skipped.
 
     Raises:
-        ModelError: the model is not installed, or refuses the source.
-        SourceError: a column has a wrong length, dtype or enum member; a moved variable contradicts its target; the
-            loader dropped a column that it knows.
+        ModelError: the model is not installed, refuses the source or its year, or holds something else than it was
+            given.
+        SourceError: a column's type, length, period or a value of it cannot be kept; a moved variable contradicts its
+            target; the loader dropped a column that it knows.
+        ConfigError: a rule for a missing value does not fit the variable.
     """
     try:
         from policyengine_us import Microsimulation
@@ -92,23 +98,21 @@ def build_snapshot(
         elif name not in known:
             excluded[name] = "unknown to the model"
     loaded = [name for name in source.periods if name not in excluded]
-    for name in loaded:
-        if name not in STRUCTURAL:
-            _check_column(source, known[name])
-    _check_moves(source, rules)
+    given = source.read(*(_kind(source, known[name]) for name in loaded if name not in STRUCTURAL))
+    reported = source.read(
+        *(
+            _kind(source, known[name]) if name in known else ColumnKind(name, entity, "bool")
+            for name, entity in reports.items()
+            if name in source.periods and name not in given
+        )
+    )
+    _check_moves(source, rules, given)
 
     with tempfile.TemporaryDirectory(prefix="local_h5_") as folder:
         accepted = Path(folder) / source.path.name
-        _copy_groups(source.path, loaded, accepted)
-        try:
+        _write_columns(accepted, {**given, **_structure(source)})
+        with _model_errors(source.path, "a dataset that the model loads", "Correct the source"):
             simulation = Microsimulation(dataset=str(accepted))
-        except (ValueError, KeyError, AssertionError) as error:
-            raise ModelError(
-                source.path,
-                expected="a dataset that the model loads",
-                found=f"{type(error).__name__}: {error}",
-                remedy="Correct the source; the message is the model's own.",
-            ) from error
 
     builder = _ColumnBuilder()
     held = set()
@@ -128,15 +132,25 @@ def build_snapshot(
             for period in stored:
                 builder.add(variable, str(period), holder.get_array(period))
     _refuse_vanished(source, loaded, held, rules)
+    for name, periods in given.items():
+        target = rules.moved.get(name, name)
+        if target in held and target not in GEOGRAPHIC:
+            _refuse_changed(source, simulation.get_holder(target), periods)
 
-    values = {
-        name: np.asarray(_plain(simulation.calculate(name, source.year, use_weights=False)))
-        for name in sorted(model_values)
-    }
-    values |= {
-        name: _as_bool(source, name) for name in sorted(reports) if name in source.periods and name not in values
-    }
-    county_fips, county_name = _counties()
+    with _model_errors(
+        source.path,
+        f"a source of a year that the model has parameters for; this one is of {source.year}",
+        "Give a source of another year",
+    ):
+        values = {
+            name: np.asarray(_plain(simulation.calculate(name, source.year, use_weights=False)))
+            for name in sorted(model_values)
+        }
+        county_fips, county_name = _counties()
+        income_limits = _income_limits(source.year, county_fips)
+    for name in sorted(reports):
+        if name in source.periods and name not in values:
+            values[name] = _report(source, name, given.get(name) or reported[name])
     return SourceSnapshot(
         year=source.year,
         n_rows={entity: len(source.ids[entity]) for entity in ENTITIES},
@@ -149,7 +163,7 @@ def build_snapshot(
         values=values,
         county_fips=county_fips,
         county_name=county_name,
-        income_limits=_income_limits(source.year, county_fips),
+        income_limits=income_limits,
         versions={name: importlib.metadata.version(name) for name in PACKAGES},
         notes=source.notes,
         source_sha256=sha256_of(source.path),
@@ -157,16 +171,87 @@ def build_snapshot(
     )
 
 
-def _copy_groups(source: Path, names: Collection[str], target: Path) -> None:
+@contextmanager
+def _model_errors(path: Path, expected: str, remedy: str) -> Iterator[None]:
+    """Whatever the model says becomes one line of ours: it raises what its formulas happen to raise."""
     try:
-        with h5py.File(source, "r") as original, create_h5(target) as copy:
-            for name in names:
-                original.copy(name, copy)
+        yield
+    except Exception as error:
+        said = " ".join(str(error).split())
+        raise ModelError(
+            path,
+            expected=expected,
+            found=f"{type(error).__name__}: {said[:300]}",
+            remedy=f"{remedy}; the message is the model's own.",
+        ) from error
+
+
+def _kind(source: SourceDataset, variable: Any) -> ColumnKind:
+    """What the model says of a variable."""
+    members = _members(variable)
+    plain: Mapping[type, Literal["bool", "int", "float", "text"]] = {
+        bool: "bool", int: "int", float: "float", str: "text",
+    }  # fmt: skip
+    value = "enum" if members is not None else plain.get(variable.value_type)
+    spans: Mapping[str, Literal["year", "month", "eternity"]] = {
+        "year": "year", "month": "month", "eternity": "eternity",
+    }  # fmt: skip
+    period = spans.get(str(variable.definition_period))
+    if value is None or period is None:
+        raise SourceError(
+            source.path,
+            field=variable.name,
+            expected="a variable by year, month or for all time, of numbers, text, or yes and no",
+            found=f"{variable.value_type.__name__} by {variable.definition_period} in the model",
+            remedy="Leave the variable out of the source.",
+        )
+    default = variable.default_value
+    return ColumnKind(
+        variable.name,
+        variable.entity.key,
+        value,
+        period,
+        # Ages and hours a week are flows to the model, which says so of every number by default: only amounts add up
+        # for certain.
+        months="equal" if variable.quantity_type != "flow" else "sum" if variable.unit == _MONEY else "refuse",
+        members=() if members is None else tuple(members),
+        default=getattr(default, "name", default),
+        codes=value == "text" and variable.name in GEOGRAPHIC,
+    )
+
+
+def _structure(source: SourceDataset) -> dict[str, Periods]:
+    """Ids and links, as the source has them where the model's integers hold them, else as numbers of rows."""
+    year = str(source.year)
+    kinds = [ColumnKind(f"person_{entity}_id", "person", "id") for entity in ENTITIES if entity != "person"]
+    links = {name: periods[year] for name, periods in source.read(*kinds).items()}
+    columns: dict[str, Periods] = {}
+    limit = np.iinfo(np.int32)
+    for entity, ids in source.ids.items():
+        link = links.get(f"person_{entity}_id")
+        if ids.min() < limit.min or ids.max() > limit.max:
+            order = np.argsort(ids)
+            if link is not None:
+                link = order[np.searchsorted(ids, link, sorter=order)]
+            ids = np.arange(len(ids))
+        columns[f"{entity}_id"] = {year: ids}
+        if link is not None:
+            columns[f"person_{entity}_id"] = {year: link}
+    return columns
+
+
+def _write_columns(path: Path, columns: Mapping[str, Periods]) -> None:
+    """A dataset for the model's loader that leaves it nothing to interpret."""
+    try:
+        with create_h5(path) as file:
+            for name, periods in columns.items():
+                for period, values in periods.items():
+                    file[f"{name}/{period}"] = _utf8(values) if values.dtype.kind == "U" else values
     except OSError as error:
         raise WriteError(
-            target.parent,
+            path.parent,
             field="temporary folder",
-            expected=f"room for a copy of {source}",
+            expected="room for a copy of the source",
             found=error.strerror or str(error),
             remedy="Free space, or set TMPDIR to another folder.",
         ) from error
@@ -183,6 +268,14 @@ class _ColumnBuilder:
 
     def add(self, variable: Any, period: str, held: Any) -> None:
         name, entity = variable.name, variable.entity.key
+        if not _PERIOD.fullmatch(period):
+            raise ModelError(
+                name,
+                field="period",
+                expected="a year, a month or ETERNITY",
+                found=period,
+                remedy="Store the variable for its own period in the source.",
+            )
         members = _members(variable)
         if members is not None:
             words = _utf8(members)
@@ -238,54 +331,11 @@ def _utf8(text: Any) -> np.ndarray:
     return np.char.encode(np.asarray(text).astype("U"), "utf-8")
 
 
-def _check_column(source: SourceDataset, variable: Any) -> None:
-    entity = variable.entity.key
-    expected = len(source.ids[entity])
-    members = _members(variable)
-    for period, values in source.read(variable.name).items():
-        field = f"{variable.name}/{period}"
-        if len(values) != expected:
-            raise SourceError(
-                source.path,
-                field=field,
-                expected=f"{expected:,} values, one a {entity}",
-                found=f"{len(values):,}",
-                remedy="Store the variable for the entity that the model gives it.",
-            )
-        textual = values.dtype.kind in "OUS"
-        if members is not None and textual:
-            unknown = sorted(set(np.unique(values.astype("U")).tolist()) - set(members))
-            if unknown:
-                raise SourceError(
-                    source.path,
-                    field=field,
-                    expected=f"members of the model's enum ({', '.join(members[:6])}, …)",
-                    found=", ".join(map(repr, unknown[:3])),
-                    remedy="Use the names that the installed model has.",
-                )
-        elif members is not None and (values.min() < 0 or values.max() >= len(members)):
-            raise SourceError(
-                source.path,
-                field=field,
-                expected=f"enum indexes 0…{len(members) - 1}",
-                found=f"{values.min()}…{values.max()}",
-                remedy="Store the members' names.",
-            )
-        elif members is None and textual and variable.value_type in (int, float, bool):
-            raise SourceError(
-                source.path,
-                field=field,
-                expected=f"{variable.value_type.__name__} values",
-                found="text",
-                remedy="Store numbers.",
-            )
-
-
-def _check_moves(source: SourceDataset, rules: VariableRules) -> None:
+def _check_moves(source: SourceDataset, rules: VariableRules, given: Mapping[str, Periods]) -> None:
     for name, target in rules.moved.items():
-        if name not in source.periods or target not in source.periods:
+        if name not in given or target not in given:
             continue
-        left, right = source.read(name), source.read(target)
+        left, right = given[name], given[target]
         for period in left.keys() & right.keys():
             differs = np.flatnonzero(left[period] != right[period])
             if len(differs):
@@ -298,6 +348,34 @@ def _check_moves(source: SourceDataset, rules: VariableRules) -> None:
                     f"{left[period][row]} against {right[period][row]}",
                     remedy=f"Keep one of {name} and {target}.",
                 )
+
+
+def _refuse_changed(source: SourceDataset, holder: Any, given: Periods) -> None:
+    """Compare what the model holds with what it was given: a loader that reads values its own way is found here."""
+    name = holder.variable.name
+    stored = {str(period): holder.get_array(period) for period in holder.get_known_periods()}
+    expected = dict(given)
+    if holder.variable.definition_period == "month" and list(given) == [str(source.year)]:
+        values = given[str(source.year)]
+        if holder.variable.quantity_type == "flow":
+            values = (values / MONTHS).astype(values.dtype)
+        expected = {f"{source.year}-{month:02d}": values for month in range(1, MONTHS + 1)}
+    same = stored.keys() == expected.keys() and all(
+        np.array_equal(_comparable(stored[period]), _comparable(values)) for period, values in expected.items()
+    )
+    if not same:
+        raise ModelError(
+            source.path,
+            field=name,
+            expected="the model to hold the values that it was given",
+            found=f"others, or other periods: {', '.join(sorted(stored))}"[:200],
+            remedy="Leave the variable out of the source, or use another version of the model.",
+        )
+
+
+def _comparable(values: Any) -> np.ndarray:
+    array = _plain(values)
+    return _utf8(array) if array.dtype.kind in "OU" else array
 
 
 def _refuse_vanished(source: SourceDataset, loaded: list[str], held: set[str], rules: VariableRules) -> None:
@@ -314,9 +392,18 @@ def _refuse_vanished(source: SourceDataset, loaded: list[str], held: set[str], r
         )
 
 
-def _as_bool(source: SourceDataset, name: str) -> np.ndarray:
-    values = next(iter(source.read(name).values()))
-    return values.astype(np.float64) > 0 if values.dtype.kind in "iuf" else values.astype(bool)
+def _report(source: SourceDataset, name: str, periods: Periods) -> np.ndarray:
+    """Who reported receipt: the same reading of the column as goes into the files."""
+    values = next(iter(periods.values()))
+    if values.dtype != np.bool_:
+        raise SourceError(
+            source.path,
+            field=name,
+            expected="yes or no, because it reports receipt",
+            found=f"a variable of {values.dtype}",
+            remedy="Name a yes/no variable under 'reports' of the take-up programme.",
+        )
+    return values
 
 
 def _counties() -> tuple[np.ndarray, np.ndarray]:

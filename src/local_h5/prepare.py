@@ -50,7 +50,7 @@ def prepare_snapshot(source: SourceDataset, rules: VariableRules, programmes: Se
         source,
         rules,
         model_values={variable.variable for variable in needed if not variable.optional} | set(housing),
-        reports={variable.variable for variable in needed if variable.optional},
+        reports={variable.variable: variable.entity for variable in needed if variable.optional},
     )
 
 

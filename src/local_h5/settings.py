@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from local_h5.areas import District, all_requests, read_districts
+from local_h5.columns import MissingRules, code_text
 from local_h5.errors import ConfigError
 from local_h5.requests import AreaBuildRequest
 from local_h5.results import SUFFIX
@@ -56,6 +57,7 @@ class Settings:
             ConfigError: an unknown key, a wrong type, a missing file, half of a pair of inputs.
             RequestError: a custom area's filter is malformed.
         """
+        config = _with_codes_as_text(config)
         check("config", config, where, ConfigError)
         check("validation_policy", config["validation"], f"{where}: validation", ConfigError)
         inputs = config["inputs"]
@@ -108,6 +110,11 @@ class Settings:
         except (OSError, ValueError) as error:
             raise ConfigError(path, expected="a JSON configuration", found=str(error)) from error
         return cls.load(data, str(path))
+
+    @property
+    def missing(self) -> MissingRules:
+        """What to take for codes of the source that say "missing"."""
+        return MissingRules.from_config(self.config["inputs"].get("missing"), f"{self.where}: inputs.missing")
 
     @property
     def uses_example(self) -> bool:
@@ -176,6 +183,19 @@ class Settings:
             for request in self.requests
             if not area_types or request.area_type in area_types
         ]
+
+
+def _with_codes_as_text(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The configuration with the codes of ``inputs.missing`` as text; YAML reads ``-1`` and ``.nan`` as numbers."""
+    inputs = config.get("inputs")
+    given = inputs.get("missing") if isinstance(inputs, Mapping) else None
+    if not isinstance(given, Mapping):
+        return config
+    missing = {
+        name: {code_text(code): value for code, value in codes.items()} if isinstance(codes, Mapping) else codes
+        for name, codes in given.items()
+    }
+    return {**config, "inputs": {**config["inputs"], "missing": missing}}
 
 
 def _check_pairs(inputs: Mapping[str, Any], where: str) -> None:

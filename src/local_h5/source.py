@@ -1,24 +1,31 @@
 """The source dataset: a PolicyEngine period-grouped H5 (a group per variable, a dataset per period).
 
-Reads and checks what does not need the model: the file's year, its id columns, and who belongs to whom.
+Reads and checks what does not need the model: the file's year, its id columns, and who belongs to whom. What a column
+holds is read by :mod:`local_h5.columns`, ids too.
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from local_h5.errors import SourceError
+from local_h5.columns import ETERNITY, ColumnKind, MissingRules, h5_errors, read_column
+from local_h5.errors import ConfigError, SourceError
 from local_h5.files import sha256_of
 from local_h5.membership import HOUSEHOLD, PERSON, Membership, join_on_ids
 
 SUB_ENTITIES = ("tax_unit", "spm_unit", "family", "marital_unit")
 ENTITIES = (HOUSEHOLD, PERSON, *SUB_ENTITIES)
 
-ETERNITY = "ETERNITY"
+STRUCTURAL = frozenset(
+    {f"{entity}_id" for entity in ENTITIES} | {f"person_{entity}_id" for entity in (HOUSEHOLD, *SUB_ENTITIES)}
+)
+"""Ids and links, written anew in every file."""
+
 _YEAR = re.compile(r"\d{4}")
 _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 
@@ -30,10 +37,11 @@ class SourceDataset:
     Attributes:
         path: the file.
         year: the one year that the file holds.
-        periods: variable → its period keys, ascending.
+        periods: variable → its stored periods, ascending.
         ids: entity → integer ids by source row, int64.
         membership: joined on ids.
         notes: the file's own root attributes that are text; they go with every file made from it.
+        missing: what to take for codes that say "missing", for every reader of a column.
     """
 
     path: Path
@@ -42,27 +50,44 @@ class SourceDataset:
     ids: Mapping[str, np.ndarray]
     membership: Membership
     notes: Mapping[str, str]
+    missing: MissingRules = field(default_factory=MissingRules)
 
-    def read(self, variable: str) -> dict[str, np.ndarray]:
-        """All stored periods of ``variable``: period key → values by source row.
+    def read(self, *kinds: ColumnKind) -> dict[str, dict[str, np.ndarray]]:
+        """The values of variables of this file: variable → period → values by source row.
+
+        Types and periods are those that :func:`local_h5.columns.read_column` says.
 
         Raises:
-            SourceError: the bytes cannot be read.
+            SourceError: what a column holds cannot be kept exactly.
+            ConfigError: a rule for a missing value does not fit the variable.
         """
         with _opened(self.path) as file:
-            return {key: _values(self.path, file, variable, key) for key in self.periods[variable]}
+            return {
+                kind.name: read_column(
+                    self.path,
+                    file,
+                    kind,
+                    self.periods[kind.name],
+                    year=self.year,
+                    n_rows=len(self.ids[kind.entity]),
+                    missing=self.missing.rules.get(kind.name),
+                )
+                for kind in kinds
+            }
 
 
-def read_source(path: Path, *, sha256: str | None = None) -> SourceDataset:
+def read_source(path: Path, *, sha256: str | None = None, missing: MissingRules | None = None) -> SourceDataset:
     """Open and check a source dataset.
 
     Args:
         path: period-grouped H5.
         sha256: the digest that the bytes must have, when one is configured.
+        missing: what to take for codes that say "missing".
 
     Raises:
         SourceError: missing, truncated or empty file; another digest; no groups; no unambiguous year; a missing,
             non-integer, duplicate or dangling id; a household without persons; a unit shared by two households.
+        ConfigError: a rule for a missing value is about a column that the file does not have, or about ids.
     """
     if sha256 is not None and path.is_file() and (found := sha256_of(path)) != sha256:
         raise SourceError(
@@ -72,12 +97,17 @@ def read_source(path: Path, *, sha256: str | None = None) -> SourceDataset:
             found=found,
             remedy="Fetch the dataset again, or correct the configured digest.",
         )
+    missing = MissingRules() if missing is None else missing
     with _opened(path) as file:
         periods = _periods(path, file)
         year = _year(path, periods)
-        notes = {name: value for name, value in file.attrs.items() if isinstance(value, str)}
-        ids = {entity: _ids(path, file, f"{entity}_id", periods) for entity in ENTITIES}
-        links = {entity: _ids(path, file, f"person_{entity}_id", periods) for entity in ENTITIES if entity != PERSON}
+        _check_rules(path, missing, periods)
+        with h5_errors(path, "root attributes"):
+            notes = {name: value for name, value in file.attrs.items() if isinstance(value, str)}
+        ids = {entity: _ids(path, file, f"{entity}_id", periods, year) for entity in ENTITIES}
+        links = {
+            entity: _ids(path, file, f"person_{entity}_id", periods, year) for entity in ENTITIES if entity != PERSON
+        }
     for entity, link in links.items():
         if len(link) != len(ids[PERSON]):
             raise SourceError(
@@ -88,10 +118,11 @@ def read_source(path: Path, *, sha256: str | None = None) -> SourceDataset:
                 remedy="Give every person one link.",
             )
     membership = join_on_ids(path, ids=ids, person_links=links)
-    return SourceDataset(path, year, periods, ids, membership, notes)
+    return SourceDataset(path, year, periods, ids, membership, notes, missing)
 
 
-def _opened(path: Path) -> h5py.File:
+@contextmanager
+def _opened(path: Path) -> Iterator[h5py.File]:
     if not path.is_file():
         raise SourceError(
             path,
@@ -100,8 +131,8 @@ def _opened(path: Path) -> h5py.File:
             remedy="Set inputs.dataset to the source dataset.",
         )
     try:
-        return h5py.File(path, "r")
-    except OSError as error:
+        file = h5py.File(path, "r")
+    except (OSError, RuntimeError, ValueError) as error:
         size = path.stat().st_size
         raise SourceError(
             path,
@@ -109,11 +140,33 @@ def _opened(path: Path) -> h5py.File:
             found=f"{size:,} bytes that HDF5 refuses ({error})",
             remedy="The file is truncated or not HDF5; fetch it again.",
         ) from error
+    with file:
+        yield file
+
+
+def _check_rules(path: Path, missing: MissingRules, periods: Mapping[str, tuple[str, ...]]) -> None:
+    for name in sorted(missing.rules):
+        if name in STRUCTURAL or name not in periods:
+            raise ConfigError(
+                missing.where,
+                field=name,
+                expected="a column of the source that is no id",
+                found="an id" if name in STRUCTURAL else f"no such column in {path}",
+                remedy="Fill the ids in the source." if name in STRUCTURAL else "Correct the name, or drop the rule.",
+            )
 
 
 def _periods(path: Path, file: h5py.File) -> dict[str, tuple[str, ...]]:
-    periods = {name: tuple(sorted(item)) for name, item in file.items() if isinstance(item, h5py.Group)}
-    flat = [name for name, item in file.items() if isinstance(item, h5py.Dataset)]
+    periods, flat = {}, []
+    with h5_errors(path, "layout"):
+        names = list(file)
+    for name in names:
+        with h5_errors(path, name):
+            item = file[name]
+            if isinstance(item, h5py.Group):
+                periods[name] = tuple(sorted(item))
+            elif isinstance(item, h5py.Dataset):
+                flat.append(name)
     if flat or not periods:
         found = f"datasets without a group, first {flat[0]!r}" if flat else "no group"
         raise SourceError(
@@ -161,31 +214,7 @@ def _year(path: Path, periods: Mapping[str, tuple[str, ...]]) -> int:
     return int(year)
 
 
-def _values(path: Path, file: h5py.File, variable: str, period: str) -> np.ndarray:
-    item = file[variable][period]
-    if not isinstance(item, h5py.Dataset) or item.ndim != 1:
-        shape = getattr(item, "shape", "a group")
-        raise SourceError(
-            path,
-            field=f"{variable}/{period}",
-            expected="a vector",
-            found=f"{shape}",
-            remedy="Store one value per row of the variable's entity.",
-        )
-    try:
-        values = item.asstr("utf-8")[()] if h5py.check_string_dtype(item.dtype) else item[()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(
-            path,
-            field=f"{variable}/{period}",
-            expected="readable values",
-            found=str(error),
-            remedy="The file is damaged; fetch it again.",
-        ) from error
-    return np.asarray(values)
-
-
-def _ids(path: Path, file: h5py.File, variable: str, periods: Mapping[str, tuple[str, ...]]) -> np.ndarray:
+def _ids(path: Path, file: h5py.File, variable: str, periods: Mapping[str, tuple[str, ...]], year: int) -> np.ndarray:
     if variable not in periods:
         raise SourceError(
             path,
@@ -194,25 +223,8 @@ def _ids(path: Path, file: h5py.File, variable: str, periods: Mapping[str, tuple
             found="no such group",
             remedy="Every entity needs its ids, and every person the ids of its units.",
         )
-    values = _values(path, file, variable, periods[variable][0])
-    if values.dtype.kind not in "iuf":
-        raise SourceError(
-            path,
-            field=variable,
-            expected="integers",
-            found=f"dtype {values.dtype}",
-            remedy="Store the ids as integers.",
-        )
-    if values.dtype.kind == "f":
-        wrong = np.flatnonzero(~np.isfinite(values) | (values != np.round(values)))
-        if len(wrong):
-            raise SourceError(
-                path,
-                field=variable,
-                expected="whole numbers",
-                found=f"{len(wrong)} that are not, first {values[wrong[0]]} in row {wrong[0]}",
-                remedy="Fill the missing ids.",
-            )
+    kind = ColumnKind(variable, PERSON, "id")
+    values = read_column(path, file, kind, periods[variable], year=year, n_rows=None)[str(year)]
     if not len(values):
         raise SourceError(
             path,
@@ -221,7 +233,7 @@ def _ids(path: Path, file: h5py.File, variable: str, periods: Mapping[str, tuple
             found="none",
             remedy="Give a source that is not empty.",
         )
-    return values.astype(np.int64)
+    return values
 
 
 def count_households(path: Path) -> int:
@@ -231,4 +243,5 @@ def count_households(path: Path) -> int:
         SourceError: missing or unreadable file, no household ids.
     """
     with _opened(path) as file:
-        return len(_ids(path, file, f"{HOUSEHOLD}_id", _periods(path, file)))
+        periods = _periods(path, file)
+        return len(_ids(path, file, f"{HOUSEHOLD}_id", periods, _year(path, periods)))

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from local_h5.errors import WeightsError
 from local_h5.geography import npy
+from local_h5.single import beyond_float32
 
 _EXAMPLES = 3
 
@@ -20,7 +21,7 @@ def load_weights(path: Path, n_households: int | None = None, n_clones: int | No
         n_clones: when given (with ``n_households``), the length must be their product.
 
     Returns:
-        (n,) float64, none negative, at least one positive.
+        (n,) float64, none negative, at least one positive, each kept by the float32 of the files.
 
     Raises:
         WeightsError: the file is missing or unreadable, or the vector has another shape, type or value.
@@ -45,7 +46,8 @@ def check_weights(
             found=f"dtype {array.dtype.str}",
             remedy="Save the weights as float64.",
         )
-    values = array.astype(np.float64)
+    with np.errstate(over="ignore", under="ignore"):
+        values = array.astype(np.float64)
     for name, wrong in (
         ("NaN", np.isnan(values)),
         ("infinite", np.isinf(values)),
@@ -61,6 +63,18 @@ def check_weights(
                 found=f"{rows.size:,} of {values.size:,} {name}: {examples}",
                 remedy="Repair the calibration; such weights are never dropped silently.",
             )
+    given = array if array.dtype.kind == "f" else values
+    rows = np.flatnonzero(beyond_float32(given))
+    if rows.size:
+        limits = np.finfo(np.float32)
+        examples = ", ".join(f"{given[row]:g} in row {row}" for row in rows[:_EXAMPLES])
+        raise WeightsError(
+            where,
+            field="weights",
+            expected=f"0, or numbers from {limits.tiny:.2g} to {limits.max:.2g}, which the files' float32 holds",
+            found=f"{rows.size:,} of {values.size:,} beyond: {examples}",
+            remedy="Set weights that are as good as nothing to 0, and repair those that are too large.",
+        )
     if not values.any():
         raise WeightsError(
             where,

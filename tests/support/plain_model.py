@@ -7,19 +7,33 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from local_h5.columns import ColumnKind
 from local_h5.files import sha256_of
 from local_h5.membership import HOUSEHOLD, PERSON
-from local_h5.model import GEOGRAPHIC, STRUCTURAL, VariableRules
+from local_h5.model import GEOGRAPHIC, VariableRules
 from local_h5.snapshot import Excluded, IncomeLimits, SourceColumn, SourceSnapshot
-from local_h5.source import ENTITIES, SourceDataset
+from local_h5.source import ENTITIES, STRUCTURAL, SourceDataset
 from local_h5.takeup.programmes import Programme
 
 ENTITY = {"spm_unit_tenure_type": "spm_unit", "receives_housing_assistance": "spm_unit", "household_note": "household"}
 """Entity of the variables that are not persons'."""
 
+TENURE = ("RENTER", "OWNER_WITH_MORTGAGE", "OWNER_WITHOUT_MORTGAGE")
+OTHER_TYPES = {
+    "age": "float", "employment_income": "float", "household_weight": "float", "detailed_occupation_recode": "int",
+    "state_fips": "int", "household_note": "text", "spm_unit_tenure_type": "enum",
+}  # fmt: skip
+"""Types of the variables that are not yes or no."""
+
 UNKNOWN = "reported_has_subsidized_marketplace_health_coverage_at_interview"
 MONTHLY = "receives_wic"
 COUNTIES = np.array([1001, 2013, 6037, 6073, 11001, 37001, 37037, 37119], np.int32)
+
+
+def kind(name: str) -> ColumnKind:
+    """What the model would say of a variable."""
+    members = TENURE if name == "spm_unit_tenure_type" else ()
+    return ColumnKind(name, ENTITY.get(name, PERSON), OTHER_TYPES.get(name, "bool"), members=members)  # type: ignore[arg-type]
 
 
 def snapshot_without_model(
@@ -30,15 +44,15 @@ def snapshot_without_model(
     rows: dict[str, list[np.ndarray]] = {}
     vocabularies = {}
     excluded = [Excluded(UNKNOWN, "unknown to the model")]
-    for name in sorted(source.periods):
-        if name in STRUCTURAL or name == UNKNOWN or name.endswith("_weight"):
+    written = [n for n in sorted(source.periods) if n not in STRUCTURAL and not n.endswith("_weight")]
+    excluded += [Excluded(name, "written from the calibration package") for name in written if name in GEOGRAPHIC]
+    read = source.read(*(kind(name) for name in written if name not in GEOGRAPHIC))
+    first = {name: periods[str(source.year)] for name, periods in read.items()}
+    for name, values in first.items():
+        if name == UNKNOWN:
             continue
-        if name in GEOGRAPHIC:
-            excluded.append(Excluded(name, "written from the calibration package"))
-            continue
-        ((year, values),) = source.read(name).items()
-        entity = ENTITY.get(name, PERSON)
-        coded = values.dtype.kind in "OUS"
+        year, entity = str(source.year), ENTITY.get(name, PERSON)
+        coded = values.dtype.kind == "U"
         if coded:
             vocabularies[name], values = np.unique(values.astype("S"), return_inverse=True)
         matrix = f"{entity}/{values.dtype.name}"
@@ -47,7 +61,6 @@ def snapshot_without_model(
         periods = [f"{year}-{month:02d}" for month in range(1, 13)] if name == MONTHLY else [year]
         columns += [SourceColumn(name, entity, period, matrix, place, coded) for period in periods]
     n_rows = {entity: len(source.ids[entity]) for entity in ENTITIES}
-    first = {name: next(iter(source.read(name).values())) for name in source.periods if name not in STRUCTURAL}
     values = {
         "tax_unit_child_dependents": np.arange(n_rows["tax_unit"]) % 3,
         "age_head": 20 + 7 * np.arange(n_rows["tax_unit"]) % 60,
@@ -57,7 +70,7 @@ def snapshot_without_model(
         "spm_unit_tenure_type": first["spm_unit_tenure_type"].astype("S"),
     }
     reports = ("receives_housing_assistance", "has_medicaid_health_coverage_at_interview", UNKNOWN)
-    values |= {name: first[name].astype(bool) for name in reports if name in first}
+    values |= {name: first[name] for name in reports if name in first}
     return SourceSnapshot(
         year=source.year,
         n_rows=n_rows,

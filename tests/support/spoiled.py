@@ -150,6 +150,11 @@ def empty_h5(path: Path) -> None:
     h5py.File(path, "w").close()
 
 
+def broken_link(path: Path) -> None:
+    with h5py.File(path, "a") as file:
+        file["lost"] = h5py.SoftLink("/nowhere")
+
+
 def damaged_chunk(path: Path) -> None:
     """A compressed id column, with a byte changed in the middle of its data."""
     with h5py.File(path, "a") as file:

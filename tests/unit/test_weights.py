@@ -5,6 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from local_h5.errors import WeightsError
 from local_h5.weights import check_weights, load_weights
@@ -44,6 +47,9 @@ def test_sizes_are_checked_only_when_given(tmp_path: Path) -> None:
         (np.array([1, 1, -5, 1, 1, 1]), "1 of 6 negative: -5 in row 2"),
         (np.array([1, 1, 1, np.inf, 1, 1]), "1 of 6 infinite: inf in row 3"),
         (np.array([1, 1, 1, -np.inf, 1, 1]), "1 of 6 infinite: -inf in row 3"),
+        (np.array([1, 1, 1, 1e-50, 1, 1]), "1 of 6 beyond: 1e-50 in row 3"),
+        (np.array([1, 3.5e39, 1, 1e-41, 1, 1]), "2 of 6 beyond: 3.5e+39 in row 1, 1e-41 in row 3"),
+        (np.array([1, "1e-400", 1, 1, 1, 1], np.longdouble), "1 of 6 beyond"),
         (np.zeros(6), "6 zeros"),
         (np.zeros(6, dtype=np.int64), "6 zeros"),
         (np.ones(6, dtype=np.bool_), "dtype |b1"),
@@ -90,3 +96,23 @@ def test_arrays_in_memory_are_checked_alike() -> None:
     assert check_weights([1, 2, 0], "weights", 3).tolist() == [1, 2, 0]
     with pytest.raises(WeightsError, match=r"^weights: weights: expected a multiple of the 2 households"):
         check_weights([1, 2, 0], "weights", 2)
+
+
+@given(
+    values=hnp.arrays(
+        st.sampled_from(["<f8", "<f4", "<f2"]),
+        6,
+        elements={"min_value": 0, "allow_nan": False, "allow_infinity": False},
+    )
+)
+def test_an_accepted_weight_is_positive_and_finite_in_the_file(values: np.ndarray) -> None:
+    """What the index calls active is what a file can hold: no weight becomes zero or infinite in float32."""
+    try:
+        weights = check_weights(values, "weights")
+    except WeightsError:
+        return
+    with np.errstate(all="raise"):
+        single = weights.astype(np.float32)
+    assert np.isfinite(single).all()
+    assert ((single > 0) == (weights > 0)).all()
+    np.testing.assert_allclose(single, weights, rtol=2.0**-23)

@@ -19,14 +19,15 @@ _ARRAYS = ("arrayfile", "h5file")
 
 AREA_MODULES = (
     *_ARRAYS, "area_job", "build", "chunks", "clones", "geography/block_table", "membership", "payload", "prepared",
-    "requests", "snapshot", "takeup/anchors", "takeup/assign", "takeup/draws", "takeup/eligibility", "takeup/rates",
-    "takeup/store", "takeup/table", "us", "validation/area", "validation/common_schema", "validation/policy",
-    "validation/population", "validation/structural", "writer", "scripts/build_area",
+    "requests", "single", "snapshot", "takeup/anchors", "takeup/assign", "takeup/draws", "takeup/eligibility",
+    "takeup/rates", "takeup/store", "takeup/table", "us", "validation/area", "validation/common_schema",
+    "validation/policy", "validation/population", "validation/structural", "writer", "scripts/build_area",
 )  # fmt: skip
 """Code that decides the bytes of an area file, beyond what its prepared inputs hold, and its structural verdict."""
 
 SNAPSHOT_MODULES = (
-    *_ARRAYS, "chunks", "housing", "membership", "model", "prepare", "snapshot", "source", "scripts/prepare_snapshot",
+    *_ARRAYS, "chunks", "columns", "housing", "membership", "model", "prepare", "single", "snapshot",
+    "source", "scripts/prepare_snapshot",
 )  # fmt: skip
 GEOGRAPHY_MODULES = (
     *_ARRAYS, "prepare", "geography/block_table", "geography/blocks", "geography/canonical", "geography/codes",
@@ -34,8 +35,8 @@ GEOGRAPHY_MODULES = (
     "us", "scripts/prepare_geography",
 )  # fmt: skip
 CLONE_MODULES = (
-    *_ARRAYS, "clones", "geography/block_table", "geography/canonical", "geography/npy", "prepared", "weights",
-    "scripts/prepare_clones",
+    *_ARRAYS, "clones", "geography/block_table", "geography/canonical", "geography/npy", "prepared",
+    "single", "weights", "scripts/prepare_clones",
 )  # fmt: skip
 TAKEUP_MODULES = (
     *_ARRAYS, "geography/canonical", "housing", "prepare", "prepared", "snapshot", "takeup/anchors",

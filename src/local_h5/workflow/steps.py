@@ -189,6 +189,7 @@ def _snapshot(settings: Settings, memo: DigestMemo) -> Step:
         {"snapshot": settings.prepared / "source_snapshot.h5"},
         {
             "dataset_sha256": settings.config["inputs"]["dataset_sha256"],
+            "missing": settings.missing.as_json(),
             "needs of programmes": memo.derived(
                 "needs of programmes", key.hexdigest(), lambda: _needs_of_programmes(listing)
             ),

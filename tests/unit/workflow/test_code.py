@@ -23,7 +23,8 @@ ELSEWHERE = {
         "takeup/eligibility", "takeup/prepare", "takeup/programmes", "takeup/rates", "takeup/table", "us",
     },
     "GEOGRAPHY_MODULES": {
-        "build", "chunks", "clones", "housing", "membership", "model", "payload", "snapshot", "source",
+        "build", "chunks", "clones", "columns", "housing", "membership", "model", "payload", "single", "snapshot",
+        "source",
         "takeup/anchors", "takeup/assign", "takeup/draws", "takeup/eligibility", "takeup/prepare",
         "takeup/programmes", "takeup/rates", "takeup/store", "takeup/table", "writer",
     },
@@ -33,9 +34,9 @@ ELSEWHERE = {
         "takeup/table", "us", "writer",
     },
     "TAKEUP_MODULES": {
-        "build", "chunks", "clones", "geography/block_table", "geography/blocks", "geography/codes",
+        "build", "chunks", "clones", "columns", "geography/block_table", "geography/blocks", "geography/codes",
         "geography/frames", "geography/load", "geography/npy", "geography/safe_pickle", "geography/tables",
-        "membership", "model", "payload", "source", "takeup/assign", "takeup/draws", "writer",
+        "membership", "model", "payload", "single", "source", "takeup/assign", "takeup/draws", "writer",
     },
     "EXAMPLE_MODULES": set(),
 }  # fmt: skip

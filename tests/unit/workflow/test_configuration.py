@@ -1,5 +1,6 @@
 """The configuration as Snakemake merges it, and how it was started."""
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -7,7 +8,9 @@ import pytest
 
 from local_h5.errors import ConfigError
 from local_h5.workflow.configuration import load_settings, merge
+from local_h5.workflow.digests import DigestMemo
 from local_h5.workflow.invocation import Invocation, invocation
+from local_h5.workflow.steps import all_steps
 
 ROOT = Path(__file__).parents[3]
 
@@ -24,6 +27,36 @@ def test_files_and_overrides_lie_on_top_of_the_defaults(tmp_path: Path, monkeypa
     settings = load_settings([mine], ["output={compression: lzf}"])
     assert settings.results == Path("elsewhere")
     assert settings.config["output"] == {"compression": "lzf"}
+
+
+def test_rules_for_missing_values_take_codes_as_text_or_as_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    mine = tmp_path / "mine.yaml"
+    params = []
+    for text in ('{"-1": false, "NaN": true}', "{-1: false, .nan: true}", "{-1: true, .nan: true}"):
+        mine.write_text(f"inputs: {{missing: {{is_female: {text}}}}}\n")
+        settings = load_settings([mine])
+        json.dumps(settings.config, sort_keys=True, allow_nan=False)  # as a run keeps it
+        assert settings.missing.rules["is_female"].keys() == {"-1", "NaN"}
+        step = next(step for step in all_steps(settings, DigestMemo(None)) if step.name == "snapshot")
+        params.append(step.params)
+    assert params[0] == params[1]
+    assert params[0] != params[2]  # the source is prepared again
+
+
+@pytest.mark.parametrize(
+    "text", ["is_female", "[is_female]", "{is_female: -1}", "{is_female: {-1: [0]}}", "{is_female: {-1: null}}"]
+)
+def test_a_malformed_rule_for_missing_values_is_named(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(f"inputs: {{missing: {text}}}\n")
+    with pytest.raises(ConfigError, match=r"inputs\.missing"):
+        load_settings([mine])
 
 
 @pytest.mark.parametrize(
