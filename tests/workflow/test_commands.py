@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -51,6 +52,16 @@ def test_a_dry_run_writes_nothing_and_says_the_plan_first(project: Project) -> N
     assert "H5 differs from its sidecar: NC → 1 state" in said
     counts = dict(line.split() for line in said.splitlines() if line.startswith(("build_area ", "total ")))
     assert counts["build_area"] == "1"  # Snakemake's own count agrees
+
+
+def test_a_rule_for_missing_values_prepares_the_source_again(project: Project) -> None:
+    project.configure(inputs__missing={"is_female": {-1: False, 'it\'s "na"': True}})
+    said = project.run("-n", "-p", "all").text
+    assert "snapshot: missing" in said
+    command = next(line for line in said.splitlines() if "prepare_snapshot.py" in line)
+    words = shlex.split(command)
+    rules = json.loads(words[words.index("--missing") + 1])
+    assert rules == {"is_female": {"-1": False, 'it\'s "na"': True}}
 
 
 def test_a_dry_run_says_where_its_count_must_differ(project: Project) -> None:
