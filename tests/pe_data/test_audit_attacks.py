@@ -337,12 +337,32 @@ def test_a_checkpoint_under_another_number(world: World) -> None:
     assert world.verdict().clean
 
 
-@pytest.mark.parametrize("raw", [b"", b"{}", b"\xff", b'{"seq":1,"seq":2}', b"[]"])
+@pytest.mark.parametrize("raw", [b"", b"{}", b"\xff", b'{"seq":1,"seq":2}', b"[]", b" " * 70_000])
 def test_a_checkpoint_that_is_none(world: World, raw: bytes) -> None:
     last = world.write(4)
     world.checkpoint(last + 1).write_bytes(raw)
     assert world.kinds() == {"forged"}
     assert not world.goes_on()
+
+
+def test_a_line_without_end_is_an_edited_one(world: World) -> None:
+    world.write(3)
+    lines = world.lines()
+    world.put_lines([*lines[:2], b"x" * 3_000_000 + b"\n", *lines[2:]])
+    found = world.verdict()
+    assert found.problems[0].kind == "edited"
+    assert "found a longer one" in found.problems[0].text
+    assert not world.goes_on()
+
+
+def test_every_late_record_is_told_from_a_second_one(alone: World) -> None:
+    alone.write(1, checkpoint=False)
+    seconds = [3, 5, 8, 8, 4, 7, 6, 3, 9]
+    lines = [chain(Entry("manifest", "uk", "r"), Head(seq - 1, Sha256("1" * 64)), NOW)[1] for seq in seconds]
+    alone.put_lines([*alone.lines(), *lines])
+    told = [problem.text for problem in alone.verdict().problems if problem.kind == "reordered"]
+    late = {seq: "missing at its place" in text for seq, text in zip([8, 4, 7, 6, 3], told, strict=True)}
+    assert late == {8: False, 4: True, 7: True, 6: True, 3: False}
 
 
 def test_a_file_of_the_log_under_another_number(world: World) -> None:
@@ -660,6 +680,22 @@ def test_a_gateway_refuses_a_second_log_and_a_rewritten_one(tmp_path: Path) -> N
         path.unlink()
     rewritten = CliRunner().invoke(app, [*command, "--log", str(tmp_path / "log")])
     assert "Nothing is served" in str(rewritten.exception)
+
+
+def test_checkpoints_are_handed_in_for_their_country(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path / "store")
+    give_token(tmp_path / "tokens.json", "ada@example.org")
+    world = World(tmp_path, None, CryptoSigner.generate_ed25519())
+    kept = world.checkpoint(world.write(3, signed=False))
+    command = ["serve", "--store", store.url, "--tokens", str(tmp_path / "tokens.json"), "--port", "0"]
+    command += ["--checkpoint", str(shutil.copy(kept, tmp_path / "kept.json"))]
+    missing = CliRunner().invoke(app, [*command, "--log", str(tmp_path / "other")])
+    assert "the end of the log is missing" in str(missing.exception)
+    elsewhere = CliRunner().invoke(app, [*command, "--country", "zz"])
+    assert "expected a checkpoint of zz, found one of 'uk'" in str(elsewhere.exception)
+    options = ["--country", "uk", "--country", "zz", "--log", str(tmp_path / "log")]
+    with gateway(store.url, tmp_path / "tokens.json", *options, *command[-2:]) as running:
+        assert ask(running.port, "/health").status == 200
 
 
 def test_a_gateway_with_a_trust_root_takes_no_other_key(tmp_path: Path) -> None:

@@ -56,6 +56,18 @@ class Found:
     keys were replaced leaves such checkpoints behind."""
 
 
+Raw = bytes | InvalidDocumentError
+"""What was read under the name of a checkpoint: its bytes, or why there are none."""
+
+
+def country_of(raw: bytes, *, what: str) -> str:
+    """Which country a checkpoint says that it is of (nothing is checked). Raises InvalidDocumentError."""
+    from pe_data.trust.envelope import CHECKPOINT_TYPE, parse_envelope
+
+    body = parse_envelope(raw, payload_type=CHECKPOINT_TYPE, what=what).body if is_signed(raw, what=what) else raw
+    return Fields.of(strict_json(body, what=what), what).text("country")
+
+
 def binding(policy: "TrustPolicy | None", country: str, *, what: str, now: datetime) -> "TrustPolicy | None":
     """`policy` if it has a role `audit-{country}`, so that checkpoints can bind; else None.
 
@@ -71,7 +83,7 @@ def binding(policy: "TrustPolicy | None", country: str, *, what: str, now: datet
     return policy
 
 
-def read(where: str, raw: bytes, country: str, policy: "TrustPolicy | None", now: datetime) -> Found:
+def read(where: str, raw: Raw, country: str, policy: "TrustPolicy | None", now: datetime) -> Found:
     """A checkpoint, with what its signatures are worth.
 
     Args:
@@ -82,6 +94,8 @@ def read(where: str, raw: bytes, country: str, policy: "TrustPolicy | None", now
         PeDataError: nobody's checkpoint: damaged, of another country, changed after it was signed, or under the
             name of another one.
     """
+    if isinstance(raw, InvalidDocumentError):
+        raise raw
     marked = is_signed(raw, what=where)
     binds, stranger = False, ""
     if marked and policy is not None:

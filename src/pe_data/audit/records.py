@@ -116,6 +116,8 @@ def parse_record(line: bytes, *, what: str) -> Record:
     Raises:
         InvalidDocumentError: not canonical JSON of a record, or its `hash` does not fit.
     """
+    if len(line) > LINE_LIMIT:
+        raise InvalidDocumentError(f"{what}: expected a line of at most {LINE_LIMIT} bytes, found a longer one")
     document = strict_json(line, what=what)
     fields = Fields.of(document, what)
     digest = fields.sha256("hash")

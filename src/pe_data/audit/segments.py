@@ -5,9 +5,15 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from pe_data.audit.checkpoints import CHECKPOINT_LIMIT
+from pe_data.audit.checkpoints import CHECKPOINT_LIMIT, Raw
 from pe_data.audit.records import LINE_LIMIT, Record, parse_record
-from pe_data.errors import AuditError, InvalidDocumentError, ListingNotSupportedError, StoreError
+from pe_data.errors import (
+    AuditError,
+    InvalidDocumentError,
+    ListingNotSupportedError,
+    ObjectNotFoundError,
+    StoreError,
+)
 from pe_data.layout import audit_prefix
 from pe_data.store.base import Store
 
@@ -45,11 +51,17 @@ def first_of(key: str) -> int:
     return int(key.rpartition("/")[2].partition(".")[0])
 
 
-def read_checkpoints(store: Store, keys: Sequence[str]) -> dict[str, bytes]:
-    """The checkpoints with these keys, by place and key, in that order. Raises PeDataError."""
+def read_checkpoints(store: Store, keys: Sequence[str]) -> dict[str, Raw]:
+    """What is under the keys of checkpoints, by place and key, in that order. Raises StoreError."""
+
+    def one(key: str) -> Raw:
+        try:
+            return store.get(key, max_bytes=CHECKPOINT_LIMIT).data
+        except (InvalidDocumentError, ObjectNotFoundError) as error:  # too long, or a link that leads nowhere
+            return InvalidDocumentError(str(error))
+
     with ThreadPoolExecutor(_READERS, thread_name_prefix="pe-data-checkpoints") as pool:
-        found = pool.map(lambda key: store.get(key, max_bytes=CHECKPOINT_LIMIT).data, keys)
-        return {f"{store.url}: {key}": raw for key, raw in zip(keys, found, strict=True)}
+        return {f"{store.url}: {key}": raw for key, raw in zip(keys, pool.map(one, keys), strict=True)}
 
 
 def lines(store: Store, country: str) -> Iterator[Line]:
@@ -96,7 +108,6 @@ def _lines(store: Store, key: str) -> Iterator[Line]:
         for data in whole:
             number += 1
             yield Line(f"{store.url}: {key}: line {number}", data, True, first_of(key) if number == 1 else None)
-        if len(rest) > LINE_LIMIT:
-            raise AuditError(f"{store.url}: {key}: line {number + 1}: expected at most {LINE_LIMIT} bytes, found more")
+        rest = rest[: LINE_LIMIT + 1]  # enough to be refused for its length
     if rest:
         yield Line(f"{store.url}: {key}: line {number + 1}", rest, False)

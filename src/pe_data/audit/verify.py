@@ -15,12 +15,13 @@ signed one are reported as unsigned. Those by keys that the role does not have a
 then, are no fault if they say what the log says and a signed one comes after them.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
-from pe_data.audit.checkpoints import Found, binding, read
+from pe_data.audit.checkpoints import Found, Raw, binding, read
 from pe_data.audit.records import Head, Record, parse_record
 from pe_data.audit.segments import checkpoint_keys, lines, read_checkpoints, segment_keys
 from pe_data.digests import Sha256
@@ -82,7 +83,7 @@ def verify_log(
     country: str,
     *,
     policy: "TrustPolicy | None" = None,
-    copies: Mapping[str, bytes] | None = None,
+    copies: Mapping[str, Raw] | None = None,
     kept: Mapping[str, bytes] | None = None,
     now: datetime,
 ) -> Verdict:
@@ -107,7 +108,7 @@ def verify_log(
             f"{store.url}: expected an audit log under {audit_prefix(country)}, found none. Name the folder that "
             "the gateway writes to (--log)"
         )
-    documents = read_checkpoints(store, keys) | dict(copies or {}) | dict(kept or {})
+    documents: dict[str, Raw] = {**read_checkpoints(store, keys), **(copies or {}), **(kept or {})}
     checkpoints, damaged = _read(documents, country, bound, now)
     walk = _Walk(country, {one.checkpoint.head.seq for one in checkpoints})
     walk.all(store)
@@ -129,7 +130,7 @@ def verify_log(
 
 
 def _read(
-    documents: Mapping[str, bytes], country: str, policy: "TrustPolicy | None", now: datetime
+    documents: Mapping[str, Raw], country: str, policy: "TrustPolicy | None", now: datetime
 ) -> tuple[list[Found], list[Problem]]:
     """The checkpoints in order of their records, and the documents that are none."""
     found: list[Found] = []
@@ -205,7 +206,7 @@ class _Walk:
             text = f"expected record {expected}, found record {record.seq}: {record.seq - expected} missing"
             self.problems.append(Problem("dropped", where, text))
         elif record.seq < expected:
-            moved = any(record.seq in gap for gap in self._gaps)
+            moved = self._is_missing(record.seq)
             text = f"expected record {expected}, found record {record.seq}" + (
                 ", which is missing at its place" if moved else " a second time"
             )
@@ -217,6 +218,11 @@ class _Walk:
         self.head, self._lost = Head(record.seq, record.hash), False
         if record.seq in self.wanted:
             self.seen[record.seq] = record.hash
+
+    def _is_missing(self, seq: int) -> bool:
+        """Whether a record was passed over before; gaps are in ascending order."""
+        at = bisect_right(self._gaps, seq, key=lambda gap: gap.start) - 1
+        return at >= 0 and seq in self._gaps[at]
 
 
 def _compare(checkpoints: Iterable[Found], walk: _Walk) -> Iterable[Problem]:

@@ -19,6 +19,7 @@ from pe_data.errors import AuditError, PeDataError
 from pe_data.layout import check_country
 
 if TYPE_CHECKING:
+    from pe_data.audit.checkpoints import Raw
     from pe_data.audit.records import Record
     from pe_data.audit.report import Question
     from pe_data.audit.verify import Verdict
@@ -311,7 +312,7 @@ class _Log:
         except PeDataError as error:
             raise AuditError(f"cannot tell: {error}") from error
 
-    def _home(self) -> "tuple[TrustPolicy | None, Mapping[str, bytes]]":
+    def _home(self) -> "tuple[TrustPolicy | None, Mapping[str, Raw]]":
         """Who may sign checkpoints, and the copies of them. What cannot be read goes to `unchecked`."""
         from pe_data.audit.checkpoints import binding
         from pe_data.audit.segments import checkpoint_keys, read_checkpoints
@@ -319,7 +320,7 @@ class _Log:
         from pe_data.trust.opening import policy_if_any
 
         policy: TrustPolicy | None = None
-        copies: Mapping[str, bytes] = {}
+        copies: Mapping[str, Raw] = {}
         try:
             found = policy_if_any(self.home)
             policy = binding(found, self.country, what=f"{self.home.url}: trust root", now=datetime.now(UTC))

@@ -76,6 +76,7 @@ class Links:
 def _signing_client(store: Store) -> "AzureStore | GCSStore | S3Store | None":
     from obstore.store import AzureStore, GCSStore, S3Store
 
-    if isinstance(store, ObjectStore) and isinstance(store.client, AzureStore | GCSStore | S3Store):
-        return store.client
+    client = getattr(store, "client", None)  # which a folder that is not there yet has not
+    if isinstance(store, ObjectStore) and isinstance(client, AzureStore | GCSStore | S3Store):
+        return client
     return None

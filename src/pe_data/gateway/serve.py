@@ -3,15 +3,16 @@
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uvicorn
 
-from pe_data.errors import AuditError, GatewayError
+from pe_data.audit.checkpoints import country_of
+from pe_data.errors import AuditError, GatewayError, InvalidDocumentError
 from pe_data.gateway import logs
 from pe_data.gateway.app import BehindProxy, make_app
 from pe_data.gateway.audit_log import ROTATE_BYTES, AuditLog
@@ -86,11 +87,17 @@ def serve(
     root = _log_root(store, settings)
     tokens = TokenBook(settings.tokens)
     evidence = _evidence(store, root, settings, signers)
+    kept = _kept(settings)
     listening = _listen(settings.host, settings.port)
     written: dict[str, AuditLog] = {}
     try:
         for country in settings.countries:
-            written[country] = AuditLog(root, country, rotate_bytes=settings.rotate_bytes, evidence=evidence)
+            written[country] = AuditLog(
+                root,
+                country,
+                rotate_bytes=settings.rotate_bytes,
+                evidence=replace(evidence, kept=kept.get(country, {})),
+            )
         archive = evidence.archive
         checkpointer = Checkpointer(
             written,
@@ -163,12 +170,27 @@ def _evidence(store: Store, root: Path, settings: Settings, signers: "Sequence[S
     policy = policy_if_any(store)
     for country in settings.countries:
         check_signers(policy, country, signers, now=datetime.now(UTC))
-    try:
-        kept = {str(path): path.read_bytes() for path in settings.kept}
-    except OSError as error:
-        raise AuditError(f"checkpoint {error.filename}: cannot be read: {error.strerror}") from error
     archive = None if same or not store.listable else store
-    return Evidence(policy, archive, kept, settings.new_log, bool(signers))
+    return Evidence(policy, archive, new=settings.new_log, signs=bool(signers))
+
+
+def _kept(settings: Settings) -> Mapping[str, Mapping[str, bytes]]:
+    """The checkpoints that were handed in, by country and name. Raises AuditError."""
+    found: dict[str, dict[str, bytes]] = {}
+    for path in settings.kept:
+        try:
+            raw = path.read_bytes()
+            country = country_of(raw, what=str(path))
+        except OSError as error:
+            raise AuditError(f"checkpoint {path}: cannot be read: {error.strerror}") from error
+        except InvalidDocumentError as error:
+            raise AuditError(str(error)) from error
+        if country not in settings.countries:
+            raise AuditError(
+                f"{path}: expected a checkpoint of {', '.join(settings.countries)}, found one of {country!r}"
+            )
+        found.setdefault(country, {})[str(path)] = raw
+    return found
 
 
 def _check_transport(settings: Settings) -> None:
