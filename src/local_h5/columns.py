@@ -312,7 +312,7 @@ class _Column:
         accepted = {
             "bool": ("truth", "number", "bits", "names"),
             "int": ("truth", "number"),
-            "float": ("truth", "number"),
+            "float": ("number",),
             "enum": ("text", "names", "number"),
             "text": ("text", "names", "number") if self.kind.codes else ("text", "names"),
             "id": ("number",),

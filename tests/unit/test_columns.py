@@ -158,6 +158,7 @@ REFUSED = {
     "Stata's code": (INT, stored(np.array([1, 2_147_483_621], "i4")), "2,147,483,621 in row 1"),
     "names for a count": (INT, enumeration([1, 2], {"one": 1, "two": 2}), "enumeration ('one', 'two')"),
     "text for a count": (INT, stored([b"1", b"2"]), "text"),
+    "booleans for an amount": (FLOAT, stored([True, False]), "true and false"),
     "NaN for an amount": (FLOAT, stored([1, np.nan]), "nan in row 1"),
     "infinite": (FLOAT, stored([1, -np.inf]), "-inf in row 1"),
     "an R NA for an amount": (FLOAT, stored(np.array([1, -(2**31)], "i4")), "-2,147,483,648 in row 1"),
