@@ -21,7 +21,8 @@ from pe_data.errors import PeDataError, PublishError
 from pe_data.fields import Fields
 from pe_data.manifest.describe import Label
 from pe_data.manifest.from_sidecar import from_sidecar
-from pe_data.publish import DEFAULT_NAMESPACE, Progress, publish_collection
+from pe_data.pointers import DEFAULT_NAMESPACE
+from pe_data.publish import Progress, publish_collection
 from pe_data.release_manifest import Release, release_manifest
 from pe_data.store.opening import open_store
 from pe_data.upload import Item

@@ -1,8 +1,9 @@
 """Which store serves a country, which mirrors stand beside it, and where the cache is.
 
-In this order: the environment (`PE_DATA_STORE`, `PE_DATA_MIRRORS`), the configuration file, and a
-folder in the user's data directory. The file is TOML, at `PE_DATA_CONFIG` or `config.toml` in the
-user's configuration folder for `pe-data`::
+In this order: the caller, the environment (`PE_DATA_STORE`, `PE_DATA_MIRRORS`), the configuration file, and a
+folder in the user's data directory. Whoever names another store changes where bytes come from, and not whose
+channels are believed: the namespace of the file holds for every store. The file is TOML, at
+`PE_DATA_CONFIG` or `config.toml` in the user's configuration folder for `pe-data`::
 
     [stores.us]                       # or [stores.default] for every country without its own
     url = "s3://bucket/prefix"
@@ -21,7 +22,7 @@ user's configuration folder for `pe-data`::
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,17 +58,28 @@ class StoreConfig:
     """Group of this machine that may read the country's payloads in the cache, if they are gated."""
 
 
-def store_for(country: str, environment: Mapping[str, str] | None = None) -> StoreConfig:
-    """The store that serves `country`. Raises ConfigError."""
+def store_for(country: str, environment: Mapping[str, str] | None = None, *, store: str | None = None) -> StoreConfig:
+    """The store that serves `country`.
+
+    Args:
+        store: Address that the caller named; it goes before the environment, and has no mirrors.
+
+    Raises:
+        ConfigError: the file cannot be used.
+    """
     env = os.environ if environment is None else environment
-    if env.get(STORE_VARIABLE):
-        mirrors = tuple(m.strip() for m in env.get(MIRRORS_VARIABLE, "").split(",") if m.strip())
-        return StoreConfig(env[STORE_VARIABLE], mirrors)
     stores = _read(config_path(env))
-    for name in (country, DEFAULT):
-        if name in stores:
-            return stores[name]
-    return StoreConfig(_default_folder())
+    configured = next((stores[name] for name in (country, DEFAULT) if name in stores), None)
+    mirrors: tuple[str, ...] = ()
+    if store is None and env.get(STORE_VARIABLE):
+        store = env[STORE_VARIABLE]
+        mirrors = tuple(m.strip() for m in env.get(MIRRORS_VARIABLE, "").split(",") if m.strip())
+    if store is None:
+        return configured or StoreConfig(_default_folder())
+    if configured is None:
+        return StoreConfig(store, mirrors)
+    options = configured.options if configured.url.rstrip("/") == store.rstrip("/") else {}
+    return replace(configured, url=store, mirrors=mirrors, options=options)
 
 
 def is_configured(country: str, environment: Mapping[str, str] | None = None) -> bool:

@@ -12,6 +12,7 @@ import os
 import re
 import stat
 from collections.abc import Hashable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
 from typing import TypeVar, cast
@@ -65,15 +66,22 @@ def sha256_bytes(data: bytes) -> Sha256:
     return Sha256(hashlib.sha256(data).hexdigest())
 
 
+def check_plain(mode: int) -> None:
+    """Raise OSError for what is neither a file nor a folder: reading a pipe or a device may never end."""
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise OSError(errno.EINVAL, "expected a file, found a pipe or a device")
+
+
 def open_plain(path: Path) -> BufferedReader:
     """Open a file to read it. Raises OSError at once for a pipe or a device, which may never send anything."""
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
-    mode = os.fstat(descriptor).st_mode
-    if stat.S_ISREG(mode):
-        return os.fdopen(descriptor, "rb")
-    os.close(descriptor)
-    number = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
-    raise OSError(number, "it is a folder" if stat.S_ISDIR(mode) else "expected a file, found a pipe or a device")
+    try:
+        check_plain(os.fstat(descriptor).st_mode)
+        return os.fdopen(descriptor, "rb")  # which refuses a folder
+    except OSError:
+        with suppress(OSError):
+            os.close(descriptor)
+        raise
 
 
 def sha256_file(path: Path) -> Sha256:

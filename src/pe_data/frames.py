@@ -1,12 +1,12 @@
 """Data frames per entity from an artifact, and files from them (extra `frames`)."""
 
 import difflib
-import os
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from pe_data.cache.files import beside
 from pe_data.errors import (
     CacheError,
     MissingExtraError,
@@ -92,7 +92,7 @@ def export(
         target.mkdir(parents=True, exist_ok=True)
         for entity, frame in frames.items():
             path = target / f"{entity.replace('|', '_or_').replace('/', '_')}.{to}"
-            temporary = path.with_name(f".{path.name}.{os.getpid()}")
+            temporary = beside(path)
             if to == "csv":
                 frame.to_csv(temporary, index=False)
             else:

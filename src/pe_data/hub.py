@@ -10,11 +10,13 @@ import hashlib
 import json
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from pe_data.cache.files import write_atomic
 from pe_data.digests import Sha256, sha256_file
 from pe_data.errors import (
+    CacheError,
     DigestMismatchError,
     FetchError,
     MissingExtraError,
@@ -22,6 +24,7 @@ from pe_data.errors import (
     OfflineError,
 )
 from pe_data.options import Options
+from pe_data.revocation.lookup import refuse_remembered
 from pe_data.uri import HubUri
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -40,6 +43,8 @@ def ensure_hub(uri: HubUri, options: Options) -> Path:
     """
     path = _download(uri, options, force=False)
     expected = _expected(uri, path)
+    if expected is not None:
+        refuse_remembered(uri, expected, options, cached=True)
     if expected is None or _is_right(path, expected, options):
         return path
     found = sha256_file(path)
@@ -126,7 +131,8 @@ def _is_right(path: Path, expected: Sha256, options: Options) -> bool:
             pass  # no stamp, or a damaged one: hash
     if sha256_file(real) != expected:
         return False
-    write_atomic(stamp, json.dumps(now).encode())
+    with suppress(CacheError):  # it is hashed again next time
+        write_atomic(stamp, json.dumps(now).encode())
     return True
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pe_data.channels import list_channels
-from pe_data.config import StoreConfig, store_for
+from pe_data.config import DEFAULT, store_for
 from pe_data.digests import Sha256
 from pe_data.errors import OfflineError
 from pe_data.manifest.model import Status
@@ -61,7 +61,7 @@ def list_store(
         ListingNotSupportedError: on a plain HTTP mirror.
         OfflineError: offline, and the store needs the network.
     """
-    config = StoreConfig(options.store) if options.store else store_for(country or "default")
+    config = store_for(country or DEFAULT, store=options.store)
     if options.offline and not is_local(config.url):
         raise OfflineError(f"{config.url}: listing needs the network, which is forbidden (offline)")
     store = open_store(config.url, options=config.options)

@@ -10,12 +10,14 @@ target goes. What the target knows to be revoked is not copied back, whatever th
 """
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
 from pe_data import steps
+from pe_data.cache.files import PLAIN, open_own
 from pe_data.collection import COLLECTION_LIMIT, Collection, Member
 from pe_data.digests import CHUNK_BYTES, Sha256, check_bytes, sha256_bytes
 from pe_data.errors import (
@@ -238,7 +240,7 @@ def _copy_payload(
     work: Path,
     on_step: steps.StepHook,
 ) -> int | None:
-    key = payload_key(job.country, job.sha256, extension)
+    key, part = payload_key(job.country, job.sha256, extension), work / f"{job.sha256}.part"
     try:
         found = target.head(key).size
     except ObjectNotFoundError:
@@ -251,8 +253,8 @@ def _copy_payload(
                 found=f"{found} bytes",
                 advice="The target holds a damaged payload: remove it, then mirror again.",
             )
+        part.unlink(missing_ok=True)  # of a run that was killed when the payload was already there
         return None
-    part = work / f"{job.sha256}.part"
     _fetch(source, key, part, job.sha256, size)
     on_step("payload-fetched")
     try:
@@ -267,12 +269,12 @@ def _fetch(source: Store, key: str, part: Path, expected: Sha256, size: int) -> 
     """Complete `part`; it is removed if its bytes turn out wrong."""
     hasher = hashlib.sha256()
     position = 0
-    if part.exists() and part.stat().st_size <= size:
-        with part.open("rb") as handle:
+    with os.fdopen(open_own(part, PLAIN), "r+b") as handle:
+        if os.fstat(handle.fileno()).st_size <= size:
             while piece := handle.read(CHUNK_BYTES):
                 hasher.update(piece)
                 position += len(piece)
-    with part.open("r+b" if position else "wb") as handle:
+        handle.truncate(position)
         handle.seek(position)
         pieces = source.open_stream(key, start=position).pieces if position < size else iter(())
         for piece in pieces:

@@ -7,6 +7,7 @@ A manifest whose payload arrived is kept beside it as one that nothing binds.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from pe_data.cache.store import Cache
 from pe_data.collection import COLLECTION_LIMIT, Collection
 from pe_data.digests import Sha256, check_bytes
 from pe_data.errors import (
+    CacheError,
     DigestMismatchError,
     FetchError,
     GatewayError,
@@ -79,7 +81,8 @@ class PinSearch:
             told = (manifest.artifact.extension, manifest.artifact.size_bytes)
             path = self._payload(store, told, slow, others=others)
             if path is not None:
-                self.cache.write_document(self.sha256, "unbound.json", plain)
+                with suppress(CacheError):
+                    self.cache.write_document(self.sha256, "unbound.json", plain)
                 return path
             if self.skipped[-1].slow:
                 return None

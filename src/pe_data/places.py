@@ -41,7 +41,7 @@ class Places:
     @classmethod
     def of(cls, uri: StoreUri, options: Options, *, patience: timedelta | None = None) -> "Places":
         """From the options, else the configuration."""
-        return cls(uri, options, StoreConfig(options.store) if options.store else store_for(uri.country), patience)
+        return cls(uri, options, store_for(uri.country, store=options.store), patience)
 
     def main(self) -> Store:
         """The store itself, which alone has channels. Raises OfflineError if it may not be asked."""

@@ -35,6 +35,8 @@ POINTER_LIMIT = 64 * 1024
 """Largest pointer document that is read, in bytes."""
 SKEW = timedelta(minutes=10)
 """How far the clocks of a signer and a reader may differ."""
+DEFAULT_NAMESPACE = "local"
+"""Of channels whose publisher chose none."""
 NAMESPACE = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
 _IDENTIFIER = re.compile(r"[0-9a-f]{32}")

@@ -27,6 +27,7 @@ from pe_data.layout import (
 from pe_data.manifest.encoding import unpack
 from pe_data.manifest.model import Manifest
 from pe_data.marks import rescue
+from pe_data.pointers import DEFAULT_NAMESPACE
 from pe_data.revocation.bar import Bar
 from pe_data.store.base import Store
 from pe_data.store.probe import probe_conditional_writes
@@ -51,7 +52,6 @@ __all__ = [
     "set_channel",
 ]
 
-DEFAULT_NAMESPACE = "local"
 WORKERS = 8
 
 

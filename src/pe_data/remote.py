@@ -225,7 +225,11 @@ class Remote:
                     "pointer belongs to another dataset"
                 )
         if self.cache.lookup(self._root.sha256, "collection.json") is None:  # nothing that is none is kept
-            self.cache.write_document(self._root.sha256, "collection.json", self.collection_bytes)
+            try:
+                self.cache.write_document(self._root.sha256, "collection.json", self.collection_bytes)
+            except CacheError:
+                if self.uri.member is None:  # it is itself what was asked for
+                    raise
         return collection
 
     @cached_property
@@ -335,7 +339,8 @@ class Remote:
                         self.cache.remove(sha256, kind)
         manifest, plain = self.places.document(manifest_key(self.uri.country, sha256), READ_LIMIT, check)
         if bound is not None:
-            self.cache.write_document(sha256, "manifest.json", plain)
+            with suppress(CacheError):  # it is read again next time
+                self.cache.write_document(sha256, "manifest.json", plain)
         return manifest, plain
 
     def _check_against_payload(self, manifest: Manifest, what: str) -> None:

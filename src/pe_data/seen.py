@@ -1,22 +1,32 @@
 """The last pointer that this machine saw on each channel, and the last one that it used.
 
-An older version than the one seen last is refused; of a signed channel also another pointer of the
-same version. A signed pointer is remembered only once it was verified. The one used last, whose files are in the cache,
-stands in with `allow_stale` when the store cannot be reached, and is what `staleness` compares.
+An older version than the one seen last is refused, and so is a channel that has become somebody else's (another
+namespace); of a signed channel also another pointer of the same version. A signed pointer is remembered only once
+it was verified. The one used last, whose files are in the cache, stands in with `allow_stale` when the store cannot
+be reached, and is what `staleness` compares.
 """
 
 import hashlib
+import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from pe_data.cache.files import write_atomic
 from pe_data.cache.store import Cache
-from pe_data.digests import Sha256, sha256_bytes
-from pe_data.errors import ChannelRollbackError, InvalidDocumentError, PointerMismatchError
+from pe_data.digests import Sha256, open_plain, sha256_bytes
+from pe_data.errors import (
+    CacheError,
+    CacheWarning,
+    ChannelRollbackError,
+    InvalidDocumentError,
+    PointerMismatchError,
+)
 from pe_data.layout import ChannelName, check_channel, check_country, check_dataset
 from pe_data.pointers import (
+    DEFAULT_NAMESPACE,
     PointerBody,
     UnsignedPointer,
     VerifiedPointer,
@@ -54,7 +64,8 @@ class SeenChannels:
         """The pointer seen or used last, or None; a damaged record counts as none."""
         path = self.path(country, dataset, channel, kind)
         try:
-            raw = path.read_bytes()
+            with open_plain(path) as handle:
+                raw = handle.read()
             if channel == "next" and kind == "seen":
                 raw = parse_signed(raw, what=str(path)).document.body
             body = parse_body(raw, what=str(path))
@@ -75,11 +86,13 @@ class SeenChannels:
 
         Raises:
             ChannelRollbackError: it is older than the one seen last, or signed and another of its version.
+            PointerMismatchError: it has another namespace than the one seen last.
         """
         body = pointer.body
         before = self.last(body.country, body.dataset, body.channel)
         path = self.path(body.country, body.dataset, body.channel)
-        if before is not None and before.body.namespace == body.namespace:
+        if before is not None:
+            self._check_namespace(before.body, body, path)
             if body.version < before.body.version:
                 raise ChannelRollbackError(
                     f"{self.store_url}: channel {body.channel} of {body.country}/{body.dataset}: "
@@ -95,14 +108,42 @@ class SeenChannels:
                     f"of version {body.version}, found another than the one that this machine has seen "
                     f"(sha256:{before.body.artifact_sha256}). Somebody signed twice; ask the operator of the store"
                 )
-        write_atomic(path, raw)
+        with suppress(CacheError):  # a cache that cannot be written still gives its files; `use` says so
+            write_atomic(path, raw)
+
+    def _check_namespace(self, before: PointerBody, now: PointerBody, path: Path) -> None:
+        """A namespace that nobody chose may get a name when the channel moves on; any other change is refused."""
+        if before.namespace == now.namespace:
+            return
+        what = f"{self.store_url}: channel {now.channel} of {now.country}/{now.dataset}"
+        if before.namespace != DEFAULT_NAMESPACE or now.version <= before.version:
+            raise PointerMismatchError(
+                f"{what}: expected namespace {before.namespace!r} at version {before.version} or later, which this "
+                f"machine has seen, found {now.namespace!r} at version {now.version}. Somebody else wrote it; ask the "
+                f"operator of the store. If that was meant, remove {path} and try again"
+            )
+        warnings.warn(
+            f"{what}: the channel, which had no name of its own ({before.namespace!r}), is now that of "
+            f"{now.namespace!r}",
+            CacheWarning,
+            stacklevel=4,
+        )
 
     def use(self, body: PointerBody) -> None:
-        """Remember that what `body` points at is in the cache."""
+        """Remember that what `body` points at is in the cache; a cache that cannot be written is warned about."""
         path = self.path(body.country, body.dataset, body.channel, "used")
         last = self.last(body.country, body.dataset, body.channel, "used")
-        if last is None or last.body != body:
+        if last is not None and last.body == body:
+            return
+        try:
             write_atomic(path, body.to_bytes())
+        except CacheError as error:
+            warnings.warn(
+                f"{self.store_url}: this machine cannot remember where the channel stands, so it would not notice if "
+                f"the store were set back: {error}",
+                CacheWarning,
+                stacklevel=4,
+            )
 
     @staticmethod
     def used(cache: Cache, country: str) -> Iterator[PointerBody]:

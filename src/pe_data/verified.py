@@ -4,11 +4,11 @@ The memory belongs to the one who checks, not to the store: an object that has n
 need not be read again.
 """
 
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from pe_data.cache.files import beside
 from pe_data.digests import canonical_json, strict_json
 from pe_data.errors import InvalidDocumentError
 from pe_data.fields import Fields
@@ -34,8 +34,9 @@ class Verified:
     def save(self, path: Path, url: str) -> None:
         """Write everything to `path`, whole or not at all."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-        temporary.write_bytes(canonical_json({"schema_version": 1, "store": url, "verified": self._versions}))
+        temporary = beside(path)
+        with temporary.open("xb") as handle:
+            handle.write(canonical_json({"schema_version": 1, "store": url, "verified": self._versions}))
         temporary.replace(path)
 
     def unchanged(self, meta: ObjectMeta) -> bool:

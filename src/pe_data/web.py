@@ -20,9 +20,14 @@ from pe_data.cache.store import Suffix
 from pe_data.digests import Sha256
 from pe_data.errors import CacheWarning, DigestMismatchError, FetchError, InvalidNameError, OfflineError
 from pe_data.options import Options
+from pe_data.revocation.lookup import refuse_remembered
 from pe_data.sources.base import Body, SourceError
 from pe_data.sources.web import WebSource
 from pe_data.uri import WebUri
+
+LONGEST = 16 << 30
+"""Bytes of a file whose size nobody vouches for; a server may send for ever."""
+_TOO_LONG = "found more bytes than a file without a digest may have. Give its digest (#sha256=…)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,7 @@ def ensure_web(uri: WebUri, options: Options) -> Path:
     """The verified file in the cache. Raises PeDataError."""
     if uri.sha256:
         cached = options.cache.find(uri.sha256, verify=options.verify)
+        refuse_remembered(uri, uri.sha256, options, cached=cached is not None)
         if cached is not None:
             return cached
     source = WebSource(uri.url, uri.url.partition("?")[0])
@@ -67,6 +73,7 @@ def _ensure_streamed(uri: WebUri, body: Body, options: Options) -> Path:
     if record and uri.sha256 is None and body.validator == record.validator:
         cached = cache.find(record.sha256, verify=options.verify)
         if cached is not None and body.total in (None, record.size):
+            refuse_remembered(uri, record.sha256, options, cached=True)
             return cached
     name = _name(uri.url)
     temporary = cache.partial(name, "web")
@@ -84,6 +91,7 @@ def _ensure_streamed(uri: WebUri, body: Body, options: Options) -> Path:
                     found=f"sha256 {sha256}",
                     advice="Nothing was kept.",
                 )
+            refuse_remembered(uri, sha256, options, cached=False)
             path = cache.adopt(temporary, sha256, _suffix(uri.url))
         finally:
             temporary.unlink(missing_ok=True)
@@ -103,8 +111,14 @@ def _receive(body: Body, temporary: Path, options: Options) -> tuple[Sha256, int
     digest, size = hashlib.sha256(), 0
     buffer = memoryview(bytearray(BUFFER_BYTES))
     progress = options.progress or no_progress
-    with local_errors(temporary), temporary.open("wb") as handle:
+    if body.total is not None and body.total > LONGEST:
+        raise SourceError(_TOO_LONG, retry=False)
+    with local_errors(temporary):
+        temporary.unlink(missing_ok=True)  # whatever it is: nothing that somebody put there is written to
+    with local_errors(temporary), temporary.open("xb") as handle:
         while count := body.readinto(buffer):
+            if size + count > LONGEST:
+                raise SourceError(_TOO_LONG, retry=False)
             handle.write(buffer[:count])
             digest.update(buffer[:count])
             size += count
@@ -119,6 +133,7 @@ def _offline(uri: WebUri, options: Options) -> Path:
     if options.allow_stale and record and uri.sha256 is None:
         cached = options.cache.find(record.sha256, verify=options.verify)
         if cached is not None:
+            refuse_remembered(uri, record.sha256, options, cached=True)
             warnings.warn(
                 f"{uri}: STALE: offline, using the bytes fetched last (sha256 {record.sha256})",
                 CacheWarning,

@@ -4,7 +4,8 @@ import os
 import shutil
 from pathlib import Path
 
-from pe_data.digests import Sha256, sha256_file
+from pe_data.cache.files import beside
+from pe_data.digests import CHUNK_BYTES, Sha256, sha256_file
 from pe_data.errors import CacheError, DigestMismatchError, PeriodNotCoveredError
 from pe_data.manifest.describe import Label, describe, file_extension
 from pe_data.options import Options
@@ -50,10 +51,11 @@ def _copy(source: Path, sha256: Sha256, target: Path) -> Path:
         if target.is_file() and sha256_file(target) == sha256:
             return target
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.{os.getpid()}")
+        temporary = beside(target)
         try:
-            shutil.copyfile(source, temporary)
-            with temporary.open("rb+") as handle:
+            with source.open("rb") as original, temporary.open("xb") as handle:
+                shutil.copyfileobj(original, handle, CHUNK_BYTES)
+                handle.flush()
                 os.fsync(handle.fileno())
             found = sha256_file(temporary)
             if found != sha256:

@@ -312,7 +312,7 @@ def test_configuration_by_country(tmp_path, monkeypatch):
     assert config.store_for("uk").url == config.default_store_url() == "gs://b"
     monkeypatch.setenv("PE_DATA_STORE", "here")
     monkeypatch.setenv("PE_DATA_MIRRORS", "a, b,")
-    assert config.store_for("us") == config.StoreConfig("here", ("a", "b"))
+    assert config.store_for("us") == config.StoreConfig("here", ("a", "b"), "policyengine")
 
 
 def test_a_bucket_with_settings_from_the_file(tmp_path, monkeypatch, s3_server, s3_bucket):

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -185,7 +185,7 @@ def note_skipped(cache: Cache, what: str, skipped: Sequence[Skipped]) -> None:
     lines = "".join(
         json.dumps({"time": now, "source": s.source, "wanted": what, "reason": s.reason}) + "\n" for s in skipped
     )
-    with local_errors(cache.mirror_log):
+    with suppress(CacheError), local_errors(cache.mirror_log):  # a log that cannot be kept is in nobody's way
         cache.root.mkdir(parents=True, exist_ok=True)
         with cache.mirror_log.open("a", encoding="utf-8") as log:
             log.write(lines)

@@ -6,6 +6,7 @@ those whom its owner lets in. Payloads of gated countries do not (`pe_data.priva
 
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,7 +28,7 @@ def write_atomic(path: Path, data: bytes, *, sync: bool = True, mode: int = PLAI
     """
     with local_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = _beside(path)
+        temporary = beside(path)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), mode)
         try:
             with os.fdopen(descriptor, "wb") as handle:
@@ -46,7 +47,7 @@ def permitted(folder: Path, mode: int) -> int:
 
     Asking the system for the umask sets it for all threads at once, so a file is made and looked at.
     """
-    probe = _beside(folder / "mode")
+    probe = beside(folder / "mode")
     descriptor = os.open(probe, os.O_RDONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
         return os.fstat(descriptor).st_mode & mode
@@ -62,6 +63,24 @@ def readable(path: Path) -> bool:
     except OSError:
         return False
     return True
+
+
+def open_own(path: Path, mode: int) -> int:
+    """Open or make a plain file that is nowhere else: no link that somebody put there is followed or written to."""
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+    careful = flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        found = os.open(path, careful, mode)
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENXIO):
+            raise
+    else:
+        about = os.fstat(found)
+        if stat.S_ISREG(about.st_mode) and about.st_nlink == 1:
+            return found
+        os.close(found)
+    path.unlink()
+    return os.open(path, careful | os.O_EXCL, mode)
 
 
 def sync_folder(folder: Path) -> None:
@@ -94,6 +113,6 @@ def _advice(number: int | None) -> str:
     return "Look at that disk, or choose another folder"
 
 
-def _beside(path: Path) -> Path:
+def beside(path: Path) -> Path:
     """A name that nobody else takes, in the folder of `path`."""
     return path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(6).hex()}")

@@ -7,15 +7,13 @@ the file. A complete part is never written again, whoever sends it once more: ot
 could cover right bytes that wrong ones replace afterwards.
 """
 
-import errno
 import hashlib
 import os
-import stat
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from pe_data.cache.files import PLAIN, local_errors
+from pe_data.cache.files import PLAIN, local_errors, open_own
 from pe_data.errors import CacheError
 
 PART_BYTES = 1024 * 1024
@@ -33,8 +31,8 @@ class Partial:
         self._parts_path = path.with_suffix(".parts")
         with local_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = _open_own(path, mode)
-            self._parts = _open_own(self._parts_path, mode)
+            self._file = open_own(path, mode)
+            self._parts = open_own(self._parts_path, mode)
             self._done = self._known_parts()
         self._lock = threading.Lock()
         self._unbroken = 0
@@ -148,24 +146,6 @@ class Partial:
         """Remove the list of parts, after the file itself was moved away."""
         with local_errors(self.path):
             self._parts_path.unlink(missing_ok=True)
-
-
-def _open_own(path: Path, mode: int) -> int:
-    """Open or make a plain file that is nowhere else: no link that somebody put there is followed or written to."""
-    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
-    careful = flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-    try:
-        found = os.open(path, careful, mode)
-    except OSError as error:
-        if error.errno not in (errno.ELOOP, errno.ENXIO):
-            raise
-    else:
-        about = os.fstat(found)
-        if stat.S_ISREG(about.st_mode) and about.st_nlink == 1:
-            return found
-        os.close(found)
-    path.unlink()
-    return os.open(path, careful | os.O_EXCL, mode)
 
 
 class _PrefixHasher:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pe_data.cache.files import beside
 from pe_data.certification.checks import Depth, Nominated, check_nomination, diagnose
 from pe_data.certification.compatibility import Model, compatible
 from pe_data.certification.release import Certification, DataRelease, DatasetPin, Nomination
@@ -64,8 +65,9 @@ class Certified:
         paths = []
         for name, data in documents.items():
             path = folder / name
-            temporary = path.with_name(f".{name}.part")
-            temporary.write_bytes(data + b"\n")
+            temporary = beside(path)
+            with temporary.open("xb") as handle:
+                handle.write(data + b"\n")
             temporary.replace(path)
             paths.append(path)
         return paths

@@ -11,7 +11,7 @@ from pe_data.config import DEFAULT, store_for
 from pe_data.countries import DATASET_EXAMPLE
 from pe_data.errors import InvalidNameError
 from pe_data.layout import check_country, check_dataset
-from pe_data.publish import DEFAULT_NAMESPACE
+from pe_data.pointers import DEFAULT_NAMESPACE
 from pe_data.store.base import Store
 from pe_data.store.opening import open_store
 
@@ -32,9 +32,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 def the_store(url: str | None, country: str = DEFAULT) -> Store:
     """The store that was named, else the configured one of the country."""
-    if url:
-        return open_store(url)
-    config = store_for(country)
+    config = store_for(country, store=url or None)
     return open_store(config.url, options=config.options)
 
 

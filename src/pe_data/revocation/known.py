@@ -3,6 +3,7 @@
 ::
 
     artifacts/4e/4e92….tombstone.json   a tombstone whose signatures were found right
+    artifacts/4e/4e92….us.tombstone.json   the same, if there is one of another country already
     artifacts/4e/4e92….asked            its time is when a store was last asked for a tombstone
     revocation/{store}.silent           its time is when that store last did not answer
 
@@ -19,8 +20,9 @@ from pathlib import Path
 
 from pe_data.cache.files import PLAIN, write_atomic
 from pe_data.cache.store import Cache
-from pe_data.digests import Sha256
+from pe_data.digests import Sha256, open_plain
 from pe_data.errors import CacheError
+from pe_data.layout import check_country
 
 SILENCE_SECONDS = 300.0
 """A store that did not answer is left alone for so long."""
@@ -37,30 +39,46 @@ class Known:
         return self._beside(sha256, "tombstone.json")
 
     def tombstone(self, sha256: Sha256) -> bytes | None:
-        """The body of the tombstone that was seen for an artifact, if any and if this user may read it."""
+        """The body of the tombstone that was seen first for an artifact, if any and if this user may read it."""
+        return self.read(self.tombstone_path(sha256))
+
+    def tombstone_paths(self, sha256: Sha256, country: str | None) -> list[Path]:
+        """Where tombstones of an artifact may be: the first that was seen, and one of the country (None: of any)."""
+        first = self.tombstone_path(sha256)
+        if country is not None:
+            return [first, self._beside(sha256, f"{check_country(country)}.tombstone.json")]
+        return [first, *sorted(first.parent.glob(f"{Sha256(sha256)}.*.tombstone.json"))]
+
+    @staticmethod
+    def read(path: Path) -> bytes | None:
+        """What was kept there, if this user may read it."""
         try:
-            return self.tombstone_path(sha256).read_bytes()
-        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            with open_plain(path) as handle:
+                return handle.read()
+        except OSError:
             return None
 
-    def remember(self, sha256: Sha256, body: bytes) -> None:
+    def remember(self, sha256: Sha256, body: bytes, country: str) -> None:
         """Keep a tombstone whose signatures were checked; a read-only cache keeps nothing."""
-        if self.tombstone(sha256) is None:
-            with suppress(CacheError):
-                write_atomic(self.tombstone_path(sha256), body)
+        first, own = self.tombstone_paths(sha256, country)
+        with suppress(CacheError):
+            write_atomic(first if self.read(first) is None else own, body)
 
-    def forget_damaged(self, sha256: Sha256) -> None:
+    def forget_damaged(self, sha256: Sha256, path: Path) -> None:
         """Drop a memory that cannot be read, so that the stores are asked again at once."""
-        for path in (self.tombstone_path(sha256), self._asked_path(sha256)):
+        for one in (path, self._asked_path(sha256)):
             with suppress(OSError):
-                path.unlink(missing_ok=True)
+                one.unlink(missing_ok=True)
 
     def is_due(self, sha256: Sha256, interval: float) -> bool:
         """Whether the stores should be asked again. A time in the future counts for nothing.
 
         So they should if there is a tombstone that only another user of the cache may read.
         """
-        return not _within(self._asked_path(sha256), interval) or _is_there(self.tombstone_path(sha256))
+        if not _within(self._asked_path(sha256), interval):
+            return True
+        first = self.tombstone_path(sha256)
+        return _is_there(first) and self.read(first) is None
 
     def is_open(self, sha256: Sha256, interval: float, offline: bool) -> bool:
         """Whether there is anything to look into: a tombstone, or stores to be asked again."""

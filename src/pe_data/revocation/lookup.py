@@ -2,7 +2,8 @@
 
 A tombstone that this machine has seen counts for ever. Beyond that the store and every mirror are
 asked, at most once per interval for bytes that are in the cache and always before a download. One
-genuine tombstone in any place is enough; a place that has none, or does not answer in time, says
+genuine tombstone in any place is enough; one that cannot be checked on this machine counts if it lies in the
+store itself, and not on a mirror. A place that has none, or does not answer in time, says
 nothing. So a mirror that strips tombstones hides them only from those who ask nobody else.
 """
 
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pe_data.config import StoreConfig, store_for
+from pe_data.config import store_for
 from pe_data.digests import Sha256
 from pe_data.errors import (
     CacheWarning,
@@ -36,7 +37,9 @@ if TYPE_CHECKING:
     from pe_data.places import Places
     from pe_data.revocation.verify import Verifier
     from pe_data.store.base import Store
-    from pe_data.uri import StoreUri
+    from pe_data.uri import HubUri, StoreUri, WebUri
+
+    AnyUri = StoreUri | WebUri | HubUri
 
 PATIENCE_SECONDS = 3
 """For one answer about a tombstone: a hit in the cache must not wait for a dead store."""
@@ -54,7 +57,7 @@ class Revoked:
     problem: str = ""
     """Why they cannot."""
 
-    def error(self, uri: "StoreUri") -> RevokedError:
+    def error(self, uri: "AnyUri") -> RevokedError:
         """What a reader is told: reason and date, or why there are none."""
         stone = self.tombstone
         if stone is None:
@@ -81,19 +84,44 @@ def find_revoked(
     """
     known = Known(options.cache)
     for sha256 in digests:
-        body = known.tombstone(sha256)
-        if body is not None:
-            try:
-                return Revoked(sha256, Tombstone.from_bytes(body, what=str(known.tombstone_path(sha256))))
-            except InvalidDocumentError:
-                known.forget_damaged(sha256)
+        remembered = remembered_tombstone(known, sha256, uri.country)
+        if remembered is not None:
+            return Revoked(sha256, remembered)
     if options.offline and not fresh:
         return None
     due = [sha256 for sha256 in digests if fresh or known.is_due(sha256, options.recheck)]
     return _ask(uri, due, options, known, fresh, places) if due else None
 
 
-def obey(found: Revoked, uri: "StoreUri", options: Options, *, cached: bool) -> None:
+def remembered_tombstone(known: Known, sha256: Sha256, country: str | None) -> Tombstone | None:
+    """The tombstone that this machine has seen for an artifact of a country; of any country if that is None."""
+    for path in known.tombstone_paths(sha256, country):
+        body = known.read(path)
+        if body is None:
+            continue
+        try:
+            stone = Tombstone.from_bytes(body, what=str(path))
+        except InvalidDocumentError:
+            known.forget_damaged(sha256, path)
+            continue
+        # Whoever revokes for one country says nothing of the artifacts of another.
+        if stone.covers(stone.country if country is None else country, sha256):
+            return stone
+    return None
+
+
+def refuse_remembered(uri: "WebUri | HubUri", sha256: Sha256, options: Options, *, cached: bool) -> None:
+    """For addresses that no store stands behind: refuse bytes that this machine knows to be revoked.
+
+    Raises:
+        RevokedError: as `obey`.
+    """
+    stone = remembered_tombstone(Known(options.cache), sha256, None)
+    if stone is not None:
+        obey(Revoked(sha256, stone), uri, options, cached=cached)
+
+
+def obey(found: Revoked, uri: "AnyUri", options: Options, *, cached: bool) -> None:
     """Refuse a revoked artifact, or warn where that is all that is right.
 
     Offline, bytes that are in the cache are handed out with a warning: somebody may be in the
@@ -111,7 +139,7 @@ def obey(found: Revoked, uri: "StoreUri", options: Options, *, cached: bool) -> 
 def _ask(
     uri: "StoreUri", due: Sequence[Sha256], options: Options, known: Known, fresh: bool, places: "Places | None"
 ) -> Revoked | None:
-    config = places.config if places else StoreConfig(options.store) if options.store else store_for(uri.country)
+    config = places.config if places else store_for(uri.country, store=options.store)
     urls = [url for url in (config.url, *config.mirrors) if "://" in url or Path(url).expanduser().is_dir()]
     asked = [url for url in urls if fresh or not known.is_silent(url)]
     found, answered = None, True
@@ -180,8 +208,11 @@ class _Question:
             self._warn(reason_of(error))
             return None
         except UncheckedRevocationError as error:
+            if store.url != self._places.main().url:  # whoever runs a mirror cannot end an artifact without a key
+                self._warn(f"a mirror has a tombstone that nobody here can check, so it changes nothing: {error}")
+                return None
             return Revoked(sha256, None, str(error))
-        self._known.remember(sha256, stone.to_bytes())
+        self._known.remember(sha256, stone.to_bytes(), self._uri.country)
         return Revoked(sha256, stone)
 
     def _warn(self, text: str) -> None:

@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 from obstore.store import LocalStore
 
 from pe_data import steps
-from pe_data.digests import CHUNK_BYTES, Sha256, open_plain
+from pe_data.digests import CHUNK_BYTES, Sha256, check_plain, open_plain
 from pe_data.errors import (
     DigestMismatchError,
     InvalidNameError,
@@ -74,7 +74,9 @@ class FolderStore(ObjectStore):
         self.client = LocalStore(self.root)
 
     def _require(self, key: str) -> None:
-        """Reading before anything was ever written: the folder need not exist."""
+        """Reading before anything was ever written: the folder need not exist. No client is sent to a pipe."""
+        with translated(self.url, key), suppress(FileNotFoundError, NotADirectoryError):
+            check_plain((self.root / key).stat().st_mode)
         if not hasattr(self, "client"):
             if not self.root.is_dir():
                 raise ObjectNotFoundError(f"{self.url}: {key}: the folder does not exist (yet)")
