@@ -73,7 +73,7 @@ class Area:
     @property
     def reasons(self) -> tuple[str, ...]:
         """What was found wrong, whether it blocks or not."""
-        findings = [f.message for record in self.records.values() for f in record.findings]
+        findings = [str(f.refusal) for record in self.records.values() for f in record.findings]
         issues = [message for record in self.records.values() for message in record.issues]
         return tuple(dict.fromkeys([*self.refused, *issues, *findings]))
 

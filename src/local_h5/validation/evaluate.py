@@ -132,7 +132,9 @@ def _judge(
         reason = f"the installed model does not have {', '.join(missing)}"
         return _row(target, goal, None, training, "failed", reason), None
     if not np.isfinite(value):
-        finding = Finding("finite", "sanity", f"{name} is {value}", 1) if policy.require_finite else None
+        finding = None
+        if policy.require_finite:
+            finding = Finding("finite", "sanity", f"{name} is {value}", 1, "validation.require_finite")
         return _row(target, goal, None, training, "failed", f"the value is {value}", sane=False), finding
     ceiling = policy.ceiling_of(target.variable)
     sane = ceiling is None or abs(value) <= ceiling
@@ -142,7 +144,8 @@ def _judge(
     reason = "" if near else f"{relative:+.1%}, more than {limit:.1%} off"
     finding = None
     if not sane:
-        finding = Finding("ceiling", "sanity", f"{name} is {value:,.0f}, above its ceiling of {ceiling:,.0f}", 1)
+        text = f"{name} is {value:,.0f}, above its ceiling of {ceiling:,.0f}"
+        finding = Finding("ceiling", "sanity", text, 1, "validation.sanity_ceilings")
         reason = f"above its ceiling of {ceiling:,.0f}"
     verdict = "passed" if near and sane else "failed"
     row = _row(target, goal, value, training, verdict, reason, sane=sane)
@@ -182,26 +185,28 @@ def _area_findings(
     request: AreaBuildRequest, rows: Sequence[TargetRow], keys: Sequence[TargetKey], policy: Policy
 ) -> list[Finding]:
     place = request.area_type, request.area_id
-    findings = _limits("targets", rows, *policy.area_limits(*place))
+    findings = _limits("targets", rows, *policy.area_limits(*place), "validation.")
     for override in policy.group_limits(*place):
         group = [row for row, key in zip(rows, keys, strict=True) if override.rule.admits(key)]
         share = override.limits.get("max_share_failing", 1.0)
         label = " ".join(f"{name} {'/'.join(map(str, v))}" for name, v in override.rule.conditions.items())
-        findings += _limits(f"targets of {label}", group, share, int(override.limits.get("min_targets", 0)))
+        least = int(override.limits.get("min_targets", 0))
+        findings += _limits(f"targets of {label}", group, share, least, "validation.overrides: ")
     return findings
 
 
-def _limits(label: str, rows: Sequence[TargetRow], max_share: float, least: int) -> list[Finding]:
+def _limits(label: str, rows: Sequence[TargetRow], max_share: float, least: int, where: str) -> list[Finding]:
     judged = [row for row in rows if row.verdict != "not_evaluated"]
     failing = [row for row in judged if row.verdict == "failed"]
     findings = []
     if len(judged) < least:
-        findings.append(Finding("count", "targets", f"{len(judged)} {label}, at least {least} are asked for", 1))
+        text = f"{len(judged)} {label}, at least {least} are asked for"
+        findings.append(Finding("count", "targets", text, 1, f"{where}min_targets"))
     if judged and len(failing) / len(judged) > max_share:
         worst = sorted(failing, key=lambda row: -abs(row.relative_error or np.inf))
         named = "; ".join(f"{_name(row)} {row.reason}" for row in worst[:_NAMED])
         text = f"{len(failing)} of {len(judged)} {label} fail, more than {max_share:.0%}: {named}"
-        findings.append(Finding("share", "targets", text, len(failing)))
+        findings.append(Finding("share", "targets", text, len(failing), f"{where}max_share_failing"))
     return findings
 
 

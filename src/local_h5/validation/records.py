@@ -24,12 +24,31 @@ RowVerdict = Literal["passed", "failed", "not_evaluated"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that a check found wrong: the check, its severity, one line, and how many rows it concerns."""
+    """Something that a check found wrong.
+
+    Attributes:
+        check: its name.
+        severity: decides, by ``validation.on_failure``, whether it keeps the file from being published.
+        message: one line.
+        count: how many rows it concerns.
+        key: configuration key of the limit that was passed; empty where there is no limit to set.
+    """
 
     check: str
     severity: Severity
     message: str
     count: int
+    key: str = ""
+
+    @property
+    def decided_by(self) -> str:
+        """The configuration key to look at: of the limit, or else of what follows from a finding."""
+        return self.key or f"validation.on_failure.{self.severity}"
+
+    @property
+    def refusal(self) -> "Refusal":
+        """The finding as a reason not to publish."""
+        return Refusal(self.check, self.message, self.decided_by)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +119,14 @@ class ValidationRecord:
     @property
     def blocking(self) -> tuple[str, ...]:
         """Why the file must not be published; nothing when it may be. An error always blocks."""
+        reasons = tuple(finding.message for finding in self.blocking_findings)
+        return (*self.issues, *reasons) if self.status == "error" else reasons
+
+    @property
+    def blocking_findings(self) -> tuple[Finding, ...]:
+        """The findings that keep the file from being published."""
         on_failure = self.policy["on_failure"]
-        reasons = [f.message for f in self.findings if on_failure[f.severity] == "fail"]
-        return (*self.issues, *reasons) if self.status == "error" else tuple(reasons)
+        return tuple(finding for finding in self.findings if on_failure[finding.severity] == "fail")
 
     def to_json(self) -> dict[str, Any]:
         """The record's JSON, checked against its schema.
@@ -172,16 +196,42 @@ def read_record(path: Path) -> ValidationRecord:
         ) from error
 
 
-def refusals(records: Iterable[ValidationRecord], sha256: str) -> tuple[str, ...]:
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One reason why an area is not published.
+
+    Attributes:
+        check: that found it, for areas with the same reason to stand together.
+        message: one line.
+        key: configuration key that decides; empty where none does.
+    """
+
+    check: str
+    message: str
+    key: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.key})" if self.key else self.message
+
+
+def why_refused(records: Iterable[ValidationRecord], sha256: str) -> tuple[Refusal, ...]:
     """Why an area is not published: what blocks in any of its records, or a record of another file.
 
     Args:
         records: of one area, of the levels that the run asks for.
         sha256: of the H5 that would be published.
     """
-    reasons: list[str] = []
+    reasons: list[Refusal] = []
     for record in records:
         if record.sha256 != sha256:
-            reasons.append(f"the {record.level} record is of another file ({record.sha256[:12]}, not {sha256[:12]})")
-        reasons += record.blocking
+            text = f"the {record.level} record is of another file ({record.sha256[:12]}, not {sha256[:12]})"
+            reasons.append(Refusal("record", text))
+        if record.status == "error":
+            reasons += [Refusal("error", issue) for issue in record.issues]
+        reasons += [finding.refusal for finding in record.blocking_findings]
     return tuple(dict.fromkeys(reasons))
+
+
+def refusals(records: Iterable[ValidationRecord], sha256: str) -> tuple[str, ...]:
+    """:func:`why_refused`, each reason as one line with the configuration key that decides."""
+    return tuple(map(str, why_refused(records, sha256)))

@@ -24,6 +24,9 @@ _ENTITIES = (HOUSEHOLD, PERSON, "tax_unit", "spm_unit", "family", "marital_unit"
 _SUM_TOLERANCE = 1e-6
 """Relative; sums of the same float32 weights in float64."""
 
+_FINITE_KEY, _POPULATION_KEY = "validation.require_finite", "validation.population.max_rel_error"
+"""Configuration keys of the limits that can be set."""
+
 _DISTRICT_CODES = 10_000
 _BLOCK_PREFIX = {"block": 15, "tract": 11, "county": 5, "state": 2}
 _COLUMN = {"puma": "puma", "place": "place_fips", "zcta": "zcta", "cbsa": "cbsa_code", "sldu": "sldu", "sldl": "sldl"}
@@ -111,8 +114,8 @@ def check_structure(path: Path, result: AreaResult, expected: Expectations) -> t
         )
 
 
-def _finding(check: str, message: str, count: int | np.integer = 1) -> Finding:
-    return Finding(check, "structural", message, int(count))
+def _finding(check: str, message: str, count: int | np.integer = 1, key: str = "") -> Finding:
+    return Finding(check, "structural", message, int(count), key)
 
 
 def _columns(file: _File, expected: Mapping[str, ExpectedColumn]) -> Iterator[Finding]:
@@ -258,7 +261,7 @@ def _finite(file: _File, expected: Expectations) -> Iterator[Finding]:
             values = file.read(name, period)
             wrong = np.count_nonzero(~np.isfinite(values)) if values.dtype.kind == "f" else 0
             if wrong:
-                yield _finding("finite", f"{name}/{period}: {wrong} values are NaN or infinite", wrong)
+                yield _finding("finite", f"{name}/{period}: {wrong} values are NaN or infinite", wrong, _FINITE_KEY)
 
 
 def _adults(result: AreaResult) -> Iterator[Finding]:
@@ -284,4 +287,5 @@ def _population(file: _File, result: AreaResult, expected: Expectations) -> Iter
             "population",
             f"{persons:,.0f} persons, reference {expected.population:,.0f}: {error:+.1%}, "
             f"more than {expected.max_population_error:.1%} off",
+            key=_POPULATION_KEY,
         )
