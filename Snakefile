@@ -8,6 +8,7 @@ from local_h5.errors import LocalH5Error
 from local_h5.requests import FOLDERS
 from local_h5.settings import Settings
 from local_h5.validation.parts import parts_of, sources_of
+from local_h5.workflow.closing import print_at_end
 from local_h5.workflow.invocation import keep_all_objects, stop_timers
 from local_h5.workflow.main_process import (
     area_config,
@@ -15,6 +16,7 @@ from local_h5.workflow.main_process import (
     resolved_config,
     validation_file,
 )
+from local_h5.workflow.run_log import RunLog
 from local_h5.workflow.resources import area_memory_mb, area_minutes, growing
 
 
@@ -40,6 +42,7 @@ else:
     # The areas of a group run one after another: its memory was asked for like that (profiles/slurm).
     workflow.register_resource("area_slots", 1)
 
+RUN_LOG = RunLog()
 RESULTS = SETTINGS.results.as_posix()
 PREPARED = SETTINGS.prepared.as_posix()
 
@@ -100,7 +103,14 @@ include: "rules/publish.smk"
 
 onstart:
     stop_timers(workflow)
+    RUN_LOG.listen(workflow)
 
 
 onsuccess:
-    shell(f"python scripts/summarise_run.py --config {resolved_config(SETTINGS)}")
+    RUN_LOG.stop()
+    print_at_end(SETTINGS, RUN_LOG, succeeded=True)
+
+
+onerror:
+    RUN_LOG.stop()
+    print_at_end(SETTINGS, RUN_LOG, succeeded=False)

@@ -1,7 +1,7 @@
-"""The short table at the end of a run: what was built, and whether its sums agree with each other and with the ACS."""
+"""The short table at the end of a run: what is there, and whether its sums agree with each other and with the ACS."""
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,10 @@ from local_h5.us import NATIONAL_ID
 
 SUM_TOLERANCE = 1e-9
 """Weights are float32 in the files and added in float64: sums of the same rows in another order agree to this."""
+
+
+_EXPENDABLE = ("persons", "ACS 2024", "MB", "households", "job s")
+"""What a narrow screen does not show; the last goes first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,35 +76,35 @@ def sums_agree(levels: Iterable[LevelSummary]) -> float | None:
     return (max(values) - min(values)) / max(values)
 
 
-def render(settings: Settings, levels: tuple[LevelSummary, ...], width: int = 110) -> str:
-    """The table and what to try next, as plain text."""
+def render(
+    settings: Settings,
+    levels: tuple[LevelSummary, ...],
+    width: int = 110,
+    *,
+    built: Collection[str] = (),
+    failed: Collection[str] = (),
+    whole: bool = True,
+) -> str:
+    """The table and what to try next, as plain text.
+
+    Args:
+        settings: of the run.
+        levels: what is there.
+        width: of the screen; columns that have no room are left out, the last of :data:`_EXPENDABLE` first.
+        built: areas whose files this run has built, ``districts/NC-01`` for example.
+        failed: areas that failed in this run.
+        whole: whether the run did all that it was asked for. If not, what to try next is for others to say.
+    """
+    columns = _columns(levels, built, failed)
+    spare = list(_EXPENDABLE)
+    while spare and _width(columns) > width:
+        columns.pop(spare.pop())
     table = Table(box=None, pad_edge=False)
-    for name in (
-        "areas",
-        "files",
-        "households",
-        "persons",
-        "weighted persons",
-        "ACS 2024",
-        "largest gap",
-        "MB",
-        "job s",
-    ):
-        table.add_column(name, justify="left" if name == "areas" else "right")
-    for level in levels:
-        gap = level.largest_gap
-        table.add_row(
-            FOLDERS[level.area_type],
-            f"{level.built}/{level.wanted}",
-            f"{level.households:,}",
-            f"{level.persons:,}",
-            f"{level.weighted_persons:,.0f}",
-            "–" if level.population is None else f"{level.population:,}",
-            "–" if gap is None else f"{gap[0]:.3%} {gap[1]}",
-            f"{level.size_bytes / 1e6:,.1f}",
-            f"{level.seconds:,.0f}",
-        )
-    console = Console(width=width, color_system=None, force_terminal=False, legacy_windows=False)
+    for name in columns:
+        table.add_column(name, justify="left" if name == "areas" else "right", no_wrap=True)
+    for row in zip(*columns.values(), strict=True):
+        table.add_row(*row)
+    console = Console(width=max(width, _width(columns)), color_system=None, force_terminal=False, legacy_windows=False)
     with console.capture() as capture:
         console.print(table)
     warnings = [f"Warning: {text}" for text in _empty_fields(settings)]
@@ -115,15 +119,53 @@ def render(settings: Settings, levels: tuple[LevelSummary, ...], width: int = 11
     lines += [
         f"Files: {folder}/{{{','.join(FOLDERS[level.area_type] for level in levels)}}}/<area>.h5"
         " with <area>.h5.result.json beside each.",
-        "Next: policyengine_us.Microsimulation(dataset="
-        f'"{folder}/districts/NC-01.h5"); your own inputs: config/production.example.yaml',
+        f"Report: make report (or local-h5 report) writes {folder}/validation/report.html.",
     ]
+    if whole:
+        lines.append(
+            "Next: policyengine_us.Microsimulation(dataset="
+            f'"{folder}/districts/NC-01.h5"); your own inputs: config/production.example.yaml'
+        )
     return "\n".join(lines) + "\n"
 
 
 def _empty_fields(settings: Settings) -> list[str]:
     paths = {r.area_id: sidecar_path(settings.output(r)) for r in settings.requests if r.area_type == "state"}
     return empty_fields({state: read_sidecar(path).coverage for state, path in paths.items() if path.exists()})
+
+
+def _columns(
+    levels: Iterable[LevelSummary], built: Collection[str], failed: Collection[str]
+) -> dict[str, tuple[str, ...]]:
+    """The table, column by column."""
+    shown = list(levels)
+
+    def in_folder(areas: Collection[str], level: LevelSummary) -> str:
+        return f"{sum(area.startswith(f'{FOLDERS[level.area_type]}/') for area in areas):,}"
+
+    def of_each(text: Callable[[LevelSummary], str]) -> tuple[str, ...]:
+        return tuple(map(text, shown))
+
+    return {
+        "areas": of_each(lambda level: FOLDERS[level.area_type]),
+        "files": of_each(lambda level: f"{level.built}/{level.wanted}"),
+        "built now": of_each(lambda level: in_folder(built, level)),
+        **({"failed": of_each(lambda level: in_folder(failed, level))} if failed else {}),
+        "households": of_each(lambda level: f"{level.households:,}"),
+        "persons": of_each(lambda level: f"{level.persons:,}"),
+        "weighted persons": of_each(lambda level: f"{level.weighted_persons:,.0f}"),
+        "ACS 2024": of_each(lambda level: "–" if level.population is None else f"{level.population:,}"),
+        "largest gap": of_each(
+            lambda level: "–" if level.largest_gap is None else f"{level.largest_gap[0]:.3%} {level.largest_gap[1]}"
+        ),
+        "MB": of_each(lambda level: f"{level.size_bytes / 1e6:,.1f}"),
+        "job s": of_each(lambda level: f"{level.seconds:,.0f}"),
+    }
+
+
+def _width(columns: Mapping[str, tuple[str, ...]]) -> int:
+    """Columns of the screen that the table takes."""
+    return sum(max(len(name), *map(len, cells)) for name, cells in columns.items()) + 2 * (len(columns) - 1)
 
 
 def _level(area_type: AreaType, wanted: int, results: list[AreaResult], settings: Settings) -> LevelSummary:

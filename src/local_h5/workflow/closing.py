@@ -1,0 +1,167 @@
+"""The last lines of a run: the table of what is there, what failed and why, and which configuration key decides.
+
+They are printed when the process ends, after everything that Snakemake has to say: until then a live display may
+still be drawn over the screen, and lines of Snakemake's own would follow.
+"""
+
+import atexit
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from local_h5.errors import LocalH5Error
+from local_h5.requests import FOLDERS, AreaBuildRequest
+from local_h5.results import read_sidecar, sidecar_path
+from local_h5.settings import Settings
+from local_h5.validation.records import Refusal, read_record, why_refused
+from local_h5.workflow.run_log import Failure, RunLog
+
+WIDTH = 110
+"""Columns when the output is no terminal."""
+
+_SHOWN = 8
+"""Areas of a type that are named."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailedAreas:
+    """Areas that failed for the same reason.
+
+    Attributes:
+        areas: ``districts/NC-01`` and so on.
+        check: what found it.
+        key: configuration key that decides; empty where none does.
+        example: the reason in the words of the first area.
+    """
+
+    areas: tuple[str, ...]
+    check: str
+    key: str
+    example: str
+
+    @property
+    def line(self) -> str:
+        """How many, why, which key decides."""
+        number = f"{len(self.areas):,} area{'s' if len(self.areas) > 1 else ''}"
+        where = f" ({self.areas[0]})" if len(self.areas) > 1 else ""
+        decides = f"; {self.key} decides" if self.key else ""
+        return f"{number}: {self.check}: {self.example}{where}{decides}"
+
+
+def print_at_end(settings: Settings, log: RunLog, *, succeeded: bool) -> None:
+    """Write the closing lines now, and print them when this process ends.
+
+    Args:
+        settings: of the run.
+        log: what the run said.
+        succeeded: whether Snakemake has done all that it was asked for.
+    """
+    width = shutil.get_terminal_size((WIDTH, 24)).columns if sys.stdout.isatty() else WIDTH
+    try:
+        text = closing(settings, log, succeeded=succeeded, width=width)
+    except (LocalH5Error, OSError) as error:  # a sidecar that cannot be read, for example
+        text = f"error: {error}\n"
+    atexit.register(_print, text)  # the text is ready: h5py, imported while Python ends, would crash it
+
+
+def _print(text: str) -> None:
+    sys.stderr.flush()
+    try:
+        print(text, end="", flush=True)  # noqa: T201
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more
+
+
+def closing(settings: Settings, log: RunLog, *, succeeded: bool, width: int = WIDTH) -> str:
+    """The table, and the failures if there are any.
+
+    Args:
+        settings: of the run.
+        log: what the run said.
+        succeeded: whether Snakemake has done all that it was asked for.
+        width: of the screen.
+    """
+    from local_h5.workflow.summary import render, summarise
+
+    failed = {failure.area for failure in log.failed if failure.area is not None}
+    unbuilt = {failure.area for failure in log.failed if failure.rule == "build_area"}
+    built = {_name(r) for r in settings.requests if sidecar_path(settings.output(r)).exists()} & log.begun - unbuilt
+    text = render(settings, summarise(settings), width, built=built, failed=failed, whole=succeeded)
+    return text if succeeded else text + "\n".join(failure_lines(settings, log)) + "\n"
+
+
+def failure_lines(settings: Settings, log: RunLog) -> list[str]:
+    """What failed: how many areas, grouped by reason, with the key that decides; other steps; how far the run came."""
+    by_area = {failure.area: failure for failure in log.failed if failure.area is not None}
+    lines = []
+    if by_area:
+        number = len(settings.requests)
+        kept = " Files that were built are kept, and not published." if _any_refused(by_area.values()) else ""
+        lines.append(f"FAILED: {len(by_area):,} of {number:,} areas.{kept}")
+        for group in failed_areas(settings, by_area.values()):
+            lines += [f"  {group.line}", f"      {named(group.areas)}"]
+    lines += [f"FAILED: {failure.line}" for failure in log.failed if failure.area is None]
+    if not log.failed:
+        lines.append("STOPPED before all was done.")
+    done = f"{log.done:,} of {log.total:,} jobs are done. " if log.total else ""
+    lines.append(f"{done}The same command again goes on from here.")
+    return lines
+
+
+def failed_areas(settings: Settings, failures: Iterable[Failure]) -> tuple[FailedAreas, ...]:
+    """Failures of areas by reason, the most frequent first; an area with two reasons is in two groups."""
+    found: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    requests = {_name(request): request for request in settings.requests}
+    for failure in failures:
+        area = failure.area or ""
+        for reason in _reasons(settings, requests.get(area), failure):
+            found.setdefault((reason.check, reason.key), []).append((area, reason.message))
+    groups = [
+        FailedAreas(tuple(dict.fromkeys(area for area, _ in members)), check, key, members[0][1])
+        for (check, key), members in ((reason, sorted(members, key=_order)) for reason, members in found.items())
+    ]
+    return tuple(sorted(groups, key=lambda group: (-len(group.areas), group.check)))
+
+
+def named(areas: Sequence[str]) -> str:
+    """Areas by type, the first of each by name: ``2 districts NC-01, NC-04; nation US``."""
+    parts = []
+    for folder in FOLDERS.values():
+        names = [area.partition("/")[2] for area in areas if area.startswith(f"{folder}/")]
+        if names:
+            more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+            parts.append(f"{folder} {', '.join(names[:_SHOWN])}{more}")
+    return "; ".join(parts)
+
+
+def _reasons(settings: Settings, request: AreaBuildRequest | None, failure: Failure) -> tuple[Refusal, ...]:
+    """Why an area failed: by its records where its file was refused, else by what its job said."""
+    if request is not None and failure.rule == "publish_area":
+        levels = [settings.structural_record(request)]
+        if settings.policy.wants_targets:
+            levels.append(settings.target_record(request))
+        try:
+            sha256 = read_sidecar(sidecar_path(settings.output(request))).output.sha256
+            refused = why_refused(map(read_record, levels), sha256)
+        except LocalH5Error:
+            refused = ()
+        if refused:
+            return refused
+    return (Refusal(failure.rule, failure.line.partition(": ")[2]),)
+
+
+def _any_refused(failures: Iterable[Failure]) -> bool:
+    return any(failure.rule == "publish_area" for failure in failures)
+
+
+def _name(request: AreaBuildRequest) -> str:
+    return str(request.relative_path.with_suffix(""))
+
+
+def _order(member: tuple[str, str]) -> tuple[int, str]:
+    """Districts before states and the nation, whose failures often follow from theirs."""
+    folder = member[0].partition("/")[0]
+    order = ("districts", "states", "national", "cities", "custom")
+    return order.index(folder) if folder in order else len(order), member[0]

@@ -1,0 +1,207 @@
+"""What a run says while it goes on, and what it remembers for its last lines.
+
+Snakemake tells everything as records of Python's ``logging``, each with the name of an event, and whoever shows them
+(its own handler, ``--logger rich``, the file below ``.snakemake/log``) gets them from one logger. A filter on that
+logger therefore decides for all of them, and for every way in which a run is started:
+
+- a job that failed and said why in one line is that line, instead of two dozen about a command that returned 1;
+- with ``--quiet rules`` there is a line for each 5 % and for each step before the areas, instead of five a job.
+
+With ``--verbose`` or ``--printshellcmds`` everything stays as it is.
+"""
+
+import logging
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from local_h5.requests import FOLDERS
+
+_LOGGER = "snakemake.logging"
+_STEP = 5
+"""Per cent between two lines of progress."""
+
+_TAIL = 65_536
+"""Bytes of a job's log that are looked at, from its end."""
+
+_PREFIXES = ("error: ", "not published: ")
+"""With which our scripts begin the line that says why they failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A job that failed.
+
+    Attributes:
+        rule: its rule.
+        area: ``districts/NC-01``, or None for a step that is of no single area.
+        outputs: what it would have made.
+        reason: the line in which it said why; empty when it did not.
+        log: where it wrote; None when nowhere.
+    """
+
+    rule: str
+    area: str | None
+    outputs: tuple[Path, ...]
+    reason: str
+    log: Path | None
+
+    @property
+    def mended(self) -> bool:
+        """Whether another attempt made what this one did not."""
+        return bool(self.outputs) and all(path.exists() for path in self.outputs)
+
+    @property
+    def line(self) -> str:
+        """What to print."""
+        where = f" [{self.log}]" if self.log is not None else ""
+        return f"{self.area or self.rule} failed: {self.reason or 'it did not say why'}{where}"
+
+
+class RunLog(logging.Filter):
+    """A filter that remembers; see the module.
+
+    Attributes:
+        begun: areas whose build this run has begun.
+        failures: jobs that failed, in order; by rule and outputs, so that a second attempt counts once.
+        done, total: jobs, as Snakemake counted last.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun: set[str] = set()
+        self.failures: dict[tuple[str, tuple[Path, ...]], Failure] = {}
+        self.done, self.total = 0, 0
+        self._brief, self._plain = False, True
+        self._started = time.monotonic()
+        self._shown = 0
+        self._held: list[logging.LogRecord] = []
+
+    def listen(self, workflow: Any) -> None:
+        """Begin, once the run does (``onstart``).
+
+        Args:
+            workflow: Snakemake's own object, for how it was told to print.
+        """
+        output = workflow.output_settings
+        quiet = {getattr(kind, "name", str(kind)).lower() for kind in output.quiet or ()}
+        self._brief = "rules" in quiet
+        self._plain = not (output.verbose or output.printshellcmds)
+        self._started = time.monotonic()
+        logging.getLogger(_LOGGER).addFilter(self)
+
+    def stop(self) -> None:
+        """End; what was held back is shown."""
+        logger = logging.getLogger(_LOGGER)
+        logger.removeFilter(self)
+        held, self._held = self._held, []
+        for record in held:
+            logger.handle(record)  # a failure of which no job's record came
+
+    @property
+    def failed(self) -> tuple[Failure, ...]:
+        """The failures that no later attempt has mended."""
+        return tuple(failure for failure in self.failures.values() if not failure.mended)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Look at a record, change it or not; whether it is shown."""
+        event = str(getattr(record, "event", None) or "")
+        if event == "job_info":
+            return self._job_begins(record)
+        if event == "progress":
+            return self._progress(record)
+        if event == "job_error":
+            return self._job_failed(record)
+        is_released = getattr(record, "released", False)
+        if event == "error" and self._plain and not is_released and "CalledProcessError" in record.getMessage():
+            self._held.append(record)  # its job's own record comes next, and decides
+            return False
+        chatter = event in ("job_started", "job_finished") or record.getMessage() == "Select jobs to execute..."
+        return not (self._brief and chatter)
+
+    def _job_begins(self, record: logging.LogRecord) -> bool:
+        wildcards: Mapping[str, str] = getattr(record, "wildcards", None) or {}
+        area = f"{wildcards['folder']}/{wildcards['area']}" if {"folder", "area"} <= wildcards.keys() else None
+        if area is not None and getattr(record, "rule_name", "") == "build_area":
+            self.begun.add(area)
+        message = getattr(record, "rule_msg", None)
+        if self._brief and area is None and message:
+            _say(record, str(message))
+        return True
+
+    def _progress(self, record: logging.LogRecord) -> bool:
+        self.done, self.total = getattr(record, "done", 0), getattr(record, "total", 0)
+        if not self._brief or not self.total:
+            return True
+        reached = 100 * self.done // self.total // _STEP * _STEP
+        if reached <= self._shown:
+            return False
+        self._shown = reached
+        elapsed = int(time.monotonic() - self._started)
+        clock = f"{elapsed // 60}:{elapsed % 60:02d}"
+        _say(record, f"{100 * self.done // self.total:3d} %  {self.done:,} of {self.total:,} jobs, {clock} minutes")
+        return True
+
+    def _job_failed(self, record: logging.LogRecord) -> bool:
+        outputs = tuple(map(Path, getattr(record, "output", ())))
+        logs = [Path(name) for name in getattr(record, "log", ())]
+        rule = str(getattr(record, "rule_name", "a job"))
+        failure = Failure(rule, area_of(outputs), outputs, reason_in(logs), logs[0] if logs else None)
+        self.failures[rule, outputs] = failure
+        held = self._release(str(getattr(record, "shellcmd", None) or ""))
+        if self._plain and failure.reason:
+            _say(record, failure.line)
+            return True
+        for other in held:
+            other.released = True  # not to be held again
+            logging.getLogger(_LOGGER).handle(other)
+        return True
+
+    def _release(self, command: str) -> list[logging.LogRecord]:
+        """Take what was held back about a command."""
+        mine = [record for record in self._held if command and command in record.getMessage()]
+        self._held = [record for record in self._held if record not in mine]
+        return mine
+
+
+def area_of(outputs: Iterable[Path]) -> str | None:
+    """The area of a job, by the folder of what it makes: an H5, a record, a stamp."""
+    for path in outputs:
+        if path.parent.name in FOLDERS.values():
+            return f"{path.parent.name}/{path.name.partition('.')[0]}"
+    return None
+
+
+def reason_in(logs: Iterable[Path]) -> str:
+    """The line in which a job said why it failed, or the last of a traceback; empty when there is none."""
+    for path in logs:
+        lines = _last_lines(path)
+        said = [line for line in lines if line.startswith(_PREFIXES)] or lines[-1:]
+        if said:
+            more = f" (and {len(said) - 1} more)" if len(said) > 1 else ""
+            return f"{_bare(said[0])}{more}"
+    return ""
+
+
+def _last_lines(path: Path) -> list[str]:
+    try:
+        with path.open("rb") as stream:
+            stream.seek(max(path.stat().st_size - _TAIL, 0))
+            text = stream.read().decode("utf-8", errors="replace")
+    except OSError:
+        return []
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _bare(line: str) -> str:
+    for prefix in _PREFIXES:
+        line = line.removeprefix(prefix)
+    return line
+
+
+def _say(record: logging.LogRecord, text: str) -> None:
+    """Turn a record into plain text, which no handler changes or leaves out for the sake of its event."""
+    record.event = None
+    record.msg, record.args = text, ()
