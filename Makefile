@@ -1,4 +1,5 @@
 # Two commands: `make all` builds every area file from nothing, `make test` runs the tests. See README.md.
+# CONFIG=my.yaml goes on top of config/config.yaml, for all, plan, resume, verify and report.
 
 PYTHON ?= python3
 JOBS   ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
@@ -14,20 +15,23 @@ export OMP_NUM_THREADS := 1
 .PHONY: help all plan resume verify report test test-engines lint lock clean
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z][a-z-]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
 
 all: $(VENV)/installed  ## everything, from nothing: environment, inputs, all area files
 	@$(RUN) all
 
 plan: $(VENV)/installed  ## what would be built and why; writes nothing
-	@local-h5 plan
+	@local-h5 plan $(WITH_CONFIG)
 
 resume: $(VENV)/installed  ## continue after an interrupt or a crash
-	@snakemake --unlock --quiet all >/dev/null
+	@snakemake $(WITH_CONFIG) --unlock --quiet all >/dev/null
 	@$(RUN) all
 
 verify: $(VENV)/installed  ## check every file against its sidecar
-	@local-h5 verify
+	@local-h5 verify $(WITH_CONFIG)
+
+report: $(VENV)/installed  ## one HTML page about the run, finished or not
+	@local-h5 report $(WITH_CONFIG)
 
 test: $(VENV)/tested  ## the default test suite
 	@python -m pytest -n 2 --dist loadfile
@@ -47,17 +51,23 @@ lock:  ## resolve the dependencies anew (needs uv); see docs/dependencies.md
 	uv pip compile $(LOCK) -c requirements-dev.lock -o requirements.lock
 	uv pip compile $(LOCK) $(TESTED) $(ENGINES) --group dev -c requirements-dev.lock -o requirements-engines.lock
 
-clean:  ## remove results and environment; downloads stay in .cache
-	rm -rf results .snakemake $(VENV)
+clean:  ## delete results and environment, after a question; downloads stay in .cache
+	@echo "This deletes:"; du -sh results .snakemake $(VENV) 2>/dev/null | sed 's/^/  /'
+	@if [ -t 0 ]; then printf 'Go on? [y/N] '; read -r answer; [ "$$answer" = y ] || { echo "Nothing was deleted."; exit 1; }; fi
+	@rm -rf results .snakemake $(VENV)
 
 LOCK = pyproject.toml --extra workflow --extra hf --group build --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet
 TESTED = --extra gateway --extra modal --extra trust
 ENGINES = --extra googlebatch --extra kubernetes --extra slurm
 
-# A progress display on a terminal, one line per finished job in a log.
-RUN = run() { if [ -t 1 ]; then snakemake --cores $(JOBS) --logger rich "$$@"; \
-	else snakemake --cores $(JOBS) --quiet host reason rules -- "$$@"; fi; }; run
+WITH_CONFIG = $(if $(CONFIG),--configfile "$(CONFIG)")
+
+# A display of progress on a terminal; in a log a line for each 5 % and for each failure (local_h5.workflow.run_log).
+# Options that take several values come last before `--`, which ends them.
+RUN = run() { if [ -t 1 ] && [ -t 2 ] && [ "$$TERM" != dumb ]; \
+	then snakemake --cores $(JOBS) $(WITH_CONFIG) --logger rich -- "$$@"; \
+	else snakemake --cores $(JOBS) $(WITH_CONFIG) --quiet host reason rules -- "$$@"; fi; }; run
 
 $(VENV)/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 15))' \
