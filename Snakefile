@@ -63,31 +63,37 @@ localrules:
 
 
 rule all:
+    """Every area's file that is not there yet, or that something decided anew."""
     input:
         lambda wildcards: RUN.stamps(),
 
 
 rule all_states:
+    """The same, states and DC only."""
     input:
         lambda wildcards: RUN.stamps("state"),
 
 
 rule all_districts:
+    """The same, congressional districts only."""
     input:
         lambda wildcards: RUN.stamps("district"),
 
 
 rule all_cities:
+    """The same, cities only."""
     input:
         lambda wildcards: RUN.stamps("city"),
 
 
 rule all_custom:
+    """The same, your own areas only (areas.custom)."""
     input:
         lambda wildcards: RUN.stamps("custom"),
 
 
 rule national:
+    """The same, the nation only."""
     input:
         lambda wildcards: RUN.stamps("national"),
 

@@ -7,6 +7,7 @@ Writes: {RESULTS}/{{national,states,districts,cities,custom}}/<area>.h5 and .h5.
 
 
 rule build_area:
+    """One area's H5, its sidecar and the record of its structural checks."""
     input:
         plan=area_plan(),
         order=area_order,

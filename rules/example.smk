@@ -11,6 +11,7 @@ EXAMPLE = f"{RESULTS}/example"
 
 
 rule example_population:
+    """ACS population of every state and district."""
     input:
         order=order("example_population"),
         states=before(
@@ -38,6 +39,7 @@ rule example_population:
 
 
 rule example_source:
+    """The example's source dataset, from public microdata."""
     input:
         order=order("example_source"),
         microdata=before("example_source", rules.fetch_microdata.output.microdata),
@@ -72,6 +74,7 @@ rule example_source:
 
 
 rule example_package:
+    """The example's weights and geography (synthetic)."""
     input:
         order=order("example_package"),
         source=before("example_package", rules.example_source.output.source),

@@ -10,6 +10,7 @@ DOWNLOADS = f"{RESULTS}/downloads"
 
 
 rule fetch_microdata:
+    """Public CPS tax microdata, by digest."""
     input:
         order=order("fetch_microdata"),
         sources=ancient("config/example_sources.yaml"),
@@ -35,6 +36,7 @@ rule fetch_microdata:
 
 
 rule fetch_geography_tables:
+    """Census block tables and ACS populations, by digest."""
     input:
         order=order("fetch_geography_tables"),
         sources=ancient("config/example_sources.yaml"),
@@ -62,6 +64,7 @@ rule fetch_geography_tables:
 
 
 rule fetch_county_cbsa:
+    """County to CBSA table, by digest."""
     input:
         order=order("fetch_county_cbsa"),
         sources=ancient("config/example_sources.yaml"),

@@ -9,6 +9,7 @@ PACKAGES = {package.name: package for package in SETTINGS.packages}
 
 
 rule prepare_snapshot:
+    """The source dataset as arrays; the only step before the areas that loads the model."""
     input:
         order=order("snapshot"),
         dataset=before("snapshot", SETTINGS.dataset.as_posix()),
@@ -37,6 +38,7 @@ rule prepare_snapshot:
 
 
 rule prepare_geography:
+    """Geography and block table of a package."""
     input:
         order=lambda wc: order(f"geography_{wc.package}"),
         block_districts=geography_input(SETTINGS.block_districts),
@@ -71,6 +73,7 @@ rule prepare_geography:
 
 
 rule prepare_clones:
+    """Clone index of a package: which household clones have which weight, where."""
     input:
         order=lambda wc: order(f"clones_{wc.package}"),
         weights=lambda wc: before(
@@ -97,6 +100,7 @@ rule prepare_clones:
 
 
 rule prepare_takeup:
+    """Take-up rates of a package."""
     input:
         order=lambda wc: order(f"takeup_{wc.package}"),
         snapshot=lambda wc: before(
@@ -127,6 +131,7 @@ rule prepare_takeup:
 
 
 checkpoint plan:
+    """Which areas have to be built, by content."""
     input:
         order=order("plan"),
         snapshot=before("plan", rules.prepare_snapshot.output.snapshot),

@@ -10,6 +10,7 @@ import shlex
 
 
 rule publish:
+    """The finished run into a store, as one collection; @latest moves to it."""
     input:
         stamps=lambda wc: RUN.stamps(),
     log:

@@ -13,6 +13,7 @@ fails, and with it nothing but what depends on that area.
 
 
 rule publish_area:
+    """The stamp of an area that the policy lets be published; fails with the reasons otherwise."""
     input:
         sidecar=f"{RESULTS}/{{folder}}/{{area}}.h5.result.json",
         records=lambda wc: records(wc.folder, wc.area),
@@ -32,6 +33,7 @@ rule publish_area:
 
 
 rule example_targets:
+    """The example's target database."""
     input:
         order=order("example_targets"),
         age_by_state=before(
@@ -63,6 +65,7 @@ rule example_targets:
 
 
 rule simulate_targets:
+    """Model runs for the targets, some states at a time."""
     input:
         policy=policy_file,
         targets=TARGET_DB,
@@ -89,6 +92,7 @@ rule simulate_targets:
 
 
 rule validate_targets:
+    """One area's file against its targets."""
     input:
         policy=policy_file,
         targets=TARGET_DB,
@@ -117,6 +121,7 @@ rule validate_targets:
 
 
 rule report:
+    """One HTML page about the run, with its tables as Parquet."""
     input:
         sidecars=lambda wc: SETTINGS.outputs(),
         records=lambda wc: [

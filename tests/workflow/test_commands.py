@@ -226,3 +226,29 @@ def test_a_lock_of_a_killed_run_says_how_to_go_on(tmp_path: Path) -> None:
     (locks / "1.output.lock").write_text("results/national/US.h5\n")
     with pytest.raises(RunningError, match="make resume"):
         refuse_stale_lock(Path("results"), locks)
+
+
+def test_the_example_of_own_inputs_needs_its_three_paths_and_no_more(project: Project) -> None:
+    inputs = project.path("inputs")
+    for own, name in (
+        ("weights.npy", "calibration_weights.npy"),
+        ("geography.npz", "geography_assignment.npz"),
+        ("source.h5", "source_imputed_stratified_extended_cps.h5"),
+    ):
+        (inputs / own).rename(inputs / name)
+    example = "config/production.example.yaml"
+    project.configure(inputs__weights=None, inputs__geography=None, inputs__dataset=None)
+    assert len(project.plan("--configfile", example)["groups"][0]["areas"]) == 14
+    outcome = project.run("all_cities", "--configfile", example)
+    assert outcome.built == {"cities/NYC"}
+    assert project.path("results/production/cities/NYC.h5").is_file()
+    (inputs / "calibration_weights.npy").unlink()
+    refused = project.local_h5("plan", "--configfile", example, check=False)
+    assert refused.text.startswith(f"error: config/config.yaml, {example}: inputs.weights: expected an existing file")
+
+
+def test_the_list_of_rules_says_what_each_makes(project: Project) -> None:
+    listed = project.run("--list").text
+    for rule in ("all", "national", "build_area", "publish_area", "plan", "report", "publish"):
+        (line,) = (line for line in listed.splitlines() if line.split()[:1] == [rule])
+        assert len(line.split()) > 3, line
