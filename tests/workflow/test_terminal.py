@@ -116,22 +116,6 @@ def check_last_lines(shown: Shown) -> None:
     assert "The same command again goes on from here." in last[3]
 
 
-def test_a_narrow_terminal_shows_fewer_columns_and_wraps_no_row(built: Project) -> None:
-    from local_h5.settings import Settings
-    from local_h5.workflow.summary import render, summarise
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(built.folder)
-        settings = Settings.read(Path("results/prepared/config.json"))
-        levels = summarise(settings)
-        wide, narrow = render(settings, levels, 120), render(settings, levels, 80)
-    assert "job s" in wide.splitlines()[0]
-    head, *table = narrow.splitlines()[:6]
-    assert all(name in head for name in ("areas", "files", "built now", "weighted persons", "largest gap"))
-    assert "job s" not in head
-    assert all(len(line) <= 80 for line in (head, *table))
-
-
 def test_make_help_lists_every_target() -> None:
     text = (ROOT / "Makefile").read_text()
     targets = set(re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE)[1].split())

@@ -128,6 +128,17 @@ def test_a_run_that_ends_well_says_what_it_built_and_where_the_report_is(world: 
     assert "FAILED" not in text
 
 
+@pytest.mark.parametrize("width", [60, 80, 100, 140])
+def test_a_narrow_screen_shows_fewer_columns_and_wraps_no_row(world: Run, width: int) -> None:
+    text = closing(world.settings, log_of(), succeeded=True, width=width)
+    lines = text.splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("areas "))
+    assert all(name in lines[start] for name in ("areas", "files", "built now", "largest gap"))
+    assert ("job s" in lines[start]) == (width > 100)
+    assert [line.split()[0] for line in lines[start : start + 4]] == ["areas", "national", "states", "districts"]
+    assert all(len(line) <= max(width, 75) for line in lines[start : start + 4])
+
+
 def test_many_areas_are_counted_not_listed() -> None:
     areas = [f"districts/CA-{number:02d}" for number in range(1, 53)] + ["states/CA", "national/US"]
     assert named(areas) == (
