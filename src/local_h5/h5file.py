@@ -1,4 +1,4 @@
-"""Writing HDF5 so that a full disk is an error.
+"""Writing HDF5 so that a full disk is an error, and telling a file that keeps to itself from one that does not.
 
 When a write fails below it, HDF5 cannot close the file any more and the process dies with a segmentation fault (tested
 with a file size limit). So HDF5 writes to a file object that never fails: the first error is kept, what follows is
@@ -36,6 +36,35 @@ def create_h5(path: Path, **options: Any) -> Iterator[h5py.File]:
         finally:
             if stream.error is not None:
                 raise stream.error
+
+
+def outside(file: h5py.File) -> str | None:
+    """What in a file lies in another one, in words; None if nothing does.
+
+    A dataset may have its bytes in another file, a link may lead into another H5, and a virtual dataset is put together
+    from several. Whoever wrote such a file chooses what is read here, and its digest does not cover it. No link out of
+    the file is followed.
+    """
+
+    def look(name: bytes, info: h5py.h5l.LinkInfo) -> str | None:
+        where = name.decode("utf-8", "replace")
+        if info.type == h5py.h5l.TYPE_SOFT:
+            return None
+        if info.type != h5py.h5l.TYPE_HARD:
+            return f"{where!r}, a link into another file"
+        node = h5py.h5o.open(file.id, name)
+        if not isinstance(node, h5py.h5d.DatasetID):
+            return None
+        how = node.get_create_plist()
+        if how.get_external_count():
+            return f"{where!r}, whose values lie in another file"
+        parts = range(how.get_virtual_count() if how.get_layout() == h5py.h5d.VIRTUAL else 0)
+        if any(how.get_virtual_filename(part) != "." for part in parts):
+            return f"{where!r}, put together from other files"
+        return None
+
+    found: str | None = file.id.links.visit(look, info=True)
+    return found
 
 
 class _Stream(io.RawIOBase):

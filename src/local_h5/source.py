@@ -16,6 +16,7 @@ import numpy as np
 from local_h5.columns import ETERNITY, ColumnKind, MissingRules, h5_errors, read_column
 from local_h5.errors import ConfigError, SourceError
 from local_h5.files import sha256_of
+from local_h5.h5file import outside
 from local_h5.membership import HOUSEHOLD, PERSON, Membership, join_on_ids
 
 SUB_ENTITIES = ("tax_unit", "spm_unit", "family", "marital_unit")
@@ -141,6 +142,15 @@ def _opened(path: Path) -> Iterator[h5py.File]:
             remedy="The file is truncated or not HDF5; fetch it again.",
         ) from error
     with file:
+        with h5_errors(path, "links"):
+            found = outside(file)
+        if found is not None:
+            raise SourceError(
+                path,
+                expected="a file that holds all of its data",
+                found=found,
+                remedy="Copy what it refers to into the file.",
+            )
         yield file
 
 

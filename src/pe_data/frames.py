@@ -35,6 +35,7 @@ def open_frames(
     store: str | None = None,
     offline: bool | None = None,
     allow_stale: bool = False,
+    allow_pickle: bool = False,
 ) -> "dict[str, pd.DataFrame]":
     """Entity → data frame of an artifact, fetched and verified first.
 
@@ -43,13 +44,16 @@ def open_frames(
         variables: Only these columns; default all. Entities without any are left out.
         year: Which year of a file that has several; default the only one.
         cache, store, offline, allow_stale: As for `ensure`.
+        allow_pickle: Read files that pandas wrote as HDF5 (`to_hdf`). Reading one unpickles what is in it, and a
+            pickle can run any code: only for files of somebody whom you trust that far.
 
     Values keep their dtype; fixed-width text becomes `str`. A variable that is stored per month
     gives twelve columns, `name@2024-01` and so on.
 
     Raises:
         PeDataError: whatever `ensure` raises; an unknown variable (with close names), a year that
-            is not there, or a missing extra.
+            is not there, or a missing extra; UnsupportedFileError for a file that is not in a known form, lies
+            partly in other files, or needs `allow_pickle`.
     """
     _need_pandas(uri)
     options = Options.of(cache=cache, store=store, offline=offline, allow_stale=allow_stale)
@@ -60,8 +64,15 @@ def open_frames(
     try:
         if manifest.artifact.extension == "parquet":
             return _parquet(path, wanted)
-        return _hdfstore(path, wanted, chosen) if _is_hdfstore(path) else _arrays(path, wanted, chosen)
-    except (OSError, KeyError, ValueError) as error:
+        if not _is_hdfstore(path):
+            return _arrays(path, wanted, chosen)
+        if not allow_pickle:
+            raise UnsupportedFileError(
+                f"{uri}: expected plain arrays, found a file that pandas wrote as HDF5. Reading one can run any code "
+                "that its maker put there. If you trust them that far, say allow_pickle=True (--allow-pickle)"
+            )
+        return _hdfstore(path, wanted, chosen)
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
         raise UnsupportedFileError(
             f"{uri}: the file {path} cannot be read as its manifest describes it: {error}"
         ) from error
@@ -74,6 +85,7 @@ def export(
     variables: Iterable[str] | None = None,
     *,
     year: int | None = None,
+    allow_pickle: bool = False,
     **options: Any,
 ) -> dict[str, Path]:
     """Write `{entity}.parquet` or `{entity}.csv` per entity; returns entity → file.
@@ -83,7 +95,7 @@ def export(
     """
     if to not in FORMATS:
         raise PeDataError(f"format: expected one of {', '.join(FORMATS)}, found {to!r}")
-    frames = open_frames(uri, variables, year=year, **options)
+    frames = open_frames(uri, variables, year=year, allow_pickle=allow_pickle, **options)
     manifest, _ = manifest_for(uri, Options.of(**options), year=year)
     covered = manifest.time_period if year is None else (year,)
     target = Path(folder)
@@ -109,6 +121,8 @@ def _arrays(path: Path, wanted: Mapping[str, tuple[str, ...]], year: int) -> "di
     import numpy as np
     import pandas as pd
 
+    from pe_data.manifest.self_contained import open_h5
+
     def values(dataset: "h5py.Dataset") -> Any:
         data = dataset[()]
         if data.dtype.kind == "S":
@@ -118,7 +132,7 @@ def _arrays(path: Path, wanted: Mapping[str, tuple[str, ...]], year: int) -> "di
         return data
 
     frames = {}
-    with h5py.File(path, "r") as file:
+    with open_h5(path) as file:
         for entity, names in wanted.items():
             columns: dict[str, Any] = {}
             for name in names:
@@ -204,7 +218,9 @@ def _one_year(manifest: Manifest, year: int | None, what: str) -> int:
 def _is_hdfstore(path: Path) -> bool:
     import h5py
 
-    with h5py.File(path, "r") as file:
+    from pe_data.manifest.self_contained import open_h5
+
+    with open_h5(path) as file:
         groups = [node for node in file.values() if isinstance(node, h5py.Group)]
         below = [n for g in groups for n in g.values() if isinstance(n, h5py.Group)]
         return any("pandas_type" in group.attrs for group in groups + below)

@@ -108,10 +108,15 @@ def test_frames_of_pandas_files(tmp_path, form):
         for year in (2024, 2025):
             frame = pd.DataFrame({"person_id": [1, 2], "age": [1.0, year]})
             store.put(f"person/_{year}", frame, format=form, track_times=False)
-    frames = pe_data.open(str(path), year=2025)
+    with pytest.raises(UnsupportedFileError, match="allow_pickle=True"):
+        pe_data.open(str(path), year=2025)
+    frames = pe_data.open(str(path), year=2025, allow_pickle=True)
     assert frames["person"]["age"].tolist() == [1.0, 2025.0]
     with pytest.raises(PeriodNotCoveredError, match="2024, 2025"):
-        pe_data.open(str(path))
+        pe_data.open(str(path), allow_pickle=True)
+    with pytest.raises(UnsupportedFileError, match="--allow-pickle"):
+        pe_data.export(str(path), "csv", tmp_path / "out", year=2024)
+    assert list(pe_data.export(str(path), "csv", tmp_path / "out", year=2024, allow_pickle=True)) == ["person"]
 
 
 @pytest.mark.parametrize("damage", ["no H5", "column missing"])

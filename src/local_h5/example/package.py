@@ -19,6 +19,7 @@ from local_h5.errors import ConfigError, InputError
 from local_h5.example.acs import Population
 from local_h5.example.source_h5 import NOTICE, SCHEMA_VERSION
 from local_h5.files import atomic_output, sha256_of, write_text
+from local_h5.h5file import outside
 from local_h5.us import normalise_district
 
 PACKAGE_NOTICE: Mapping[str, str] = {
@@ -109,6 +110,9 @@ def read_households(path: Path, year: int) -> SourceHouseholds:
     """
     try:
         with h5py.File(path, "r") as file:
+            elsewhere = outside(file)
+            if elsewhere is not None:
+                raise InputError(path, expected="a file that holds all of its data", found=elsewhere)
             ids, state, weight, member = (
                 file[f"{name}/{year}"][()]
                 for name in ("household_id", "state_fips", "household_weight", "person_household_id")

@@ -133,8 +133,13 @@ def _inside(h5: Path, result: AreaResult) -> str | None:
     """Hold the variables of an H5 against its sidecar."""
     import h5py
 
+    from local_h5.h5file import outside
+
     try:
         with h5py.File(h5) as file:
+            elsewhere = outside(file)
+            if elsewhere is not None:
+                return f"expected a file that holds all of its data, found {elsewhere}"
             found = {name: sorted(file[name]) for name in file}
             wanted = {column.variable: sorted(column.periods) for column in result.columns}
             if found != wanted:

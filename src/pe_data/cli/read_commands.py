@@ -204,6 +204,11 @@ def schema(
 @click.option("--out", default=".", show_default=True, help="Folder for one file per entity.")
 @click.option("--variables", help="Only these columns, comma-separated.")
 @click.option("--year", type=int, help="Which year of a file with several.")
+@click.option(
+    "--allow-pickle",
+    is_flag=True,
+    help="Read files that pandas wrote as HDF5, which can run code of whoever made them.",
+)
 @place_options
 @stale_option
 @as_json
@@ -213,6 +218,7 @@ def export(
     out: str,
     variables: str | None,
     year: int | None,
+    allow_pickle: bool,
     store: str | None,
     cache: str | None,
     offline: bool | None,
@@ -234,6 +240,7 @@ def export(
         Path(out),
         [name.strip() for name in variables.split(",")] if variables else None,
         year=year,
+        allow_pickle=allow_pickle,
         store=store,
         cache=cache,
         offline=offline,

@@ -25,6 +25,7 @@ from pe_data.manifest.columns import (
     years_of,
 )
 from pe_data.manifest.content import Content
+from pe_data.manifest.self_contained import open_h5
 
 _PERIOD = re.compile(r"\d{4}(-\d{2})?|ETERNITY", re.IGNORECASE)
 _YEAR_KEY = re.compile(r"_?(\d{4})")
@@ -34,7 +35,7 @@ _TIME = ("time_period", "_time_period")
 def read_h5(path: Path, entity_of: Mapping[str, str]) -> Content:
     """Columns, rows and years of `path`. Raises UnsupportedFileError."""
     try:
-        with h5py.File(path, "r") as file:
+        with open_h5(path) as file:
             if any("pandas_type" in group.attrs for group in _groups(file)):
                 return _hdfstore(file, path)
             return _arrays(file, path, entity_of)
