@@ -10,7 +10,7 @@ from pathlib import Path
 from pe_data.digests import strict_json
 from pe_data.errors import PublishError
 from pe_data.layout import EXTENSIONS
-from pe_data.manifest.describe import Label, describe
+from pe_data.manifest.describe import Label, check_years, describe
 from pe_data.manifest.from_sidecar import from_sidecar
 from pe_data.upload import Item
 
@@ -21,12 +21,17 @@ def item_of(path: Path, label: Label, *, years: tuple[int, ...] = ()) -> Item:
     """One file with its manifest, from its sidecar if there is one.
 
     Args:
-        years: Overrides the years that a file without sidecar declares.
+        years: Which years it covers, if it does not say.
+
+    Raises:
+        UnsupportedFileError: it says other years.
     """
     sidecar = path.with_name(path.name + SIDECAR_SUFFIX)
     if sidecar.is_file():
         document = strict_json(sidecar.read_bytes(), what=str(sidecar))
-        return Item(path, from_sidecar(document, label, where=str(sidecar)))
+        manifest = from_sidecar(document, label, where=str(sidecar))
+        check_years(years, manifest.time_period, what=str(sidecar))
+        return Item(path, manifest)
     return Item(path, describe(path, label, years=years))
 
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from pe_data.digests import sha256_file
 from pe_data.errors import InvalidDocumentError, UnsupportedFileError
+from pe_data.folder import item_of
 from pe_data.manifest.columns import inputs_of, normal_dtype
 from pe_data.manifest.describe import Label, describe
 from pe_data.manifest.encoding import pack, unpack
@@ -419,3 +420,76 @@ def test_inputs_that_contradict_their_digest_are_refused(manifest, change):
     with pytest.raises(InvalidDocumentError, match=r"inputs\."):
         Manifest.from_bytes(json.dumps(document).encode())
     assert Manifest.from_bytes(manifest.to_bytes()).inputs == manifest.inputs
+
+
+# --- the year -----------------------------------------------------------------------------------
+
+
+def write_years(path, *periods):
+    with h5py.File(path, "w") as file:
+        for name in ("person_id", "household_id", "person_household_id"):
+            for period in periods:
+                file[f"{name}/{period}"] = np.arange(3)
+    return path
+
+
+@pytest.mark.parametrize("periods", [("2024",), ("2024", "2025"), ("2024-01", "2024-02"), ("2024", "2023-12")])
+@pytest.mark.parametrize("said", [(2031,), (2024, 2031), (1,)])
+def test_a_year_that_the_file_contradicts_is_refused(tmp_path, periods, said):
+    """The manifest stays for good, so the mistake could not be put right."""
+    path = write_years(tmp_path / "area.h5", *periods)
+    with pytest.raises(UnsupportedFileError, match="as the periods in the file say, found"):
+        describe(path, LABEL, years=said)
+    assert describe(path, LABEL, years=(2024,)).time_period == (2024,)
+
+
+@pytest.mark.parametrize("form", ["eternity", "parquet"])
+def test_a_file_that_says_no_year_takes_the_one_that_is_said(tmp_path, form):
+    if form == "eternity":
+        path = write_years(tmp_path / "area.h5", "ETERNITY")
+    else:
+        path = tmp_path / "area.parquet"
+        pd.DataFrame({"person_id": [1, 2]}).to_parquet(path)
+    assert describe(path, LABEL, years=(2031,)).time_period == (2031,)
+
+
+def test_parquet_and_pandas_files_contradict_too(tmp_path):
+    from pe_data.frames import _write_parquet
+
+    _write_parquet(pd.DataFrame({"person_id": [1, 2]}), tmp_path / "a.parquet", "person", (2024,))
+    with pd.HDFStore(tmp_path / "a.h5", "w") as store:
+        store.put("person/_2024", pd.DataFrame({"person_id": [1, 2]}), track_times=False)
+    for name in ("a.parquet", "a.h5"):
+        with pytest.raises(UnsupportedFileError, match="expected 2024"):
+            describe(tmp_path / name, LABEL, years=(2031,))
+
+
+def test_a_sidecar_contradicts_a_label_and_its_own_columns(tmp_path):
+    """`--year` was ignored without a word where a sidecar lies beside the file."""
+    path = write_years(tmp_path / "area.h5", "2024")
+    document = small_sidecar(path, describe(path, LABEL))
+    sidecar = path.with_name("area.h5.result.json")
+    sidecar.write_text(json.dumps(document))
+    with pytest.raises(UnsupportedFileError, match="expected 2024"):
+        item_of(path, LABEL, years=(2031,))
+    assert item_of(path, LABEL, years=(2024,)).manifest.time_period == (2024,)
+    sidecar.write_text(json.dumps(document | {"period": 2031}))
+    with pytest.raises(InvalidDocumentError, match=r"field period: expected one of the years of its columns \(2024\)"):
+        item_of(path, LABEL)
+
+
+def small_sidecar(path, manifest):
+    return {
+        "schema_version": 1,
+        "status": "completed",
+        "output": {"path": path.name, "sha256": manifest.artifact.sha256, "bytes": manifest.artifact.size_bytes},
+        "period": manifest.time_period[0],
+        "rows": {entity: of.rows for entity, of in manifest.entities.items()},
+        "columns": [
+            {"name": name, "entity": group.entity, "dtype": group.dtype, "periods": ["2024"]}
+            for group in manifest.columns
+            for name in group.names
+        ],
+        "inputs": [],
+        "versions": {"python": "3.11"},
+    }

@@ -33,7 +33,13 @@ from pe_data.validation import from_records, records_in
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
 @click.argument("dataset", metavar="COUNTRY/DATASET")
 @click.option("--run-id", metavar="ID", help="For a folder: which run of the producer made the files.")
-@click.option("--year", "years", type=int, multiple=True, help="Year that the file covers, if it does not say.")
+@click.option(
+    "--year",
+    "years",
+    type=int,
+    multiple=True,
+    help="Year that the file covers, if it does not say; one that it contradicts is refused.",
+)
 @click.option("--licence", default=UNSPECIFIED, help="Licence, for the manifest. Whatever is gated has to name one.")
 @click.option(
     "--access",

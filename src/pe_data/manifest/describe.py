@@ -48,7 +48,8 @@ def describe(
     Args:
         path: The file.
         label: Country, dataset, licence and provenance.
-        years: Overrides the years that the file declares.
+        years: Which years the file covers, for one that does not say; of one that says several, which of them. A
+            label that contradicts the file would stay with it for good.
         default_years: For a file that declares none; without them a year in the name of the
             dataset counts.
         entity_of: Column → entity where row counts leave it open; otherwise such a column stands
@@ -56,11 +57,12 @@ def describe(
         sha256: The digest if it is known; computed otherwise.
 
     Raises:
-        UnsupportedFileError: neither H5 nor Parquet, damaged, or without any year.
+        UnsupportedFileError: neither H5 nor Parquet, damaged, without any year, or of other years than `years`.
         MissingExtraError: the package that reads such files is not installed.
     """
     extension = file_extension(path)
     content = _reader(extension, path)(path, entity_of or {})
+    check_years(years, content.years, what=str(path))
     covered = years or content.years or default_years or _years_in(label.dataset)
     if not covered:
         raise UnsupportedFileError(
@@ -69,6 +71,16 @@ def describe(
         )
     artifact = Artifact(sha256 or sha256_file(path), path.stat().st_size, MEDIA_TYPES[extension])
     return manifest_of(label, artifact, content, tuple(sorted(set(covered))))
+
+
+def check_years(said: tuple[int, ...], found: tuple[int, ...], *, what: str) -> None:
+    """Raise UnsupportedFileError if somebody says years that the file, which says its own, does not have."""
+    wrong = sorted(set(said) - set(found))
+    if found and wrong:
+        raise UnsupportedFileError(
+            f"{what}: year: expected {' or '.join(map(str, sorted(found)))}, as the periods in the file say, found "
+            f"{', '.join(map(str, wrong))}. Leave the year out (--year is for a file that does not say)"
+        )
 
 
 def _reader(extension: Extension, path: Path) -> Callable[[Path, Mapping[str, str]], Content]:

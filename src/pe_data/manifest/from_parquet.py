@@ -32,7 +32,7 @@ def read_parquet(path: Path, entity_of: Mapping[str, str]) -> Content:
     entity = _entity([f.name for f in fields], schema.metadata or {}, entity_of)
     columns = tuple(Column(f.name, entity, _dtype(f.type)) for f in fields)
     years = (schema.metadata or {}).get(YEARS_KEY, b"").decode().split()
-    return Content(columns, {entity: rows}, tuple(int(y) for y in years if y.isdecimal()))
+    return Content(columns, {entity: rows}, tuple(int(y) for y in years if len(y) == 4 and y.isdecimal()))
 
 
 def _entity(names: list[str], metadata: Mapping[bytes, bytes], given: Mapping[str, str]) -> str:

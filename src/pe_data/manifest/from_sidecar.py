@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from pe_data.fields import Described, Fields
 from pe_data.layout import MEDIA_TYPES
-from pe_data.manifest.columns import Column, inputs_of, normal_dtype, period_kind
+from pe_data.manifest.columns import Column, inputs_of, normal_dtype, period_kind, years_of
 from pe_data.manifest.content import Content
 from pe_data.manifest.describe import Label, manifest_of
 from pe_data.manifest.model import Artifact, Build, InputFile, Manifest
@@ -36,12 +36,12 @@ def from_sidecar(document: Mapping[str, object], label: Label, *, where: str = "
         raise root.fail("status", "completed", root.value["status"])
     output = root.sub("output")
     artifact = Artifact(output.sha256("sha256"), output.integer("bytes"), MEDIA_TYPES["h5"])
-    return manifest_of(
-        replace(label, inputs=inputs_of(_inputs(root)), build=_build(root)),
-        artifact,
-        _content(root),
-        (root.integer("period", minimum=1),),
-    )
+    content, year = _content(root), root.integer("period", minimum=1)
+    if content.years and year not in content.years:
+        listed = ", ".join(map(str, content.years))
+        raise root.fail("period", f"one of the years of its columns ({listed})", year)
+    label = replace(label, inputs=inputs_of(_inputs(root)), build=_build(root))
+    return manifest_of(label, artifact, content, (year,))
 
 
 def _content(root: Fields) -> Content:
@@ -58,7 +58,8 @@ def _content(root: Fields) -> Content:
     )
     if not columns:
         raise root.fail("columns", "at least one column", Described("none"))
-    return Content(columns, rows, ())
+    periods = {str(period) for row in root.rows("columns") for period in row.list_of("periods")}
+    return Content(columns, rows, tuple(sorted(years_of(periods))))
 
 
 def _inputs(root: Fields) -> tuple[InputFile, ...]:
