@@ -661,25 +661,23 @@ def test_the_copies_in_the_store_are_compared(served: Mapping[str, Path], capsys
 # --- a gateway as a process -----------------------------------------------------------------------
 
 
-def test_a_gateway_refuses_a_second_log_and_a_rewritten_one(tmp_path: Path) -> None:
-    store = FolderStore(tmp_path / "store")
-    digest = publish_survey(store, tmp_path / "files").artifact_sha256
-    token = give_token(tmp_path / "tokens.json", "ada@example.org")
-    manifest = f"/objects/{manifest_key('uk', digest)}"
-    with gateway(store.url, tmp_path / "tokens.json", "--log", str(tmp_path / "log")) as running:
-        assert ask(running.port, manifest, token).status == 200
-        running.stop()
-    command = ["serve", "--store", store.url, "--tokens", str(tmp_path / "tokens.json"), "--port", "0"]
-    second = CliRunner().invoke(app, [*command, "--log", str(tmp_path / "other")])
+def test_a_gateway_refuses_a_second_log_and_a_rewritten_one(beside: World) -> None:
+    tokens, archive = beside.root / "tokens.json", beside.archive
+    assert archive is not None
+    world = replace(beside, policy=None)
+    last = world.write(3, signed=False)
+    digest = publish_survey(archive, world.root / "files").artifact_sha256
+    token = give_token(tokens, "ada@example.org")
+    command = ["serve", "--store", archive.url, "--tokens", str(tokens), "--port", "0"]
+    second = CliRunner().invoke(app, [*command, "--log", str(world.root / "other")])
     assert "A second log beside it" in str(second.exception)
-    with gateway(store.url, tmp_path / "tokens.json", "--log", str(tmp_path / "other"), "--new-log") as running:
-        assert ask(running.port, manifest, token).status == 200
-    world = World(tmp_path, None, CryptoSigner.generate_ed25519())
     world.rewrite(2)
-    for path in world.folder.glob("*.checkpoint.json"):
-        path.unlink()
-    rewritten = CliRunner().invoke(app, [*command, "--log", str(tmp_path / "log")])
+    world.checkpoint(last).unlink()
+    rewritten = CliRunner().invoke(app, [*command, "--log", str(world.root / "log")])
     assert "Nothing is served" in str(rewritten.exception)
+    with gateway(archive.url, tokens, "--log", str(world.root / "other"), "--new-log") as running:
+        assert ask(running.port, f"/objects/{manifest_key('uk', digest)}", token).status == 200
+        assert "serving" in running.output
 
 
 def test_checkpoints_are_handed_in_for_their_country(tmp_path: Path) -> None:
