@@ -104,18 +104,19 @@ def build(inputs: Path, weights_file: str, tables: Path, districts: set[str]) ->
         cbsa = {row["stcofips"]: row["CBSA Code"] for row in csv.DictReader(stream)}
 
     out: dict[str, list] = defaultdict(list)
-    count = dict.fromkeys(("person", *UNITS), 0)
-    entities = ("household", *count)
+    entities = ("household", "person", *UNITS)
+    n_rows = {entity: len(columns[f"{entity}_id"]) for entity in entities}
     made = {f"{entity}_id" for entity in entities} | {f"person_{entity}_id" for entity in entities} | set(programmes)
     copied = defaultdict(list)
     for name, entity in entity_of.items():
         if name not in made:
             copied[entity].append(name)
-    for position, row in enumerate(active):
+    for row in active:
         clone, source_row = divmod(int(row), n_households)
         household = columns["household_id"][source_row]
         geoid = str(block[row])
-        out["household_id"].append(position)
+        household_id = 1 + clone * n_rows["household"] + source_row
+        out["household_id"].append(household_id)
         out["household_weight"].append(weights[row])
         out["block_geoid"].append(geoid)
         out["tract_geoid"].append(geoid[:11])
@@ -130,16 +131,15 @@ def build(inputs: Path, weights_file: str, tables: Path, districts: set[str]) ->
         for entity in ("person", *UNITS):
             new_id = {}
             for unit_row in rows[entity][household]:
-                new_id[unit_row] = count[entity]
-                out[f"{entity}_id"].append(count[entity])
-                count[entity] += 1
+                new_id[unit_row] = 1 + clone * n_rows[entity] + unit_row
+                out[f"{entity}_id"].append(new_id[unit_row])
                 for name in copied[entity]:
                     out[name].append(columns[name][unit_row])
             if entity != "person":
                 id_row = {columns[f"{entity}_id"][unit_row]: new for unit_row, new in new_id.items()}
                 for person in rows["person"][household]:
                     out[f"person_{entity}_id"].append(id_row[columns[f"person_{entity}_id"][person]])
-        out["person_household_id"] += [position] * len(rows["person"][household])
+        out["person_household_id"] += [household_id] * len(rows["person"][household])
         for variable, (entity, rate) in programmes.items():
             generator = np.random.default_rng(seed_of(f"{variable}:{household}:{clone}"))
             share = rate[int(geoid[:2])] if isinstance(rate, dict) else rate

@@ -26,7 +26,7 @@ from local_h5.areas import read_districts
 from local_h5.example.package import read_block_shares
 from local_h5.files import sha256_of
 from local_h5.geography.codes import normalise_districts
-from local_h5.membership import HOUSEHOLD, PERSON, Membership, join_on_ids, reindex
+from local_h5.membership import HOUSEHOLD, PERSON, Membership, join_on_ids, reindex, rows_with
 from local_h5.model import GEOGRAPHIC, STRUCTURAL
 from local_h5.payload import digits
 from local_h5.snapshot import Excluded, IncomeLimits, SourceColumn, SourceSnapshot
@@ -58,7 +58,7 @@ def draw_source(pattern: Path, n_households: int, random: np.random.Generator) -
     """Households of ``pattern`` drawn with replacement; ids and links are new."""
     original = read_source(pattern)
     chosen = np.sort(random.integers(len(original.ids[HOUSEHOLD]), size=n_households))
-    drawn = reindex(original.membership, chosen)
+    drawn = reindex(original.membership, chosen, np.arange(n_households) - np.searchsorted(chosen, chosen))
     length = {len(ids): entity for entity, ids in original.ids.items()}
     columns, entity_of = {}, {}
     for name in sorted(original.periods):
@@ -67,7 +67,11 @@ def draw_source(pattern: Path, n_households: int, random: np.random.Generator) -
         values = values[drawn.rows[entity_of[name]].source_row]
         columns[name] = values.astype("S") if values.dtype.kind in "OU" else values
     ids = {entity: np.arange(1, drawn.n_rows(entity) + 1, dtype=np.int32) for entity in ENTITIES}
-    links = {entity: link + np.int32(1) for entity, link in drawn.links.items()}
+    links = {
+        entity: (rows_with(drawn.ids(entity), drawn.links(entity)) + 1).astype(np.int32)
+        for entity in ENTITIES
+        if entity != PERSON
+    }
     columns |= {f"{entity}_id": values for entity, values in ids.items()}
     columns |= {f"person_{entity}_id": values for entity, values in links.items()}
     return Source(columns, entity_of, join_on_ids("drawn source", ids=ids, person_links=links))

@@ -55,7 +55,7 @@ def build_area_file(
         path_to_record,
         options=options,
         fingerprint=Fingerprint(**order["fingerprint"]),
-        columns=common_schema(inputs),
+        schema=common_schema(inputs),
         structural=StructuralPolicy.from_config(json.loads(path_to_config.read_text(encoding="utf-8"))),
     )
     write_mark(path_to_marks, path_to_output, result.output.sha256)

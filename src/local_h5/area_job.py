@@ -8,7 +8,7 @@ from local_h5.build import BuildOptions, PreparedInputs, Provenance, build_area
 from local_h5.requests import AreaBuildRequest, output_path
 from local_h5.results import AreaResult, Fingerprint, Phase, write_sidecar
 from local_h5.validation.area import StructuralPolicy, validate_structure
-from local_h5.validation.common_schema import ExpectedColumn
+from local_h5.validation.common_schema import CommonSchema
 from local_h5.validation.records import write_record
 
 
@@ -20,7 +20,7 @@ def run_area_job(
     *,
     options: BuildOptions,
     fingerprint: Fingerprint | None,
-    columns: Mapping[str, ExpectedColumn],
+    schema: CommonSchema,
     structural: StructuralPolicy,
     enter: Callable[[Phase], None] | None = None,
 ) -> AreaResult:
@@ -35,7 +35,7 @@ def run_area_job(
         record: record of the structural checks (JSON), to write.
         options: compression and take-up filter.
         fingerprint: for the sidecar.
-        columns: what every file of the run has (:func:`local_h5.validation.common_schema.common_schema`).
+        schema: what every file of the run has (:func:`local_h5.validation.common_schema.common_schema`).
         structural: what the file has to satisfy.
         enter: told the phase that begins: build (until the H5 is whole under its name), validate, write (of the
             record and the sidecar).
@@ -48,7 +48,7 @@ def run_area_job(
     result = build_area(request, inputs, folder, options=options, provenance=Provenance(fingerprint))
     enter("validate")
     path = output_path(folder, request.relative_path)
-    result, found = validate_structure(path, result, columns, structural)
+    result, found = validate_structure(path, result, schema, structural)
     enter("write")
     write_record(record, found)
     write_sidecar(path, result)

@@ -14,7 +14,7 @@ import numpy as np
 
 from local_h5.clones import CloneIndex, CloneSelection
 from local_h5.geography.block_table import BlockRows, BlockTable
-from local_h5.membership import PERSON, EntityRows, Reindexed, reindex
+from local_h5.membership import PERSON, EntityRows, Reindexed, check_ids_fit, reindex
 from local_h5.payload import UNKNOWN_COUNTY, area_columns, county_names
 from local_h5.requests import AreaBuildRequest, output_path
 from local_h5.results import (
@@ -43,6 +43,10 @@ class PreparedInputs:
     blocks: BlockTable
     clones: CloneIndex
     takeup: Takeup
+
+    def __post_init__(self) -> None:
+        """Refuse more clones than the ids of units have room for (SourceError)."""
+        check_ids_fit(self.snapshot.membership, self.clones.n_clones)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,7 @@ def build_area(
     relative = request.relative_path if relative_path is None else type(request.relative_path)(relative_path)
     path = output_path(folder, relative)
     selection = inputs.clones.select(request, inputs.blocks)
-    reindexed = reindex(inputs.snapshot.membership, selection.household)
+    reindexed = reindex(inputs.snapshot.membership, selection.household, selection.clone)
     blocks = inputs.blocks.at(selection.block)
     drawn = take_up(inputs.takeup, area_units(inputs, selection, reindexed.rows, blocks), options.takeup_filter)
     entity_of = {programme.variable: programme.entity for programme in inputs.takeup.programmes}
@@ -123,6 +127,7 @@ def build_area(
         output=OutputFile(str(relative), written.sha256, written.size_bytes),
         period=inputs.snapshot.year,
         rows={entity: reindexed.n_rows(entity) for entity in reindexed.rows},
+        source_rows={entity: inputs.snapshot.n_rows[entity] for entity in reindexed.rows},
         weights=weight_summary(selection, reindexed),
         columns=written.columns,
         excluded=inputs.snapshot.excluded,

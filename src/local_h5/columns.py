@@ -436,6 +436,7 @@ class _Column:
             ),
             "enum": lambda v: v in self.kind.members,
             "text": lambda v: isinstance(v, str),
+            "id": lambda v: isinstance(v, int) and not isinstance(v, bool) and abs(v) < 2**63,
         }
         if not fits[self.kind.value](given):
             raise ConfigError(

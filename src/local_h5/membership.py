@@ -1,6 +1,9 @@
-"""Which persons and units belong to which household, and the dense ids of a set of household clones.
+"""Which persons and units belong to which household, and the ids of the units of a set of household clones.
 
 Everything is a gather over compressed rows (``indptr``, ``rows``): no loop over households.
+
+A unit's id is ``1 + clone × rows + source row``, where ``rows`` is how many units of its entity the source has. It
+depends on nothing else, so a unit has one id in every file that holds it (``docs/decisions/ids-across-files.md``).
 """
 
 from collections.abc import Collection, Mapping
@@ -15,32 +18,37 @@ from local_h5.errors import SourceError
 PERSON = "person"
 HOUSEHOLD = "household"
 
+LARGEST_ID = 2**31 - 1
+"""Ids are int32, as the model keeps them."""
+
 
 @dataclass(frozen=True, slots=True)
 class CompressedRows:
     """For every household, the source rows of one entity that belong to it, in source row order.
 
     ``rows[indptr[h]:indptr[h + 1]]`` are household ``h``'s rows; ``indptr`` int64 (n_households + 1,), ``rows``
-    int32 (n_rows,), ``local`` int32 (n_rows,): by source row, the row's rank within its household.
+    int32 (n_rows,).
     """
 
     indptr: np.ndarray
     rows: np.ndarray
-    local: np.ndarray
 
     @classmethod
     def from_owner(cls, owner: np.ndarray, n_households: int) -> Self:
         """Group source rows by the household index ``owner`` (n_rows,) that each belongs to."""
         counts = np.bincount(owner, minlength=n_households)
         indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        rows = np.argsort(owner, kind="stable").astype(np.int32)
-        local = np.empty(len(owner), np.int32)
-        local[rows] = np.arange(len(owner)) - np.repeat(indptr[:-1], counts)
-        return cls(indptr, rows, local)
+        return cls(indptr, np.argsort(owner, kind="stable").astype(np.int32))
 
     def counts(self, households: np.ndarray) -> np.ndarray:
         """Number of rows of each of ``households``, int32."""
         return np.diff(self.indptr).astype(np.int32)[households]
+
+    def owner(self) -> np.ndarray:
+        """Household index of each source row, int32 (n_rows,)."""
+        owner = np.empty(len(self.rows), np.int32)
+        owner[self.rows] = np.repeat(np.arange(len(self.indptr) - 1, dtype=np.int32), np.diff(self.indptr))
+        return owner
 
     def gather(self, households: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """Source rows of ``households`` one household after the other, int32 (counts.sum(),)."""
@@ -67,6 +75,16 @@ class Membership:
         """Sub-entities: all but person and household."""
         return tuple(self.person_unit)
 
+    def n_rows(self, entity: str) -> int:
+        """Number of source rows of ``entity``."""
+        return len(self.members[PERSON].indptr) - 1 if entity == HOUSEHOLD else len(self.members[entity].rows)
+
+    def household_of(self, entity: str) -> np.ndarray:
+        """Household index of each source row of ``entity``, int32 (n_rows,)."""
+        if entity == HOUSEHOLD:
+            return np.arange(self.n_rows(HOUSEHOLD), dtype=np.int32)
+        return self.members[entity].owner()
+
 
 @dataclass(frozen=True, slots=True)
 class EntityRows:
@@ -85,38 +103,87 @@ class EntityRows:
 
 @dataclass(frozen=True, slots=True)
 class Reindexed:
-    """Rows and links of an area file.
+    """Rows, ids and links of an area file. Ids and links are made when they are asked for.
 
     Attributes:
-        rows: entity → its rows, in file order; a row's new id is its position (0…n−1).
-        links: sub-entity → new unit id of every person, int32 (n_persons,).
+        rows: entity → its rows, in file order.
     """
 
     rows: Mapping[str, EntityRows]
-    links: Mapping[str, np.ndarray]
+    _first: Mapping[str, np.ndarray]
+    """Entity → the id of source row 0 in each household clone, int32 (n_clones,)."""
+    _person_unit: Mapping[str, np.ndarray]
 
     def n_rows(self, entity: str) -> int:
         """Number of rows of ``entity`` in the file."""
         return len(self.rows[entity].source_row)
 
+    def ids(self, entity: str) -> np.ndarray:
+        """Id of each row of ``entity``, int32 (n_rows,)."""
+        rows = self.rows[entity]
+        return self.named(entity, rows.clone_position, rows.source_row)
 
-def reindex(membership: Membership, households: np.ndarray) -> Reindexed:
-    """Rows and dense ids for household clones whose source households are ``households``, in file order.
+    def links(self, entity: str) -> np.ndarray:
+        """Id of each person's ``entity`` (all but person), int32 (n_persons,)."""
+        persons = self.rows[PERSON]
+        if entity == HOUSEHOLD:
+            return self.ids(HOUSEHOLD)[persons.clone_position]
+        return self.named(entity, persons.clone_position, persons.source_row, self._person_unit[entity])
+
+    def named(
+        self, entity: str, clone_position: np.ndarray, row: np.ndarray, of: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Ids of units of ``entity``, int32 (n,).
+
+        Args:
+            entity: of the units.
+            clone_position: (n,), which household clone of the file each unit is in.
+            row: (n,), its source row, or where ``of`` has it.
+            of: source row of ``entity`` by ``row``.
+        """
+        first = self._first[entity]
+        ids = np.empty(len(row), np.int32)
+        for part in chunks(len(row)):
+            source = row[part] if of is None else of[row[part]]
+            np.add(first[clone_position[part]], source, out=ids[part])
+        return ids
+
+
+def reindex(
+    membership: Membership, households: np.ndarray, clones: np.ndarray, entities: Collection[str] | None = None
+) -> Reindexed:
+    """Rows and ids for household clones, in file order.
 
     Args:
         membership: of the source.
-        households: int (n_clones,), source household index of each household clone; repeats are allowed.
+        households: int (n,), source household index of each household clone; repeats are allowed.
+        clones: int (n,), clone index of each; :func:`check_ids_fit` says how many there may be.
+        entities: whose rows are wanted beside the households'; None for all.
     """
-    rows = entity_rows(membership, households)
-    persons = rows[PERSON]
-    first = {unit: _starts(rows[unit].counts) for unit in membership.units}
-    local = {unit: membership.members[unit].local[row] for unit, row in membership.person_unit.items()}
-    links = {unit: np.empty(len(persons.source_row), np.int32) for unit in membership.units}
-    for part in chunks(len(persons.source_row)):
-        position, source = persons.clone_position[part].astype(np.intp), persons.source_row[part].astype(np.intp)
-        for unit, link in links.items():
-            np.add(first[unit][position], local[unit][source], out=link[part])
-    return Reindexed(rows, {HOUSEHOLD: persons.clone_position} | links)
+    rows = entity_rows(membership, households, entities)
+    clones = np.asarray(clones, dtype=np.int64)
+    first = {
+        entity: (1 + clones * membership.n_rows(entity)).astype(np.int32) for entity in (HOUSEHOLD, *membership.members)
+    }
+    return Reindexed(rows, first, membership.person_unit)
+
+
+def check_ids_fit(membership: Membership, n_clones: int) -> None:
+    """Refuse a source and a number of clones whose ids are no int32.
+
+    Raises:
+        SourceError: with the numbers.
+    """
+    for entity in (HOUSEHOLD, *membership.members):
+        rows = membership.n_rows(entity)
+        if rows * n_clones > LARGEST_ID:
+            raise SourceError(
+                "source and weights",
+                field=f"{entity}_id",
+                expected=f"ids up to {LARGEST_ID:,} (int32, as the model keeps them)",
+                found=f"{n_clones:,} clones × {rows:,} rows of {entity} = {n_clones * rows:,}",
+                remedy="Calibrate fewer clones, or a smaller source.",
+            )
 
 
 def entity_rows(
@@ -143,9 +210,22 @@ def entity_rows(
     return rows
 
 
-def _starts(counts: np.ndarray) -> np.ndarray:
-    """Where each stretch begins when they lie one after another, int32."""
-    return (np.cumsum(counts) - counts).astype(np.int32)
+def rows_with(ids: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Row of each wanted id; -1 where there is none.
+
+    Args:
+        ids: integers (n,), each once, in any order.
+        wanted: integers (m,).
+
+    Returns:
+        int64 (m,).
+    """
+    if not len(ids):
+        return np.full(len(wanted), -1)
+    order = None if np.all(ids[1:] > ids[:-1]) else np.argsort(ids, kind="stable")
+    place = np.minimum(np.searchsorted(ids, wanted, sorter=order), len(ids) - 1)
+    rows = place if order is None else order[place]
+    return np.where(ids[rows] == wanted, rows, -1)
 
 
 def join_on_ids(
@@ -224,10 +304,8 @@ def _refuse_duplicates(where: object, entity: str, values: np.ndarray) -> None:
 
 
 def _rows_of(where: object, entity: str, ids: np.ndarray, link: np.ndarray) -> np.ndarray:
-    order = np.argsort(ids, kind="stable")
-    place = np.minimum(np.searchsorted(ids, link, sorter=order), len(ids) - 1)
-    rows = order[place]
-    dangling = np.flatnonzero(ids[rows] != link)
+    rows = rows_with(ids, link)
+    dangling = np.flatnonzero(rows < 0)
     if len(dangling):
         raise SourceError(
             where,

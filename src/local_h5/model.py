@@ -8,7 +8,7 @@ import re
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +18,8 @@ from local_h5.columns import MONTHS, ColumnKind
 from local_h5.errors import ModelError, SourceError, WriteError
 from local_h5.files import sha256_of
 from local_h5.h5file import create_h5
-from local_h5.membership import HOUSEHOLD
+from local_h5.id_columns import may_hold_ids, named_rows
+from local_h5.membership import HOUSEHOLD, PERSON
 from local_h5.snapshot import Excluded, IncomeLimits, SourceColumn, SourceSnapshot
 from local_h5.source import ENTITIES, STRUCTURAL, SourceDataset
 
@@ -45,10 +46,14 @@ HUD_SIZES = 8
 
 @dataclass(frozen=True, slots=True)
 class VariableRules:
-    """Which source variables are left out, and where the loader moves others (``config/variables.yaml``)."""
+    """Which source variables are left out, which the loader moves, which hold ids (``config/variables.yaml``)."""
 
     calculated: frozenset[str]
     moved: Mapping[str, str]
+    ids: Mapping[str, str] = field(default_factory=dict)
+    """Variable → the entity whose ids it holds."""
+    no_ids: frozenset[str] = frozenset()
+    """Variables that look like ids and name no unit of the file."""
 
 
 def build_snapshot(
@@ -98,7 +103,8 @@ def build_snapshot(
         elif name not in known:
             excluded[name] = "unknown to the model"
     loaded = [name for name in source.periods if name not in excluded]
-    given = source.read(*(_kind(source, known[name]) for name in loaded if name not in STRUCTURAL))
+    given = _id_columns(source, {name: known[name] for name in loaded if name not in STRUCTURAL}, rules)
+    given |= source.read(*(_kind(source, known[n]) for n in loaded if n not in STRUCTURAL and n not in given))
     reported = source.read(
         *(
             _kind(source, known[name]) if name in known else ColumnKind(name, entity, "bool")
@@ -130,7 +136,7 @@ def build_snapshot(
             excluded.setdefault(name, "a weight that the model derives from household_weight")
         else:
             for period in stored:
-                builder.add(variable, str(period), holder.get_array(period))
+                builder.add(variable, str(period), holder.get_array(period), rules.ids.get(name))
     _refuse_vanished(source, loaded, held, rules)
     for name, periods in given.items():
         target = rules.moved.get(name, name)
@@ -221,23 +227,33 @@ def _kind(source: SourceDataset, variable: Any) -> ColumnKind:
 
 
 def _structure(source: SourceDataset) -> dict[str, Periods]:
-    """Ids and links, as the source has them where the model's integers hold them, else as numbers of rows."""
-    year = str(source.year)
-    kinds = [ColumnKind(f"person_{entity}_id", "person", "id") for entity in ENTITIES if entity != "person"]
-    links = {name: periods[year] for name, periods in source.read(*kinds).items()}
+    """Ids and links as the model is to load them: int32, 1 + source row, whatever the source's own are."""
+    year, membership = str(source.year), source.membership
     columns: dict[str, Periods] = {}
-    limit = np.iinfo(np.int32)
-    for entity, ids in source.ids.items():
-        link = links.get(f"person_{entity}_id")
-        if ids.min() < limit.min or ids.max() > limit.max:
-            order = np.argsort(ids)
-            if link is not None:
-                link = order[np.searchsorted(ids, link, sorter=order)]
-            ids = np.arange(len(ids))
-        columns[f"{entity}_id"] = {year: ids}
-        if link is not None:
-            columns[f"person_{entity}_id"] = {year: link}
+    for entity in ENTITIES:
+        columns[f"{entity}_id"] = {year: np.arange(1, membership.n_rows(entity) + 1, dtype=np.int32)}
+    for entity, rows in {HOUSEHOLD: membership.household_of(PERSON), **membership.person_unit}.items():
+        columns[f"person_{entity}_id"] = {year: rows + np.int32(1)}
     return columns
+
+
+def _id_columns(source: SourceDataset, loaded: Mapping[str, Any], rules: VariableRules) -> dict[str, Periods]:
+    """Columns that hold ids, as source rows; any that may hold some and is not known to is refused."""
+    for name, variable in loaded.items():
+        if may_hold_ids(variable) and name not in rules.ids and name not in rules.no_ids:
+            raise SourceError(
+                source.path,
+                field=name,
+                expected="a variable that is known to hold ids of units, or not to, because files give units new ids",
+                found=f"'{variable.label}', which config/variables.yaml does not list",
+                remedy=f"Add it there: under 'ids' with the entity that it names ({', '.join(ENTITIES)}), or under "
+                "'no_ids'; or leave it out of the source.",
+            )
+    return {
+        name: named_rows(source, name, loaded[name].entity.key, entity)
+        for name, entity in rules.ids.items()
+        if name in loaded
+    }
 
 
 def _write_columns(path: Path, columns: Mapping[str, Periods]) -> None:
@@ -266,7 +282,7 @@ class _ColumnBuilder:
         self._rows: dict[str, list[np.ndarray]] = {}
         self._latest: dict[str, tuple[np.ndarray, str, int]] = {}
 
-    def add(self, variable: Any, period: str, held: Any) -> None:
+    def add(self, variable: Any, period: str, held: Any, names: str | None = None) -> None:
         name, entity = variable.name, variable.entity.key
         if not _PERIOD.fullmatch(period):
             raise ModelError(
@@ -299,7 +315,7 @@ class _ColumnBuilder:
             row = len(self._rows.setdefault(matrix, []))
             self._rows[matrix].append(values)
         self._latest[name] = (values, matrix, row)
-        self.columns.append(SourceColumn(name, entity, period, matrix, row, words is not None))
+        self.columns.append(SourceColumn(name, entity, period, matrix, row, words is not None, names))
 
     def _recode(self, name: str, words: np.ndarray) -> None:
         old = self.vocabularies[name]

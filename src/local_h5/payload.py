@@ -46,7 +46,7 @@ def area_columns(
         snapshot: of the source.
         blocks: the block table at the selection's blocks.
         selection: the area's household clones.
-        reindexed: their rows and links.
+        reindexed: their rows and ids.
         takeup: programme variable → (entity, bool by row of the file).
         district_codes: normalised district code → the code to write instead (the facade keeps its caller's).
     """
@@ -70,11 +70,10 @@ def _given(values: np.ndarray) -> np.ndarray:
 
 
 def _structure(reindexed: Reindexed, year: str) -> Iterator[PayloadColumn]:
-    for entity, rows in reindexed.rows.items():
-        count = len(rows.source_row)
-        yield PayloadColumn(f"{entity}_id", year, entity, partial(np.arange, count, dtype=np.int32))
-    for entity, link in reindexed.links.items():
-        yield PayloadColumn(f"person_{entity}_id", year, PERSON, partial(_given, link))
+    for entity in reindexed.rows:
+        yield PayloadColumn(f"{entity}_id", year, entity, partial(reindexed.ids, entity))
+        if entity != PERSON:
+            yield PayloadColumn(f"person_{entity}_id", year, PERSON, partial(reindexed.links, entity))
 
 
 def _gathered(snapshot: SourceSnapshot, reindexed: Reindexed) -> Iterator[PayloadColumn]:
@@ -88,6 +87,7 @@ class _Gather:
 
     def __init__(self, snapshot: SourceSnapshot, reindexed: Reindexed) -> None:
         self._snapshot = snapshot
+        self._reindexed = reindexed
         # As numpy's own index type, to which it would convert them for every column.
         self._rows = {entity: rows.source_row.astype(np.intp) for entity, rows in reindexed.rows.items()}
         self._memory = np.empty(0, np.uint8)
@@ -106,7 +106,12 @@ class _Gather:
         if self._holds != (column.matrix, column.row):
             np.take(values, rows, out=gathered, mode="clip")  # the other modes go through a copy
             self._holds = column.matrix, column.row
-        return gathered
+        return gathered if column.names is None else self._named(column.names, column.entity, gathered)
+
+    def _named(self, target: str, entity: str, named: np.ndarray) -> np.ndarray:
+        """Ids of the units that ``named`` (1 + source row, 0 for none) names, in the household clone of each row."""
+        ids = self._reindexed.named(target, self._reindexed.rows[entity].clone_position, named - 1)
+        return np.where(named > 0, ids, 0).astype(np.int32)
 
 
 def _geography(

@@ -39,7 +39,9 @@ def load_variable_rules(path: Path) -> VariableRules:
             remedy="Correct the path of 'variables' in the configuration, or the file.",
         ) from error
     check("variable_rules", data, path, ConfigError)
-    return VariableRules(frozenset(data["calculated"]), data["moved"])
+    return VariableRules(
+        frozenset(data["calculated"]), data["moved"], data.get("ids", {}), frozenset(data.get("no_ids", ()))
+    )
 
 
 def prepare_snapshot(source: SourceDataset, rules: VariableRules, programmes: Sequence[Programme]) -> SourceSnapshot:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # they bring numpy and h5py, which the workflow's main proces
     from local_h5.writer import WrittenColumn
 
 SCHEMA = "area_result"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SUFFIX = ".result.json"
 
 Phase = Literal["request", "build", "write", "validate"]
@@ -112,6 +112,8 @@ class AreaResult:
     notes: Mapping[str, str]
     validation: Validation
     issues: tuple[Issue, ...]
+    source_rows: Mapping[str, int] | None = None
+    """Entity → rows of the source; ids are made with them. Sidecars of version 1, whose ids count from 0, lack them."""
 
     def to_json(self) -> dict[str, Any]:
         """The sidecar's content, checked against its schema.
@@ -120,7 +122,7 @@ class AreaResult:
             ResultError: the content does not satisfy the schema.
         """
         data = {
-            "schema_version": SCHEMA_VERSION,
+            "schema_version": 1 if self.source_rows is None else SCHEMA_VERSION,
             "request": self.request.to_json(),
             "status": self.status,
             "output": asdict(self.output),
@@ -142,6 +144,7 @@ class AreaResult:
             "notes": dict(self.notes),
             "validation": asdict(self.validation),
             "issues": [asdict(issue) for issue in self.issues],
+            **({} if self.source_rows is None else {"source_rows": dict(self.source_rows)}),
         }
         check(SCHEMA, data, self.output.path + SUFFIX, ResultError)
         return data
@@ -175,6 +178,7 @@ class AreaResult:
             data["notes"],
             Validation(**data["validation"]),
             tuple(Issue(**issue) for issue in data["issues"]),
+            data.get("source_rows"),
         )
 
 

@@ -15,7 +15,7 @@ from local_h5.arrayfile import ArrayFile, write_array_file
 from local_h5.membership import PERSON, CompressedRows, Membership
 
 KIND = "source_snapshot"
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class SourceColumn:
         matrix: name of the matrix that holds its values.
         row: the row there; equal columns (the months of a yearly value) share one.
         coded: values are codes into ``vocabularies[variable]``.
+        names: entity whose ids the values are; stored as 1 + source row, 0 for none. None for any other column.
     """
 
     variable: str
@@ -37,6 +38,7 @@ class SourceColumn:
     matrix: str
     row: int
     coded: bool
+    names: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,6 @@ class SourceSnapshot:
         for entity, rows in self.membership.members.items():
             arrays[f"members/{entity}/indptr"] = rows.indptr
             arrays[f"members/{entity}/rows"] = rows.rows
-            arrays[f"members/{entity}/local"] = rows.local
         for entity, rows_of in self.membership.person_unit.items():
             arrays[f"person_unit/{entity}"] = rows_of
         metadata: dict[str, Any] = {
@@ -146,11 +147,7 @@ class SourceSnapshot:
                 groups[group][rest] = file[name]
         entities = [PERSON, *groups["person_unit"]]
         members = {
-            entity: CompressedRows(
-                file[f"members/{entity}/indptr"],
-                file[f"members/{entity}/rows"],
-                file[f"members/{entity}/local"],
-            )
+            entity: CompressedRows(file[f"members/{entity}/indptr"], file[f"members/{entity}/rows"])
             for entity in entities
         }
         return cls(

@@ -58,6 +58,7 @@ def write_h5(
     """
     options = {} if compression == "none" else {"compression": compression, "shuffle": True}
     seen: dict[str, WrittenColumn] = {}
+    last_ids = {"household_id": (0, 0), "person_id": (0, 0)}
     with atomic_output(path) as temporary:
         with create_h5(temporary) as file:
             file.attrs.update(notes or {})
@@ -71,8 +72,10 @@ def write_h5(
                 seen[column.variable] = WrittenColumn(
                     done.variable, done.entity, done.dtype, (*done.periods, column.period)
                 )
+                if column.variable in last_ids:
+                    last_ids[column.variable] = len(values), int(values[-1])
         _check_first_group(path, seen, year)
-        _read_back(path, temporary, seen)
+        _read_back(path, temporary, seen, last_ids)
         return WrittenFile(sha256_of(temporary), temporary.stat().st_size, tuple(seen.values()))
 
 
@@ -93,12 +96,14 @@ def _check_first_group(path: Path, seen: dict[str, WrittenColumn], year: int) ->
         )
 
 
-def _read_back(path: Path, temporary: Path, seen: dict[str, WrittenColumn]) -> None:
+def _read_back(
+    path: Path, temporary: Path, seen: dict[str, WrittenColumn], last_ids: Mapping[str, tuple[int, int]]
+) -> None:
     with h5py.File(temporary, "r") as file:
         if list(file) != sorted(seen):
             raise WriteError(path, field="groups", expected=f"{len(seen)} groups", found=f"{len(file)} when read back")
-        for entity in ("household", "person"):
-            stored = file[f"{entity}_id"]
-            last = stored[next(iter(stored))]
-            if last[-1] != len(last) - 1:
-                raise WriteError(path, field=f"{entity}_id", expected=f"ids up to {len(last) - 1}", found=f"{last[-1]}")
+        for name, (count, last) in last_ids.items():
+            ids = file[name][seen[name].periods[0]]
+            if (len(ids), ids[-1]) != (count, last):
+                found = f"{len(ids)}, the last {ids[-1]}, when read back"
+                raise WriteError(path, field=name, expected=f"{count} ids, the last {last}", found=found)

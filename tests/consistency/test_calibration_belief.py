@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 import scipy.sparse
 import yaml
+from joins import unit_rows
 from plain_model import snapshot_without_model
 from random_world import random_assignment, random_columns, random_weights, write_random_tables
 from tiny_world import write_source
@@ -159,7 +160,9 @@ def build(folder: Path, monkeypatch: pytest.MonkeyPatch):
             **options,
         )
         with h5py.File(path) as file:
-            return {name: file[name]["2024"][()] for name in file if "2024" in file[name]}
+            return {name: file[name]["2024"][()] for name in file if "2024" in file[name]} | {
+                f"row of {entity}": unit_rows(file, entity) for entity in ("household", "tax_unit", "spm_unit")
+            }
 
     return build
 
@@ -167,10 +170,10 @@ def build(folder: Path, monkeypatch: pytest.MonkeyPatch):
 def by_household(file: dict[str, np.ndarray], variable: str) -> np.ndarray:
     """Number of units that take up, by household of the file."""
     entity = PROGRAMMES[variable]
-    owner = file["person_household_id"]
+    owner = file["row of household"]
     if entity != "person":
         of_person, owner = owner, np.empty(len(file[f"{entity}_id"]), int)
-        owner[file[f"person_{entity}_id"]] = of_person
+        owner[file[f"row of {entity}"]] = of_person
     return np.bincount(owner, file[variable], minlength=len(file["household_id"]))
 
 

@@ -1,7 +1,6 @@
-"""Larger areas are the unions of their parts, in every variable.
+"""Larger areas are the unions of their parts, in every variable, ids and links among them.
 
-Household clones of two files are matched on (source household, clone), which the files do not hold: it is taken from
-the selection, whose order is the file's. Persons and units are matched through their household and their place in it.
+Rows of two files are matched by their ids alone, as a reader of published files would.
 """
 
 from collections.abc import Callable, Iterable
@@ -27,53 +26,41 @@ ENTITIES = ("household", "person", *UNITS)
 
 @dataclass(frozen=True)
 class Table:
-    """A file's rows under names that do not depend on the file: ``household clone * 1000 + place in it``."""
+    """A file's rows in the order of their ids."""
 
-    names: dict[str, np.ndarray]
-    """Entity → name of every row, ascending."""
     values: dict[tuple[str, str], np.ndarray]
-    """(variable, period) → values; ids and links as names."""
+    """(variable, period) → values, by id of the entity."""
     entity: dict[str, str]
 
     @classmethod
-    def of(cls, path: Path, entity: dict[str, str], household_keys: np.ndarray) -> "Table":
+    def of(cls, path: Path, entity: dict[str, str]) -> "Table":
         with h5py.File(path) as file:
             values = {(name, period): file[name][period][()] for name in file for period in file[name]}
-        owner = {"household": np.arange(len(household_keys)), "person": values["person_household_id", "2024"]}
-        for unit in UNITS:
-            owner[unit] = np.empty(len(values[f"{unit}_id", "2024"]), int)
-            owner[unit][values[f"person_{unit}_id", "2024"]] = owner["person"]
-        names = {}
-        for kind, household in owner.items():
-            assert (np.diff(household) >= 0).all()
-            assert values[f"{kind}_id", "2024"].tolist() == list(range(len(household)))
-            first = np.searchsorted(household, household)
-            names[kind] = household_keys[household] * 1000 + np.arange(len(household)) - first
-            values[f"{kind}_id", "2024"] = names[kind]
-        for kind in ("household", *UNITS):
-            values[f"person_{kind}_id", "2024"] = names[kind][values[f"person_{kind}_id", "2024"]]
-        return cls(names, values, entity)
+        return cls(values, entity).in_order()
 
-    def only(self, household_keys: np.ndarray) -> "Table":
+    def ids(self, kind: str) -> np.ndarray:
+        return self.values[f"{kind}_id", "2024"]
+
+    def in_order(self) -> "Table":
+        order = {kind: np.argsort(self.ids(kind)) for kind in ENTITIES}
+        for kind in ENTITIES:
+            assert len(np.unique(self.ids(kind))) == len(self.ids(kind))
+        return Table({key: values[order[self.entity[key[0]]]] for key, values in self.values.items()}, self.entity)
+
+    def only(self, households: np.ndarray) -> "Table":
         """The rows of some household clones."""
-        keep = {kind: np.isin(names // 1000, household_keys) for kind, names in self.names.items()}
-        return Table(
-            {kind: names[keep[kind]] for kind, names in self.names.items()},
-            {key: values[keep[self.entity[key[0]]]] for key, values in self.values.items()},
-            self.entity,
-        )
+        keep = {"household": np.isin(self.ids("household"), households)}
+        keep["person"] = np.isin(self.values["person_household_id", "2024"], households)
+        for kind in UNITS:
+            keep[kind] = np.isin(self.ids(kind), self.values[f"person_{kind}_id", "2024"][keep["person"]])
+        return Table({key: values[keep[self.entity[key[0]]]] for key, values in self.values.items()}, self.entity)
 
 
 def union(tables: Iterable[Table]) -> Table:
     parts = list(tables)
-    names = {kind: np.concatenate([part.names[kind] for part in parts]) for kind in ENTITIES}
-    order = {kind: np.argsort(found) for kind, found in names.items()}
     assert len({tuple(sorted(part.values)) for part in parts}) == 1
-    values = {
-        key: np.concatenate([part.values[key] for part in parts])[order[parts[0].entity[key[0]]]]
-        for key in parts[0].values
-    }
-    return Table({kind: names[kind][order[kind]] for kind in ENTITIES}, values, parts[0].entity)
+    values = {key: np.concatenate([part.values[key] for part in parts]) for key in parts[0].values}
+    return Table(values, parts[0].entity).in_order()
 
 
 def different(a: Table, b: Table) -> set[str]:
@@ -95,11 +82,7 @@ def different(a: Table, b: Table) -> set[str]:
 def read(inputs: PreparedInputs, request: AreaBuildRequest, folder: Path) -> Table:
     """Build an area and read its file."""
     result = build_area(request, inputs, folder)
-    entity = {column.variable: column.entity for column in result.columns}
-    selection = inputs.clones.select(request, inputs.blocks)
-    keys = selection.clone.astype(np.int64) * inputs.clones.n_households + selection.household
-    assert (np.diff(keys) > 0).all()
-    return Table.of(folder / result.output.path, entity, keys)
+    return Table.of(folder / result.output.path, {column.variable: column.entity for column in result.columns})
 
 
 def state(postal: str) -> AreaBuildRequest:
@@ -133,7 +116,7 @@ def active_districts(inputs: PreparedInputs, postal: str) -> list[int]:
 def test_the_nation_is_the_union_of_the_states(table: Callable[..., Table]) -> None:
     nation = table(NATION)
     assert different(union(table(state(postal)) for postal in us.STATE_FIPS), nation) == set()
-    assert len(nation.names["household"]) == 9948
+    assert len(nation.ids("household")) == 9948
 
 
 @pytest.mark.parametrize(
@@ -153,10 +136,10 @@ def test_a_state_is_the_union_of_its_districts(
 
 def test_new_york_city_is_a_part_of_its_state(table: Callable[..., Table]) -> None:
     city, whole = table(NYC), table(state("NY"))
-    keys = city.names["household"] // 1000
-    assert 0 < len(keys) < len(whole.names["household"])
-    assert different(whole.only(keys), city) == set()
-    outside = whole.only(np.setdiff1d(whole.names["household"] // 1000, keys))
+    households = city.ids("household")
+    assert 0 < len(households) < len(whole.ids("household"))
+    assert different(whole.only(households), city) == set()
+    outside = whole.only(np.setdiff1d(whole.ids("household"), households))
     assert not np.isin(outside.values["county_fips", "2024"].astype(str), us.CITY_COUNTIES["NYC"]).any()
 
 

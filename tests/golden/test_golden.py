@@ -13,6 +13,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from joins import unit_rows
 
 from local_h5.build import PreparedInputs, build_area
 from local_h5.geography.load import load_geography
@@ -35,6 +36,10 @@ AREAS = {
     "state_6": AreaBuildRequest("state", "CA", "California", (AreaFilter("state", "eq", ("06",)),)),
 }
 MONTHLY = ("ct_tfa_region", "is_wic_at_nutritional_risk", "receives_wic", "wic_infant_feeding_category")
+UNITS = ("tax_unit", "spm_unit", "family", "marital_unit")
+SOURCE_ROWS = {
+    "household": 2000, "person": 4885, "tax_unit": 2549, "spm_unit": 2048, "family": 2021, "marital_unit": 3946,
+}  # fmt: skip
 RETIRED = ("first_home_mortgage_interest", "partnership_se_income")
 HOUSING, FILING = "takes_up_housing_assistance_if_eligible", "would_file_taxes_voluntarily"
 
@@ -51,6 +56,7 @@ class Pair:
     excluded: Mapping[str, str]
     snapshot: SourceSnapshot
     source_rows: Mapping[str, np.ndarray]
+    clones: Mapping[str, np.ndarray]
 
     @property
     def different(self) -> set[str]:
@@ -74,24 +80,30 @@ def datasets(path: Path) -> Datasets:
         return {(variable, period): values(file[variable][period]) for variable in file for period in file[variable]}
 
 
-def source_rows(case, request: AreaBuildRequest) -> dict[str, np.ndarray]:
-    """Source row of every household, person and SPM unit of an area, by plain loops over the source's own ids."""
+def source_rows(case, request: AreaBuildRequest) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Source row and clone of every unit of an area, by plain loops over the source's own ids."""
     code = int(request.filters[0].values[0])
     place = case.geography.district if request.area_type == "district" else case.geography.state
-    households = [row % 2000 for row in range(20000) if case.weights[row] > 0 and place[row] == code]
+    active = [divmod(row, 2000) for row in range(20000) if case.weights[row] > 0 and place[row] == code]
     with h5py.File(case.folder / "dataset.h5") as file:
-        ids = {name: file[name]["2024"][()].tolist() for name in ("household_id", "spm_unit_id")}
-        links = {name: file[f"person_{name}_id"]["2024"][()].tolist() for name in ("household", "spm_unit")}
+        ids = {name: file[f"{name}_id"]["2024"][()].tolist() for name in ("household", *UNITS)}
+        links = {name: file[f"person_{name}_id"]["2024"][()].tolist() for name in ("household", *UNITS)}
     persons: dict[int, list[int]] = {}
     for row, household in enumerate(links["household"]):
         persons.setdefault(household, []).append(row)
-    unit_row = {unit: row for row, unit in enumerate(ids["spm_unit_id"])}
-    rows: dict[str, list[int]] = {"household": households, "person": [], "spm_unit": []}
-    for household in households:
-        members = persons[ids["household_id"][household]]
-        rows["person"] += members
-        rows["spm_unit"] += sorted({unit_row[links["spm_unit"][person]] for person in members})
-    return {entity: np.array(found) for entity, found in rows.items()}
+    unit_row = {name: {unit: row for row, unit in enumerate(ids[name])} for name in UNITS}
+    rows: dict[str, list[int]] = {entity: [] for entity in SOURCE_ROWS}
+    clones: dict[str, list[int]] = {entity: [] for entity in SOURCE_ROWS}
+    for clone, household in active:
+        members = persons[ids["household"][household]]
+        found = {"household": [household], "person": members}
+        for name in UNITS:
+            found[name] = sorted({unit_row[name][links[name][person]] for person in members})
+        for entity, units in found.items():
+            rows[entity] += units
+            clones[entity] += [clone] * len(units)
+    arrays = [{entity: np.array(found) for entity, found in of.items()} for of in (rows, clones)]
+    return arrays[0], arrays[1]
 
 
 def build(folder: Path, inputs: PreparedInputs, name: str) -> Datasets:
@@ -124,7 +136,7 @@ def pair(request, golden, golden_snapshot, reference_takeup, tmp_path_factory) -
         datasets(golden.folder / "reference" / f"{request.param}.h5"),
         {item.variable: item.reason for item in sidecar.excluded},
         golden_snapshot,
-        source_rows(golden, AREAS[request.param]),
+        *source_rows(golden, AREAS[request.param]),
     )
 
 
@@ -183,7 +195,7 @@ def lost_there_twelve_months_here(variable: str) -> Callable[[Pair], bool]:
         with h5py.File(ROOT / "tests/data/golden/dataset.h5") as file:
             stored = file[variable]["2024"][()]
         values = np.char.decode(stored) if stored.dtype.kind == "S" else stored
-        entity = {2000: "household", 4885: "person", 2048: "spm_unit"}[len(values)]
+        (entity,) = (name for name, count in SOURCE_ROWS.items() if count == len(values))
         expected = values[pair.source_rows[entity]]
         months = [f"2024-{month:02d}" for month in range(1, 13)]
         return (
@@ -210,7 +222,31 @@ def unknown_to_the_installed_model(variable: str) -> Callable[[Pair], bool]:
     return holds
 
 
+def ids_are_one_in_all_files(entity: str) -> Callable[[Pair], bool]:
+    """Row numbers of the file there; here made from clone and source row, the same in every file."""
+
+    def holds(pair: Pair) -> bool:
+        theirs, ours = (file[f"{entity}_id", "2024"] for file in (pair.reference, pair.ours))
+        made = 1 + pair.clones[entity] * SOURCE_ROWS[entity] + pair.source_rows[entity]
+        return theirs.tolist() == list(range(len(theirs))) and ours.dtype == np.int32 and ours.tolist() == made.tolist()
+
+    return holds
+
+
+def links_join_the_same_rows(entity: str) -> Callable[[Pair], bool]:
+    """The row number of each person's unit there; here the id of that very row."""
+
+    def holds(pair: Pair) -> bool:
+        name = f"person_{entity}_id"
+        ids, ours, theirs = pair.ours[f"{entity}_id", "2024"], pair.ours[name, "2024"], pair.reference[name, "2024"]
+        return ours.dtype == np.int32 and ours.tolist() == ids[theirs].tolist()
+
+    return holds
+
+
 FACTS: Mapping[str, Callable[[Pair], bool]] = {
+    **{f"{entity}_id": ids_are_one_in_all_files(entity) for entity in SOURCE_ROWS},
+    **{f"person_{entity}_id": links_join_the_same_rows(entity) for entity in ("household", *UNITS)},
     "county": county_is_the_same_by_name,
     "county_fips": county_fips_is_the_same_number,
     "cbsa_code": cbsa_comes_from_the_county_table,
@@ -230,11 +266,11 @@ def test_every_difference_is_a_fact(pair: Pair) -> None:
 
 def test_what_must_be_equal_is(pair: Pair) -> None:
     takeup = {programme.variable for programme in load_programmes()}
-    structure = {"household_id", "household_weight", "person_id", "person_tax_unit_id", "congressional_district_geoid"}
+    structure = {"household_weight", "congressional_district_geoid"}
     same = {name for name, _ in pair.ours.keys() & pair.reference.keys()} - pair.different
     assert takeup | structure <= same
     assert len(takeup) == 10
-    assert len(same) >= 175
+    assert len(same) >= 164
 
 
 def test_the_source_holds_an_output_that_neither_file_has(pair: Pair) -> None:
@@ -314,10 +350,11 @@ def threshold(table, rows: np.ndarray, county: np.ndarray) -> np.ndarray:
 
 
 def unit_households(file: Datasets, entity: str) -> np.ndarray:
-    """Household id of every unit of ``entity`` in a file, through its persons."""
-    household = file["person_household_id", "2024"]
+    """Row of the household of every unit of ``entity`` in a file, through its persons."""
+    arrays = {f"{name}/{period}": values for (name, period), values in file.items()}
+    household = unit_rows(arrays, "household")
     if entity == "person":
         return household
     owner = np.zeros(len(file[f"{entity}_id", "2024"]), dtype=np.int64)
-    owner[file[f"person_{entity}_id", "2024"]] = household
+    owner[unit_rows(arrays, entity)] = household
     return owner

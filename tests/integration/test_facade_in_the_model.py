@@ -103,7 +103,10 @@ def test_the_sidecar_says_what_was_asked_and_made(world: World) -> None:
     assert {item.variable for item in result.excluded} >= {
         "reported_has_subsidized_marketplace_health_coverage_at_interview"
     }
-    assert json.loads(sidecar_path(world.output).read_text())["schema_version"] == 1
+    assert json.loads(sidecar_path(world.output).read_text())["schema_version"] == 2
+    assert result.source_rows == {"household": 6, "person": 12} | {
+        unit: len(world.columns[f"{unit}_id"]["2024"]) for unit in ("tax_unit", "spm_unit", "family", "marital_unit")
+    }
 
 
 def test_months_of_a_yearly_value(world: World) -> None:

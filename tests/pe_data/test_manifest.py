@@ -373,13 +373,20 @@ def sidecar_of(path):
 AREA_RESULT = Path(__file__).parents[2] / "schemas" / "area_result.schema.json"
 
 
-def test_sidecar_gives_the_same_manifest_as_the_file(tmp_path):
+@pytest.mark.parametrize("newer", [{}, {"schema_version": 2, "source_rows": {"household": 9, "person": 20}}])
+def test_sidecar_gives_the_same_manifest_as_the_file(tmp_path, newer):
     path = write_period_file(tmp_path / "NC-01.h5", 60)
-    sidecar = sidecar_of(path)
+    sidecar = sidecar_of(path) | newer
     jsonschema_rs.Draft202012Validator(json.loads(AREA_RESULT.read_text())).validate(sidecar)
     from_file = describe(path, full_label())
     path.unlink()
     assert from_sidecar(sidecar, LABEL).to_bytes() == from_file.to_bytes()
+
+
+def test_sidecar_of_version_2_says_how_ids_are_made(tmp_path):
+    sidecar = sidecar_of(write_period_file(tmp_path / "NC-01.h5", 10)) | {"schema_version": 2}
+    with pytest.raises(jsonschema_rs.ValidationError, match="source_rows"):
+        jsonschema_rs.Draft202012Validator(json.loads(AREA_RESULT.read_text())).validate(sidecar)
 
 
 def test_sidecar_without_a_fingerprint(tmp_path):
@@ -390,7 +397,7 @@ def test_sidecar_without_a_fingerprint(tmp_path):
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("schema_version", 2),
+        ("schema_version", 3),
         ("status", "failed"),
         ("period", None),
         ("columns", []),

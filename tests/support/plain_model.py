@@ -9,6 +9,7 @@ import numpy as np
 
 from local_h5.columns import ColumnKind
 from local_h5.files import sha256_of
+from local_h5.id_columns import named_rows
 from local_h5.membership import HOUSEHOLD, PERSON
 from local_h5.model import GEOGRAPHIC, VariableRules
 from local_h5.snapshot import Excluded, IncomeLimits, SourceColumn, SourceSnapshot
@@ -46,12 +47,13 @@ def snapshot_without_model(
     excluded = [Excluded(UNKNOWN, "unknown to the model")]
     written = [n for n in sorted(source.periods) if n not in STRUCTURAL and not n.endswith("_weight")]
     excluded += [Excluded(name, "written from the calibration package") for name in written if name in GEOGRAPHIC]
-    read = source.read(*(kind(name) for name in written if name not in GEOGRAPHIC))
+    read = source.read(*(kind(name) for name in written if name not in GEOGRAPHIC and name not in rules.ids))
+    read |= {n: named_rows(source, n, ENTITY.get(n, PERSON), rules.ids[n]) for n in written if n in rules.ids}
     first = {name: periods[str(source.year)] for name, periods in read.items()}
     for name, values in first.items():
         if name == UNKNOWN:
             continue
-        year, entity = str(source.year), ENTITY.get(name, PERSON)
+        year, entity, names = str(source.year), ENTITY.get(name, PERSON), rules.ids.get(name)
         coded = values.dtype.kind == "U"
         if coded:
             vocabularies[name], values = np.unique(values.astype("S"), return_inverse=True)
@@ -59,7 +61,7 @@ def snapshot_without_model(
         place = len(rows.setdefault(matrix, []))
         rows[matrix].append(values)
         periods = [f"{year}-{month:02d}" for month in range(1, 13)] if name == MONTHLY else [year]
-        columns += [SourceColumn(name, entity, period, matrix, place, coded) for period in periods]
+        columns += [SourceColumn(name, entity, period, matrix, place, coded, names) for period in periods]
     n_rows = {entity: len(source.ids[entity]) for entity in ENTITIES}
     values = {
         "tax_unit_child_dependents": np.arange(n_rows["tax_unit"]) % 3,

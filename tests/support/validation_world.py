@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import h5py
 import numpy as np
 import yaml
+from joins import unit_rows
 from plain_model import snapshot_without_model
 from tiny_world import World
 
@@ -65,8 +66,11 @@ class FakeModel:
         self.runs += 1
         with h5py.File(path) as file:
             age, income = (file[f"{name}/2024"][()] for name in ("age", "employment_income"))
-            unit, tax = (file[f"person_{name}_id/2024"][()] for name in ("spm_unit", "tax_unit"))
+            unit, tax = (unit_rows(file, name) for name in ("spm_unit", "tax_unit"))
             takes_up = file["takes_up_snap_if_eligible/2024"][()]
+            for name in ("household_id", "person_id", "tax_unit_id"):
+                ids = file[f"{name}/2024"][()]
+                assert len(np.unique(ids)) == len(ids), f"{name}: the model refuses an id that is there twice"
             self.persons += len(age)
         if (age == 99).any():
             raise ModelError(path, found="a person of 99")
@@ -144,7 +148,7 @@ class Run:
         result = read_sidecar(sidecar_path(path))
         with h5py.File(path) as file:
             weight = file["household_weight/2024"][()].astype(np.float64)
-            persons = float(weight[file["person_household_id/2024"][()]].sum())
+            persons = float(weight[unit_rows(file, "household")].sum())
         weights = WeightSummary(
             float(weight.sum()),
             persons,

@@ -1,4 +1,4 @@
-"""Reindexing against plain loops: ids dense, links complete, order kept."""
+"""Rows, ids and links against plain loops: one id a unit in all files, links complete, order kept."""
 
 from dataclasses import dataclass
 from random import Random
@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 
 from local_h5 import chunks
 from local_h5.errors import SourceError
-from local_h5.membership import entity_rows, join_on_ids, reindex
+from local_h5.membership import (
+    LARGEST_ID,
+    CompressedRows,
+    Membership,
+    check_ids_fit,
+    entity_rows,
+    join_on_ids,
+    reindex,
+    rows_with,
+)
 
 UNITS = ("tax_unit", "spm_unit", "family", "marital_unit")
 
@@ -44,57 +53,108 @@ def sources(draw: st.DrawFn) -> Source:
     return Source(ids, links)
 
 
-def households_of(source: Source, data: st.DataObject) -> list[int]:
+def files_of(source: Source, data: st.DataObject) -> tuple[np.ndarray, np.ndarray]:
+    """Household clones of a file in its order: clones and source households."""
     n_households = len(source.ids["household"])
-    return data.draw(st.lists(st.integers(0, n_households - 1), max_size=12))
+    clones = st.tuples(st.integers(0, 5), st.integers(0, n_households - 1))
+    chosen = sorted(data.draw(st.sets(clones, max_size=12)))
+    return np.array([c for c, _ in chosen], dtype=int), np.array([h for _, h in chosen], dtype=int)
 
 
-@given(sources(), st.data())
-def test_reindexed_rows_are_those_of_plain_loops(source: Source, data: st.DataObject) -> None:
-    chosen = households_of(source, data)
-    result = reindex(join_on_ids("source", ids=source.ids, person_links=source.links), np.array(chosen, dtype=int))
-    persons: list[int] = []
-    units: dict[str, list[int]] = {entity: [] for entity in UNITS}
+def joined(source: Source) -> Membership:
+    return join_on_ids("source", ids=source.ids, person_links=source.links)
+
+
+def by_loops(source: Source, clones: np.ndarray, households: np.ndarray) -> tuple[dict, dict, dict]:
+    """Source rows, ids and links of a file, by plain loops over the source's id columns."""
+    rows: dict[str, list[int]] = {entity: [] for entity in ("household", "person", *UNITS)}
+    ids: dict[str, list[int]] = {entity: [] for entity in rows}
     links: dict[str, list[int]] = {entity: [] for entity in ("household", *UNITS)}
-    owners: list[int] = []
-    for position, household in enumerate(chosen):
-        name = source.ids["household"][household]
-        members = [row for row, owner in enumerate(source.links["household"]) if owner == name]
-        persons += members
-        owners += [position] * len(members)
-        links["household"] += [position] * len(members)
+    row_of = {entity: {name: row for row, name in enumerate(names)} for entity, names in source.ids.items()}
+    for clone, household in zip(clones.tolist(), households.tolist(), strict=True):
+        persons = [p for p, home in enumerate(source.links["household"]) if home == source.ids["household"][household]]
+        found = {"household": [household], "person": persons}
         for entity in UNITS:
-            of_members = {source.links[entity][row] for row in members}
-            first = len(units[entity])
-            rows = [row for row, unit in enumerate(source.ids[entity]) if unit in of_members]
-            units[entity] += rows
-            place = {source.ids[entity][row]: first + rank for rank, row in enumerate(rows)}
-            links[entity] += [place[source.links[entity][row]] for row in members]
-    assert result.rows["household"].source_row.tolist() == chosen
-    assert result.rows["person"].source_row.tolist() == persons
-    assert result.rows["person"].clone_position.tolist() == owners
-    for entity in UNITS:
-        assert result.rows[entity].source_row.tolist() == units[entity]
-    assert {entity: link.tolist() for entity, link in result.links.items()} == links
+            found[entity] = sorted({row_of[entity][source.links[entity][person]] for person in persons})
+        for entity, members in found.items():
+            rows[entity] += members
+            ids[entity] += [1 + clone * len(source.ids[entity]) + member for member in members]
+        for entity, link in links.items():
+            units = [row_of[entity][source.links[entity][person]] for person in persons]
+            link += [1 + clone * len(source.ids[entity]) + unit for unit in units]
+    return rows, ids, links
 
 
 @given(sources(), st.data())
-def test_links_are_complete_and_ids_dense(source: Source, data: st.DataObject) -> None:
-    chosen = households_of(source, data)
-    membership = join_on_ids("source", ids=source.ids, person_links=source.links)
-    result = reindex(membership, np.array(chosen, dtype=int))
-    for entity in ("household", *UNITS):
-        link, count = result.links[entity], result.n_rows(entity)
-        assert link.dtype == np.int32
-        assert sorted(set(link.tolist())) == list(range(count))  # every unit has a person, every link a unit
-    persons = result.rows["person"].source_row
-    for entity in UNITS:
-        unit = result.rows[entity].source_row[result.links[entity]]
-        assert source.ids[entity][unit].tolist() == source.links[entity][persons].tolist()
-        position = result.rows[entity].clone_position
-        assert (np.diff(position) >= 0).all()
-        assert position[result.links[entity]].tolist() == result.links["household"].tolist()
-        assert result.rows[entity].counts.tolist() == np.bincount(position, minlength=len(chosen)).tolist()
+def test_rows_ids_and_links_are_those_of_plain_loops(source: Source, data: st.DataObject) -> None:
+    clones, households = files_of(source, data)
+    result = reindex(joined(source), households, clones)
+    rows, ids, links = by_loops(source, clones, households)
+    assert {entity: found.source_row.tolist() for entity, found in result.rows.items()} == rows
+    assert {entity: result.ids(entity).tolist() for entity in rows} == ids
+    assert {entity: result.links(entity).tolist() for entity in links} == links
+    assert {result.ids(entity).dtype for entity in rows} == {np.dtype(np.int32)}
+    assert {result.links(entity).dtype for entity in links} == {np.dtype(np.int32)}
+
+
+@given(sources(), st.data())
+def test_a_unit_has_one_id_in_every_file_and_no_other_has_it(source: Source, data: st.DataObject) -> None:
+    """Over any files: equal ids are equal (clone, source row), none is 0, and every link finds its unit in the file."""
+    membership = joined(source)
+    of_id: dict[str, dict[int, tuple[int, int]]] = {}
+    id_of: dict[str, dict[tuple[int, int], int]] = {}
+    for _ in range(data.draw(st.integers(1, 3))):
+        clones, households = files_of(source, data)
+        file = reindex(membership, households, clones)
+        for entity, rows in file.rows.items():
+            units = zip(clones[rows.clone_position].tolist(), rows.source_row.tolist(), strict=True)
+            for unit, name in zip(units, file.ids(entity).tolist(), strict=True):
+                assert name > 0
+                assert of_id.setdefault(entity, {}).setdefault(name, unit) == unit
+                assert id_of.setdefault(entity, {}).setdefault(unit, name) == name
+            if entity == "person":
+                continue
+            assert set(file.links(entity).tolist()) == set(file.ids(entity).tolist())
+            of_person = rows_with(file.ids(entity), file.links(entity))
+            assert np.array_equal(rows.clone_position[of_person], file.rows["person"].clone_position)
+            if entity != "household":
+                persons = file.rows["person"].source_row
+                assert np.array_equal(rows.source_row[of_person], membership.person_unit[entity][persons])
+
+
+@given(sources(), st.data())
+def test_named_units_are_found_by_their_ids(source: Source, data: st.DataObject) -> None:
+    """What an id column names: any unit of a row's household clone, by its id in the file."""
+    clones, households = files_of(source, data)
+    membership = joined(source)
+    file = reindex(membership, households, clones)
+    persons = file.rows["person"]
+    for target in ("person", "tax_unit"):
+        home = membership.household_of(target)
+        first = np.array([np.flatnonzero(home == h)[-1] for h in range(membership.n_rows("household"))])
+        named = first[households[persons.clone_position]] if len(households) else np.array([], int)
+        rows = rows_with(file.ids(target), file.named(target, persons.clone_position, named))
+        assert file.rows[target].source_row[rows].tolist() == named.tolist()
+        assert file.rows[target].clone_position[rows].tolist() == persons.clone_position.tolist()
+
+
+@given(st.lists(st.integers(-5, 40), unique=True), st.lists(st.integers(-6, 41)))
+def test_rows_with_is_a_look_up(ids: list[int], wanted: list[int]) -> None:
+    found = rows_with(np.array(ids, np.int32), np.array(wanted, np.int32))
+    assert found.tolist() == [ids.index(name) if name in ids else -1 for name in wanted]
+
+
+def test_more_clones_than_ids_are_refused_with_the_numbers() -> None:
+    rows = CompressedRows(np.array([0, 4, 5]), np.arange(5, dtype=np.int32))
+    membership = Membership({"person": rows}, {})
+    most = LARGEST_ID // 5
+    check_ids_fit(membership, most)
+    with pytest.raises(SourceError) as caught:
+        check_ids_fit(membership, most + 1)
+    assert "person_id: expected ids up to 2,147,483,647" in str(caught.value)
+    assert f"found {most + 1:,} clones × 5 rows of person = {5 * (most + 1):,}" in str(caught.value)
+    last = reindex(membership, np.array([1]), np.array([most - 1]))
+    assert last.ids("person").tolist() == [5 * most]
 
 
 @given(sources(), st.randoms(use_true_random=False))
@@ -107,7 +167,7 @@ def test_membership_does_not_depend_on_id_values(source: Source, random: Random)
     )
     before, after = (join_on_ids("source", ids=each.ids, person_links=each.links) for each in (source, renamed))
     for entity, rows in before.members.items():
-        for name in ("indptr", "rows", "local"):
+        for name in ("indptr", "rows"):
             assert getattr(rows, name).tolist() == getattr(after.members[entity], name).tolist()
     for entity in UNITS:
         assert before.person_unit[entity].tolist() == after.person_unit[entity].tolist()
@@ -136,28 +196,24 @@ def test_a_dangling_link_is_found_wherever_it_is(source: Source, entity: str, da
 @pytest.mark.parametrize("rows", [1, 2, 5])
 @given(source=sources(), data=st.data())
 def test_stretches_do_not_show(rows: int, source: Source, data: st.DataObject) -> None:
-    chosen = np.array(households_of(source, data), dtype=int)
-    membership = join_on_ids("source", ids=source.ids, person_links=source.links)
-    at_once = reindex(membership, chosen)
+    clones, households = files_of(source, data)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(chunks, "CHUNK", rows)
-        in_parts = reindex(membership, chosen)
-    for entity, expected in at_once.rows.items():
-        found = in_parts.rows[entity]
-        assert found.source_row.tolist() == expected.source_row.tolist()
-        assert found.clone_position.tolist() == expected.clone_position.tolist()
-    assert {entity: link.tolist() for entity, link in in_parts.links.items()} == {
-        entity: link.tolist() for entity, link in at_once.links.items()
-    }
+        in_parts = reindex(joined(source), households, clones)
+        ids = {entity: in_parts.ids(entity).tolist() for entity in in_parts.rows}
+        links = {entity: in_parts.links(entity).tolist() for entity in ("household", *UNITS)}
+    expected = by_loops(source, clones, households)
+    assert ({entity: found.source_row.tolist() for entity, found in in_parts.rows.items()}, ids, links) == expected
 
 
 @given(sources(), st.data())
 def test_rows_of_some_entities_are_those_of_all(source: Source, data: st.DataObject) -> None:
-    membership = join_on_ids("source", ids=source.ids, person_links=source.links)
-    chosen = np.array(households_of(source, data), dtype=int)
+    clones, chosen = files_of(source, data)
+    membership = joined(source)
     wanted = data.draw(st.sets(st.sampled_from(["person", *UNITS])))
-    every, some = entity_rows(membership, chosen), entity_rows(membership, chosen, wanted)
-    assert some.keys() == {"household", *wanted}
-    for entity, rows in some.items():
-        assert rows.source_row.tolist() == every[entity].source_row.tolist()
-        assert rows.clone_position.tolist() == every[entity].clone_position.tolist()
+    every, some = reindex(membership, chosen, clones), reindex(membership, chosen, clones, wanted)
+    assert some.rows.keys() == {"household", *wanted} == entity_rows(membership, chosen, wanted).keys()
+    for entity, rows in some.rows.items():
+        assert rows.source_row.tolist() == every.rows[entity].source_row.tolist()
+        assert rows.clone_position.tolist() == every.rows[entity].clone_position.tolist()
+        assert rows.counts.tolist() == np.bincount(rows.clone_position, minlength=len(chosen)).tolist()

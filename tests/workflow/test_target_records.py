@@ -10,6 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from joins import unit_rows
 from small_project import ALL, DISTRICTS, Project, district_of_rows
 from test_rebuild_table import everything_but_bytes
 from validation_world import write_database
@@ -54,7 +55,7 @@ def persons_by_area(project: Project) -> dict[tuple[str, str], float]:
         ):
             with h5py.File(project.h5(area)) as file:
                 weight = file["household_weight/2024"][()].astype(float)
-                found[field, value] = float(weight[file["person_household_id/2024"][()]].sum())
+                found[field, value] = float(weight[unit_rows(file, "household")].sum())
     return found
 
 
@@ -119,7 +120,7 @@ def multiply_weights_of_the_file(project: Project, area: str, factor: float) -> 
     with h5py.File(path, "r+") as file:
         file["household_weight/2024"][...] *= factor
         weight = file["household_weight/2024"][()].astype(np.float64)
-        persons = float(weight[file["person_household_id/2024"][()]].sum())
+        persons = float(weight[unit_rows(file, "household")].sum())
     result = read_sidecar(sidecar_path(path))
     output = OutputFile(result.output.path, sha256_of(path), path.stat().st_size)
     weights = WeightSummary(

@@ -8,7 +8,7 @@ from typing import Any, Self
 from local_h5.errors import LocalH5Error
 from local_h5.requests import AreaBuildRequest
 from local_h5.results import AreaResult, Issue, Validation
-from local_h5.validation.common_schema import ExpectedColumn
+from local_h5.validation.common_schema import CommonSchema
 from local_h5.validation.policy import Policy
 from local_h5.validation.population import References, reference_populations
 from local_h5.validation.records import Finding, Summary, ValidationRecord
@@ -46,7 +46,7 @@ class StructuralPolicy:
 
 
 def validate_structure(
-    path: Path, result: AreaResult, columns: Mapping[str, ExpectedColumn], run: StructuralPolicy
+    path: Path, result: AreaResult, schema: CommonSchema, run: StructuralPolicy
 ) -> tuple[AreaResult, ValidationRecord]:
     """Check a file's structure; give the result with its verdict, and the record.
 
@@ -55,7 +55,7 @@ def validate_structure(
     Args:
         path: the H5.
         result: of its build.
-        columns: what every file of the run has.
+        schema: what every file of the run has.
         run: policy and references.
     """
     request, policy = result.request, run.policy
@@ -65,7 +65,9 @@ def validate_structure(
     if not policy.enabled:
         validation = Validation("skipped", "validation.enabled is false")
     else:
-        expected = Expectations(columns, population, policy.max_population_error, policy.require_finite)
+        expected = Expectations(
+            schema.columns, population, policy.max_population_error, policy.require_finite, schema.membership
+        )
         try:
             findings = check_structure(path, result, expected)
             validation = verdict(findings)

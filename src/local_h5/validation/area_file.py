@@ -1,7 +1,8 @@
 """An area file in memory: taking households out of it, putting files together, and telling equal households.
 
-Values that the model calculates depend on a household's own rows alone. So two files may share them wherever their
-households are equal in everything but ids and weight, and this is looked at, column by column, not assumed.
+Values that the model calculates depend on a household's own rows, its ids among them (the model hashes some). So two
+files may share them wherever their households are equal in everything but the weight, and this is looked at, column by
+column, not assumed.
 """
 
 import hashlib
@@ -14,10 +15,9 @@ import h5py
 import numpy as np
 
 from local_h5.h5file import create_h5
-from local_h5.membership import HOUSEHOLD, PERSON
-from local_h5.requests import AreaFilter
+from local_h5.membership import HOUSEHOLD, PERSON, rows_with
 from local_h5.results import AreaResult
-from local_h5.validation.structural import read_whole, rows_where
+from local_h5.validation.structural import read_whole
 
 _WEIGHT = "household_weight"
 
@@ -29,14 +29,14 @@ class AreaFile:
     Attributes:
         year: of the file.
         columns: (variable, period) → (entity, values), without ids, links and the weight.
-        n_rows: entity → rows.
+        ids: entity → int32 (rows,), each once.
         unit_of: entity → int64 (n_persons,), the row of each person's unit; without persons themselves.
         weight: float64 (n_households,).
     """
 
     year: int
     columns: Mapping[tuple[str, str], tuple[str, np.ndarray]]
-    n_rows: Mapping[str, int]
+    ids: Mapping[str, np.ndarray]
     unit_of: Mapping[str, np.ndarray]
     weight: np.ndarray
 
@@ -46,6 +46,7 @@ class AreaFile:
 
         Raises:
             OSError, KeyError: the file cannot be read, or lacks what the sidecar lists.
+            ValueError: an id twice, or a person in a unit that the file does not have.
         """
         year = str(result.period)
         entities = tuple(result.rows)
@@ -62,13 +63,15 @@ class AreaFile:
                 if column.variable not in structural
                 for period in column.periods
             }
-            return cls(
-                result.period,
-                columns,
-                {entity: len(read(f"{entity}_id", year)) for entity in entities},
-                {entity: read(name, year).astype(np.int64) for name, entity in links.items()},
-                read(_WEIGHT, year).astype(np.float64),
-            )
+            ids = {entity: read(f"{entity}_id", year) for entity in entities}
+            for entity, values in ids.items():
+                if len(np.unique(values)) != len(values):
+                    raise ValueError(f"{entity}_id has an id twice")
+            unit_of = {entity: rows_with(ids[entity], read(name, year)) for name, entity in links.items()}
+            for name, entity in links.items():
+                if np.any(unit_of[entity] < 0):
+                    raise ValueError(f"{name} has an id that {entity}_id lacks")
+            return cls(result.period, columns, ids, unit_of, read(_WEIGHT, year).astype(np.float64))
 
     def values(self, variable: str) -> np.ndarray:
         """Values of a variable in the file's year."""
@@ -77,7 +80,12 @@ class AreaFile:
     @property
     def entities(self) -> tuple[str, ...]:
         """Entities, households and persons among them."""
-        return tuple(self.n_rows)
+        return tuple(self.ids)
+
+    @property
+    def n_rows(self) -> dict[str, int]:
+        """Entity → rows."""
+        return {entity: len(ids) for entity, ids in self.ids.items()}
 
     def household_of(self, entity: str) -> np.ndarray:
         """Row of each unit's household; int64 (n_rows[entity],)."""
@@ -89,15 +97,8 @@ class AreaFile:
         household[self.unit_of[entity]] = self.unit_of[HOUSEHOLD]
         return household
 
-    def inside(self, filters: Sequence[AreaFilter]) -> np.ndarray:
-        """Households that meet all filters; bool (n_households,)."""
-        mask = np.ones(self.n_rows[HOUSEHOLD], dtype=bool)
-        for item in filters:
-            mask &= rows_where(item, self.values)
-        return mask
-
     def take(self, households: np.ndarray) -> Self:
-        """The file of some households (bool mask), their order kept, ids anew."""
+        """The file of some households (bool mask); order and ids are kept."""
         rows = {entity: np.flatnonzero(households[self.household_of(entity)]) for entity in self.entities}
         renumber = {}
         for entity, kept in rows.items():
@@ -106,14 +107,14 @@ class AreaFile:
         return type(self)(
             self.year,
             {key: (entity, values[rows[entity]]) for key, (entity, values) in self.columns.items()},
-            {entity: len(kept) for entity, kept in rows.items()},
+            {entity: self.ids[entity][kept] for entity, kept in rows.items()},
             {entity: renumber[entity][link[rows[PERSON]]] for entity, link in self.unit_of.items()},
             self.weight[households],
         )
 
     @classmethod
     def concatenate(cls, files: Sequence[Self]) -> Self:
-        """Files of one run, one after the other."""
+        """Files of one run, one after the other. No household may be in two of them: its ids would be there twice."""
         first = files[0]
         offsets = {entity: np.cumsum([0, *(file.n_rows[entity] for file in files[:-1])]) for entity in first.entities}
         return cls(
@@ -122,7 +123,7 @@ class AreaFile:
                 key: (entity, np.concatenate([file.columns[key][1] for file in files]))
                 for key, (entity, _) in first.columns.items()
             },
-            {entity: sum(file.n_rows[entity] for file in files) for entity in first.entities},
+            {entity: np.concatenate([file.ids[entity] for file in files]) for entity in first.entities},
             {
                 entity: np.concatenate(
                     [file.unit_of[entity] + start for file, start in zip(files, offsets[entity], strict=True)]
@@ -138,10 +139,10 @@ class AreaFile:
         with create_h5(path) as file:
             for (variable, period), (_, values) in self.columns.items():
                 file[f"{variable}/{period}"] = values
-            for entity, count in self.n_rows.items():
-                file[f"{entity}_id/{year}"] = np.arange(count, dtype=np.int32)
+            for entity, ids in self.ids.items():
+                file[f"{entity}_id/{year}"] = ids
             for entity, link in self.unit_of.items():
-                file[f"person_{entity}_id/{year}"] = link.astype(np.int32)
+                file[f"person_{entity}_id/{year}"] = self.ids[entity][link]
             file[f"{_WEIGHT}/{year}"] = self.weight.astype(np.float32)
 
     def digest(self) -> str:
@@ -150,14 +151,15 @@ class AreaFile:
         for key, (entity, values) in sorted(self.columns.items()):
             sha.update(f"{key} {entity} {values.dtype.str}".encode())
             sha.update(np.ascontiguousarray(values).tobytes())
-        for entity, link in sorted(self.unit_of.items()):
-            sha.update(entity.encode())
-            sha.update(np.ascontiguousarray(link).tobytes())
+        for arrays in (self.ids, self.unit_of):
+            for entity, values in sorted(arrays.items()):
+                sha.update(f"{entity} {values.dtype.str}".encode())
+                sha.update(np.ascontiguousarray(values).tobytes())
         return sha.hexdigest()
 
 
 def equal_households(left: AreaFile, right: AreaFile) -> np.ndarray:
-    """Households of two files, row by row, that are equal in every column and in how their persons are grouped.
+    """Households of two files, row by row, that are equal in every column and id, and in how persons are grouped.
 
     Returns:
         bool (n_households,); all false when the files have different rows or columns.
@@ -168,6 +170,8 @@ def equal_households(left: AreaFile, right: AreaFile) -> np.ndarray:
     for entity, link in left.unit_of.items():
         equal[left.unit_of[HOUSEHOLD][link != right.unit_of[entity]]] = False
     owner = {entity: left.household_of(entity) for entity in left.entities}
+    for entity, ids in left.ids.items():
+        equal[owner[entity][ids != right.ids[entity]]] = False
     for key, (entity, values) in left.columns.items():
         other = right.columns[key][1]
         same = values == other

@@ -1,13 +1,12 @@
 """Taking values from the states: which households of a file are a state's, and putting their values together."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from local_h5.errors import ResultError
 from local_h5.membership import HOUSEHOLD
-from local_h5.requests import AreaFilter
 from local_h5.validation.area_file import AreaFile, equal_households
 from local_h5.validation.values import Values
 
@@ -27,12 +26,11 @@ class Borrowed:
     own: np.ndarray
 
 
-def borrow(area: AreaFile, filters: Sequence[AreaFilter], load_state: LoadState) -> Borrowed:
-    """Find an area's households in the states' files, and compare them in every column.
+def borrow(area: AreaFile, load_state: LoadState) -> Borrowed:
+    """Find an area's households in the states' files by their ids, and compare them in every column.
 
     Args:
         area: the area's file.
-        filters: of its request; the same filters pick its households out of a state's file.
         load_state: a state's file by FIPS code; None when there is none.
     """
     state_of = area.values("state_fips")
@@ -42,15 +40,14 @@ def borrow(area: AreaFile, filters: Sequence[AreaFilter], load_state: LoadState)
         state = load_state(fips)
         if state is None:
             continue
-        here, there = np.flatnonzero(state_of == fips), np.flatnonzero(state.inside(filters))
-        if len(here) != len(there):
-            continue
-        left = area if len(here) == len(own) else area.take(state_of == fips)
+        in_area = (state_of == fips) & np.isin(area.ids[HOUSEHOLD], state.ids[HOUSEHOLD])
+        in_state = np.isin(state.ids[HOUSEHOLD], area.ids[HOUSEHOLD][in_area])
         equal = equal_households(
-            left, state if len(there) == state.n_rows[HOUSEHOLD] else state.take(_mask(state, there))
+            area if in_area.all() else area.take(in_area), state if in_state.all() else state.take(in_state)
         )
-        pairs[fips] = here[equal], there[equal]
-        own[here[equal]] = False
+        here, there = np.flatnonzero(in_area)[equal], np.flatnonzero(in_state)[equal]
+        pairs[fips] = here, there
+        own[here] = False
     return Borrowed(pairs, own)
 
 

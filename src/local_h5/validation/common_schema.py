@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from local_h5.build import PreparedInputs
-from local_h5.membership import HOUSEHOLD, PERSON
+from local_h5.membership import HOUSEHOLD, PERSON, Membership
 from local_h5.writer import dtype_name
 
 _TEXT_DIGITS = {"block_geoid": 15, "tract_geoid": 11, "county_fips": 5, "zip_code": 5}
@@ -21,8 +21,21 @@ class ExpectedColumn:
     periods: tuple[str, ...]
 
 
-def common_schema(inputs: PreparedInputs) -> Mapping[str, ExpectedColumn]:
-    """Variable → what each file must have of it: stored variables, ids and links, geography, take-up, the weight."""
+@dataclass(frozen=True, slots=True)
+class CommonSchema:
+    """What each file must have.
+
+    Attributes:
+        columns: by variable: stored variables, ids and links, geography, take-up, the weight.
+        membership: of the source, which ids and links follow from.
+    """
+
+    columns: Mapping[str, ExpectedColumn]
+    membership: Membership
+
+
+def common_schema(inputs: PreparedInputs) -> CommonSchema:
+    """What each file that is built from ``inputs`` must have."""
     snapshot, year = inputs.snapshot, (str(inputs.snapshot.year),)
     stored: dict[str, ExpectedColumn] = {}
     for column in snapshot.columns:
@@ -30,7 +43,7 @@ def common_schema(inputs: PreparedInputs) -> Mapping[str, ExpectedColumn]:
         periods = stored[column.variable].periods if column.variable in stored else ()
         stored[column.variable] = ExpectedColumn(column.entity, dtype_name(values.dtype), (*periods, column.period))
     entities = list(snapshot.n_rows)
-    return {
+    columns = {
         **{name: ExpectedColumn(c.entity, c.dtype, tuple(sorted(c.periods))) for name, c in stored.items()},
         **{f"{entity}_id": ExpectedColumn(entity, "int32", year) for entity in entities},
         **{f"person_{entity}_id": ExpectedColumn(PERSON, "int32", year) for entity in entities if entity != PERSON},
@@ -44,3 +57,4 @@ def common_schema(inputs: PreparedInputs) -> Mapping[str, ExpectedColumn]:
         "household_weight": ExpectedColumn(HOUSEHOLD, "float32", year),
         **{item.variable: ExpectedColumn(item.entity, "bool", year) for item in inputs.takeup.programmes},
     }
+    return CommonSchema(columns, snapshot.membership)

@@ -109,7 +109,7 @@ class TargetRun:
                 if request.area_type == "state":
                     own = np.ones(area.n_rows[HOUSEHOLD], dtype=bool)
                 else:
-                    own = borrow(area, request.filters, states.file).own
+                    own = borrow(area, states.file).own
                 content = area if own.all() else area.take(own)
             except UNREADABLE:
                 continue  # the area's own check says why, and stands for it
@@ -126,7 +126,7 @@ class TargetRun:
         if request.area_type == "state":
             whole = self._current(request, area.digest(), wanted)
             return dict(whole.of)
-        borrowed: Borrowed = borrow(area, request.filters, states.file)
+        borrowed: Borrowed = borrow(area, states.file)
         sources = {}
         for fips, (here, _) in borrowed.from_state.items():
             state = self.state(fips)

@@ -1,6 +1,7 @@
 """Few model runs: every household once, several files in one run, in chunks that bound memory.
 
-A file's households are cut into pieces, and pieces of several files are put together until a run is full. What was
+A file's households are cut into pieces, and pieces of several files are put together until a run is full, or has one
+of the households already. What was
 calculated for the same content before is not calculated again, and without anything to calculate the model is not
 started at all.
 """
@@ -84,7 +85,7 @@ def simulate(tasks: Iterable[Task], wanted: Wanted, start_model: Callable[[], Mo
         pending = _Pending(task, key)
         waiting.append(pending)
         for piece in _pieces(task.content, persons_per_run):
-            if run and piece.n_rows[PERSON] > room:
+            if run and (piece.n_rows[PERSON] > room or _shares_households(piece, run)):
                 model = model or start_model()
                 _calculate(run, wanted, model, runs)
                 run, room = [], persons_per_run
@@ -97,6 +98,11 @@ def simulate(tasks: Iterable[Task], wanted: Wanted, start_model: Callable[[], Mo
         _calculate(run, wanted, model, runs)
         _finish(waiting, wanted, model, runs)
     return runs
+
+
+def _shares_households(piece: AreaFile, run: Sequence[tuple[_Pending, AreaFile]]) -> bool:
+    """Whether a household is in the run already, from another file: ids may be there only once."""
+    return any(np.isin(piece.ids[HOUSEHOLD], other.ids[HOUSEHOLD]).any() for _, other in run)
 
 
 def _pieces(content: AreaFile, persons_per_run: int) -> Iterator[AreaFile]:

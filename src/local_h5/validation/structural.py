@@ -12,7 +12,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from local_h5.membership import HOUSEHOLD, PERSON
+from local_h5.membership import HOUSEHOLD, PERSON, Membership, reindex
 from local_h5.requests import AreaBuildRequest, AreaFilter
 from local_h5.results import AreaResult
 from local_h5.us import normalise_district
@@ -41,12 +41,14 @@ class Expectations:
         population: reference number of persons; None when there is none.
         max_population_error: largest relative difference from it.
         require_finite: whether NaN and infinities fail.
+        membership: of the source; None when it is not at hand, and ids are only compared with each other.
     """
 
     columns: Mapping[str, ExpectedColumn]
     population: float | None = None
     max_population_error: float = 0.05
     require_finite: bool = True
+    membership: Membership | None = None
 
 
 @dataclass(slots=True)
@@ -104,7 +106,7 @@ def check_structure(path: Path, result: AreaResult, expected: Expectations) -> t
         file = _File(stream, str(result.period))
         return (
             *_columns(file, expected.columns),
-            *_ids(file, result),
+            *_ids(file, result, expected.membership),
             *_links(file),
             *_weights(file, result),
             *_geography(file, result.request),
@@ -142,34 +144,62 @@ def _columns(file: _File, expected: Mapping[str, ExpectedColumn]) -> Iterator[Fi
                 yield _finding("rows", f"{text} of {column.entity}")
 
 
-def _ids(file: _File, result: AreaResult) -> Iterator[Finding]:
+def _ids(file: _File, result: AreaResult, membership: Membership | None) -> Iterator[Finding]:
     for entity in _ENTITIES:
         ids = file.values(f"{entity}_id")
-        wrong = np.count_nonzero(ids != np.arange(len(ids)))
-        if wrong:
-            yield _finding("ids", f"{entity}_id: not 0…{len(ids) - 1} in order, {wrong} rows differ", wrong)
         if result.rows.get(entity) != len(ids):
             yield _finding("rows", f"{entity}: {len(ids)} rows, {result.rows.get(entity)} by the sidecar")
+        wrong = np.count_nonzero(ids < 1)
+        if wrong:
+            yield _finding("ids", f"{entity}_id: {wrong} ids are not above 0", wrong)
+        twice = 0 if np.all(ids[1:] > ids[:-1]) else len(ids) - len(np.unique(ids))
+        if twice:
+            yield _finding("ids", f"{entity}_id: {twice} rows repeat an id", twice)
+    household, person = file.values("household_id"), file.values("person_id")
+    if membership is None or len(person) != len(file.values("person_household_id")):
+        return
+    # Made anew from the households' ids alone: who lives there, under which id, in which unit.
+    clone, row = np.divmod(household - 1, membership.n_rows(HOUSEHOLD))
+    expected = reindex(membership, row, clone, {PERSON})
+    if not np.array_equal(person, expected.ids(PERSON)):
+        strange = int(np.count_nonzero(~np.isin(person, expected.ids(PERSON))))
+        text = f"person_id: not the {expected.n_rows(PERSON)} persons of the households, in their order"
+        yield _finding("ids", f"{text}; {strange} are others", max(strange, 1))
+        return
+    for entity in _ENTITIES:
+        if entity != PERSON:
+            wrong = np.count_nonzero(file.values(f"person_{entity}_id") != expected.links(entity))
+            if wrong:
+                yield _finding("links", f"person_{entity}_id: {wrong} persons in another {entity} than theirs", wrong)
 
 
 def _links(file: _File) -> Iterator[Finding]:
-    household = file.values("person_household_id")
+    """The units are those that the persons are in, each in one household, in the order of household and id."""
+    household = file.values("person_household_id").astype(np.int64)
     for entity in _ENTITIES:
-        if entity == PERSON:
+        ids, link = file.values(f"{entity}_id"), file.values("person_id" if entity == PERSON else f"person_{entity}_id")
+        if len(link) != len(household):
+            continue  # said by the check of columns
+        pairs = (household << 32) + link
+        if not np.all(pairs[1:] >= pairs[:-1]):  # quicker to see than to sort
+            pairs = np.sort(pairs)
+        unit = pairs[np.append(True, pairs[1:] != pairs[:-1])] & 0xFFFFFFFF
+        if np.array_equal(unit, ids):
             continue
-        link, n_units = file.values(f"person_{entity}_id"), len(file.values(f"{entity}_id"))
-        dangling = np.count_nonzero((link < 0) | (link >= n_units))
-        if dangling:
-            yield _finding("links", f"person_{entity}_id: {dangling} persons in no unit of the file", dangling)
-            continue
-        empty = np.count_nonzero(np.bincount(link, minlength=n_units) == 0)
-        if empty:
-            yield _finding("links", f"{entity}: {empty} units without a person", empty)
-        first = np.zeros(n_units, household.dtype)
-        first[link] = household
-        split = np.count_nonzero(first[link] != household)
-        if split:
-            yield _finding("links", f"{entity}: {split} persons in a unit of another household", split)
+        findings = () if entity == PERSON else tuple(_misfits(entity, ids, link, unit))
+        yield from findings or [_finding("ids", f"{entity}_id: rows are not in the order of household and id")]
+
+
+def _misfits(entity: str, ids: np.ndarray, link: np.ndarray, unit: np.ndarray) -> Iterator[Finding]:
+    dangling = np.count_nonzero(~np.isin(link, ids))
+    if dangling:
+        yield _finding("links", f"person_{entity}_id: {dangling} persons in no unit of the file", dangling)
+    empty = np.count_nonzero(~np.isin(ids, link))
+    if empty:
+        yield _finding("links", f"{entity}: {empty} units without a person", empty)
+    split = len(unit) - len(np.unique(unit))
+    if split:
+        yield _finding("links", f"{entity}: {split} units have persons of two households", split)
 
 
 def _weights(file: _File, result: AreaResult) -> Iterator[Finding]:
@@ -271,10 +301,12 @@ def _adults(result: AreaResult) -> Iterator[Finding]:
 
 
 def _population(file: _File, result: AreaResult, expected: Expectations) -> Iterator[Finding]:
-    weight, link = file.values("household_weight").astype(np.float64), file.values("person_household_id")
-    if len(link) and (link.min() < 0 or link.max() >= len(weight)):
-        return  # said by the check of links
-    persons = float(weight[link].sum())
+    weight = file.values("household_weight").astype(np.float64)
+    # Households lie in the order of their ids, so that sorted links count each one's persons.
+    household, size = np.unique(file.values("person_household_id"), return_counts=True)
+    if not np.array_equal(household, file.values("household_id")):
+        return  # said by the checks of ids and links
+    persons = float((weight * size).sum())
     if not np.isfinite(persons):
         return  # said by the check of weights
     if abs(persons - result.weights.persons) > _SUM_TOLERANCE * persons:

@@ -74,7 +74,7 @@ class _Worker:
     def __init__(self, state: WorkerState, folder: Path, rebuild: bool, fingerprint_of: FingerprintOf | None) -> None:
         self._state, self._folder, self._rebuild = state, folder, rebuild
         self._fingerprint_of = fingerprint_of
-        self._columns = {name: common_schema(inputs) for name, inputs in state.packages.items()}
+        self._schemas = {name: common_schema(inputs) for name, inputs in state.packages.items()}
         self._phase: Phase = "request"
 
     def outcome(self, item: WorkItem) -> AreaOutcome:
@@ -118,7 +118,7 @@ class _Worker:
             record,
             options=self._state.options,
             fingerprint=expected,
-            columns=self._columns[request.package],
+            schema=self._schemas[request.package],
             structural=self._state.structural,
             enter=self._enter,
         )

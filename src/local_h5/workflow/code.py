@@ -26,7 +26,7 @@ AREA_MODULES = (
 """Code that decides the bytes of an area file, beyond what its prepared inputs hold, and its structural verdict."""
 
 SNAPSHOT_MODULES = (
-    *_ARRAYS, "chunks", "columns", "housing", "membership", "model", "prepare", "single", "snapshot",
+    *_ARRAYS, "chunks", "columns", "housing", "id_columns", "membership", "model", "prepare", "single", "snapshot",
     "source", "scripts/prepare_snapshot",
 )  # fmt: skip
 GEOGRAPHY_MODULES = (

@@ -14,7 +14,7 @@ from pe_data.manifest.content import Content
 from pe_data.manifest.describe import Label, manifest_of
 from pe_data.manifest.model import Artifact, Build, InputFile, Manifest
 
-SIDECAR_VERSION = 1
+SIDECAR_VERSIONS = (1, 2)
 MODEL_PREFIX = "policyengine-"
 """The model package is the one of this family that is not the core."""
 
@@ -30,8 +30,8 @@ def from_sidecar(document: Mapping[str, object], label: Label, *, where: str = "
     """
     root = Fields.of(document, where)
     version = root.integer("schema_version")
-    if version != SIDECAR_VERSION:
-        raise root.fail("schema_version", str(SIDECAR_VERSION), version)
+    if version not in SIDECAR_VERSIONS:
+        raise root.fail("schema_version", " or ".join(map(str, SIDECAR_VERSIONS)), version)
     if root.text("status") != "completed":
         raise root.fail("status", "completed", root.value["status"])
     output = root.sub("output")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from local_h5.membership import Membership, join_on_ids, reindex
+from local_h5.membership import Membership, entity_rows, join_on_ids
 from local_h5.takeup.assign import AreaUnits
 from local_h5.takeup.eligibility import PackedEligibility
 from local_h5.takeup.prepare import CloneGeography, SourceFacts, prepare_takeup
@@ -40,7 +40,7 @@ class World:
             clones=clones,
             state=self.geography.state[rows],
             county=self.geography.county[rows],
-            rows=reindex(self.membership, households).rows,
+            rows=entity_rows(self.membership, households),
         )
 
 

@@ -1,6 +1,6 @@
 """Validation of a run at the level of targets: few runs, exact splits, and every field of the policy."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from joins import unit_rows
 from validation_world import FakeModel, Run, copy_of, make_run, with_validation, write_database
 
 from local_h5.results import read_sidecar, sidecar_path
@@ -44,9 +45,10 @@ def by_hand(path: Path) -> dict[str, float]:
 def _by_hand(path: Path, _: int) -> dict[str, float]:
     with h5py.File(path) as file:
         data = {name: file[name][next(iter(file[name]))][()] for name in file}
-    weight, households = data["household_weight"].astype(float), data["person_household_id"]
+        households, spm_units = unit_rows(file, "household"), unit_rows(file, "spm_unit")
+    weight = data["household_weight"].astype(float)
     units: dict[int, list[int]] = {}
-    for person, unit in enumerate(data["person_spm_unit_id"]):
+    for person, unit in enumerate(spm_units):
         units.setdefault(int(unit), []).append(person)
     income = data["employment_income"].astype(float)
     counts = {kind[0]: 0.0 for kind in KINDS}
@@ -174,6 +176,41 @@ def test_households_that_differ_from_their_states_are_calculated_alone(tmp_path:
     assert [row.value for row in record.targets] == pytest.approx([expected[row.variable] for row in record.targets])
 
 
+def of_other_clones(run: Run, area_id: str, entities: Sequence[str], units: int | None = None) -> None:
+    """Give units of a file (the first ones, or all) and whoever is in them the ids of clones that no file has."""
+    rows = read_sidecar(sidecar_path(run.path(area_id))).source_rows
+    with h5py.File(run.path(area_id), "r+") as file:
+        for entity in entities:
+            changed = file[f"{entity}_id/2024"][:units]
+            for name in {f"{entity}_id", f"person_{entity}_id"} - {"person_person_id"}:
+                ids = file[f"{name}/2024"][()]
+                file[f"{name}/2024"][...] = ids + 3 * rows[entity] * np.isin(ids, changed)
+    run.match_sidecar(area_id)
+
+
+def test_values_are_taken_over_only_where_ids_agree(run: Run) -> None:
+    """The same households as clones of other numbers: the model may give them other values."""
+    target_run = opened(run)
+    persons = simulated(target_run).persons
+    of_other_clones(run, "NC-01", list(target_run.entities))
+    model = simulated(target_run)
+    assert model.persons == read_sidecar(sidecar_path(run.path("NC-01"))).rows["person"] < persons
+    record = target_run.validate(run.request("NC-01"))
+    expected = by_hand(run.path("NC-01"))
+    assert [row.value for row in record.targets] == pytest.approx([expected[row.variable] for row in record.targets])
+
+
+@pytest.mark.parametrize("entity", ["person", "tax_unit"])
+def test_a_household_with_one_other_id_is_calculated_alone(run: Run, entity: str) -> None:
+    target_run = opened(run)
+    simulated(target_run)
+    with h5py.File(run.path("NC-01")) as file:
+        household = unit_rows(file, "household")
+    of_other_clones(run, "NC-01", [entity], units=1)
+    assert simulated(target_run).persons == np.count_nonzero(household == household[0]) < len(household)
+    assert target_run.validate(run.request("NC-12")).status == "passed"
+
+
 def test_a_nation_with_rows_of_its_own_gets_its_own_run(run: Run) -> None:
     run.edit("US", "age", lambda v: v + 1)
     target_run = opened(run)
@@ -191,9 +228,9 @@ def test_reform_targets_cost_runs_of_their_own_and_are_counted_apart(run: Run) -
     assert [(item.baseline, item.reform) for item in runs] == [(1, 1), (1, 1)]
     reform, tax = target_run.validate(run.request("US")).targets
     with h5py.File(run.path("US")) as file:
-        weight, household = file["household_weight/2024"][()], file["person_household_id/2024"][()]
+        weight, household = file["household_weight/2024"][()], unit_rows(file, "household")
         owner = np.zeros(len(file["tax_unit_id/2024"]), int)
-        owner[file["person_tax_unit_id/2024"][()]] = household
+        owner[unit_rows(file, "tax_unit")] = household
     assert reform.value == pytest.approx(7.0 * weight[owner].sum())
     assert (reform.reform, tax.reform) == (1, 0)
 

@@ -42,6 +42,13 @@ def first(value: object) -> Callable[[np.ndarray], np.ndarray]:
     return replaced
 
 
+def swap(values: np.ndarray) -> np.ndarray:
+    """The first two that differ change places."""
+    other = int(np.flatnonzero(values != values[0])[0])
+    values[[0, other]] = values[[other, 0]]
+    return values
+
+
 def drop(name: str) -> Damage:
     return lambda file: file.__delitem__(name)
 
@@ -58,7 +65,14 @@ def test_a_built_run_passes(finished: Run) -> None:
     ("damage", "found"),
     [
         (change("person_id", first(7)), {"ids"}),
+        (change("person_id", first(0)), {"ids"}),
+        (change("person_id", lambda v: np.append(v[1], v[1:])), {"ids"}),  # one id twice
+        (change("person_id", swap), {"ids"}),
         (change("household_id", lambda v: v[::-1]), {"ids"}),
+        (change("household_id", lambda v: v + 6), {"ids", "links"}),  # of the next clone
+        (change("tax_unit_id", lambda v: v[::-1]), {"ids"}),
+        (change("spm_unit_id", first(2**31 - 1)), {"links"}),
+        (change("person_marital_unit_id", swap), {"links"}),
         (change("person_tax_unit_id", first(-1)), {"links"}),
         (change("person_spm_unit_id", lambda v: np.full_like(v, v.max())), {"links"}),
         (change("household_weight", first(np.nan)), {"weights"}),
