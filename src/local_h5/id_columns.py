@@ -56,7 +56,7 @@ def named_rows(source: SourceDataset, variable: str, entity: str, target: str) -
                 field=variable,
                 expected=f"ids that {target}_id holds, or 0 for none",
                 found=f"{len(unknown)} that it does not, first {named[unknown[0]]} in row {unknown[0]}",
-                remedy=f"Correct them; write 0, or give inputs.missing a rule, where the {target} is not in the source.",
+                remedy=f"Correct them; write 0 (or give inputs.missing a rule) where the {target} is not there.",
             )
         elsewhere = given[home[given] != home_of_target[rows]]
         if len(elsewhere):
