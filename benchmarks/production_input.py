@@ -61,11 +61,12 @@ def draw_source(pattern: Path, n_households: int, random: np.random.Generator) -
     drawn = reindex(original.membership, chosen, np.arange(n_households) - np.searchsorted(chosen, chosen))
     length = {len(ids): entity for entity, ids in original.ids.items()}
     columns, entity_of = {}, {}
-    for name in sorted(original.periods):
-        values = original.read(name)[YEAR]
+    with h5py.File(pattern) as file:
+        stored = {name: file[name][YEAR][()] for name in sorted(original.periods)}
+    for name, values in stored.items():
         entity_of[name] = length[len(values)]
-        values = values[drawn.rows[entity_of[name]].source_row]
-        columns[name] = values.astype("S") if values.dtype.kind in "OU" else values
+        taken = values[drawn.rows[entity_of[name]].source_row]
+        columns[name] = taken.astype("S") if taken.dtype.kind in "OU" else taken
     ids = {entity: np.arange(1, drawn.n_rows(entity) + 1, dtype=np.int32) for entity in ENTITIES}
     links = {
         entity: (rows_with(drawn.ids(entity), drawn.links(entity)) + 1).astype(np.int32)
