@@ -1,5 +1,6 @@
 """Several datasets in one call, as country packages ask for them."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from pe_data.years import place_years
 
 
 def ensure_datasets(
-    datasets: Iterable[str],
+    datasets: "str | os.PathLike[str] | Iterable[str | os.PathLike[str]]",
     years: Iterable[int] | None = None,
     data_folder: Path | str = "./data",
     *,
@@ -30,8 +31,13 @@ def ensure_datasets(
         PeDataError: whatever `ensure` raises.
     """
     options = Options.of(cache=cache, store=store, offline=offline, allow_stale=allow_stale)
-    uris = [datasets] if isinstance(datasets, str) else list(datasets)
-    named: dict[str, str] = {}
+    if isinstance(datasets, str | os.PathLike):
+        uris = [datasets]
+    elif isinstance(datasets, Iterable):
+        uris = list(datasets)
+    else:
+        raise InvalidUriError(f"datasets: expected addresses, found {type(datasets).__name__}")
+    named: dict[str, str | os.PathLike[str]] = {}
     for uri in uris:
         name = parse_uri(uri).name
         if name in named and named[name] != uri:

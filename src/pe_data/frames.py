@@ -1,6 +1,7 @@
 """Data frames per entity from an artifact, and files from them (extra `frames`)."""
 
 import difflib
+import os
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -27,10 +28,11 @@ FORMATS: tuple[Format, ...] = ("parquet", "csv")
 
 
 def open_frames(
-    uri: str,
+    uri: "str | os.PathLike[str]",
     variables: Iterable[str] | None = None,
     *,
     year: int | None = None,
+    years: "int | Iterable[int] | None" = None,
     cache: Path | str | None = None,
     store: str | None = None,
     offline: bool | None = None,
@@ -43,6 +45,7 @@ def open_frames(
         uri: As for `ensure`.
         variables: Only these columns; default all. Entities without any are left out.
         year: Which year of a file that has several; default the only one.
+        years: The same, by the name that `ensure_datasets` has for it: one year, because a frame has one.
         cache, store, offline, allow_stale: As for `ensure`.
         allow_pickle: Read files that pandas wrote as HDF5 (`to_hdf`). Reading one unpickles what is in it, and a
             pickle can run any code: only for files of somebody whom you trust that far.
@@ -55,12 +58,13 @@ def open_frames(
             is not there, or a missing extra; UnsupportedFileError for a file that is not in a known form, lies
             partly in other files, or needs `allow_pickle`.
     """
-    _need_pandas(uri)
+    _need_pandas(str(uri))
+    year = _same_year(year, years, str(uri))
     options = Options.of(cache=cache, store=store, offline=offline, allow_stale=allow_stale)
     manifest, _ = manifest_for(uri, options, year=year)
-    wanted = _wanted(manifest, variables, uri)
+    wanted = _wanted(manifest, variables, str(uri))
     path = ensure_with(uri, options)
-    chosen = _one_year(manifest, year, uri)
+    chosen = _one_year(manifest, year, str(uri))
     try:
         if manifest.artifact.extension == "parquet":
             return _parquet(path, wanted)
@@ -79,12 +83,13 @@ def open_frames(
 
 
 def export(
-    uri: str,
+    uri: "str | os.PathLike[str]",
     to: Format,
     folder: Path | str,
     variables: Iterable[str] | None = None,
     *,
     year: int | None = None,
+    years: "int | Iterable[int] | None" = None,
     allow_pickle: bool = False,
     **options: Any,
 ) -> dict[str, Path]:
@@ -95,6 +100,7 @@ def export(
     """
     if to not in FORMATS:
         raise PeDataError(f"format: expected one of {', '.join(FORMATS)}, found {to!r}")
+    year = _same_year(year, years, str(uri))
     frames = open_frames(uri, variables, year=year, allow_pickle=allow_pickle, **options)
     manifest, _ = manifest_for(uri, Options.of(**options), year=year)
     covered = manifest.time_period if year is None else (year,)
@@ -203,6 +209,19 @@ def _wanted(manifest: Manifest, variables: Iterable[str] | None, what: str) -> d
     sets = {entity: frozenset(names) for entity, names in every.items()}
     picked = {entity: tuple(n for n in chosen if n in names) for entity, names in sets.items()}
     return {entity: names for entity, names in picked.items() if names}
+
+
+def _same_year(year: int | None, years: "int | Iterable[int] | None", what: str) -> int | None:
+    """The one year that is asked for, by either name. Raises PeriodNotCoveredError for several."""
+    if years is None:
+        return year
+    asked = {years} if isinstance(years, int) else set(years)
+    if year is not None:
+        asked.add(year)
+    if len(asked) > 1:
+        listed = ", ".join(map(str, sorted(asked)))
+        raise PeriodNotCoveredError(f"{what}: years: expected one year, found {listed}. Open the file once for each")
+    return next(iter(asked), None)
 
 
 def _one_year(manifest: Manifest, year: int | None, what: str) -> int:

@@ -8,6 +8,7 @@ hashed once.
 
 import hashlib
 import json
+import logging
 import os
 import re
 from contextlib import suppress
@@ -71,6 +72,9 @@ def _download(uri: HubUri, options: Options, *, force: bool) -> Path:
         raise MissingExtraError(
             f"{uri}: hf:// addresses need the package huggingface_hub: pip install 'local-h5[hf]'"
         ) from error
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # it warns of every try; the one error below says it
     try:
         return Path(
             hub.hf_hub_download(
@@ -101,6 +105,8 @@ def _download(uri: HubUri, options: Options, *, force: bool) -> Path:
         ) from error
     except _transport_errors(hub_errors.HfHubHTTPError) as error:
         raise FetchError(f"{uri}: the hub did not deliver: {_first_line(error)}") from error
+    finally:
+        logger.setLevel(level)
 
 
 def _transport_errors(kind: type[Exception]) -> tuple[type[Exception], ...]:

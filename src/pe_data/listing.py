@@ -5,14 +5,16 @@ from dataclasses import dataclass
 
 from pe_data.channels import list_channels
 from pe_data.config import DEFAULT, store_for
+from pe_data.countries import DATASET_EXAMPLE
 from pe_data.digests import Sha256
-from pe_data.errors import OfflineError
+from pe_data.errors import InvalidUriError, OfflineError
+from pe_data.layout import check_country, check_dataset
 from pe_data.manifest.model import Status
 from pe_data.options import Options
 from pe_data.places import is_local
 from pe_data.remote import Remote
 from pe_data.store.opening import open_store
-from pe_data.uri import StoreUri
+from pe_data.uri import SCHEME, StoreUri
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +49,31 @@ class Listed:
     """Why, when and by whom, if the whole was revoked; of a member `pe-data resolve` says it."""
 
 
+def place_of(text: str) -> tuple[str, str | None]:
+    """Country and dataset that `us`, `us/local_areas` or an address stands for.
+
+    Raises:
+        InvalidNameError: none of these.
+        InvalidUriError: an address of a member, or pinned: a list is of what a store has now.
+    """
+    names, at, reference = text.removeprefix(SCHEME).partition("@")
+    country, _, dataset = names.partition("/")
+    if "/" in dataset or (at and reference != "latest"):
+        raise InvalidUriError(
+            f"list {text[:120]!r}: expected a country or a dataset such as {DATASET_EXAMPLE}, found more than that. "
+            f"`pe-data schema` and `pe-data resolve` take the address of a file"
+        )
+    return check_country(country), check_dataset(dataset) if dataset else None
+
+
 def list_store(
-    options: Options, country: str | None = None, *, search: str = "", members: bool = False
+    options: Options, country: str | None = None, dataset: str | None = None, *, search: str = "", members: bool = False
 ) -> Iterator[Listed]:
     """Channels of the store in order of country and dataset.
 
     Args:
         country: Only this one.
+        dataset: Only this one of the country.
         search: Only datasets whose name holds this text, and collections with such a member.
         members: Give the members too; with `search`, those that match are always given.
 
@@ -68,7 +88,7 @@ def list_store(
     needle = search.lower()
     found = sorted(list_channels(store, country), key=lambda c: (c.country, c.dataset, c.channel))
     for address in found:
-        if address.channel == "next":
+        if address.channel == "next" or (dataset is not None and address.dataset != dataset):
             continue
         remote = Remote(StoreUri(address.country, address.dataset, None, address.channel, None), options)
         listed = _listed(remote, needle, members)

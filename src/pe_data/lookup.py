@@ -1,5 +1,7 @@
 """The manifest behind any address, without the payload where there is a store."""
 
+import os
+
 from pe_data.errors import MemberNotFoundError
 from pe_data.layout import payload_key
 from pe_data.manifest.describe import Label, describe
@@ -12,13 +14,13 @@ from pe_data.uri import StoreUri, parse_uri
 NOT_BOUND = "not bound: nothing ties it to the bytes; a channel or a collection does"
 
 
-def is_bound(uri: str) -> bool:
+def is_bound(uri: "str | os.PathLike[str]") -> bool:
     """Whether the manifest behind an address is tied to it; that of a single pinned file is not."""
     parsed = parse_uri(uri)
     return not isinstance(parsed, StoreUri) or parsed.sha256 is None or parsed.member is not None
 
 
-def manifest_for(uri: str, options: Options, *, year: int | None = None) -> tuple[Manifest, str]:
+def manifest_for(uri: "str | os.PathLike[str]", options: Options, *, year: int | None = None) -> tuple[Manifest, str]:
     """The manifest, and where the payload is.
 
     For `pe-data://` only the manifest is fetched; any other file is fetched and described, with
@@ -34,7 +36,7 @@ def manifest_for(uri: str, options: Options, *, year: int | None = None) -> tupl
         if remote.is_collection:
             members = remote.collection.members
             example = min(members, default="")
-            name, at, reference = uri.rpartition("@")
+            name, at, reference = str(uri).rpartition("@")
             raise MemberNotFoundError(
                 f"{uri}: member: expected one, found a collection of {len(members)}. Name a "
                 f"member, such as {name}/{example}{at}{reference}"

@@ -6,8 +6,9 @@ is not sent again; the first manifest of an artifact wins. A reply that was lost
 reading back before anything is reported as failed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -55,6 +56,18 @@ __all__ = [
 WORKERS = 8
 
 
+@contextmanager
+def _deletions_told() -> Iterator[None]:
+    """What was there a moment ago and is not: somebody deletes, and publishing again is the way out."""
+    try:
+        yield
+    except ObjectNotFoundError as error:
+        raise PublishError(
+            f"{error}. It was deleted while this publication ran, as a garbage collection does (`pe-data gc`); the "
+            "channel was not moved. Publish again"
+        ) from error
+
+
 @dataclass(frozen=True, slots=True)
 class PublishReport:
     """What a publication did."""
@@ -90,6 +103,7 @@ class PublishReport:
         )
 
 
+@_deletions_told()
 def publish_artifact(
     store: Store,
     item: Item,
@@ -129,6 +143,7 @@ def publish_artifact(
     return _report(store, outcome, {manifest.dataset: stored})
 
 
+@_deletions_told()
 def publish_collection(
     store: Store,
     items: Mapping[str, Item],

@@ -7,6 +7,7 @@ collection binds, a payload against its sha256.
 """
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def ensure(
-    uri: str,
+    uri: "str | os.PathLike[str]",
     *,
     sha256: str | None = None,
     cache: Path | str | None = None,
@@ -37,7 +38,7 @@ def ensure(
 
     Args:
         uri: `pe-data://us/name@latest`, `pe-data://us/set/member@sha256:…`, `hf://…`, `https://…`
-            or a plain path (see `pe_data.uri`).
+            or a plain path, as text or as a path object (see `pe_data.uri`).
         sha256: Digest that the bytes must have, for addresses that do not say one.
         cache: Cache folder; default `PE_DATA_CACHE`, else the user's cache folder.
         store: Address of the store; default `PE_DATA_STORE`, else the configuration.
@@ -64,7 +65,7 @@ def ensure(
     return ensure_with(uri, options, sha256=sha256)
 
 
-def ensure_with(uri: str, options: Options, *, sha256: str | None = None) -> Path:
+def ensure_with(uri: "str | os.PathLike[str]", options: Options, *, sha256: str | None = None) -> Path:
     """`ensure` with ready-made options."""
     parsed = with_sha256(parse_uri(uri), uri, sha256)
     if isinstance(parsed, PathUri):
@@ -102,7 +103,7 @@ def resolve(
 
 
 def with_sha256(
-    parsed: StoreUri | HubUri | WebUri | PathUri, uri: str, sha256: str | None
+    parsed: StoreUri | HubUri | WebUri | PathUri, uri: "str | os.PathLike[str]", sha256: str | None
 ) -> StoreUri | HubUri | WebUri | PathUri:
     """The address with the digest that the caller knows. Raises if the two disagree."""
     if sha256 is None:
@@ -111,9 +112,11 @@ def with_sha256(
 
     digest = parse_sha256(sha256)
     if isinstance(parsed, StoreUri):
-        raise InvalidUriError(f"address {uri!r}: reference: write @sha256:{digest} in the address")
+        raise InvalidUriError(f"address {str(uri)!r}: reference: write @sha256:{digest} in the address")
     if parsed.sha256 not in (None, digest):
-        raise InvalidUriError(f"address {uri!r}: sha256: expected {digest} as in the argument, found {parsed.sha256}")
+        raise InvalidUriError(
+            f"address {str(uri)!r}: sha256: expected {digest} as in the argument, found {parsed.sha256}"
+        )
     return replace(parsed, sha256=digest)
 
 

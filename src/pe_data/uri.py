@@ -12,6 +12,7 @@ path. With a member path it pins the collection, and the member comes out of it.
 An address that does not follow the grammar raises `InvalidUriError`, which names the wrong part.
 """
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,8 +112,8 @@ class PathUri:
 Uri = StoreUri | HubUri | WebUri | PathUri
 
 
-def parse_uri(text: str) -> Uri:
-    """Read an address.
+def parse_uri(text: "str | os.PathLike[str]") -> Uri:
+    """Read an address; a path object is a file on this machine.
 
     Raises:
         InvalidUriError: the message names the part (scheme, country, dataset, member, reference,
@@ -120,6 +121,12 @@ def parse_uri(text: str) -> Uri:
         UnsupportedChannelError: `@stable`, `@lts-…` (they live in release bundles) or another
             channel that does not exist.
     """
+    if isinstance(text, os.PathLike):
+        return _path(os.fspath(text))
+    if not isinstance(text, str):
+        raise InvalidUriError(
+            f"address: expected text such as {EXAMPLE!r} or a path, found {type(text).__name__} {str(text)[:80]!r}"
+        )
     if not text or text != text.strip():
         raise _error(text, "address", f"an address such as {EXAMPLE}", text)
     if any(ord(c) < 32 or ord(c) == 127 for c in text):
@@ -138,6 +145,18 @@ def parse_uri(text: str) -> Uri:
         path, sha256 = _split_fragment(text)
         return PathUri(Path(path), sha256)
     raise _error(text, "scheme", "pe-data://, hf://, https://, http:// or a plain path", scheme[0])
+
+
+def _path(text: object) -> PathUri:
+    if not isinstance(text, str):
+        raise InvalidUriError(f"address: expected text or a path, found {type(text).__name__}")
+    scheme = _SCHEME.match(text)
+    if scheme is not None and scheme[1] in ("pe-data", "hf", "https", "http"):
+        raise InvalidUriError(
+            f"address {_short(text)!r}: expected text, found a path object, which drops a slash. Write it as a str, "
+            f"such as {EXAMPLE!r}"
+        )
+    return PathUri(Path(text), None)
 
 
 def parse_store_uri(text: str) -> StoreUri:

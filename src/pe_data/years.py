@@ -13,7 +13,9 @@ from pe_data.resolver import ensure_with
 from pe_data.uri import StoreUri, parse_uri
 
 
-def place_years(name: str, uri: str, years: tuple[int, ...], folder: Path, options: Options) -> dict[str, Path]:
+def place_years(
+    name: str, uri: "str | os.PathLike[str]", years: tuple[int, ...], folder: Path, options: Options
+) -> dict[str, Path]:
     """`{name}_year_{year}` → a verified copy in `folder`, for years that the data covers.
 
     Raises PeriodNotCoveredError before anything is downloaded where a manifest tells, and
@@ -35,7 +37,7 @@ def place_years(name: str, uri: str, years: tuple[int, ...], folder: Path, optio
     return {(key := f"{name}_year_{year}"): _copy(source, sha256, folder / f"{key}.{extension}") for year in years}
 
 
-def _check(uri: str, years: tuple[int, ...], covered: tuple[int, ...]) -> None:
+def _check(uri: "str | os.PathLike[str]", years: tuple[int, ...], covered: tuple[int, ...]) -> None:
     for year in years:
         if year not in covered:
             listed = ", ".join(map(str, covered))

@@ -2,7 +2,9 @@
 
     client.py --metadata-dir DIR init ROOT
     client.py --metadata-dir DIR --metadata-url URL refresh
-    client.py --metadata-dir DIR --metadata-url URL --target-name NAME --target-base-url URL --target-dir DIR download
+    client.py --metadata-dir DIR --metadata-url URL --target-name NAME... --target-base-url URL --target-dir DIR download
+
+`--target-name` may be repeated: every target is then asked for, in order and through one updater.
 
 It is the code that walks a store's trust root (`pe_data.trust.client`), pointed at a web server. The
 exit code is 0 when everything was verified and 1 when anything was not.
@@ -36,19 +38,20 @@ def refreshed(args: argparse.Namespace) -> Updater:
 
 def download(args: argparse.Namespace) -> None:
     updater = refreshed(args)
-    with library_errors(args.target_name):
-        target = updater.get_targetinfo(args.target_name)
-        if target is None:
-            raise TrustRootError(f"{args.target_name}: expected a target of this repository, found none")
-        if updater.find_cached_target(target) is None:
-            updater.download_target(target)
+    for name in args.target_names:
+        with library_errors(name):
+            target = updater.get_targetinfo(name)
+            if target is None:
+                raise TrustRootError(f"{name}: expected a target of this repository, found none")
+            if updater.find_cached_target(target) is None:
+                updater.download_target(target)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--metadata-dir", required=True)
     parser.add_argument("--metadata-url")
-    parser.add_argument("--target-name")
+    parser.add_argument("--target-name", dest="target_names", action="append", default=[], metavar="NAME")
     parser.add_argument("--target-base-url")
     parser.add_argument("--target-dir")
     commands = parser.add_subparsers(dest="command", required=True)

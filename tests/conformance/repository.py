@@ -139,10 +139,11 @@ class Client:
     def refresh(self) -> int:
         return self.run("refresh")
 
-    def download(self, name: str) -> int:
+    def download(self, *names: str) -> int:
         self.downloads.mkdir(exist_ok=True)
         place = ["--target-base-url", f"{self.url}/targets", "--target-dir", str(self.downloads)]
-        return self.run("--target-name", name, *place, "download")
+        targets = [part for name in names for part in ("--target-name", name)]
+        return self.run(*targets, *place, "download")
 
     def version(self, role: str) -> int:
         """Of what the client trusts."""

@@ -44,6 +44,19 @@ def test_init_refresh_download(client: Client) -> None:
     assert client.download("a/other.txt") == 1
 
 
+def test_every_target_that_is_named_is_asked_for(client: Client) -> None:
+    """The suite may name several, and all go through one updater."""
+    repository = client.repository
+    repository.add_target("a/first.txt", b"first")
+    repository.add_target("a/second.txt", b"second")
+    repository.publish_next()
+    assert client.download("a/first.txt", "a/second.txt") == 0, client.said
+    assert sorted(path.read_bytes() for path in client.downloads.iterdir()) == [b"first", b"second"]
+    for names in (("a/none.txt", "a/first.txt"), ("a/first.txt", "a/none.txt")):
+        assert client.download(*names) == 1
+        assert "a/none.txt" in client.said
+
+
 @pytest.mark.slow
 class TestRollback:
     @pytest.mark.parametrize("role", ["timestamp", "snapshot", "targets"])

@@ -120,4 +120,6 @@ def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
 
 
 def _say(text: str) -> None:
-    click.echo(f"pe-data: {text}", err=True)
+    from pe_data.cli.common import say
+
+    say(f"pe-data: {text}", err=True)

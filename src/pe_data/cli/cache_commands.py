@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 
 import click
 
-from pe_data.cli.common import as_json, options_of, print_json, print_table
+from pe_data.cli.common import as_json, options_of, print_json, print_table, say
 from pe_data.manifest.table import human_size
 
-_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _cache = click.option("--cache", help="Cache folder.  [default: PE_DATA_CACHE]")
 
 
@@ -18,10 +18,14 @@ class Size(click.ParamType):
     name = "size"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?B)?", str(value).strip().upper())
-        if match is None:
-            self.fail(f"expected a size such as 500MB or 2.5GB, found {value!r}", param, ctx)
-        return int(float(match[1]) * _UNITS[match[2] or ""])
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,15})?)\s*([KMGT]?B)?", str(value).strip().upper())
+        if match is None or (match[2] is None and float(match[1]) != 0):
+            self.fail(
+                f"expected a size with its unit such as 500MB or 2.5GB (0 empties it), found {value!r}", param, ctx
+            )
+        return int(float(match[1]) * _UNITS[match[2] or "B"])
 
 
 @click.group("cache")
@@ -50,7 +54,7 @@ def list_cache(cache: str | None, json_output: bool) -> None:
         [(e.sha256, e.suffix.partition(".")[0], human_size(e.size), _day(e.used)) for e in entries],
     )
     total = sum(entry.size for entry in entries)
-    click.echo(f"{len(entries)} files, {human_size(total)}, in {found.root}")
+    say(f"{len(entries)} files, {human_size(total)}, in {found.root}")
 
 
 @cache_group.command("verify")
@@ -66,8 +70,8 @@ def verify(cache: str | None, json_output: bool) -> int:
         print_json({"checked": len(checked), "removed": [c.entry for c in bad]})
     else:
         for one in bad:
-            click.echo(f"removed {one.entry.path}: its bytes were not those of its name")
-        click.echo(f"{len(checked)} files checked, {len(bad)} wrong")
+            say(f"removed {one.entry.path}: its bytes were not those of its name")
+        say(f"{len(checked)} files checked, {len(bad)} wrong")
     return 1 if bad else 0
 
 
@@ -90,7 +94,7 @@ def prune(max_size: int, dry_run: bool, cache: str | None, json_output: bool) ->
         return
     freed = sum(entry.size for entry in pruned.removed)
     word = "would remove" if dry_run else "removed"
-    click.echo(
+    say(
         f"{word} {len(pruned.removed)} files ({human_size(freed)}) and {pruned.partials} abandoned "
         f"downloads; {human_size(pruned.kept_bytes)} stay"
     )

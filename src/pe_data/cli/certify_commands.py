@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from pe_data.cli.common import as_json, options_of, place_options, print_json
+from pe_data.cli.common import as_json, options_of, place_options, print_json, say
 from pe_data.cli.signing import key_option, signers_of
 
 
@@ -80,12 +80,12 @@ def certify(
         print_json({"release": certified.block, "files": paths})
         return
     release, held = certified.release, certified.release.certification
-    click.echo(
+    say(
         f"certified: {release.country_id} data release {release.build_id}, {len(release.datasets)} file(s), for "
         f"{held.model_package} {held.certified_for_model_version} ({held.compatibility_basis})"
     )
     for path in paths:
-        click.echo(f"written: {path}")
+        say(f"written: {path}")
 
 
 @click.command("bundle-status")
@@ -115,10 +115,10 @@ def bundle_status(file: Path, store: str | None, cache: str | None, offline: boo
         return status.state.exit_code
     for one in status.files:
         if one.state is not State.REPRODUCIBLE:
-            click.echo(f"{one.dataset}: {one.state}")
-            click.echo(f"  {one.reason}")
+            say(f"{one.dataset}: {one.state}")
+            say(f"  {one.reason}")
     counts = ", ".join(f"{count} {state}" for state, count in status.counts.items() if count)
-    click.echo(f"{status.state} ({counts})")
+    say(f"{status.state} ({counts})")
     return status.state.exit_code
 
 

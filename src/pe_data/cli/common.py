@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from pe_data.manifest.table import printable
 from pe_data.options import Options
 
 if TYPE_CHECKING:
@@ -44,16 +45,23 @@ def options_of(store: str | None, cache: str | None, offline: bool | None, **mor
     return Options.of(store=store, cache=cache, offline=offline, **more)
 
 
+def say(text: object = "", *, err: bool = False) -> None:
+    """Print text of which anybody may have written a part; see `printable`."""
+    click.echo("\n".join(map(printable, str(text).split("\n"))), err=err)
+
+
 def print_json(value: Any) -> None:
-    """One JSON document; dataclasses become objects."""
-    click.echo(json.dumps(value, default=_plain, indent=2, ensure_ascii=False))
+    """One JSON document; dataclasses become objects. What a terminal would obey is written as `\\u009b`."""
+    text = json.dumps(value, default=_plain, indent=2, ensure_ascii=False)
+    lines = ("".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line) for line in text.split("\n"))
+    click.echo("\n".join(lines))
 
 
 def print_table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
     """A plain table."""
     from pe_data.manifest.table import text_table
 
-    click.echo(text_table(header, rows))
+    say(text_table(header, rows))
 
 
 @contextmanager

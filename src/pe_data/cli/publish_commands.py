@@ -104,7 +104,10 @@ def publish(
     label = Label(country, name, licence=licence, access=declared, inputs=inputs_of(map(_input, inputs)))
     if path.is_dir():
         if run_id is None:
-            raise click.UsageError("a folder is published as a collection, which needs --run-id")
+            raise click.UsageError(
+                "a folder is published as a collection, which needs --run-id, the name of the run that made it: any "
+                "that you will know again, such as --run-id 2026-01-31"
+            )
         items = items_in(path, label, years=years)
         _check_inputs(label, items)
         checked = {name: (item.manifest.artifact.sha256, _below(records, name)) for name, item in items.items()}
@@ -129,7 +132,10 @@ def publish(
         report = publish_artifact(store, item, namespace=space)
     lines = [report.summary()]
     if report.manifests_kept:
-        lines.append("another manifest was there first and stays for: " + ", ".join(report.manifests_kept))
+        lines.append(
+            "the same bytes have a manifest already, which is written once and stays (nothing is wrong): "
+            + ", ".join(report.manifests_kept)
+        )
     emit(as_json, {**asdict(report), "nothing_to_do": report.nothing_to_do}, lines)
 
 

@@ -12,6 +12,7 @@ from pe_data.cli.common import (
     print_json,
     print_table,
     progress_bar,
+    say,
     stale_option,
 )
 from pe_data.countries import PUBLIC_EXAMPLE
@@ -25,13 +26,13 @@ from pe_data.manifest.table import (
 
 
 @click.command("list")
-@click.argument("country", required=False)
+@click.argument("what", required=False, metavar="[COUNTRY[/DATASET]]")
 @click.option("--search", default="", help="Only names that hold this text.")
 @click.option("--members", is_flag=True, help="List the members of collections too.")
 @place_options
 @as_json
 def list_command(
-    country: str | None,
+    what: str | None,
     search: str,
     members: bool,
     store: str | None,
@@ -41,14 +42,21 @@ def list_command(
 ) -> None:
     """Show datasets, channels, members, years and sizes; fetches no payloads.
 
+    A dataset (or its address) is shown with its members.
+
     \b
       pe-data list
+      pe-data list us/local_areas
       pe-data list us --search NC-
       pe-data list us --members --json
     """
-    from pe_data.listing import list_store
+    from pe_data.config import store_for
+    from pe_data.listing import list_store, place_of
 
-    found = list(list_store(options_of(store, cache, offline), country, search=search, members=members))
+    country, dataset = place_of(what) if what else (None, None)
+    members = members or dataset is not None
+    options = options_of(store, cache, offline)
+    found = list(list_store(options, country, dataset, search=search, members=members))
     if json_output:
         print_json(found)
         return
@@ -63,7 +71,11 @@ def list_command(
     if rows:
         print_table(("dataset", "version", "years", "members", "size"), rows)
     else:
-        click.echo("nothing was published here" if not search else f"no name holds {search!r}")
+        place = store_for(country or "default", store=options.store).url
+        name = "/".join(part for part in (country, dataset) if part)
+        about = f" of {name}" if name else ""
+        said = f"no name holds {search!r}" if search else f"nothing{about} was published"
+        say(f"{said} in {place} (PE_DATA_STORE or --store names another store)")
 
 
 @click.command()
@@ -134,7 +146,7 @@ def ensure(
             path = ensure_with(uri, replace(options, progress=progress), sha256=sha256)
         paths[uri] = str(path)
         if not json_output:
-            click.echo(path)
+            say(path)
     if json_output:
         print_json(paths)
 
@@ -177,7 +189,7 @@ def schema(
     manifest, address = manifest_for(uri, options, year=year)
     bound = is_bound(uri)
     if not bound and form in ("croissant", "frictionless"):
-        click.echo(f"pe-data: warning: {uri}: manifest {NOT_BOUND}", err=True)
+        say(f"pe-data: warning: {uri}: manifest {NOT_BOUND}", err=True)
     if json_output or form == "json":
         print_json(manifest.to_dict() | ({} if bound else {"bound": False}))
     elif form == "croissant":
@@ -190,10 +202,10 @@ def schema(
         print_json(to_frictionless(manifest))
     else:
         rows = summary_rows(manifest) + ([] if bound else [("manifest", NOT_BOUND)])
-        click.echo(text_table(("", ""), rows).lstrip())
-        click.echo()
+        say(text_table(("", ""), rows).lstrip())
+        say()
         print_table(("entity", "rows", "columns"), entity_rows(manifest))
-        click.echo()
+        say()
         header = ("entity", "column", "dtype", "period", "role")
         print_table(header, column_rows(manifest, search))
 
@@ -250,7 +262,7 @@ def export(
         print_json({entity: str(path) for entity, path in written.items()})
     else:
         for path in written.values():
-            click.echo(path)
+            say(path)
 
 
 @click.command()
@@ -291,12 +303,12 @@ def staleness(
         print_json({"state": state, "datasets": verdicts})
         return state.exit_code
     for verdict in verdicts:
-        click.echo(f"{verdict.dataset}: {verdict.state}")
+        say(f"{verdict.dataset}: {verdict.state}")
         for reason in verdict.reasons:
-            click.echo(f"  {reason}")
+            say(f"  {reason}")
     if not verdicts:
-        click.echo(f"{country}: this machine has not used any of its datasets")
-    click.echo(f"overall: {state}")
+        say(f"{country}: this machine has not used any of its datasets")
+    say(f"overall: {state}")
     return state.exit_code
 
 

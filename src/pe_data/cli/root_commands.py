@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pe_data.cli.common import say
 from pe_data.cli.signing import Duration, key_option, signers_of
 from pe_data.cli.store_options import emit, json_option, store_option, the_store
 
@@ -215,10 +216,10 @@ def verify(store_url: str | None) -> None:
     policy = open_policy(store)
     from pe_data.trust.current import unverified_nominations
 
-    click.echo(f"trust root version {policy.version}, valid until {policy.expires:%Y-%m-%d %H:%M} UTC")
+    say(f"trust root version {policy.version}, valid until {policy.expires:%Y-%m-%d %H:%M} UTC")
     bad = list(unverified_nominations(store, policy))
     for address, error in bad:
-        click.echo(f"{address}: {error}", err=True)
+        say(f"{address}: {error}", err=True)
     if bad:
         raise click.exceptions.Exit(1)
 
@@ -246,7 +247,7 @@ def export(folder: Path, store_url: str | None) -> None:
     floor = floor_of(store, open_policy(store))
     verified, _ = read_current(store)
     _write_anchor(folder, verified.root.to_bytes(), floor.to_bytes())
-    click.echo(f"{folder}: root.json and floor.json of version {floor.version}")
+    say(f"{folder}: root.json and floor.json of version {floor.version}")
 
 
 def _sign_and_publish(
@@ -259,20 +260,20 @@ def _sign_and_publish(
     missing = proposal.missing()
     if out is not None:
         out.write_bytes(proposal.to_bytes())
-        click.echo(f"trust root version {proposal.version.number}: {out}")
+        say(f"trust root version {proposal.version.number}: {out}")
         for line in missing:
-            click.echo(f"still needed: {line}")
+            say(f"still needed: {line}")
         return
     store = the_store(url)
     put(store, proposal)
-    click.echo(f"{store.url}: trust root version {proposal.version.number} published")
+    say(f"{store.url}: trust root version {proposal.version.number} published")
     if proposal.previous is not None:
         from pe_data.trust.opening import open_policy
 
-        click.echo(f"this machine follows to version {open_policy(store).version}, and remembers it")
+        say(f"this machine follows to version {open_policy(store).version}, and remembers it")
     if anchor is not None:
         _write_anchor(anchor, proposal.version.root.to_bytes(), None)
-        click.echo(f"clients start from {anchor / 'root.json'}")
+        say(f"clients start from {anchor / 'root.json'}")
 
 
 def _write_anchor(folder: Path, root_bytes: bytes, floor: bytes | None) -> None:

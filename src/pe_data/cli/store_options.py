@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import click
 
-from pe_data.cli.common import print_json
+from pe_data.cli.common import print_json, say
 from pe_data.config import DEFAULT, store_for
 from pe_data.countries import DATASET_EXAMPLE
 from pe_data.errors import InvalidNameError
@@ -56,7 +56,7 @@ def emit(as_json: bool, document: object, lines: Iterable[str]) -> None:
         print_json(document)
     else:
         for line in lines:
-            click.echo(line)
+            say(line)
 
 
 @contextmanager

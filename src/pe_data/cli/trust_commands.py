@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from pe_data.cli.common import say
 from pe_data.cli.signing import Duration, key_option, signers_of
 from pe_data.cli.store_options import (
     emit,
@@ -121,7 +122,7 @@ def sign(file: Path, keys: tuple[str, ...], out: Path | None, yes: bool) -> None
     signed = _sign_proposal if "documents" in document else _sign_envelope
     data = signed(raw, str(file), keys, yes)
     (out or file).write_bytes(data)
-    click.echo(f"signed: {out or file}")
+    say(f"signed: {out or file}")
 
 
 def _sign_proposal(raw: bytes, what: str, keys: tuple[str, ...], yes: bool) -> bytes:
@@ -135,7 +136,7 @@ def _sign_proposal(raw: bytes, what: str, keys: tuple[str, ...], yes: bool) -> b
     for signer in signers_of(keys):
         proposal.sign(signer)
     for line in proposal.missing():
-        click.echo(f"still needed: {line}")
+        say(f"still needed: {line}")
     return proposal.to_bytes()
 
 
@@ -160,7 +161,7 @@ def _sign_envelope(raw: bytes, what: str, keys: tuple[str, ...], yes: bool) -> b
 
 def _confirm(lines: list[str], yes: bool) -> None:
     for line in lines:
-        click.echo(line, err=True)
+        say(line, err=True)
     if not yes:
         click.confirm("Sign this?", abort=True, err=True)
 

@@ -60,9 +60,16 @@ def entity_rows(manifest: Manifest) -> list[tuple[str, str, str]]:
     return [(name, f"{entity.rows:,}", str(len(columns[name]))) for name, entity in sorted(manifest.entities.items())]
 
 
+def printable(text: str) -> str:
+    """One line for a terminal: whatever would move its cursor, rename its window or turn text round is spelt out."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def text_table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    """Left-aligned columns with a header, two blanks apart."""
-    lines = [header, *rows]
+    """Left-aligned columns with a header, two blanks apart; cells are `printable`."""
+    lines = [header, *(tuple(map(printable, row)) for row in rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
     texts = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
     return "\n".join(texts)

@@ -2,6 +2,7 @@
 
 import functools
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -110,7 +111,9 @@ def _client(scheme: str, url: str, settings: dict[str, str], limits: Timeouts) -
         "timeout": limits.request,
     }
     addresses = (url, settings.get("endpoint", ""), settings.get("base_url", ""))
-    if any(address.startswith("http://") for address in addresses):
+    cloud = {"s3": "AWS", "az": "AZURE", "gs": "GOOGLE"}.get(scheme, "")
+    allowed = os.environ.get(f"{cloud}_ALLOW_HTTP", "").lower() in ("1", "true")
+    if any(address.startswith("http://") for address in addresses) or allowed:
         web["allow_http"] = True
     if scheme == "s3":
         return S3Store(

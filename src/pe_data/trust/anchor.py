@@ -68,10 +68,10 @@ def find_anchor(environment: Mapping[str, str] | None = None) -> Anchor:
     if (SHIPPED / ROOT_NAME).is_file():
         return read_anchor(SHIPPED)
     raise TrustRootError(
-        "trust root: expected a root.json to start from, found none: this package ships without one. Get the "
-        "root.json of the people who sign by another way than the store, and name it in "
-        f"{TRUST_ROOT_VARIABLE} or as `root` of the table [trust] in {config_path(env)}. "
-        "To sign for a store of your own, make one with `pe-data root init`"
+        "trust root: expected a root.json to start from, found none: this package ships without one. To read what is "
+        "signed, get the root.json of the people who sign by another way than the store, and name it in "
+        f"{TRUST_ROOT_VARIABLE} or as `root` of the table [trust] in {config_path(env)}; what is not signed (@latest, "
+        "@sha256:…) needs none. Only who runs a store of their own makes one (`pe-data root init`)"
     )
 
 
