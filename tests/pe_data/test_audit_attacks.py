@@ -217,11 +217,13 @@ def test_history_written_again_and_signed_checkpoints_replaced_by_unsigned_ones(
 
 
 def test_signatures_taken_off_and_nothing_else(world: World) -> None:
-    world.write(5)
-    last = world.write(5)
+    first, last = world.write(5), world.write(5)
     world.put_checkpoint(last)
     assert world.kinds() == {"forged"}
     assert not world.goes_on()
+    world.put_checkpoint(first)
+    assert world.goes_on() is not world.archived, "the copies in the store are signed"
+    assert world.kinds() == ({"forged"} if world.archived else set())
 
 
 def test_an_unsigned_checkpoint_after_the_first_signed_one(alone: World) -> None:
