@@ -73,12 +73,6 @@ class Circle:
             self._give(path)
         path.chmod(self.file_mode)
 
-    def tighten(self, path: Path) -> None:
-        """Close to others a file outside the circles, where earlier versions put the payloads of all countries."""
-        found = path.stat()
-        if found.st_mode & _OTHERS and found.st_uid == user_number():
-            path.chmod(0o600)
-
     def _give(self, path: Path) -> None:
         number = _group_number(self.group or "")
         if path.stat().st_gid == number:
@@ -90,6 +84,13 @@ class Circle:
                 f"cache {path}: no permission to give it to the group {self.group} (gated_group of {self.country}): "
                 "expected you to be a member of it, found that you are not. Name another group, or none"
             ) from error
+
+
+def close_to_others(path: Path) -> None:
+    """Close a file of this user's that an earlier version left open to others. Raises OSError."""
+    found = path.stat()
+    if found.st_mode & _OTHERS and found.st_uid == user_number():
+        path.chmod(0o600)
 
 
 def user_number() -> int:

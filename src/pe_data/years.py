@@ -4,11 +4,13 @@ import os
 import shutil
 from pathlib import Path
 
-from pe_data.cache.files import beside
+from pe_data.cache.files import PLAIN, SECRET, beside
+from pe_data.countries import access_of
 from pe_data.digests import CHUNK_BYTES, Sha256, sha256_file
 from pe_data.errors import CacheError, DigestMismatchError, PeriodNotCoveredError
 from pe_data.manifest.describe import Label, describe, file_extension
 from pe_data.options import Options
+from pe_data.private_files import close_to_others
 from pe_data.resolver import ensure_with
 from pe_data.uri import StoreUri, parse_uri
 
@@ -19,7 +21,7 @@ def place_years(
     """`{name}_year_{year}` → a verified copy in `folder`, for years that the data covers.
 
     Raises PeriodNotCoveredError before anything is downloaded where a manifest tells, and
-    CacheError if `folder` cannot be written.
+    CacheError if `folder` cannot be written. A copy of gated data is its reader's alone.
     """
     parsed = parse_uri(uri)
     covered: tuple[int, ...] = ()
@@ -34,7 +36,9 @@ def place_years(
         covered = describe(source, Label("xx", "file"), sha256=sha256).time_period
         _check(uri, years, covered)
     extension = file_extension(source)
-    return {(key := f"{name}_year_{year}"): _copy(source, sha256, folder / f"{key}.{extension}") for year in years}
+    gated = isinstance(parsed, StoreUri) and access_of(parsed.country) == "gated"
+    targets = {(key := f"{name}_year_{year}"): folder / f"{key}.{extension}" for year in years}
+    return {key: _copy(source, sha256, target, gated) for key, target in targets.items()}
 
 
 def _check(uri: "str | os.PathLike[str]", years: tuple[int, ...], covered: tuple[int, ...]) -> None:
@@ -47,15 +51,19 @@ def _check(uri: "str | os.PathLike[str]", years: tuple[int, ...], covered: tuple
             )
 
 
-def _copy(source: Path, sha256: Sha256, target: Path) -> Path:
+def _copy(source: Path, sha256: Sha256, target: Path, gated: bool) -> Path:
     """Put a verified copy at `target`, unless it is there; a different file is replaced."""
     try:
         if target.is_file() and sha256_file(target) == sha256:
+            if gated:
+                close_to_others(target)
             return target
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = beside(target)
         try:
-            with source.open("rb") as original, temporary.open("xb") as handle:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+            copy = os.open(temporary, flags, SECRET if gated else PLAIN)
+            with os.fdopen(copy, "wb") as handle, source.open("rb") as original:
                 shutil.copyfileobj(original, handle, CHUNK_BYTES)
                 handle.flush()
                 os.fsync(handle.fileno())

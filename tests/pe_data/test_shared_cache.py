@@ -187,6 +187,21 @@ def test_what_an_earlier_version_left_open_is_closed(lab: Lab) -> None:
     assert mode(old) == 0o600
 
 
+def test_a_copy_of_gated_data_is_its_readers_alone(lab: Lab) -> None:
+    def copy(uri: str, year: int) -> Path:
+        with umask(0o022):
+            (path,) = pe_data.ensure_datasets(
+                [uri], years=[year], data_folder=lab.folder / "data", store=lab.store.url, cache=lab.cache
+            ).values()
+        return path
+
+    path = copy(GATED, 2023)
+    assert mode(path) == 0o600
+    path.chmod(0o644)
+    assert mode(copy(GATED, 2023)) == 0o600, "one that an earlier version made"
+    assert mode(copy(LATEST, 2024)) == 0o644
+
+
 def set_group(lab: Lab, text: str) -> None:
     (lab.folder / "config.toml").write_text(f'[stores.uk]\nurl = "{lab.store.url}"\ngated_group = {text}\n')
 

@@ -34,7 +34,7 @@ from pe_data.cache.files import PLAIN, READ_ONLY, local_errors, permitted, reada
 from pe_data.countries import access_of
 from pe_data.digests import Sha256, open_plain, sha256_file
 from pe_data.errors import CacheError
-from pe_data.private_files import Circle
+from pe_data.private_files import Circle, close_to_others
 
 Suffix = Literal["h5", "parquet", "collection.json", "manifest.json", "unbound.json"]
 PAYLOADS: tuple[Suffix, ...] = ("h5", "parquet", "collection.json")
@@ -113,7 +113,7 @@ class Cache:
             if self._is_right(path, sha256, verify):
                 if self.circle is not None and suffix in _DATA and path.parents[1] == self.root / _ARTIFACTS:
                     with local_errors(path):
-                        self.circle.tighten(path)
+                        close_to_others(path)
                 return path
         return None
 
