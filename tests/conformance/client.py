@@ -2,7 +2,8 @@
 
     client.py --metadata-dir DIR init ROOT
     client.py --metadata-dir DIR --metadata-url URL refresh
-    client.py --metadata-dir DIR --metadata-url URL --target-name NAME... --target-base-url URL --target-dir DIR download
+    client.py --metadata-dir DIR --metadata-url URL --target-name NAME... --target-base-url URL
+        --target-dir DIR download
 
 `--target-name` may be repeated: every target is then asked for, in order and through one updater.
 

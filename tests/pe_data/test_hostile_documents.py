@@ -52,7 +52,7 @@ def test_there_is_no_digest_that_is_none(text: Any, tmp_path: Path) -> None:
             make(text)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.text(max_size=80) | st.text("0123456789abcdef./", min_size=64, max_size=64))
 def test_any_text_is_a_digest_or_refused(text: str) -> None:
     try:
@@ -210,14 +210,14 @@ def shown(raw: bytes) -> None:
 
 
 KINDS: dict[str, tuple[Callable[[bytes], object], Callable[[int], bytes], int]] = {
-    "json, a doubled key": (lambda raw: strict_json(raw, what="x"), doubled_key, 10_000),
-    "manifest, entities": (shown, many_entities, 700),
-    "manifest, links": (shown, many_links, 2_000),
-    "manifest, a column twice": (shown, doubled_column, 5_000),
-    "manifest, a name twice": (shown, doubled_name, 5_000),
-    "manifest, dtypes": (shown, many_dtypes, 1_000),
-    "manifest, inputs": (shown, many_inputs, 700),
-    "manifest, years": (shown, many_years, 20_000),
+    "json, a doubled key": (lambda raw: strict_json(raw, what="x"), doubled_key, 2_500),
+    "manifest, entities": (shown, many_entities, 300),
+    "manifest, links": (shown, many_links, 1_000),
+    "manifest, a column twice": (shown, doubled_column, 2_000),
+    "manifest, a name twice": (shown, doubled_name, 2_000),
+    "manifest, dtypes": (shown, many_dtypes, 400),
+    "manifest, inputs": (shown, many_inputs, 300),
+    "manifest, years": (shown, many_years, 8_000),
     "collection": (lambda raw: Collection.from_bytes(raw, what="x"), collection, 500),
     "tombstone": (lambda raw: Tombstone.from_bytes(raw, what="x"), tombstone, 2_000),
     "tombstone, a member twice": (
@@ -226,15 +226,15 @@ KINDS: dict[str, tuple[Callable[[bytes], object], Callable[[int], bytes], int]] 
         2_000,
     ),
     "envelope": (lambda raw: parse_envelope(raw, payload_type=TOMBSTONE_TYPE, what="x"), envelope, 1_500),
-    "pointer": (lambda raw: parse_unsigned(raw, what="x"), pointer, 5_000),
+    "pointer": (lambda raw: parse_unsigned(raw, what="x"), pointer, 2_500),
     "data release": (lambda raw: read_pins(raw, what="x"), release, 200),
 }
 
 
 def seconds(parse: Callable[[bytes], object], raw: bytes) -> float:
-    """Of the processor, so that other work on the machine does not count; the best of three."""
+    """Of the processor, so that other work on the machine does not count; the better of two."""
     best = float("inf")
-    for _ in range(3):
+    for _ in range(2):
         began = time.process_time()
         with contextlib.suppress(PeDataError):
             parse(raw)
@@ -253,17 +253,18 @@ def test_parsing_is_linear_in_the_size(kind: str) -> None:
     pytest.fail(f"{kind}: {small:.4f} s, {middle:.4f} s for twice as much, {large:.4f} s for four times as much")
 
 
-def test_the_largest_document_with_a_doubled_key_is_refused_at_once() -> None:
-    """350,000 keys and one of them twice: that took more than an hour."""
-    raw = doubled_key(350_000)
-    assert READ_LIMIT * 0.9 < len(raw) <= READ_LIMIT
+@pytest.mark.parametrize("keys", [100_000, pytest.param(350_000, marks=pytest.mark.slow)])
+def test_the_largest_document_with_a_doubled_key_is_refused_at_once(keys: int) -> None:
+    """350,000 keys are as many as a manifest may have, and with one of them twice they took more than an hour."""
+    raw = doubled_key(keys)
+    assert len(raw) <= READ_LIMIT
     began = time.process_time()
     with pytest.raises(PeDataError, match="'n7' stands twice"):
         strict_json(raw, what="x")
     assert time.process_time() - began < 5
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.integers(0, 9)))
 def test_the_first_that_stands_twice(values: list[int]) -> None:
     twice = first_twice(values)

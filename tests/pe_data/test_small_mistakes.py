@@ -14,23 +14,23 @@ from storage_helpers import areas, make_item, publish_areas
 
 import pe_data
 from pe_data import publish as publishing
-from pe_data.cache.store import Cache
 from pe_data.cli import run
 from pe_data.cli.common import print_json, say
-from pe_data.digests import sha256_bytes, strict_json
+from pe_data.digests import strict_json
 from pe_data.errors import (
     InvalidDocumentError,
     InvalidUriError,
     ObjectNotFoundError,
     PeriodNotCoveredError,
     PublishError,
+    TrustRootError,
 )
 from pe_data.manifest.encoding import pack
 from pe_data.manifest.table import printable, text_table
-from pe_data.options import Options
 from pe_data.publish import publish_artifact
 from pe_data.store import opening
 from pe_data.store.folder import FolderStore
+from pe_data.trust.anchor import find_anchor
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_years_that_one_frame_cannot_have(store: FolderStore, file: Path, asked:
 # --- the cache ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", ["5", "5.0", "100", "0.5", "", "five", "-1GB", "1e9", "9" * 400 + "GB", "1PB"])
+@pytest.mark.parametrize("size", ["5", "0.5", "", "-1GB", "1e9", "9" * 400 + "GB", "1PB"])
 def test_a_size_without_a_unit_empties_nothing(
     store: FolderStore, capsys: pytest.CaptureFixture[str], size: str
 ) -> None:
@@ -168,9 +168,10 @@ def test_a_shared_manifest_is_no_problem(
     assert "(nothing is wrong): a, b" in capsys.readouterr().out
 
 
-def test_a_reader_is_not_told_to_make_a_root(store: FolderStore, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["ensure", "pe-data://us/areas@next"]) == 1
-    err = capsys.readouterr().err
+def test_a_reader_is_not_told_to_make_a_root(tmp_path: Path) -> None:
+    with pytest.raises(TrustRootError) as caught:
+        find_anchor({"PE_DATA_CONFIG": str(tmp_path / "none.toml")})
+    err = str(caught.value)
     assert err.index("get the root.json of the people who sign") < err.index("root init")
     assert "Only who runs a store of their own" in err
 
@@ -236,7 +237,7 @@ def test_ordinary_text_stays_as_it_is() -> None:
         assert printable(text) == text
 
 
-@pytest.mark.parametrize("command", [["schema"], ["schema", "--json"], ["resolve"], ["list", "us"]])
+@pytest.mark.parametrize("command", [["schema"], ["schema", "--json"], ["list", "us"]])
 def test_escapes_in_a_manifest_do_not_reach_the_terminal(
     store: FolderStore, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: list[str]
 ) -> None:
@@ -282,8 +283,3 @@ def test_the_hub_does_not_shout(monkeypatch: pytest.MonkeyPatch, store: FolderSt
         logger.removeHandler(handler)
     assert heard.getvalue() == ""
     assert logging.getLogger("huggingface_hub").level == before
-
-
-def test_nothing_above_needs_more_than_the_cache(store: FolderStore) -> None:
-    assert Options.of().cache == Cache(Path(os.environ["PE_DATA_CACHE"]))
-    assert sha256_bytes(b"") in str(Cache(Path("x")).path(sha256_bytes(b""), "h5"))
