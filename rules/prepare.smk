@@ -28,12 +28,13 @@ rule prepare_snapshot:
     params:
         sha256=config["inputs"]["dataset_sha256"] or "",
         missing=SETTINGS.missing.as_json(),
+        medicaid_cost=config["output"]["medicaid_cost"],
     message:
         "Source snapshot: loading the dataset in policyengine_us (about a minute)"
     shell:
         "python scripts/prepare_snapshot.py --dataset {input.dataset} --variables {input.variables}"
         " --programmes {input.programmes} --sha256 '{params.sha256}' --missing {params.missing:q}"
-        " --output {output.snapshot} 2> {log}"
+        " --medicaid-cost {params.medicaid_cost} --output {output.snapshot} 2> {log}"
         " && python -m local_h5.workflow.record --order {input.order} --stamp {output.stamp} 2>> {log}"
 
 

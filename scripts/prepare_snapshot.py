@@ -3,8 +3,10 @@
 import argparse
 import json
 from pathlib import Path
+from typing import get_args
 
 from local_h5.columns import MissingRules
+from local_h5.model import MedicaidCost
 from local_h5.prepare import load_variable_rules, prepare_snapshot
 from local_h5.source import read_source
 from local_h5.takeup.programmes import load_programmes
@@ -18,6 +20,7 @@ def prepare_source_snapshot(
     path_to_snapshot: Path,
     sha256: str | None = None,
     missing: MissingRules | None = None,
+    medicaid_cost: MedicaidCost = "state_average",
 ) -> None:
     """Write the source snapshot; the only prepare step that imports the model.
 
@@ -28,13 +31,14 @@ def prepare_source_snapshot(
         path_to_snapshot: array file to write.
         sha256: digest that the dataset must have.
         missing: what to take for codes that say "missing".
+        medicaid_cost: ``state_average`` or ``model``.
 
     Assumes:
         The installed ``policyengine_us`` is the one that will read the files.
     """
     source = read_source(path_to_dataset, sha256=sha256, missing=missing)
     rules = load_variable_rules(path_to_variables)
-    prepare_snapshot(source, rules, load_programmes(path_to_programmes)).write(path_to_snapshot)
+    prepare_snapshot(source, rules, load_programmes(path_to_programmes), medicaid_cost).write(path_to_snapshot)
 
 
 def main() -> None:
@@ -45,9 +49,12 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="array file to write")
     parser.add_argument("--sha256", help="digest that the dataset must have")
     parser.add_argument("--missing", default="{}", help="inputs.missing of the configuration, as JSON")
+    parser.add_argument("--medicaid-cost", choices=get_args(MedicaidCost), default="state_average")
     args = parser.parse_args()
     missing = MissingRules.from_config(json.loads(args.missing))
-    prepare_source_snapshot(args.dataset, args.variables, args.programmes, args.output, args.sha256 or None, missing)
+    prepare_source_snapshot(
+        args.dataset, args.variables, args.programmes, args.output, args.sha256 or None, missing, args.medicaid_cost
+    )
 
 
 if __name__ == "__main__":

@@ -14,13 +14,14 @@ from typing import Any, Literal
 
 import numpy as np
 
+from local_h5 import us
 from local_h5.columns import MONTHS, ColumnKind
 from local_h5.errors import ModelError, SourceError, WriteError
 from local_h5.files import sha256_of
 from local_h5.h5file import create_h5
 from local_h5.id_columns import may_hold_ids, named_rows
 from local_h5.membership import HOUSEHOLD, PERSON
-from local_h5.snapshot import Excluded, IncomeLimits, SourceColumn, SourceSnapshot
+from local_h5.snapshot import Excluded, IncomeLimits, SourceColumn, SourceSnapshot, StateValues
 from local_h5.source import ENTITIES, STRUCTURAL, SourceDataset
 
 PACKAGES = ("policyengine-us", "policyengine-core")
@@ -43,6 +44,12 @@ HUD_LIMITS = ("extremely_low_income", "very_low_income", "low_income")
 HUD_SIZES = 8
 """The model clips family size to 1…8 when it looks a limit up."""
 
+MedicaidCost = Literal["state_average", "model"]
+MEDICAID_COST = "medicaid_cost_if_enrolled"
+_MEDICAID_TOTALS = "calibration.gov.hhs.medicaid.totals"
+_STATE_CODES = 100
+"""Codes of two digits."""
+
 
 @dataclass(frozen=True, slots=True)
 class VariableRules:
@@ -62,6 +69,7 @@ def build_snapshot(
     *,
     model_values: Collection[str],
     reports: Mapping[str, str],
+    medicaid_cost: MedicaidCost = "state_average",
 ) -> SourceSnapshot:
     """Load ``source`` in the model and keep what the model holds.
 
@@ -71,10 +79,12 @@ def build_snapshot(
         model_values: variables to calculate for every unit of their entity (take-up needs them).
         reports: variables to read from the source file itself, known to the model or not, with the entity of those
             that it does not know; absent ones are skipped.
+        medicaid_cost: ``state_average`` adds what Medicaid spends a person and year in each state, unless the source
+            has the variable; ``model`` leaves it to the model, which shares a state's spending among the file's rows.
 
     Raises:
-        ModelError: the model is not installed, refuses the source or its year, or holds something else than it was
-            given.
+        ModelError: the model is not installed, refuses the source or its year, holds something else than it was
+            given, or lacks Medicaid's totals of a state.
         SourceError: a column's type, length, period or a value of it cannot be kept; a moved variable contradicts its
             target; the loader dropped a column that it knows.
         ConfigError: a rule for a missing value does not fit the variable.
@@ -157,6 +167,7 @@ def build_snapshot(
     for name in sorted(reports):
         if name in source.periods and name not in values:
             values[name] = _report(source, name, given.get(name) or reported[name])
+    add_cost = medicaid_cost == "state_average" and MEDICAID_COST in known and MEDICAID_COST not in held
     return SourceSnapshot(
         year=source.year,
         n_rows={entity: len(source.ids[entity]) for entity in ENTITIES},
@@ -174,6 +185,7 @@ def build_snapshot(
         notes=source.notes,
         source_sha256=sha256_of(source.path),
         source_bytes=source.path.stat().st_size,
+        state_values=(_medicaid_costs(system.parameters, source.year),) if add_cost else (),
     )
 
 
@@ -449,3 +461,36 @@ def _income_limits(year: int, county_fips: np.ndarray) -> IncomeLimits:
         for prefix in HUD_LIMITS:
             limit[:, size - 1] = np.maximum(limit[:, size - 1], lookup_sized_income_limit(text, sizes, year, prefix))
     return IncomeLimits(county, limit)
+
+
+def _medicaid_costs(parameters: Any, year: int) -> StateValues:
+    """Medicaid's spending a person and year, by state: total spending over enrolment, dollars.
+
+    It is what the model itself takes for a household of one person that is no dataset: its formula divides a state's
+    spending by the weighted enrolment of the rows that were loaded, and without a dataset by the state's enrolment.
+
+    Raises:
+        ModelError: a state has no spending or no enrolment.
+    """
+    found: Any = parameters(f"{year}-01-01")
+    try:
+        for part in _MEDICAID_TOTALS.split("."):
+            found = getattr(found, part)
+        dollars = {code: float(found.spending[code]) for code in us.STATE_FIPS}
+        persons = {code: float(found.enrollment[code]) for code in us.STATE_FIPS}
+        wrong = [code for code in us.STATE_FIPS if not (dollars[code] > 0 and persons[code] > 0)]
+        problem = f"nothing for {', '.join(wrong)}" if wrong else ""
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        problem = f"{type(error).__name__}: {error}"
+    if problem:
+        raise ModelError(
+            _MEDICAID_TOTALS,
+            expected=f"spending and enrollment of every state in {year}, among the parameters of the installed model",
+            found=problem,
+            remedy="Install the version that requirements.lock names, or set output.medicaid_cost: model "
+            "(docs/validation.md says what follows).",
+        )
+    by_fips = np.full(_STATE_CODES, np.nan, dtype=np.float32)
+    for code, fips in us.STATE_FIPS.items():
+        by_fips[fips] = dollars[code] / persons[code]
+    return StateValues(MEDICAID_COST, by_fips)

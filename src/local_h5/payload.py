@@ -57,6 +57,7 @@ def area_columns(
             *_structure(reindexed, year),
             PayloadColumn("household_weight", year, HOUSEHOLD, lambda: selection.weight.astype(np.float32)),
             *_geography(snapshot, blocks, selection, year, district_codes),
+            *_by_state(snapshot, blocks, reindexed, year),
             *(PayloadColumn(name, year, entity, partial(_given, values)) for name, (entity, values) in takeup.items()),
         )
     }
@@ -144,6 +145,15 @@ def _geography(
     yield household("zip_code", lambda: zip_codes(blocks.county))
     for name in blocks.fields:
         yield household(name, partial(blocks.text, name))
+
+
+def _by_state(snapshot: SourceSnapshot, blocks: BlockRows, reindexed: Reindexed, year: str) -> Iterator[PayloadColumn]:
+    for item in snapshot.state_values:
+
+        def values(by_fips: np.ndarray = item.by_fips) -> np.ndarray:
+            return by_fips[blocks.geoid // 10**13][reindexed.links[HOUSEHOLD]]
+
+        yield PayloadColumn(item.variable, year, PERSON, values)
 
 
 def county_names(snapshot: SourceSnapshot, county: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -14,7 +14,7 @@ from local_h5.geography.canonical import Geography
 from local_h5.geography.load import load_geography
 from local_h5.geography.tables import BlockTableFiles
 from local_h5.housing import TABLE, VARIABLES, housing_eligibility
-from local_h5.model import VariableRules, build_snapshot
+from local_h5.model import MedicaidCost, VariableRules, build_snapshot
 from local_h5.schema import check
 from local_h5.snapshot import SourceSnapshot
 from local_h5.source import SourceDataset, count_households
@@ -44,7 +44,12 @@ def load_variable_rules(path: Path) -> VariableRules:
     )
 
 
-def prepare_snapshot(source: SourceDataset, rules: VariableRules, programmes: Sequence[Programme]) -> SourceSnapshot:
+def prepare_snapshot(
+    source: SourceDataset,
+    rules: VariableRules,
+    programmes: Sequence[Programme],
+    medicaid_cost: MedicaidCost = "state_average",
+) -> SourceSnapshot:
     """The snapshot of a source with all that the programmes need (imports the model)."""
     needed = required_variables(programmes)
     housing = VARIABLES if TABLE in required_eligibility(programmes) else ()
@@ -53,6 +58,7 @@ def prepare_snapshot(source: SourceDataset, rules: VariableRules, programmes: Se
         rules,
         model_values={variable.variable for variable in needed if not variable.optional} | set(housing),
         reports={variable.variable: variable.entity for variable in needed if variable.optional},
+        medicaid_cost=medicaid_cost,
     )
 
 

@@ -62,6 +62,19 @@ class IncomeLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class StateValues:
+    """An input that every person of a state has alike, written by the state that a clone lives in.
+
+    Attributes:
+        variable: the model's name.
+        by_fips: float32 (100,), the value at each state FIPS code; NaN where there is no state.
+    """
+
+    variable: str
+    by_fips: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
 class SourceSnapshot:
     """Columns, membership and model values of one source.
 
@@ -81,6 +94,7 @@ class SourceSnapshot:
         notes: of the source; every area file carries them.
         source_sha256: digest of the source file.
         source_bytes: its size.
+        state_values: inputs of persons that depend on nothing but the state.
     """
 
     year: int
@@ -99,6 +113,7 @@ class SourceSnapshot:
     notes: Mapping[str, str]
     source_sha256: str
     source_bytes: int
+    state_values: tuple[StateValues, ...] = ()
 
     def write(self, path: Path) -> None:
         """Write the snapshot as one array file."""
@@ -112,6 +127,7 @@ class SourceSnapshot:
         arrays |= {f"matrix/{name}": matrix for name, matrix in self.matrices.items()}
         arrays |= {f"vocabulary/{name}": words for name, words in self.vocabularies.items()}
         arrays |= {f"value/{name}": values for name, values in self.values.items()}
+        arrays |= {f"state_value/{item.variable}": item.by_fips for item in self.state_values}
         for entity, rows in self.membership.members.items():
             arrays[f"members/{entity}/indptr"] = rows.indptr
             arrays[f"members/{entity}/rows"] = rows.rows
@@ -139,7 +155,7 @@ class SourceSnapshot:
         file = ArrayFile(path, kind=KIND, version=VERSION)
         meta = file.metadata
         groups: dict[str, dict[str, np.ndarray]] = {
-            "matrix": {}, "vocabulary": {}, "value": {}, "person_unit": {},
+            "matrix": {}, "vocabulary": {}, "value": {}, "person_unit": {}, "state_value": {},
         }  # fmt: skip
         for name in file:
             group, _, rest = name.partition("/")
@@ -167,4 +183,5 @@ class SourceSnapshot:
             meta["notes"],
             meta["source_sha256"],
             meta["source_bytes"],
+            tuple(StateValues(name, values) for name, values in sorted(groups["state_value"].items())),
         )

@@ -244,6 +244,21 @@ def links_join_the_same_rows(entity: str) -> Callable[[Pair], bool]:
     return holds
 
 
+def medicaid_cost_is_the_states_average(pair: Pair) -> bool:
+    """Not there; here the state's spending over its enrolment by the installed model's parameters, for everybody."""
+    from policyengine_us.system import system
+
+    totals = system.parameters("2024-01-01").calibration.gov.hhs.medicaid.totals
+    state = {"cd_3701": "NC", "state_6": "CA"}[pair.name]
+    cost = np.float32(totals.spending[state] / totals.enrollment[state])
+    ours = pair.ours["medicaid_cost_if_enrolled", "2024"]
+    return (
+        not any(name == "medicaid_cost_if_enrolled" for name, _ in pair.reference)
+        and len(ours) == len(pair.ours["person_id", "2024"])
+        and set(ours.tolist()) == {float(cost)}
+    )
+
+
 FACTS: Mapping[str, Callable[[Pair], bool]] = {
     **{f"{entity}_id": ids_are_one_in_all_files(entity) for entity in SOURCE_ROWS},
     **{f"person_{entity}_id": links_join_the_same_rows(entity) for entity in ("household", *UNITS)},
@@ -251,6 +266,7 @@ FACTS: Mapping[str, Callable[[Pair], bool]] = {
     "county_fips": county_fips_is_the_same_number,
     "cbsa_code": cbsa_comes_from_the_county_table,
     "zip_code": zip_code_is_in_every_file,
+    "medicaid_cost_if_enrolled": medicaid_cost_is_the_states_average,
     **{name: lost_there_twelve_months_here(name) for name in MONTHLY},
     **{name: unknown_to_the_installed_model(name) for name in RETIRED},
 }
@@ -276,6 +292,11 @@ def test_what_must_be_equal_is(pair: Pair) -> None:
 def test_the_source_holds_an_output_that_neither_file_has(pair: Pair) -> None:
     assert pair.excluded["spm_unit_spm_threshold"] == "refused by the model as a dataset input"
     assert not {name for name, _ in (*pair.ours, *pair.reference)} & {"spm_unit_spm_threshold"}
+
+
+def test_counties_that_the_reference_calls_unknown_have_names(golden_snapshot: SourceSnapshot) -> None:
+    names = dict(zip(golden_snapshot.county_fips.tolist(), golden_snapshot.county_name.tolist(), strict=True))
+    assert (names[13029], names[35028], names[51775]) == (b"BRYAN_COUNTY_GA", b"LOS_ALAMOS_COUNTY_NM", b"SALEM_CITY_VA")
 
 
 def test_both_forms_of_the_geography_are_one(golden) -> None:

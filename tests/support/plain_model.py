@@ -11,8 +11,8 @@ from local_h5.columns import ColumnKind
 from local_h5.files import sha256_of
 from local_h5.id_columns import named_rows
 from local_h5.membership import HOUSEHOLD, PERSON
-from local_h5.model import GEOGRAPHIC, VariableRules
-from local_h5.snapshot import Excluded, IncomeLimits, SourceColumn, SourceSnapshot
+from local_h5.model import GEOGRAPHIC, MEDICAID_COST, MedicaidCost, VariableRules
+from local_h5.snapshot import Excluded, IncomeLimits, SourceColumn, SourceSnapshot, StateValues
 from local_h5.source import ENTITIES, STRUCTURAL, SourceDataset
 from local_h5.takeup.programmes import Programme
 
@@ -31,6 +31,10 @@ MONTHLY = "receives_wic"
 COUNTIES = np.array([1001, 2013, 6037, 6073, 11001, 37001, 37037, 37119], np.int32)
 
 
+STATE_COST = (1_000.0 + np.arange(100)).astype(np.float32)
+"""Made up: what a person costs Medicaid in the state of each FIPS code."""
+
+
 def kind(name: str) -> ColumnKind:
     """What the model would say of a variable."""
     members = TENURE if name == "spm_unit_tenure_type" else ()
@@ -38,7 +42,10 @@ def kind(name: str) -> ColumnKind:
 
 
 def snapshot_without_model(
-    source: SourceDataset, rules: VariableRules, programmes: Sequence[Programme]
+    source: SourceDataset,
+    rules: VariableRules,
+    programmes: Sequence[Programme],
+    medicaid_cost: MedicaidCost = "state_average",
 ) -> SourceSnapshot:
     """Has the signature of :func:`local_h5.prepare.prepare_snapshot`."""
     columns: list[SourceColumn] = []
@@ -90,4 +97,7 @@ def snapshot_without_model(
         notes=source.notes,
         source_sha256=sha256_of(source.path),
         source_bytes=source.path.stat().st_size,
+        state_values=(StateValues(MEDICAID_COST, STATE_COST),)
+        if medicaid_cost == "state_average" and MEDICAID_COST not in source.periods
+        else (),
     )

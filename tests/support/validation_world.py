@@ -25,6 +25,7 @@ from local_h5.files import sha256_of
 from local_h5.geography.blocks import build_block_table
 from local_h5.geography.canonical import Geography
 from local_h5.geography.tables import BlockTableFiles
+from local_h5.model import MedicaidCost
 from local_h5.prepare import load_variable_rules, takeup_from_snapshot
 from local_h5.requests import AreaBuildRequest
 from local_h5.results import OutputFile, WeightSummary, read_sidecar, sidecar_path, write_sidecar
@@ -166,13 +167,20 @@ class Run:
         return path
 
 
-def make_run(folder: Path, *, scope: Scope = "clone", scale: Mapping[str, float] | None = None) -> Run:
+def make_run(
+    folder: Path,
+    *,
+    scope: Scope = "clone",
+    scale: Mapping[str, float] | None = None,
+    medicaid_cost: MedicaidCost = "state_average",
+) -> Run:
     """Build a run of five districts, four states and the nation.
 
     Args:
         folder: for everything.
         scope: of take-up.
         scale: factor on the weights of a district's clones, after the population reference was made.
+        medicaid_cost: whether files store what a person costs Medicaid.
     """
     folder.mkdir(parents=True, exist_ok=True)
     world = World(folder / "inputs")
@@ -183,7 +191,8 @@ def make_run(folder: Path, *, scope: Scope = "clone", scale: Mapping[str, float]
     tables = ("block_cd_distributions.csv.gz", "block_crosswalk.csv.gz", "msa_definitions.csv")
     blocks = build_block_table(geography, BlockTableFiles(*(world.tables / name for name in tables)))
     programmes = load_programmes()
-    snapshot = snapshot_without_model(source, load_variable_rules(ROOT / "config" / "variables.yaml"), programmes)
+    rules = load_variable_rules(ROOT / "config" / "variables.yaml")
+    snapshot = snapshot_without_model(source, rules, programmes, medicaid_cost)
     takeup = takeup_from_snapshot(snapshot, geography, programmes, scope=scope)
     weights = np.asarray(world.weights, dtype=np.float64)
     size = np.diff(source.membership.members["person"].indptr)

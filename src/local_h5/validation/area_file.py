@@ -1,8 +1,8 @@
 """An area file in memory: taking households out of it, putting files together, and telling equal households.
 
-Values that the model calculates depend on a household's own rows, its ids among them (the model hashes some). So two
-files may share them wherever their households are equal in everything but the weight, and this is looked at, column by
-column, not assumed.
+Most values that the model calculates depend on a household's own rows, its ids among them (the model hashes some); which
+do not, says :mod:`local_h5.validation.model_facts`. So two files may share them wherever their households are equal in
+everything but the weight, and this is looked at, column by column, not assumed.
 """
 
 import hashlib
@@ -145,8 +145,8 @@ class AreaFile:
                 file[f"person_{entity}_id/{year}"] = self.ids[entity][link]
             file[f"{_WEIGHT}/{year}"] = self.weight.astype(np.float32)
 
-    def digest(self) -> str:
-        """sha256 over everything that calculated values can depend on: all but the weights."""
+    def digest(self, *, weights: bool = False) -> str:
+        """sha256 over everything that a household's own values can depend on; with ``weights`` those of a file."""
         sha = hashlib.sha256(f"{self.year} {sorted(self.n_rows.items())}".encode())
         for key, (entity, values) in sorted(self.columns.items()):
             sha.update(f"{key} {entity} {values.dtype.str}".encode())
@@ -155,6 +155,8 @@ class AreaFile:
             for entity, values in sorted(arrays.items()):
                 sha.update(f"{entity} {values.dtype.str}".encode())
                 sha.update(np.ascontiguousarray(values).tobytes())
+        if weights:
+            sha.update(b"weights" + self.weight.tobytes())
         return sha.hexdigest()
 
 

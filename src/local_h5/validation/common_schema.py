@@ -26,7 +26,8 @@ class CommonSchema:
     """What each file must have.
 
     Attributes:
-        columns: by variable: stored variables, ids and links, geography, take-up, the weight.
+        columns: by variable: stored variables, ids and links, geography, take-up, the weight,
+            inputs by state.
         membership: of the source, which ids and links follow from.
     """
 
@@ -56,5 +57,6 @@ def common_schema(inputs: PreparedInputs) -> CommonSchema:
         "county": ExpectedColumn(HOUSEHOLD, dtype_name(np.asarray(snapshot.county_name).dtype), year),
         "household_weight": ExpectedColumn(HOUSEHOLD, "float32", year),
         **{item.variable: ExpectedColumn(item.entity, "bool", year) for item in inputs.takeup.programmes},
+        **{item.variable: ExpectedColumn(PERSON, "float32", year) for item in snapshot.state_values},
     }
     return CommonSchema(columns, snapshot.membership)

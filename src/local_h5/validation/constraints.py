@@ -107,11 +107,6 @@ def counted_entity(variable: str, entities: Mapping[str, int]) -> str | None:
     return entity if variable.endswith(_COUNT) and entity in entities else None
 
 
-def parts(variable: str) -> tuple[str, ...]:
-    """The variables of a sum such as ``taxable_interest_income+dividend_income``."""
-    return tuple(part.strip() for part in variable.split("+"))
-
-
 def _incomparable(constraint: Constraint, expected: str) -> InputError:
     return InputError(
         f"stratum constraint {constraint}",

@@ -8,8 +8,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from local_h5.errors import ModelError
+from local_h5.validation.model_facts import MODEL
 
-PACKAGES = ("policyengine-us", "policyengine-core")
+PACKAGES = (MODEL, "policyengine-core")
 
 _UPSTREAM_FIRST = ("person", "marital_unit", "tax_unit", "family", "spm_unit", "household")
 """Taxes before what households have left: asking for the whole first makes the model take the parts in branches of its

@@ -3,17 +3,19 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
+from types import MappingProxyType
 
 import numpy as np
 
 from local_h5.requests import AreaBuildRequest
 from local_h5.validation.area_file import AreaFile
-from local_h5.validation.constraints import People, counted_entity, parts
+from local_h5.validation.constraints import People, counted_entity
 from local_h5.validation.policy import Policy, TargetKey
 from local_h5.validation.records import Finding, Summary, TargetRow
-from local_h5.validation.targets_db import Target
+from local_h5.validation.targets_db import Target, parts
 from local_h5.validation.values import reform_name
 
+NO_VALUE = "the database has no value"
 _NAMED = 3
 """Targets named in the line about a failure."""
 
@@ -32,11 +34,11 @@ def variables_of(targets: Iterable[Target], entities: Mapping[str, int]) -> tupl
     variables: set[str] = set()
     reforms: set[str] = set()
     for target in targets:
-        variables |= {constraint.variable for constraint in target.constraints}
+        variables |= {constraint.variable for constraint in target.conditions}
         if target.reform:
-            reforms.add(target.variable)
-        elif counted_entity(target.variable, entities) is None:
-            variables |= set(parts(target.variable))
+            reforms.add(target.measured)
+        elif counted_entity(target.measured, entities) is None:
+            variables |= set(parts(target.measured))
     return variables, reforms
 
 
@@ -52,6 +54,7 @@ def evaluate(
     targets: Sequence[Target],
     policy: Policy,
     training: Collection[int] | None = None,
+    refused: Mapping[str, str] = MappingProxyType({}),
 ) -> Evaluation:
     """Evaluate an area's targets.
 
@@ -62,6 +65,7 @@ def evaluate(
         targets: of the area.
         policy: which of them count, and how far off they may be.
         training: ids of the targets that the calibration was fitted on; None when that is not known.
+        refused: variable → why it says nothing of this area; targets that need it are not evaluated.
     """
     people = People(area.unit_of, area.n_rows, values)
     weight = {entity: area.weight[area.household_of(entity)] for entity in area.entities}
@@ -73,10 +77,15 @@ def evaluate(
             excluded += 1
             continue
         if target.value is None:
-            rows.append(_row(target, 0.0, None, training, "not_evaluated", "the database has no value"))
+            rows.append(_row(target, 0.0, None, training, "not_evaluated", NO_VALUE))
             keys.append(key)
             continue
         missing = _missing(target, values, area.n_rows)
+        reasons = [refused[name] for name in missing if name in refused]
+        if reasons:
+            rows.append(_row(target, target.value, None, training, "not_evaluated", "; ".join(reasons)))
+            keys.append(key)
+            continue
         value = None if missing else measure(target, people, weight)
         row, finding = _judge(target, target.value, value, policy, key, training, missing)
         rows.append(row)
@@ -95,13 +104,13 @@ def measure(target: Target, people: People, weight: Mapping[str, np.ndarray]) ->
         people: persons, links and values.
         weight: entity → weight of each row's household.
     """
-    members = people.meeting(target.constraints)
+    members = people.meeting(target.conditions)
     if target.reform:
-        return _sum(people, weight, reform_name(target.variable), members)
-    counted = counted_entity(target.variable, people.n_rows)
+        return _sum(people, weight, reform_name(target.measured), members)
+    counted = counted_entity(target.measured, people.n_rows)
     if counted is not None:
         return float(weight[counted][people.units(counted, members)].sum())
-    return sum(_sum(people, weight, name, members) for name in parts(target.variable))
+    return sum(_sum(people, weight, name, members) for name in parts(target.measured))
 
 
 def _sum(people: People, weight: Mapping[str, np.ndarray], name: str, members: np.ndarray) -> float:
@@ -177,7 +186,7 @@ def _row(
         None if training is None else target.target_id in training,
         sane,
         verdict,  # type: ignore[arg-type]
-        reason,
+        "; ".join(filter(None, (reason, target.moved))),
     )
 
 
@@ -221,6 +230,9 @@ def summarise(rows: Sequence[TargetRow], excluded: int, findings: Sequence[Findi
     training = [row for row in judged if row.in_training]
     holdout = [row for row in judged if row.in_training is False]
     text = f"{len(judged)} targets, {failing} failing"
+    refused = sum(row.verdict == "not_evaluated" and row.reason != NO_VALUE for row in rows)
+    if refused:
+        text += f", {refused} that the file cannot say"
     if findings:
         text += f"; {findings[0].message}"
     return Summary(

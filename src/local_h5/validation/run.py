@@ -1,6 +1,6 @@
 """Validation of a run at the level of targets: what a simulating process does, and what an area's check does."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 
 from local_h5.errors import ResultError
-from local_h5.membership import HOUSEHOLD
+from local_h5.membership import HOUSEHOLD, PERSON
 from local_h5.requests import AreaBuildRequest
 from local_h5.results import AreaResult, read_sidecar, sidecar_path
 from local_h5.settings import Settings
@@ -19,6 +19,7 @@ from local_h5.validation.borrow import Borrowed, assemble, borrow
 from local_h5.validation.common_schema import ExpectedColumn
 from local_h5.validation.country_model import Model, model_versions
 from local_h5.validation.evaluate import evaluate, key_of, variables_of
+from local_h5.validation.model_facts import MODEL, ModelFacts, Scope, holds
 from local_h5.validation.parts import own_part
 from local_h5.validation.policy import Policy
 from local_h5.validation.records import Finding, Summary, ValidationRecord
@@ -29,6 +30,9 @@ from local_h5.validation.training import read_training
 from local_h5.validation.values import Values, Wanted
 
 _VALUES = Path("validation", "values")
+_WEIGHT = "household_weight"
+LIMIT = "persons_per_run"
+"""Fact of a record in which a target was not evaluated because the whole file does not fit a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,8 @@ class TargetRun:
     entities: Mapping[str, int]
     training: Collection[int] | None
     """Ids of the targets that the calibration was fitted on; None when that is not known."""
+    whole: Mapping[str, tuple[Scope, str]]
+    """Variables whose values depend on who else is in a file of this run → where they hold, and why not elsewhere."""
 
     @classmethod
     def open(cls, settings: Settings, path_to_targets: Path) -> Self:
@@ -49,30 +55,69 @@ class TargetRun:
         Raises:
             InputError: the database is missing or malformed.
             ResultError: no area of the run is built.
+            ModelError: nothing is known of the installed version of the model.
         """
         sample = next((path for path in map(settings.output, settings.requests) if sidecar_path(path).is_file()), None)
         if sample is None:
             raise ResultError(settings.results, expected="built areas", found="none", remedy="Run the workflow first.")
         result = read_sidecar(sidecar_path(sample))
-        database = TargetDatabase.read(path_to_targets, result.period)
+        facts = ModelFacts.of(model_versions()[MODEL])
+        database = TargetDatabase.read(path_to_targets, result.period, facts.meaning)
         fitted = settings.config["validation"]["training"]
         training = None if fitted is None else read_training(Path(fitted))
-        return cls(settings, database, settings.policy, result.rows, training)
+        stored = {column.variable for column in result.columns} - {_WEIGHT}
+        return cls(settings, database, settings.policy, result.rows, training, facts.unsettled(stored))
 
     def wanted(self) -> Wanted:
-        """What all admitted targets of all areas of the run need."""
+        """What all admitted targets of all areas of the run need of a household's own values."""
         variables: set[str] = set()
         reforms: set[str] = set()
         for request in self.settings.requests:
-            admitted = [t for t in self.database.of(request) if self.policy.admits(key_of(t, request))]
-            more, neutralised = variables_of(admitted, self.entities)
+            more, neutralised = self._needed(request)
             variables |= more
             reforms |= neutralised
+        return self._wanted(variables - self.whole.keys(), reforms)
+
+    def whole_of(self, request: AreaBuildRequest) -> Wanted | None:
+        """What an area's admitted targets need that its whole file must be run for; None when there is nothing."""
+        needed = self._needed(request)[0] & self.whole.keys()
+        here = {name for name in needed if holds(self.whole[name][0], request.area_type)}
+        return self._wanted(here, ()) if here else None
+
+    def refused(self, request: AreaBuildRequest, n_persons: int) -> dict[str, str]:
+        """Variables that an area's targets need and that say nothing of its file → why."""
+        limit = self._persons_per_run
+        reasons = {}
+        for name in self._needed(request)[0] & self.whole.keys():
+            scope, reason = self.whole[name]
+            if not holds(scope, request.area_type):
+                place = "the nation" if scope == "nation" else "whole states"
+                reasons[name] = f"{name} holds only in a file of {place}: {reason}"
+            elif n_persons > limit:
+                reasons[name] = (
+                    f"{name} has to be calculated in one run of the whole file: {reason}; "
+                    f"{n_persons:,} persons are more than validation.persons_per_run, {limit:,}"
+                )
+        return reasons
+
+    def _needed(self, request: AreaBuildRequest) -> tuple[set[str], set[str]]:
+        admitted = [t for t in self.database.of(request) if self.policy.admits(key_of(t, request))]
+        return variables_of(admitted, self.entities)
+
+    def _wanted(self, variables: Iterable[str], reforms: Iterable[str]) -> Wanted:
         return Wanted(tuple(sorted(variables)), tuple(sorted(reforms)), self.database.year, model_versions())
+
+    @property
+    def _persons_per_run(self) -> int:
+        return int(self.settings.config["validation"]["persons_per_run"])
 
     def values_path(self, request: AreaBuildRequest) -> Path:
         """Where the calculated values of an area's own households lie."""
         return self.settings.results / _VALUES / request.relative_path
+
+    def whole_path(self, request: AreaBuildRequest) -> Path:
+        """Where the values lie that an area's whole file was run for."""
+        return self.values_path(request).with_suffix(".whole.h5")
 
     def read(self, request: AreaBuildRequest) -> tuple[AreaResult, AreaFile]:
         """An area's sidecar and file."""
@@ -90,13 +135,13 @@ class TargetRun:
 
     def simulate_part(self, part: int, start_model: Callable[[], Model]) -> Runs:
         """Calculate the values of the states of a part, and of households of other areas that no state has."""
-        persons = self.settings.config["validation"]["persons_per_run"]
-        return simulate(self._tasks(part), self.wanted(), start_model, persons_per_run=persons)
+        return simulate(self._tasks(part), self.wanted(), start_model, persons_per_run=self._persons_per_run)
 
     def values_of_part(self, part: int) -> list[Path]:
         """The files of values that a part has written, or found and kept."""
         mine = [request for request in self.settings.requests if own_part(request, self.settings) == part]
-        return [path for path in map(self.values_path, mine) if path.is_file()]
+        places = [place(request) for request in mine for place in (self.values_path, self.whole_path)]
+        return [path for path in places if path.is_file()]
 
     def _tasks(self, part: int) -> Iterator[Task]:
         mine = [request for request in self.settings.requests if own_part(request, self.settings) == part]
@@ -115,17 +160,29 @@ class TargetRun:
                 continue  # the area's own check says why, and stands for it
             if own.any():
                 yield Task(str(request.relative_path), np.flatnonzero(own), content, self.values_path(request))
+            whole = self.whole_of(request)
+            if whole is not None:
+                rows = np.arange(area.n_rows[HOUSEHOLD])
+                yield Task(str(request.relative_path), rows, area, self.whole_path(request), whole)
 
     def values_of(self, request: AreaBuildRequest, area: AreaFile, wanted: Wanted) -> dict[str, tuple[str, np.ndarray]]:
-        """Values of every household of an area, from the states and its own.
+        """Values of every household of an area, from the states and its own, and what its whole file was run for.
 
         Raises:
             ResultError: the model refused what they come from, or they are of other files than those that are there.
         """
+        own = self._own_values(request, area, wanted)
+        whole = self.whole_of(request)
+        if whole is None or area.n_rows[PERSON] > self._persons_per_run:
+            return own
+        return own | dict(self._current(request, area.digest(weights=True), whole, self.whole_path(request)).of)
+
+    def _own_values(
+        self, request: AreaBuildRequest, area: AreaFile, wanted: Wanted
+    ) -> dict[str, tuple[str, np.ndarray]]:
         states = _States(self)
         if request.area_type == "state":
-            whole = self._current(request, area.digest(), wanted)
-            return dict(whole.of)
+            return dict(self._current(request, area.digest(), wanted).of)
         borrowed: Borrowed = borrow(area, states.file)
         sources = {}
         for fips, (here, _) in borrowed.from_state.items():
@@ -139,11 +196,12 @@ class TargetRun:
             own = self._current(request, content.digest(), wanted)
         return assemble(area, borrowed, sources, own)
 
-    def _current(self, request: AreaBuildRequest, digest: str, wanted: Wanted) -> Values:
-        values = Values.read(self.values_path(request))
+    def _current(self, request: AreaBuildRequest, digest: str, wanted: Wanted, path: Path | None = None) -> Values:
+        path = path or self.values_path(request)
+        values = Values.read(path)
         if values.key != wanted.key(digest):
             raise ResultError(
-                self.values_path(request),
+                path,
                 expected="values of the files and targets that are there now",
                 found="values of others",
                 remedy="Run the simulation of the targets again.",
@@ -161,6 +219,7 @@ class TargetRun:
         findings: tuple[Finding, ...] = ()
         issues: tuple[str, ...] = ()
         evaluation = None
+        facts: dict[str, float] = {}
         run = StructuralPolicy.from_config(self.settings.config)
         population = run.population(request)
         try:
@@ -175,7 +234,10 @@ class TargetRun:
             targets = self.database.of(request)
             admitted = any(self.policy.admits(key_of(target, request)) for target in targets)
             values = self.values_of(request, area, self.wanted()) if admitted else {}
-            evaluation = evaluate(request, area, values, targets, self.policy, self.training)
+            refused = self.refused(request, area.n_rows[PERSON])
+            if self.whole_of(request) is not None and area.n_rows[PERSON] > self._persons_per_run:
+                facts[LIMIT] = self._persons_per_run
+            evaluation = evaluate(request, area, values, targets, self.policy, self.training, refused)
             findings = (*findings, *evaluation.findings)
         except UNREADABLE as error:
             issues = (f"{request.relative_path}: {type(error).__name__}: {error}",)
@@ -201,7 +263,7 @@ class TargetRun:
             findings,
             () if evaluation is None else evaluation.rows,
             issues,
-            {"persons": result.weights.persons, **({} if population is None else {"reference": population})},
+            {"persons": result.weights.persons, **({} if population is None else {"reference": population}), **facts},
         )
 
 

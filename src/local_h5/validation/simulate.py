@@ -31,12 +31,15 @@ class Task:
         households: their rows in the file, ascending.
         content: these households alone.
         path: where their values go.
+        whole: what is calculated instead, in one run of the whole file with its weights; None for a household's own
+            values, which may be calculated in pieces and with those of other files.
     """
 
     name: str
     households: np.ndarray
     content: AreaFile
     path: Path
+    whole: Wanted | None = None
 
 
 @dataclass(slots=True)
@@ -47,6 +50,8 @@ class Runs:
     reform: int = 0
     persons: int = 0
     reused: int = 0
+    limit: int | None = None
+    """The bound of a run that kept some file from being run as a whole."""
     problems: dict[str, str] = field(default_factory=dict)
 
 
@@ -67,7 +72,8 @@ def simulate(tasks: Iterable[Task], wanted: Wanted, start_model: Callable[[], Mo
         tasks: read one after the other, so that a generator keeps one file in memory.
         wanted: variables and reforms.
         start_model: called at most once, when something has to be calculated.
-        persons_per_run: most persons of a model run, but for a household that alone has more.
+        persons_per_run: most persons of a model run, but for a household that alone has more. A file that is wanted
+            whole and has more is left out.
 
     Returns:
         How many runs it took. A file that the model refuses is a problem in there and in its values, no exception.
@@ -78,11 +84,20 @@ def simulate(tasks: Iterable[Task], wanted: Wanted, start_model: Callable[[], Mo
     room = persons_per_run
     waiting: list[_Pending] = []
     for task in tasks:
-        key = wanted.key(task.content.digest())
+        if task.whole is not None and task.content.n_rows[PERSON] > persons_per_run:
+            task.path.unlink(missing_ok=True)
+            runs.limit = persons_per_run
+            continue
+        key = (task.whole or wanted).key(task.content.digest(weights=task.whole is not None))
         if Values.read_if_current(task.path, key) is not None:
             runs.reused += 1
             continue
         pending = _Pending(task, key)
+        if task.whole is not None:
+            model = model or start_model()
+            _calculate([(pending, task.content)], task.whole, model, runs)
+            _finish([pending], task.whole, model, runs)
+            continue
         waiting.append(pending)
         for piece in _pieces(task.content, persons_per_run):
             if run and (piece.n_rows[PERSON] > room or _shares_households(piece, run)):

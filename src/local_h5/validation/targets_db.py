@@ -7,8 +7,9 @@ stored for several periods; of those the latest that is not after the validated 
 import contextlib
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, Self
 
 from local_h5 import us
@@ -47,6 +48,7 @@ class Target:
         level: national, state or district.
         place: ``US``, a postal code, or a district's friendly name, like an area's id.
         constraints: of the stratum, without geography, sorted.
+        meaning: variable of the database → the one of the installed model that means the same; the rest is unmoved.
     """
 
     target_id: int
@@ -58,6 +60,25 @@ class Target:
     level: GeoLevel
     place: str
     constraints: tuple[Constraint, ...]
+    meaning: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def measured(self) -> str:
+        """The variable, or sum of variables, that is measured. A reform neutralises what the database names."""
+        return self.variable if self.reform else "+".join(self.meaning.get(name, name) for name in parts(self.variable))
+
+    @property
+    def conditions(self) -> tuple[Constraint, ...]:
+        """The constraints that are evaluated."""
+        return tuple(
+            replace(item, variable=self.meaning.get(item.variable, item.variable)) for item in self.constraints
+        )
+
+    @property
+    def moved(self) -> str:
+        """What is measured in place of what the database names, in words; empty when nothing moved."""
+        named = {*parts(self.variable), *(item.variable for item in self.constraints)}
+        return ", ".join(f"{name} is measured as {self.meaning[name]}" for name in sorted(named & self.meaning.keys()))
 
     @property
     def family(self) -> str:
@@ -80,12 +101,13 @@ class TargetDatabase:
     by_area: Mapping[tuple[str, str], tuple[Target, ...]]
 
     @classmethod
-    def read(cls, path: Path, year: int) -> Self:
+    def read(cls, path: Path, year: int, meaning: Mapping[str, str] = MappingProxyType({})) -> Self:
         """Read all active targets.
 
         Args:
             path: the SQLite file; it is not written, not even a journal beside it.
             year: that is validated.
+            meaning: see :class:`Target`.
 
         Raises:
             InputError: missing, no SQLite file, other tables, an unknown operation, level or place.
@@ -118,13 +140,18 @@ class TargetDatabase:
                 best[key] = row
         by_area: dict[tuple[str, str], list[Target]] = {}
         for row in sorted(best.values(), key=lambda found: int(str(found[0]))):
-            target = _target(path, row, constraints)
+            target = replace(_target(path, row, constraints), meaning=meaning)
             by_area.setdefault((target.level, target.place), []).append(target)
         return cls(path, year, {key: tuple(targets) for key, targets in by_area.items()})
 
     def of(self, request: AreaBuildRequest) -> tuple[Target, ...]:
         """Targets of an area; cities and custom areas have none."""
         return self.by_area.get((request.area_type, request.area_id), ())
+
+
+def parts(variable: str) -> tuple[str, ...]:
+    """The variables of a sum such as ``taxable_interest_income+dividend_income``."""
+    return tuple(part.strip() for part in variable.split("+"))
 
 
 def _rank(period: int, year: int) -> tuple[bool, int]:

@@ -50,10 +50,10 @@ EXAMPLE_MODULES = (
 )  # fmt: skip
 TARGET_MODULES = (
     *_ARRAYS, "chunks", "membership", "requests", "us", "validation/area_file", "validation/borrow",
-    "validation/constraints", "validation/country_model", "validation/evaluate", "validation/parts",
-    "validation/policy", "validation/population", "validation/run", "validation/simulate", "validation/structural",
-    "validation/targets_db", "validation/training", "validation/values", "scripts/simulate_targets",
-    "scripts/validate_targets",
+    "validation/constraints", "validation/country_model", "validation/evaluate", "validation/model_facts",
+    "validation/parts", "validation/policy", "validation/population", "validation/run", "validation/simulate",
+    "validation/structural", "validation/targets_db", "validation/training", "validation/values",
+    "scripts/simulate_targets", "scripts/validate_targets",
 )  # fmt: skip
 """Code that decides what a file's targets come out as, and the verdict."""
 EXAMPLE_TARGET_MODULES = ("example/acs", "example/targets", "us", "scripts/example_targets")

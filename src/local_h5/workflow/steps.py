@@ -190,6 +190,7 @@ def _snapshot(settings: Settings, memo: DigestMemo) -> Step:
         {
             "dataset_sha256": settings.config["inputs"]["dataset_sha256"],
             "missing": settings.missing.as_json(),
+            "medicaid_cost": settings.config["output"]["medicaid_cost"],
             "needs of programmes": memo.derived(
                 "needs of programmes", key.hexdigest(), lambda: _needs_of_programmes(listing)
             ),

@@ -15,6 +15,7 @@ from typing import Any
 from local_h5.requests import AreaBuildRequest
 from local_h5.results import sidecar_path
 from local_h5.settings import Settings
+from local_h5.validation.model_facts import MODEL, facts_path
 from local_h5.validation.parts import parts_of, sources_of
 from local_h5.workflow.code import TARGET_MODULES, code_digest, library_versions
 from local_h5.workflow.digests import DigestMemo
@@ -23,7 +24,9 @@ from local_h5.workflow.orders import date_after
 
 _FILE = "file"
 _ASIDE = ("processes", "persons_per_run", "population")
-"""Fields of the policy that change no value, and one whose defaults are filled in elsewhere."""
+"""Fields of the policy that change no value, and one whose defaults are filled in elsewhere. How many persons fit a run
+concerns only what says that its file did not fit."""
+_LIMIT = "persons_per_run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +67,14 @@ def judge_targets(settings: Settings, memo: DigestMemo, rebuilt: Iterable[str] =
     """
     common, stale = _run_basis(settings, memo), set(rebuilt)
     built = {str(request.relative_path): _built_sha256(settings, request) for request in settings.requests}
+    limit = settings.config["validation"][_LIMIT]
     records = {}
     for request in settings.requests:
         key = str(request.relative_path)
         record = read_json(settings.target_record(request))
         records[key] = ("not checked",) if record is None else _differences(record, {**common, _FILE: built[key] or ""})
+        if not records[key] and record is not None and record["facts"].get(_LIMIT, limit) != limit:
+            records[key] = (f"{_LIMIT} changed",)
         if key in stale and not records[key]:
             records[key] = ("file changed",)
     simulations = set()
@@ -77,7 +83,7 @@ def judge_targets(settings: Settings, memo: DigestMemo, rebuilt: Iterable[str] =
         mine = [str(request.relative_path) for request in settings.requests if part in parts_of(request, settings)]
         wanted = {**common, _FILE: _digest({key: built[key] for key in mine})}
         values_there = all((settings.results / path).is_file() for path in data.get("values", ()))
-        good = data.get("basis") == wanted and not data.get("problems")
+        good = data.get("basis") == wanted and not data.get("problems") and data.get("limit") in (None, limit)
         if good and values_there and stale.isdisjoint(mine):
             simulations.add(part)
     return TargetVerdicts(records, frozenset(simulations))
@@ -133,12 +139,14 @@ def _run_basis(settings: Settings, memo: DigestMemo) -> dict[str, str]:
     section = settings.config["validation"]
     policy = {name: value for name, value in section.items() if name not in _ASIDE}
     tables = [settings.config["areas"]["districts"], section["population"]["table"], section["training"]]
+    versions = library_versions()
+    facts = facts_path(versions[MODEL])
     return {
         "targets": memo.sha256(settings.target_database) or "",
         "policy": _digest([policy, settings.policy.max_population_error]),
-        "tables": _digest([memo.sha256(Path(table)) for table in tables if table is not None]),
+        "tables": _digest([memo.sha256(Path(table)) for table in (*tables, facts) if table is not None]),
         "code": code_digest(TARGET_MODULES, memo),
-        "versions": _digest(library_versions()),
+        "versions": _digest(versions),
     }
 
 

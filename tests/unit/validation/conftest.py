@@ -11,6 +11,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return make_run(tmp_path_factory.mktemp("finished"))
 
 
+@pytest.fixture(scope="session")
+def left_to_the_model(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The same run with ``output.medicaid_cost: model``."""
+    return make_run(tmp_path_factory.mktemp("left_to_the_model"), medicaid_cost="model")
+
+
 @pytest.fixture
 def run(finished: Run, tmp_path: Path) -> Run:
     """A run of the test's own, to be damaged."""
