@@ -21,8 +21,8 @@ _NAMES = {"MicroSeries": "ranks rows", "MicroDataFrame": "ranks rows", "random":
 _OVER_ROWS = frozenset(
     {
         "argmax", "argmin", "argsort", "average", "bincount", "cumsum", "default_rng", "groupby", "histogram",
-        "lexsort", "max", "mean", "median", "min", "partition", "percentile", "quantile", "random", "rank", "sort", "std", "sum",
-        "unique", "var",
+        "lexsort", "max", "mean", "median", "min", "partition", "percentile", "quantile", "random", "rank", "sort",
+        "std", "sum", "unique", "var",
     }
 )  # fmt: skip
 """Of numpy and pandas, over all rows unless an axis is named."""
