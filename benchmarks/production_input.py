@@ -27,9 +27,9 @@ from local_h5.example.package import read_block_shares
 from local_h5.files import sha256_of
 from local_h5.geography.codes import normalise_districts
 from local_h5.membership import HOUSEHOLD, PERSON, Membership, join_on_ids, reindex, rows_with
-from local_h5.model import GEOGRAPHIC, STRUCTURAL
+from local_h5.model import GEOGRAPHIC, MEDICAID_COST, STRUCTURAL
 from local_h5.payload import digits
-from local_h5.snapshot import Excluded, IncomeLimits, SourceColumn, SourceSnapshot
+from local_h5.snapshot import Excluded, IncomeLimits, SourceColumn, SourceSnapshot, StateValues
 from local_h5.source import ENTITIES, read_source
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -137,6 +137,7 @@ def snapshot_without_model(source: Source, path: Path, counties: np.ndarray, ran
         notes={"purpose": "benchmark; resampled households, drawn blocks"},
         source_sha256=sha256_of(path),
         source_bytes=path.stat().st_size,
+        state_values=(StateValues(MEDICAID_COST, np.full(100, 8_000, np.float32)),),
     )
 
 

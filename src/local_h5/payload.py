@@ -151,7 +151,7 @@ def _by_state(snapshot: SourceSnapshot, blocks: BlockRows, reindexed: Reindexed,
     for item in snapshot.state_values:
 
         def values(by_fips: np.ndarray = item.by_fips) -> np.ndarray:
-            return by_fips[blocks.geoid // 10**13][reindexed.links[HOUSEHOLD]]
+            return by_fips[blocks.geoid // 10**13][reindexed.rows[PERSON].clone_position]
 
         yield PayloadColumn(item.variable, year, PERSON, values)
 
