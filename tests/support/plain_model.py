@@ -22,7 +22,7 @@ ENTITY = {"spm_unit_tenure_type": "spm_unit", "receives_housing_assistance": "sp
 TENURE = ("RENTER", "OWNER_WITH_MORTGAGE", "OWNER_WITHOUT_MORTGAGE")
 OTHER_TYPES = {
     "age": "float", "employment_income": "float", "household_weight": "float", "detailed_occupation_recode": "int",
-    "state_fips": "int", "household_note": "text", "spm_unit_tenure_type": "enum",
+    MEDICAID_COST: "float", "state_fips": "int", "household_note": "text", "spm_unit_tenure_type": "enum",
 }  # fmt: skip
 """Types of the variables that are not yes or no."""
 

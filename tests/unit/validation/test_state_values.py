@@ -4,6 +4,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+from joins import unit_rows
 from plain_model import STATE_COST, snapshot_without_model
 from tiny_world import World, source_columns, write_source
 from validation_world import ROOT, Run
@@ -27,7 +28,7 @@ def snapshot_of(path: Path, medicaid_cost: MedicaidCost = "state_average") -> So
 def test_every_person_has_the_value_of_the_state_of_the_clone(finished: Run) -> None:
     for area in AREAS:
         with h5py.File(finished.path(area)) as file:
-            state, link = file["state_fips/2024"][()], file["person_household_id/2024"][()]
+            state, link = file["state_fips/2024"][()], unit_rows(file, "household")
             stored = file[MEDICAID_COST]["2024"][()]
             assert list(file[MEDICAID_COST]) == ["2024"]
         assert stored.dtype == np.float32
@@ -36,7 +37,7 @@ def test_every_person_has_the_value_of_the_state_of_the_clone(finished: Run) -> 
 
 
 def test_it_is_a_column_of_the_run_like_any_other(finished: Run) -> None:
-    expected = common_schema(finished.inputs)[MEDICAID_COST]
+    expected = common_schema(finished.inputs).columns[MEDICAID_COST]
     column = next(c for c in read_sidecar(sidecar_path(finished.path("NC-01"))).columns if c.variable == MEDICAID_COST)
     assert (expected.entity, expected.dtype, expected.periods) == (column.entity, column.dtype, column.periods)
     assert (column.entity, column.dtype, column.periods) == ("person", "float32", ("2024",))
@@ -56,7 +57,7 @@ def test_switched_off_no_file_has_it(left_to_the_model: Run) -> None:
     for area in AREAS:
         assert MEDICAID_COST not in h5py.File(run.path(area))
         assert read_sidecar(sidecar_path(run.path(area))).validation.status == "passed"
-    assert MEDICAID_COST not in common_schema(run.inputs)
+    assert MEDICAID_COST not in common_schema(run.inputs).columns
 
 
 def test_the_sources_own_column_comes_first(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import h5py
 import numpy as np
 import pytest
+from joins import unit_rows
 from validation_world import FakeModel, Run, copy_of, with_validation, write_database
 
 from local_h5.errors import ModelError
@@ -41,14 +42,15 @@ class WholeFileModel(FakeModel):
         values = dict(super().calculate(path, asked & FakeModel.ENTITIES.keys(), year))
         with h5py.File(path) as file:
             read = {name: file[name][str(year)][()] for name in file if str(year) in file[name]}
-        link, weight = read["person_household_id"], read["household_weight"].astype(float)
+            link, tax_unit = unit_rows(file, "household"), unit_rows(file, "tax_unit")
+        weight = read["household_weight"].astype(float)
         enrolled = read["age"] < 65
         state = read["state_fips"][link]
         loaded = np.bincount(state, weight[link] * enrolled, 100)
         with np.errstate(divide="ignore"):
             cost = read.get(MEDICAID_COST, (SPENDING / loaded)[state])
         values["medicaid"] = np.where(enrolled, cost, 0)
-        values["used_aca_ptc"] = 3.0 * np.bincount(read["person_tax_unit_id"], enrolled)
+        values["used_aca_ptc"] = 3.0 * np.bincount(tax_unit, enrolled)
         income = np.bincount(link, read["employment_income"], len(weight))
         order = np.argsort(income, kind="stable")
         rank = np.cumsum(weight[order]) / weight.sum()
@@ -80,7 +82,7 @@ def row(run: Run, target_run: TargetRun, area: str) -> Any:
 def by_hand(run: Run, area: str) -> float:
     """Medicaid of a file, from what it stores."""
     with h5py.File(run.path(area)) as file:
-        link, weight = file["person_household_id/2024"][()], file["household_weight/2024"][()].astype(float)
+        link, weight = unit_rows(file, "household"), file["household_weight/2024"][()].astype(float)
         cost, enrolled = file[MEDICAID_COST]["2024"][()].astype(float), file["age/2024"][()] < 65
     return float((weight[link] * cost * enrolled).sum())
 
@@ -152,7 +154,7 @@ def test_ranks_are_said_of_the_nation_only(finished: Run, tmp_path: Path, who: A
         assert (found.value, found.verdict) == (None, "not_evaluated")
         assert "household_income_decile holds only in a file of the nation" in found.reason
     with h5py.File(run.path("US")) as file:
-        link, weight = file["person_household_id/2024"][()], file["household_weight/2024"][()].astype(float)
+        link, weight = unit_rows(file, "household"), file["household_weight/2024"][()].astype(float)
         income = np.bincount(link, file["employment_income/2024"][()], len(weight))
     order = np.argsort(income, kind="stable")
     decile = np.ceil(10 * np.cumsum(weight[order]) / weight.sum() - 1e-9)
