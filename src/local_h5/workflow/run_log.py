@@ -5,12 +5,14 @@ Snakemake tells everything as records of Python's ``logging``, each with the nam
 logger therefore decides for all of them, and for every way in which a run is started:
 
 - a job that failed and said why in one line is that line, instead of two dozen about a command that returned 1;
+- a job that Ctrl-C ended is not shown, and is no failure;
 - with ``--quiet rules`` there is a line for each 5 % and for each step before the areas, instead of five a job.
 
 With ``--verbose`` or ``--printshellcmds`` everything stays as it is.
 """
 
 import logging
+import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -22,6 +24,9 @@ from local_h5.requests import FOLDERS
 _LOGGER = "snakemake.logging"
 _STEP = 5
 """Per cent between two lines of progress."""
+
+_INTERRUPTED = re.compile(r"died with <Signals\.SIGINT|exit status 130\b")
+"""How the exception of a command says that somebody pressed Ctrl-C."""
 
 _TAIL = 65_536
 """Bytes of a job's log that are looked at, from its end."""
@@ -145,12 +150,14 @@ class RunLog(logging.Filter):
         return True
 
     def _job_failed(self, record: logging.LogRecord) -> bool:
+        held = self._release(str(getattr(record, "shellcmd", None) or ""))
         outputs = tuple(map(Path, getattr(record, "output", ())))
         logs = [Path(name) for name in getattr(record, "log", ())]
         rule = str(getattr(record, "rule_name", "a job"))
         failure = Failure(rule, area_of(outputs), outputs, reason_in(logs), logs[0] if logs else None)
+        if failure.reason == "KeyboardInterrupt" or any(_INTERRUPTED.search(other.getMessage()) for other in held):
+            return not self._plain  # Ctrl-C reaches the jobs as well, and is no fault of theirs
         self.failures[rule, outputs] = failure
-        held = self._release(str(getattr(record, "shellcmd", None) or ""))
         if self._plain and failure.reason:
             _say(record, failure.line)
             return True

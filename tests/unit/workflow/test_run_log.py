@@ -128,6 +128,36 @@ def test_failures_that_cross_keep_their_own_exceptions(runs: Any, tmp_path: Path
     assert shown == [f"|a failed: said [{said}]"]
 
 
+@pytest.mark.parametrize(
+    ("ended", "said"),
+    [
+        ("died with <Signals.SIGINT: 2>.", ""),
+        ("returned non-zero exit status 130.", ""),
+        ("returned non-zero exit status 1.", "Traceback (most recent call last):\nKeyboardInterrupt\n"),
+    ],
+)
+def test_a_job_that_was_interrupted_is_no_failure(runs: Any, tmp_path: Path, ended: str, said: str) -> None:
+    run, log = runs(), tmp_path / "job.log"
+    log.write_text(said)
+    run.say(f"RuleException:\nCalledProcessError in file x:\nCommand 'set -e; build' {ended}", "error")
+    error = {"rule_name": "build_area", "jobid": 1, "output": ["states/NC.h5"], "log": [str(log)], "shellcmd": "build"}
+    assert run.say("Error in rule", "job_error", **error) == []
+    assert run.log.failures == {}
+    run.log.stop()
+    assert run.shown.lines == []
+
+
+@pytest.mark.parametrize("ended", ["died with <Signals.SIGKILL: 9>.", "returned non-zero exit status 137."])
+def test_a_job_that_was_killed_is_one(runs: Any, tmp_path: Path, ended: str) -> None:
+    run = runs()
+    run.say(f"CalledProcessError: Command 'build' {ended}", "error")
+    shown = run.say(
+        "Error in rule", "job_error", rule_name="build_area", jobid=1, output=["states/NC.h5"], log=[], shellcmd="build"
+    )
+    assert ended in shown[0]
+    assert len(run.log.failed) == 1
+
+
 def test_an_exception_without_a_job_is_shown_at_the_end(runs: Any) -> None:
     run = runs()
     assert run.say("CalledProcessError: Command 'x' returned 1.", "error") == []
