@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import get_args
 
-from local_h5.columns import MissingRules
+from local_h5.missing import MissingRules
 from local_h5.model import MedicaidCost
 from local_h5.prepare import load_variable_rules, prepare_snapshot
 from local_h5.source import read_source

@@ -16,7 +16,7 @@ import numpy as np
 
 from local_h5.errors import PreparedError
 from local_h5.files import atomic_output
-from local_h5.h5file import create_h5
+from local_h5.h5file import H5_ERRORS, create_h5
 
 _HEADER = "header"
 _ALIGNMENT = 64
@@ -79,7 +79,7 @@ class ArrayFile(Mapping[str, np.ndarray]):
                 self._map = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
         except FileNotFoundError as error:
             raise PreparedError(path, expected=f"a prepared {kind} file", found="no file", remedy=remedy) from error
-        except (OSError, KeyError, ValueError) as error:
+        except H5_ERRORS as error:
             raise PreparedError(
                 path, expected=f"a prepared {kind} file", found=f"an unreadable file ({error})", remedy=remedy
             ) from error

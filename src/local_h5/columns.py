@@ -10,21 +10,20 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NoReturn, Self
+from typing import Any, Literal, NoReturn
 
 import h5py
 import numpy as np
 
 from local_h5.errors import ConfigError, SourceError
+from local_h5.h5file import H5_ERRORS
+from local_h5.missing import Value, code_text
 from local_h5.single import beyond_float32
 
 ETERNITY = "ETERNITY"
 MONTHS = 12
-
-Value = bool | int | float | str
-"""What a rule of ``inputs.missing`` may give for a code."""
 
 _EXAMPLES = 3
 _LINES = 20
@@ -88,69 +87,6 @@ class ColumnKind:
     codes: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class MissingRules:
-    """What to take for a code that says "missing": ``inputs.missing`` of the configuration.
-
-    Attributes:
-        rules: variable → code → value. Codes are text: a number as it is written, ``NaN``, a text, or the name of an
-            enumeration's member.
-        where: names the rules in errors.
-    """
-
-    rules: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
-    where: str = "inputs.missing"
-
-    @classmethod
-    def from_config(cls, rules: Mapping[Any, Mapping[Any, Value]] | None, where: str = "inputs.missing") -> Self:
-        """Rules whose codes may also be numbers, as YAML reads ``-1`` and ``.nan``.
-
-        Raises:
-            ConfigError: not a mapping of mappings to single values.
-        """
-        checked: dict[str, dict[str, Value]] = {}
-        for variable, codes in {} if rules is None else _mapping(rules, where).items():
-            inner = _mapping(codes, f"{where}.{variable}")
-            for code, value in inner.items():
-                if not isinstance(value, bool | int | float | str):
-                    raise ConfigError(
-                        where,
-                        field=f"{variable}.{code}",
-                        expected="yes or no, a number, or a text",
-                        found=f"a {type(value).__name__}",
-                        remedy='For example: inputs: {missing: {is_female: {"-1": false}}}',
-                    )
-            checked[str(variable)] = {code_text(code): value for code, value in inner.items()}
-        return cls(checked, where)
-
-    def as_json(self) -> str:
-        """The rules in one line, equal for equal rules."""
-        return json.dumps(self.rules, sort_keys=True)
-
-
-def _mapping(value: object, where: str) -> Mapping[Any, Any]:
-    if not isinstance(value, Mapping):
-        raise ConfigError(
-            where,
-            expected="variable: {code: value}",
-            found=f"a {type(value).__name__}",
-            remedy='For example: inputs: {missing: {is_female: {"-1": false}}}',
-        )
-    return value
-
-
-def code_text(code: object) -> str:
-    """A code as ``inputs.missing`` writes it: ``-1``, ``NaN``, ``0.5``, ``false``, or the text itself."""
-    if isinstance(code, bool | np.bool_):
-        return "true" if code else "false"
-    if isinstance(code, float | np.floating):
-        number = float(code)
-        if not math.isfinite(number):
-            return "NaN" if math.isnan(number) else f"{'-' if number < 0 else ''}Infinity"
-        return str(int(number)) if number.is_integer() and abs(number) < _FLOAT_EXACT else repr(number)
-    return str(code)
-
-
 def read_column(
     path: Path,
     file: h5py.File,
@@ -209,7 +145,7 @@ def h5_errors(path: Path, where: str | None = None) -> Iterator[None]:
     """Whatever the HDF5 library says of a file becomes one line of ours."""
     try:
         yield
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError, NotImplementedError, MemoryError) as error:
+    except H5_ERRORS as error:
         raise SourceError(
             path,
             field=where,

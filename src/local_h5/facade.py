@@ -20,7 +20,6 @@ import numpy as np
 from local_h5 import us
 from local_h5.build import BuildOptions, PreparedInputs, build_area
 from local_h5.clones import CloneIndex
-from local_h5.columns import MissingRules, Value
 from local_h5.errors import BlockTableError, GeographyError, RequestError
 from local_h5.files import check_output, sha256_of
 from local_h5.geography.block_table import BlockTable
@@ -29,6 +28,7 @@ from local_h5.geography.canonical import Geography
 from local_h5.geography.load import load_geography
 from local_h5.geography.tables import BlockTableFiles
 from local_h5.membership import HOUSEHOLD
+from local_h5.missing import MissingRules, Value
 from local_h5.prepare import load_variable_rules, prepare_snapshot, takeup_from_snapshot
 from local_h5.requests import AreaBuildRequest, AreaFilter, FilterField
 from local_h5.results import sidecar_path, write_sidecar

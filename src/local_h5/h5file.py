@@ -14,6 +14,9 @@ from typing import Any
 
 import h5py
 
+H5_ERRORS = (OSError, RuntimeError, ValueError, KeyError, TypeError, NotImplementedError, MemoryError)
+"""What h5py raises for files that are damaged, of a type or filter that it does not know, or of another form."""
+
 FORMAT_BOUNDS = ("v110", "v110")
 """Version 1.10 of the format: any HDF5 of the last ten years reads it, and it stores no creation times."""
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from local_h5.areas import District, all_requests, read_districts
-from local_h5.columns import MissingRules, code_text
 from local_h5.errors import ConfigError
+from local_h5.missing import MissingRules, code_text
 from local_h5.requests import AreaBuildRequest
 from local_h5.results import SUFFIX
 from local_h5.schema import check

@@ -13,11 +13,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from local_h5.columns import ETERNITY, ColumnKind, MissingRules, h5_errors, read_column
+from local_h5.columns import ETERNITY, ColumnKind, h5_errors, read_column
 from local_h5.errors import ConfigError, SourceError
 from local_h5.files import sha256_of
-from local_h5.h5file import outside
+from local_h5.h5file import H5_ERRORS, outside
 from local_h5.membership import HOUSEHOLD, PERSON, Membership, join_on_ids
+from local_h5.missing import MissingRules
 
 SUB_ENTITIES = ("tax_unit", "spm_unit", "family", "marital_unit")
 ENTITIES = (HOUSEHOLD, PERSON, *SUB_ENTITIES)
@@ -90,7 +91,7 @@ def read_source(path: Path, *, sha256: str | None = None, missing: MissingRules 
             non-integer, duplicate or dangling id; a household without persons; a unit shared by two households.
         ConfigError: a rule for a missing value is about a column that the file does not have, or about ids.
     """
-    if sha256 is not None and path.is_file() and (found := sha256_of(path)) != sha256:
+    if sha256 is not None and path.is_file() and (found := _digest(path)) != sha256:
         raise SourceError(
             path,
             field="sha256",
@@ -122,6 +123,18 @@ def read_source(path: Path, *, sha256: str | None = None, missing: MissingRules 
     return SourceDataset(path, year, periods, ids, membership, notes, missing)
 
 
+def _digest(path: Path) -> str:
+    try:
+        return sha256_of(path)
+    except OSError as error:
+        raise SourceError(
+            path,
+            expected="a readable file",
+            found=error.strerror or type(error).__name__,
+            remedy="Correct its permissions, or fetch it again.",
+        ) from error
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[h5py.File]:
     if not path.is_file():
@@ -133,7 +146,7 @@ def _opened(path: Path) -> Iterator[h5py.File]:
         )
     try:
         file = h5py.File(path, "r")
-    except (OSError, RuntimeError, ValueError) as error:
+    except H5_ERRORS as error:
         size = path.stat().st_size
         raise SourceError(
             path,
@@ -167,14 +180,26 @@ def _check_rules(path: Path, missing: MissingRules, periods: Mapping[str, tuple[
 
 
 def _periods(path: Path, file: h5py.File) -> dict[str, tuple[str, ...]]:
-    periods, flat = {}, []
+    periods: dict[str, tuple[str, ...]] = {}
+    flat: list[str] = []
     with h5_errors(path, "layout"):
         names = list(file)
     for name in names:
-        with h5_errors(path, name):
+        with h5_errors(path, str(name)):
             item = file[name]
             if isinstance(item, h5py.Group):
-                periods[name] = tuple(sorted(item))
+                keys = tuple(item)
+                # h5py gives names that are not UTF-8 as bytes.
+                strange = next((key for key in (name, *keys) if not isinstance(key, str)), None)
+                if strange is not None:
+                    raise SourceError(
+                        path,
+                        field="names",
+                        expected="names of variables and periods in UTF-8",
+                        found=f"{strange!r}",
+                        remedy="The file is damaged, or was made with names in another encoding; write it again.",
+                    )
+                periods[name] = tuple(sorted(keys))
             elif isinstance(item, h5py.Dataset):
                 flat.append(name)
     if flat or not periods:

@@ -7,16 +7,18 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from tiny_world import source_columns, write_source
+from tiny_world import World, source_columns, write_source
 
+import local_h5
 from local_h5 import model
-from local_h5.columns import MissingRules
 from local_h5.errors import ModelError, SourceError
+from local_h5.missing import MissingRules
 from local_h5.model import VariableRules
 from local_h5.prepare import load_variable_rules, prepare_snapshot
 from local_h5.snapshot import SourceSnapshot
 from local_h5.source import read_source
 from local_h5.takeup.programmes import load_programmes
+from local_h5.validation.country_model import CountryModel
 
 pytestmark = pytest.mark.model
 
@@ -200,3 +202,28 @@ def test_a_model_that_holds_other_values_than_it_was_given_is_found(
     with pytest.raises(ModelError, match="the values that it was given") as caught:
         snapshot_of(write_source(tmp_path / "source.h5", source_columns()))
     assert caught.value.field == "is_female"
+
+
+def test_three_faults_at_once_never_become_a_file(tmp_path: Path) -> None:
+    """A missing value, an income by month and a state of the source: nothing is built from such a file."""
+    world = World(tmp_path)
+    income = world.columns.pop("employment_income")["2024"]
+    world.columns["employment_income"] = {f"2024-{month:02d}": income / 12 for month in range(1, 13)}
+    world.columns["is_female"]["2024"] = np.where(np.arange(12) == 3, np.nan, world.columns["is_female"]["2024"])
+    world.columns["state_code_str"] = {"2024": np.array([b"CA"] * 6)}
+    with pytest.raises(SourceError, match="is_female/2024: .*nan in row 3"):
+        local_h5.build_h5(**world.write())
+    assert not list(tmp_path.rglob("area.h5*"))
+
+
+def test_whatever_the_model_raises_is_one_line(tmp_path: Path) -> None:
+    class Cycle(Exception):
+        """Of the model's own, like those for cycles and unknown variables."""
+
+    def fail(dataset: str) -> None:
+        raise Cycle("snap\ndepends on snap")
+
+    country = object.__new__(CountryModel)
+    country._simulation = fail
+    with pytest.raises(ModelError, match="Cycle: snap depends on snap"):
+        country.calculate(tmp_path / "area.h5", ["snap"], 2024)

@@ -19,7 +19,7 @@ from local_h5.errors import ConfigError, InputError
 from local_h5.example.acs import Population
 from local_h5.example.source_h5 import NOTICE, SCHEMA_VERSION
 from local_h5.files import atomic_output, sha256_of, write_text
-from local_h5.h5file import outside
+from local_h5.h5file import H5_ERRORS, outside
 from local_h5.us import normalise_district
 
 PACKAGE_NOTICE: Mapping[str, str] = {
@@ -117,7 +117,7 @@ def read_households(path: Path, year: int) -> SourceHouseholds:
                 file[f"{name}/{year}"][()]
                 for name in ("household_id", "state_fips", "household_weight", "person_household_id")
             )
-    except (OSError, KeyError) as error:
+    except H5_ERRORS as error:
         raise InputError(path, expected="household ids, states, weights and person links", found=str(error)) from error
     order = np.argsort(ids)
     rows = order[np.searchsorted(ids, member, sorter=order)]

@@ -8,6 +8,7 @@ header claims. Here a header is believed only as far as the bytes behind it reac
 import io
 import math
 import os
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -66,7 +67,8 @@ def read_header(stream: IO[bytes], total_bytes: int, where: str, field: str, fai
             shape, fortran, dtype = npy_format.read_array_header_2_0(stream)
         else:
             raise ValueError(f"unsupported format version {version}")
-    except (ValueError, EOFError) as error:
+    except (ValueError, EOFError, SyntaxError, TypeError, MemoryError, RecursionError, tokenize.TokenError) as error:
+        # numpy takes the header for a Python literal, and gives what Python's own reader says of it.
         raise _unreadable(failure, where, field, str(error)) from error
     data_bytes = total_bytes - stream.tell()
     size = math.prod(shape)
@@ -145,7 +147,7 @@ class NpzFile:
         self._where = str(path)
         try:
             self._zip = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError) as error:
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
             raise _unreadable(GeographyError, self._where, None, str(error)) from error
 
     def __enter__(self) -> Self:
@@ -172,7 +174,7 @@ class NpzFile:
             with self._zip.open(info) as stream:
                 header = read_header(stream, info.file_size, self._where, field, GeographyError)
                 yield stream, header
-        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError) as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError, ValueError) as error:
             # zipfile says RuntimeError for an encrypted member, and a subclass of it for an unknown compression.
             raise _unreadable(GeographyError, self._where, field, str(error)) from error
 

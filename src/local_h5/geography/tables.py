@@ -247,7 +247,7 @@ def _header(path: Path) -> list[str]:
     try:
         with csv.open_csv(path) as reader:
             return list(reader.schema.names)
-    except (pa.ArrowException, OSError, EOFError) as error:
+    except (pa.ArrowException, OSError, EOFError, ValueError) as error:  # names that are not UTF-8
         raise _unreadable(path, error) from error
 
 
@@ -265,7 +265,7 @@ def _read_csv(path: Path, column_types: Mapping[str, str]) -> "Iterator[pa.Recor
             for batch in reader:
                 rows += batch.num_rows
                 yield batch
-    except (pa.ArrowException, OSError, EOFError) as error:
+    except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError) as error:
         raise _unreadable(path, error) from error
     if not rows:
         raise _unreadable(path, ValueError("no rows"))

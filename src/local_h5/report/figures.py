@@ -9,6 +9,8 @@ from typing import Any
 import h5py
 import numpy as np
 
+from local_h5.errors import ResultError
+from local_h5.h5file import H5_ERRORS
 from local_h5.report.collect import RunData
 from local_h5.report.tables import SMALL_SAMPLE
 from local_h5.report.tiles import COLUMNS, PLACES, ROWS, cells
@@ -158,10 +160,20 @@ def weight_histogram(run: RunData) -> str:
 
 
 def _weights(run: RunData, relative: object) -> np.ndarray:
-    with h5py.File(run.settings.results / str(relative), "r") as file:
-        group = file["household_weight"]
-        values: np.ndarray = group[next(iter(group))][()]
-        return values.astype(np.float64)
+    path = run.settings.results / str(relative)
+    try:
+        with h5py.File(path, "r") as file:
+            group = file["household_weight"]
+            values: np.ndarray = group[next(iter(group))][()]
+            return values.astype(np.float64)
+    except H5_ERRORS as error:
+        raise ResultError(
+            path,
+            field="household_weight",
+            expected="the weights of a finished file",
+            found=f"{type(error).__name__}: {error}",
+            remedy="Run local-h5 verify; it says which files are damaged.",
+        ) from error
 
 
 def sample_sizes(areas: Sequence[Mapping[str, Any]]) -> str:

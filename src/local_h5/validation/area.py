@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from local_h5.errors import LocalH5Error
+from local_h5.h5file import H5_ERRORS
 from local_h5.requests import AreaBuildRequest
 from local_h5.results import AreaResult, Issue, Validation
 from local_h5.validation.common_schema import CommonSchema
@@ -14,7 +15,7 @@ from local_h5.validation.population import References, reference_populations
 from local_h5.validation.records import Finding, Summary, ValidationRecord
 from local_h5.validation.structural import Expectations, check_structure
 
-UNREADABLE = (LocalH5Error, OSError, KeyError, ValueError, IndexError, TypeError)
+UNREADABLE = (LocalH5Error, *H5_ERRORS, IndexError)
 """What reading a damaged or incomplete file raises."""
 
 

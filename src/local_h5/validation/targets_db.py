@@ -124,7 +124,7 @@ class TargetDatabase:
                     "SELECT stratum_id, constraint_variable, operation, value FROM stratum_constraints"
                     " ORDER BY stratum_id, constraint_variable, operation, value"
                 ).fetchall()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise _malformed(path, str(error)) from error
         constraints: dict[int, list[Constraint]] = {}
         for stratum, variable, operation, value in conditions:
@@ -135,6 +135,8 @@ class TargetDatabase:
         best: dict[tuple[str, int, int], tuple[object, ...]] = {}
         for row in rows:
             _, stratum, variable, period, reform, *_ = row
+            if not all(isinstance(number, int) for number in (row[0], stratum, period, reform)):
+                raise _malformed(path, f"target {row[0]!r}: its stratum, period or reform is no whole number")
             key = variable, stratum, reform
             if key not in best or _rank(period, year) > _rank(int(str(best[key][3])), year):
                 best[key] = row

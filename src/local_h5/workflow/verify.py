@@ -133,7 +133,7 @@ def _inside(h5: Path, result: AreaResult) -> str | None:
     """Hold the variables of an H5 against its sidecar."""
     import h5py
 
-    from local_h5.h5file import outside
+    from local_h5.h5file import H5_ERRORS, outside
 
     try:
         with h5py.File(h5) as file:
@@ -150,7 +150,7 @@ def _inside(h5: Path, result: AreaResult) -> str | None:
                     values = file[f"{column.variable}/{period}"][()]
                     if len(values) != result.rows[column.entity]:
                         return f"{column.variable}/{period} has {len(values):,} rows, not {column.entity}'s"
-    except OSError as error:
+    except H5_ERRORS as error:
         return f"cannot be read as HDF5: {error}"
     return None
 
