@@ -125,7 +125,7 @@ def build_snapshot(
     _check_moves(source, rules, given)
 
     with tempfile.TemporaryDirectory(prefix="local_h5_") as folder:
-        accepted = Path(folder) / source.path.name
+        accepted = Path(folder) / "source.h5"  # the model goes by the suffix, and by years in the name
         _write_columns(accepted, {**given, **_structure(source)})
         with _model_errors(source.path, "a dataset that the model loads", "Correct the source"):
             simulation = Microsimulation(dataset=str(accepted))
@@ -356,7 +356,10 @@ def _plain(values: Any) -> np.ndarray:
 
 def _utf8(text: Any) -> np.ndarray:
     """Text as fixed-width bytes; the model decodes them as UTF-8 (``DOÑA_ANA_COUNTY_NM``)."""
-    return np.char.encode(np.asarray(text).astype("U"), "utf-8")
+    array = np.asarray(text)
+    if array.dtype.kind == "O":  # numpy would decode bytes in there as ASCII
+        array = np.array([v.decode("utf-8") if isinstance(v, bytes) else str(v) for v in array.tolist()], dtype=np.str_)
+    return np.char.encode(array.astype("U"), "utf-8")
 
 
 def _check_moves(source: SourceDataset, rules: VariableRules, given: Mapping[str, Periods]) -> None:

@@ -152,7 +152,8 @@ def test_what_a_column_means_is_what_the_files_get(tmp_path: Path) -> None:
         [renamed[owner] for owner in columns["person_household_id"]["2024"].tolist()]
     )
     columns["household_id"]["2024"] = big  # beyond the model's integers
-    path = tmp_path / "source.h5"
+    columns["ss_calculator_source_basis"] = {"ETERNITY": np.array(["Doña Ana".encode(), b""] * 6)}
+    path = tmp_path / "cps_2023.hdf5"  # a name by which the model would go
     with h5py.File(path, "w", libver="latest") as file:
         for name, periods in columns.items():
             for period, values in periods.items():
@@ -176,6 +177,7 @@ def test_what_a_column_means_is_what_the_files_get(tmp_path: Path) -> None:
     assert values_of(snapshot, "has_medicaid_health_coverage_at_interview") == {"2024": reports.tolist()}
     assert snapshot.values["has_medicaid_health_coverage_at_interview"].tolist() == reports.tolist()
     assert snapshot.household_id.tolist() == big.tolist()
+    assert values_of(snapshot, "ss_calculator_source_basis") == {"ETERNITY": ["Doña Ana".encode(), b""] * 6}
     fee = values_of(snapshot, "or_ssp_care_liability")
     assert list(fee) == [f"2024-{month:02d}" for month in range(1, 13)]
     assert {tuple(values) for values in fee.values()} == {tuple((np.arange(12, dtype=np.float32) / 12).tolist())}
@@ -211,7 +213,7 @@ def test_three_faults_at_once_never_become_a_file(tmp_path: Path) -> None:
     world.columns["employment_income"] = {f"2024-{month:02d}": income / 12 for month in range(1, 13)}
     world.columns["is_female"]["2024"] = np.where(np.arange(12) == 3, np.nan, world.columns["is_female"]["2024"])
     world.columns["state_code_str"] = {"2024": np.array([b"CA"] * 6)}
-    with pytest.raises(SourceError, match="is_female/2024: .*nan in row 3"):
+    with pytest.raises(SourceError, match=r"is_female/2024: .*nan in row 3"):
         local_h5.build_h5(**world.write())
     assert not list(tmp_path.rglob("area.h5*"))
 
