@@ -456,11 +456,6 @@ class _Column:
             group = file[self.kind.name]
             item = group[period]
             is_vector = isinstance(item, h5py.Dataset) and item.shape is not None and item.ndim == 1
-            elsewhere = (
-                any(isinstance(parent.get(key, getlink=True), h5py.ExternalLink) for parent, key in
-                    ((file, self.kind.name), (group, period)))
-                or (is_vector and (item.is_virtual or item.external is not None))
-            )  # fmt: skip
         if not is_vector:
             shape = getattr(item, "shape", "a group")
             raise SourceError(
@@ -469,13 +464,6 @@ class _Column:
                 expected="a vector",
                 found=f"{shape}" if shape is not None else "an empty dataset",
                 remedy="Store one value per row of the variable's entity.",
-            )
-        if elsewhere:
-            self.refuse(
-                period,
-                expected="values inside this file, because its digest stands for them",
-                found="values that lie in another file",
-                remedy="Copy them into the source.",
             )
         self._refuse_attributes(period, group, item)
         return self._values(period, item)

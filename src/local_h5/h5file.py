@@ -14,7 +14,7 @@ from typing import Any
 
 import h5py
 
-H5_ERRORS = (OSError, RuntimeError, ValueError, KeyError, TypeError, NotImplementedError, MemoryError)
+H5_ERRORS = (OSError, RuntimeError, ValueError, KeyError, TypeError, SystemError, MemoryError)
 """What h5py raises for files that are damaged, of a type or filter that it does not know, or of another form."""
 
 FORMAT_BOUNDS = ("v110", "v110")

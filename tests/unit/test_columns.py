@@ -351,23 +351,6 @@ def test_a_part_of_a_period_is_refused(tmp_path: Path, case: str) -> None:
     assert "the model has this variable" in str(error)
 
 
-def test_values_of_another_file_are_refused(tmp_path: Path) -> None:
-    with h5py.File(tmp_path / "other.h5", "w") as file:
-        file["values"] = np.ones(2)
-    other = h5py.ExternalLink("other.h5", "values")
-    layout = h5py.VirtualLayout((2,), "f8")
-    layout[:] = h5py.VirtualSource(tmp_path / "other.h5", "values", (2,))
-    for write in (
-        lambda file: file.create_group("c").__setitem__("2024", other),
-        lambda file: file.create_virtual_dataset("c/2024", layout) and None,
-        lambda file: file.create_dataset("c/2024", (2,), "f8", external=[(tmp_path / "raw", 0, 16)]) and None,
-    ):
-        (tmp_path / "raw").write_bytes(bytes(16))
-        error = refusal(tmp_path, FLOAT, write)
-        assert error.field == "c/2024"
-        assert "another file" in str(error)
-
-
 def test_a_broken_link_is_one_line(tmp_path: Path) -> None:
     error = refusal(tmp_path, FLOAT, lambda file: file.create_group("c").__setitem__("2024", h5py.SoftLink("/no")))
     assert "KeyError" in str(error)
