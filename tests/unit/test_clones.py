@@ -146,6 +146,15 @@ def test_weights_of_another_length_are_an_error() -> None:
         CloneIndex.build(np.ones(7), geography, TABLE)
 
 
+@pytest.mark.parametrize("weight", [1e-50, 1e-41, 3.5e39, np.inf])
+def test_a_weight_that_the_file_would_not_hold_is_an_error(weight: float) -> None:
+    geography = Geography(BLOCKS[:6], DISTRICT[:6], 3, 2)
+    weights = np.ones(6)
+    weights[4] = weight
+    with pytest.raises(WeightsError, match="numbers that float32 holds.* in row 4"):
+        CloneIndex.build(weights, geography, TABLE)
+
+
 @pytest.mark.parametrize(("given_code", "code"), [(200, 201), (201, 201), (1198, 1101), (3701, 3701), (3700, 3701)])
 def test_district_codes_are_normalised_in_filters(given_code: int, code: int) -> None:
     assert us.normalise_district(given_code) == code

@@ -18,11 +18,11 @@ def hold_run_lock(results: Path) -> FileLock:
     """Take the results folder for this process; keep the lock object, it is released with it.
 
     Raises:
-        RunningError: another process holds it.
+        RunningError: another process holds it, or the folder cannot be locked.
     """
-    results.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(results / _NAME, timeout=0)
     try:
+        results.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(results / _NAME, timeout=0)
         lock.acquire()
     except Timeout:
         raise RunningError(
@@ -31,6 +31,13 @@ def hold_run_lock(results: Path) -> FileLock:
             found="one that is going on",
             remedy="Wait for it to end, or stop it with Ctrl-C in its window; nothing was changed.",
         ) from None
+    except (OSError, NotImplementedError) as error:
+        raise RunningError(
+            results,
+            expected="a folder that this user can write in, on a file system with locks",
+            found=str(error),
+            remedy="Correct the path of results or its permissions, or use another file system.",
+        ) from error
     return lock
 
 
