@@ -397,7 +397,7 @@ class _Column:
             )
 
     def _refuse_codes(self, period: str, form: str, values: np.ndarray, bad: np.ndarray) -> NoReturn:
-        if self.kind.value == "id":
+        if self.kind.value == "id" and self.kind.default is False:  # of the unit itself
             self.refuse(period, expected=self._wanted(), found=_examples(values, bad), remedy="Fill the missing ids.")
         codes = sorted({code_text(value) for value in np.unique(values[bad]).tolist()}, key=lambda c: (len(c), c))
         remedy = f"If they say that the value is missing, say what to take for them: {self._lines(codes)}"

@@ -46,7 +46,7 @@ def named_rows(source: SourceDataset, variable: str, entity: str, target: str) -
     ids = source.ids[target]
     home, home_of_target = source.membership.household_of(entity), source.membership.household_of(target)
     columns = {}
-    for period, named in source.read(ColumnKind(variable, entity, "id"))[variable].items():
+    for period, named in source.read(ColumnKind(variable, entity, "id", default=NONE))[variable].items():
         given = np.flatnonzero(named != NONE)
         rows = rows_with(ids, named[given])
         unknown = given[rows < 0]

@@ -151,7 +151,7 @@ def test_a_weight_that_the_file_would_not_hold_is_an_error(weight: float) -> Non
     geography = Geography(BLOCKS[:6], DISTRICT[:6], 3, 2)
     weights = np.ones(6)
     weights[4] = weight
-    with pytest.raises(WeightsError, match="numbers that float32 holds.* in row 4"):
+    with pytest.raises(WeightsError, match=r"numbers that float32 holds.* in row 4"):
         CloneIndex.build(weights, geography, TABLE)
 
 

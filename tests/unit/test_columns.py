@@ -229,6 +229,7 @@ LINES = {
     "a float count": (INT, stored([4, np.nan]), [4, 0]),
     "an R integer": (INT, stored(np.array([4, -(2**31)], "i4")), [4, 0]),
     "an amount": (FLOAT, stored([4, np.nan, np.inf, -np.inf]), [4, 0, 0, 0]),
+    "an id of nobody": (ColumnKind("c", "person", "id", default=0), stored([7, np.nan]), [7, 0]),
     "empty text": (ENUM, stored([b"RENTED", b""]), ["RENTED", "OWNED"]),
     "text with quotes": (ENUM, stored([b"RENTED", b'it\'s "na"']), ["RENTED", "OWNED"]),
     "an index": (ENUM, stored([1, 2, 0]), ["RENTED", "NONE", "OWNED"]),
@@ -260,6 +261,7 @@ def test_the_refusal_prints_the_rule_that_mends_it(tmp_path: Path, case: str) ->
         (FLOAT, stored([1e39, 5]), {1e39: 0}, [0, 5]),
         (INT, stored([3_000_000_000, 5]), {3_000_000_000: 7}, [7, 5]),
         (INT, stored([-1, 5]), {"-1": -1}, [-1, 5]),
+        (ID, stored([-1, 2**62]), {-1: 0}, [0, 2**62]),
         (ENUM, stored([b"", b"NONE"]), {"": "RENTED"}, ["RENTED", "NONE"]),
         (TEXT, stored([b"na", b"x"]), {"na": "not asked"}, ["not asked", "x"]),
     ],
@@ -274,7 +276,7 @@ def test_a_rule_decides_what_a_code_means(
 @pytest.mark.parametrize(
     ("kind", "value"),
     [(BOOL, 0), (BOOL, "no"), (INT, 1.5), (INT, True), (INT, 2**31), (FLOAT, math.inf), (FLOAT, 1e39), (FLOAT, False),
-     (ENUM, "SQUATTED"), (ENUM, 0), (TEXT, 0)],
+     (ENUM, "SQUATTED"), (ENUM, 0), (TEXT, 0), (ID, 0.5), (ID, True)],
 )  # fmt: skip
 def test_a_rule_gives_what_the_variable_can_have(tmp_path: Path, kind: ColumnKind, value: Any) -> None:
     values = [b"NONE", b"NONE"] if kind.value in ("enum", "text") else [0, 1]
