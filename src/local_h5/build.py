@@ -139,6 +139,7 @@ def build_area(
         notes=inputs.snapshot.notes,
         validation=provenance.validation,
         issues=tuple(_issues(checks)),
+        reflecting=inputs.snapshot.reflecting,
     )
 
 

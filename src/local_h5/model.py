@@ -18,21 +18,15 @@ from local_h5 import us
 from local_h5.columns import MONTHS, ColumnKind
 from local_h5.errors import ModelError, SourceError, WriteError
 from local_h5.files import sha256_of
+from local_h5.formulas import FormulaReads
 from local_h5.h5file import create_h5
 from local_h5.id_columns import may_hold_ids, named_rows
 from local_h5.membership import HOUSEHOLD, PERSON
-from local_h5.snapshot import Excluded, IncomeLimits, SourceColumn, SourceSnapshot, StateValues
+from local_h5.places import GEOGRAPHIC, Kept, place_columns
+from local_h5.snapshot import Excluded, IncomeLimits, PlaceBound, SourceColumn, SourceSnapshot, StateValues
 from local_h5.source import ENTITIES, STRUCTURAL, SourceDataset
 
 PACKAGES = ("policyengine-us", "policyengine-core")
-
-GEOGRAPHIC = frozenset(
-    {
-        "block_geoid", "tract_geoid", "county_fips", "state_fips", "county", "congressional_district_geoid",
-        "cbsa_code", "sldu", "sldl", "place_fips", "vtd", "puma", "zcta", "zip_code",
-    }
-)  # fmt: skip
-"""Written from the calibration package's geography, never from the source."""
 
 Periods = Mapping[str, np.ndarray]
 """Period → values by row."""
@@ -61,6 +55,8 @@ class VariableRules:
     """Variable → the entity whose ids it holds."""
     no_ids: frozenset[str] = frozenset()
     """Variables that look like ids and name no unit of the file."""
+    kept: Mapping[str, Kept] = field(default_factory=dict)
+    """Variables that the model can compute from the place and that are inputs of the source nevertheless."""
 
 
 def build_snapshot(
@@ -86,7 +82,7 @@ def build_snapshot(
         ModelError: the model is not installed, refuses the source or its year, holds something else than it was
             given, or lacks Medicaid's totals of a state.
         SourceError: a column's type, length, period or a value of it cannot be kept; a moved variable contradicts its
-            target; the loader dropped a column that it knows.
+            target; the loader dropped a column that it knows; a column may be a place, and no table says so or not.
         ConfigError: a rule for a missing value does not fit the variable.
     """
     try:
@@ -112,7 +108,15 @@ def build_snapshot(
             excluded[name] = "calculated by the model"
         elif name not in known:
             excluded[name] = "unknown to the model"
-    loaded = [name for name in source.periods if name not in excluded]
+    placed = place_columns(
+        {name: known[name] for name in source.periods if name not in STRUCTURAL and name not in excluded},
+        FormulaReads(known, system.parameters),
+        rules.kept,
+        source.path,
+    )
+    excluded |= placed.left_out
+    # The place itself is loaded, because take-up's model values are those of the source's own households.
+    loaded = [name for name in source.periods if name not in excluded or name in GEOGRAPHIC]
     given = _id_columns(source, {name: known[name] for name in loaded if name not in STRUCTURAL}, rules)
     given |= source.read(*(_kind(source, known[n]) for n in loaded if n not in STRUCTURAL and n not in given))
     reported = source.read(
@@ -141,8 +145,8 @@ def build_snapshot(
         if name in STRUCTURAL or name == "household_weight":
             continue
         if name in GEOGRAPHIC:
-            excluded.setdefault(name, "written from the calibration package")
-        elif name.endswith("_weight") and name.removesuffix("_weight") in ENTITIES:
+            continue
+        if name.endswith("_weight") and name.removesuffix("_weight") in ENTITIES:
             excluded.setdefault(name, "a weight that the model derives from household_weight")
         else:
             for period in stored:
@@ -176,6 +180,7 @@ def build_snapshot(
         matrices=builder.matrices(),
         vocabularies=builder.vocabularies,
         excluded=tuple(Excluded(name, reason) for name, reason in sorted(excluded.items())),
+        reflecting=tuple(PlaceBound(name, reason) for name, reason in sorted(placed.reflecting.items())),
         household_id=source.ids[HOUSEHOLD],
         values=values,
         county_fips=county_fips,

@@ -15,6 +15,7 @@ from local_h5.geography.load import load_geography
 from local_h5.geography.tables import BlockTableFiles
 from local_h5.housing import TABLE, VARIABLES, housing_eligibility
 from local_h5.model import MedicaidCost, VariableRules, build_snapshot
+from local_h5.places import Kept
 from local_h5.schema import check
 from local_h5.snapshot import SourceSnapshot
 from local_h5.source import SourceDataset, count_households
@@ -40,7 +41,11 @@ def load_variable_rules(path: Path) -> VariableRules:
         ) from error
     check("variable_rules", data, path, ConfigError)
     return VariableRules(
-        frozenset(data["calculated"]), data["moved"], data.get("ids", {}), frozenset(data.get("no_ids", ()))
+        frozenset(data["calculated"]),
+        data["moved"],
+        data.get("ids", {}),
+        frozenset(data.get("no_ids", ())),
+        {name: Kept(**rule) for name, rule in data.get("kept", {}).items()},
     )
 
 

@@ -16,7 +16,7 @@ from local_h5.requests import AreaBuildRequest
 from local_h5.schema import check
 
 if TYPE_CHECKING:  # they bring numpy and h5py, which the workflow's main process does without
-    from local_h5.snapshot import Excluded
+    from local_h5.snapshot import Excluded, PlaceBound
     from local_h5.writer import WrittenColumn
 
 SCHEMA = "area_result"
@@ -114,6 +114,8 @@ class AreaResult:
     issues: tuple[Issue, ...]
     source_rows: Mapping[str, int] | None = None
     """Entity → rows of the source; ids are made with them. Sidecars of version 1, whose ids count from 0, lack them."""
+    reflecting: "tuple[PlaceBound, ...]" = ()
+    """What is in the file and may reflect the source's place; sidecars of version 1 do not say."""
 
     def to_json(self) -> dict[str, Any]:
         """The sidecar's content, checked against its schema.
@@ -144,8 +146,10 @@ class AreaResult:
             "notes": dict(self.notes),
             "validation": asdict(self.validation),
             "issues": [asdict(issue) for issue in self.issues],
-            **({} if self.source_rows is None else {"source_rows": dict(self.source_rows)}),
         }
+        if self.source_rows is not None:
+            data["source_rows"] = dict(self.source_rows)
+            data["may_reflect_source_place"] = [{"name": p.variable, "reason": p.reason} for p in self.reflecting]
         check(SCHEMA, data, self.output.path + SUFFIX, ResultError)
         return data
 
@@ -156,7 +160,7 @@ class AreaResult:
         Raises:
             ResultError: the data do not satisfy the schema.
         """
-        from local_h5.snapshot import Excluded
+        from local_h5.snapshot import Excluded, PlaceBound
         from local_h5.writer import WrittenColumn
 
         check(SCHEMA, data, where, ResultError)
@@ -179,6 +183,7 @@ class AreaResult:
             Validation(**data["validation"]),
             tuple(Issue(**issue) for issue in data["issues"]),
             data.get("source_rows"),
+            tuple(PlaceBound(p["name"], p["reason"]) for p in data.get("may_reflect_source_place", ())),
         )
 
 

@@ -50,6 +50,14 @@ class Excluded:
 
 
 @dataclass(frozen=True, slots=True)
+class PlaceBound:
+    """A variable that is in the files although its values may reflect where the source's households live, and why."""
+
+    variable: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class IncomeLimits:
     """HUD income limits by county and SPM-unit size.
 
@@ -86,6 +94,7 @@ class SourceSnapshot:
         matrices: name → (n_columns, n_rows of the entity).
         vocabularies: variable → fixed-width bytes; the width is the same for every file of a run.
         excluded: what is left out, and why.
+        reflecting: what is kept and may reflect the source's place, and why.
         household_id: int64 (n_households,), the source's own ids; the take-up draws are keyed by them.
         values: model values and reports for take-up, by variable, each by source row of its entity.
         county_fips: int32 ascending; county_name: the model's County member of each, fixed-width bytes.
@@ -104,6 +113,7 @@ class SourceSnapshot:
     matrices: Mapping[str, np.ndarray]
     vocabularies: Mapping[str, np.ndarray]
     excluded: tuple[Excluded, ...]
+    reflecting: tuple[PlaceBound, ...]
     household_id: np.ndarray
     values: Mapping[str, np.ndarray]
     county_fips: np.ndarray
@@ -138,6 +148,7 @@ class SourceSnapshot:
             "n_rows": dict(self.n_rows),
             "columns": [list(asdict(column).values()) for column in self.columns],
             "excluded": [asdict(item) for item in self.excluded],
+            "reflecting": [asdict(item) for item in self.reflecting],
             "versions": dict(self.versions),
             "notes": dict(self.notes),
             "source_sha256": self.source_sha256,
@@ -174,6 +185,7 @@ class SourceSnapshot:
             groups["matrix"],
             groups["vocabulary"],
             tuple(Excluded(**item) for item in meta["excluded"]),
+            tuple(PlaceBound(**item) for item in meta["reflecting"]),
             file["household_id"],
             groups["value"],
             file["county/fips"],

@@ -41,6 +41,7 @@ SOURCE_ROWS = {
     "household": 2000, "person": 4885, "tax_unit": 2549, "spm_unit": 2048, "family": 2021, "marital_unit": 3946,
 }  # fmt: skip
 RETIRED = ("first_home_mortgage_interest", "partnership_se_income")
+PLACES = ("is_on_tribal_land", "is_rural")
 HOUSING, FILING = "takes_up_housing_assistance_if_eligible", "would_file_taxes_voluntarily"
 
 Datasets = Mapping[tuple[str, str], np.ndarray]
@@ -259,6 +260,19 @@ def medicaid_cost_is_the_states_average(pair: Pair) -> bool:
     )
 
 
+def left_out_as_a_place_of_the_source(variable: str) -> Callable[[Pair], bool]:
+    """Copied there to wherever the clones live; left out here, and the sidecar says so."""
+
+    def holds(pair: Pair) -> bool:
+        return (
+            (variable, "2024") in pair.reference
+            and not any(name == variable for name, _ in pair.ours)
+            and pair.excluded[variable] == "a place of the source; no table gives it for a block"
+        )
+
+    return holds
+
+
 FACTS: Mapping[str, Callable[[Pair], bool]] = {
     **{f"{entity}_id": ids_are_one_in_all_files(entity) for entity in SOURCE_ROWS},
     **{f"person_{entity}_id": links_join_the_same_rows(entity) for entity in ("household", *UNITS)},
@@ -269,6 +283,7 @@ FACTS: Mapping[str, Callable[[Pair], bool]] = {
     "medicaid_cost_if_enrolled": medicaid_cost_is_the_states_average,
     **{name: lost_there_twelve_months_here(name) for name in MONTHLY},
     **{name: unknown_to_the_installed_model(name) for name in RETIRED},
+    **{name: left_out_as_a_place_of_the_source(name) for name in PLACES},
 }
 
 EQUAL_WHERE = {"state_6": {"zip_code"}}
@@ -286,7 +301,7 @@ def test_what_must_be_equal_is(pair: Pair) -> None:
     same = {name for name, _ in pair.ours.keys() & pair.reference.keys()} - pair.different
     assert takeup | structure <= same
     assert len(takeup) == 10
-    assert len(same) >= 164
+    assert len(same) >= 162
 
 
 def test_the_source_holds_an_output_that_neither_file_has(pair: Pair) -> None:

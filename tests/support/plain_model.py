@@ -11,7 +11,8 @@ from local_h5.columns import ColumnKind
 from local_h5.files import sha256_of
 from local_h5.id_columns import named_rows
 from local_h5.membership import HOUSEHOLD, PERSON
-from local_h5.model import GEOGRAPHIC, MEDICAID_COST, MedicaidCost, VariableRules
+from local_h5.model import MEDICAID_COST, MedicaidCost, VariableRules
+from local_h5.places import GEOGRAPHIC
 from local_h5.snapshot import Excluded, IncomeLimits, SourceColumn, SourceSnapshot, StateValues
 from local_h5.source import ENTITIES, STRUCTURAL, SourceDataset
 from local_h5.takeup.programmes import Programme
@@ -88,6 +89,7 @@ def snapshot_without_model(
         matrices={name: np.stack(stacked) for name, stacked in rows.items()},
         vocabularies=vocabularies,
         excluded=tuple(excluded),
+        reflecting=(),
         household_id=source.ids[HOUSEHOLD],
         values=values,
         county_fips=COUNTIES,

@@ -26,8 +26,8 @@ AREA_MODULES = (
 """Code that decides the bytes of an area file, beyond what its prepared inputs hold, and its structural verdict."""
 
 SNAPSHOT_MODULES = (
-    *_ARRAYS, "chunks", "columns", "housing", "id_columns", "membership", "missing", "model", "prepare", "single",
-    "snapshot", "source", "scripts/prepare_snapshot",
+    *_ARRAYS, "chunks", "columns", "formulas", "housing", "id_columns", "membership", "missing", "model", "places",
+    "prepare", "single", "snapshot", "source", "scripts/prepare_snapshot",
 )  # fmt: skip
 GEOGRAPHY_MODULES = (
     *_ARRAYS, "prepare", "geography/block_table", "geography/blocks", "geography/canonical", "geography/codes",

@@ -1,0 +1,183 @@
+"""What the model's formulas can read, from their code: no formula is run, so that no rows decide what is found.
+
+A formula names the variables that it reads as text. So does a helper that it calls, a list of names in the parameters
+that it sums, and a condition for whom it holds. All of them count, on every branch and for every year: the answer is
+"can read", which is safe where the question is what must not be kept.
+"""
+
+import sys
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cached_property
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+HIDDEN = "(code that cannot be looked into)"
+"""Stands among the variables that a formula reads for what it may read besides."""
+
+_MODEL = ("policyengine_us", "spm_calculator")
+"""Packages whose helpers are followed; the core reads no variable by name."""
+
+_SEVERAL = 5000
+"""Longer collections are tables of data, not lists of variables."""
+
+
+@dataclass
+class FormulaReads:
+    """Which variables each variable's formulas can read.
+
+    Attributes:
+        variables: name → the model's variable.
+        parameters: the model's parameter tree.
+    """
+
+    variables: Mapping[str, Any]
+    parameters: Any
+    _known: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    def of(self, name: str) -> frozenset[str]:
+        """What the formulas of ``name`` can read themselves; empty for an input."""
+        if name not in self._known:
+            self._known[name] = frozenset(self._direct(self.variables[name])) - {name}
+        return self._known[name]
+
+    def chain(self, name: str, targets: Collection[str], *, stops: Collection[str] = ()) -> tuple[str, ...] | None:
+        """The shortest way by which ``name`` can read one of ``targets``: ``name``, …, target. None when it cannot.
+
+        Args:
+            name: a variable with formulas.
+            targets: variables, or :data:`HIDDEN`.
+            stops: variables that are not looked into.
+        """
+        queue, before = deque([name]), {name: ""}
+        while queue:
+            at = queue.popleft()
+            for read in sorted(self.of(at) - before.keys()):
+                before[read] = at
+                if read in targets:
+                    way = [read]
+                    while way[-1] != name:
+                        way.append(before[way[-1]])
+                    return tuple(reversed(way))
+                if read in self.variables and read not in stops:
+                    queue.append(read)
+        return None
+
+    def _direct(self, variable: Any) -> Iterator[str]:
+        if variable.defined_for is not None:
+            yield from self._named(str(variable.defined_for))
+        for listed in (variable.adds, variable.subtracts):
+            if isinstance(listed, str):
+                yield from self._lists.get(listed, {HIDDEN})
+            else:
+                yield from (name for name in listed or () if name in self.variables)
+        for formula in variable.formulas.values():
+            if not isinstance(formula, FunctionType):
+                yield HIDDEN
+                continue
+            code = _Code()
+            code.function(formula)
+            yield from (name for text in code.texts for name in self._named(text))
+            for path, names in self._lists.items():
+                if code.names.issuperset(path.split(".")):
+                    yield from names
+
+    def _named(self, text: str) -> Collection[str]:
+        return {text} if text in self.variables else self._lists.get(text, ())
+
+    @cached_property
+    def _lists(self) -> Mapping[str, frozenset[str]]:
+        """Parameter → the variables that it lists in any year."""
+        found: dict[str, frozenset[str]] = {}
+        for parameter in self.parameters.get_descendants():
+            dated = [at.value for at in getattr(parameter, "values_list", None) or () if isinstance(at.value, list)]
+            if dated:
+                names = {name for value in dated for name in value if isinstance(name, str)}
+                found[parameter.name] = frozenset(names & self.variables.keys())
+        return found
+
+
+class _Code:
+    """All texts and names in a function, and in what it calls of the model's own."""
+
+    def __init__(self) -> None:
+        self.texts: set[str] = set()
+        self.names: set[str] = set()
+        self._seen: set[int] = set()
+
+    def function(self, function: FunctionType) -> None:
+        if id(function) in self._seen or not _of_model(function):
+            return
+        self._seen.add(id(function))
+        cells = (_contents(cell) for cell in function.__closure__ or ())
+        for value in (*cells, *(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()):
+            self._value(value)
+        self._code(function.__code__, function.__globals__)
+
+    def _code(self, code: CodeType, names: Mapping[str, Any]) -> None:
+        self.names.update(code.co_names)
+        for value in code.co_consts:
+            self._code(value, names) if isinstance(value, CodeType) else self._value(value)
+        spaces = [names, *(vars(sys.modules[name]) for name in code.co_names if name in sys.modules and _ours(name))]
+        for space in spaces:
+            for name in code.co_names:
+                value = space.get(name)
+                if isinstance(value, ModuleType):
+                    if _ours(value.__name__):
+                        for inner in code.co_names:
+                            self._value(vars(value).get(inner))
+                else:
+                    self._value(value)
+
+    def _value(self, value: Any) -> None:
+        if isinstance(value, str):
+            self.texts.add(value)
+        elif isinstance(value, FunctionType):
+            self.function(value)
+        elif isinstance(value, tuple | list | set | frozenset | dict):
+            if len(value) < _SEVERAL:
+                for item in value:
+                    self._value(item)
+                if isinstance(value, dict):
+                    for item in value.values():
+                        self._value(item)
+        elif wrapped := _wrapped(value):
+            self.function(wrapped)
+        elif _is_helper(value) and id(value) not in self._seen:
+            self._seen.add(id(value))
+            for member in vars(value).values():
+                self._value(getattr(member, "__func__", member))
+
+
+def _contents(cell: Any) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # a name that is not bound yet
+        return None
+
+
+def _wrapped(value: Any) -> FunctionType | None:
+    inner = getattr(value, "__wrapped__", None) if callable(value) else None
+    return inner if isinstance(inner, FunctionType) else None
+
+
+def _is_helper(value: Any) -> bool:
+    """A class of the model's own that is neither a variable nor a list of members."""
+    if not isinstance(value, type) or not _ours(value.__module__):
+        return False
+    return not issubclass(value, Enum) and not hasattr(value, "definition_period")
+
+
+def _of_model(function: Callable[..., Any]) -> bool:
+    # The model gives its variables' modules names of its own making; only other packages are left out.
+    module = function.__module__ or ""
+    return module.partition(".")[0] not in _FOREIGN or _ours(module)
+
+
+def _ours(module: str) -> bool:
+    return module.partition(".")[0] in _MODEL
+
+
+_FOREIGN = frozenset(sys.stdlib_module_names) | {"numpy", "pandas", "policyengine_core", "microdf"}
