@@ -373,8 +373,16 @@ def sidecar_of(path):
 AREA_RESULT = Path(__file__).parents[2] / "schemas" / "area_result.schema.json"
 
 
-@pytest.mark.parametrize("newer", [{}, {"schema_version": 2, "source_rows": {"household": 9, "person": 20}}])
+VERSION_2 = {
+    "schema_version": 2,
+    "source_rows": {"household": 9, "person": 20},
+    "may_reflect_source_place": [{"name": "rent", "reason": "prices differ between places"}],
+}
+
+
+@pytest.mark.parametrize("newer", [{}, VERSION_2])
 def test_sidecar_gives_the_same_manifest_as_the_file(tmp_path, newer):
+    """Of version 1, as published ones are, and of today."""
     path = write_period_file(tmp_path / "NC-01.h5", 60)
     sidecar = sidecar_of(path) | newer
     jsonschema_rs.Draft202012Validator(json.loads(AREA_RESULT.read_text())).validate(sidecar)
