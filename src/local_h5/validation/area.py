@@ -67,7 +67,12 @@ def validate_structure(
         validation = Validation("skipped", "validation.enabled is false")
     else:
         expected = Expectations(
-            schema.columns, population, policy.max_population_error, policy.require_finite, schema.membership
+            schema.columns,
+            population,
+            policy.max_population_error,
+            policy.require_finite,
+            schema.membership,
+            schema.places,
         )
         try:
             findings = check_structure(path, result, expected)

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from local_h5.build import PreparedInputs
+from local_h5.geography.block_table import BlockTable
 from local_h5.membership import HOUSEHOLD, PERSON, Membership
+from local_h5.snapshot import SourceSnapshot
 from local_h5.writer import dtype_name
 
 _TEXT_DIGITS = {"block_geoid": 15, "tract_geoid": 11, "county_fips": 5, "zip_code": 5}
@@ -22,6 +24,19 @@ class ExpectedColumn:
 
 
 @dataclass(frozen=True, slots=True)
+class Places:
+    """What a run knows of each block.
+
+    Attributes:
+        blocks: codes of each block.
+        snapshot: knows the model's counties.
+    """
+
+    blocks: BlockTable
+    snapshot: SourceSnapshot
+
+
+@dataclass(frozen=True, slots=True)
 class CommonSchema:
     """What each file must have.
 
@@ -29,10 +44,12 @@ class CommonSchema:
         columns: by variable: stored variables, ids and links, geography, take-up, the weight,
             inputs by state.
         membership: of the source, which ids and links follow from.
+        places: of the run's blocks.
     """
 
     columns: Mapping[str, ExpectedColumn]
     membership: Membership
+    places: Places
 
 
 def common_schema(inputs: PreparedInputs) -> CommonSchema:
@@ -59,4 +76,4 @@ def common_schema(inputs: PreparedInputs) -> CommonSchema:
         **{item.variable: ExpectedColumn(item.entity, "bool", year) for item in inputs.takeup.programmes},
         **{item.variable: ExpectedColumn(PERSON, "float32", year) for item in snapshot.state_values},
     }
-    return CommonSchema(columns, snapshot.membership)
+    return CommonSchema(columns, snapshot.membership, Places(inputs.blocks, snapshot))

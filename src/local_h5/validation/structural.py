@@ -13,10 +13,11 @@ import h5py
 import numpy as np
 
 from local_h5.membership import HOUSEHOLD, PERSON, Membership, reindex
+from local_h5.payload import county_names, zip_codes
 from local_h5.requests import AreaBuildRequest, AreaFilter
 from local_h5.results import AreaResult
-from local_h5.us import normalise_district
-from local_h5.validation.common_schema import ExpectedColumn
+from local_h5.us import STATE_POSTAL, normalise_district
+from local_h5.validation.common_schema import ExpectedColumn, Places
 from local_h5.validation.records import Finding
 from local_h5.writer import dtype_name
 
@@ -29,6 +30,7 @@ _FINITE_KEY, _POPULATION_KEY = "validation.require_finite", "validation.populati
 
 _DISTRICT_CODES = 10_000
 _BLOCK_PREFIX = {"block": 15, "tract": 11, "county": 5, "state": 2}
+_STATE_NAMES = ("state_code", "state_code_str", "state_name")
 _COLUMN = {"puma": "puma", "place": "place_fips", "zcta": "zcta", "cbsa": "cbsa_code", "sldu": "sldu", "sldl": "sldl"}
 
 
@@ -42,6 +44,8 @@ class Expectations:
         max_population_error: largest relative difference from it.
         require_finite: whether NaN and infinities fail.
         membership: of the source; None when it is not at hand, and ids are only compared with each other.
+        places: what the run's tables say of each block; None when they are not at hand, and a file's places are only
+            compared with each other.
     """
 
     columns: Mapping[str, ExpectedColumn]
@@ -49,6 +53,7 @@ class Expectations:
     max_population_error: float = 0.05
     require_finite: bool = True
     membership: Membership | None = None
+    places: Places | None = None
 
 
 @dataclass(slots=True)
@@ -109,7 +114,7 @@ def check_structure(path: Path, result: AreaResult, expected: Expectations) -> t
             *_ids(file, result, expected.membership),
             *_links(file),
             *_weights(file, result),
-            *_geography(file, result.request),
+            *_geography(file, result.request, expected.places),
             *_finite(file, expected),
             *_adults(result),
             *_population(file, result, expected),
@@ -215,7 +220,7 @@ def _weights(file: _File, result: AreaResult) -> Iterator[Finding]:
         )
 
 
-def _geography(file: _File, request: AreaBuildRequest) -> Iterator[Finding]:
+def _geography(file: _File, request: AreaBuildRequest, places: Places | None) -> Iterator[Finding]:
     block = file.values("block_geoid")
     digits = block.view(np.uint8).reshape(len(block), -1)
     malformed = np.count_nonzero(~((digits >= ord("0")) & (digits <= ord("9"))).all(axis=1)) if digits.size else 0
@@ -239,11 +244,52 @@ def _geography(file: _File, request: AreaBuildRequest) -> Iterator[Finding]:
     torn = np.count_nonzero((pairs[1:] != pairs[:-1]) & (block_of[1:] == block_of[:-1]))
     if torn:
         yield _finding("geography", f"block_geoid: {torn} blocks in more than one district", torn)
+    yield from _state_names(file, state)
+    yield from _differing(file, "zip_code", zip_codes(number // 10**10), "of another county than their block's")
+    if places is not None:
+        yield from _of_the_tables(file, number, places)
     for item in request.filters:
         outside = np.count_nonzero(~rows_where(item, file.values))
         if outside:
             text = f"{outside} households outside the area ({item.field} {item.op} {', '.join(item.values[:3])})"
             yield _finding("geography", text, outside)
+
+
+def _state_names(file: _File, state: np.ndarray) -> Iterator[Finding]:
+    """No file has these columns; one that has them all the same must not name another state."""
+    stored = [name for name in _STATE_NAMES if name in file.periods]
+    if stored:
+        codes, rows = np.unique(state, return_inverse=True)
+        names = np.array([STATE_POSTAL.get(int(code), "").encode() for code in codes])[rows]
+        for name in stored:
+            yield from _differing(file, name, names, "in another state than their block")
+
+
+def _of_the_tables(file: _File, number: np.ndarray, places: Places) -> Iterator[Finding]:
+    """PUMA, ZCTA and their like, and the county's name, as the run's tables have them for each block."""
+    blocks = places.blocks
+    at = np.minimum(np.searchsorted(blocks.geoid, number), len(blocks) - 1)
+    unknown = np.count_nonzero(blocks.geoid[at] != number)
+    if unknown:
+        yield _finding("geography", f"block_geoid: {unknown} rows in blocks that the run does not have", unknown)
+        return
+    rows = blocks.at(at)
+    for name in rows.fields:
+        yield from _differing(file, name, rows.text(name), "not what the tables say of their block")
+    codes, names = county_names(places.snapshot, rows.county)
+    yield from _differing(file, "county", names[codes], "not the name of their block's county")
+
+
+def _differing(file: _File, name: str, expected: np.ndarray, said: str) -> Iterator[Finding]:
+    periods = file.periods.get(name, ())
+    if file.year not in periods:
+        return  # said by the check of columns
+    dataset = file.dataset(name, file.year)
+    if dataset.shape != expected.shape or dataset.dtype.kind != expected.dtype.kind:
+        return  # said by the check of columns
+    differs = np.count_nonzero(file.values(name) != expected)
+    if differs:
+        yield _finding("geography", f"{name}: {differs} rows {said}", differs)
 
 
 def _numbers(digits: np.ndarray) -> np.ndarray:

@@ -49,6 +49,13 @@ def swap(values: np.ndarray) -> np.ndarray:
     return values
 
 
+TABLE_PLACES = ("puma", "zcta", "place_fips", "vtd", "sldu", "sldl", "cbsa_code")
+
+
+def states(file: h5py.File, code: str) -> np.ndarray:
+    return np.full(len(file["household_id/2024"]), code.encode())
+
+
 def drop(name: str) -> Damage:
     return lambda file: file.__delitem__(name)
 
@@ -84,6 +91,12 @@ def test_a_built_run_passes(finished: Run) -> None:
         (change("state_fips", first(6)), {"geography"}),
         (change("congressional_district_geoid", first(3702)), {"geography"}),
         (change("block_geoid", first(b"37001020100100x")), {"geography"}),
+        *((change(name, first(b"9")), {"geography"}) for name in TABLE_PLACES),
+        (change("zip_code", first(b"90001")), {"geography"}),
+        (change("county", first(b"COUNTY_06037")), {"geography"}),
+        (lambda file: file.create_dataset("state_code/2024", data=states(file, "CA")), {"columns", "geography"}),
+        (lambda file: file.create_dataset("state_code_str/2024", data=states(file, "NC")), {"columns"}),
+        (drop("puma"), {"columns"}),
         (change("age", lambda v: v[:-1]), {"rows"}),
         (change("age", lambda v: v.astype(np.float64)), {"columns"}),
         (drop("age"), {"columns"}),

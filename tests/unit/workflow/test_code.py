@@ -23,9 +23,8 @@ ELSEWHERE = {
         "takeup/eligibility", "takeup/prepare", "takeup/programmes", "takeup/rates", "takeup/table", "us",
     },
     "GEOGRAPHY_MODULES": {
-        "build", "chunks", "clones", "columns", "housing", "id_columns", "membership", "missing", "model", "payload",
-        "single",
-        "snapshot", "source",
+        "build", "chunks", "clones", "columns", "formulas", "housing", "id_columns", "membership", "missing", "model",
+        "payload", "places", "single", "snapshot", "source",
         "takeup/anchors", "takeup/assign", "takeup/draws", "takeup/eligibility", "takeup/prepare",
         "takeup/programmes", "takeup/rates", "takeup/store", "takeup/table", "writer",
     },
@@ -35,10 +34,10 @@ ELSEWHERE = {
         "takeup/table", "us", "writer",
     },
     "TAKEUP_MODULES": {
-        "build", "chunks", "clones", "columns", "geography/block_table", "geography/blocks", "geography/codes",
-        "geography/frames", "geography/load", "geography/npy", "geography/safe_pickle", "geography/tables",
-        "id_columns", "membership", "missing", "model", "payload", "single", "source", "takeup/assign",
-        "takeup/draws", "writer",
+        "build", "chunks", "clones", "columns", "formulas", "geography/block_table", "geography/blocks",
+        "geography/codes", "geography/frames", "geography/load", "geography/npy", "geography/safe_pickle",
+        "geography/tables", "id_columns", "membership", "missing", "model", "payload", "places", "single", "source",
+        "takeup/assign", "takeup/draws", "writer",
     },
     "EXAMPLE_MODULES": set(),
 }  # fmt: skip
