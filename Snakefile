@@ -9,6 +9,7 @@ from local_h5.requests import FOLDERS
 from local_h5.settings import Settings
 from local_h5.validation.parts import parts_of, sources_of
 from local_h5.workflow.closing import print_at_end
+from local_h5.workflow.configuration import overrides_of
 from local_h5.workflow.invocation import keep_all_objects, stop_timers
 from local_h5.workflow.main_process import (
     area_config,
@@ -27,7 +28,9 @@ container: "docker://python:3.12-slim"
 
 
 try:
-    SETTINGS = Settings.load(config, ", ".join(map(str, workflow.configfiles)))
+    SETTINGS = Settings.load(
+        config, ", ".join(map(str, workflow.configfiles)), overrides_of(workflow)
+    )
     # Compares by content, and orders what has to run; a dry run gets its plan.
     RUN = begin(SETTINGS, is_main_process=workflow.is_main_process)
     if RUN.announcement:
@@ -43,6 +46,7 @@ else:
     workflow.register_resource("area_slots", 1)
 
 RUN_LOG = RunLog()
+CONFIG = SETTINGS.config  # checked, with paths in their plain form: rules read this one
 RESULTS = SETTINGS.results.as_posix()
 PREPARED = SETTINGS.prepared.as_posix()
 

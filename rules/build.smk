@@ -32,16 +32,16 @@ rule build_area:
     params:
         marks=f"{PREPARED}/marks",
         config=area_config(SETTINGS).as_posix(),
-        compression=config["output"]["compression"],
+        compression=CONFIG["output"]["compression"],
         takeup_filter=(
-            ""
-            if config["takeup"]["filter"] is None
-            else f"--takeup-filter {' '.join(config['takeup']['filter'])}"
+            []
+            if CONFIG["takeup"]["filter"] is None
+            else ["--takeup-filter", *CONFIG["takeup"]["filter"]]
         ),
     message:
         "{wildcards.folder}/{wildcards.area}"
     shell:
-        "python scripts/build_area.py --order {input.order} --snapshot {input.snapshot} --blocks {input.blocks}"
-        " --clones {input.clones} --takeup {input.takeup} --output {output.h5} --marks {params.marks}"
-        " --config {params.config} --record {output.record}"
-        " --compression {params.compression} {params.takeup_filter} 2> {log}"
+        "python scripts/build_area.py --order {input.order:q} --snapshot {input.snapshot:q} --blocks {input.blocks:q}"
+        " --clones {input.clones:q} --takeup {input.takeup:q} --output {output.h5:q} --marks {params.marks:q}"
+        " --config {params.config:q} --record {output.record:q}"
+        " --compression {params.compression:q} {params.takeup_filter:q} 2> {log:q}"

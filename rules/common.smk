@@ -97,6 +97,11 @@ def simulations(wildcards):
     return [f"{RESULTS}/validation/simulation_{part}.json" for part in parts]
 
 
+def target_option(input):
+    """Parameter: the option that names the target database, where there is one."""
+    return ["--targets", input.targets] if input.targets else []
+
+
 def built(part):
     """Input: sidecars and H5 of the areas whose values a part of the simulation provides."""
     requests = [r for r in SETTINGS.requests if part in parts_of(r, SETTINGS)]

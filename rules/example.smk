@@ -33,9 +33,9 @@ rule example_population:
     message:
         "ACS population of every state and district"
     shell:
-        "python scripts/example_population.py --states {input.states} --districts {input.districts}"
-        " --output {output.population} 2> {log}"
-        " && python -m local_h5.workflow.record --order {input.order} --stamp {output.stamp} 2>> {log}"
+        "python scripts/example_population.py --states {input.states:q} --districts {input.districts:q}"
+        " --output {output.population:q} 2> {log:q}"
+        " && python -m local_h5.workflow.record --order {input.order:q} --stamp {output.stamp:q} 2>> {log:q}"
 
 
 rule example_source:
@@ -58,19 +58,19 @@ rule example_source:
         mem_mb=1000,
         runtime=10,
     params:
-        households=config["example"]["households"],
-        seed=config["example"]["seed"],
-        certainty_amount=config["example"]["certainty_amount"],
-        minimum_per_state=config["example"]["minimum_per_state"],
+        households=CONFIG["example"]["households"],
+        seed=CONFIG["example"]["seed"],
+        certainty_amount=CONFIG["example"]["certainty_amount"],
+        minimum_per_state=CONFIG["example"]["minimum_per_state"],
     message:
         "Example source dataset of {params.households} households"
     shell:
-        "python scripts/example_source.py --microdata {input.microdata} --weights {input.weights}"
-        " --growth {input.growth} --population {input.population} --output {output.source}"
-        " --households {params.households} --seed {params.seed}"
-        " --certainty-amount {params.certainty_amount}"
-        " --minimum-per-state {params.minimum_per_state} 2> {log}"
-        " && python -m local_h5.workflow.record --order {input.order} --stamp {output.stamp} 2>> {log}"
+        "python scripts/example_source.py --microdata {input.microdata:q} --weights {input.weights:q}"
+        " --growth {input.growth:q} --population {input.population:q} --output {output.source:q}"
+        " --households {params.households:q} --seed {params.seed:q}"
+        " --certainty-amount {params.certainty_amount:q}"
+        " --minimum-per-state {params.minimum_per_state:q} 2> {log:q}"
+        " && python -m local_h5.workflow.record --order {input.order:q} --stamp {output.stamp:q} 2>> {log:q}"
 
 
 rule example_package:
@@ -93,14 +93,14 @@ rule example_package:
         mem_mb=1500,
         runtime=10,
     params:
-        clones=config["example"]["clones"],
-        seed=config["example"]["seed"],
-        zero_share=config["example"]["zero_share"],
+        clones=CONFIG["example"]["clones"],
+        seed=CONFIG["example"]["seed"],
+        zero_share=CONFIG["example"]["zero_share"],
     message:
         "Example calibration package of {params.clones} clones (synthetic geography)"
     shell:
-        "python scripts/example_package.py --source {input.source} --blocks {input.blocks}"
-        " --population {input.population} --weights {output.weights} --geography {output.geography}"
-        " --metadata {output.metadata} --clones {params.clones} --seed {params.seed}"
-        " --zero-share {params.zero_share} 2> {log}"
-        " && python -m local_h5.workflow.record --order {input.order} --stamp {output.stamp} 2>> {log}"
+        "python scripts/example_package.py --source {input.source:q} --blocks {input.blocks:q}"
+        " --population {input.population:q} --weights {output.weights:q} --geography {output.geography:q}"
+        " --metadata {output.metadata:q} --clones {params.clones:q} --seed {params.seed:q}"
+        " --zero-share {params.zero_share:q} 2> {log:q}"
+        " && python -m local_h5.workflow.record --order {input.order:q} --stamp {output.stamp:q} 2>> {log:q}"

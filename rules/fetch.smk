@@ -27,12 +27,12 @@ rule fetch_microdata:
         mem_mb=200,
         runtime=20,
     params:
-        cache=config["example"]["cache"],
+        cache=CONFIG["example"]["cache"],
     message:
         "Public CPS tax microdata (24 MB wheel, or the cache)"
     shell:
-        "python scripts/fetch_public_file.py --sources {input.sources} --package taxcalc"
-        " --cache {params.cache} --output {output} 2> {log}"
+        "python scripts/fetch_public_file.py --sources {input.sources:q} --package taxcalc"
+        " --cache {params.cache:q} --output {output:q} 2> {log:q}"
 
 
 rule fetch_geography_tables:
@@ -55,12 +55,12 @@ rule fetch_geography_tables:
         mem_mb=200,
         runtime=20,
     params:
-        cache=config["example"]["cache"],
+        cache=CONFIG["example"]["cache"],
     message:
         "Census block tables and ACS populations (48 MB wheel, or the cache)"
     shell:
-        "python scripts/fetch_public_file.py --sources {input.sources} --package policyengine-us-data"
-        " --cache {params.cache} --output {output} 2> {log}"
+        "python scripts/fetch_public_file.py --sources {input.sources:q} --package policyengine-us-data"
+        " --cache {params.cache:q} --output {output:q} 2> {log:q}"
 
 
 rule fetch_county_cbsa:
@@ -79,9 +79,9 @@ rule fetch_county_cbsa:
         mem_mb=200,
         runtime=20,
     params:
-        cache=config["example"]["cache"],
+        cache=CONFIG["example"]["cache"],
     message:
         "County to CBSA table (0.2 MB wheel, or the cache)"
     shell:
-        "python scripts/fetch_public_file.py --sources {input.sources} --package geosnap"
-        " --cache {params.cache} --output {output} 2> {log}"
+        "python scripts/fetch_public_file.py --sources {input.sources:q} --package geosnap"
+        " --cache {params.cache:q} --output {output:q} 2> {log:q}"

@@ -13,8 +13,8 @@ rule prepare_snapshot:
     input:
         order=order("snapshot"),
         dataset=before("snapshot", SETTINGS.dataset.as_posix()),
-        variables=ancient(config["variables"]),
-        programmes=ancient(config["takeup"]["programmes"]),
+        variables=ancient(CONFIG["variables"]),
+        programmes=ancient(CONFIG["takeup"]["programmes"]),
     output:
         snapshot=f"{PREPARED}/source_snapshot.h5",
         stamp=stamp("snapshot"),
@@ -26,16 +26,20 @@ rule prepare_snapshot:
         mem_mb=growing(4000),
         runtime=30,
     params:
-        sha256=config["inputs"]["dataset_sha256"] or "",
+        sha256=(
+            ["--sha256", CONFIG["inputs"]["dataset_sha256"]]
+            if CONFIG["inputs"]["dataset_sha256"]
+            else []
+        ),
         missing=SETTINGS.missing.as_json(),
-        medicaid_cost=config["output"]["medicaid_cost"],
+        medicaid_cost=CONFIG["output"]["medicaid_cost"],
     message:
         "Source snapshot: loading the dataset in policyengine_us (about a minute)"
     shell:
-        "python scripts/prepare_snapshot.py --dataset {input.dataset} --variables {input.variables}"
-        " --programmes {input.programmes} --sha256 '{params.sha256}' --missing {params.missing:q}"
-        " --medicaid-cost {params.medicaid_cost} --output {output.snapshot} 2> {log}"
-        " && python -m local_h5.workflow.record --order {input.order} --stamp {output.stamp} 2>> {log}"
+        "python scripts/prepare_snapshot.py --dataset {input.dataset:q} --variables {input.variables:q}"
+        " --programmes {input.programmes:q} {params.sha256:q} --missing {params.missing:q}"
+        " --medicaid-cost {params.medicaid_cost:q} --output {output.snapshot:q} 2> {log:q}"
+        " && python -m local_h5.workflow.record --order {input.order:q} --stamp {output.stamp:q} 2>> {log:q}"
 
 
 rule prepare_geography:
@@ -49,7 +53,7 @@ rule prepare_geography:
             f"geography_{wc.package}", PACKAGES[wc.package].geography.as_posix()
         ),
         dataset=geography_input(SETTINGS.dataset),
-        districts=ancient(config["areas"]["districts"]),
+        districts=ancient(CONFIG["areas"]["districts"]),
     output:
         geography=f"{PREPARED}/{{package}}/geography.h5",
         blocks=f"{PREPARED}/{{package}}/blocks.h5",
@@ -62,15 +66,15 @@ rule prepare_geography:
         mem_mb=growing(2000),
         runtime=20,
     params:
-        unknown=config["geography"]["unknown_blocks"],
+        unknown=CONFIG["geography"]["unknown_blocks"],
     message:
         "Geography and block table of the {wildcards.package} package"
     shell:
-        "python scripts/prepare_geography.py --geography {input.geography} --dataset {input.dataset}"
-        " --block-districts {input.block_districts} --block-crosswalk {input.block_crosswalk}"
-        " --county-cbsa {input.county_cbsa} --districts {input.districts} --unknown-blocks {params.unknown}"
-        " --output-geography {output.geography} --output-blocks {output.blocks} 2> {log}"
-        " && python -m local_h5.workflow.record --order {input.order} --stamp {output.stamp} 2>> {log}"
+        "python scripts/prepare_geography.py --geography {input.geography:q} --dataset {input.dataset:q}"
+        " --block-districts {input.block_districts:q} --block-crosswalk {input.block_crosswalk:q}"
+        " --county-cbsa {input.county_cbsa:q} --districts {input.districts:q} --unknown-blocks {params.unknown:q}"
+        " --output-geography {output.geography:q} --output-blocks {output.blocks:q} 2> {log:q}"
+        " && python -m local_h5.workflow.record --order {input.order:q} --stamp {output.stamp:q} 2>> {log:q}"
 
 
 rule prepare_clones:
@@ -95,9 +99,9 @@ rule prepare_clones:
     message:
         "Clone index of the {wildcards.package} package"
     shell:
-        "python scripts/prepare_clones.py --weights {input.weights} --geography {input.geography}"
-        " --blocks {input.blocks} --output {output.clones} 2> {log}"
-        " && python -m local_h5.workflow.record --order {input.order} --stamp {output.stamp} 2>> {log}"
+        "python scripts/prepare_clones.py --weights {input.weights:q} --geography {input.geography:q}"
+        " --blocks {input.blocks:q} --output {output.clones:q} 2> {log:q}"
+        " && python -m local_h5.workflow.record --order {input.order:q} --stamp {output.stamp:q} 2>> {log:q}"
 
 
 rule prepare_takeup:
@@ -108,7 +112,7 @@ rule prepare_takeup:
             f"takeup_{wc.package}", f"{PREPARED}/source_snapshot.h5"
         ),
         geography=prepared_input("takeup", "geography"),
-        programmes=ancient(config["takeup"]["programmes"]),
+        programmes=ancient(CONFIG["takeup"]["programmes"]),
     output:
         takeup=f"{PREPARED}/{{package}}/takeup.h5",
         stamp=stamp("takeup_{package}"),
@@ -120,15 +124,15 @@ rule prepare_takeup:
         mem_mb=growing(2000),
         runtime=10,
     params:
-        reported=config["takeup"]["reported"],
-        scope=config["takeup"]["scope"],
+        reported=CONFIG["takeup"]["reported"],
+        scope=CONFIG["takeup"]["scope"],
     message:
         "Take-up rates of the {wildcards.package} package"
     shell:
-        "python scripts/prepare_takeup.py --snapshot {input.snapshot} --geography {input.geography}"
-        " --programmes {input.programmes} --reported {params.reported} --scope {params.scope}"
-        " --output {output.takeup} 2> {log}"
-        " && python -m local_h5.workflow.record --order {input.order} --stamp {output.stamp} 2>> {log}"
+        "python scripts/prepare_takeup.py --snapshot {input.snapshot:q} --geography {input.geography:q}"
+        " --programmes {input.programmes:q} --reported {params.reported:q} --scope {params.scope:q}"
+        " --output {output.takeup:q} 2> {log:q}"
+        " && python -m local_h5.workflow.record --order {input.order:q} --stamp {output.stamp:q} 2>> {log:q}"
 
 
 checkpoint plan:
@@ -160,6 +164,6 @@ checkpoint plan:
     message:
         "Plan: which areas have to be built"
     shell:
-        "python scripts/plan_areas.py --config {params.config} --catalog {output.catalog}"
-        " --plan {output.plan} 2> {log}"
-        " && python -m local_h5.workflow.record --order {input.order} --stamp {output.stamp} 2>> {log}"
+        "python scripts/plan_areas.py --config {params.config:q} --catalog {output.catalog:q}"
+        " --plan {output.plan:q} 2> {log:q}"
+        " && python -m local_h5.workflow.record --order {input.order:q} --stamp {output.stamp:q} 2>> {log:q}"

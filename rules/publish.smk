@@ -6,8 +6,6 @@ There is no `output:` and no `benchmark:` on purpose: only such a rule runs when
 knows what it has. What is there is not sent again; the script says how long it took.
 """
 
-import shlex
-
 
 rule publish:
     """The finished run into a store, as one collection; @latest moves to it."""
@@ -22,18 +20,14 @@ rule publish:
     params:
         config=resolved_config(SETTINGS).as_posix(),
         release=f"{RESULTS}/release_manifest.json",
-        store=(
-            f"--store {shlex.quote(config['store']['url'])}"
-            if config["store"]["url"]
-            else ""
-        ),
+        store=["--store", CONFIG["store"]["url"]] if CONFIG["store"]["url"] else [],
         licence=(
-            f"--licence {shlex.quote(config['store']['licence'])}"
-            if config["store"].get("licence")
-            else ""
+            ["--licence", CONFIG["store"]["licence"]]
+            if CONFIG["store"].get("licence")
+            else []
         ),
     message:
         "Publishing {RESULTS} as one collection"
     shell:
-        "python scripts/publish_collection.py --config {params.config} --release-manifest {params.release}"
-        " {params.store} {params.licence} 2> {log}"
+        "python scripts/publish_collection.py --config {params.config:q} --release-manifest {params.release:q}"
+        " {params.store:q} {params.licence:q} 2> {log:q}"

@@ -28,8 +28,8 @@ rule publish_area:
     message:
         "{wildcards.folder}/{wildcards.area} may be published"
     shell:
-        "python scripts/publish_area.py --sidecar {input.sidecar} --records {input.records}"
-        " --stamp {output.stamp} 2> {log}"
+        "python scripts/publish_area.py --sidecar {input.sidecar:q} --records {input.records:q}"
+        " --stamp {output.stamp:q} 2> {log:q}"
 
 
 rule example_targets:
@@ -58,10 +58,10 @@ rule example_targets:
     message:
         "Example target database: ages and SNAP of every state and district"
     shell:
-        "python scripts/example_targets.py --age-by-state {input.age_by_state}"
-        " --age-by-district {input.age_by_district} --snap-by-district {input.snap_by_district}"
-        " --output {output.targets} 2> {log}"
-        " && python -m local_h5.workflow.record --order {input.order} --stamp {output.stamp} 2>> {log}"
+        "python scripts/example_targets.py --age-by-state {input.age_by_state:q}"
+        " --age-by-district {input.age_by_district:q} --snap-by-district {input.snap_by_district:q}"
+        " --output {output.targets:q} 2> {log:q}"
+        " && python -m local_h5.workflow.record --order {input.order:q} --stamp {output.stamp:q} 2>> {log:q}"
 
 
 rule simulate_targets:
@@ -83,12 +83,12 @@ rule simulate_targets:
         runtime=240,
     params:
         config=resolved_config(SETTINGS).as_posix(),
-        targets=lambda wc, input: f"--targets {input.targets}" if input.targets else "",
+        targets=lambda wc, input: target_option(input),
     message:
         "Model runs for the targets, part {wildcards.part}"
     shell:
-        "python scripts/simulate_targets.py --config {params.config} {params.targets} --part {wildcards.part}"
-        " --output {output.runs} 2> {log}"
+        "python scripts/simulate_targets.py --config {params.config:q} {params.targets:q} --part {wildcards.part:q}"
+        " --output {output.runs:q} 2> {log:q}"
 
 
 rule validate_targets:
@@ -112,12 +112,12 @@ rule validate_targets:
         runtime=20,
     params:
         config=resolved_config(SETTINGS).as_posix(),
-        targets=lambda wc, input: f"--targets {input.targets}" if input.targets else "",
+        targets=lambda wc, input: target_option(input),
     message:
         "{wildcards.folder}/{wildcards.area} against its targets"
     shell:
-        "python scripts/validate_targets.py --config {params.config} {params.targets} --sidecar {input.sidecar}"
-        " --record {output.record} 2> {log}"
+        "python scripts/validate_targets.py --config {params.config:q} {params.targets:q} --sidecar {input.sidecar:q}"
+        " --record {output.record:q} 2> {log:q}"
 
 
 rule report:
@@ -155,4 +155,4 @@ rule report:
     message:
         "Report of the run"
     shell:
-        "python scripts/write_report.py --config {params.config} --folder {params.folder} 2> {log}"
+        "python scripts/write_report.py --config {params.config:q} --folder {params.folder:q} 2> {log:q}"

@@ -1,7 +1,9 @@
 """JSON schemas (Draft 2020-12) of everything that is written as JSON."""
 
+import difflib
 import importlib.resources
 import json
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -46,8 +48,83 @@ def check(name: str, data: Any, where: object, error: type[LocalH5Error]) -> Non
     if violations:
         first = violations[0]
         place, expected, found = _facts(name, first)
+        remedy = _near(name, first)
         others = f" (and {len(violations) - 1} more violations)" if len(violations) > 1 else ""
-        raise error(where, field=place, expected=expected, found=f"{found}{others}")
+        raise error(where, field=place, expected=expected, found=f"{found}{others}", remedy=remedy)
+
+
+def typed(name: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Values that were read as text, with the types that YAML would have given them in a file.
+
+    Only where the schema has room for that type: ``"10"`` becomes 10 where a number may stand, ``"null"`` None where
+    null may, and both stay text elsewhere. What has a type already keeps it.
+
+    Args:
+        name: of the schema.
+        data: a part of a document of that schema.
+    """
+    schema = load_schema(name)
+    return _typed(data, schema, schema)
+
+
+def _typed(value: Any, rules: Mapping[str, Any], schema: Mapping[str, Any]) -> Any:
+    rules = _resolved(rules, schema)
+    if isinstance(value, Mapping):
+        known, other = rules.get("properties", {}), rules.get("additionalProperties", {})
+        other = other if isinstance(other, Mapping) else {}
+        return {key: _typed(part, known.get(key, other), schema) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_typed(part, _items(rules, schema), schema) for part in value]
+    if not isinstance(value, str):
+        return value
+    import yaml  # not for area jobs, which read no configuration of this kind
+
+    try:
+        meant = yaml.safe_load(value)
+    except (yaml.YAMLError, ValueError):
+        return value
+    return meant if _types(rules, schema) & _TYPES.get(type(meant), frozenset()) else value
+
+
+_TYPES = {
+    bool: frozenset({"boolean"}),
+    int: frozenset({"integer", "number"}),
+    float: frozenset({"number", "integer"}),
+    type(None): frozenset({"null"}),
+}
+"""Type of a value → names in a schema that have room for it, or say better than ``string`` what is wrong with it."""
+
+
+def _resolved(rules: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    while "$ref" in rules:
+        part: Any = schema
+        for step in rules["$ref"].removeprefix("#/").split("/"):
+            part = part[step]
+        rules = part
+    return rules
+
+
+def _choices(rules: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    rules = _resolved(rules, schema)
+    yield rules
+    for choice in (*rules.get("anyOf", ()), *rules.get("oneOf", ())):
+        yield from _choices(choice, schema)
+
+
+def _items(rules: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The rules of a list's members."""
+    return next((choice["items"] for choice in _choices(rules, schema) if "items" in choice), {})
+
+
+def _types(rules: Mapping[str, Any], schema: Mapping[str, Any]) -> frozenset[str]:
+    """The types that a value may have."""
+    found: set[str] = set()
+    for choice in _choices(rules, schema):
+        given = choice.get("type", ())
+        found.update([given] if isinstance(given, str) else given)
+        for value in choice.get("enum", ()):
+            found.update(_TYPES.get(type(value), {"string"}))
+    return frozenset(found)
 
 
 def _facts(name: str, violation: "ValidationError") -> tuple[str, str | None, str]:
@@ -59,10 +136,7 @@ def _facts(name: str, violation: "ValidationError") -> tuple[str, str | None, st
     instance = _short(violation.instance)
     match violation.kind:
         case Kind.AdditionalProperties(unexpected=unexpected):
-            rules: Any = load_schema(name)
-            for part in violation.schema_path[:-1]:
-                rules = rules[part]
-            known = ", ".join(sorted(rules.get("properties", {}))) or "none"
+            known = ", ".join(_known_keys(name, violation)) or "none"
             return ".".join([*path, unexpected[0]]), f"one of {known}", "an unknown key"
         case Kind.Required(property=missing):
             return ".".join([*path, str(missing).strip("'\"")]), "a value", "nothing"
@@ -79,6 +153,21 @@ def _facts(name: str, violation: "ValidationError") -> tuple[str, str | None, st
         case Kind.ExclusiveMaximum(limit=limit):
             return place, f"less than {limit}", instance
     return place, None, violation.message
+
+
+def _known_keys(name: str, violation: "ValidationError") -> list[str]:
+    """The keys that may stand where an unknown one does."""
+    rules: Any = load_schema(name)
+    for part in violation.schema_path[:-1]:
+        rules = rules[part]
+    return sorted(rules.get("properties", {}))
+
+
+def _near(name: str, violation: "ValidationError") -> str | None:
+    """The key that was probably meant."""
+    unexpected = getattr(violation.kind, "unexpected", None)
+    near = difflib.get_close_matches(unexpected[0], _known_keys(name, violation), n=1) if unexpected else []
+    return f"Did you mean {near[0]}?" if near else None
 
 
 def _short(value: Any, limit: int = 60) -> str:

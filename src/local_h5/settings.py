@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from local_h5.areas import District, all_requests, read_districts
+from local_h5.config_paths import with_plain_paths
 from local_h5.errors import ConfigError
 from local_h5.missing import MissingRules, code_text
 from local_h5.requests import AreaBuildRequest
 from local_h5.results import SUFFIX
-from local_h5.schema import check
+from local_h5.schema import check, typed
 from local_h5.validation.policy import Policy
 
 if TYPE_CHECKING:
@@ -46,20 +47,28 @@ class Settings:
     requests: tuple[AreaBuildRequest, ...]
 
     @classmethod
-    def load(cls, config: Mapping[str, Any], where: str = "config") -> Self:
+    def load(cls, config: Mapping[str, Any], where: str = "config", overrides: Mapping[str, Any] | None = None) -> Self:
         """Check a configuration and resolve its defaults.
 
         Args:
             config: parsed, with all defaults merged in.
             where: the file(s) that it came from, for messages.
+            overrides: what of it was given on the command line. Snakemake reads the values inside sections as text;
+                they get the type that they would have in a file.
 
         Raises:
-            ConfigError: an unknown key, a wrong type, a missing file, half of a pair of inputs.
+            ConfigError: an unknown key, a wrong type, a missing file, half of a pair of inputs, a path that cannot
+                be used (:mod:`local_h5.config_paths`).
             RequestError: a custom area's filter is malformed.
         """
+        if overrides:
+            config = merge(config, typed("config", {**overrides}))
+            if isinstance(overrides.get("validation"), Mapping):
+                config = merge(config, {"validation": typed("validation_policy", overrides["validation"])})
         config = _with_codes_as_text(config)
         check("config", config, where, ConfigError)
         check("validation_policy", config["validation"], f"{where}: validation", ConfigError)
+        config = with_plain_paths(config, where)
         inputs = config["inputs"]
         results = Path(config["results"])
         example, downloads = results / "example", results / "downloads"
@@ -196,6 +205,19 @@ def _with_codes_as_text(config: Mapping[str, Any]) -> Mapping[str, Any]:
         for name, codes in given.items()
     }
     return {**config, "inputs": {**config["inputs"], "missing": missing}}
+
+
+def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """``over`` on top of ``under``, as Snakemake does it: mappings key by key, everything else is replaced."""
+    merged = dict(under)
+    for key, value in over.items():
+        before = merged.get(key, {})
+        if isinstance(value, Mapping):
+            # An empty mapping leaves what is there, whatever it is; another one replaces what is no mapping.
+            merged[key] = merge(before if isinstance(before, Mapping) else {}, value) if value else before
+        else:
+            merged[key] = value
+    return merged
 
 
 def _check_pairs(inputs: Mapping[str, Any], where: str) -> None:

@@ -13,6 +13,43 @@ from local_h5.workflow.digests import DigestMemo
 from local_h5.workflow.forecast import forecast
 from local_h5.workflow.main_process import memo_path
 
+_FILES = ("--configfile", "--configfiles")
+_VALUES = ("--config", "-C")
+
+
+class _AsSnakemake(click.Command):
+    """A command whose ``--configfile`` and ``--config`` take several values and count once, as Snakemake's do."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        rest: list[str] = []
+        taken: dict[str, list[str]] = {}
+        last: list[str] | None = None
+        waiting = list(args)
+        while waiting:
+            head = waiting.pop(0)
+            if head == "--":
+                rest += [head, *waiting]
+                break
+            name, equals, value = head.partition("=")
+            if head.startswith("-C") and head != "-C":
+                name, equals, value = "-C", "=", head[2:]
+            option = next((names[0] for names in (_FILES, _VALUES) if name in names), None)
+            if option is None:
+                rest.append(head)
+                continue
+            if option in taken:
+                click.echo(f"{option} is given twice: as in Snakemake, the last one counts.", err=True)
+            last = taken[option] = [value] if equals else []
+            while not equals and waiting and not waiting[0].startswith("-"):
+                last.append(waiting.pop(0))
+            if not last and option == "--configfile":
+                raise click.UsageError(f"Option '{option}' requires an argument.", ctx)
+        needs = any(isinstance(parameter, click.Argument) and parameter.required for parameter in self.params)
+        if needs and last and not any(not part.startswith("-") for part in rest):
+            rest.append(last.pop())  # Snakemake would take it for a value; a command that needs it may have it
+        options = [part for option, values in taken.items() for value in values for part in (option, value)]
+        return super().parse_args(ctx, [*options, *rest])
+
 
 def _with_configuration(command: Callable[..., None]) -> Callable[..., None]:
     """The options by which Snakemake is told its configuration."""
@@ -21,15 +58,16 @@ def _with_configuration(command: Callable[..., None]) -> Callable[..., None]:
         "configfiles",
         type=click.Path(path_type=Path, exists=True, dir_okay=False),
         multiple=True,
-        help="Configuration on top of config/config.yaml, as for Snakemake.",
+        metavar="FILE...",
+        help="Configuration on top of config/config.yaml, one or several files, as for Snakemake.",
     )
     overrides = click.option(
-        "--config", "overrides", multiple=True, metavar="KEY=VALUE", help="Overrides, as for Snakemake."
+        "--config", "overrides", multiple=True, metavar="KEY=VALUE...", help="Overrides, as for Snakemake."
     )
     return files(overrides(command))
 
 
-@click.command()
+@click.command(cls=_AsSnakemake)
 @click.option("--format", "form", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
 @_with_configuration
 def plan(form: str, configfiles: tuple[Path, ...], overrides: tuple[str, ...]) -> None:
@@ -47,7 +85,7 @@ def plan(form: str, configfiles: tuple[Path, ...], overrides: tuple[str, ...]) -
         click.echo(as_markdown(made) if form == "markdown" else as_text(made))
 
 
-@click.command()
+@click.command(cls=_AsSnakemake)
 @click.argument("area")
 @_with_configuration
 def explain(area: str, configfiles: tuple[Path, ...], overrides: tuple[str, ...]) -> None:
@@ -63,7 +101,7 @@ def explain(area: str, configfiles: tuple[Path, ...], overrides: tuple[str, ...]
     click.echo("\n".join(as_lines(explanation)))
 
 
-@click.command()
+@click.command(cls=_AsSnakemake)
 @click.option("--deep", is_flag=True, help="Read all inputs again too, and look into every H5.")
 @click.option("--delete-stale", is_flag=True, help="Delete what is stale or corrupt, so that the next run builds it.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)

@@ -1,16 +1,24 @@
-"""The configuration of a run as Snakemake would put it together, for commands that run without it."""
+"""The configuration of a run as Snakemake puts it together, for commands that run without it.
+
+Importing Snakemake takes several times as long as a plan, so its few rules are here again;
+tests/unit/workflow/test_configuration.py holds them against Snakemake's own functions.
+"""
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from local_h5.errors import ConfigError
-from local_h5.settings import Settings
+from local_h5.settings import Settings, merge
 
 DEFAULTS = Path("config/config.yaml")
+
+_KEY = re.compile(r"[a-zA-Z_][\w-]*\w$")
+_USE_YTE = "__use_yte__"
 
 
 def load_settings(configfiles: Sequence[Path] = (), overrides: Sequence[str] = ()) -> Settings:
@@ -18,42 +26,116 @@ def load_settings(configfiles: Sequence[Path] = (), overrides: Sequence[str] = (
 
     Args:
         configfiles: YAML or JSON files.
-        overrides: ``KEY=VALUE``, the value in YAML.
+        overrides: ``KEY=VALUE``, as :func:`parse_overrides` reads it.
 
     Raises:
         ConfigError: a file is missing or malformed, an override has no ``=``, or the result breaks the schema.
     """
     config: dict[str, Any] = {}
     for path in (DEFAULTS, *configfiles):
-        config = merge(config, _read(path))
-    for override in overrides:
-        key, equals, value = override.partition("=")
-        if not equals:
-            raise ConfigError("--config", expected="KEY=VALUE", found=override, remedy="For example: results=elsewhere")
-        try:
-            config = merge(config, {key: yaml.safe_load(value)})
-        except yaml.YAMLError as error:
-            raise ConfigError("--config", field=key, expected="a value in YAML", found=str(error)) from error
-    return Settings.load(config, ", ".join(map(str, (DEFAULTS, *configfiles))))
+        config = merge(config, read_config(path))
+    given = parse_overrides(overrides)
+    return Settings.load(merge(config, given), ", ".join(map(str, (DEFAULTS, *configfiles))), given)
 
 
-def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """``over`` on top of ``under``; mappings are merged key by key, everything else is replaced."""
-    merged = dict(under)
-    for key, value in over.items():
-        before = merged.get(key)
-        merged[key] = merge(before, value) if isinstance(before, Mapping) and isinstance(value, Mapping) else value
-    return merged
+def parse_overrides(entries: Sequence[str]) -> dict[str, Any]:
+    """``KEY=VALUE`` as Snakemake reads it: a number, True, False, else YAML whose values are all text, else text.
+
+    :meth:`local_h5.settings.Settings.load` gives the texts inside sections the types of a file.
+
+    Raises:
+        ConfigError: an entry has no ``=``, or its key is no identifier.
+    """
+    given: dict[str, Any] = {}
+    for entry in entries:
+        key, equals, value = entry.partition("=")
+        value = value.strip("'\"")
+        if not equals or not _KEY.match(key):
+            raise ConfigError("--config", expected="KEY=VALUE", found=entry, remedy="For example: results=elsewhere")
+        given = merge(given, {key: _value(value)})
+    return given
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_config(path: Path) -> dict[str, Any]:
+    """A configuration file: JSON, else YAML, with templates of ``yte`` where the file asks for them.
+
+    Raises:
+        ConfigError: missing, malformed, or no mapping.
+    """
     try:
         text = path.read_text(encoding="utf-8")
-        # JSON is YAML too, but ten thousand areas take a minute to read as such.
-        data = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+        data = _parsed(text)
     except (OSError, ValueError, yaml.YAMLError) as error:
         remedy = "Run in the folder that holds the Snakefile." if path == DEFAULTS else None
-        raise ConfigError(path, expected="a YAML configuration", found=str(error), remedy=remedy) from error
+        raise ConfigError(path, expected="a YAML configuration", found=problem_of(error), remedy=remedy) from error
     if not isinstance(data, dict):
         raise ConfigError(path, expected="a mapping", found=type(data).__name__)
+    use_yte = data.pop(_USE_YTE, None)
+    return _with_templates(path, text) if use_yte else data
+
+
+def problem_of(error: Exception) -> str:
+    """What is wrong with a file that cannot be read, in a few words: for YAML the problem with its line."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        return f"{error.problem} in line {mark.line + 1}, column {mark.column + 1}"
+    if isinstance(error, UnicodeDecodeError):
+        return f"bytes that are no UTF-8 ({error.reason} at byte {error.start})"
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return str(error)
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)  # ten thousand areas take a minute to read as YAML
+    except ValueError:
+        return yaml.safe_load(text)
+
+
+def _with_templates(path: Path, text: str) -> dict[str, Any]:
+    try:
+        import yte
+    except ImportError as error:
+        raise ConfigError(
+            path,
+            field=_USE_YTE,
+            expected="the package yte, which comes with Snakemake",
+            found="none",
+            remedy="Install it, or write the file without templates.",
+        ) from error
+    try:
+        data: dict[str, Any] = yte.process_yaml(text, require_use_yte=True)
+    except Exception as error:  # the file's own expressions
+        raise ConfigError(path, field=_USE_YTE, expected="templates that can be filled in", found=str(error)) from error
     return data
+
+
+def _value(text: str) -> Any:
+    if not text:
+        return None
+    parsers: tuple[Callable[[str], Any], ...] = (int, float, _bool, _texts)
+    for parse in parsers:
+        try:
+            return parse(text)
+        except Exception:  # what a reader cannot read, the next one may
+            continue
+    return text
+
+
+def _bool(text: str) -> bool:
+    return {"True": True, "False": False}[text]
+
+
+def _texts(text: str) -> Any:
+    return yaml.load(text, Loader=yaml.BaseLoader)  # builds nothing but texts, lists and mappings
+
+
+def overrides_of(workflow: Any) -> Mapping[str, Any]:
+    """What Snakemake was given by ``--config``.
+
+    Args:
+        workflow: Snakemake's own object, as a Snakefile sees it.
+    """
+    settings = getattr(workflow, "config_settings", None)
+    return dict(getattr(settings, "config", None) or {})
