@@ -7,7 +7,7 @@ out ordered by (clone, household), the order of the file.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -19,7 +19,7 @@ from local_h5.arrayfile import ArrayFile, write_array_file
 from local_h5.errors import EmptySelectionError, GeographyError, RequestError, WeightsError
 from local_h5.geography.block_table import BlockTable
 from local_h5.geography.canonical import Geography
-from local_h5.requests import AreaBuildRequest, AreaFilter, FilterField
+from local_h5.requests import WITHIN_STATE, AreaBuildRequest, AreaFilter, FilterField
 from local_h5.single import beyond_float32
 
 KIND = "clone_index"
@@ -227,6 +227,7 @@ class CloneIndex:
     def _positions(self, request: AreaBuildRequest, blocks: BlockTable) -> np.ndarray | None:
         """Positions of all filters' rows: the smallest list is made, the other filters only look at its rows."""
         where = f"{request.area_type} {request.area_id}"
+        _refuse_codes_of_no_state(where, request.filters, blocks)
         lists = [self._lookup(where, item, blocks) for item in request.filters]
         if not lists:
             return None
@@ -241,6 +242,8 @@ class CloneIndex:
             return self._of_districts(where, item)
         if item.field in BLOCK_PREFIX:
             return self._of_block_prefix(where, item, blocks)
+        if item.field in WITHIN_STATE:
+            return self._of_codes_in_states(where, item, blocks)
         return self._of_table_codes(where, item, blocks)
 
     def _of_districts(self, where: str, item: AreaFilter) -> "_Rows":
@@ -276,6 +279,40 @@ class CloneIndex:
         spans = [(int(indptr[code]), int(indptr[code + 1])) for code in wanted]
         return _Rows(positions, spans, lambda rows: _among(field.codes[self.block[rows]], wanted))
 
+    def _of_codes_in_states(self, where: str, item: AreaFilter, blocks: BlockTable) -> "_Rows":
+        column = TABLE_FIELD[item.field]
+        field = blocks.fields[column]
+        pairs = item.of_states()
+        values = np.array([code.encode() for _, code in pairs])
+        codes = np.minimum(np.searchsorted(field.values, values), len(field.values) - 1)
+        known = field.values[codes] == values
+        for place, (state, _) in enumerate(pairs):
+            if known[place] and state is not None:
+                known[place] = np.any(field.codes[_blocks_of_state(blocks, state)] == codes[place])
+        _refuse_unknown(where, item, known, len(field.values) - 1)
+        indptr, positions = self.by_code[column]
+        anywhere = {code for code, (state, _) in zip(codes.tolist(), pairs, strict=True) if state is None}
+        spans = [(int(indptr[code]), int(indptr[code + 1])) for code in sorted(anywhere)]
+        inside = []
+        for code, (state, _) in zip(codes.tolist(), pairs, strict=True):
+            if state is not None and code not in anywhere:
+                spans.append(self._span_in_state(indptr[code : code + 2], positions, state))
+                inside.append(state * len(field.values) + code)
+        wanted, wanted_inside = np.array(sorted(anywhere), np.int64), np.array(inside, np.int64)
+
+        def holds(rows: np.ndarray) -> np.ndarray:
+            code = field.codes[self.block[rows]].astype(np.int64)
+            state = blocks.geoid[self.block[rows]] // BLOCK_PREFIX["state"]
+            return np.isin(code, wanted) | np.isin(state * len(field.values) + code, wanted_inside)
+
+        return _Rows(positions, spans, holds)
+
+    def _span_in_state(self, span: np.ndarray, positions: np.ndarray, state: int) -> tuple[int, int]:
+        # Positions of a code ascend, and rows are sorted by district, so those of a state are one stretch.
+        first, last = self.indptr[np.searchsorted(self.districts, (100 * state, 100 * (state + 1)))]
+        low, high = np.searchsorted(positions[span[0] : span[1]], (first, last)) + span[0]
+        return int(low), int(high)
+
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
@@ -310,6 +347,35 @@ def _invert(codes: np.ndarray, n_codes: int) -> tuple[np.ndarray, np.ndarray]:
 def _among(values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """``np.isin``, quicker for one value."""
     return values == wanted[0] if len(wanted) == 1 else np.isin(values, wanted)
+
+
+def _blocks_of_state(blocks: BlockTable, state: int) -> slice:
+    first, last = np.searchsorted(blocks.geoid, (state * 10**13, (state + 1) * 10**13))
+    return slice(int(first), int(last))
+
+
+def _refuse_codes_of_no_state(where: str, filters: Sequence[AreaFilter], blocks: BlockTable) -> None:
+    """Refuse a code that several states may have, when no filter says which is meant."""
+    if any(item.says_state for item in filters):
+        return
+    for item in filters:
+        if item.field not in WITHIN_STATE:
+            continue
+        field = blocks.fields[TABLE_FIELD[item.field]]
+        for state, code in item.of_states():
+            rows = np.flatnonzero(field.codes == np.searchsorted(field.values, code.encode()))
+            found = np.unique(blocks.geoid[rows] // BLOCK_PREFIX["state"]).tolist()
+            if state is not None or code.encode() not in field.values or not found:
+                continue  # what the geography does not have at all is refused as such
+            named = ", ".join(f"{us.STATE_POSTAL[fips]} ({fips:02d}{code})" for fips in found[:5])
+            raise RequestError(
+                where,
+                field=f"filter.{item.field}",
+                expected=f"codes with their state: those of {item.field} are unique only within one",
+                found=f"{code}, which {named}{' and others' if len(found) > 5 else ''} "
+                f"{'have' if len(found) > 1 else 'has'}",
+                remedy=f'Write the whole code, such as "{found[0]:02d}{code}", or add a filter by state.',
+            )
 
 
 def _refuse_unknown(where: str, item: AreaFilter, known: np.ndarray, n_known: int) -> None:

@@ -197,8 +197,10 @@ def _area_id(stem: str) -> str:
 def _filter(argument: str, name: FilterField, values: Iterable[str | int] | None) -> tuple[AreaFilter, ...]:
     if values is None:
         return ()
-    if not isinstance(values, str) and isinstance(values, Iterable):
-        values = [value.item() if isinstance(value, np.generic) else value for value in values]
+    if isinstance(values, Iterable) and not isinstance(values, str | bytes | Mapping):
+        # Numbers of a program lost no more than leading zeros; those of a YAML file may have been octal.
+        plain = [value.item() if isinstance(value, np.generic) else value for value in values]
+        values = [str(value) if type(value) is int else value for value in plain]
     item = AreaFilter.from_json({"field": name, "op": "in", "value": values}, argument)
     return (replace(item, values=tuple(sorted(item.values))),)
 

@@ -1,7 +1,7 @@
 """What is to be built: typed area requests with JSON round trips."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, Self, cast, get_args
@@ -37,6 +37,11 @@ CODE_WIDTH: Mapping[FilterField, int] = {
 }
 """Digits of the fields whose codes are all digits; state-legislative districts may hold letters."""
 
+WITHIN_STATE: Mapping[FilterField, int] = {"puma": 5, "place": 5, "sldu": 3, "sldl": 3}
+"""Fields whose codes are unique only within a state (Census GEOIDs begin with the state's), and their characters."""
+
+STATE_DIGITS = 2
+
 _AREA_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -44,24 +49,33 @@ _AREA_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 class AreaFilter:
     """One condition on a household clone's geography.
 
+    Unpadded digits are padded where the field's codes have a fixed number of digits.
+
     Attributes:
         field: the geography field.
         op: ``eq`` (one value) or ``in`` (one of several).
-        values: Census codes as zero-padded text.
+        values: Census codes as zero-padded text. Those of :data:`WITHIN_STATE` with their state in front (``37024``),
+            or without it beside another filter that says which state (``024`` and a filter by state).
+
+    Raises:
+        RequestError: unknown field or operation, no list under ``in``, an empty list, a number, a malformed code.
     """
 
     field: FilterField
     op: Operation
     values: tuple[str, ...]
 
+    def __post_init__(self) -> None:
+        _check_filter("area filter", self.field, self.op, self.values)
+        codes = tuple(dict.fromkeys(_code("area filter", self.field, value) for value in self.values))
+        object.__setattr__(self, "values", codes)
+
     @classmethod
     def from_json(cls, data: Any, where: object = "area filter") -> Self:
         """Read ``{"field": …, "op": "eq"|"in", "value": …}``.
 
-        Integers and unpadded digits are padded where the field's codes have a fixed number of digits.
-
         Raises:
-            RequestError: unknown field or operation, a bare text under ``in``, an empty list, a malformed code.
+            RequestError: as for the filter itself, or another form.
         """
         if not isinstance(data, Mapping) or set(data) != {"field", "op", "value"}:
             raise RequestError(
@@ -72,31 +86,7 @@ class AreaFilter:
                 remedy='Write, for example, {field: county, op: in, value: ["36061", "36047"]}.',
             )
         name, op, value = data["field"], data["op"], data["value"]
-        if name not in FILTER_FIELDS:
-            raise RequestError(
-                where,
-                field="filter.field",
-                expected=f"one of {', '.join(FILTER_FIELDS)}",
-                found=repr(name),
-                remedy="Use one of these fields.",
-            )
-        if op not in get_args(Operation):
-            raise RequestError(
-                where,
-                field="filter.op",
-                expected="eq or in",
-                found=repr(op),
-                remedy="Use 'eq' with one code or 'in' with a list.",
-            )
-        if op == "in" and (isinstance(value, str) or not isinstance(value, Iterable)):
-            raise RequestError(
-                where,
-                field=f"filter.{name}",
-                expected="a list of codes under 'in'",
-                found=repr(value),
-                remedy="Use a list, or the operation 'eq'.",
-            )
-        if op == "eq" and not isinstance(value, str | int):
+        if op == "eq" and isinstance(value, list | tuple | Mapping | bytes | type(None)):
             raise RequestError(
                 where,
                 field=f"filter.{name}",
@@ -104,17 +94,25 @@ class AreaFilter:
                 found=repr(value),
                 remedy="Give one code, or use the operation 'in'.",
             )
-        listed = [value] if op == "eq" else list(value)
-        if not listed:
-            raise RequestError(
-                where,
-                field=f"filter.{name}",
-                expected="at least one code",
-                found="an empty list",
-                remedy="Leave the filter out to take everything.",
-            )
-        codes = tuple(dict.fromkeys(_code(where, name, item) for item in listed))
+        values = (value,) if op == "eq" else value
+        _check_filter(where, name, op, values)
+        codes = tuple(_code(where, name, item) for item in values)
         return cls(cast(FilterField, name), cast(Operation, op), codes)
+
+    def of_states(self) -> tuple[tuple[int | None, str], ...]:
+        """State (FIPS code, None where the code has none in front) and code of each value of :data:`WITHIN_STATE`."""
+        width = WITHIN_STATE[self.field]
+        return tuple(
+            (int(value[:STATE_DIGITS]), value[STATE_DIGITS:]) if len(value) > width else (None, value)
+            for value in self.values
+        )
+
+    @property
+    def says_state(self) -> bool:
+        """Whether each of the codes is of one state by itself."""
+        if self.field in WITHIN_STATE:
+            return all(state is not None for state, _ in self.of_states())
+        return self.field in ("state", "county", "tract", "block", "district")
 
     def to_json(self) -> dict[str, Any]:
         """The form that :meth:`from_json` reads."""
@@ -241,20 +239,83 @@ def results_folder(request: AreaBuildRequest, output: Path) -> Path:
     return output.parents[len(relative.parts) - 1]
 
 
+def _check_filter(where: object, name: Any, op: Any, values: Any) -> None:
+    """Field, operation, and the form of the list; :func:`_code` looks at its members."""
+    if name not in FILTER_FIELDS:
+        raise RequestError(
+            where,
+            field="filter.field",
+            expected=f"one of {', '.join(FILTER_FIELDS)}",
+            found=repr(name),
+            remedy="Use one of these fields.",
+        )
+    if op not in get_args(Operation):
+        raise RequestError(
+            where,
+            field="filter.op",
+            expected="eq or in",
+            found=repr(op),
+            remedy="Use 'eq' with one code or 'in' with a list.",
+        )
+    if not isinstance(values, list | tuple):
+        raise RequestError(
+            where,
+            field=f"filter.{name}",
+            expected="a list of codes under 'in'",
+            found=repr(values),
+            remedy="Use a list, or the operation 'eq'.",
+        )
+    if not values:
+        raise RequestError(
+            where,
+            field=f"filter.{name}",
+            expected="at least one code",
+            found="an empty list",
+            remedy="Leave the filter out to take everything.",
+        )
+    if op == "eq" and len(values) != 1:
+        raise RequestError(
+            where,
+            field=f"filter.{name}",
+            expected="one code under 'eq'",
+            found=repr(values),
+            remedy="Give one code, or use the operation 'in'.",
+        )
+
+
 def _code(where: object, name: FilterField, value: Any) -> str:
-    width = CODE_WIDTH.get(name)
-    text = value if isinstance(value, str) else None
-    if width is not None and isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        text = str(value)
-    if text is not None and width is not None and text.isdigit() and text.isascii() and len(text) <= width:
-        return text.zfill(width)
-    if text and width is None and text.isascii() and text.isprintable():
-        return text
-    digits = f"{width} digits" if width else "text such as '012'"
+    width, own = CODE_WIDTH.get(name), WITHIN_STATE.get(name)
+    if isinstance(value, str) and value.isascii():
+        if width is not None and value.isdigit():
+            if len(value) <= width:
+                return value.zfill(width)
+            if own is not None and len(value) == STATE_DIGITS + own:
+                return value
+        if width is None and own is not None and value.isalnum() and _is_legislative(value, own):
+            return value
+    described = f"{width} digits" if width else "text such as '012'"
+    if own is not None:
+        described += f", or {'37' + '02400'[:own]!r} with its state in front"
+    remedy = "Give the Census code as text with its leading zeros."
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        # YAML reads 02013 as the octal number 1035, and 1035 as itself; which was written, it does not say.
+        full = width or own or 0
+        meant = dict.fromkeys(
+            text for text in (str(value).zfill(full), f"0{value:o}".zfill(full)) if len(text) == full
+        ) or {str(value): None}
+        lines = " or ".join(f'value: "{text}"' for text in meant)
+        raise RequestError(
+            where,
+            field=f"filter.{name}",
+            expected=f"a code of {described}, in quotes",
+            found=f"the number {value}",
+            remedy=f"Write {lines}: without quotes the leading zeros of a code are lost, and YAML reads 010 as 8.",
+        )
     raise RequestError(
-        where,
-        field=f"filter.{name}",
-        expected=f"a code of {digits}",
-        found=repr(value),
-        remedy="Give the Census code as text with its leading zeros.",
+        where, field=f"filter.{name}", expected=f"a code of {described}", found=repr(value), remedy=remedy
     )
+
+
+def _is_legislative(value: str, own: int) -> bool:
+    """Whether a text may be a state-legislative district: up to three characters, or with the state's two digits."""
+    return len(value) <= own or (len(value) <= STATE_DIGITS + own and value[:STATE_DIGITS].isdigit())

@@ -13,7 +13,7 @@ from local_h5.clones import CloneIndex
 from local_h5.errors import EmptySelectionError, GeographyError, RequestError, WeightsError
 from local_h5.geography.block_table import TEXT_FIELDS, BlockTable, TextField
 from local_h5.geography.canonical import Geography
-from local_h5.requests import CODE_WIDTH, FILTER_FIELDS, AreaBuildRequest, AreaFilter
+from local_h5.requests import CODE_WIDTH, FILTER_FIELDS, WITHIN_STATE, AreaBuildRequest, AreaFilter
 
 COLUMN = {
     "puma": "puma",
@@ -77,6 +77,10 @@ def filters(draw: st.DrawFn, rows: np.ndarray) -> AreaFilter:
     known = sorted({code_of(field, row) for row in rows.tolist()} - {""})
     if not known:
         field, known = "state", sorted({code_of("state", row) for row in rows.tolist()})
+    if field in WITHIN_STATE:
+        known += sorted(
+            {f"{BLOCKS[row]:015d}"[:2] + code_of(field, row) for row in rows.tolist() if code_of(field, row)}
+        )
     values = tuple(draw(st.lists(st.sampled_from(known), min_size=1, max_size=4, unique=True)))
     return AreaFilter(field, "in" if len(values) > 1 else draw(st.sampled_from(["in", "eq"])), values)
 
@@ -88,17 +92,26 @@ def test_selection_is_the_brute_force_mask(package: tuple, data: st.DataObject) 
     chosen = tuple(data.draw(st.lists(filters(rows), max_size=3)))
     request = AreaBuildRequest("custom", "area", "Area", chosen)
     expected = [
-        row
-        for row in range(weights.size)
-        if weights[row] > 0 and all(code_of(item.field, rows[row]) in item.values for item in chosen)
+        row for row in range(weights.size) if weights[row] > 0 and all(meant(item, rows[row]) for item in chosen)
     ]
     index = CloneIndex.build(weights, geography, TABLE)
+    if any(item.field in WITHIN_STATE for item in chosen) and not any(item.says_state for item in chosen):
+        with pytest.raises(RequestError, match="codes with their state") as refused:
+            index.select(request, TABLE)
+        assert all(name in str(refused.value) for name in states_of_refused(chosen))
+        return
     if data.draw(st.booleans()):
         with tempfile.TemporaryDirectory() as folder:
             index.write(Path(folder) / "index.h5")
             check(CloneIndex.open(Path(folder) / "index.h5"), request, expected, package)
     else:
         check(index, request, expected, package)
+
+
+def meant(item: AreaFilter, row: int) -> bool:
+    """Whether a block meets a filter, in plain text: the code, or the code with its state in front."""
+    code, state = code_of(item.field, row), f"{BLOCKS[row]:015d}"[:2]
+    return bool(code) and (code in item.values or (item.field in WITHIN_STATE and f"{state}{code}" in item.values))
 
 
 def check(index: CloneIndex, request: AreaBuildRequest, expected: list[int], package: tuple) -> None:
@@ -114,15 +127,36 @@ def check(index: CloneIndex, request: AreaBuildRequest, expected: list[int], pac
     assert found.district.tolist() == DISTRICT[rows[expected]].tolist()
 
 
+def states_of_refused(chosen: tuple[AreaFilter, ...]) -> set[str]:
+    """Postal codes of all states that have the first code which says none."""
+    item = next(item for item in chosen if item.field in WITHIN_STATE and not item.says_state)
+    code = next(code for state, code in item.of_states() if state is None)
+    return {us.STATE_POSTAL[BLOCKS[row] // 10**13] for row in range(len(BLOCKS)) if code_of(item.field, row) == code}
+
+
+@given(packages(), st.sampled_from(sorted(WITHIN_STATE)))
+def test_a_whole_code_of_a_state_that_lacks_it_is_unknown(package: tuple, field: str) -> None:
+    weights, _, geography = package
+    have = {f"{BLOCKS[row]:015d}"[:2] + code_of(field, row) for row in range(len(BLOCKS)) if code_of(field, row)}
+    lacking = sorted({state + full[2:] for full in have for state in ("06", "11", "36", "37", "48")} - have)
+    for code in lacking[:3]:
+        request = AreaBuildRequest("custom", "area", "Area", (AreaFilter(field, "eq", (code,)),))
+        with pytest.raises(RequestError, match=f"unknown {code}"):
+            CloneIndex.build(weights, geography, TABLE).select(request, TABLE)
+
+
 @given(packages(), st.sampled_from(FILTER_FIELDS), st.data())
 def test_a_code_that_the_geography_lacks_is_an_error(package: tuple, field: str, data: st.DataObject) -> None:
     weights, rows, geography = package
     unknown = {"block": "480010001001000", "tract": "48001000100", "county": "48001", "district": "4801", "state": "48"}
     known = sorted({code_of(field, row) for row in rows.tolist()} - {""})
     beside = data.draw(st.lists(st.sampled_from(known), max_size=2, unique=True)) if known else []
-    values = tuple(data.draw(st.permutations([*beside, unknown.get(field, "99999")])))
-    request = AreaBuildRequest("custom", "area", "Area", (AreaFilter(field, "in", values),))
-    with pytest.raises(RequestError, match=f"unknown {unknown.get(field, '99999')}"):
+    strange = unknown.get(field, "999" if field.startswith("sld") else "99999")
+    values = tuple(data.draw(st.permutations([*beside, strange])))
+    # some household of the geography is in the state of its first row, so the filter by state is satisfiable
+    state = AreaFilter("state", "eq", (code_of("state", rows[0]),))
+    request = AreaBuildRequest("custom", "area", "Area", (AreaFilter(field, "in", values), state))
+    with pytest.raises(RequestError, match=f"unknown {strange}"):
         CloneIndex.build(weights, geography, TABLE).select(request, TABLE)
 
 
@@ -158,4 +192,6 @@ def test_a_weight_that_the_file_would_not_hold_is_an_error(weight: float) -> Non
 @pytest.mark.parametrize(("given_code", "code"), [(200, 201), (201, 201), (1198, 1101), (3701, 3701), (3700, 3701)])
 def test_district_codes_are_normalised_in_filters(given_code: int, code: int) -> None:
     assert us.normalise_district(given_code) == code
-    assert AreaFilter.from_json({"field": "district", "op": "eq", "value": given_code}).values == (f"{given_code:04d}",)
+    assert AreaFilter.from_json({"field": "district", "op": "eq", "value": str(given_code)}).values == (
+        f"{given_code:04d}",
+    )

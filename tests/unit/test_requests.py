@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,11 +49,71 @@ def test_json_gives_the_request_back(area_type: Any, area_id: str, name: str, ch
 
 
 @given(st.sampled_from(sorted(CODE_WIDTH)), st.data())
-def test_integers_and_unpadded_digits_are_padded(field: Any, data: st.DataObject) -> None:
+def test_unpadded_digits_are_padded(field: Any, data: st.DataObject) -> None:
     code = data.draw(st.integers(0, 10 ** CODE_WIDTH[field] - 1))
     padded = f"{code:0{CODE_WIDTH[field]}d}"
-    for value in (code, str(code), padded):
+    for value in (str(code), padded):
         assert AreaFilter.from_json({"field": field, "op": "eq", "value": value}).values == (padded,)
+        assert AreaFilter(field, "eq", (value,)).values == (padded,)
+
+
+CODES = {
+    "block": "020130001001000", "tract": "02013000100", "county": "02013", "district": "0201", "state": "02",
+    "puma": "01302", "place": "02400", "zcta": "02134", "cbsa": "35620", "sldu": "024", "sldl": "037",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("field", FILTER_FIELDS)
+@pytest.mark.parametrize("read", [yaml.safe_load, json.loads])
+def test_a_code_without_quotes_is_refused_with_the_line_to_write(field: Any, read: Any) -> None:
+    code = CODES[field]
+    number = read(code.lstrip("0")) if read is json.loads else read(f"value: {code}")["value"]
+    for entry in ({"op": "eq", "value": number}, {"op": "in", "value": [number]}):
+        with pytest.raises(RequestError) as refused:
+            AreaFilter.from_json({"field": field, **entry}, "my.yaml")
+        assert f'value: "{code}"' in refused.value.remedy
+        assert refused.value.found == f"the number {number}"
+        assert "\n" not in str(refused.value)
+
+
+@given(st.sampled_from(FILTER_FIELDS), st.integers(0, 10**15))
+def test_whatever_number_yaml_gives_no_code_is_guessed(field: Any, number: int) -> None:
+    with pytest.raises(RequestError, match="the number"):
+        AreaFilter(field, "in", (number,))
+
+
+@pytest.mark.parametrize(
+    ("field", "op", "values"),
+    [
+        ("county", "in", ("1", "nonsense")), ("county", "in", {"37063": 1}), ("county", "in", b"36061"),
+        ("county", "in", "37063"), ("county", "eq", ("37063", "37135")), ("county", "eq", ()),
+        ("county", "in", (b"37063",)),
+        ("planet", "eq", ("1",)), ("county", "near", ("37063",)), ("puma", "eq", ("370240",)),
+        ("place", "eq", ("37 2400",)),
+        ("sldu", "eq", ("370024",)), ("sldu", "eq", ("XX024",)), ("sldl", "eq", ("0 1",)),
+        ("tract", "eq", ("3706300010x",)),
+        ("county", "in", ("37063", None)), ("county", "in", (True,)), ("state", "in", (37.0,)),
+    ],
+)  # fmt: skip
+def test_a_filter_that_is_built_directly_is_checked_too(field: Any, op: Any, values: Any) -> None:
+    with pytest.raises(RequestError):
+        AreaFilter(field, op, values)
+    with pytest.raises(RequestError):
+        AreaFilter.from_json({"field": field, "op": op, "value": values})
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "parts"),
+    [
+        ("sldu", "37024", (37, "024")), ("sldu", "024", (None, "024")), ("sldl", "50ADD", (50, "ADD")),
+        ("puma", "3701302", (37, "01302")), ("place", "0224230", (2, "24230")), ("place", "24230", (None, "24230")),
+    ],
+)  # fmt: skip
+def test_codes_within_a_state_may_have_it_in_front(field: Any, value: str, parts: tuple) -> None:
+    item = AreaFilter.from_json({"field": field, "op": "eq", "value": value})
+    assert item.values == (value,)
+    assert item.of_states() == (parts,)
+    assert item.says_state == (parts[0] is not None)
 
 
 @pytest.mark.parametrize(

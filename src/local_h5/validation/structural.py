@@ -14,7 +14,7 @@ import numpy as np
 
 from local_h5.membership import HOUSEHOLD, PERSON, Membership, reindex
 from local_h5.payload import county_names, zip_codes
-from local_h5.requests import AreaBuildRequest, AreaFilter
+from local_h5.requests import WITHIN_STATE, AreaBuildRequest, AreaFilter
 from local_h5.results import AreaResult
 from local_h5.us import STATE_POSTAL, normalise_district
 from local_h5.validation.common_schema import ExpectedColumn, Places
@@ -318,7 +318,13 @@ def rows_where(item: AreaFilter, values: Callable[[str], np.ndarray]) -> np.ndar
         column = _prefix(values("block_geoid"), _BLOCK_PREFIX[item.field])
     else:
         column = values(_COLUMN[item.field])
-    return np.isin(column, np.array([value.encode() for value in item.values]))
+    if item.field not in WITHIN_STATE:
+        return np.isin(column, np.array([value.encode() for value in item.values]))
+    inside = np.zeros(len(column), dtype=bool)
+    for state, code in item.of_states():
+        of_code = column == code.encode()
+        inside |= of_code if state is None else of_code & (values("state_fips") == state)
+    return inside
 
 
 def _prefix(text: np.ndarray, width: int) -> np.ndarray:
