@@ -44,7 +44,7 @@ lint: $(VENV)/tested  ## style, types, rules
 	ruff format --check .
 	mypy
 	snakefmt --check Snakefile rules adapters/engines
-	snakemake --lint
+	snakemake --lint --config container=docker://local-h5
 
 lock:  ## resolve the dependencies anew (needs uv); see docs/dependencies.md
 	uv pip compile $(LOCK) $(TESTED) --group dev -o requirements-dev.lock

@@ -24,9 +24,6 @@ from local_h5.workflow.resources import area_memory_mb, area_minutes, growing
 configfile: "config/config.yaml"
 
 
-container: "docker://python:3.12-slim"
-
-
 try:
     SETTINGS = Settings.load(
         config, ", ".join(map(str, workflow.configfiles)), overrides_of(workflow)
@@ -49,6 +46,11 @@ RUN_LOG = RunLog()
 CONFIG = SETTINGS.config  # checked, with paths in their plain form: rules read this one
 RESULTS = SETTINGS.results.as_posix()
 PREPARED = SETTINGS.prepared.as_posix()
+
+
+if CONFIG.get("container"):
+
+    container: CONFIG["container"]
 
 
 wildcard_constraints:
@@ -112,6 +114,11 @@ include: "rules/publish.smk"
 
 
 onstart:
+    try:
+        RUN.check_start()
+    except LocalH5Error as error:
+        print(f"error: {error}", file=sys.stderr)
+        os._exit(1)
     stop_timers(workflow)
     RUN_LOG.listen(workflow)
 

@@ -78,7 +78,7 @@ rule example_package:
     input:
         order=order("example_package"),
         source=before("example_package", rules.example_source.output.source),
-        blocks=before("example_package", rules.fetch_geography_tables.output.blocks),
+        blocks=before("example_package", SETTINGS.block_districts.as_posix()),
         population=before("example_package", rules.example_population.output.population),
     output:
         weights=f"{EXAMPLE}/calibration_weights.npy",

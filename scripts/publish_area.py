@@ -1,6 +1,7 @@
 """Let an area be published, or say why not: the stamp that later rules depend on. Imports no numpy, so it is quick."""
 
 import argparse
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -21,9 +22,12 @@ def publish_area(path_to_sidecar: Path, paths_to_records: list[Path], path_to_st
     Assumes:
         The records were written under the current policy.
     """
-    output = json.loads(path_to_sidecar.read_text(encoding="utf-8"))["output"]
+    content = path_to_sidecar.read_bytes()
+    output, own = json.loads(content)["output"], hashlib.sha256(content).hexdigest()
     records = [read_record(path) for path in paths_to_records]
-    reasons = refusals(records, output["sha256"])
+    reasons = list(refusals(records, output["sha256"]))
+    if any(record.sidecar_sha256 not in (None, own) for record in records):
+        reasons.append("its sidecar changed since it was written; run again, which builds it anew")
     if reasons:
         for reason in reasons:
             print(f"not published: {output['path']}: {reason}", file=sys.stderr)
@@ -31,6 +35,7 @@ def publish_area(path_to_sidecar: Path, paths_to_records: list[Path], path_to_st
     stamp = {
         "path": output["path"],
         "sha256": output["sha256"],
+        "sidecar_sha256": own,
         "validation": {record.level: record.status for record in records},
     }
     write_text(path_to_stamp, json.dumps(stamp, indent=1) + "\n")

@@ -1,6 +1,7 @@
 """Publish the area files of a finished run as one collection, and write the old layout's release manifest."""
 
 import argparse
+import hashlib
 import json
 import sys
 import time
@@ -102,13 +103,17 @@ def read_run(settings: Settings, licence: str) -> dict[str, Item]:
     for request in settings.requests:
         path = settings.output(request)
         sidecar = path.with_name(path.name + SUFFIX)
-        document = strict_json(sidecar.read_bytes(), what=str(sidecar))
+        content = sidecar.read_bytes()
+        document = strict_json(content, what=str(sidecar))
         manifest = from_sidecar(document, Label(COUNTRY, DATASET, licence=licence), where=str(sidecar))
         items[request.relative_path.with_suffix("").as_posix()] = Item(path, manifest)
-        if not is_stamped(settings.stamp(request), manifest.artifact.sha256):
+        if not is_stamped(settings.stamp(request), manifest.artifact.sha256, hashlib.sha256(content).hexdigest()):
             refused.append(str(path))
     if refused:
-        text = "not published, because these areas have no stamp of rules/validate.smk (they failed their validation)"
+        text = (
+            "not published, because these areas have no stamp of rules/validate.smk (they failed their validation, or "
+            "their sidecar was changed)"
+        )
         raise PublishError(f"{text}: {', '.join(refused)}")
     return items
 
@@ -132,12 +137,14 @@ def read_validation(settings: Settings, items: Mapping[str, Item]) -> Validation
     return from_records(files)
 
 
-def is_stamped(stamp: Path, sha256: str) -> bool:
-    """Whether the validation policy let exactly that file be published."""
+def is_stamped(stamp: Path, sha256: str, sidecar_sha256: str) -> bool:
+    """Whether the validation policy let exactly that file and sidecar be published (older stamps name the file)."""
     if not stamp.is_file():
         return False
     document = strict_json(stamp.read_bytes(), what=str(stamp))
-    return isinstance(document, dict) and document.get("sha256") == sha256
+    if not isinstance(document, dict) or document.get("sidecar_sha256", sidecar_sha256) != sidecar_sha256:
+        return False
+    return document.get("sha256") == sha256
 
 
 def show(at: Progress) -> None:

@@ -13,6 +13,7 @@ from local_h5.files import check_output, write_text
 from local_h5.validation.records import ValidationRecord, read_record, record_path
 from local_h5.worker import AreaOutcome, WorkerState, WorkResult, legacy_view, read_items, run_areas
 from local_h5.workflow.digests import MARKS, write_mark
+from local_h5.workflow.run_lock import hold_run_lock
 from local_h5.workflow.work_items import fingerprints_here
 
 SOME_FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
@@ -45,7 +46,12 @@ def run_worker(requests: Any, path_to_results: Path, path_to_output: Path, rebui
                 write_mark(path_to_results / "prepared" / MARKS, path_to_results / outcome.path, outcome.sha256)
 
     here = fingerprints_here(state, path_to_results)
-    return run_areas(items, state, path_to_output, rebuild=rebuild, fingerprint_of=here, progress=report)
+    # Not at once with a run, which removes temporary files that it takes for those of killed jobs.
+    lock = hold_run_lock(path_to_output)
+    try:
+        return run_areas(items, state, path_to_output, rebuild=rebuild, fingerprint_of=here, progress=report)
+    finally:
+        lock.release()
 
 
 def target_records(result: WorkResult, results: Path) -> Iterator[ValidationRecord]:

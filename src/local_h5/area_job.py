@@ -6,10 +6,10 @@ from typing import Any
 
 from local_h5.build import BuildOptions, PreparedInputs, Provenance, build_area
 from local_h5.requests import AreaBuildRequest, output_path
-from local_h5.results import AreaResult, Fingerprint, Phase, write_sidecar
+from local_h5.results import AreaResult, Fingerprint, Phase, sidecar_text, write_sidecar
 from local_h5.validation.area import StructuralPolicy, validate_structure
 from local_h5.validation.common_schema import CommonSchema
-from local_h5.validation.records import write_record
+from local_h5.validation.records import of_sidecar, write_record
 
 
 def run_area_job(
@@ -50,7 +50,7 @@ def run_area_job(
     path = output_path(folder, request.relative_path)
     result, found = validate_structure(path, result, schema, structural)
     enter("write")
-    write_record(record, found)
+    write_record(record, of_sidecar(found, sidecar_text(result)))
     write_sidecar(path, result)
     return result
 

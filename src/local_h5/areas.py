@@ -1,6 +1,5 @@
 """The areas of a run, from the district table and the configuration: known before anything is built."""
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from local_h5 import us
 from local_h5.errors import ConfigError, GeographyError
 from local_h5.requests import AreaBuildRequest, AreaFilter
+from local_h5.text_table import read_table
 
 if TYPE_CHECKING:
     import numpy as np  # only its name: the workflow reads this module whenever it starts
@@ -33,18 +33,14 @@ def read_districts(path: Path) -> tuple[District, ...]:
         ConfigError: missing file, other columns, an unknown state, a code that is not its state's or not normalised.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            reader = csv.DictReader(stream)
-            if tuple(reader.fieldnames or ()) != DISTRICT_COLUMNS:
-                raise ConfigError(
-                    path,
-                    field="columns",
-                    expected=", ".join(DISTRICT_COLUMNS),
-                    found=", ".join(reader.fieldnames or ()) or "none",
-                )
-            rows = list(reader)
-    except OSError as error:
-        raise ConfigError(path, field="areas.districts", expected="a CSV table", found=error.strerror) from error
+        header, rows = read_table(path)
+    except (OSError, ValueError) as error:
+        found = error.strerror if isinstance(error, OSError) else str(error)
+        raise ConfigError(path, field="areas.districts", expected="a CSV table", found=found) from error
+    if header != DISTRICT_COLUMNS:
+        raise ConfigError(
+            path, field="columns", expected=", ".join(DISTRICT_COLUMNS), found=", ".join(header) or "none"
+        )
     districts = []
     for number, row in enumerate(rows, start=2):
         try:

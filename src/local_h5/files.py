@@ -3,7 +3,8 @@
 import contextlib
 import hashlib
 import os
-import tempfile
+import secrets
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -27,7 +28,6 @@ def atomic_output(final: Path) -> Iterator[Path]:
         try:
             yield temporary
             _flush(temporary)
-            temporary.chmod(0o666 & ~_umask())
             temporary.replace(final)
             _flush(final.parent)
         except OSError as error:
@@ -68,6 +68,20 @@ def check_output(final: Path, inputs: Iterable[Path]) -> None:
             )
 
 
+def set_time(path: Path, nanoseconds: int) -> None:
+    """Date a file, access and modification. One of somebody else is written anew first: only its owner may date it.
+
+    Raises:
+        WriteError: the folder does not let this user write.
+    """
+    try:
+        os.utime(path, ns=(nanoseconds, nanoseconds))
+    except PermissionError:
+        with atomic_output(path) as temporary:
+            shutil.copyfile(path, temporary)
+        os.utime(path, ns=(nanoseconds, nanoseconds))
+
+
 def write_text(final: Path, text: str) -> None:
     """Write ``text`` as UTF-8 in one step (see :func:`atomic_output`)."""
     with atomic_output(final) as temporary:
@@ -83,7 +97,9 @@ def sha256_of(path: Path) -> str:
 def _temporary_beside(final: Path) -> tuple[int, str]:
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
-        return tempfile.mkstemp(dir=final.parent, prefix=f".{final.name}.", suffix=".tmp")
+        # Not tempfile.mkstemp, whose files are private: umask, or the folder's own rules, say who may read a result.
+        temporary = final.with_name(f".{final.name}.{secrets.token_hex(4)}.tmp")
+        return os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), str(temporary)
     except OSError as error:
         raise WriteError(
             final,
@@ -100,10 +116,3 @@ def _flush(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _umask() -> int:
-    # mkstemp makes files private; published files follow the user's umask instead.
-    current = os.umask(0)
-    os.umask(current)
-    return current

@@ -192,10 +192,15 @@ def sidecar_path(h5: Path) -> Path:
     return h5.with_name(h5.name + SUFFIX)
 
 
+def sidecar_text(result: AreaResult) -> str:
+    """What :func:`write_sidecar` writes; the record of the structural checks has its sha256."""
+    return json.dumps(result.to_json(), indent=1, sort_keys=True) + "\n"
+
+
 def write_sidecar(h5: Path, result: AreaResult) -> Path:
     """Write the sidecar of ``h5`` in one step; its presence says that the file is complete."""
     path = sidecar_path(h5)
-    write_text(path, json.dumps(result.to_json(), indent=1, sort_keys=True) + "\n")
+    write_text(path, sidecar_text(result))
     return path
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from local_h5.errors import InputError
 from local_h5.files import write_text
+from local_h5.text_table import read_table
 from local_h5.us import STATE_POSTAL, district_name, normalise_district
 
 STATE = "state"
@@ -96,12 +97,12 @@ def read_population(path: Path, area_type: str) -> Population:
         InputError: missing, other columns, a cell that is no number, a code twice, or no row of that type.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            table = sorted(
-                (int(row["code"]), int(row["population"]), int(row["under_18"]), int(row["from_65"]))
-                for row in csv.DictReader(stream)
-                if row["area_type"] == area_type
-            )
+        _, rows = read_table(path)
+        table = sorted(
+            (int(row["code"]), int(row["population"]), int(row["under_18"]), int(row["from_65"]))
+            for row in rows
+            if row["area_type"] == area_type
+        )
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(path, expected=f"a CSV with the columns {', '.join(COLUMNS)}", found=str(error)) from error
     return _population(path, area_type, table)

@@ -4,7 +4,6 @@ The file (``cps.csv.gz`` of the Tax-Calculator project) is made from the public 
 Heads and spouses are exact; dependents exist as counts by age band only.
 """
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from local_h5.errors import InputError
+from local_h5.text_table import read_table
 
 FILE_YEAR = 2014
 """Year of the dollars in the file."""
@@ -172,8 +172,7 @@ def growth_factors(path: Path, start: int, end: int) -> dict[str, float]:
         InputError: missing, a year or factor is missing, or a cell is no number.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            rows = {int(row.pop("YEAR")): row for row in csv.DictReader(stream)}
+        rows = {int(row.pop("YEAR")): row for row in read_table(path)[1]}
         names = sorted({name for pair in GROWTH.values() for name in pair})
         years = range(start + 1, end + 1)
         return {name: float(np.prod([float(rows[y][name]) for y in years])) for name in names}

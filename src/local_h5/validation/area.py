@@ -1,5 +1,6 @@
 """The structural verdict of one area, from the run's configuration: what an area job calls after it wrote its file."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,8 @@ from local_h5.validation.policy import Policy
 from local_h5.validation.population import References, reference_populations
 from local_h5.validation.records import Finding, Summary, ValidationRecord
 from local_h5.validation.structural import Expectations, check_structure
+
+_LOG = logging.getLogger(__name__)
 
 UNREADABLE = (LocalH5Error, *H5_ERRORS, IndexError)
 """What reading a damaged or incomplete file raises."""
@@ -78,6 +81,7 @@ def validate_structure(
             findings = check_structure(path, result, expected)
             validation = verdict(findings)
         except UNREADABLE as error:
+            _LOG.exception("%s: the structure could not be checked", path)
             issues = (f"{path}: the structure could not be checked: {type(error).__name__}: {error}",)
             validation = Validation("error", issues[0])
     record = ValidationRecord(

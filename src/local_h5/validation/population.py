@@ -1,6 +1,5 @@
 """Reference populations of areas: what a file's weighted persons are compared with."""
 
-import csv
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from local_h5 import us
 from local_h5.areas import read_districts
 from local_h5.errors import ConfigError
+from local_h5.text_table import read_table
 
 COLUMNS = ("area_type", "area_id", "population")
 
@@ -39,8 +39,8 @@ def _from_districts(path: Path) -> References:
 
 def _from_table(path: Path) -> References:
     try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            persons = {(row["area_type"], row["area_id"]): float(row["population"]) for row in csv.DictReader(stream)}
+        _, rows = read_table(path, COLUMNS)
+        persons = {(row["area_type"], row["area_id"]): float(row["population"]) for row in rows}
         if not persons or not all(0 < value < float("inf") for value in persons.values()):
             raise ValueError("a population that is not positive" if persons else "no row")
     except (OSError, KeyError, ValueError, TypeError) as error:

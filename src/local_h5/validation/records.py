@@ -3,9 +3,10 @@
 Imports neither numpy nor the model: what decides about publishing has to be quick.
 """
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -115,6 +116,8 @@ class ValidationRecord:
     facts: Mapping[str, float] = field(default_factory=dict)
     basis: Mapping[str, str] = field(default_factory=dict)
     """Digests of what a record of targets came from: file, database, policy, tables, code, versions."""
+    sidecar_sha256: str | None = None
+    """Of the file's sidecar, in a record of structural checks: what was edited since shows. None in older records."""
 
     @property
     def blocking(self) -> tuple[str, ...]:
@@ -136,7 +139,8 @@ class ValidationRecord:
         """
         data = {
             "schema_version": SCHEMA_VERSION,
-            "area": {"type": self.area_type, "id": self.area_id, "path": self.path, "sha256": self.sha256},
+            "area": {"type": self.area_type, "id": self.area_id, "path": self.path, "sha256": self.sha256}
+            | ({} if self.sidecar_sha256 is None else {"sidecar_sha256": self.sidecar_sha256}),
             "level": self.level,
             "status": self.status,
             "published": not self.blocking,
@@ -169,7 +173,13 @@ class ValidationRecord:
             tuple(item["message"] for item in data["issues"]),
             data["facts"],
             data.get("basis", {}),
+            area.get("sidecar_sha256"),
         )
+
+
+def of_sidecar(record: ValidationRecord, text: str) -> ValidationRecord:
+    """The record with the digest of the sidecar that is written beside it."""
+    return replace(record, sidecar_sha256=hashlib.sha256(text.encode()).hexdigest())
 
 
 def record_path(results: Path, level: Level, relative_path: str) -> Path:

@@ -5,6 +5,7 @@ from pathlib import Path
 from local_h5.errors import ConfigError
 from local_h5.geography.frames import read_frame
 from local_h5.geography.load import load_package
+from local_h5.text_table import read_text
 
 _ID = "target_id"
 
@@ -20,7 +21,7 @@ def read_training(path: Path) -> frozenset[int]:
         frame = read_frame(load_package(path).get("targets_df"), f"{path}: targets_df", [_ID])
         return frozenset(int(value) for value in frame[_ID].tolist())
     try:
-        return frozenset(int(line) for line in path.read_text(encoding="utf-8").split())
+        return frozenset(int(line) for line in read_text(path).split())
     except (OSError, ValueError) as error:
         raise ConfigError(
             path,

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from functools import cache, partial
 from pathlib import Path
 
-from local_h5.errors import ConfigError
+from local_h5.errors import ConfigError, ModelError
 from local_h5.workflow.digests import DigestMemo
 
 LIBRARY = Path(__file__).resolve().parents[1]
@@ -19,9 +19,11 @@ _ARRAYS = ("arrayfile", "h5file")
 
 AREA_MODULES = (
     *_ARRAYS, "area_job", "build", "chunks", "clones", "geography/block_table", "membership", "payload", "prepared",
-    "requests", "single", "snapshot", "takeup/anchors", "takeup/assign", "takeup/draws", "takeup/eligibility",
+    "requests", "results", "single", "snapshot", "text_table", "takeup/anchors", "takeup/assign", "takeup/draws",
+    "takeup/eligibility",
     "takeup/rates", "takeup/store", "takeup/table", "us", "validation/area", "validation/common_schema",
-    "validation/policy", "validation/population", "validation/structural", "writer", "scripts/build_area",
+    "validation/policy", "validation/population", "validation/records", "validation/structural", "writer",
+    "scripts/build_area",
 )  # fmt: skip
 """Code that decides the bytes of an area file, beyond what its prepared inputs hold, and its structural verdict."""
 
@@ -43,20 +45,23 @@ TAKEUP_MODULES = (
     "takeup/eligibility", "takeup/prepare", "takeup/programmes", "takeup/rates", "takeup/store", "takeup/table", "us",
     "scripts/prepare_takeup",
 )  # fmt: skip
-POPULATION_MODULES = ("example/acs", "us", "scripts/example_population")
+POPULATION_MODULES = ("example/acs", "text_table", "us", "scripts/example_population")
 EXAMPLE_MODULES = (
     "example/acs", "example/households", "example/microdata", "example/package", "example/raking", "example/sampling",
-    "example/source_h5", "h5file", "us", "scripts/example_source", "scripts/example_package",
+    "example/source_h5", "h5file", "text_table", "us", "scripts/example_source", "scripts/example_package",
 )  # fmt: skip
 TARGET_MODULES = (
     *_ARRAYS, "chunks", "membership", "requests", "us", "validation/area_file", "validation/borrow",
     "validation/constraints", "validation/country_model", "validation/evaluate", "validation/model_facts",
-    "validation/parts", "validation/policy", "validation/population", "validation/run", "validation/simulate",
+    "validation/parts", "validation/policy", "validation/population", "validation/records", "validation/run",
+    "validation/simulate",
     "validation/structural", "validation/targets_db", "validation/training", "validation/values",
     "scripts/simulate_targets", "scripts/validate_targets",
 )  # fmt: skip
 """Code that decides what a file's targets come out as, and the verdict."""
-EXAMPLE_TARGET_MODULES = ("example/acs", "example/targets", "us", "scripts/example_targets")
+EXAMPLE_TARGET_MODULES = (
+    "example/acs", "example/targets", "example/targets_schema.sql", "text_table", "us", "scripts/example_targets",
+)  # fmt: skip
 PLAN_MODULES = ("workflow/fingerprint", "workflow/forecast", "scripts/plan_areas")
 
 
@@ -64,7 +69,8 @@ def code_digest(modules: Iterable[str], memo: DigestMemo | None = None) -> str:
     """sha256 over what the modules do.
 
     Args:
-        modules: paths below the library without suffix, for example ``takeup/draws``, or ``scripts/<name>``.
+        modules: paths below the library without suffix, for example ``takeup/draws``, or ``scripts/<name>``; what is
+            no Python with its suffix.
         memo: remembers what was read before.
 
     Raises:
@@ -94,11 +100,14 @@ def essence(source: str) -> str:
 
 def _source_of(module: str) -> Path:
     folder, _, name = module.rpartition("/")
-    return SCRIPTS / f"{name}.py" if folder == "scripts" else LIBRARY / f"{module}.py"
+    if folder == "scripts":
+        return SCRIPTS / f"{name}.py"
+    return LIBRARY / (module if "." in name else f"{module}.py")
 
 
 def _digest(path: Path) -> str:
-    return hashlib.sha256(essence(path.read_text(encoding="utf-8")).encode()).hexdigest()
+    text = path.read_text(encoding="utf-8")
+    return hashlib.sha256((essence(text) if path.suffix == ".py" else text).encode()).hexdigest()
 
 
 class _Essence(ast.NodeTransformer):
@@ -124,5 +133,13 @@ class _Essence(ast.NodeTransformer):
 def library_versions() -> dict[str, str]:
     """Installed versions of everything outside this project that can change a byte of a file."""
     packages = ("policyengine-us", "policyengine-core", "numpy", "h5py")
-    versions = {name: importlib.metadata.version(name) for name in packages}
+    try:
+        versions = {name: importlib.metadata.version(name) for name in packages}
+    except importlib.metadata.PackageNotFoundError as error:
+        raise ModelError(
+            str(error.name),
+            expected="an installed package: its version is a part of every file's fingerprint",
+            found="none",
+            remedy="Install local-h5 with its extra: pip install 'local-h5[model]'.",
+        ) from error
     return {**versions, "python": ".".join(platform.python_version_tuple()[:2])}

@@ -1,5 +1,6 @@
 """The commands ``plan``, ``explain`` and ``verify`` of ``local-h5``."""
 
+import contextlib
 import json
 import sys
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from local_h5.errors import WriteError
 from local_h5.settings import Settings
 from local_h5.workflow.configuration import load_settings
 from local_h5.workflow.digests import DigestMemo
@@ -131,6 +133,7 @@ def _memo(settings: Settings) -> DigestMemo:
 
 
 def _save(memo: DigestMemo) -> None:
-    """The memo is all that these commands write, and only where a run has been."""
+    """The memo is all that these commands write, and only where a run has been; it only saves time."""
     if memo.path is not None and memo.path.parent.is_dir():
-        memo.save()
+        with contextlib.suppress(WriteError):  # a folder of somebody else, which may be read
+            memo.save()

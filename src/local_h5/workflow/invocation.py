@@ -10,7 +10,7 @@ import inspect
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Mode = Literal["run", "dry-run", "unlock", "query"]
+Mode = Literal["run", "dry-run", "unlock", "query", "unknown"]
 
 _ENTRY = "args_to_api"
 _QUERIES = (
@@ -28,7 +28,8 @@ class Invocation:
     """What Snakemake was asked for.
 
     Attributes:
-        mode: run, dry run, unlock, or a query that starts no job.
+        mode: run, dry run, unlock, a query that starts no job, or unknown (Snakemake's Python interface, or a version
+            that keeps its options elsewhere): nothing is written then, and no job may start.
         locks: whether it takes its lock.
         forces: whether it was told to run jobs for other reasons than times (``-F``, ``-R``, ``--rerun-triggers``).
         whole: whether it has to see all that its target consists of, what holds included (``--batch`` counts the parts,
@@ -44,10 +45,10 @@ class Invocation:
 
 
 def invocation() -> Invocation:
-    """How the Snakemake was started that is reading the Snakefile now; a run when it was not from a command line."""
+    """How the Snakemake was started that is reading the Snakefile now; unknown when not from its command line."""
     options = _options()
     if options is None:
-        return Invocation("run")
+        return Invocation("unknown")
     locks = not getattr(options, "nolock", False)
     if getattr(options, "unlock", False):
         return Invocation("unlock", locks)

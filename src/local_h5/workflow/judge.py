@@ -1,5 +1,6 @@
 """Whether a step's or an area's outputs still hold, by content, and in words why not."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from local_h5.settings import Settings
 from local_h5.workflow.code import code_digest
 from local_h5.workflow.digests import DigestMemo
 from local_h5.workflow.steps import Step, all_steps
+
+SIDECAR_CHANGED = "sidecar changed since it was written"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,28 +111,38 @@ def judge_area(settings: Settings, request: AreaBuildRequest, expected: Fingerpr
     if changed:
         return AreaVerdict(None, tuple(changed))
     fault = file_fault(h5, found.sha256, memo)
-    record = read_json(settings.structural_record(request)) or {}
-    checked = (record.get("area") or {}).get("sha256") == found.sha256
+    area = (read_json(settings.structural_record(request)) or {}).get("area")
+    area = area if isinstance(area, dict) else {}
+    bound = area.get("sidecar_sha256")
+    if fault is None and bound is not None and bound != found.sidecar_sha256:
+        fault = SIDECAR_CHANGED
+    checked = area.get("sha256") == found.sha256 and bound is not None
     return AreaVerdict(fault, unchecked=fault is None and not checked)
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What a sidecar says: digest and bytes of the H5, and the fingerprint's components."""
+    """What a sidecar says: digest and bytes of the H5, and the fingerprint's components; and its own digest."""
 
     sha256: str
     size_bytes: int
     components: Mapping[str, str]
+    sidecar_sha256: str
 
 
 def read_built(h5: Path) -> tuple[str | None, Built | None]:
     """What is wrong with a sidecar, or what it says; without the schema, which :mod:`verify` checks."""
-    data = read_json(sidecar_path(h5))
-    if data is None:
+    try:
+        content = sidecar_path(h5).read_bytes()
+        data = json.loads(content)
+    except (OSError, ValueError):
+        content, data = b"", None
+    if not isinstance(data, dict):
         return ("sidecar missing or unreadable" if h5.exists() or sidecar_path(h5).exists() else "not built"), None
     try:
         components = data["fingerprint"]["components"]
-        built = Built(data["output"]["sha256"], data["output"]["bytes"], dict(components))
+        own = hashlib.sha256(content).hexdigest()
+        built = Built(data["output"]["sha256"], data["output"]["bytes"], dict(components), own)
         right = data["status"] == "completed" and h5.as_posix().endswith(f"/{data['output']['path']}")
     except (KeyError, TypeError, ValueError):
         return "sidecar of another form", None

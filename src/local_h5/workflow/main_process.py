@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from local_h5.errors import RequestError
+from local_h5.errors import RequestError, RunningError
 from local_h5.files import write_text
 from local_h5.requests import FOLDERS
 from local_h5.results import Fingerprint
@@ -71,7 +71,9 @@ class Run:
         *,
         planned: bool = False,
         published: frozenset[str] = frozenset(),
+        startable: bool = True,
     ) -> None:
+        self._startable = startable
         self.settings = settings
         self.planned = planned
         self.published = published
@@ -79,6 +81,20 @@ class Run:
         self.shown = shown
         # A dry run writes nothing in the project: the orders that a run would give lie elsewhere, for its own count.
         self._orders = None if shown is None else tempfile.TemporaryDirectory(prefix="local-h5-orders-")
+
+    def check_start(self) -> None:
+        """Refuse to start jobs when nobody could tell that they would be: nothing was compared or ordered.
+
+        Raises:
+            RunningError: Snakemake was not started by its command line, or by one that this version does not know.
+        """
+        if not self._startable:
+            raise RunningError(
+                "snakemake",
+                expected="a start by Snakemake's command line",
+                found="another one, of which nobody can tell whether it is a run or a dry run",
+                remedy="Use the command snakemake, of a version from 9.27 and below 10.",
+            )
 
     def step_order(self, step: str) -> Path:
         """The order of a step."""
@@ -154,7 +170,7 @@ def begin(settings: Settings, *, is_main_process: bool) -> Run:
         published = _published(settings, foreseen) if planned and not asked.whole else frozenset[str]()
         return Run(settings, shown=foreseen, planned=planned, published=published)
     if asked.mode != "run":
-        return Run(settings)
+        return Run(settings, startable=asked.mode != "unknown")
     lock = hold_run_lock(settings.results)
     if asked.locks:
         refuse_stale_lock(settings.results)

@@ -9,7 +9,6 @@ its time.
 """
 
 import json
-import os
 import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from local_h5.errors import InputError, WriteError
-from local_h5.files import write_text
+from local_h5.files import set_time, write_text
 from local_h5.requests import AreaBuildRequest
 from local_h5.results import Fingerprint, sidecar_path
 from local_h5.settings import Settings
 from local_h5.workflow.code import code_digest
 from local_h5.workflow.digests import DigestMemo
-from local_h5.workflow.judge import AreaVerdict, StepVerdict, judge_area, judge_steps, read_json, step_stamp
+from local_h5.workflow.judge import AreaVerdict, StepVerdict, judge_area, judge_steps, read_built, read_json, step_stamp
 from local_h5.workflow.steps import all_steps
 
 _SECOND = 1_000_000_000
@@ -152,8 +151,11 @@ def is_published(settings: Settings, request: AreaBuildRequest) -> bool | None:
     stamped = read_json(settings.stamp(request))
     if stamped is None:
         return None
-    output = (read_json(sidecar_path(settings.output(request))) or {}).get("output") or {}
-    return stamped.get("sha256") == output.get("sha256")
+    fault, built = read_built(settings.output(request))
+    if fault is not None or built is None:
+        return False
+    bound = stamped.get("sidecar_sha256", built.sidecar_sha256)  # older stamps do not say
+    return (stamped.get("sha256"), bound) == (built.sha256, built.sidecar_sha256)
 
 
 def write_plan(path: Path, expected: Mapping[str, Fingerprint]) -> None:
@@ -173,7 +175,7 @@ def _issue(order: Path, content: Mapping[str, Any], outputs: Sequence[Path], rea
     _write_order(order, {**content, _REASONS: list(reasons), _NONCE: secrets.token_hex(8)})
     newest = max((_mtime(path) for path in outputs), default=0)
     if _mtime(order) <= newest:  # a file dated in the future, or a coarse clock
-        os.utime(order, ns=(newest + _SECOND, newest + _SECOND))
+        set_time(order, newest + _SECOND)
 
 
 def _keep_order(order: Path, content: Mapping[str, Any]) -> None:
@@ -184,7 +186,7 @@ def _keep_order(order: Path, content: Mapping[str, Any]) -> None:
     ):
         _write_order(order, {**content, _REASONS: [], _NONCE: secrets.token_hex(8)})
     if _mtime(order) > 0:
-        os.utime(order, ns=(0, 0))
+        set_time(order, 0)
 
 
 def date_after(made: Iterable[Path], sources: Iterable[Path]) -> list[Path]:
@@ -195,7 +197,7 @@ def date_after(made: Iterable[Path], sources: Iterable[Path]) -> list[Path]:
         return []
     now = max(newest, time.time_ns())
     for path in dated:
-        os.utime(path, ns=(now, now))
+        set_time(path, now)
     return dated
 
 

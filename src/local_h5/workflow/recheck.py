@@ -6,11 +6,11 @@ from local_h5.build import PreparedInputs
 from local_h5.errors import ResultError
 from local_h5.prepared import open_prepared
 from local_h5.requests import AreaBuildRequest
-from local_h5.results import read_sidecar, sidecar_path, write_sidecar
+from local_h5.results import read_sidecar, sidecar_path, sidecar_text, write_sidecar
 from local_h5.settings import Settings
 from local_h5.validation.area import StructuralPolicy, validate_structure
 from local_h5.validation.common_schema import common_schema
-from local_h5.validation.records import write_record
+from local_h5.validation.records import of_sidecar, write_record
 
 
 def check_again(settings: Settings, requests: Iterable[AreaBuildRequest]) -> dict[str, str]:
@@ -38,7 +38,7 @@ def check_again(settings: Settings, requests: Iterable[AreaBuildRequest]) -> dic
             faults[str(request.relative_path)] = "sidecar of another form"
             continue
         judged, record = validate_structure(h5, result, common_schema(packages[request.package]), run)
-        write_record(settings.structural_record(request), record)
+        write_record(settings.structural_record(request), of_sidecar(record, sidecar_text(judged)))
         if judged != result:
             write_sidecar(h5, judged)
     return faults

@@ -4,14 +4,22 @@ Snakemake's own lock is taken after the Snakefile was read, and stays when Snake
 before anything is compared, belongs to the process, and ends with it.
 """
 
+import contextlib
+import getpass
+import json
+import os
+import socket
+import stat
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from local_h5.errors import RunningError
+from local_h5.errors import RunningError, WriteError
+from local_h5.files import write_text
 from local_h5.requests import FOLDERS
 
 _NAME = ".run.lock"
+_HOLDER = ".run.json"
 
 
 def hold_run_lock(results: Path) -> FileLock:
@@ -20,25 +28,48 @@ def hold_run_lock(results: Path) -> FileLock:
     Raises:
         RunningError: another process holds it, or the folder cannot be locked.
     """
+    path = results / _NAME
     try:
         results.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(results / _NAME, timeout=0)
+        # Made here, as umask says: whoever shares the folder has to open it for writing.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o666))
+        lock = FileLock(path, timeout=0, mode=stat.S_IMODE(path.stat().st_mode))
         lock.acquire()
     except Timeout:
         raise RunningError(
             results,
             expected="no other run in this folder",
-            found="one that is going on",
+            found=f"one that is going on{_holder(results)}",
             remedy="Wait for it to end, or stop it with Ctrl-C in its window; nothing was changed.",
         ) from None
     except (OSError, NotImplementedError) as error:
+        owner = f", which belongs to {_owner(path)}" if path.exists() else ""
         raise RunningError(
-            results,
-            expected="a folder that this user can write in, on a file system with locks",
-            found=str(error),
-            remedy="Correct the path of results or its permissions, or use another file system.",
+            path,
+            expected="a lock file that this user may write, on a file system with locks",
+            found=f"{getattr(error, 'strerror', None) or error}{owner}",
+            remedy="Let its owner share the folder (chmod -R g+rwX), or set results to a folder of your own.",
         ) from error
+    with contextlib.suppress(OSError, WriteError):  # it only makes the message to the next one better
+        said = {"user": getpass.getuser(), "pid": os.getpid(), "host": socket.gethostname()}
+        write_text(results / _HOLDER, json.dumps(said))
     return lock
+
+
+def _holder(results: Path) -> str:
+    """Who holds the lock, in brackets; nothing when that is not known."""
+    try:
+        said = json.loads((results / _HOLDER).read_text(encoding="utf-8"))
+        return f" ({said['user']}, process {said['pid']} on {said['host']})"
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def _owner(path: Path) -> str:
+    try:
+        return path.owner()
+    except (KeyError, OSError, NotImplementedError):
+        return f"user {path.stat().st_uid}"
 
 
 def refuse_stale_lock(results: Path, folder: Path = Path(".snakemake/locks")) -> None:

@@ -12,6 +12,7 @@ from local_h5.results import AreaResult, Fingerprint, read_sidecar, sidecar_path
 from local_h5.settings import Settings
 from local_h5.workflow.digests import DigestMemo
 from local_h5.workflow.forecast import compute, forecast
+from local_h5.workflow.judge import SIDECAR_CHANGED, read_json
 from local_h5.workflow.plan import orphans
 
 Kind = Literal["missing", "stale", "corrupt", "orphaned"]
@@ -64,7 +65,8 @@ def verify(settings: Settings, memo: DigestMemo, *, deep: bool = False) -> Verif
     findings = []
     for request in settings.requests:
         key = str(request.relative_path)
-        finding = _check(settings.output(request), key, expected, deep=deep)
+        record = settings.structural_record(request)
+        finding = _check(settings.output(request), record, key, expected, deep=deep)
         if finding is not None:
             findings.append(finding)
     findings += [Finding("orphaned", name, "belongs to no area of the configuration") for name in orphans(settings)]
@@ -79,7 +81,7 @@ def delete_stale(settings: Settings, verification: Verification) -> list[str]:
     """
     deleted = []
     for finding in verification.findings:
-        if finding.kind != "orphaned":
+        if finding.kind in ("stale", "corrupt"):
             h5 = settings.results / finding.path
             for path in (sidecar_path(h5), h5):  # the sidecar first: an H5 without one is not done
                 if path.exists():
@@ -88,7 +90,9 @@ def delete_stale(settings: Settings, verification: Verification) -> list[str]:
     return deleted
 
 
-def _check(h5: Path, key: str, expected: Mapping[str, Fingerprint] | None, *, deep: bool) -> Finding | None:
+def _check(
+    h5: Path, record: Path, key: str, expected: Mapping[str, Fingerprint] | None, *, deep: bool
+) -> Finding | None:
     sidecar = sidecar_path(h5)
     absent = [path.name for path in (h5, sidecar) if not path.exists()]
     if absent:
@@ -97,7 +101,7 @@ def _check(h5: Path, key: str, expected: Mapping[str, Fingerprint] | None, *, de
         result = read_sidecar(sidecar)
     except ResultError as error:
         return Finding("corrupt", key, str(error))
-    problem = _against_sidecar(h5, key, result)
+    problem = _against_sidecar(h5, key, result) or _against_record(sidecar, record)
     if problem is None and deep:
         problem = _inside(h5, result)
     if problem is not None:
@@ -109,6 +113,13 @@ def _check(h5: Path, key: str, expected: Mapping[str, Fingerprint] | None, *, de
         if changed:
             return Finding("stale", key, f"built from another {', '.join(changed)}")
     return None
+
+
+def _against_record(sidecar: Path, record: Path) -> str | None:
+    """Whether the sidecar is the one that was written with the record; older records, and none, do not say."""
+    area = (read_json(record) or {}).get("area")
+    bound = area.get("sidecar_sha256") if isinstance(area, dict) else None
+    return None if bound in (None, sha256_of(sidecar)) else f"{sidecar.name}: {SIDECAR_CHANGED}"
 
 
 def _against_sidecar(h5: Path, key: str, result: AreaResult) -> str | None:

@@ -1,7 +1,9 @@
 """Which modules count as code that decides values, and which edits count."""
 
 import ast
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -9,14 +11,14 @@ from local_h5.workflow import code
 from local_h5.workflow.code import LIBRARY, code_digest, essence
 
 HARMLESS = {
-    "errors", "files", "schema", "results", "requests", "areas", "__init__", "geography/__init__",
+    "errors", "files", "schema", "results", "requests", "areas", "text_table", "__init__", "geography/__init__",
     "takeup/__init__", "validation/__init__", "workflow/__init__", "example/__init__",
 }  # fmt: skip
 """They raise, write whole files or nothing, and check forms; what they hold is in requests and configuration."""
 
 ELSEWHERE = {
     # imported for a type, or for what another component of the fingerprint covers
-    "AREA_MODULES": {"geography/canonical", "geography/codes", "validation/records"},
+    "AREA_MODULES": {"geography/canonical", "geography/codes",},
     "SNAPSHOT_MODULES": {
         "geography/block_table", "geography/blocks", "geography/canonical", "geography/codes", "geography/frames",
         "geography/load", "geography/npy", "geography/safe_pickle", "geography/tables", "takeup/anchors",
@@ -73,6 +75,29 @@ def test_the_set_is_closed_under_imports(name: str) -> None:
 def test_every_module_exists(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(LIBRARY.parents[1])
     assert len(code_digest(getattr(code, name))) == 64
+
+
+@pytest.mark.parametrize(
+    ("module", "names"),
+    [
+        ("results", ["AREA_MODULES"]),
+        ("validation/records", ["AREA_MODULES", "TARGET_MODULES"]),
+        ("text_table", ["AREA_MODULES", "POPULATION_MODULES", "EXAMPLE_MODULES", "EXAMPLE_TARGET_MODULES"]),
+        ("example/targets_schema.sql", ["EXAMPLE_TARGET_MODULES"]),
+    ],
+)
+def test_a_change_of_what_writes_results_is_seen(
+    module: str, names: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(LIBRARY.parents[1])
+    before = [code_digest(getattr(code, name)) for name in names]
+    shutil.copytree(LIBRARY, tmp_path / "local_h5")
+    monkeypatch.setattr(code, "LIBRARY", tmp_path / "local_h5")
+    assert [code_digest(getattr(code, name)) for name in names] == before
+    path = code._source_of(module)
+    path.write_text(f"{path.read_text()}\nCHANGED = 1\n")
+    after = [code_digest(getattr(code, name)) for name in names]
+    assert all(old != new for old, new in zip(before, after, strict=True))
 
 
 BASE = '''

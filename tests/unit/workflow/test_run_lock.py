@@ -25,7 +25,7 @@ def test_a_file_system_without_locks_is_named(
 
 def test_results_that_are_a_file_are_named(tmp_path: Path) -> None:
     (tmp_path / "results").write_text("no folder")
-    with pytest.raises(RunningError, match="a folder that this user can write in"):
+    with pytest.raises(RunningError, match="a lock file that this user may write"):
         hold_run_lock(tmp_path / "results")
 
 
