@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 
-from local_h5.workflow.commands import _with_configuration
+from local_h5.workflow.commands import _AsSnakemake, _with_configuration
 
 
-@click.command(name="report")
+@click.command(name="report", cls=_AsSnakemake)
 @click.option(
     "--results",
     type=click.Path(path_type=Path, file_okay=False),

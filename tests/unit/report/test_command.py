@@ -29,7 +29,9 @@ def test_the_folder_is_that_of_the_configuration(tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(ROOT)
     own = tmp_path / "my.yaml"
     own.write_text(yaml.safe_dump({"results": str(tmp_path / "elsewhere")}))
-    error = run("--configfile", str(own))
+    other = tmp_path / "other.yaml"
+    other.write_text(yaml.safe_dump({"results": str(tmp_path / "first")}))
+    error = run("--configfile", str(other), str(own))  # several, as for Snakemake; the last one counts
     assert isinstance(error, ResultError)
     assert f"{tmp_path}/elsewhere: expected the folder of a run" in str(error)
 
