@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from small_project import Project
 
-from local_h5.errors import RunningError, WriteError
+from local_h5.errors import RunningError
 from local_h5.files import set_time, write_text
 from local_h5.workflow.run_lock import hold_run_lock
 
@@ -108,7 +108,7 @@ def test_who_holds_the_lock_is_said(tmp_path: Path) -> None:
             hold_run_lock(tmp_path)
         other.kill()
     (tmp_path / "file").touch()
-    with pytest.raises(WriteError):
+    with pytest.raises(RunningError, match="a lock file that this user may write"):
         hold_run_lock(tmp_path / "file")
 
 

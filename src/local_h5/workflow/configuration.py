@@ -52,7 +52,10 @@ def parse_overrides(entries: Sequence[str]) -> dict[str, Any]:
         value = value.strip("'\"")
         if not equals or not _KEY.match(key):
             raise ConfigError("--config", expected="KEY=VALUE", found=entry, remedy="For example: results=elsewhere")
-        given = merge(given, {key: _value(value)})
+        read = _value(value)
+        if read is None and value:  # a mere comment, of which Snakemake makes nothing either
+            raise ConfigError("--config", field=key, expected="a value", found=value, remedy="Put it into a file.")
+        given = merge(given, {key: read})
     return given
 
 

@@ -102,8 +102,14 @@ PLAIN = st.recursive(
 @given(st.lists(st.tuples(st.sampled_from(["aa", "bb", "results"]), PLAIN), max_size=4))
 def test_overrides_are_read_as_snakemake_reads_them(cli: ModuleType, pairs: list[tuple[str, str]]) -> None:
     entries = [f"{key}={value}" for key, value in pairs]
+    try:
+        expected = cli.parse_config(entries)
+    except AssertionError:  # a value that is a mere comment
+        with pytest.raises(ConfigError):
+            parse_overrides(entries)
+        return
     # nan is not equal to itself, so the texts of both are compared
-    assert repr(parse_overrides(entries)) == repr(cli.parse_config(entries))
+    assert repr(parse_overrides(entries)) == repr(expected)
 
 
 NESTED = st.recursive(
