@@ -12,7 +12,7 @@ _HOMES: Mapping[str, str] = {
     "plan": "local_h5.workflow.commands",
     "explain": "local_h5.workflow.commands",
     "verify": "local_h5.workflow.commands",
-    "report": "local_h5.report.command",
+    "report": "local_h5.workflow.commands",
 }
 """Command → the module that has it under the same name; imported when it is used."""
 

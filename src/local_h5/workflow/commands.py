@@ -1,4 +1,4 @@
-"""The commands ``plan``, ``explain`` and ``verify`` of ``local-h5``."""
+"""The commands ``plan``, ``explain``, ``verify`` and ``report`` of ``local-h5``."""
 
 import contextlib
 import json
@@ -8,12 +8,12 @@ from pathlib import Path
 
 import click
 
-from local_h5.errors import WriteError
+from local_h5.errors import ResultError, WriteError
 from local_h5.settings import Settings
 from local_h5.workflow.configuration import load_settings
 from local_h5.workflow.digests import DigestMemo
 from local_h5.workflow.forecast import forecast
-from local_h5.workflow.main_process import memo_path
+from local_h5.workflow.main_process import memo_path, resolved_config
 
 _FILES = ("--configfile", "--configfiles")
 _VALUES = ("--config", "-C")
@@ -126,6 +126,35 @@ def verify(
             click.echo(f"deleted {path}", err=True)
         lock.release()
     sys.exit(0 if verification.good else 1)
+
+
+@click.command(name="report", cls=_AsSnakemake)
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the run [that of the configuration].",
+)
+@click.option("--output", type=click.Path(path_type=Path, file_okay=False), help="Folder to write to [validation/].")
+@_with_configuration
+def report(
+    results: Path | None, output: Path | None, configfiles: tuple[Path, ...], overrides: tuple[str, ...]
+) -> None:
+    """Write the report of a run: one HTML page that needs no network, its tables and figures.
+
+    What is not built or not validated yet is shown as such, so the command works on a run that stopped half-way.
+    """
+    from local_h5.report.write import write_report
+
+    if results is None:
+        of_run = resolved_config(load_settings(configfiles, overrides))
+        results = of_run.parents[1]
+    else:
+        of_run = results / "prepared" / "config.json"
+    if not of_run.is_file():
+        raise ResultError(
+            results, expected="the folder of a run", found=f"no {of_run}", remedy="Run the workflow first: make all."
+        )
+    click.echo(write_report(Settings.read(of_run), output or results / "validation"))
 
 
 def _memo(settings: Settings) -> DigestMemo:

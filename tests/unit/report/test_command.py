@@ -7,7 +7,7 @@ import yaml
 from click.testing import CliRunner
 
 from local_h5.errors import ConfigError, ResultError
-from local_h5.report.command import report
+from local_h5.workflow.commands import report
 
 ROOT = Path(__file__).parents[3]
 

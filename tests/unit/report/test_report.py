@@ -16,13 +16,13 @@ from validation_world import CODES, ROOT, Run, copy_of, with_validation
 from local_h5.errors import ResultError
 from local_h5.report.causes import shared_causes
 from local_h5.report.collect import collect, odd_columns
-from local_h5.report.command import report
 from local_h5.report.figures import MEASURES
 from local_h5.report.tables import area_rows, target_rows
 from local_h5.report.tiles import COLUMNS, PLACES, ROWS, cells
 from local_h5.report.write import write_report
 from local_h5.results import run_id, sidecar_path
 from local_h5.us import STATE_FIPS
+from local_h5.workflow.commands import report
 
 PLACE = {"AK", "CA", "DC", "NC", "AK-01", "CA-34", "DC-01", "NC-01", "NC-12", "US"}
 

@@ -1,5 +1,6 @@
 """The policy's schema, the stamp that follows from it, and how the work is shared out."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -83,10 +84,11 @@ def test_a_stamp_says_which_file_may_be_published(run: Run) -> None:
     code, _, path = stamp(run, "NC-01")
     assert code == 0
     data = json.loads(path.read_text())
-    sidecar = json.loads(sidecar_path(run.path("NC-01")).read_text())
+    sidecar = sidecar_path(run.path("NC-01")).read_bytes()
     assert data == {
         "path": "districts/NC-01.h5",
-        "sha256": sidecar["output"]["sha256"],
+        "sha256": json.loads(sidecar)["output"]["sha256"],
+        "sidecar_sha256": hashlib.sha256(sidecar).hexdigest(),
         "validation": {"structural": "passed"},
     }
 
