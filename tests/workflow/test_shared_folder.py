@@ -137,7 +137,7 @@ def test_an_edited_sidecar_is_found_by_verify_run_and_publish(project: Project) 
     refused = project.command("scripts/publish_collection.py", *options, check=False)
     assert refused.status == 1
     assert "their sidecar was changed" in refused.text
-    assert "sidecar changed since it was written: NC-01, VA-02" in project.local_h5("plan").text
+    assert "sidecar changed since it was written in 2 districts: NC-01, VA-02" in project.local_h5("plan").text
     assert project.run().built == {"districts/NC-01", "districts/VA-02", "states/NC"}
     assert project.local_h5("verify").status == 0
 
