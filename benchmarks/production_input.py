@@ -137,6 +137,7 @@ def snapshot_without_model(source: Source, path: Path, counties: np.ndarray, ran
         notes={"purpose": "benchmark; resampled households, drawn blocks"},
         source_sha256=sha256_of(path),
         source_bytes=path.stat().st_size,
+        reflecting=(),
         state_values=(StateValues(MEDICAID_COST, np.full(100, 8_000, np.float32)),),
     )
 
