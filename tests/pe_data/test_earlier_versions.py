@@ -179,7 +179,7 @@ def test_the_data_release_is_read(old: Old, capsys: pytest.CaptureFixture[str]) 
 def test_results_are_verified_and_published_again(old: Old, capsys: pytest.CaptureFixture[str]) -> None:
     results = old.folder / "results"
     for key in ("districts/NC-01.h5", "states/NC.h5"):
-        assert results_check._check(results / key, key, None, deep=True) is None
+        assert results_check._check(results / key, results / "no record", key, None, deep=True) is None
     assert run(["publish", str(results), "us/local_areas", "--run-id", "run-2", "--licence", "CC0-1.0"]) == 0
     assert "0 artifact(s) uploaded" in capsys.readouterr().out
     assert read(old.store, "us", "local_areas").body.version == 2

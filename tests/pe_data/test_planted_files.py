@@ -123,7 +123,7 @@ def test_copies_exports_and_memories_write_to_no_link(
     monkeypatch.setattr("pe_data.verified.beside", lambda _: guessed)
     source = pe_data.ensure(PIN)
     with pytest.raises(CacheError, match="cannot be written"):
-        years._copy(source, SHA, tmp_path / "out" / "a.h5")
+        years._copy(source, SHA, tmp_path / "out" / "a.h5", gated=False)
     guessed.symlink_to(victim) if not guessed.is_symlink() else None
     with pytest.raises(FileExistsError):
         Verified().save(tmp_path / "out" / "state.json", "store")

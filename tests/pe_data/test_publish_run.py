@@ -246,6 +246,7 @@ def test_snakemake_publish(run: Settings, tmp_path: Path) -> None:
         "from local_h5.workflow.main_process import Run, resolved_config\n"
         'configfile: "config.yaml"\n'
         "SETTINGS = Settings.load(config)\n"
+        "CONFIG = SETTINGS.config\n"
         "RUN = Run(SETTINGS)\n"
         "RESULTS = SETTINGS.results.as_posix()\n"
         f'include: "{ROOT}/rules/publish.smk"\n'

@@ -151,16 +151,16 @@ def test_twenty_random_targets_agree_with_the_model_itself(split: Split) -> None
 def _by_the_model(simulation: Any, target: Target) -> float:
     year = 2024
     mask = np.ones(len(simulation.calculate("person_id", year)), dtype=bool)
-    for constraint in target.constraints:
+    for constraint in target.conditions:
         mask &= _holds(constraint, simulation.calculate(constraint.variable, year, map_to="person"))
-    counted = target.variable.removesuffix("_count")
-    if counted != target.variable:
+    counted = target.measured.removesuffix("_count")
+    if counted != target.measured:
         inside = (
             np.asarray(simulation.map_result(mask.astype(float), "person", counted)) if counted != "person" else mask
         )
         return float(np.asarray(simulation.calculate(f"{counted}_weight", year))[np.asarray(inside) > 0].sum())
-    series = simulation.calculate(target.variable, year)
-    entity = simulation.tax_benefit_system.variables[target.variable].entity.key
+    series = simulation.calculate(target.measured, year)
+    entity = simulation.tax_benefit_system.variables[target.measured].entity.key
     inside = np.asarray(simulation.map_result(mask.astype(float), "person", entity)) if entity != "person" else mask
     return float((series * (np.asarray(inside) > 0)).sum())
 
