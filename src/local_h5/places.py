@@ -1,8 +1,8 @@
 """Which columns of a source say where its households live, so that clones elsewhere must not carry them.
 
 The tables name variables of the model by what they mean; a name that a version does not have is not looked for.
-Checked against policyengine-us 2.68.0: ``tests/golden/test_places.py`` fails when the installed model has an input in
-a folder of places that no table names, and prepare refuses a source that stores one.
+Checked against policyengine-us 2.68.0: ``tests/bad_input/test_source_places.py`` fails when the installed model has an
+input in a folder of places that no table names, and prepare refuses a source that stores one.
 """
 
 import inspect
