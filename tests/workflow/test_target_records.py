@@ -16,7 +16,8 @@ from test_rebuild_table import everything_but_bytes
 from validation_world import write_database
 
 from local_h5.files import sha256_of
-from local_h5.results import OutputFile, WeightSummary, read_sidecar, sidecar_path, write_sidecar
+from local_h5.results import OutputFile, WeightSummary, read_sidecar, sidecar_path, sidecar_text, write_sidecar
+from local_h5.validation.records import of_sidecar, read_record, record_path, write_record
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
@@ -115,7 +116,7 @@ def stamped(project: Project) -> set[str]:
 
 
 def multiply_weights_of_the_file(project: Project, area: str, factor: float) -> None:
-    """Break a built file, and make its sidecar match."""
+    """Make a built file what a faulty builder would have made: sidecar and record of structural checks vouch for it."""
     path = project.h5(area)
     with h5py.File(path, "r+") as file:
         file["household_weight/2024"][...] *= factor
@@ -126,7 +127,11 @@ def multiply_weights_of_the_file(project: Project, area: str, factor: float) -> 
     weights = WeightSummary(
         float(weight.sum()), persons, float(weight.sum() ** 2 / (weight**2).sum()), float(weight.max() / weight.sum())
     )
-    write_sidecar(path, replace(result, output=output, weights=weights))
+    result = replace(result, output=output, weights=weights)
+    write_sidecar(path, result)
+    checks = record_path(project.path("results"), "structural", result.output.path)
+    record = replace(read_record(checks), sha256=output.sha256)
+    write_record(checks, of_sidecar(record, sidecar_text(result)))
 
 
 def test_what_is_checked_again(checked: Project) -> None:
@@ -171,7 +176,7 @@ def test_a_broken_file_fails_alone_and_is_kept(checked: Project) -> None:
     kept = checked.bytes_of_results()["districts/NC-04.h5"]
     outcome = checked.run(check=False)
     assert outcome.status
-    assert not outcome.built  # its sidecar vouches for it: it is checked, not built again
+    assert not outcome.built  # sidecar and record vouch for it: it is checked, not built again
     assert stamped(checked) == ALL - {"districts/NC-04"}
     assert checked.bytes_of_results()["districts/NC-04.h5"] == kept
     log = checked.path("results/logs/published/districts/NC-04.log").read_text()
