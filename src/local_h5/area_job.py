@@ -50,8 +50,9 @@ def run_area_job(
     path = output_path(folder, request.relative_path)
     result, found = validate_structure(path, result, schema, structural)
     enter("write")
-    write_record(record, of_sidecar(found, sidecar_text(result)))
-    write_sidecar(path, result)
+    text = sidecar_text(result)
+    write_record(record, of_sidecar(found, text))
+    write_sidecar(path, result, text)
     return result
 
 

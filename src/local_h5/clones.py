@@ -19,6 +19,7 @@ from local_h5.arrayfile import ArrayFile, write_array_file
 from local_h5.errors import EmptySelectionError, GeographyError, RequestError, WeightsError
 from local_h5.geography.block_table import BlockTable
 from local_h5.geography.canonical import Geography
+from local_h5.geography.codes import distinct
 from local_h5.requests import WITHIN_STATE, AreaBuildRequest, AreaFilter, FilterField
 from local_h5.single import beyond_float32
 
@@ -250,7 +251,7 @@ class CloneIndex:
         codes = np.array([us.normalise_district(int(value)) for value in item.values])
         place = np.minimum(np.searchsorted(self.districts, codes), len(self.districts) - 1)
         _refuse_unknown(where, item, self.districts[place] == codes, len(self.districts))
-        wanted = np.unique(place)
+        wanted = distinct(place)
         spans = [(int(self.indptr[p]), int(self.indptr[p + 1])) for p in wanted]
         return _Rows(None, spans, lambda rows: _among(np.searchsorted(self.indptr, rows, side="right") - 1, wanted))
 
@@ -275,7 +276,7 @@ class CloneIndex:
         codes = np.minimum(np.searchsorted(field.values, values), len(field.values) - 1)
         _refuse_unknown(where, item, field.values[codes] == values, len(field.values) - 1)
         indptr, positions = self.by_code[column]
-        wanted = np.unique(codes)
+        wanted = distinct(codes)
         spans = [(int(indptr[code]), int(indptr[code + 1])) for code in wanted]
         return _Rows(positions, spans, lambda rows: _among(field.codes[self.block[rows]], wanted))
 

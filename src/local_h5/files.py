@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import os
-import secrets
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -98,7 +97,7 @@ def _temporary_beside(final: Path) -> tuple[int, str]:
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
         # Not tempfile.mkstemp, whose files are private: umask, or the folder's own rules, say who may read a result.
-        temporary = final.with_name(f".{final.name}.{secrets.token_hex(4)}.tmp")
+        temporary = final.with_name(f".{final.name}.{os.urandom(4).hex()}.tmp")
         return os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), str(temporary)
     except OSError as error:
         raise WriteError(

@@ -197,10 +197,16 @@ def sidecar_text(result: AreaResult) -> str:
     return json.dumps(result.to_json(), indent=1, sort_keys=True) + "\n"
 
 
-def write_sidecar(h5: Path, result: AreaResult) -> Path:
-    """Write the sidecar of ``h5`` in one step; its presence says that the file is complete."""
+def write_sidecar(h5: Path, result: AreaResult, text: str | None = None) -> Path:
+    """Write the sidecar of ``h5`` in one step; its presence says that the file is complete.
+
+    Args:
+        h5: the file.
+        result: of its build.
+        text: what :func:`sidecar_text` makes of the result, where that is known already.
+    """
     path = sidecar_path(h5)
-    write_text(path, sidecar_text(result))
+    write_text(path, sidecar_text(result) if text is None else text)
     return path
 
 

@@ -1,6 +1,5 @@
 """JSON schemas (Draft 2020-12) of everything that is written as JSON."""
 
-import difflib
 import importlib.resources
 import json
 from collections.abc import Iterator, Mapping
@@ -165,6 +164,8 @@ def _known_keys(name: str, violation: "ValidationError") -> list[str]:
 
 def _near(name: str, violation: "ValidationError") -> str | None:
     """The key that was probably meant."""
+    import difflib  # only for an error: area jobs do without
+
     unexpected = getattr(violation.kind, "unexpected", None)
     near = difflib.get_close_matches(unexpected[0], _known_keys(name, violation), n=1) if unexpected else []
     return f"Did you mean {near[0]}?" if near else None

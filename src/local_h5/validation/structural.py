@@ -12,6 +12,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from local_h5.geography.codes import distinct
 from local_h5.membership import HOUSEHOLD, PERSON, Membership, reindex
 from local_h5.payload import county_names, zip_codes
 from local_h5.requests import WITHIN_STATE, AreaBuildRequest, AreaFilter
@@ -157,7 +158,7 @@ def _ids(file: _File, result: AreaResult, membership: Membership | None) -> Iter
         wrong = np.count_nonzero(ids < 1)
         if wrong:
             yield _finding("ids", f"{entity}_id: {wrong} ids are not above 0", wrong)
-        twice = 0 if np.all(ids[1:] > ids[:-1]) else len(ids) - len(np.unique(ids))
+        twice = 0 if np.all(ids[1:] > ids[:-1]) else len(ids) - len(distinct(ids.copy()))
         if twice:
             yield _finding("ids", f"{entity}_id: {twice} rows repeat an id", twice)
     household, person = file.values("household_id"), file.values("person_id")
