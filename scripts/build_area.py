@@ -11,7 +11,7 @@ from local_h5.requests import AreaBuildRequest, results_folder
 from local_h5.results import Fingerprint
 from local_h5.validation.area import StructuralPolicy
 from local_h5.validation.common_schema import common_schema
-from local_h5.workflow.command import run
+from local_h5.workflow.command import end_in_one_line
 from local_h5.workflow.digests import write_mark
 
 
@@ -91,4 +91,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    end_in_one_line(main)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from local_h5.files import write_text
 from local_h5.settings import Settings
-from local_h5.workflow.command import run
+from local_h5.workflow.command import end_in_one_line
 from local_h5.workflow.digests import DigestMemo
 from local_h5.workflow.forecast import compute
 from local_h5.workflow.main_process import settle_all_areas
@@ -44,4 +44,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    end_in_one_line(main)

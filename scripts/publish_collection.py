@@ -1,6 +1,5 @@
 """Publish the area files of a finished run as one collection, and write the old layout's release manifest."""
 
-import argparse
 import hashlib
 import json
 import sys
@@ -9,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import get_args
 
-from local_h5.errors import LocalH5Error
 from local_h5.results import SUFFIX, run_id
 from local_h5.settings import Settings
 from local_h5.validation.policy import Level
 from local_h5.validation.records import record_path
+from local_h5.workflow.command import run
 from pe_data.channels import read
 from pe_data.config import store_for
 from pe_data.countries import UNSPECIFIED
@@ -36,22 +35,22 @@ EVERY = 50  # a line of progress per so many files
 def publish_run(
     path_to_config: Path,
     path_to_release_manifest: Path,
-    store_url: str | None,
-    package: str,
-    repo_id: str,
-    version: str | None,
-    licence: str,
+    store: str | None = None,
+    package: str = "local-h5",
+    repo: str = "local/local-h5",
+    version: str | None = None,
+    licence: str = UNSPECIFIED,
 ) -> None:
     """Publish every area of the run and say what was done; what the store has already is not sent again.
 
     Args:
         path_to_config: resolved configuration (JSON).
         path_to_release_manifest: ``release_manifest.json`` of the old layout, to write.
-        store_url: folder or address; None for the user's own store.
+        store: folder or address; the user's own store by default.
         package: data package of the old layout.
-        repo_id: repository of the old layout.
-        version: version and revision of the old layout; None for the run's id.
-        licence: of the files, for their manifests.
+        repo: repository of the old layout.
+        version: version and revision of the old layout; the run's id by default.
+        licence: identifier or address of the files' licence, for their manifests.
 
     Assumes:
         Every area is built: each H5 has its sidecar, and the sidecar is its own.
@@ -60,16 +59,16 @@ def publish_run(
     settings = Settings.read(path_to_config)
     items = read_run(settings, licence)
     manifests = {name: item.manifest for name, item in items.items()}
-    run = run_id({name: manifest.artifact.sha256 for name, manifest in manifests.items()})
+    build = run_id({name: manifest.artifact.sha256 for name, manifest in manifests.items()})
     own = store_for(COUNTRY)
-    store = open_store(store_url) if store_url else open_store(own.url, options=own.options)
+    opened = open_store(store) if store else open_store(own.url, options=own.options)
     namespace = own.namespace or DEFAULT_NAMESPACE
     report = publish_collection(
-        store,
+        opened,
         items,
         country=COUNTRY,
         dataset=DATASET,
-        run_id=run,
+        run_id=build,
         validation=read_validation(settings, items),
         namespace=namespace,
         on_progress=show,
@@ -77,10 +76,10 @@ def publish_run(
     address = f"pe-data://{COUNTRY}/{DATASET}"
     release = Release(
         package=package,
-        version=version or run,
-        repo_id=repo_id,
-        build_id=run,
-        built_at=read(store, COUNTRY, DATASET).body.published_at,
+        version=version or build,
+        repo_id=repo,
+        build_id=build,
+        built_at=read(opened, COUNTRY, DATASET).body.published_at,
         collection=f"{address}@sha256:{report.artifact_sha256}",
         default_datasets={"national": "national/US"},
     )
@@ -88,7 +87,7 @@ def publish_run(
     if report.manifests_kept:
         kept = f"{len(report.manifests_kept)} of {len(items)} areas keep the manifest, and with it the licence"
         print(f"{kept}, that they were first published with: it is written once", file=sys.stderr)
-    fetch = f"pe-data ensure {address}/{min(items)}@latest --store {store.url}"
+    fetch = f"pe-data ensure {address}/{min(items)}@latest --store {opened.url}"
     seconds = time.monotonic() - began
     print(f"{report.summary()}\n{seconds:.1f} s\nfetch: {fetch}\nold layout: {path_to_release_manifest}")
 
@@ -152,22 +151,5 @@ def show(at: Progress) -> None:
         print(f"{at.done} of {at.total} areas, {at.bytes_done} of {at.bytes_total} bytes", file=sys.stderr)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", type=Path, required=True, help="resolved configuration (JSON)")
-    parser.add_argument("--release-manifest", type=Path, required=True, help="release_manifest.json to write")
-    parser.add_argument("--store", help="folder or address [the user's own store]")
-    parser.add_argument("--package", default="local-h5", help="data package of the old layout [%(default)s]")
-    parser.add_argument("--repo", default="local/local-h5", help="repository of the old layout [%(default)s]")
-    parser.add_argument("--version", help="version and revision of the old layout [the run's id]")
-    parser.add_argument("--licence", default=UNSPECIFIED, help="identifier or address of the licence [%(default)s]")
-    args = parser.parse_args()
-    paths = (args.config, args.release_manifest)
-    try:
-        publish_run(*paths, args.store, args.package, args.repo, args.version, args.licence)
-    except (LocalH5Error, PeDataError, OSError) as error:
-        sys.exit(f"error: {error}")
-
-
 if __name__ == "__main__":
-    main()
+    run(publish_run, errors=(PeDataError,))

@@ -1,6 +1,5 @@
 """Build many areas in one process: a JSON list of requests in, a JSON result with one outcome for each area out."""
 
-import argparse
 import contextlib
 import json
 import sys
@@ -8,18 +7,66 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from local_h5.errors import LocalH5Error, RequestError, WriteError
+from local_h5.errors import RequestError, WriteError
 from local_h5.files import check_output, write_text
 from local_h5.validation.records import ValidationRecord, read_record, record_path
-from local_h5.worker import AreaOutcome, WorkerState, WorkResult, legacy_view, read_items, run_areas
+from local_h5.worker import AreaOutcome, WorkerState, WorkResult, read_items, run_areas
+from local_h5.worker import legacy_view as under_old_keys
+from local_h5.workflow.command import run
 from local_h5.workflow.digests import MARKS, write_mark
 from local_h5.workflow.run_lock import hold_run_lock
 from local_h5.workflow.work_items import fingerprints_here
 
-SOME_FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+SOME_FAILED, BAD_INPUT = 1, 2
+STANDARD = Path("-")
+"""Standard input or output."""
 
 
-def run_worker(requests: Any, path_to_results: Path, path_to_output: Path, rebuild: bool = False) -> WorkResult:
+def run_worker(
+    path_to_requests: Path = STANDARD,
+    path_to_result: Path = STANDARD,
+    path_to_results: Path = Path("results"),
+    path_to_output: Path | None = None,
+    rebuild: bool = False,
+    legacy_view: bool = False,
+) -> int:
+    """Build many areas in one process: a JSON list of requests in, a JSON result with one outcome for each area out.
+
+    Args:
+        path_to_requests: work items (JSON); - for standard input.
+        path_to_result: result to write (JSON); - for standard output.
+        path_to_results: results folder of a run; ``prepared`` below it holds what areas are built from.
+        path_to_output: folder for the files, in the published layout; the results folder by default.
+        rebuild: build areas whose file is there and right, too.
+        legacy_view: the result under the old worker's keys.
+
+    Assumes:
+        The prepared files are up to date, and nobody renews them meanwhile.
+
+    Returns:
+        Exit status: 0 when every area was completed or skipped, 1 when some failed, 2 for bad input.
+
+    Raises:
+        LocalH5Error: the requests or the prepared files are wrong, and nothing was built; or the result cannot be
+            written.
+    """
+    output = path_to_output or path_to_results
+    if path_to_result != STANDARD:
+        check_output(path_to_result, [] if path_to_requests == STANDARD else [path_to_requests])
+    try:
+        result = build_requested(_read(path_to_requests), path_to_results, output, rebuild)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("areas that were finished are kept, and the same call skips them") from None
+    shown = under_old_keys(result, target_records(result, output)) if legacy_view else result.to_json()
+    text = json.dumps(shown, indent=1) + "\n"
+    if path_to_result == STANDARD:
+        sys.stdout.write(text)
+    else:
+        write_text(path_to_result, text)
+    return SOME_FAILED if result.failed else 0
+
+
+def build_requested(requests: Any, path_to_results: Path, path_to_output: Path, rebuild: bool = False) -> WorkResult:
     """Build the requested areas from a run's prepared files.
 
     Args:
@@ -62,38 +109,6 @@ def target_records(result: WorkResult, results: Path) -> Iterator[ValidationReco
             yield read_record(path)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog="Exit status: 0 when every area was completed or skipped, 1 when some failed, 2 for bad input.",
-    )
-    parser.add_argument("--requests", default="-", help="work items (JSON); - for standard input")
-    parser.add_argument("--result", default="-", help="result to write (JSON); - for standard output")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="results folder with prepared files")
-    parser.add_argument("--output", type=Path, help="folder for the files; the results folder by default")
-    parser.add_argument("--rebuild", action="store_true", help="build areas whose file is there and right, too")
-    parser.add_argument("--legacy-view", action="store_true", help="the result under the old worker's keys")
-    args = parser.parse_args()
-    output: Path = args.output or args.results
-    try:
-        if args.result != "-":
-            check_output(Path(args.result), [] if args.requests == "-" else [Path(args.requests)])
-        result = run_worker(_read(args.requests), args.results, output, args.rebuild)
-        shown = legacy_view(result, target_records(result, output)) if args.legacy_view else result.to_json()
-        text = json.dumps(shown, indent=1) + "\n"
-        if args.result == "-":
-            sys.stdout.write(text)
-        else:
-            write_text(Path(args.result), text)
-    except LocalH5Error as error:
-        print(f"error: {error}", file=sys.stderr)
-        return BAD_INPUT
-    except KeyboardInterrupt:
-        print("interrupted; areas that were finished are kept, and the same call skips them", file=sys.stderr)
-        return INTERRUPTED
-    return SOME_FAILED if result.failed else 0
-
-
 def _line(outcome: AreaOutcome) -> str:
     head = f"{outcome.key} {outcome.status} {outcome.seconds:.2f} s"
     if outcome.validation is None:
@@ -101,13 +116,13 @@ def _line(outcome: AreaOutcome) -> str:
     return f"{head}: {outcome.bytes:,} bytes, validation {outcome.validation.status}"
 
 
-def _read(name: str) -> Any:
+def _read(path: Path) -> Any:
     try:
-        return json.loads(sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8"))
+        return json.loads(sys.stdin.read() if path == STANDARD else path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        where = "standard input" if name == "-" else name
+        where = "standard input" if path == STANDARD else path
         raise RequestError(where, expected="JSON", found=str(error), remedy="Its form is in docs/worker.md.") from error
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(run_worker, error_status=BAD_INPUT)

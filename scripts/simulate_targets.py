@@ -1,6 +1,5 @@
 """Model runs for the targets: each household once, several files in a run; nothing is calculated twice."""
 
-import argparse
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -20,7 +19,7 @@ def simulate_targets(path_to_config: Path, path_to_targets: Path, part: int, pat
 
     Args:
         path_to_config: resolved configuration (JSON).
-        path_to_targets: target database.
+        path_to_targets: target database (SQLite).
         part: number of the process.
         path_to_output: how many runs it took (JSON), to write last.
 
@@ -35,15 +34,5 @@ def simulate_targets(path_to_config: Path, path_to_targets: Path, part: int, pat
     write_text(path_to_output, json.dumps({**asdict(runs), "values": values, "basis": basis}, indent=1) + "\n")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", type=Path, required=True, help="resolved configuration (JSON)")
-    parser.add_argument("--targets", type=Path, required=True, help="target database (SQLite)")
-    parser.add_argument("--part", type=int, required=True, help="number of the process")
-    parser.add_argument("--output", type=Path, required=True, help="counts of the runs to write (JSON)")
-    args = parser.parse_args()
-    simulate_targets(args.config, args.targets, args.part, args.output)
-
-
 if __name__ == "__main__":
-    run(main)
+    run(simulate_targets)

@@ -1,6 +1,5 @@
 """One area's file against its targets; the verdict is recorded, and a bad file is no failure of this job."""
 
-import argparse
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,9 +18,9 @@ def validate_targets(path_to_config: Path, path_to_targets: Path, path_to_sideca
 
     Args:
         path_to_config: resolved configuration (JSON).
-        path_to_targets: target database.
-        path_to_sidecar: of the area.
-        path_to_record: to write (JSON).
+        path_to_targets: target database (SQLite).
+        path_to_sidecar: result sidecar of the area (JSON).
+        path_to_record: record of the verdict (JSON), to write.
 
     Assumes:
         ``simulate_targets.py`` has calculated the values.
@@ -33,15 +32,5 @@ def validate_targets(path_to_config: Path, path_to_targets: Path, path_to_sideca
     write_record(path_to_record, replace(record, basis=basis))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", type=Path, required=True, help="resolved configuration (JSON)")
-    parser.add_argument("--targets", type=Path, required=True, help="target database (SQLite)")
-    parser.add_argument("--sidecar", type=Path, required=True, help="result sidecar of the area")
-    parser.add_argument("--record", type=Path, required=True, help="record to write (JSON)")
-    args = parser.parse_args()
-    validate_targets(args.config, args.targets, args.sidecar, args.record)
-
-
 if __name__ == "__main__":
-    run(main)
+    run(validate_targets)

@@ -1,6 +1,5 @@
 """The report of a run: one HTML page, its figures, and its tables as Parquet."""
 
-import argparse
 from pathlib import Path
 
 from local_h5.report.write import write_report
@@ -8,13 +7,15 @@ from local_h5.settings import Settings
 from local_h5.workflow.command import run
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", type=Path, required=True, help="resolved configuration (JSON)")
-    parser.add_argument("--folder", type=Path, required=True, help="folder to write to")
-    args = parser.parse_args()
-    print(write_report(Settings.read(args.config), args.folder))
+def report_run(path_to_config: Path, path_to_folder: Path) -> None:
+    """Write the report of a run: one HTML page, its figures, and its tables as Parquet.
+
+    Args:
+        path_to_config: resolved configuration (JSON).
+        path_to_folder: folder to write to.
+    """
+    print(write_report(Settings.read(path_to_config), path_to_folder))
 
 
 if __name__ == "__main__":
-    run(main)
+    run(report_run)

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from local_h5.workflow.command import run
+from local_h5.workflow.command import end_in_one_line
 from local_h5.workflow.digests import DigestMemo
 from local_h5.workflow.orders import record_step
 
@@ -20,4 +20,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    end_in_one_line(main)

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from example_population import example_population
-from fetch_public_file import fetch_public_file, main
+from fetch_public_file import fetch_public_file
 from local_h5.errors import ConfigError
 from local_h5.example import sources
+from local_h5.workflow.command import run
 
 CONTENT = b"a\n1\n"
 
@@ -39,12 +40,10 @@ def test_unknown_names_list_the_valid_ones(table: Path, tmp_path: Path, package:
         fetch_public_file(table, package, tmp_path / "cache", [tmp_path / name])
 
 
-def test_the_command_line_prints_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    arguments = ["fetch", "--sources", str(tmp_path / "none.yaml"), "--package", "p", "--cache", "c", "--output", "o"]
-    monkeypatch.setattr("sys.argv", arguments)
-    assert main() == 1
+def test_the_command_line_prints_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--sources", str(tmp_path / "none.yaml"), "--package", "p", "--cache", "c", "--output", "o"]
+    with pytest.raises(SystemExit, match="1"):
+        run(fetch_public_file, arguments=arguments)
     said = capsys.readouterr().err
     assert said.startswith("error: ")
     assert said.count("\n") == 1
