@@ -90,12 +90,15 @@ def command_line(function: Callable[..., object]) -> argparse.ArgumentParser:
         TypeError: as :func:`run`.
     """
     head, sections = _sections(function.__doc__ or "")
-    helps = _described(sections.pop("Args", ""))
+    described = _described(sections.pop("Args", ""))
+    helps = dict(described)
     sections.pop("Raises", None)
     parameters = inspect.signature(function, eval_str=True).parameters
-    if function.__doc__ is not None and list(helps) != list(parameters):  # there are none under python -OO
+    names = [name for name, _ in described]
+    if function.__doc__ is not None and names != list(parameters):  # there are none under python -OO
         raise TypeError(
-            f"{function.__name__}: below Args: expected {', '.join(parameters)}, found {', '.join(helps) or 'none'}"
+            f"{function.__name__}: below Args: expected {', '.join(parameters) or 'none'}, "
+            f"found {', '.join(names) or 'none'}"
         )
     parser = argparse.ArgumentParser(description=_one_line(head), add_help=False)
     required, optional = parser.add_argument_group("required"), parser.add_argument_group("optional")
@@ -189,10 +192,10 @@ def _sections(docstring: str) -> tuple[str, dict[str, str]]:
     return head.partition("\n\n")[0], dict(zip(rest[::2], rest[1::2], strict=True))
 
 
-def _described(section: str) -> dict[str, str]:
-    """Name → text of the arguments below ``Args:``."""
+def _described(section: str) -> list[tuple[str, str]]:
+    """Names and texts of the arguments below ``Args:``."""
     _, *rest = _ARGUMENT.split(inspect.cleandoc(f"\n{section}"))
-    return dict(zip(rest[::2], rest[1::2], strict=True))
+    return list(zip(rest[::2], rest[1::2], strict=True))
 
 
 def _default(value: object) -> str:

@@ -182,11 +182,20 @@ def in_another_order(path_to_input: Path, count: int) -> None:
     """
 
 
+def said_twice(path_to_input: Path) -> None:
+    """Do.
+
+    Args:
+        path_to_input: input.
+        path_to_input: output.
+    """
+
+
 def without_args(path_to_input: Path) -> None:
     """Do."""
 
 
-@pytest.mark.parametrize("function", [undocumented, of_another_time, in_another_order, without_args])
+@pytest.mark.parametrize("function", [undocumented, of_another_time, in_another_order, said_twice, without_args])
 def test_a_docstring_that_says_something_else_is_refused(function: Callable[..., None]) -> None:
     with pytest.raises(TypeError, match=rf"{function.__name__}: below Args: expected path_to_input"):
         command_line(function)
