@@ -23,7 +23,7 @@ from pathlib import Path
 
 import pytest
 
-# storage_helpers.py beside this file is both imported by tests and run as a script.
+# The helpers beside this file.
 sys.path.insert(0, str(Path(__file__).parent))
 
 AZURE_ACCOUNT = "devstoreaccount1"

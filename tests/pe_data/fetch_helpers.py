@@ -1,10 +1,4 @@
-"""A web server that can misbehave, data to fetch, and a fetch in a process of its own.
-
-    fetch_helpers.py STORE CACHE ADDRESS [KILL_AT_STEP [TIMES]]
-
-fetches ADDRESS and prints the path; with KILL_AT_STEP it kills itself with SIGKILL when that step
-is reached for the TIMESth time.
-"""
+"""A web server that can misbehave, data to fetch, and a fetch that may be killed (:mod:`forked` runs it)."""
 
 import os
 import signal
@@ -150,8 +144,9 @@ class WebServer:
             handler.close_connection = True
 
 
-def main(store: str, cache: str, uri: str, kill_at: str = "", times: str = "1") -> None:
-    left = int(times)
+def main(store: str, cache: str, uri: str, kill_at: str = "", times: int = 1) -> None:
+    """Fetch an address and print its path; with `kill_at`, kill the process at the `times`th such step."""
+    left = times
 
     def on_step(step: str) -> None:
         nonlocal left
@@ -162,7 +157,3 @@ def main(store: str, cache: str, uri: str, kill_at: str = "", times: str = "1") 
 
     options = Options(Cache(Path(cache)), store=store, on_step=on_step)
     sys.stdout.write(f"{ensure_with(uri, options)}\n")
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

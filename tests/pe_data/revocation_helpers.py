@@ -1,22 +1,12 @@
-"""A store with a trust root and published areas, and a revocation in a process that may be killed.
+"""A store with a trust root and published areas, and a revocation that may be killed."""
 
-    revocation_helpers.py STORE ENVELOPE KILL_AT
-
-publishes the signed tombstone in the file ENVELOPE, prints each step, and kills itself with SIGKILL
-at number KILL_AT.
-"""
-
-import itertools
-import os
-import signal
-import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from storage_helpers import areas, publish_areas
+from storage_helpers import areas, killing, publish_areas
 from trust_helpers import Trust, make_trust
 
 from pe_data.digests import Sha256, sha256_bytes
@@ -95,19 +85,8 @@ def make_world(folder: Path, monkeypatch: pytest.MonkeyPatch, roles: dict[str, i
     return world
 
 
-def main(store: str, envelope: str, kill_at: str) -> None:
-    counter = itertools.count(1)
-
-    def on_step(step: str) -> None:
-        sys.stdout.write(f"{step}\n")
-        sys.stdout.flush()
-        if next(counter) == int(kill_at):
-            os.kill(os.getpid(), signal.SIGKILL)
-
+def main(store: str, envelope: str, kill_at: int) -> None:
+    """Publish the signed tombstone in the file `envelope`; see :func:`storage_helpers.killing`."""
     folder = FolderStore(Path(store))
     document = parse_envelope(Path(envelope).read_bytes(), payload_type=TOMBSTONE_TYPE, what=envelope)
-    publish_tombstone(folder, document, verifier=Verifier.of(lambda: folder), what=envelope, on_step=on_step)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+    publish_tombstone(folder, document, verifier=Verifier.of(lambda: folder), what=envelope, on_step=killing(kill_at))

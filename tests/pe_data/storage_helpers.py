@@ -1,10 +1,4 @@
-"""Files to publish, and a publication in a process of its own that may be killed.
-
-    storage_helpers.py FOLDER RUN_ID KILL_AT
-
-publishes two small files into FOLDER/store. It prints the name of each step as it is reached and
-kills itself with SIGKILL at number KILL_AT.
-"""
+"""Files to publish, and a publication and a mirror that may be killed (:mod:`forked` runs them)."""
 
 import itertools
 import os
@@ -18,7 +12,9 @@ from typing import Any
 from pe_data.digests import canonical_json, sha256_bytes
 from pe_data.layout import MEDIA_TYPES
 from pe_data.manifest.model import Artifact, ColumnGroup, Entity, Manifest
+from pe_data.mirror import mirror
 from pe_data.publish import PublishReport, publish_collection
+from pe_data.steps import StepHook
 from pe_data.store.base import Store
 from pe_data.store.folder import FolderStore
 from pe_data.trust.envelope import POINTER_TYPE, Signature, SignedDocument
@@ -59,7 +55,8 @@ def publish_areas(store: Store, items: Mapping[str, Item], run_id: str = "r1", *
     return publish_collection(store, items, country="us", dataset="areas", run_id=run_id, **more)
 
 
-def main(folder: Path, run_id: str, kill_at: int) -> None:
+def killing(kill_at: int) -> StepHook:
+    """Prints each step, and kills the process with SIGKILL at number `kill_at`."""
     counter = itertools.count(1)
 
     def on_step(step: str) -> None:
@@ -68,6 +65,19 @@ def main(folder: Path, run_id: str, kill_at: int) -> None:
         if next(counter) == kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
 
+    return on_step
+
+
+def mirrored(folder: Path, kill_at: int) -> None:
+    """Copy `folder`/source to a target of the number's own; see :func:`killing`."""
+    on_step = killing(kill_at)
+    target = FolderStore(folder / f"target{kill_at}", on_step=on_step)
+    mirror(FolderStore(folder / "source"), target, work=folder / "work", workers=1, on_step=on_step)
+
+
+def main(folder: Path, run_id: str, kill_at: int) -> None:
+    """Publish two small files into `folder`/store; see :func:`killing`."""
+    on_step = killing(kill_at)
     names = ("states/AL", "districts/AL-01")
     items = {name: make_item(folder / "files" / run_id, name, f"{name} of {run_id}".encode() * 100) for name in names}
     report = publish_collection(
@@ -81,7 +91,3 @@ def main(folder: Path, run_id: str, kill_at: int) -> None:
         on_step=on_step,
     )
     sys.stdout.write(f"{report.summary()}\n")
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))

@@ -4,9 +4,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
+import fetch_helpers
+import forked
 import pytest
 from fetch_helpers import Fault, WebServer
 from storage_helpers import NOW, make_item
@@ -22,7 +25,6 @@ from pe_data.sources.web import WebSource
 from pe_data.store.folder import FolderStore
 from pe_data.store.source import StoreSource
 
-HELPER = Path(__file__).with_name("fetch_helpers.py")
 SIZE = 3 * PART_BYTES + 12_345
 PATIENT = Tuning(pause_seconds=0.01)
 PARALLEL = Tuning(parallel_from=1, solo_seconds=0, connections=3, span_parts=1, pause_seconds=0.01)
@@ -223,11 +225,11 @@ def small(tmp_path):
 def test_24_processes_download_once(small, tmp_path):
     folder, uri = small
     with WebServer(folder) as server:
-        command = [sys.executable, str(HELPER), server.url, str(tmp_path / "cache"), uri]
-        running = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(24)]
-        results = [(p.communicate(timeout=120)[0], p.returncode) for p in running]
-    assert {code for _, code in results} == {0}
-    assert len({path for path, _ in results}) == 1
+        arguments = (server.url, str(tmp_path / "cache"), uri)
+        with ThreadPoolExecutor(24) as pool:
+            results = list(pool.map(lambda _: forked.run(fetch_helpers.main, *arguments), range(24)))
+    assert {ended.returncode for ended in results} == {0}
+    assert len({ended.stdout for ended in results}) == 1
     assert server.gets[f"us/{uri[-64:-62]}/{uri[-64:]}.h5"] == 1
 
 
@@ -256,12 +258,12 @@ STEPS = ["locked", "partial-opened", "body-done", "verified", "synced", "renamed
 def test_kill_at_every_step(small, tmp_path, step):
     folder, uri = small
     cache = tmp_path / "cache"
-    command = [sys.executable, str(HELPER), str(folder), str(cache), uri]
-    killed = subprocess.run([*command, step], capture_output=True, timeout=60, check=False)
-    assert killed.returncode == -9
+    arguments = (str(folder), str(cache), uri)
+    assert forked.run(fetch_helpers.main, *arguments, step).returncode == -9
     for path in cache.glob("artifacts/??/*.h5"):
         assert sha256_file(path) == path.stem
-    again = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    again = forked.run(fetch_helpers.main, *arguments)
+    assert again.returncode == 0, again.stderr
     path = Path(again.stdout.strip())
     assert sha256_file(path) == uri[-64:]
     assert pe_data.ensure(uri, cache=cache, offline=True) == path
@@ -274,11 +276,10 @@ def test_kill_between_parts_goes_on_with_what_is_there(big, tmp_path, times):
     cache = tmp_path / "cache"
     with WebServer(big) as server:
         uri = f"{server.url}/big.h5#sha256={digest}"
-        command = [sys.executable, str(HELPER), "none", str(cache), uri]
-        killed = subprocess.run([*command, "part-written", str(times)], timeout=60, check=False)
-        assert killed.returncode == -9
+        arguments = ("none", str(cache), uri)
+        assert forked.run(fetch_helpers.main, *arguments, "part-written", times).returncode == -9
         server.asked.clear()
-        again = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+        again = forked.run(fetch_helpers.main, *arguments)
     assert sha256_file(Path(again.stdout.strip())) == digest
     assert server.asked[-1][1] == f"bytes={times * PART_BYTES}-"
 
@@ -302,7 +303,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
                 text=True,
                 timeout=60,
                 check=True,
-                cwd=HELPER.parent,
+                cwd=Path(__file__).parent,
             )
             peaks.append(int(result.stdout.split()[-1]))
     assert peaks[1] - peaks[0] < 20, peaks

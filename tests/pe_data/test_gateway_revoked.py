@@ -2,8 +2,6 @@
 
 import asyncio
 import re
-import subprocess
-import sys
 import time
 import zlib
 from collections.abc import Iterator
@@ -11,7 +9,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import forked
 import pytest
+import revocation_helpers
 from gateway_helpers import DATASET, Answer, Running, ask, gateway, give_token, publish_survey
 from trust_helpers import Trust, make_trust, variables
 
@@ -92,10 +92,8 @@ def test_what_a_killed_revocation_left_is_not_released(private: Private, monkeyp
     assert ask(private.running.port, link).status == 200
     envelope = private.folder / "envelope.json"
     envelope.write_bytes(private.trust.sign(private.body(), TOMBSTONE_TYPE).to_bytes())
-    script = Path(__file__).with_name("revocation_helpers.py")
     with variables(private.trust.environment):
-        command = [sys.executable, str(script), str(private.store.root), str(envelope), "1"]
-        assert subprocess.run(command, timeout=60, check=False).returncode == -9
+        assert forked.run(revocation_helpers.main, str(private.store.root), str(envelope), 1).returncode == -9
     assert private.store.exists(private.payload), "killed between its steps"
     before = len(list(records(private.store, "uk")))
     answer = private.until(410)

@@ -2,12 +2,11 @@
 
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
+import forked
 import pytest
-from storage_helpers import areas, make_item, publish_areas
+from storage_helpers import areas, make_item, mirrored, publish_areas
 
 from pe_data.channels import read
 from pe_data.digests import sha256_bytes
@@ -188,39 +187,12 @@ def test_what_the_source_does_not_have_is_named(source: Store, published: Publis
         mirror(source, memory_store(), work=tmp_path, roots=[Root("us", sha256_bytes(b"?"))])
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from pe_data.mirror import mirror
-from pe_data.store.folder import FolderStore
-
-folder, kill_at = Path(sys.argv[1]), int(sys.argv[2])
-count = 0
-
-def on_step(step):
-    global count
-    count += 1
-    sys.stdout.write(step + "\\n")
-    sys.stdout.flush()
-    if count == kill_at:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-mirror(FolderStore(folder / "source"), FolderStore(folder / f"target{kill_at}", on_step=on_step),
-       work=folder / "work", workers=1, on_step=on_step)
-"""
-
-
 def test_kill_at_every_step(source: Store, published: PublishReport, tmp_path: Path) -> None:
-    def run(kill_at: int) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-        command = [sys.executable, "-c", KILLED, str(tmp_path), str(kill_at)]
-        return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-
-    steps = run(0).stdout.split()
+    steps = forked.run(mirrored, tmp_path, 0).stdout.split()
     assert {"payload-fetched", "payload-copied", "manifest-copied", "collection-copied"} <= set(steps)
     one_artifact = steps.index("manifest-copied") + 1
     for kill_at in [*range(1, one_artifact + 1), *range(len(steps) - 2, len(steps) + 1)]:
-        assert run(kill_at).returncode == -signal.SIGKILL
+        assert forked.run(mirrored, tmp_path, kill_at).returncode == -signal.SIGKILL
         target = FolderStore(tmp_path / f"target{kill_at}")
         good = content(source)
         partial = content(target)

@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import forked
 import pytest
 import storage_helpers
 from storage_helpers import NOW, areas, make_item, publish_areas
@@ -29,8 +30,6 @@ from pe_data.marks import MarkState, create_mark, read_mark, swap_mark
 from pe_data.store.base import Store
 from pe_data.store.objects import ObjectStore, memory_store
 from pe_data.store.opening import open_store
-
-SCRIPT = Path(storage_helpers.__file__)
 
 
 @pytest.fixture
@@ -237,25 +236,14 @@ def test_an_artifact_that_is_being_deleted_stops_the_publication(store: Store, t
 # --- kill -9 at every step --------------------------------------------------------------------
 
 
-def run_script(folder: Path, run_id: str, kill_at: int) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(SCRIPT), str(folder), run_id, str(kill_at)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        timeout=60,
-        check=False,
-    )
-
-
 @pytest.mark.parametrize("first_publication", [True, False])
 def test_kill_at_every_step(tmp_path: Path, first_publication: bool) -> None:
     """Killed at any step, the old pointer is valid, no object is damaged, a retry completes."""
     expected = 1 if first_publication else 2
     calm = tmp_path / "calm"
     if not first_publication:
-        assert run_script(calm, "r1", 0).returncode == 0
-    steps = run_script(calm, "r2", 0).stdout.splitlines()[:-1]
+        storage_helpers.main(calm, "r1", 0)
+    steps = forked.run(storage_helpers.main, calm, "r2", 0).stdout.splitlines()[:-1]
     assert {"folder:staged", "folder:linked", "payload-done", "manifest-done"} <= set(steps)
     assert {"collection-done", "history-done", "pointer-done", "folder:renamed"} <= set(steps)
     for number, step in enumerate(steps, 1):
@@ -265,7 +253,7 @@ def test_kill_at_every_step(tmp_path: Path, first_publication: bool) -> None:
         folder = tmp_path / f"{number}"
         if not first_publication:
             storage_helpers.main(folder, "r1", 0)
-        killed = run_script(folder, "r2", number)
+        killed = forked.run(storage_helpers.main, folder, "r2", number)
         assert killed.returncode == -signal.SIGKILL, (number, step, killed.stderr)
         store = open_store(str(folder / "store"))
         report = check_store(store)

@@ -10,7 +10,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import forked
 import pytest
+import revocation_helpers
 from revocation_helpers import AL, NC, REASON, World, make_world
 from storage_helpers import areas, publish_areas
 
@@ -238,9 +240,7 @@ def test_a_killed_revocation_is_completed_by_the_next(world: World, kill_at: int
     document = world.signed(world.tombstone(world.pin, with_members=True))
     envelope = world.folder / "tombstone.json"
     envelope.write_bytes(document.to_bytes())
-    script = Path(__file__).with_name("revocation_helpers.py")
-    command = [sys.executable, str(script), str(world.store.root), str(envelope), str(kill_at)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = forked.run(revocation_helpers.main, str(world.store.root), str(envelope), kill_at)
     assert done.returncode == -9, done.stderr
     assert len(done.stdout.split()) == kill_at
     with pytest.raises(RevokedError):
