@@ -27,6 +27,20 @@ ROOT = Path(__file__).parents[1]
 GOLDEN = Path(__file__).parent / "data" / "golden"
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let one worker alone load the model, keep each other file together, and begin what takes long first.
+
+    Workers (``-n 2 --dist loadgroup --no-loadscope-reorder``) take the groups in this order; the last ones are short.
+    """
+    order = []
+    for item in items:
+        model, workflow = (item.get_closest_marker(name) is not None for name in ("model", "workflow"))
+        item.add_marker(pytest.mark.xdist_group("model" if model else str(item.path.relative_to(ROOT))))
+        order.append((not model, not workflow, "pe_data" not in item.path.parts))
+    items[:] = [items[place] for place in sorted(range(len(items)), key=order.__getitem__)]
+
+
 def tables_in(folder: Path) -> BlockTableFiles:
     return BlockTableFiles(
         folder / "block_cd_distributions.csv.gz", folder / "block_crosswalk.csv.gz", folder / "msa_definitions.csv"

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -26,17 +27,22 @@ def snapshots(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     write_inputs(inputs / "base")
     write_inputs(inputs / "other")
     change_one_variable(inputs / "other" / "source.h5")
-    prepare_snapshots(folder, {"base": inputs / "base/source.h5", "other": inputs / "other/source.h5"})
+    with FileLock(folder / "lock"):
+        prepare_snapshots(folder, {"base": inputs / "base/source.h5", "other": inputs / "other/source.h5"})
     return folder
 
 
 @pytest.fixture(scope="session")
-def built(snapshots: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The small project after one run; do not change it."""
-    project = make_project(tmp_path_factory.mktemp("built") / "project", snapshots)
-    outcome = project.run()
-    assert outcome.built == ALL
-    return project
+def built(snapshots: Path, worker_id: str, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The small project after one run; do not change it. The first worker that needs it builds it for all."""
+    folder = tmp_path_factory.getbasetemp()
+    folder = (folder if worker_id == "master" else folder.parent) / "built"
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "done").exists():
+            folder.mkdir()
+            assert make_project(folder / "project", snapshots).run().built == ALL
+            (folder / "done").touch()
+    return Project(folder / "project", snapshots)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from small_project import ALL, Project, make_project
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 
 def test_one_job_at_a_time_writes_what_two_write(built: Project, snapshots: Path, tmp_path: Path) -> None:

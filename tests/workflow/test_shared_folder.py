@@ -55,6 +55,7 @@ def test_results_that_may_only_be_read_are_verified_planned_and_explained(projec
     assert "Traceback" not in refused.stderr
 
 
+@pytest.mark.slow
 @needs_root
 @needs_setpriv
 def test_the_second_user_of_a_shared_folder_goes_on(project: Project) -> None:
