@@ -79,9 +79,10 @@ def write_reference(project: Project) -> None:
     project.path("inputs/districts.csv").write_text("\n".join(lines) + "\n")
 
 
-@pytest.fixture
-def checked(project: Project) -> Project:
+@pytest.fixture(scope="module")
+def checked_once(built: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The small project after a run at the level of targets; the population is the one that its weights give."""
+    project = built.copy(tmp_path_factory.mktemp("checked") / "project")
     simulate = project.path("scripts/simulate_targets.py")
     project.path("scripts/stand_in.py").write_text(STAND_IN)
     imported = "from local_h5.validation.country_model import CountryModel\n"
@@ -102,6 +103,12 @@ def checked(project: Project) -> Project:
     assert jobs(outcome.text)["validate_targets"] == len(ALL)
     assert project.path("started").read_text() == "xx"  # once in each process
     return project
+
+
+@pytest.fixture
+def checked(checked_once: Project, tmp_path: Path) -> Project:
+    """A copy of the checked project."""
+    return checked_once.copy(tmp_path / "project")
 
 
 def jobs(text: str) -> Counter[str]:
