@@ -1,8 +1,9 @@
-"""One area's file against its targets; the verdict is recorded, and a bad file is no failure of this job."""
+"""Areas' files against their targets; the verdicts are recorded, and a bad file is no failure of this job."""
 
 from dataclasses import replace
 from pathlib import Path
 
+from local_h5.errors import ResultError
 from local_h5.results import read_sidecar
 from local_h5.settings import Settings
 from local_h5.validation.records import write_record
@@ -13,23 +14,34 @@ from local_h5.workflow.main_process import memo_path
 from local_h5.workflow.target_records import record_basis
 
 
-def validate_targets(path_to_config: Path, path_to_targets: Path, path_to_sidecar: Path, path_to_record: Path) -> None:
-    """Record how far an area's file is off its targets.
+def validate_targets(
+    path_to_config: Path, path_to_targets: Path, sidecar: tuple[Path, ...], record: tuple[Path, ...]
+) -> None:
+    """Record how far areas' files are off their targets.
+
+    Configuration, targets and each state's file are read once for all of the areas.
 
     Args:
         path_to_config: resolved configuration (JSON).
         path_to_targets: target database (SQLite).
-        path_to_sidecar: result sidecar of the area (JSON).
-        path_to_record: record of the verdict (JSON), to write.
+        sidecar: result sidecars of the areas (JSON), one or several.
+        record: record of the verdict (JSON) to write for each of them, in the same order.
 
     Assumes:
         ``simulate_targets.py`` has calculated the values.
     """
+    if len(sidecar) != len(record):
+        raise ResultError(
+            "--record",
+            expected=f"as many as sidecars, {len(sidecar)}",
+            found=str(len(record)),
+            remedy="Name one record for each sidecar.",
+        )
     settings = Settings.read(path_to_config)
-    request = read_sidecar(path_to_sidecar).request
-    basis = record_basis(settings, request, DigestMemo.open(memo_path(settings)))
-    record = TargetRun.open(settings, path_to_targets).validate(request)
-    write_record(path_to_record, replace(record, basis=basis))
+    memo = DigestMemo.open(memo_path(settings))
+    records = {read_sidecar(path).request: to_write for path, to_write in zip(sidecar, record, strict=True)}
+    for request, verdict in TargetRun.open(settings, path_to_targets).check(records):
+        write_record(records[request], replace(verdict, basis=record_basis(settings, request, memo)))
 
 
 if __name__ == "__main__":

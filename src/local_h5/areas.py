@@ -1,5 +1,6 @@
 """The areas of a run, from the district table and the configuration: known before anything is built."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,7 +117,7 @@ def all_requests(
     ]
     ids = [request.area_id for request in own]
     if len(set(ids)) != len(ids):
-        repeated = sorted({name for name in ids if ids.count(name) > 1})
+        repeated = sorted(name for name, count in Counter(ids).items() if count > 1)
         raise ConfigError(where, field="areas.custom", expected="every id once", found=", ".join(repeated))
     return (nation, *states, *single, *known, *own)
 

@@ -13,6 +13,7 @@ from local_h5.missing import MissingRules, code_text
 from local_h5.requests import AreaBuildRequest
 from local_h5.results import SUFFIX
 from local_h5.schema import check, typed
+from local_h5.validation.parts import Parts
 from local_h5.validation.policy import Policy
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class Settings:
     county_cbsa: Path
     districts: tuple[District, ...]
     requests: tuple[AreaBuildRequest, ...]
+    parts: Parts
+    """How the states are shared out among the processes that run the model."""
 
     @classmethod
     def load(cls, config: Mapping[str, Any], where: str = "config", overrides: Mapping[str, Any] | None = None) -> Self:
@@ -103,6 +106,7 @@ class Settings:
                 national_package=NATIONAL if own_nation else REGIONAL,
                 where=where,
             ),
+            Parts.of(districts, config["validation"]["processes"]),
         )
         _check_files(settings)
         return settings

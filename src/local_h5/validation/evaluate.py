@@ -96,6 +96,12 @@ def evaluate(
     return Evaluation(tuple(rows), tuple(findings), summarise(rows, excluded, findings))
 
 
+def without_targets(request: AreaBuildRequest, policy: Policy) -> Evaluation:
+    """The evaluation of an area that the database says nothing of; its file is not needed."""
+    findings = _area_findings(request, [], [], policy)
+    return Evaluation((), tuple(findings), summarise([], 0, findings))
+
+
 def measure(target: Target, people: People, weight: Mapping[str, np.ndarray]) -> float:
     """The value of a target: a weighted count, or a weighted sum over the units of its stratum.
 

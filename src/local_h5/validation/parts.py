@@ -4,58 +4,65 @@ A part takes whole states, so that an area inside a state needs one part only, a
 number of districts. What lies in no single state belongs to the first part.
 """
 
-from functools import cache
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol, Self
 
+from local_h5.areas import District
 from local_h5.requests import FOLDERS, AreaBuildRequest
-from local_h5.settings import Settings
-from local_h5.us import STATE_POSTAL
 
 
-def parts_of(request: AreaBuildRequest, settings: Settings) -> tuple[int, ...]:
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The states of a run, shared out.
+
+    Attributes:
+        n: number of parts; no more than there are states.
+        home: ``<folder>/<area id>`` of a state or district → its part; no other area has one.
+    """
+
+    n: int
+    home: Mapping[str, int]
+
+    @classmethod
+    def of(cls, districts: Iterable[District], n: int) -> Self:
+        """Share the districts' states out: the largest first, each to the part that has the fewest districts."""
+        districts = tuple(districts)
+        sizes = Counter(district.state for district in districts)
+        loads = [0] * max(1, min(n, len(sizes)))
+        part_of = {}
+        for state in sorted(sizes, key=lambda name: (-sizes[name], name)):
+            part = part_of[state] = loads.index(min(loads))
+            loads[part] += sizes[state]
+        states = {f"{FOLDERS['state']}/{state}": part for state, part in part_of.items()}
+        return cls(
+            len(loads), states | {f"{FOLDERS['district']}/{item.name}": part_of[item.state] for item in districts}
+        )
+
+
+class HasParts(Protocol):
+    """A run's settings."""
+
+    @property
+    def parts(self) -> Parts:
+        """How its states are shared out."""
+        ...
+
+
+def parts_of(request: AreaBuildRequest, settings: HasParts) -> tuple[int, ...]:
     """The parts that read an area's file: the one that simulates it, or compares it with its state."""
-    states = _states_by_part(tuple(d.state for d in settings.districts), settings.config["validation"]["processes"])
-    home = home_state(request)
-    if home is None:
-        return (0,)
-    own = next((part for part, members in enumerate(states) if home in members), 0)
+    own = own_part(request, settings)
     # The first part compares what lies in several states with every state's file.
-    return tuple(sorted({0, own})) if request.area_type == "state" else (own,)
+    return (0, own) if request.area_type == "state" and own else (own,)
 
 
-def own_part(request: AreaBuildRequest, settings: Settings) -> int:
+def own_part(request: AreaBuildRequest, settings: HasParts) -> int:
     """The part that simulates what of an area no state has, or all of a state."""
-    return parts_of(request, settings)[-1]
+    return settings.parts.home.get(f"{FOLDERS[request.area_type]}/{request.area_id}", 0)
 
 
-def sources_of(key: str, settings: Settings) -> tuple[int, ...]:
+def sources_of(key: str, settings: HasParts) -> tuple[int, ...]:
     """The parts that an area's values come from, by ``<folder>/<area id>``."""
-    request = _by_key(settings.requests)[key]
-    if home_state(request) is None:
-        return tuple(range(settings.config["validation"]["processes"]))
-    return (own_part(request, settings),)
-
-
-def home_state(request: AreaBuildRequest) -> str | None:
-    """Postal code of the state that an area is a state or a district of; None for any other area."""
-    if request.area_type == "state":
-        return request.area_id
-    if request.area_type == "district":
-        return STATE_POSTAL[int(request.filters[0].values[0]) // 100]
-    return None
-
-
-@cache
-def _by_key(requests: tuple[AreaBuildRequest, ...]) -> dict[str, AreaBuildRequest]:
-    return {f"{FOLDERS[request.area_type]}/{request.area_id}": request for request in requests}
-
-
-@cache
-def _states_by_part(states: tuple[str, ...], n_parts: int) -> tuple[frozenset[str], ...]:
-    sizes = {state: states.count(state) for state in states}
-    loads = [0] * n_parts
-    members: list[set[str]] = [set() for _ in range(n_parts)]
-    for state in sorted(sizes, key=lambda name: (-sizes[name], name)):
-        lightest = loads.index(min(loads))
-        members[lightest].add(state)
-        loads[lightest] += sizes[state]
-    return tuple(map(frozenset, members))
+    own = settings.parts.home.get(key)
+    return tuple(range(settings.parts.n)) if own is None else (own,)

@@ -1,13 +1,16 @@
 """Validation of a run at the level of targets: what a simulating process does, and what an area's check does."""
 
+import contextlib
+import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 
-from local_h5.errors import ResultError
+from local_h5.errors import LocalH5Error, ResultError
 from local_h5.membership import HOUSEHOLD, PERSON
 from local_h5.requests import AreaBuildRequest
 from local_h5.results import AreaResult, read_sidecar, sidecar_path
@@ -18,16 +21,21 @@ from local_h5.validation.area_file import AreaFile
 from local_h5.validation.borrow import Borrowed, assemble, borrow
 from local_h5.validation.common_schema import ExpectedColumn
 from local_h5.validation.country_model import Model, model_versions
-from local_h5.validation.evaluate import evaluate, key_of, variables_of
+from local_h5.validation.evaluate import evaluate, key_of, variables_of, without_targets
 from local_h5.validation.model_facts import MODEL, ModelFacts, Scope, holds
 from local_h5.validation.parts import own_part
 from local_h5.validation.policy import Policy
 from local_h5.validation.records import Finding, Summary, ValidationRecord
 from local_h5.validation.simulate import Runs, Task, simulate
 from local_h5.validation.structural import Expectations, check_structure
-from local_h5.validation.targets_db import TargetDatabase
+from local_h5.validation.targets_db import Target, TargetDatabase
 from local_h5.validation.training import read_training
 from local_h5.validation.values import Values, Wanted
+
+_LOG = logging.getLogger(__name__)
+
+Column = tuple[str, np.ndarray]
+"""Entity, and values by row of the entity."""
 
 _VALUES = Path("validation", "values")
 _WEIGHT = "household_weight"
@@ -35,9 +43,9 @@ LIMIT = "persons_per_run"
 """Fact of a record in which a target was not evaluated because the whole file does not fit a run."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TargetRun:
-    """A finished build, its target database and the policy."""
+    """A finished build, its target database and the policy: read once, for as many areas as are asked for."""
 
     settings: Settings
     database: TargetDatabase
@@ -68,6 +76,7 @@ class TargetRun:
         stored = {column.variable for column in result.columns} - {_WEIGHT}
         return cls(settings, database, settings.policy, result.rows, training, facts.unsettled(stored))
 
+    @cached_property
     def wanted(self) -> Wanted:
         """What all admitted targets of all areas of the run need of a household's own values."""
         variables: set[str] = set()
@@ -77,6 +86,14 @@ class TargetRun:
             variables |= more
             reforms |= neutralised
         return self._wanted(variables - self.whole.keys(), reforms)
+
+    @cached_property
+    def _structural(self) -> StructuralPolicy:
+        return StructuralPolicy.from_config(self.settings.config)
+
+    @cached_property
+    def _requests_of_states(self) -> Mapping[str, AreaBuildRequest]:
+        return {request.area_id: request for request in self.settings.requests if request.area_type == "state"}
 
     def whole_of(self, request: AreaBuildRequest) -> Wanted | None:
         """What an area's admitted targets need that its whole file must be run for; None when there is nothing."""
@@ -100,9 +117,11 @@ class TargetRun:
                 )
         return reasons
 
+    def _admitted(self, request: AreaBuildRequest) -> list[Target]:
+        return [target for target in self.database.of(request) if self.policy.admits(key_of(target, request))]
+
     def _needed(self, request: AreaBuildRequest) -> tuple[set[str], set[str]]:
-        admitted = [t for t in self.database.of(request) if self.policy.admits(key_of(t, request))]
-        return variables_of(admitted, self.entities)
+        return variables_of(self._admitted(request), self.entities)
 
     def _wanted(self, variables: Iterable[str], reforms: Iterable[str]) -> Wanted:
         return Wanted(tuple(sorted(variables)), tuple(sorted(reforms)), self.database.year, model_versions())
@@ -127,15 +146,13 @@ class TargetRun:
 
     def state(self, fips: int) -> AreaBuildRequest | None:
         """The request of a state, when it is built."""
-        code = STATE_POSTAL.get(fips)
-        for request in self.settings.requests:
-            if request.area_type == "state" and request.area_id == code:
-                return request if sidecar_path(self.settings.output(request)).is_file() else None
-        return None
+        request = self._requests_of_states.get(STATE_POSTAL.get(fips, ""))
+        built = request is not None and sidecar_path(self.settings.output(request)).is_file()
+        return request if built else None
 
     def simulate_part(self, part: int, start_model: Callable[[], Model]) -> Runs:
         """Calculate the values of the states of a part, and of households of other areas that no state has."""
-        return simulate(self._tasks(part), self.wanted(), start_model, persons_per_run=self._persons_per_run)
+        return simulate(self._tasks(part), self.wanted, start_model, persons_per_run=self._persons_per_run)
 
     def values_of_part(self, part: int) -> list[Path]:
         """The files of values that a part has written, or found and kept."""
@@ -147,7 +164,9 @@ class TargetRun:
         mine = [request for request in self.settings.requests if own_part(request, self.settings) == part]
         states = _States(self)
         for request in sorted(mine, key=lambda item: (item.area_type != "state", item.relative_path)):
-            if not sidecar_path(self.settings.output(request)).is_file():
+            # Without targets nothing asks for an area's values, but for a state's, which other areas take over.
+            asked = request.area_type == "state" or self._admitted(request)
+            if not asked or not sidecar_path(self.settings.output(request)).is_file():
                 continue
             try:
                 _, area = self.read(request)
@@ -165,35 +184,45 @@ class TargetRun:
                 rows = np.arange(area.n_rows[HOUSEHOLD])
                 yield Task(str(request.relative_path), rows, area, self.whole_path(request), whole)
 
-    def values_of(self, request: AreaBuildRequest, area: AreaFile, wanted: Wanted) -> dict[str, tuple[str, np.ndarray]]:
+    def values_of(
+        self, request: AreaBuildRequest, area: AreaFile, states: "_States | None" = None
+    ) -> dict[str, Column]:
         """Values of every household of an area, from the states and its own, and what its whole file was run for.
+
+        Args:
+            request: the area.
+            area: its file.
+            states: kept from area to area; None reads them anew.
 
         Raises:
             ResultError: the model refused what they come from, or they are of other files than those that are there.
         """
-        own = self._own_values(request, area, wanted)
+        own = self._own_values(request, area, states or _States(self))
         whole = self.whole_of(request)
         if whole is None or area.n_rows[PERSON] > self._persons_per_run:
             return own
         return own | dict(self._current(request, area.digest(weights=True), whole, self.whole_path(request)).of)
 
-    def _own_values(
-        self, request: AreaBuildRequest, area: AreaFile, wanted: Wanted
-    ) -> dict[str, tuple[str, np.ndarray]]:
-        states = _States(self)
+    def _own_values(self, request: AreaBuildRequest, area: AreaFile, states: "_States") -> dict[str, Column]:
         if request.area_type == "state":
-            return dict(self._current(request, area.digest(), wanted).of)
-        borrowed: Borrowed = borrow(area, states.file)
-        sources = {}
-        for fips, (here, _) in borrowed.from_state.items():
-            state = self.state(fips)
-            file = states.file(fips)
-            if len(here) and state is not None and file is not None:
-                sources[fips] = file, self._current(state, file.digest(), wanted)
+            return dict(self._current(request, area.digest(), self.wanted).of)
+        seen: dict[int, _State] = {}
+
+        def file(fips: int) -> AreaFile | None:
+            state = states.get(fips)
+            if state is None:
+                return None
+            seen[fips] = state
+            return state.file
+
+        borrowed: Borrowed = borrow(area, file)
+        sources = {
+            fips: (seen[fips].file, seen[fips].values) for fips, (here, _) in borrowed.from_state.items() if len(here)
+        }
         own = None
         if borrowed.own.any():
             content = area if borrowed.own.all() else area.take(borrowed.own)
-            own = self._current(request, content.digest(), wanted)
+            own = self._current(request, content.digest(), self.wanted)
         return assemble(area, borrowed, sources, own)
 
     def _current(self, request: AreaBuildRequest, digest: str, wanted: Wanted, path: Path | None = None) -> Values:
@@ -210,18 +239,34 @@ class TargetRun:
             raise ResultError(request.relative_path, expected="values that the model calculated", found=values.problem)
         return values
 
-    def validate(self, request: AreaBuildRequest) -> ValidationRecord:
-        """Check an area's file as it is now: its structure by its sidecar, and its targets.
+    def check(self, requests: Iterable[AreaBuildRequest]) -> Iterator[tuple[AreaBuildRequest, ValidationRecord]]:
+        """Check areas' files as they are now: their structure by their sidecars, and their targets.
 
-        Never raises for what is wrong with the file or its values: that is an error in the record, and no pass.
+        Never raises for what is wrong with a file or its values: that is an error in its record, and no pass.
+
+        Args:
+            requests: areas with a sidecar; those of one state come out one after the other, since a state's file and
+                values are read once for them all.
+
+        Raises:
+            ResultError: an area's sidecar is missing or malformed.
         """
+        states = _States(self)
+        for request in sorted(requests, key=_by_state):
+            yield request, self._check(request, states)
+
+    def validate(self, request: AreaBuildRequest) -> ValidationRecord:
+        """:meth:`check` of one area."""
+        ((_, record),) = self.check([request])
+        return record
+
+    def _check(self, request: AreaBuildRequest, states: "_States") -> ValidationRecord:
         result = read_sidecar(sidecar_path(self.settings.output(request)))
         findings: tuple[Finding, ...] = ()
         issues: tuple[str, ...] = ()
         evaluation = None
         facts: dict[str, float] = {}
-        run = StructuralPolicy.from_config(self.settings.config)
-        population = run.population(request)
+        population = self._structural.population(request)
         try:
             expected = Expectations(
                 {c.variable: ExpectedColumn(c.entity, c.dtype, c.periods) for c in result.columns},
@@ -230,16 +275,20 @@ class TargetRun:
                 self.policy.require_finite,
             )
             findings = check_structure(self.settings.output(request), result, expected)
-            area = AreaFile.read(self.settings.output(request), result)
             targets = self.database.of(request)
-            admitted = any(self.policy.admits(key_of(target, request)) for target in targets)
-            values = self.values_of(request, area, self.wanted()) if admitted else {}
-            refused = self.refused(request, area.n_rows[PERSON])
-            if self.whole_of(request) is not None and area.n_rows[PERSON] > self._persons_per_run:
-                facts[LIMIT] = self._persons_per_run
-            evaluation = evaluate(request, area, values, targets, self.policy, self.training, refused)
+            if targets:
+                area = AreaFile.read(self.settings.output(request), result)
+                values = self.values_of(request, area, states) if self._admitted(request) else {}
+                refused = self.refused(request, area.n_rows[PERSON])
+                if self.whole_of(request) is not None and area.n_rows[PERSON] > self._persons_per_run:
+                    facts[LIMIT] = self._persons_per_run
+                evaluation = evaluate(request, area, values, targets, self.policy, self.training, refused)
+            else:
+                evaluation = without_targets(request, self.policy)
             findings = (*findings, *evaluation.findings)
         except UNREADABLE as error:
+            if not isinstance(error, LocalH5Error):  # damage, or a mistake of ours: the log says where
+                _LOG.exception("%s: the targets could not be checked", request.relative_path)
             issues = (f"{request.relative_path}: {type(error).__name__}: {error}",)
         summary = evaluation.summary if evaluation is not None else Summary(issues[0])
         structure = verdict(tuple(finding for finding in findings if finding.severity == "structural"))
@@ -267,16 +316,43 @@ class TargetRun:
         )
 
 
+def _by_state(request: AreaBuildRequest) -> tuple[bool, str, str]:
+    """Order in which areas of one state follow each other, and those of several come last."""
+    inside = request.area_type in ("state", "district")
+    codes = [code for item in request.filters for code in item.values] if inside else []
+    return not inside, min(codes, default="")[:2], str(request.relative_path)
+
+
+class _State:
+    """The file of a state, and its values when they are asked for."""
+
+    def __init__(self, run: TargetRun, request: AreaBuildRequest) -> None:
+        self._run = run
+        self._request = request
+        self.file = run.read(request)[1]
+
+    @cached_property
+    def values(self) -> Values:
+        return self._run._current(self._request, self.file.digest(), self._run.wanted)
+
+
 class _States:
-    """Files of states, the last one kept: areas of one state come one after the other."""
+    """States that are built, the last one kept: areas of one state come one after the other."""
 
     def __init__(self, run: TargetRun) -> None:
         self._run = run
-        self._last: tuple[int, AreaFile | None] = (0, None)
+        self._last: tuple[int, _State | None] = (0, None)
 
-    def file(self, fips: int) -> AreaFile | None:
-        """A state's file by FIPS code; None when it is not built."""
+    def get(self, fips: int) -> _State | None:
+        """A state by FIPS code; None when it is not built or cannot be read, which its own check says."""
         if self._last[0] != fips:
             request = self._run.state(fips)
-            self._last = fips, None if request is None else self._run.read(request)[1]
+            self._last = fips, None
+            with contextlib.suppress(*UNREADABLE):
+                self._last = fips, None if request is None else _State(self._run, request)
         return self._last[1]
+
+    def file(self, fips: int) -> AreaFile | None:
+        """The file of such a state."""
+        state = self.get(fips)
+        return None if state is None else state.file

@@ -81,7 +81,7 @@ def split(golden: Any, golden_inputs: PreparedInputs, tmp_path_factory: pytest.T
 def values(split: Split, area_id: str) -> Mapping[str, tuple[str, np.ndarray]]:
     request = next(r for r in split.settings.requests if r.area_id == area_id)
     _, area = split.run.read(request)
-    return split.run.values_of(request, area, split.run.wanted())
+    return split.run.values_of(request, area)
 
 
 def test_one_of_the_districts_has_binding_anchors(golden: Any, golden_inputs: PreparedInputs, tmp_path: Path) -> None:

@@ -12,8 +12,11 @@ from joins import unit_rows
 from validation_world import FakeModel, Run, copy_of, make_run, with_validation, write_database
 
 from local_h5.results import read_sidecar, sidecar_path
+from local_h5.validation.area_file import AreaFile
 from local_h5.validation.records import ValidationRecord, read_record, refusals, write_record
 from local_h5.validation.run import TargetRun
+from local_h5.validation.targets_db import TargetDatabase
+from local_h5.validation.values import Values
 
 PLACES = {
     "AK-01": ("congressional_district_geoid", "==", "201"),
@@ -145,7 +148,7 @@ def test_chunks_change_nothing(run: Run) -> None:
     from local_h5.validation.simulate import simulate
 
     model = FakeModel()
-    runs = simulate(tasks, chunked.wanted(), lambda: model, persons_per_run=3)
+    runs = simulate(tasks, chunked.wanted, lambda: model, persons_per_run=3)
     assert runs.baseline == model.runs > len(tasks)
     assert [row.value for row in chunked.validate(run.request("US")).targets] == pytest.approx(expected)
 
@@ -271,6 +274,89 @@ def test_an_error_blocks_even_when_everything_only_warns(run: Run) -> None:
     assert record.blocking
 
 
+# ---- many areas, and states that are missing
+
+
+def test_areas_checked_together_are_checked_as_alone(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And each state's file and values are read once for all of its districts."""
+    target_run = opened(run)
+    simulated(target_run)
+    requests = [request for request in run.settings.requests if run.settings.output(request).is_file()]
+    alone = {request: target_run.validate(request) for request in requests}
+    files: list[str] = []
+    values: list[str] = []
+    read_file, read_values = AreaFile.read.__func__, Values.read.__func__  # type: ignore[attr-defined]
+    monkeypatch.setattr(
+        AreaFile, "read", classmethod(lambda cls, path, result: files.append(path.stem) or read_file(cls, path, result))
+    )
+    monkeypatch.setattr(
+        Values, "read", classmethod(lambda cls, path: values.append(path.stem) or read_values(cls, path))
+    )
+    monkeypatch.setattr(TargetDatabase, "read", None)  # it was read when the run was opened
+    assert dict(target_run.check(reversed(requests))) == alone
+    # NC: for its own check, for its two districts, and for the nation.
+    assert (files.count("NC"), values.count("NC")) == (3, 3)
+
+
+def test_a_file_that_no_target_asks_for_costs_no_model_run(run: Run) -> None:
+    run.config["areas"]["custom"] = [
+        {"id": "own", "name": "own", "filters": [{"field": "district", "op": "eq", "value": "3701"}]}
+    ]
+    run.build("own")
+    run.edit("own", "age", lambda v: v + 1)
+    target_run = opened(run)
+    simulated(target_run)
+    assert not target_run.values_path(run.request("own")).exists()
+    record = target_run.validate(run.request("own"))
+    assert (record.status, record.targets, record.issues) == ("skipped", (), ())
+
+
+@pytest.mark.parametrize("loss", ["missing", "damaged"])
+@pytest.mark.parametrize("processes", [1, 2, 4])
+def test_a_state_that_is_not_there_stops_no_other(run: Run, loss: str, processes: int) -> None:
+    state = run.path("NC")
+    if loss == "missing":
+        state.unlink()
+        sidecar_path(state).unlink()
+    else:
+        state.write_bytes(state.read_bytes()[:5000])
+    target_run = opened(run, targets_of_built(run), processes=processes)
+    model = simulated(target_run)
+    assert model.runs > 0
+    for area in ("CA", "AK-01", "NC-01", "NC-12", "US"):
+        assert target_run.validate(run.request(area)).status == "passed", area
+
+
+def targets_of_built(run: Run) -> list[tuple[str, list[tuple[str, str, str]], float]]:
+    """The targets of the areas that are whole."""
+    rows = []
+    for area, place in (*PLACES.items(), ("US", None)):
+        if area != "NC":
+            values = by_hand(run.path(area))
+            rows += [(name, [*([place] if place else []), *who], values[name]) for name, who in KINDS]
+    return rows
+
+
+def test_a_mistake_of_ours_is_an_error_with_its_traceback_in_the_log(
+    run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    target_run = opened(run)
+    simulated(target_run)
+
+    def broken(*_: object) -> None:
+        raise TypeError("unsupported operand")
+
+    monkeypatch.setattr("local_h5.validation.run.evaluate", broken)
+    record = target_run.validate(run.request("NC-01"))
+    assert (record.status, bool(record.blocking)) == ("error", True)
+    assert "districts/NC-01.h5: TypeError: unsupported operand" in record.issues[0]
+    (line,) = caplog.records
+    assert line.exc_info is not None
+    assert line.exc_info[2] is not None
+    assert "Traceback" in caplog.text
+    assert "in broken" in caplog.text
+
+
 # ---- every field of the policy
 
 
@@ -338,9 +424,9 @@ def test_include_and_exclude(shared: Run) -> None:
 
 
 def test_what_is_excluded_is_not_calculated(shared: Run) -> None:
-    assert "snap" in opened(shared).wanted().variables
+    assert "snap" in opened(shared).wanted.variables
     excluded = [{"variable": ["snap", "household_count"]}, {"reform": True}]
-    wanted = opened(shared, [*targets_of(shared), ("reform:salt_deduction", [], 1.0)], exclude=excluded).wanted()
+    wanted = opened(shared, [*targets_of(shared), ("reform:salt_deduction", [], 1.0)], exclude=excluded).wanted
     assert ("snap" in wanted.variables, wanted.reforms) == (False, ())
 
 

@@ -165,7 +165,7 @@ def test_ranks_are_said_of_the_nation_only(finished: Run, tmp_path: Path, who: A
 @pytest.mark.parametrize("variable", ["household_weight", "person_weight"])
 def test_weights_are_never_kept_without_themselves(finished: Run, tmp_path: Path, variable: str) -> None:
     opened = target_run(copy_of(finished, tmp_path), "household_count", [(variable, ">", "5")])
-    assert variable not in opened.wanted().variables
+    assert variable not in opened.wanted.variables
     assert all(variable in opened.whole_of(finished.request(area)).variables for area in PLACES)  # type: ignore[union-attr]
 
 
@@ -178,7 +178,7 @@ def test_a_target_whose_name_moved_is_measured_by_the_new_one(finished: Run, tmp
         ("used_aca_ptc", ()),
     ):
         opened = target_run(run, variable, who)
-        assert "aca_ptc" not in opened.wanted().variables
+        assert "aca_ptc" not in opened.wanted.variables
         simulate(opened)
         found = row(run, opened, "NC")
         assert found.value > 0
@@ -188,7 +188,7 @@ def test_a_target_whose_name_moved_is_measured_by_the_new_one(finished: Run, tmp
 
 def test_rules_ask_for_what_the_database_names(finished: Run, tmp_path: Path) -> None:
     opened = target_run(copy_of(finished, tmp_path), "aca_ptc", exclude=[{"variable": "aca_ptc"}])
-    assert opened.wanted().variables == ()
+    assert opened.wanted.variables == ()
 
 
 def test_an_unknown_version_of_the_model_is_refused(
