@@ -1,7 +1,7 @@
 """Calibrated US microdata as one H5 file per area.
 
-``build_h5`` builds one file in one call; everything else is in the modules. Importing this package imports nothing but
-the errors: numpy, h5py and the model come when they are used.
+``build_h5`` builds one file in one call, ``H5Builder`` several of one source; everything else is in the modules.
+Importing this package imports nothing but the errors: numpy, h5py and the model come when they are used.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,7 @@ from local_h5.errors import (
 )
 
 if TYPE_CHECKING:
-    from local_h5.facade import build_h5
+    from local_h5.facade import H5Builder, build_h5
 
     __version__: str
 
@@ -36,6 +36,7 @@ __all__ = [
     "DownloadError",
     "EmptySelectionError",
     "GeographyError",
+    "H5Builder",
     "InputError",
     "LocalH5Error",
     "ModelError",
@@ -53,10 +54,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "build_h5":
-        from local_h5.facade import build_h5
+    if name in ("H5Builder", "build_h5"):
+        from local_h5 import facade
 
-        return build_h5
+        return getattr(facade, name)
     if name == "__version__":
         from importlib.metadata import version
 

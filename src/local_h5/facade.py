@@ -77,7 +77,8 @@ def build_h5(
 ) -> Path:
     """Build the H5 of one area, and its result sidecar beside it.
 
-    The last source's snapshot is kept in memory, so that further areas of one source cost no second model run.
+    Nothing is kept after the call: each one prepares its source anew, which takes the model. For several areas of one
+    source see :class:`H5Builder`.
 
     Args:
         weights: (n_clones × n_households,) numbers, clone-major, or a ``.npy`` file of them.
@@ -108,53 +109,23 @@ def build_h5(
         LocalH5Error: what is wrong with which argument, in one line. Neither file is left then, and an input is never
             overwritten.
     """
-    source_path, output = Path(dataset_path), Path(output_path)
-    tables = _block_tables(block_tables)
-    paths = [Path(item) for item in (weights, geography) if isinstance(item, str | Path)]
-    paths += [source_path, tables.block_districts, tables.crosswalk, tables.county_cbsa]
-    for path in (output, sidecar_path(output)):
-        check_output(path, paths)
-    filters = (
-        *_filter("cd_subset", "district", cd_subset),
-        *_filter("county_fips_filter", "county", county_fips_filter),
+    builder = H5Builder()
+    builder._stacklevel = 3  # warnings name the caller's line
+    return builder.build_h5(
+        weights,
+        geography,
+        dataset_path,
+        output_path,
+        cd_subset,
+        county_fips_filter,
+        takeup_filter,
+        block_tables=block_tables,
+        dataset_sha256=dataset_sha256,
+        reported=reported,
+        scope=scope,
+        compression=compression,
+        missing=missing,
     )
-    request = AreaBuildRequest("custom", _area_id(output.stem), output.stem, filters)
-    _check_choices(reported=(reported, Reported), scope=(scope, Scope), compression=(compression, Compression))
-    programmes = load_programmes()
-    drawn = takeup_filter
-    if drawn is not None:
-        drawn = tuple(sorted(check_filter(drawn, [programme.variable for programme in programmes])))
-
-    rules = MissingRules.from_config(missing, "missing")
-    source = read_source(source_path, sha256=dataset_sha256, missing=rules)
-    where = _geography(geography, len(source.ids[HOUSEHOLD]), tables)
-    vector = _weights(weights, where)
-    placed = (where.digest(), _identity(tables))
-    blocks, messages = _BLOCKS.get(placed, lambda: _block_table(where, tables))
-    for message in messages:
-        warnings.warn(message, UnknownBlocksWarning, stacklevel=2)
-    clones = CloneIndex.build(vector, where, blocks)
-    clones.select(request, blocks)  # an unknown or empty area is an error before the model is loaded
-
-    digest = (sha256_of(source_path), rules.as_json())
-    snapshot = _SNAPSHOT.get(digest, lambda: _source_snapshot(source, programmes))
-    takeup = _TAKEUP.get(
-        (digest, placed[0], reported, scope),
-        lambda: takeup_from_snapshot(snapshot, where, programmes, reported=reported, scope=scope),
-    )
-    result = build_area(
-        request,
-        PreparedInputs(snapshot, blocks, clones, takeup),
-        output.parent,
-        options=BuildOptions(compression, drawn, {**where.spelling, **_spelling(filters)}),
-        relative_path=output.name,
-    )
-    with ExitStack() as undo:
-        for path in (output, sidecar_path(output)):
-            undo.callback(path.unlink, missing_ok=True)
-        write_sidecar(output, result)
-        undo.pop_all()
-    return output
 
 
 Made = TypeVar("Made")
@@ -167,15 +138,97 @@ class _Last(Generic[Made]):
         self._kept: tuple[Hashable, Made] | None = None
 
     def get(self, key: Hashable, make: Callable[[], Made]) -> Made:
-        kept = self._kept
-        if kept is None or kept[0] != key:
-            self._kept = kept = (key, make())
-        return kept[1]
+        if self._kept is None or self._kept[0] != key:
+            self._kept = None  # two sources need not be in memory at once
+            self._kept = (key, make())
+        return self._kept[1]
 
 
-_SNAPSHOT: _Last[SourceSnapshot] = _Last()
-_BLOCKS: _Last[tuple[BlockTable, tuple[str, ...]]] = _Last()
-_TAKEUP: _Last[Takeup] = _Last()
+class H5Builder:
+    """Builds files of several areas, and prepares their source once.
+
+    It keeps what the last call prepared: the source as the model sees it, the geography of its blocks, and take-up;
+    some hundred megabytes for a source of production size, until the builder is dropped. Contents decide what can be
+    used again, never names or times, so a call with other inputs prepares those. The files are those that
+    :func:`build_h5` writes. One builder serves one thread.
+
+    Example:
+        >>> builder = H5Builder()
+        >>> for name, code in {"NC-01": "3701", "NC-02": "3702"}.items():
+        ...     builder.build_h5(weights, geography, "source.h5", f"{name}.h5", [code])
+    """
+
+    def __init__(self) -> None:
+        self._snapshot: _Last[SourceSnapshot] = _Last()
+        self._blocks: _Last[tuple[BlockTable, tuple[str, ...]]] = _Last()
+        self._takeup: _Last[Takeup] = _Last()
+        self._stacklevel = 2
+
+    def build_h5(
+        self,
+        weights: Any,
+        geography: "GeographyLike | Geography | Path | str",
+        dataset_path: Path | str,
+        output_path: Path | str,
+        cd_subset: Iterable[str | int] | None = None,
+        county_fips_filter: Iterable[str | int] | None = None,
+        takeup_filter: Collection[str] | None = None,
+        *,
+        block_tables: BlockTableFiles | Path | str | None = None,
+        dataset_sha256: str | None = None,
+        reported: Reported = "anchor",
+        scope: Scope = "clone",
+        compression: Compression = "none",
+        missing: Mapping[str, Mapping[str, Value]] | None = None,
+    ) -> Path:
+        """:func:`build_h5`: the same arguments, errors and file."""
+        source_path, output = Path(dataset_path), Path(output_path)
+        tables = _block_tables(block_tables)
+        paths = [Path(item) for item in (weights, geography) if isinstance(item, str | Path)]
+        paths += [source_path, tables.block_districts, tables.crosswalk, tables.county_cbsa]
+        for path in (output, sidecar_path(output)):
+            check_output(path, paths)
+        filters = (
+            *_filter("cd_subset", "district", cd_subset),
+            *_filter("county_fips_filter", "county", county_fips_filter),
+        )
+        request = AreaBuildRequest("custom", _area_id(output.stem), output.stem, filters)
+        _check_choices(reported=(reported, Reported), scope=(scope, Scope), compression=(compression, Compression))
+        programmes = load_programmes()
+        drawn = takeup_filter
+        if drawn is not None:
+            drawn = tuple(sorted(check_filter(drawn, [programme.variable for programme in programmes])))
+
+        rules = MissingRules.from_config(missing, "missing")
+        source = read_source(source_path, sha256=dataset_sha256, missing=rules)
+        where = _geography(geography, len(source.ids[HOUSEHOLD]), tables)
+        vector = _weights(weights, where)
+        placed = (where.digest(), _identity(tables))
+        blocks, messages = self._blocks.get(placed, lambda: _block_table(where, tables))
+        for message in messages:
+            warnings.warn(message, UnknownBlocksWarning, stacklevel=self._stacklevel)
+        clones = CloneIndex.build(vector, where, blocks)
+        clones.select(request, blocks)  # an unknown or empty area is an error before the model is loaded
+
+        digest = (sha256_of(source_path), rules.as_json())
+        snapshot = self._snapshot.get(digest, lambda: _source_snapshot(source, programmes))
+        takeup = self._takeup.get(
+            (digest, placed[0], reported, scope),
+            lambda: takeup_from_snapshot(snapshot, where, programmes, reported=reported, scope=scope),
+        )
+        result = build_area(
+            request,
+            PreparedInputs(snapshot, blocks, clones, takeup),
+            output.parent,
+            options=BuildOptions(compression, drawn, {**where.spelling, **_spelling(filters)}),
+            relative_path=output.name,
+        )
+        with ExitStack() as undo:
+            for path in (output, sidecar_path(output)):
+                undo.callback(path.unlink, missing_ok=True)
+            write_sidecar(output, result)
+            undo.pop_all()
+        return output
 
 
 def _check_choices(**choices: tuple[str, Any]) -> None:
@@ -268,10 +321,8 @@ def _block_tables(given: BlockTableFiles | Path | str | None) -> BlockTableFiles
     return tables
 
 
-def _identity(tables: BlockTableFiles) -> tuple[tuple[str, int, int], ...]:
-    """What changes when a table does."""
-    found = [(path, path.stat()) for path in (tables.block_districts, tables.crosswalk, tables.county_cbsa)]
-    return tuple((str(path.resolve()), status.st_size, status.st_mtime_ns) for path, status in found)
+def _identity(tables: BlockTableFiles) -> tuple[str, ...]:
+    return tuple(sha256_of(path) for path in (tables.block_districts, tables.crosswalk, tables.county_cbsa))
 
 
 def _block_table(geography: Geography, tables: BlockTableFiles) -> tuple[BlockTable, tuple[str, ...]]:

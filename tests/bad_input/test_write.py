@@ -1,11 +1,15 @@
 """What can go wrong when a file is written: nothing is left under its name, and no temporary file."""
 
+import contextlib
+import inspect
+import os
 import resource
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import h5py
 import numpy as np
@@ -18,6 +22,7 @@ from local_h5 import facade
 from local_h5.arrayfile import write_array_file
 from local_h5.build import PreparedInputs, build_area
 from local_h5.errors import LocalH5Error, RequestError, TakeupError, WriteError
+from local_h5.geography.blocks import UnknownBlocksWarning
 from local_h5.payload import PayloadColumn
 from local_h5.requests import AreaBuildRequest, output_path
 from local_h5.results import read_sidecar, sidecar_path
@@ -30,8 +35,6 @@ from local_h5.writer import write_h5
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(facade, "prepare_snapshot", snapshot_without_model)
-    for kept in ("_SNAPSHOT", "_BLOCKS", "_TAKEUP"):
-        monkeypatch.setattr(facade, kept, facade._Last())
     return World(tmp_path)
 
 
@@ -44,6 +47,62 @@ def files_no_larger_than(size: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_nothing_is_kept_between_calls_but_by_a_builder(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Source, blocks and take-up are prepared again wherever their contents are others, and never for other reasons."""
+    made: list[str] = []
+    for name in ("prepare_snapshot", "build_block_table", "takeup_from_snapshot"):
+        original = getattr(facade, name)
+
+        def counted(*args: object, _name: str = name, _original: Any = original, **kwargs: object) -> object:
+            made.append(_name)
+            return _original(*args, **kwargs)
+
+        monkeypatch.setattr(facade, name, counted)
+    arguments = world.write()
+    for _ in range(2):
+        local_h5.build_h5(**arguments)
+    assert sorted(made) == sorted(2 * ["build_block_table", "prepare_snapshot", "takeup_from_snapshot"])
+
+    builder, other = local_h5.H5Builder(), local_h5.H5Builder()
+    made.clear()
+    for district in (["3701"], None, ["634"]):
+        builder.build_h5(**arguments, cd_subset=district)
+    assert sorted(made) == ["build_block_table", "prepare_snapshot", "takeup_from_snapshot"]
+    other.build_h5(**arguments)
+    assert len(made) == 6
+
+    made.clear()
+    builder.build_h5(**arguments, reported="ignore")
+    assert made == ["takeup_from_snapshot"]
+    made.clear()
+    table = Path(arguments["block_tables"]) / "msa_definitions.csv"
+    before = table.stat()
+    content = table.read_bytes()
+    table.write_bytes(content.replace(b"0", b"1", 1))  # as many bytes, at the same time: contents decide
+    assert len(content) == table.stat().st_size
+    os.utime(table, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with contextlib.suppress(LocalH5Error):
+        builder.build_h5(**arguments, reported="ignore")
+    assert made == ["build_block_table"]
+
+
+def test_a_builder_asks_for_what_build_h5_asks_for() -> None:
+    plain = inspect.signature(local_h5.build_h5)
+    built = inspect.signature(local_h5.H5Builder.build_h5)
+    assert list(built.parameters.values())[1:] == list(plain.parameters.values())
+    assert built.return_annotation == plain.return_annotation
+
+
+def test_a_warning_names_the_line_of_the_caller(world: World) -> None:
+    blocks = world.geography.block_geoid
+    world.geography.block_geoid = np.where(blocks == blocks[0], blocks[0][:-4] + "9999", blocks)
+    arguments = world.write()
+    for build_h5 in (local_h5.build_h5, local_h5.H5Builder().build_h5):
+        with pytest.warns(UnknownBlocksWarning) as caught:
+            build_h5(**arguments)
+        assert {item.filename for item in caught} == {__file__}
 
 
 def is_one_line(error: LocalH5Error) -> bool:

@@ -32,10 +32,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(facade, "prepare_snapshot", counted)
-        patch.setattr(facade, "_SNAPSHOT", facade._Last())
-        assert local_h5.build_h5(**arguments, cd_subset=["200", "3701"]) == world.output
+        builder = local_h5.H5Builder()
+        assert builder.build_h5(**arguments, cd_subset=["200", "3701"]) == world.output
         everything = arguments | {"output_path": world.folder / "out" / "all.h5", "weights": np.arange(1, 19)}
-        local_h5.build_h5(**everything)
+        builder.build_h5(**everything)
     assert len(snapshots) == 1
     return world
 

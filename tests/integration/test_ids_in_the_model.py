@@ -14,7 +14,6 @@ from joins import unit_rows
 from tiny_world import OWNER, World, source_columns, write_source
 
 import local_h5
-from local_h5 import facade
 from local_h5.errors import SourceError
 from local_h5.id_columns import may_hold_ids
 from local_h5.model import GEOGRAPHIC, STRUCTURAL, VariableRules
@@ -40,10 +39,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     world.columns["weeks_unemployed"] = {"2024": np.array([13, 20, 9, 26, 5, 17, 30, 11, 22, 8, 15, 19])}
     world.columns["parent_1_id"] = {"2024": np.where(np.arange(len(OWNER)) == 5, PERSONS[3], 0)}
     arguments = world.write()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(facade, "_SNAPSHOT", facade._Last())
-        local_h5.build_h5(**arguments, cd_subset=["3701"])
-        local_h5.build_h5(**arguments | {"output_path": world.folder / "all.h5"})
+    builder = local_h5.H5Builder()
+    builder.build_h5(**arguments, cd_subset=["3701"])
+    builder.build_h5(**arguments | {"output_path": world.folder / "all.h5"})
     return world
 
 

@@ -108,7 +108,6 @@ def test_files_name_the_same_unit(tmp_path: Path, data: st.DataObject) -> None:
     written: dict[int, tuple[int, int]] = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(facade, "prepare_snapshot", snapshot_without_model)
-        patch.setattr(facade, "_SNAPSHOT", facade._Last())
         for districts in (None, ["3701", "634"]):
             local_h5.build_h5(**arguments, cd_subset=districts)
             with h5py.File(world.output) as file:
