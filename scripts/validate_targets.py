@@ -15,7 +15,7 @@ from local_h5.workflow.target_records import record_basis
 
 
 def validate_targets(
-    path_to_config: Path, path_to_targets: Path, sidecar: tuple[Path, ...], record: tuple[Path, ...]
+    path_to_config: Path, path_to_targets: Path, paths_to_sidecar: tuple[Path, ...], paths_to_record: tuple[Path, ...]
 ) -> None:
     """Record how far areas' files are off their targets.
 
@@ -24,22 +24,24 @@ def validate_targets(
     Args:
         path_to_config: resolved configuration (JSON).
         path_to_targets: target database (SQLite).
-        sidecar: result sidecars of the areas (JSON), one or several.
-        record: record of the verdict (JSON) to write for each of them, in the same order.
+        paths_to_sidecar: result sidecars of the areas (JSON), one or several.
+        paths_to_record: record of the verdict (JSON) to write for each of them, in the same order.
 
     Assumes:
         ``simulate_targets.py`` has calculated the values.
     """
-    if len(sidecar) != len(record):
+    if len(paths_to_sidecar) != len(paths_to_record):
         raise ResultError(
-            "--record",
-            expected=f"as many as sidecars, {len(sidecar)}",
-            found=str(len(record)),
+            "records",
+            expected=f"as many as sidecars, {len(paths_to_sidecar)}",
+            found=str(len(paths_to_record)),
             remedy="Name one record for each sidecar.",
         )
     settings = Settings.read(path_to_config)
     memo = DigestMemo.open(memo_path(settings))
-    records = {read_sidecar(path).request: to_write for path, to_write in zip(sidecar, record, strict=True)}
+    records = {
+        read_sidecar(path).request: to_write for path, to_write in zip(paths_to_sidecar, paths_to_record, strict=True)
+    }
     for request, verdict in TargetRun.open(settings, path_to_targets).check(records):
         write_record(records[request], replace(verdict, basis=record_basis(settings, request, memo)))
 

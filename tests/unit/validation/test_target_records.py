@@ -1,5 +1,6 @@
 """Which records of targets hold: by what they came from, and never by a time."""
 
+import importlib
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -7,8 +8,10 @@ from pathlib import Path
 import pytest
 from validation_world import FakeModel, Run, with_validation, write_database
 
+from local_h5.errors import ResultError
 from local_h5.files import write_text
-from local_h5.validation.records import write_record
+from local_h5.results import sidecar_path
+from local_h5.validation.records import read_record, write_record
 from local_h5.validation.run import TargetRun
 from local_h5.workflow.digests import DigestMemo
 from local_h5.workflow.target_records import judge_targets, record_basis, settle_targets
@@ -96,3 +99,19 @@ def test_an_error_is_tried_again(checked: Run) -> None:
 def test_a_rebuilt_area_is_checked_again(checked: Run) -> None:
     verdicts = judge_targets(checked.settings, MEMO, ["states/NC.h5"])
     assert {key for key, why in verdicts.records.items() if why} == {"states/NC.h5"}
+
+
+def test_the_script_checks_one_or_many_alike(checked: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path("scripts").resolve()))
+    script = importlib.import_module("validate_targets")
+    settings = checked.settings
+    config = checked.save_config()
+    sidecars = tuple(sidecar_path(settings.output(request)) for request in settings.requests)
+    expected = [read_record(settings.target_record(request)) for request in settings.requests]
+    for name, groups in {"many": [sidecars], "one": [(path,) for path in sidecars]}.items():
+        places = {path: checked.folder / name / f"{number}.json" for number, path in enumerate(sidecars)}
+        for group in groups:
+            script.validate_targets(config, settings.target_database, group, tuple(places[path] for path in group))
+        assert [read_record(path) for path in places.values()] == expected
+    with pytest.raises(ResultError, match="records: expected as many as sidecars, 2, found 1"):
+        script.validate_targets(config, settings.target_database, sidecars[:2], (checked.folder / "x.json",))
