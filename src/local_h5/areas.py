@@ -1,5 +1,7 @@
 """The areas of a run, from the district table and the configuration: known before anything is built."""
 
+import difflib
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +15,8 @@ from local_h5.text_table import read_table
 
 if TYPE_CHECKING:
     import numpy as np  # only its name: the workflow reads this module whenever it starts
+
+_SUGGESTED = 3
 
 DISTRICT_COLUMNS = ("district", "code", "state", "state_fips", "population_2024")
 
@@ -120,6 +124,34 @@ def all_requests(
         repeated = sorted(name for name, count in Counter(ids).items() if count > 1)
         raise ConfigError(where, field="areas.custom", expected="every id once", found=", ".join(repeated))
     return (nation, *states, *single, *known, *own)
+
+
+def did_you_mean(name: str, requests: Sequence[AreaBuildRequest]) -> str:
+    """What somebody may have meant who named an area that is not there: ``Did you mean NC-01?``, or nothing.
+
+    Capitals, hyphens and leading zeros make no difference, the name of an area (``North Carolina``) is as good as its
+    id, and a letter may be wrong.
+
+    Args:
+        name: an id, a relative path or a name.
+        requests: the areas that there are.
+    """
+    wanted = _bare(name.rpartition("/")[2])
+    ids = Counter(request.area_id for request in requests)
+    called: dict[str, dict[str, None]] = {}
+    for request in requests:
+        shown = request.area_id if ids[request.area_id] == 1 else str(request.relative_path.with_suffix(""))
+        for word in (request.area_id, request.display_name):
+            called.setdefault(_bare(word), {})[shown] = None
+    near = [wanted] if wanted in called else difflib.get_close_matches(wanted, called, _SUGGESTED, 0.7)
+    found = list(dict.fromkeys(shown for word in near for shown in called[word]))[:_SUGGESTED]
+    return f"Did you mean {' or '.join(found)}?" if found else ""
+
+
+def _bare(name: str) -> str:
+    """A name in small letters, without signs and leading zeros."""
+    words = re.findall(r"[^\W\d_]+|\d+", name.removesuffix(".h5").casefold())
+    return " ".join(word.lstrip("0") or "0" for word in words)
 
 
 def check_coverage(listed: Sequence[District], present: "np.ndarray", where: object) -> None:

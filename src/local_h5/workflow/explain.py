@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from local_h5.areas import did_you_mean
 from local_h5.errors import RequestError
 from local_h5.requests import AreaBuildRequest
 from local_h5.settings import Settings
@@ -64,11 +65,12 @@ def find_request(settings: Settings, name: str) -> AreaBuildRequest:
     wanted = name.removesuffix(".h5")
     found = [r for r in settings.requests if wanted in (r.area_id, str(r.relative_path).removesuffix(".h5"))]
     if len(found) != 1:
+        guess = did_you_mean(wanted, settings.requests) or "See results/prepared/catalog.json for all."
         raise RequestError(
             name,
             expected="the id of one area of this run",
             found=", ".join(str(request.relative_path) for request in found) or "none",
-            remedy="Give a path such as districts/NC-01." if found else "See results/prepared/catalog.json for all.",
+            remedy=f"Give its path, such as {found[0].relative_path.with_suffix('')}." if found else guess,
         )
     return found[0]
 
