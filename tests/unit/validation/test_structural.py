@@ -201,3 +201,19 @@ def test_what_a_verdict_depends_on_is_part_of_the_fingerprint(finished: Run) -> 
         assert other.decides(request) != decides
     unrelated = StructuralPolicy.from_config(with_validation(finished, max_rel_abs_error=0.9).config)
     assert unrelated.decides(request) == decides
+
+
+@pytest.mark.parametrize("mistake", [TypeError("unsupported operand"), KeyError("age"), IndexError("out of bounds")])
+def test_a_mistake_of_ours_in_a_check_blocks_and_its_traceback_is_logged(
+    run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, mistake: Exception
+) -> None:
+    def broken(*_: object) -> None:
+        raise mistake
+
+    monkeypatch.setattr("local_h5.validation.area.check_structure", broken)
+    run.check("NC-01")
+    record = read_record(record_path(run.settings.results, "structural", "districts/NC-01.h5"))
+    assert (record.status, bool(record.blocking)) == ("error", True)
+    assert f"the structure could not be checked: {type(mistake).__name__}: {mistake}" in record.issues[0]
+    assert "Traceback" in caplog.text
+    assert "in broken" in caplog.text

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import runpy
 import subprocess
 import sys
@@ -12,9 +13,11 @@ import pytest
 from worker_world import ROOT, Prepared
 
 from local_h5 import area_job
+from local_h5.errors import RunningError
 from local_h5.requests import AreaBuildRequest, AreaFilter
 from local_h5.validation.records import Summary, TargetRow, ValidationRecord, record_path, write_record
 from local_h5.worker import WorkItem, WorkResult, write_items
+from local_h5.workflow.run_lock import hold_run_lock
 
 SCRIPT = ROOT / "scripts" / "run_worker.py"
 NC_01 = AreaBuildRequest("district", "NC-01", "NC-01", (AreaFilter("district", "eq", ("3701",)),))
@@ -137,3 +140,39 @@ def test_it_imports_neither_the_model_nor_frames(prepared: Prepared, tmp_path: P
     imported = json.loads(done.stderr.splitlines()[-1])
     assert {"numpy", "h5py"} <= set(imported)
     assert not {"policyengine_us", "policyengine_core", "pandas", "pyarrow", "scipy", "jsonschema"} & set(imported)
+
+
+def test_the_worker_waits_for_nobody_and_writes_nothing_beside_a_run(
+    prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out"
+    lock = hold_run_lock(output)
+    before = {path.name for path in output.iterdir()}
+    assert call(monkeypatch, "--output", output, stdin=batch(NC_01)) != 0
+    printed = capsys.readouterr()
+    assert printed.err.count("\n") == 1
+    assert "expected no other run in this folder, found one that is going on" in printed.err
+    assert {path.name for path in output.iterdir()} == before
+    lock.release()
+    assert call(monkeypatch, "--output", output, stdin=batch(NC_01)) == 0
+    capsys.readouterr()
+    hold_run_lock(output).release()  # the worker gave it back
+
+
+def test_the_worker_holds_the_lock_while_it_builds(
+    prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen: list[str] = []
+    original = area_job.run_area_job
+
+    def watched(*args: Any, **kwargs: Any) -> Any:
+        with pytest.raises(RunningError) as refused:
+            hold_run_lock(tmp_path)
+        seen.append(str(refused.value))
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr("local_h5.worker.service.run_area_job", watched)
+    assert call(monkeypatch, "--output", tmp_path, stdin=batch(NC_01)) == 0
+    capsys.readouterr()
+    (refusal,) = seen
+    assert f"process {os.getpid()} on" in refusal
