@@ -24,7 +24,7 @@ plan: $(VENV)/installed  ## what would be built and why; writes nothing
 	@local-h5 plan $(WITH_CONFIG)
 
 resume: $(VENV)/installed  ## continue after an interrupt or a crash
-	@snakemake $(WITH_CONFIG) --unlock --quiet all >/dev/null
+	@said=$$(snakemake $(WITH_CONFIG) --unlock --quiet all 2>&1 >/dev/null) || { echo "$$said" >&2; exit 1; }
 	@$(RUN) all
 
 verify: $(VENV)/installed  ## check every file against its sidecar

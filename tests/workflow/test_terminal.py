@@ -68,6 +68,7 @@ def test_make_all_in_a_terminal_ends_with_the_whole_table(with_make: Project) ->
     again = in_terminal(with_make, *MAKE, "resume")
     assert again.status == 0, again.text
     assert "Nothing to be done" in again.text
+    assert again.text.count("Using profile") == 1
     report = in_terminal(with_make, *MAKE, "report", "CONFIG=config/config.yaml")
     assert report.status == 0, report.text
     assert with_make.path("results/validation/report.html").is_file()

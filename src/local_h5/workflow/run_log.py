@@ -6,11 +6,13 @@ logger therefore decides for all of them, and for every way in which a run is st
 
 - a job that failed and said why in one line is that line, instead of two dozen about a command that returned 1;
 - a job that Ctrl-C ended is not shown, and is no failure;
-- with ``--quiet rules`` there is a line for each 5 % and for each step before the areas, instead of five a job.
+- with ``--quiet rules`` there is a line for each 5 % and for each step before the areas, instead of five a job;
+- the bars of ``--logger rich`` learn how many jobs there are after a checkpoint.
 
 With ``--verbose`` or ``--printshellcmds`` everything stays as it is.
 """
 
+import contextlib
 import logging
 import re
 import time
@@ -83,6 +85,7 @@ class RunLog(logging.Filter):
         self._started = time.monotonic()
         self._shown = 0
         self._held: list[logging.LogRecord] = []
+        self._bars: _Bars | None = None
 
     def listen(self, workflow: Any) -> None:
         """Begin, once the run does (``onstart``).
@@ -95,6 +98,7 @@ class RunLog(logging.Filter):
         self._brief = "rules" in quiet
         self._plain = not (output.verbose or output.printshellcmds)
         self._started = time.monotonic()
+        self._bars = _Bars(workflow)
         logging.getLogger(_LOGGER).addFilter(self)
 
     def stop(self) -> None:
@@ -138,6 +142,8 @@ class RunLog(logging.Filter):
 
     def _progress(self, record: logging.LogRecord) -> bool:
         self.done, self.total = getattr(record, "done", 0), getattr(record, "total", 0)
+        if self._bars is not None:
+            self._bars.follow(self.total)
         if not self._brief or not self.total:
             return True
         reached = 100 * self.done // self.total // _STEP * _STEP
@@ -171,6 +177,44 @@ class RunLog(logging.Filter):
         mine = [record for record in self._held if command and command in record.getMessage()]
         self._held = [record for record in self._held if record not in mine]
         return mine
+
+
+class _Bars:
+    """The bars of ``--logger rich``.
+
+    It is told once how many jobs there are, before the first. Of those that a checkpoint adds it hears when each of
+    them starts, so that its bars stand at 95 % and more while hundreds wait; those that a checkpoint finds needless it
+    waits for. Here it is told again.
+    """
+
+    def __init__(self, workflow: Any) -> None:
+        manager = getattr(workflow, "logger_manager", None)
+        handlers = getattr(manager, "plugin_handlers", None) or ()
+        self._shown = [handler.event_handler for handler in handlers if hasattr(handler, "event_handler")]
+        self._dag = getattr(workflow, "dag", None)
+        self._total: int | None = None
+
+    def follow(self, total: int) -> None:
+        """Tell the bars how many jobs there are, if that has changed."""
+        if not self._shown or self._dag is None or total == self._total:
+            return
+        self._total = total
+        # The plugin has no public way in; without one its bars are only less exact.
+        with contextlib.suppress(AttributeError, KeyError, TypeError, ValueError):
+            _, counts = self._dag.stats()
+            for shown in self._shown:
+                bars = shown.progress_display
+                for rule, count in counts.items():
+                    if rule == "total":
+                        continue
+                    if rule in shown.rule_counts:
+                        shown.rule_counts[rule]["total"] = count
+                        bars.set_total(rule, count)
+                    else:
+                        shown.rule_counts[rule] = {"total": count, "completed": 0, "started": 0}
+                        bars.add_or_update(rule, 0, count, visible=False)
+                shown.total_jobs = total
+                bars.set_total("Total Progress", total)
 
 
 def area_of(outputs: Iterable[Path]) -> str | None:

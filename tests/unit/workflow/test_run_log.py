@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from snakemake_interface_logger_plugins.common import LogEvent
 
 from local_h5.workflow.run_log import RunLog, area_of, reason_in
 
@@ -215,3 +216,67 @@ def test_a_log_that_is_no_text_or_very_long_is_read_from_its_end(tmp_path: Path)
     path = tmp_path / "log"
     path.write_bytes(b"\xff\xfe" + b"x" * 200_000 + b"\nerror: at last\n")
     assert reason_in([tmp_path / "absent", path]) == "at last"
+
+
+class Jobs:
+    """A graph of jobs: how many each rule has."""
+
+    def __init__(self, **counts: int) -> None:
+        self.counts = counts
+
+    def stats(self) -> tuple[str, dict[str, int]]:
+        return "", {**self.counts, "total": sum(self.counts.values())}
+
+
+@pytest.mark.parametrize(
+    ("announced", "found"),
+    [
+        ({"plan": 1, "all": 1}, {"plan": 1, "all": 1, "build_area": 100}),
+        ({"plan": 1, "all": 1, "build_area": 3}, {"plan": 1, "all": 1, "build_area": 100}),
+        ({"plan": 1, "all": 1, "build_area": 400}, {"plan": 1, "all": 1, "build_area": 100}),
+    ],
+    ids=["a rule is added", "jobs are added", "jobs are needless"],
+)
+def test_the_bars_of_the_plugin_learn_what_a_checkpoint_finds(
+    announced: dict[str, int], found: dict[str, int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    plugin = pytest.importorskip("snakemake_logger_plugin_rich.handler")
+    settings = SimpleNamespace(dryrun=False, printshellcmds=False, show_failed_logs=False, verbose=False)
+    handler = plugin.RichLogHandler(settings)
+    logger = logging.getLogger("snakemake.logging")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    log, jobs = RunLog(), Jobs(**announced)
+    output = SimpleNamespace(quiet=[], verbose=False, printshellcmds=False)
+    manager = SimpleNamespace(plugin_handlers=[handler])
+    bars = handler.event_handler
+
+    def say(event: LogEvent, **extra: Any) -> None:
+        logger.info(None, extra={"event": event, **extra})
+
+    def run(jobid: int, rule: str, done: int) -> None:
+        say(LogEvent.JOB_INFO, jobid=jobid, rule_name=rule, threads=1, wildcards={}, log=[])
+        say(LogEvent.JOB_FINISHED, job_id=jobid)
+        say(LogEvent.PROGRESS, done=done, total=sum(jobs.counts.values()))
+
+    def percentage(name: str) -> float:
+        return bars.progress.tasks[bars.progress_display.rule_tasks[name]].percentage
+
+    try:
+        say(LogEvent.RUN_INFO, stats=jobs.stats()[1])
+        log.listen(SimpleNamespace(output_settings=output, logger_manager=manager, dag=jobs))
+        jobs.counts = found
+        run(1, "plan", 1)
+        for number in range(50):
+            run(2 + number, "build_area", 2 + number)
+        assert percentage("Total Progress") == pytest.approx(100 * 51 / 102)
+        assert percentage("build_area") == 50
+        for number in range(50, 100):
+            run(2 + number, "build_area", 2 + number)
+        run(102, "all", 102)
+        assert percentage("Total Progress") == percentage("build_area") == 100
+    finally:
+        log.stop()
+        logger.removeHandler(handler)
+        handler.close()
+    capsys.readouterr()
