@@ -1,0 +1,99 @@
+"""The lock files are what pyproject.toml asks for, as the Makefile makes them; no network is needed to see it."""
+
+import re
+import shlex
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+NAME = PROJECT["project"]["name"]
+
+
+def recipes() -> dict[str, list[str]]:
+    """Lock file → the words of the command that makes it, with the Makefile's variables filled in."""
+    text = (ROOT / "Makefile").read_text().replace("\\\n", " ")
+    values = dict(re.findall(r"^(\w+) = (.*)$", text, re.MULTILINE))
+    made = {}
+    for words in re.findall(r"^\tuv pip compile (.*)$", text, re.MULTILINE):
+        command = shlex.split(re.sub(r"\$\((\w+)\)", lambda found: values[found[1]], words))
+        made[command[command.index("-o") + 1]] = command
+    return made
+
+
+def after(command: list[str], option: str) -> list[str]:
+    return [command[number + 1] for number, word in enumerate(command) if word == option]
+
+
+def asked(command: list[str]) -> Iterator[Requirement]:
+    """What pyproject.toml asks for in the extras and groups of a command; the project's own extras are followed."""
+    extras, groups = after(command, "--extra"), after(command, "--group")
+    waiting = [*PROJECT["project"]["dependencies"]]
+    waiting += [text for name in extras for text in PROJECT["project"]["optional-dependencies"][name]]
+    waiting += [text for name in groups for text in PROJECT["dependency-groups"][name]]
+    while waiting:
+        requirement = Requirement(waiting.pop())
+        if canonicalize_name(requirement.name) == NAME:
+            for extra in requirement.extras:
+                waiting += PROJECT["project"]["optional-dependencies"][extra]
+        else:
+            yield requirement
+
+
+def pinned(lock: str) -> dict[str, Version]:
+    """Name → version of every entry; each has a hash."""
+    versions: dict[str, Version] = {}
+    for entry in re.split(r"\n(?=\S)", (ROOT / lock).read_text().strip()):
+        assert "--hash=sha256:" in entry, f"{lock}: {entry.splitlines()[0]} has no hash"
+        requirement = Requirement(entry.partition("\\")[0])
+        (exact,) = requirement.specifier
+        assert exact.operator == "==", entry
+        name = canonicalize_name(requirement.name)
+        versions[name] = min(versions.get(name, Version(exact.version)), Version(exact.version))
+    return versions
+
+
+def missing(lock: str, command: list[str]) -> dict[str, str]:
+    """What is asked for and not locked, or at a version that does not fit."""
+    versions, found = pinned(lock), {}
+    for requirement in asked(command):
+        version = versions.get(canonicalize_name(requirement.name))
+        if version is None or not requirement.specifier.contains(version, prereleases=True):
+            found[str(requirement)] = str(version)
+    return found
+
+
+LOCKS = recipes()
+
+
+@pytest.mark.parametrize("lock", sorted(LOCKS))
+def test_a_lock_has_what_pyproject_asks_for(lock: str) -> None:
+    assert missing(lock, LOCKS[lock]) == {}, "make lock resolves them anew"
+
+
+def test_every_lock_file_is_made() -> None:
+    assert set(LOCKS) == {path.name for path in ROOT.glob("requirements*.lock")}
+
+
+def test_locks_agree_where_they_share_a_package() -> None:
+    versions = {lock: pinned(lock) for lock in LOCKS}
+    for name in set().union(*versions.values()):
+        assert len({found[name] for found in versions.values() if name in found}) == 1, name
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("snakemake>=9.27,<10", "snakemake>=10"), ("numpy>=2.1", "numpy>=2.1,<2.2"), ("click>=8.1", "never-heard-of>=1")],
+)
+def test_a_change_of_pyproject_is_seen(old: str, new: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (ROOT / "pyproject.toml").read_text()
+    assert old in text
+    changed = tomllib.loads(text.replace(old, new))
+    monkeypatch.setitem(globals(), "PROJECT", changed)
+    assert list(missing("requirements.lock", LOCKS["requirements.lock"])) == [str(Requirement(new))]
