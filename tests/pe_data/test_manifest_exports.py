@@ -1,9 +1,8 @@
 """Croissant and Frictionless exports, checked with their own validators."""
 
+import importlib
 from dataclasses import replace
 
-import frictionless
-import mlcroissant
 import numpy as np
 import pytest
 
@@ -14,6 +13,18 @@ from pe_data.manifest.export_croissant import to_croissant
 from pe_data.manifest.export_frictionless import to_frictionless
 from pe_data.manifest.model import Artifact, InputFile
 from pe_data.manifest.table import column_rows, entity_rows, summary_rows, text_table
+
+# The validators are imported where they are used: every worker reads this file, and one runs it.
+
+
+@pytest.fixture
+def mlcroissant():
+    return importlib.import_module("mlcroissant")
+
+
+@pytest.fixture
+def frictionless():
+    return importlib.import_module("frictionless")
 
 
 @pytest.fixture
@@ -33,7 +44,7 @@ def manifest():
     return manifest_of(label, Artifact("b" * 64, 1234, "application/x-hdf5"), content, (2024,))
 
 
-def test_croissant(manifest):
+def test_croissant(manifest, mlcroissant):
     document = to_croissant(manifest, "https://example.org/data/x.h5")
     metadata = mlcroissant.Dataset(jsonld=document).metadata
     assert not metadata.issues.errors
@@ -49,14 +60,14 @@ def test_croissant(manifest):
     assert fields["person_household_id"].references
 
 
-def test_a_broken_croissant_is_noticed(manifest):
+def test_a_broken_croissant_is_noticed(manifest, mlcroissant):
     document = to_croissant(manifest, "https://example.org/data/x.h5")
     del document["distribution"][0]["encodingFormat"]
     with pytest.raises(mlcroissant.ValidationError):
         mlcroissant.Dataset(jsonld=document)
 
 
-def test_frictionless(manifest):
+def test_frictionless(manifest, frictionless):
     descriptor = to_frictionless(manifest)
     report = frictionless.Package.validate_descriptor(descriptor)
     assert report.valid, report.flatten(["message"])
@@ -77,13 +88,13 @@ def test_frictionless(manifest):
         ("end user licence", {"name": "end-user-licence", "title": "end user licence"}),
     ],
 )
-def test_a_licence_in_frictionless(manifest, licence, expected):
+def test_a_licence_in_frictionless(manifest, licence, expected, frictionless):
     descriptor = to_frictionless(replace(manifest, licence=licence))
     assert descriptor["licenses"] == [expected]
     assert frictionless.Package.validate_descriptor(descriptor).valid
 
 
-def test_a_broken_frictionless_is_noticed(manifest):
+def test_a_broken_frictionless_is_noticed(manifest, frictionless):
     descriptor = to_frictionless(manifest)
     descriptor["resources"][0]["schema"]["fields"][0]["type"] = "nonsense"
     assert not frictionless.Package.validate_descriptor(descriptor).valid

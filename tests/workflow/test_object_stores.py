@@ -8,9 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 from small_project import ROOT
 
 pytestmark = [pytest.mark.workflow, pytest.mark.engines]
@@ -20,6 +18,8 @@ KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAU
 
 @pytest.fixture
 def endpoint() -> Iterator[str]:
+    from moto.server import ThreadedMotoServer
+
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -29,6 +29,8 @@ def endpoint() -> Iterator[str]:
 
 @pytest.fixture
 def client(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    import boto3
+
     for key, value in KEYS.items():
         monkeypatch.setenv(key, value)
     return boto3.client("s3", endpoint_url=endpoint)
