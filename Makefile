@@ -34,7 +34,7 @@ report: $(VENV)/installed  ## one HTML page about the run, finished or not
 	@local-h5 report $(WITH_CONFIG)
 
 test: $(VENV)/tested  ## the default test suite
-	@python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	@python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-engines: $(VENV)/engines  ## the profiles for clusters, and a real Slurm (tests/slurm/install_slurm.sh)
 	@python -m pytest -m engines

@@ -3,7 +3,9 @@
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,18 +29,35 @@ ROOT = Path(__file__).parents[1]
 GOLDEN = Path(__file__).parent / "data" / "golden"
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let one worker alone load the model, keep each other file together, and begin what takes long first.
+    """Begin what takes long first: with ``--no-loadscope-reorder``, workers take the files in this order."""
 
-    Workers (``-n 2 --dist loadgroup --no-loadscope-reorder``) take the groups in this order; the last ones are short.
-    """
-    order = []
-    for item in items:
+    def rank(item: pytest.Item) -> tuple[bool, bool, bool]:
         model, workflow = (item.get_closest_marker(name) is not None for name in ("model", "workflow"))
-        item.add_marker(pytest.mark.xdist_group("model" if model else str(item.path.relative_to(ROOT))))
-        order.append((not model, not workflow, "pe_data" not in item.path.parts))
-    items[:] = [items[place] for place in sorted(range(len(items)), key=order.__getitem__)]
+        return not model, not workflow, "pe_data" not in item.path.parts
+
+    items.sort(key=rank)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With ``--dist loadfile``: files whole, and all that load the model to one worker."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class OneModel(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "model" if loads_model(ROOT / file) else file
+
+    return OneModel(config, log)
+
+
+@cache
+def loads_model(file: Path) -> bool:
+    """Whether a file's tests are marked so: the process that gives out tests has read none of them."""
+    return "pytest.mark.model" in file.read_text()
 
 
 def tables_in(folder: Path) -> BlockTableFiles:
