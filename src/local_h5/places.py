@@ -38,6 +38,7 @@ _WORK = "a place of the source, where somebody works; the model asks for no stat
 PLACE_INPUTS: Mapping[str, str] = MappingProxyType(
     {
         **dict.fromkeys(("is_rural", "is_on_tribal_land", "average_home_energy_use_in_state"), _HOME),
+        **dict.fromkeys(("ct_tfa_region", "or_erdc_provider_area"), _HOME),
         **dict.fromkeys(("in_denver", "in_wilmington", "in_yonkers", "wi_cts_tribal_area_i"), _HOME),
         **dict.fromkeys(
             (

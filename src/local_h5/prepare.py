@@ -1,6 +1,7 @@
 """From input files to prepared inputs: the pieces that the prepare scripts and the facade share."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -58,13 +59,15 @@ def prepare_snapshot(
     """The snapshot of a source with all that the programmes need (imports the model)."""
     needed = required_variables(programmes)
     housing = VARIABLES if TABLE in required_eligibility(programmes) else ()
-    return build_snapshot(
+    snapshot = build_snapshot(
         source,
         rules,
         model_values={variable.variable for variable in needed if not variable.optional} | set(housing),
         reports={variable.variable: variable.entity for variable in needed if variable.optional},
         medicaid_cost=medicaid_cost,
     )
+    drawn = {programme.variable for programme in programmes}  # anew for every clone: nothing of the source's is left
+    return replace(snapshot, reflecting=tuple(item for item in snapshot.reflecting if item.variable not in drawn))
 
 
 def prepare_geography(

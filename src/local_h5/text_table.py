@@ -14,7 +14,7 @@ def read_text(path: Path) -> str:
         ValueError: it is no UTF-8; the message says where.
     """
     try:
-        return path.read_bytes().decode().removeprefix("\N{BYTE ORDER MARK}")
+        return path.read_bytes().decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise ValueError(f"bytes that are no UTF-8 in line {line}; save the table as UTF-8") from None

@@ -54,6 +54,8 @@ PLACES: dict[str, tuple[Any, str, str]] = {
     "is_rural": (np.ones(N_HOUSEHOLDS, bool), "2024", NOWHERE),
     "is_on_tribal_land": (np.ones(N_HOUSEHOLDS, bool), "2024", NOWHERE),
     "average_home_energy_use_in_state": (np.full(N_HOUSEHOLDS, 7e3), "2024", NOWHERE),
+    "ct_tfa_region": (np.full(N_HOUSEHOLDS, b"REGION_A"), "2024-01", NOWHERE),
+    "or_erdc_provider_area": (np.full(N_PERSONS, b"AREA_A"), "2024-01", NOWHERE),
     "in_denver": (np.ones(N_HOUSEHOLDS, bool), "2024", NOWHERE),
     "pa_philadelphia_wage_tax_resident": (np.ones(N_PERSONS, bool), "2024", "a place of the source, where somebody"),
     "state_income_tax": (np.full(N_UNITS, 900.0), "2024", COMPUTED),
@@ -104,6 +106,7 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> SourceSnapshot:
     columns = source_columns()
     columns |= {name: {period: values} for name, (values, period, _) in PLACES.items()}
     columns |= {name: {"2024": values} for name, values in (*STAYS.items(), *REFLECTS.items())}
+    columns["takes_up_dc_ptc"] = {"2024": np.ones(N_UNITS, bool)}
     return snapshot_of(tmp_path_factory.mktemp("places"), columns)
 
 
@@ -128,6 +131,8 @@ def test_what_may_reflect_the_place_is_listed(snapshot: SourceSnapshot) -> None:
         *REFLECTS, "has_medicaid_health_coverage_at_interview", "receives_housing_assistance", "receives_wic",
     }  # fmt: skip
     assert all(listed.values())
+    drawn = {programme.variable for programme in load_programmes()}
+    assert "takes_up_dc_ptc" in drawn & {column.variable for column in snapshot.columns}  # of one state, but drawn anew
     assert listed["real_estate_taxes"] == "taxes differ between places"
 
 

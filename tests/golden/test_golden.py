@@ -35,7 +35,7 @@ AREAS = {
     "cd_3701": AreaBuildRequest("district", "NC-01", "NC-01", (AreaFilter("district", "eq", ("3701",)),)),
     "state_6": AreaBuildRequest("state", "CA", "California", (AreaFilter("state", "eq", ("06",)),)),
 }
-MONTHLY = ("ct_tfa_region", "is_wic_at_nutritional_risk", "receives_wic", "wic_infant_feeding_category")
+MONTHLY = ("is_wic_at_nutritional_risk", "receives_wic", "wic_infant_feeding_category")
 UNITS = ("tax_unit", "spm_unit", "family", "marital_unit")
 SOURCE_ROWS = {
     "household": 2000, "person": 4885, "tax_unit": 2549, "spm_unit": 2048, "family": 2021, "marital_unit": 3946,
