@@ -3,10 +3,12 @@
 import importlib
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 import click
 
 from local_h5.errors import LocalH5Error
+from local_h5.files import of_owner
 
 _HOMES: Mapping[str, str] = {
     "plan": "local_h5.workflow.commands",
@@ -35,9 +37,15 @@ def _group() -> None:
 
 
 def main() -> None:
-    """Entry point; an error of ours is one line and exit status 1."""
+    """Entry point; an error of ours, or of a file, is one line and exit status 1."""
     try:
         _group()
     except LocalH5Error as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(1)
+        said = str(error)
+    except OSError as error:
+        path = Path(error.filename) if isinstance(error.filename, str) else None
+        said = str(error) if path is None else f"{path}: {error.strerror}{of_owner(path)}"
+    else:
+        return
+    click.echo(f"error: {said}", err=True)
+    sys.exit(1)

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from local_h5.errors import WriteError
+from local_h5.errors import InputError, WriteError
 
 
 @contextlib.contextmanager
@@ -88,9 +88,31 @@ def write_text(final: Path, text: str) -> None:
 
 
 def sha256_of(path: Path) -> str:
-    """Hexadecimal sha256 of a file's bytes."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    """Hexadecimal sha256 of a file's bytes.
+
+    Raises:
+        InputError: it is missing, or may not be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(
+            path,
+            expected="a file that this user may read",
+            found=f"{error.strerror or error}{of_owner(path)}",
+            remedy="Let its owner share it (chmod a+r), or correct the path.",
+        ) from error
+
+
+def of_owner(path: Path) -> str:
+    """Who owns a file, as the end of a message; empty when that is not known."""
+    try:
+        return f", a file of {path.owner()}"
+    except (KeyError, NotImplementedError):
+        return f", a file of user {path.stat().st_uid}"
+    except OSError:
+        return ""
 
 
 def _temporary_beside(final: Path) -> tuple[int, str]:

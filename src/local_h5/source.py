@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 
 from local_h5.columns import ETERNITY, ColumnKind, h5_errors, read_column
-from local_h5.errors import ConfigError, SourceError
+from local_h5.errors import ConfigError, InputError, SourceError
 from local_h5.files import sha256_of
 from local_h5.h5file import H5_ERRORS, outside
 from local_h5.membership import HOUSEHOLD, PERSON, Membership, join_on_ids
@@ -126,11 +126,11 @@ def read_source(path: Path, *, sha256: str | None = None, missing: MissingRules 
 def _digest(path: Path) -> str:
     try:
         return sha256_of(path)
-    except OSError as error:
+    except InputError as error:
         raise SourceError(
             path,
             expected="a readable file",
-            found=error.strerror or type(error).__name__,
+            found=error.found,
             remedy="Correct its permissions, or fetch it again.",
         ) from error
 

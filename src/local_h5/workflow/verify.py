@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from local_h5.errors import ResultError
-from local_h5.files import sha256_of
+from local_h5.files import of_owner, sha256_of
 from local_h5.results import AreaResult, Fingerprint, read_sidecar, sidecar_path
 from local_h5.settings import Settings
 from local_h5.workflow.digests import DigestMemo
@@ -15,7 +15,7 @@ from local_h5.workflow.forecast import compute, forecast
 from local_h5.workflow.judge import SIDECAR_CHANGED, read_json
 from local_h5.workflow.plan import orphans
 
-Kind = Literal["missing", "stale", "corrupt", "orphaned"]
+Kind = Literal["missing", "stale", "corrupt", "unreadable", "orphaned"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Finding:
 
     Attributes:
         kind: missing (H5 or sidecar), stale (built from other inputs than those of now), corrupt (file and sidecar
-            disagree), orphaned (no area of the configuration).
+            disagree), unreadable (this user may not read it), orphaned (no area of the configuration).
         path: below the results folder.
         message: what exactly.
     """
@@ -66,7 +66,10 @@ def verify(settings: Settings, memo: DigestMemo, *, deep: bool = False) -> Verif
     for request in settings.requests:
         key = str(request.relative_path)
         record = settings.structural_record(request)
-        finding = _check(settings.output(request), record, key, expected, deep=deep)
+        try:
+            finding = _check(settings.output(request), record, key, expected, deep=deep)
+        except PermissionError as error:
+            finding = Finding("unreadable", key, f"{error.filename}: {error.strerror}{of_owner(Path(error.filename))}")
         if finding is not None:
             findings.append(finding)
     findings += [Finding("orphaned", name, "belongs to no area of the configuration") for name in orphans(settings)]
@@ -97,6 +100,8 @@ def _check(
     absent = [path.name for path in (h5, sidecar) if not path.exists()]
     if absent:
         return Finding("missing", key, f"{' and '.join(absent)} not there")
+    for path in (h5, sidecar):
+        path.open("rb").close()
     try:
         result = read_sidecar(sidecar)
     except ResultError as error:
