@@ -1,6 +1,5 @@
 """The areas of a run, from the district table and the configuration: known before anything is built."""
 
-import difflib
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -136,6 +135,8 @@ def did_you_mean(name: str, requests: Sequence[AreaBuildRequest]) -> str:
         name: an id, a relative path or a name.
         requests: the areas that there are.
     """
+    import difflib  # on use: area jobs read this module
+
     wanted = _bare(name.rpartition("/")[2])
     ids = Counter(request.area_id for request in requests)
     called: dict[str, dict[str, None]] = {}

@@ -100,9 +100,14 @@ def sha256_of(path: Path) -> str:
         raise InputError(
             path,
             expected="a file that this user may read",
-            found=f"{error.strerror or error}{of_owner(path)}",
+            found=why_unread(path, error),
             remedy="Let its owner share it (chmod a+r), or correct the path.",
         ) from error
+
+
+def why_unread(path: Path, error: Exception) -> str:
+    """Why a file could not be read, as the end of ``found``: what the system says, and whose file it is."""
+    return f"{error.strerror or error}{of_owner(path)}" if isinstance(error, OSError) else repr(error)
 
 
 def of_owner(path: Path) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from local_h5.areas import District, all_requests, read_districts
 from local_h5.config_paths import with_plain_paths
 from local_h5.errors import ConfigError
+from local_h5.files import why_unread
 from local_h5.missing import MissingRules, code_text
 from local_h5.requests import AreaBuildRequest
 from local_h5.results import SUFFIX
@@ -121,7 +122,7 @@ class Settings:
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise ConfigError(path, expected="a JSON configuration", found=str(error)) from error
+            raise ConfigError(path, expected="a JSON configuration", found=why_unread(path, error)) from error
         return cls.load(data, str(path))
 
     @property

@@ -58,7 +58,7 @@ def test_commands_say_it_in_one_line(met: list[tuple[str, list[str], int, str, s
 
 @pytest.mark.parametrize(
     ("name", "status"),
-    [("inputs/weights.npy", 1), ("results/districts/NC-01.h5", 1), ("results/prepared/source_snapshot.h5", 1)],
+    [("inputs/weights.npy", 1), ("results/districts/NC-01.h5", 1)],
 )
 def test_a_run_says_it_in_one_line_and_changes_nothing(project: Project, name: str, status: int) -> None:
     before = project.bytes_of_results()
@@ -74,7 +74,7 @@ def test_a_run_says_it_in_one_line_and_changes_nothing(project: Project, name: s
     assert project.bytes_of_results() == before
 
 
-@pytest.mark.parametrize("name", ["districts/NC-01.h5.result.json", "published/districts/NC-01.json", "states/NC.h5"])
+@pytest.mark.parametrize("name", ["districts/NC-01.h5.result.json", "states/NC.h5"])
 def test_publishing_says_it_in_one_line(project: Project, name: str) -> None:
     path = project.path(f"results/{name}")
     path.chmod(0)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from local_h5.errors import ResultError
+from local_h5.files import why_unread
 from local_h5.requests import AreaBuildRequest
 from local_h5.results import sidecar_path
 from local_h5.settings import Settings
@@ -140,7 +141,7 @@ def _json(path: Path) -> Mapping[str, Any]:
         return {name: data[name] for name in _USED}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ResultError(
-            path, expected="a result sidecar", found=repr(error), remedy="Build the area again."
+            path, expected="a result sidecar", found=why_unread(path, error), remedy="Build the area again."
         ) from error
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from local_h5.errors import ResultError
-from local_h5.files import write_text
+from local_h5.files import why_unread, write_text
 from local_h5.schema import check
 from local_h5.validation.policy import Level, Severity
 
@@ -202,7 +202,10 @@ def read_record(path: Path) -> ValidationRecord:
         return ValidationRecord.from_json(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ResultError(
-            path, expected="the record of a validation", found=repr(error), remedy="Let the workflow validate again."
+            path,
+            expected="the record of a validation",
+            found=why_unread(path, error),
+            remedy="Let the workflow validate again.",
         ) from error
 
 
