@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 from types import CodeType, FunctionType, ModuleType
-from typing import Any
+from typing import Any, Self
 
 HIDDEN = "(code that cannot be looked into)"
 """Stands among the variables that a formula reads for what it may read besides."""
@@ -36,12 +36,25 @@ class FormulaReads:
     variables: Mapping[str, Any]
     parameters: Any
     _known: dict[str, frozenset[str]] = field(default_factory=dict)
+    _codes: dict[str, "tuple[_Code, ...]"] = field(default_factory=dict)
+
+    def functions(self, name: str) -> tuple[FunctionType, ...]:
+        """The formulas of ``name`` and what they call of the model's own, directly or not; each once."""
+        return tuple(dict.fromkeys(function for code in self._code(name) for function in code.functions))
 
     def of(self, name: str) -> frozenset[str]:
         """What the formulas of ``name`` can read themselves; empty for an input."""
         if name not in self._known:
-            self._known[name] = frozenset(self._direct(self.variables[name])) - {name}
+            self._known[name] = self.named(name) | frozenset(self._listed(name)) - {name}
         return self._known[name]
+
+    def named(self, name: str) -> frozenset[str]:
+        """:meth:`of` without lists of the parameters that a formula may reach by attributes.
+
+        Whether it does is told from single words of the path, so that some are taken for read that are not. Here they
+        would be too many: nothing is left of a household's own when all that may be read counts.
+        """
+        return frozenset(self._direct(name)) - {name}
 
     def chain(self, name: str, targets: Collection[str], *, stops: Collection[str] = ()) -> tuple[str, ...] | None:
         """The shortest way by which ``name`` can read one of ``targets``: ``name``, …, target. None when it cannot.
@@ -65,7 +78,14 @@ class FormulaReads:
                     queue.append(read)
         return None
 
-    def _direct(self, variable: Any) -> Iterator[str]:
+    def _code(self, name: str) -> "tuple[_Code, ...]":
+        """What each formula's code holds; looked at once."""
+        if name not in self._codes:
+            self._codes[name] = tuple(_Code.of(formula) for formula in self.variables[name].formulas.values())
+        return self._codes[name]
+
+    def _direct(self, name: str) -> Iterator[str]:
+        variable = self.variables[name]
         if variable.defined_for is not None:
             yield from self._named(str(variable.defined_for))
         for listed in (variable.adds, variable.subtracts):
@@ -73,13 +93,13 @@ class FormulaReads:
                 yield from self._lists.get(listed, {HIDDEN})
             else:
                 yield from (name for name in listed or () if name in self.variables)
-        for formula in variable.formulas.values():
-            if not isinstance(formula, FunctionType):
+        for code in self._code(name):
+            if not code.functions:
                 yield HIDDEN
-                continue
-            code = _Code()
-            code.function(formula)
-            yield from (name for text in code.texts for name in self._named(text))
+            yield from (read for text in code.texts for read in self._named(text))
+
+    def _listed(self, name: str) -> Iterator[str]:
+        for code in self._code(name):
             for path, names in self._lists.items():
                 if code.names.issuperset(path.split(".")):
                     yield from names
@@ -105,12 +125,22 @@ class _Code:
     def __init__(self) -> None:
         self.texts: set[str] = set()
         self.names: set[str] = set()
+        self.functions: list[FunctionType] = []
         self._seen: set[int] = set()
+
+    @classmethod
+    def of(cls, formula: Any) -> Self:
+        """Of a formula; empty when it is no function, and cannot be looked into."""
+        code = cls()
+        if isinstance(formula, FunctionType):
+            code.function(formula)
+        return code
 
     def function(self, function: FunctionType) -> None:
         if id(function) in self._seen or not _of_model(function):
             return
         self._seen.add(id(function))
+        self.functions.append(function)
         cells = (_contents(cell) for cell in function.__closure__ or ())
         for value in (*cells, *(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()):
             self._value(value)
