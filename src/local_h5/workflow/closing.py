@@ -93,7 +93,7 @@ def closing(settings: Settings, log: RunLog, *, succeeded: bool, width: int = WI
 
 
 def failure_lines(settings: Settings, log: RunLog) -> list[str]:
-    """What failed: how many areas, grouped by reason, with the key that decides; other steps; how far the run came."""
+    """What failed: areas by reason, with the key that decides; other steps, as errors; and how far the run came."""
     by_area = {failure.area: failure for failure in log.failed if failure.area is not None}
     lines = []
     if by_area:
@@ -102,7 +102,7 @@ def failure_lines(settings: Settings, log: RunLog) -> list[str]:
         lines.append(f"FAILED: {len(by_area):,} of {number:,} areas.{kept}")
         for group in failed_areas(settings, by_area.values()):
             lines += [f"  {group.line}", f"      {named(group.areas)}"]
-    lines += [f"FAILED: {failure.line}" for failure in log.failed if failure.area is None]
+    lines += [f"error: {failure.line}" for failure in log.failed if failure.area is None]
     if not log.failed:
         lines.append("STOPPED before all was done.")
     done = f"{log.done:,} of {log.total:,} jobs are done. " if log.total else ""

@@ -114,7 +114,7 @@ def test_an_area_that_was_not_built_says_what_its_job_said(world: Run) -> None:
 def test_a_step_and_an_interrupt_have_lines_of_their_own(world: Run) -> None:
     step = failure("prepare_clones", None, "w.npy: expected 7", "results/logs/prepare/clones.log")
     text = closing(world.settings, log_of(step), succeeded=False)
-    assert "FAILED: prepare_clones failed: w.npy: expected 7 [results/logs/prepare/clones.log]" in text
+    assert "\nerror: prepare_clones failed: w.npy: expected 7 [results/logs/prepare/clones.log]" in text
     stopped = closing(world.settings, log_of(done=3, total=9), succeeded=False)
     assert "STOPPED before all was done.\n3 of 9 jobs are done." in stopped
 
