@@ -1,42 +1,40 @@
 """Calibrated US microdata: one H5 and one result sidecar per area. See docs/architecture.md."""
 
 import os
+import shlex
 import sys
 from pathlib import Path
+
+from snakemake.utils import min_version
 
 from local_h5.errors import LocalH5Error
 from local_h5.requests import FOLDERS
 from local_h5.settings import Settings
-from local_h5.validation.parts import parts_of, sources_of
 from local_h5.workflow.closing import print_at_end
 from local_h5.workflow.configuration import overrides_of
-from local_h5.workflow.invocation import keep_all_objects, stop_timers
-from local_h5.workflow.main_process import (
-    area_config,
-    begin,
-    resolved_config,
-    validation_file,
-)
+from local_h5.workflow.engine import Engine, keep_all_objects
+from local_h5.workflow.run import Run
 from local_h5.workflow.run_log import RunLog
-from local_h5.workflow.resources import area_memory_mb, area_minutes, growing
+
+min_version("9.27")
 
 
 configfile: "config/config.yaml"
 
 
+ENGINE = Engine(workflow)
 try:
     SETTINGS = Settings.load(
         config, ", ".join(map(str, workflow.configfiles)), overrides_of(workflow)
     )
-    # Compares by content, and orders what has to run; a dry run gets its plan.
-    RUN = begin(SETTINGS, is_main_process=workflow.is_main_process)
+    RUN = Run(SETTINGS, ENGINE)  # compares by content
     if RUN.announcement:
         print(RUN.announcement, flush=True)
 except LocalH5Error as error:
     print(f"error: {error}", file=sys.stderr)
     os._exit(1)  # one line, and no traceback of the workflow engine around it
 
-if workflow.is_main_process:
+if ENGINE.is_main:
     keep_all_objects()
 else:
     # The areas of a group run one after another: its memory was asked for like that (profiles/slurm).
@@ -46,6 +44,7 @@ RUN_LOG = RunLog()
 CONFIG = SETTINGS.config  # checked, with paths in their plain form: rules read this one
 RESULTS = SETTINGS.results.as_posix()
 PREPARED = SETTINGS.prepared.as_posix()
+RESOLVED = SETTINGS.resolved_config.as_posix()
 
 
 if CONFIG.get("container"):
@@ -71,37 +70,37 @@ localrules:
 rule all:
     """Every area's file that is not there yet, or that something decided anew."""
     input:
-        lambda wildcards: RUN.stamps(),
+        lambda wildcards: RUN.wanted(),
 
 
 rule all_states:
     """The same, states and DC only."""
     input:
-        lambda wildcards: RUN.stamps("state"),
+        lambda wildcards: RUN.wanted("state"),
 
 
 rule all_districts:
     """The same, congressional districts only."""
     input:
-        lambda wildcards: RUN.stamps("district"),
+        lambda wildcards: RUN.wanted("district"),
 
 
 rule all_cities:
     """The same, cities only."""
     input:
-        lambda wildcards: RUN.stamps("city"),
+        lambda wildcards: RUN.wanted("city"),
 
 
 rule all_custom:
     """The same, your own areas only (areas.custom)."""
     input:
-        lambda wildcards: RUN.stamps("custom"),
+        lambda wildcards: RUN.wanted("custom"),
 
 
 rule national:
     """The same, the nation only."""
     input:
-        lambda wildcards: RUN.stamps("national"),
+        lambda wildcards: RUN.wanted("national"),
 
 
 include: "rules/common.smk"
@@ -115,19 +114,22 @@ include: "rules/publish.smk"
 
 onstart:
     try:
-        RUN.check_start()
+        RUN.begin()
     except LocalH5Error as error:
         print(f"error: {error}", file=sys.stderr)
         os._exit(1)
-    stop_timers(workflow)
+    ENGINE.ignore_clocks()
+    ENGINE.stop_timers()
     RUN_LOG.listen(workflow)
 
 
 onsuccess:
     RUN_LOG.stop()
+    RUN.end()
     print_at_end(SETTINGS, RUN_LOG, succeeded=True)
 
 
 onerror:
     RUN_LOG.stop()
+    RUN.end()
     print_at_end(SETTINGS, RUN_LOG, succeeded=False)

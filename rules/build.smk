@@ -1,20 +1,18 @@
 """One job per area: gather, write, re-read, and the result sidecar last.
 
-Reads: the area's order (request and fingerprint) and the prepared arrays of its package.
+Reads: the area's request and fingerprint, and the prepared arrays of its package.
 Writes: {RESULTS}/{{national,states,districts,cities,custom}}/<area>.h5 and .h5.result.json;
 {RESULTS}/validation/structural/…/<area>.json. A file that fails its checks is kept: rules/validate.smk decides.
 """
+
+from local_h5.workflow.resources import area_memory_mb, area_minutes
 
 
 rule build_area:
     """One area's H5, its sidecar and the record of its structural checks."""
     input:
-        plan=area_plan(),
-        order=area_order,
-        snapshot=ancient(rules.prepare_snapshot.output.snapshot),
-        blocks=area_inputs("blocks"),
-        clones=area_inputs("clones"),
-        takeup=area_inputs("takeup"),
+        unpack(of_area(RUN.area_inputs)),
+        plan=after_plan,
     output:
         h5=f"{RESULTS}/{{folder}}/{{area}}.h5",
         result=f"{RESULTS}/{{folder}}/{{area}}.h5.result.json",
@@ -30,8 +28,7 @@ rule build_area:
         runtime=lambda wc, attempt: area_minutes(wc.folder, clone_index(wc), attempt),
         area_slots=1,  # how many areas of a group run at a time: profiles/slurm
     params:
-        marks=f"{PREPARED}/marks",
-        config=area_config(SETTINGS).as_posix(),
+        config=SETTINGS.area_config.as_posix(),
         compression=CONFIG["output"]["compression"],
         takeup_filter=(
             []
@@ -41,7 +38,7 @@ rule build_area:
     message:
         "{wildcards.folder}/{wildcards.area}"
     shell:
-        "python scripts/build_area.py --order {input.order:q} --snapshot {input.snapshot:q} --blocks {input.blocks:q}"
-        " --clones {input.clones:q} --takeup {input.takeup:q} --output {output.h5:q} --marks {params.marks:q}"
+        "python scripts/build_area.py --request {input.request:q} --snapshot {input.snapshot:q} --blocks {input.blocks:q}"
+        " --clones {input.clones:q} --takeup {input.takeup:q} --output {output.h5:q}"
         " --config {params.config:q} --record {output.record:q}"
         " --compression {params.compression:q} {params.takeup_filter:q} 2> {log:q}"

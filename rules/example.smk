@@ -1,28 +1,19 @@
 """Example inputs from public files. Nothing here is an estimate: geography is synthetic, ages are partly imputed.
 
-Reads: what rules/fetch.smk put into {RESULTS}/downloads/ (include it first).
+Reads: what rules/fetch.smk put into {RESULTS}/downloads/.
 Writes, under {RESULTS}/example/: population.csv, source.h5 and source.h5.json, calibration_weights.npy,
 geography_assignment.npz, calibration_package.json.
 Config: example.households, example.clones, example.seed, example.certainty_amount, example.minimum_per_state,
 example.zero_share.
 """
 
-EXAMPLE = f"{RESULTS}/example"
-
 
 rule example_population:
     """ACS population of every state and district."""
     input:
-        order=order("example_population"),
-        states=before(
-            "example_population", rules.fetch_geography_tables.output.age_by_state
-        ),
-        districts=before(
-            "example_population", rules.fetch_geography_tables.output.age_by_district
-        ),
+        unpack(reads("example_population")),
     output:
-        population=f"{EXAMPLE}/population.csv",
-        stamp=stamp("example_population"),
+        **writes("example_population"),
     log:
         f"{RESULTS}/logs/example/population.log",
     benchmark:
@@ -33,23 +24,16 @@ rule example_population:
     message:
         "ACS population of every state and district"
     shell:
-        "python scripts/example_population.py --states {input.states:q} --districts {input.districts:q}"
+        "{STEP} example_population scripts/example_population.py --states {input.states:q} --districts {input.districts:q}"
         " --output {output.population:q} 2> {log:q}"
-        " && python -m local_h5.workflow.record --order {input.order:q} --stamp {output.stamp:q} 2>> {log:q}"
 
 
 rule example_source:
     """The example's source dataset, from public microdata."""
     input:
-        order=order("example_source"),
-        microdata=before("example_source", rules.fetch_microdata.output.microdata),
-        weights=before("example_source", rules.fetch_microdata.output.weights),
-        growth=before("example_source", rules.fetch_microdata.output.growth),
-        population=before("example_source", rules.example_population.output.population),
+        unpack(reads("example_source")),
     output:
-        source=f"{EXAMPLE}/source.h5",
-        metadata=f"{EXAMPLE}/source.h5.json",
-        stamp=stamp("example_source"),
+        **writes("example_source"),
     log:
         f"{RESULTS}/logs/example/source.log",
     benchmark:
@@ -65,26 +49,19 @@ rule example_source:
     message:
         "Example source dataset of {params.households} households"
     shell:
-        "python scripts/example_source.py --microdata {input.microdata:q} --weights {input.weights:q}"
+        "{STEP} example_source scripts/example_source.py --microdata {input.microdata:q} --weights {input.weights:q}"
         " --growth {input.growth:q} --population {input.population:q} --output {output.source:q}"
         " --households {params.households:q} --seed {params.seed:q}"
         " --certainty-amount {params.certainty_amount:q}"
         " --minimum-per-state {params.minimum_per_state:q} 2> {log:q}"
-        " && python -m local_h5.workflow.record --order {input.order:q} --stamp {output.stamp:q} 2>> {log:q}"
 
 
 rule example_package:
     """The example's weights and geography (synthetic)."""
     input:
-        order=order("example_package"),
-        source=before("example_package", rules.example_source.output.source),
-        blocks=before("example_package", SETTINGS.block_districts.as_posix()),
-        population=before("example_package", rules.example_population.output.population),
+        unpack(reads("example_package")),
     output:
-        weights=f"{EXAMPLE}/calibration_weights.npy",
-        geography=f"{EXAMPLE}/geography_assignment.npz",
-        metadata=f"{EXAMPLE}/calibration_package.json",
-        stamp=stamp("example_package"),
+        **writes("example_package"),
     log:
         f"{RESULTS}/logs/example/package.log",
     benchmark:
@@ -99,8 +76,7 @@ rule example_package:
     message:
         "Example calibration package of {params.clones} clones (synthetic geography)"
     shell:
-        "python scripts/example_package.py --source {input.source:q} --blocks {input.blocks:q}"
+        "{STEP} example_package scripts/example_package.py --source {input.source:q} --blocks {input.blocks:q}"
         " --population {input.population:q} --weights {output.weights:q} --geography {output.geography:q}"
         " --metadata {output.metadata:q} --clones {params.clones:q} --seed {params.seed:q}"
         " --zero-share {params.zero_share:q} 2> {log:q}"
-        " && python -m local_h5.workflow.record --order {input.order:q} --stamp {output.stamp:q} 2>> {log:q}"

@@ -6,18 +6,13 @@ Writes: {RESULTS}/downloads/ (copies from the cache), logs/fetch/, benchmarks/fe
 Config: example.cache, the folder that keeps downloads.
 """
 
-DOWNLOADS = f"{RESULTS}/downloads"
-
 
 rule fetch_microdata:
     """Public CPS tax microdata, by digest."""
     input:
-        order=order("fetch_microdata"),
-        sources=ancient("config/example_sources.yaml"),
+        unpack(reads("fetch_microdata")),
     output:
-        microdata=f"{DOWNLOADS}/cps.csv.gz",
-        weights=f"{DOWNLOADS}/cps_weights.csv.gz",
-        growth=f"{DOWNLOADS}/growfactors.csv",
+        **writes("fetch_microdata"),
     log:
         f"{RESULTS}/logs/fetch/microdata.log",
     benchmark:
@@ -38,14 +33,9 @@ rule fetch_microdata:
 rule fetch_geography_tables:
     """Census block tables and ACS populations, by digest."""
     input:
-        order=order("fetch_geography_tables"),
-        sources=ancient("config/example_sources.yaml"),
+        unpack(reads("fetch_geography_tables")),
     output:
-        blocks=f"{DOWNLOADS}/block_cd_distributions.csv.gz",
-        crosswalk=f"{DOWNLOADS}/block_crosswalk.csv.gz",
-        age_by_district=f"{DOWNLOADS}/acs_S0101_district_2024.json",
-        age_by_state=f"{DOWNLOADS}/acs_S0101_state_2024.json",
-        snap_by_district=f"{DOWNLOADS}/acs_S2201_district_2024.json",
+        **writes("fetch_geography_tables"),
     log:
         f"{RESULTS}/logs/fetch/geography_tables.log",
     benchmark:
@@ -66,10 +56,9 @@ rule fetch_geography_tables:
 rule fetch_county_cbsa:
     """County to CBSA table, by digest."""
     input:
-        order=order("fetch_county_cbsa"),
-        sources=ancient("config/example_sources.yaml"),
+        unpack(reads("fetch_county_cbsa")),
     output:
-        cbsa=f"{DOWNLOADS}/msa_definitions.csv",
+        **writes("fetch_county_cbsa"),
     log:
         f"{RESULTS}/logs/fetch/county_cbsa.log",
     benchmark:

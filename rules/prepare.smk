@@ -2,22 +2,19 @@
 
 Reads: the dataset, each calibration package's weights and geography, the block tables, config/.
 Writes: {PREPARED}/source_snapshot.h5; {PREPARED}/<package>/{{geography,blocks,clones,takeup}}.h5;
-{PREPARED}/plan.json, catalog.json, and an order for every stale area.
+{PREPARED}/plan.json, catalog.json, requests/<folder>/<area>.json.
+What each step reads and writes is declared in local_h5.workflow.steps.
 """
 
-PACKAGES = {package.name: package for package in SETTINGS.packages}
+from local_h5.workflow.resources import growing
 
 
 rule prepare_snapshot:
     """The source dataset as arrays; the only step before the areas that loads the model."""
     input:
-        order=order("snapshot"),
-        dataset=before("snapshot", SETTINGS.dataset.as_posix()),
-        variables=ancient(CONFIG["variables"]),
-        programmes=ancient(CONFIG["takeup"]["programmes"]),
+        unpack(reads("snapshot")),
     output:
-        snapshot=f"{PREPARED}/source_snapshot.h5",
-        stamp=stamp("snapshot"),
+        **writes("snapshot"),
     log:
         f"{RESULTS}/logs/prepare/snapshot.log",
     benchmark:
@@ -36,28 +33,17 @@ rule prepare_snapshot:
     message:
         "Source snapshot: loading the dataset in policyengine_us (about a minute)"
     shell:
-        "python scripts/prepare_snapshot.py --dataset {input.dataset:q} --variables {input.variables:q}"
+        "{STEP} snapshot scripts/prepare_snapshot.py --dataset {input.dataset:q} --variables {input.variables:q}"
         " --programmes {input.programmes:q} {params.sha256:q} --missing {params.missing:q}"
         " --medicaid-cost {params.medicaid_cost:q} --output {output.snapshot:q} 2> {log:q}"
-        " && python -m local_h5.workflow.record --order {input.order:q} --stamp {output.stamp:q} 2>> {log:q}"
 
 
 rule prepare_geography:
     """Geography and block table of a package."""
     input:
-        order=lambda wc: order(f"geography_{wc.package}"),
-        block_districts=geography_input(SETTINGS.block_districts),
-        block_crosswalk=geography_input(SETTINGS.block_crosswalk),
-        county_cbsa=geography_input(SETTINGS.county_cbsa),
-        geography=lambda wc: before(
-            f"geography_{wc.package}", PACKAGES[wc.package].geography.as_posix()
-        ),
-        dataset=geography_input(SETTINGS.dataset),
-        districts=ancient(CONFIG["areas"]["districts"]),
+        unpack(reads("geography_{package}")),
     output:
-        geography=f"{PREPARED}/{{package}}/geography.h5",
-        blocks=f"{PREPARED}/{{package}}/blocks.h5",
-        stamp=stamp("geography_{package}"),
+        **writes("geography_{package}"),
     log:
         f"{RESULTS}/logs/prepare/geography_{{package}}.log",
     benchmark:
@@ -70,25 +56,18 @@ rule prepare_geography:
     message:
         "Geography and block table of the {wildcards.package} package"
     shell:
-        "python scripts/prepare_geography.py --geography {input.geography:q} --dataset {input.dataset:q}"
+        "{STEP} geography_{wildcards.package} scripts/prepare_geography.py --geography {input.geography:q} --dataset {input.dataset:q}"
         " --block-districts {input.block_districts:q} --block-crosswalk {input.block_crosswalk:q}"
         " --county-cbsa {input.county_cbsa:q} --districts {input.districts:q} --unknown-blocks {params.unknown:q}"
         " --output-geography {output.geography:q} --output-blocks {output.blocks:q} 2> {log:q}"
-        " && python -m local_h5.workflow.record --order {input.order:q} --stamp {output.stamp:q} 2>> {log:q}"
 
 
 rule prepare_clones:
     """Clone index of a package: which household clones have which weight, where."""
     input:
-        order=lambda wc: order(f"clones_{wc.package}"),
-        weights=lambda wc: before(
-            f"clones_{wc.package}", PACKAGES[wc.package].weights.as_posix()
-        ),
-        geography=prepared_input("clones", "geography"),
-        blocks=prepared_input("clones", "blocks"),
+        unpack(reads("clones_{package}")),
     output:
-        clones=f"{PREPARED}/{{package}}/clones.h5",
-        stamp=stamp("clones_{package}"),
+        **writes("clones_{package}"),
     log:
         f"{RESULTS}/logs/prepare/clones_{{package}}.log",
     benchmark:
@@ -99,23 +78,16 @@ rule prepare_clones:
     message:
         "Clone index of the {wildcards.package} package"
     shell:
-        "python scripts/prepare_clones.py --weights {input.weights:q} --geography {input.geography:q}"
+        "{STEP} clones_{wildcards.package} scripts/prepare_clones.py --weights {input.weights:q} --geography {input.geography:q}"
         " --blocks {input.blocks:q} --output {output.clones:q} 2> {log:q}"
-        " && python -m local_h5.workflow.record --order {input.order:q} --stamp {output.stamp:q} 2>> {log:q}"
 
 
 rule prepare_takeup:
     """Take-up rates of a package."""
     input:
-        order=lambda wc: order(f"takeup_{wc.package}"),
-        snapshot=lambda wc: before(
-            f"takeup_{wc.package}", f"{PREPARED}/source_snapshot.h5"
-        ),
-        geography=prepared_input("takeup", "geography"),
-        programmes=ancient(CONFIG["takeup"]["programmes"]),
+        unpack(reads("takeup_{package}")),
     output:
-        takeup=f"{PREPARED}/{{package}}/takeup.h5",
-        stamp=stamp("takeup_{package}"),
+        **writes("takeup_{package}"),
     log:
         f"{RESULTS}/logs/prepare/takeup_{{package}}.log",
     benchmark:
@@ -129,29 +101,17 @@ rule prepare_takeup:
     message:
         "Take-up rates of the {wildcards.package} package"
     shell:
-        "python scripts/prepare_takeup.py --snapshot {input.snapshot:q} --geography {input.geography:q}"
+        "{STEP} takeup_{wildcards.package} scripts/prepare_takeup.py --snapshot {input.snapshot:q} --geography {input.geography:q}"
         " --programmes {input.programmes:q} --reported {params.reported:q} --scope {params.scope:q}"
         " --output {output.takeup:q} 2> {log:q}"
-        " && python -m local_h5.workflow.record --order {input.order:q} --stamp {output.stamp:q} 2>> {log:q}"
 
 
 checkpoint plan:
     """Which areas have to be built, by content."""
     input:
-        order=order("plan"),
-        snapshot=before("plan", rules.prepare_snapshot.output.snapshot),
-        prepared=before(
-            "plan",
-            expand(
-                f"{PREPARED}/{{package}}/{{name}}.h5",
-                package=list(PACKAGES),
-                name=("blocks", "clones", "takeup"),
-            ),
-        ),
+        unpack(reads("plan")),
     output:
-        plan=f"{PREPARED}/plan.json",
-        catalog=f"{PREPARED}/catalog.json",
-        stamp=stamp("plan"),
+        **writes("plan"),
     log:
         f"{RESULTS}/logs/prepare/plan.log",
     benchmark:
@@ -160,10 +120,9 @@ checkpoint plan:
         mem_mb=growing(2000),
         runtime=10,
     params:
-        config=resolved_config(SETTINGS).as_posix(),
+        config=RESOLVED,
     message:
         "Plan: which areas have to be built"
     shell:
-        "python scripts/plan_areas.py --config {params.config:q} --catalog {output.catalog:q}"
+        "{STEP} plan scripts/plan_areas.py --config {params.config:q} --catalog {output.catalog:q}"
         " --plan {output.plan:q} 2> {log:q}"
-        " && python -m local_h5.workflow.record --order {input.order:q} --stamp {output.stamp:q} 2>> {log:q}"

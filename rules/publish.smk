@@ -1,6 +1,6 @@
 """Publish a finished run as one collection of a content-addressed store: `snakemake publish`.
 
-Reads: every area's H5, sidecar and stamp (rules/validate.smk); the store.
+Reads: every area's H5, sidecar and approval (rules/validate.smk); the store.
 Writes: the store (store.url); {RESULTS}/release_manifest.json for consumers of the old layout.
 There is no `output:` and no `benchmark:` on purpose: only such a rule runs whenever it is asked for, and only the store
 knows what it has. What is there is not sent again; the script says how long it took.
@@ -10,7 +10,7 @@ knows what it has. What is there is not sent again; the script says how long it 
 rule publish:
     """The finished run into a store, as one collection; @latest moves to it."""
     input:
-        stamps=lambda wc: RUN.stamps(),
+        approvals=lambda wc: RUN.wanted(),
     log:
         f"{RESULTS}/logs/publish.log",
     localrule: True
@@ -18,7 +18,7 @@ rule publish:
         mem_mb=1500,
         runtime=120,
     params:
-        config=resolved_config(SETTINGS).as_posix(),
+        config=RESOLVED,
         release=f"{RESULTS}/release_manifest.json",
         store=["--store", CONFIG["store"]["url"]] if CONFIG["store"]["url"] else [],
         licence=(

@@ -13,7 +13,6 @@ from local_h5.validation.records import ValidationRecord, read_record, record_pa
 from local_h5.worker import AreaOutcome, WorkerState, WorkResult, read_items, run_areas
 from local_h5.worker import legacy_view as under_old_keys
 from local_h5.workflow.command import run
-from local_h5.workflow.digests import MARKS, write_mark
 from local_h5.workflow.run_lock import hold_run_lock
 from local_h5.workflow.work_items import fingerprints_here
 
@@ -83,14 +82,9 @@ def build_requested(requests: Any, path_to_results: Path, path_to_output: Path, 
     """
     items = read_items(requests, "requests")
     state = WorkerState.open(path_to_results)
-    own = path_to_output.resolve() == path_to_results.resolve()
 
     def report(outcome: AreaOutcome, number: int, total: int) -> None:
         print(f"{number}/{total} {_line(outcome)}", file=sys.stderr)
-        if own and outcome.status == "completed" and outcome.path and outcome.sha256:
-            # By the name that planning knows the file under, so that it need not read the file again.
-            with contextlib.suppress(WriteError):
-                write_mark(path_to_results / "prepared" / MARKS, path_to_results / outcome.path, outcome.sha256)
 
     here = fingerprints_here(state, path_to_results)
     # Not at once with a run, which removes temporary files that it takes for those of killed jobs.

@@ -10,7 +10,6 @@ from local_h5.validation.country_model import CountryModel
 from local_h5.validation.run import TargetRun
 from local_h5.workflow.command import run
 from local_h5.workflow.digests import DigestMemo
-from local_h5.workflow.main_process import memo_path
 from local_h5.workflow.target_records import simulation_basis
 
 
@@ -27,7 +26,7 @@ def simulate_targets(path_to_config: Path, path_to_targets: Path, part: int, pat
         The areas of the part are built. Their values are kept below ``validation/values`` and used again.
     """
     settings = Settings.read(path_to_config)
-    basis = simulation_basis(settings, part, DigestMemo.open(memo_path(settings)))
+    basis = simulation_basis(settings, part, DigestMemo.open(settings.memo))
     target_run = TargetRun.open(settings, path_to_targets)
     runs = target_run.simulate_part(part, CountryModel)
     values = [path.relative_to(settings.results).as_posix() for path in target_run.values_of_part(part)]

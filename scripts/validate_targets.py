@@ -10,7 +10,6 @@ from local_h5.validation.records import write_record
 from local_h5.validation.run import TargetRun
 from local_h5.workflow.command import run
 from local_h5.workflow.digests import DigestMemo
-from local_h5.workflow.main_process import memo_path
 from local_h5.workflow.target_records import record_basis
 
 
@@ -38,7 +37,7 @@ def validate_targets(
             remedy="Name one record for each sidecar.",
         )
     settings = Settings.read(path_to_config)
-    memo = DigestMemo.open(memo_path(settings))
+    memo = DigestMemo.open(settings.memo)
     records = {
         read_sidecar(path).request: to_write for path, to_write in zip(paths_to_sidecar, paths_to_record, strict=True)
     }

@@ -154,6 +154,21 @@ class Settings:
         return self.results / "prepared"
 
     @property
+    def memo(self) -> Path:
+        """The memo of digests."""
+        return self.prepared / "digests.json"
+
+    @property
+    def resolved_config(self) -> Path:
+        """The configuration of the run with all overrides, for the scripts."""
+        return self.prepared / "config.json"
+
+    @property
+    def area_config(self) -> Path:
+        """What area jobs read of the configuration: the whole has megabytes with very many areas."""
+        return self.prepared / "area_config.json"
+
+    @property
     def policy(self) -> Policy:
         """The validation policy."""
         return Policy.from_config(self.config["validation"], example=self.uses_example)

@@ -99,12 +99,12 @@ def everything_but_bytes(project: Project) -> None:
 
 
 def files_at_fault(project: Project) -> None:
-    """All that can be wrong with files, at once, after a restore without metadata and orders."""
+    """All that can be wrong with files, at once, after a restore without metadata and requests."""
     metadata_lost_and_a_file_of_yesterday(project)
     truncated(project)
     edited_by_hand(project)
     sidecar_missing(project)
-    shutil.rmtree(project.path("results/prepared/orders"))
+    shutil.rmtree(project.path("results/prepared/requests"))
 
 
 def everything_prepared_lost(project: Project) -> None:
@@ -112,8 +112,8 @@ def everything_prepared_lost(project: Project) -> None:
     snakemake_metadata_lost(project)
 
 
-def orders_lost_and_an_edited_file(project: Project) -> None:
-    shutil.rmtree(project.path("results/prepared/orders"))
+def requests_lost_and_an_edited_file(project: Project) -> None:
+    shutil.rmtree(project.path("results/prepared/requests"))
     project.sidecar("districts/NC-01").unlink()
 
 
@@ -157,8 +157,8 @@ def prepared_file_damaged(project: Project) -> None:
     path.write_bytes(path.read_bytes()[:1000])
 
 
-def stamp_lost(project: Project) -> None:
-    project.path("results/prepared/stamps/takeup_regional.json").unlink()
+def trace_lost(project: Project) -> None:
+    project.path("results/prepared/traces/takeup_regional.json").unlink()
 
 
 def times_of_1970(project: Project) -> None:
@@ -220,13 +220,13 @@ ROWS = [
     ),
     Row(a_link_to_older_weights, NC - {"districts/NC-01"}, "weights changed in 1 district: NC-04", slow=True),
     Row(metadata_lost_and_a_file_of_yesterday, {"districts/VA-02"}, "H5 differs from its sidecar", slow=True),
-    Row(orders_lost_and_an_edited_file, {"districts/NC-01"}, "sidecar missing", slow=True),
+    Row(requests_lost_and_an_edited_file, {"districts/NC-01"}, "sidecar missing", slow=True),
     Row(truncated, {"states/NC"}, "H5 differs from its sidecar", slow=True),
     Row(edited_by_hand, {"cities/NYC"}, "H5 differs from its sidecar", slow=True),
     Row(sidecar_missing, {"national/US"}, "sidecar missing", slow=True),
     Row(swapped, {"districts/NC-01", "districts/NC-04"}, "H5 differs from its sidecar", slow=True),
     Row(older_pair_restored, {"districts/NC-04"}, "weights changed in 1 district: NC-04", slow=True),
-    Row(stamp_lost, set(), "takeup_regional: not run", slow=True),
+    Row(trace_lost, set(), "takeup_regional: not run", slow=True),
     Row(times_of_1970, set(), "Nothing to do", slow=True),
     Row(input_of_the_future, set(), "Nothing to do", slow=True),
 ]

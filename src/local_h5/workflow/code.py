@@ -62,7 +62,12 @@ TARGET_MODULES = (
 EXAMPLE_TARGET_MODULES = (
     "example/acs", "example/targets", "example/targets_schema.sql", "text_table", "us", "scripts/example_targets",
 )  # fmt: skip
-PLAN_MODULES = ("workflow/fingerprint", "workflow/forecast", "scripts/plan_areas")
+PLAN_MODULES = ("workflow/fingerprint", "workflow/forecast", "workflow/plan_file", "scripts/plan_areas")
+REPORT_MODULES = (
+    "coverage", "report/causes", "report/collect", "report/figures", "report/identity", "report/page",
+    "report/page.html", "report/tables", "report/tiles", "report/write", "results", "validation/belief",
+    "validation/policy", "validation/population", "validation/records", "scripts/write_report",
+)  # fmt: skip
 
 
 def code_digest(modules: Iterable[str], memo: DigestMemo | None = None) -> str:

@@ -13,7 +13,6 @@ from local_h5.settings import Settings
 from local_h5.workflow.configuration import load_settings
 from local_h5.workflow.digests import DigestMemo
 from local_h5.workflow.forecast import forecast
-from local_h5.workflow.main_process import memo_path, resolved_config
 
 _FILES = ("--configfile", "--configfiles")
 _VALUES = ("--config", "-C")
@@ -146,7 +145,7 @@ def report(
     from local_h5.report.write import write_report
 
     if results is None:
-        of_run = resolved_config(load_settings(configfiles, overrides))
+        of_run = load_settings(configfiles, overrides).resolved_config
         results = of_run.parents[1]
     else:
         of_run = results / "prepared" / "config.json"
@@ -158,7 +157,7 @@ def report(
 
 
 def _memo(settings: Settings) -> DigestMemo:
-    return DigestMemo.open(memo_path(settings))
+    return DigestMemo.open(settings.memo)
 
 
 def _save(memo: DigestMemo) -> None:

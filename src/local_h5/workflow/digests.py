@@ -10,12 +10,6 @@ from typing import Any
 
 from local_h5.files import sha256_of, write_text
 
-MARKS = "marks"
-"""Folder beside the memo in which jobs leave the digests that they know already."""
-
-_TOUCHED = 10_000_000_000
-"""Nanoseconds within which Snakemake dates what a job has just written."""
-
 _SETTLED = 100_000_000
 """Nanoseconds after which a later change of a file must show in its times; file systems tick every few milliseconds."""
 
@@ -52,18 +46,16 @@ class DigestMemo:
             stat = path.stat()
         except OSError:
             return None
-        mark = _mark(stat)
+        identity = _identity(stat)
         key = str(path)
         known = self._known.get(key)
-        if known is not None and known[:-1] == mark:
+        if known is not None and known[:-1] == identity:
             return str(known[-1])
-        digest = self._marked(path, stat)
-        if digest is None:
-            digest = sha256_of(path)
-            if time.time_ns() - max(stat.st_mtime_ns, stat.st_ctime_ns) < _SETTLED:
-                return digest
+        digest = sha256_of(path)
+        if time.time_ns() - max(stat.st_mtime_ns, stat.st_ctime_ns) < _SETTLED:
+            return digest
         if self.path is not None:
-            self._known[key] = [*mark, digest]
+            self._known[key] = [*identity, digest]
             self._changed = True
         return digest
 
@@ -84,23 +76,6 @@ class DigestMemo:
             self._changed = True
         return value
 
-    def _marked(self, path: Path, stat: stat_result) -> str | None:
-        """The digest that the job which wrote the file left beside the memo."""
-        if self.path is None:
-            return None
-        try:
-            left = json.loads(_mark_path(self.path.parent / MARKS, path).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-        return str(left[-1]) if left[:-1] == _mark(stat) or _only_dated(left[:-1], stat) else None
-
-    def renew(self, path: Path) -> None:
-        """Keep the digest of a file whose times were just changed on purpose."""
-        known = self._known.get(str(path))
-        if known is not None:
-            self._known[str(path)] = [*_mark(path.stat()), known[-1]]
-            self._changed = True
-
     def save(self) -> None:
         """Write the memo if it learned something."""
         if self.path is not None and self._changed:
@@ -109,34 +84,5 @@ class DigestMemo:
             self._changed = False
 
 
-def write_mark(folder: Path, path: Path, sha256: str) -> None:
-    """Leave a digest for the next planning: a job that has just written and hashed a file calls this.
-
-    Args:
-        folder: the memo's :data:`MARKS` folder.
-        path: the file, by the name that planning knows it under.
-        sha256: of its bytes.
-    """
-    write_text(_mark_path(folder, path), json.dumps([*_mark(path.stat()), sha256]))
-
-
-def _only_dated(mark: list[int], stat: stat_result) -> bool:
-    """Whether nothing happened to a file since its mark but that Snakemake dated it, as it does after every job.
-
-    Dating sets all three times to one moment. Writing leaves the time of the last access behind, and reading moves it
-    alone; either way the file is read again.
-    """
-    size, _, changed, inode = mark
-    return (
-        [size, inode] == [stat.st_size, stat.st_ino]
-        and stat.st_atime_ns == stat.st_mtime_ns == stat.st_ctime_ns
-        and 0 <= stat.st_ctime_ns - changed < _TOUCHED
-    )
-
-
-def _mark_path(folder: Path, path: Path) -> Path:
-    return folder / path.parent.name / f"{path.name}.json"
-
-
-def _mark(stat: stat_result) -> list[int]:
+def _identity(stat: stat_result) -> list[int]:
     return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]

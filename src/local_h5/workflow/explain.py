@@ -8,7 +8,7 @@ from local_h5.requests import AreaBuildRequest
 from local_h5.settings import Settings
 from local_h5.workflow.digests import DigestMemo
 from local_h5.workflow.forecast import Forecast
-from local_h5.workflow.judge import file_fault, read_built
+from local_h5.workflow.staleness import file_fault, read_built
 
 MEANING = {
     "blocks": "rows of the block tables that the area's household clones use",

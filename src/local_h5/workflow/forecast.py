@@ -5,20 +5,23 @@ inputs, and with them every area's fingerprint. Where the snapshot has to be mad
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from local_h5.results import Fingerprint
 from local_h5.settings import Package, Settings
 from local_h5.workflow.digests import DigestMemo
-from local_h5.workflow.judge import AreaVerdict, StepVerdict, judge_area, judge_steps, read_built, read_json, step_stamp
-from local_h5.workflow.orders import read_plan
-from local_h5.workflow.steps import Step, all_steps
-from local_h5.workflow.target_records import judge_targets
+from local_h5.workflow.plan_file import lost_requests, plan_path, read_plan
+from local_h5.workflow.staleness import AreaStatus, StepStatus, compare_area, compare_steps, read_built
+from local_h5.workflow.steps import Step, all_steps, trace_path
+from local_h5.workflow.target_records import TargetStatus, compare_targets
+from local_h5.workflow.traces import Trace
 
 if TYPE_CHECKING:
     from local_h5.build import PreparedInputs
+
+_NO_TARGETS = TargetStatus({}, frozenset())
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,34 +29,50 @@ class Forecast:
     """What is stale, and what is expected of each area.
 
     Attributes:
-        steps: verdict of every step, in order.
+        steps: status of every step, in order.
         expected: relative path → fingerprint; None when a step must run before anybody knows.
         unknown: why not, in words.
         certain: whether the cause of ``unknown`` changes every area (a new source does; a lost file need not).
-        areas: relative path → verdict, as far as it is known without ``expected``.
-        checks: relative path → why the area's record of targets does not hold, in words; empty when it does, and no
-            entries where nothing is validated against targets.
+        areas: relative path → status, as far as it is known without ``expected``.
+        targets: records and model runs that are stale; nothing where no file is held against targets.
     """
 
-    steps: Mapping[str, StepVerdict]
+    steps: Mapping[str, StepStatus]
     expected: Mapping[str, Fingerprint] | None
     unknown: str | None
     certain: bool
-    areas: Mapping[str, AreaVerdict]
-    checks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    areas: Mapping[str, AreaStatus]
+    targets: TargetStatus = _NO_TARGETS
+
+    @property
+    def checks(self) -> Mapping[str, tuple[str, ...]]:
+        """Relative path → why the area's record of targets is stale, in words; empty when it is not."""
+        return self.targets.records
+
+    @property
+    def plan_is_known(self) -> bool:
+        """Whether the step ``plan`` need not run, so that the areas are known."""
+        return self.steps["plan"].up_to_date
 
 
-def forecast(settings: Settings, memo: DigestMemo) -> Forecast:
+def forecast(settings: Settings, memo: DigestMemo, *, ahead: bool = True) -> Forecast:
     """Compare raw inputs, prepared state, files and sidecars by content; writes nothing.
+
+    Args:
+        settings: of the run.
+        memo: of digests.
+        ahead: compute what stale steps would write, where that is cheap. A run does not: its steps will.
 
     Raises:
         LocalH5Error: an input is malformed; a run would stop there too.
     """
     steps = all_steps(settings, memo)
-    verdicts = judge_steps(settings, memo, steps)
+    verdicts = compare_steps(settings, memo, steps)
     expected = _known_plan(settings, verdicts, memo)
     unknown, certain = None, False
-    if expected is None:
+    if expected is None and not ahead:
+        unknown = "steps before the areas run first"
+    elif expected is None:
         unknown, certain = _obstacle(verdicts, {step.name: step for step in steps}, settings)
         if unknown is None:
             expected = compute(settings, verdicts)
@@ -63,13 +82,16 @@ def forecast(settings: Settings, memo: DigestMemo) -> Forecast:
     for request in settings.requests:
         key = str(request.relative_path)
         if expected is not None:
-            areas[key] = judge_area(settings, request, expected[key], memo)
+            areas[key] = compare_area(settings, request, expected[key], memo)
         else:
-            areas[key] = AreaVerdict(read_built(settings.output(request))[0])
-    checks: Mapping[str, tuple[str, ...]] = {}
+            areas[key] = AreaStatus(read_built(settings.output(request))[0])
+    stale = [request for request in settings.requests if not areas[str(request.relative_path)].up_to_date]
+    if expected is not None and verdicts["plan"].up_to_date and lost_requests(settings, stale, expected):
+        verdicts["plan"] = StepStatus(damaged=("requests missing",))
+    targets = _NO_TARGETS
     if settings.policy.wants_targets:
-        checks = judge_targets(settings, memo, [key for key, verdict in areas.items() if not verdict.current]).records
-    return Forecast(verdicts, expected, unknown, certain, areas, checks)
+        targets = compare_targets(settings, memo, [str(request.relative_path) for request in stale])
+    return Forecast(verdicts, expected, unknown, certain, areas, targets)
 
 
 def _check_inputs(settings: Settings) -> None:
@@ -90,7 +112,7 @@ def _check_inputs(settings: Settings) -> None:
             check_head(package.geography, n_households, len(weights) // n_households)
 
 
-def compute(settings: Settings, verdicts: Mapping[str, StepVerdict] | None = None) -> dict[str, Fingerprint]:
+def compute(settings: Settings, verdicts: Mapping[str, StepStatus] | None = None) -> dict[str, Fingerprint]:
     """Every area's fingerprint, from prepared files that hold and, for stale steps, from what they would write.
 
     Args:
@@ -116,18 +138,17 @@ def compute(settings: Settings, verdicts: Mapping[str, StepVerdict] | None = Non
 
 
 def _known_plan(
-    settings: Settings, verdicts: Mapping[str, StepVerdict], memo: DigestMemo
+    settings: Settings, verdicts: Mapping[str, StepStatus], memo: DigestMemo
 ) -> dict[str, Fingerprint] | None:
     """The plan of the last run, when nothing but lost or damaged files stands between it and the next."""
-    verdict, path = verdicts["plan"], settings.prepared / "plan.json"
-    stamp = read_json(step_stamp(settings, "plan"))
-    if not verdict.repair or stamp is None or memo.sha256(path) != stamp["outputs"].get("plan"):
+    path, trace = plan_path(settings), Trace.read(trace_path(settings, "plan"))
+    if not verdicts["plan"].repair or trace is None or memo.sha256(path) != trace.outputs.get("plan"):
         return None
     return read_plan(path)
 
 
 def _obstacle(
-    verdicts: Mapping[str, StepVerdict], steps: Mapping[str, Step], settings: Settings
+    verdicts: Mapping[str, StepStatus], steps: Mapping[str, Step], settings: Settings
 ) -> tuple[str | None, bool]:
     """Why fingerprints cannot be computed before the run, and whether that changes all areas for certain."""
     snapshot = verdicts["snapshot"]
@@ -145,14 +166,14 @@ def _obstacle(
             remade = [before for before in verdict.upstream if before.startswith(("example_", "fetch_"))]
             if remade:
                 return "; ".join(_first_causes(name, verdicts, steps)), False
-            if not verdict.current and verdict.missing and kind != "takeup":
+            if not verdict.up_to_date and verdict.missing and kind != "takeup":
                 absent = [role for role in verdict.missing if role not in ("geography", "blocks") or kind != "clones"]
                 if absent:
                     return f"{name} needs {', '.join(absent)}, which the run fetches or makes first", False
     return None, False
 
 
-def _first_causes(name: str, verdicts: Mapping[str, StepVerdict], steps: Mapping[str, Step]) -> list[str]:
+def _first_causes(name: str, verdicts: Mapping[str, StepStatus], steps: Mapping[str, Step]) -> list[str]:
     """Where staleness begins, in words."""
     causes: list[str] = []
     pending, seen = [name], set()
@@ -169,7 +190,7 @@ def _first_causes(name: str, verdicts: Mapping[str, StepVerdict], steps: Mapping
     return sorted(causes)
 
 
-def _inputs(settings: Settings, package: Package, verdicts: Mapping[str, StepVerdict]) -> "PreparedInputs":
+def _inputs(settings: Settings, package: Package, verdicts: Mapping[str, StepStatus]) -> "PreparedInputs":
     from local_h5.build import PreparedInputs
     from local_h5.clones import CloneIndex
     from local_h5.prepare import prepare_geography, takeup_from_snapshot
@@ -180,7 +201,7 @@ def _inputs(settings: Settings, package: Package, verdicts: Mapping[str, StepVer
     from local_h5.weights import load_weights
 
     def holds(kind: str) -> bool:
-        return verdicts.get(f"{kind}_{package.name}", StepVerdict()).current
+        return verdicts.get(f"{kind}_{package.name}", StepStatus()).up_to_date
 
     folder = settings.prepared / package.name
     snapshot = SourceSnapshot.open(settings.prepared / "source_snapshot.h5")

@@ -1,7 +1,7 @@
 """The plan that a person reviews: which areas a run would build, grouped by reason, and what that costs."""
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -10,7 +10,8 @@ from local_h5.requests import FOLDERS, AreaType
 from local_h5.results import SUFFIX
 from local_h5.settings import Settings
 from local_h5.workflow.forecast import Forecast
-from local_h5.workflow.judge import AreaVerdict, StepVerdict, read_built
+from local_h5.workflow.staleness import AreaStatus, StepStatus, read_built
+from local_h5.workflow.steps import job_name
 
 _RUN_WIDE = {
     "snapshot": "source changed",
@@ -100,11 +101,18 @@ class Plan:
         return not (self.steps or self.groups or self.undecided or self.checked)
 
 
-def make_plan(settings: Settings, foreseen: Forecast) -> Plan:
-    """Group what is foreseen; reads sidecars and benchmark files for the estimate."""
+def make_plan(settings: Settings, foreseen: Forecast, only: Collection[str] | None = None) -> Plan:
+    """Group what is foreseen; reads sidecars and benchmark files for the estimate.
+
+    Args:
+        settings: of the run.
+        foreseen: of all areas.
+        only: relative paths of the areas that are asked for; None for all.
+    """
     keys = [str(request.relative_path) for request in settings.requests]
-    undecided = [key for key in keys if foreseen.unknown is not None and foreseen.areas[key].current]
-    reasons = {key: _reason(foreseen.areas[key], foreseen.steps) for key in keys if not foreseen.areas[key].current}
+    keys = keys if only is None else [key for key in keys if key in only]
+    undecided = [key for key in keys if foreseen.unknown is not None and foreseen.areas[key].up_to_date]
+    reasons = {key: _reason(foreseen.areas[key], foreseen.steps) for key in keys if not foreseen.areas[key].up_to_date}
     if foreseen.certain:
         reasons |= dict.fromkeys(undecided, f"source changed ({foreseen.unknown})")
         undecided = []
@@ -115,12 +123,12 @@ def make_plan(settings: Settings, foreseen: Forecast) -> Plan:
     groups = tuple(Group(reason, tuple(areas), _districts(areas)) for reason, areas in grouped.items())
     again: dict[str, list[str]] = {}
     for key, why in foreseen.checks.items():
-        if why and key not in reasons and key not in undecided:
+        if why and key in keys and key not in reasons and key not in undecided:
             again.setdefault(" and ".join(why), []).append(key)
     steps = tuple(
-        StepPlan(name, verdict.reasons, _benchmark(settings, _benchmark_name(name)))
+        StepPlan(name, verdict.reasons, _benchmark(settings, job_name(name)))
         for name, verdict in foreseen.steps.items()
-        if not verdict.current
+        if not verdict.up_to_date
     )
     building = [*reasons]
     return Plan(
@@ -157,7 +165,7 @@ def _districts(areas: Sequence[str]) -> tuple[str, ...]:
     return tuple(key.removeprefix("districts/").removesuffix(".h5") for key in areas if key.startswith("districts/"))
 
 
-def _reason(verdict: AreaVerdict, steps: Mapping[str, StepVerdict]) -> str:
+def _reason(verdict: AreaStatus, steps: Mapping[str, StepStatus]) -> str:
     """One reason in words: the cause, without what merely follows from it."""
     if verdict.fault is not None:
         return verdict.fault
@@ -178,7 +186,7 @@ def _reason(verdict: AreaVerdict, steps: Mapping[str, StepVerdict]) -> str:
         changed |= rows
         if not touched & {"block_districts", "block_crosswalk", "county_cbsa"}:
             changed -= {"blocks"}
-        if not any(name.startswith("programme ") for name in touched):
+        if not any(name.startswith("programme") for name in touched):
             changed -= {"takeup"}
     return (
         " and ".join(text for name, text in _OWN.items() if name in changed) or f"{', '.join(sorted(changed))} changed"
@@ -226,13 +234,6 @@ def _sum_with_means(known: Mapping[str, float | None], chosen: Iterable[str]) ->
 def _total(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return round(sum(known), 1) if len(known) == len(values) else None
-
-
-def _benchmark_name(step: str) -> str:
-    for prefix, folder in (("fetch_", "fetch"), ("example_", "example")):
-        if step.startswith(prefix):
-            return f"{folder}/{step.removeprefix(prefix)}"
-    return f"prepare/{step}"
 
 
 def _benchmark(settings: Settings, name: str) -> float | None:

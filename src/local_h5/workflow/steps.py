@@ -1,7 +1,7 @@
-"""The steps before the areas, as data: what each reads, writes and depends on.
+"""The steps around the areas, declared once: what each reads, writes and depends on.
 
-The rules run them; this table only says when a step's result still holds. A step whose inputs' bytes, parameters or
-code changed is stale, and so is everything after it.
+The rules take inputs and outputs from here, and the comparison by content (:mod:`local_h5.workflow.staleness`) what
+else a step depends on. A step whose inputs' bytes, parameters or code changed is stale, and so is what reads it.
 """
 
 import hashlib
@@ -13,55 +13,125 @@ from typing import Any
 
 import yaml
 
+from local_h5.results import sidecar_path
 from local_h5.settings import Package, Settings
 from local_h5.workflow import code
 from local_h5.workflow.digests import DigestMemo
 
 PINNED_SOURCES = Path("config/example_sources.yaml")
+REPORT = "report"
+EXAMPLE_TARGETS = "example_targets"
+REPORT_FILES = {
+    "page": "report.html",
+    "areas": "areas.parquet",
+    "targets": "targets.parquet",
+    "summary": "summary.json",
+}
+FIGURES = (
+    "error_by_family",
+    "error_by_area_type",
+    "district_map_target_error",
+    "district_map_population_error",
+    "weights",
+    "sample_sizes",
+)
+"""Pictures of the report, each a file ``figures/<name>.svg`` beside it."""
+
+
+File = Path | tuple[Path, ...]
+"""A file, or several that play one role."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One job before the areas.
+    """One job that is not an area's. The rule of the step takes its files from here.
 
     Attributes:
-        name: also the name of its order and stamp.
-        inputs: role → file.
-        outputs: role → file.
+        name: of the step, for example ``clones_regional``.
+        inputs: role → what the job reads.
+        outputs: role → what it writes.
         params: configuration that decides the outputs.
-        modules: library modules that decide the outputs.
-        benchmark: the rule's benchmark file; Snakemake counts it among the outputs when it compares times.
-        pins: role → sha256 of an output that is known beforehand (a fetched file); such a step needs no stamp.
+        modules: library modules and scripts that decide the outputs.
+        pins: role → sha256 of an output that is known beforehand (a fetched file); such a step needs no trace.
+        beside: role → file that the job finds by itself, beside one of its inputs.
+        handed: role → input of which ``params`` say what counts, so that other changes of it make nothing stale.
     """
 
     name: str
-    inputs: Mapping[str, Path]
+    inputs: Mapping[str, File]
     outputs: Mapping[str, Path]
     params: Mapping[str, Any]
     modules: tuple[str, ...]
-    benchmark: Path
     pins: Mapping[str, str] = field(default_factory=dict)
+    beside: Mapping[str, Path] = field(default_factory=dict)
+    handed: Mapping[str, Path] = field(default_factory=dict)
+
+    @property
+    def reads(self) -> dict[str, File]:
+        """All whose bytes decide, by role."""
+        return {**self.inputs, **self.beside}
 
 
-def all_steps(settings: Settings, memo: DigestMemo) -> tuple[Step, ...]:
-    """Every step of a run, each after those whose outputs it reads.
+def job_name(step: str) -> str:
+    """Folder and name of a step's log and benchmark, below ``logs`` and ``benchmarks``."""
+    if step == REPORT:
+        return f"validation/{step}"
+    for prefix, folder in (("fetch_", "fetch"), ("example_", "example")):
+        if step.startswith(prefix):
+            return f"{folder}/{step.removeprefix(prefix)}"
+    return f"prepare/{step}"
+
+
+def trace_path(settings: Settings, step: str) -> Path:
+    """Where the trace of a step lies: what it read and wrote, written after it ended."""
+    return settings.prepared / "traces" / f"{step}.json"
+
+
+def declared_steps(settings: Settings, memo: DigestMemo) -> dict[str, Step]:
+    """Every step that a rule describes, by name, each after those whose outputs it reads.
+
+    The steps of a package appear for each package of the run, and once with ``{package}`` in name and outputs, which
+    is how the rules call them.
 
     Raises:
         TakeupError: a take-up programme's file is malformed.
     """
-    example = _example_steps(settings) if settings.uses_example else ()
-    packages = [step for package in settings.packages for step in _package_steps(settings, package)]
-    made = (*example, _snapshot(settings, memo), *packages, _plan(settings, memo), *_target_steps(settings))
-    read = {path for step in made for path in step.inputs.values()}
-    fetched = [step for step in _fetch_steps(settings, memo) if not read.isdisjoint(step.outputs.values())]
-    return (*fetched, *made)
+    packages = [*settings.packages, Package("{package}", Path(), Path())]
+    steps = (
+        *_fetch_steps(settings, memo),
+        *_example_steps(settings),
+        _snapshot(settings, memo),
+        *(step for package in packages for step in _package_steps(settings, package)),
+        _plan(settings, memo),
+        _example_targets(settings),
+        _report(settings),
+    )
+    return {step.name: step for step in steps}
+
+
+def needed_steps(settings: Settings, steps: Mapping[str, Step]) -> tuple[Step, ...]:
+    """The declared steps that the areas of a run need, in order: no fetching and no example for inputs of one's own."""
+    wanted = {"plan"} | ({EXAMPLE_TARGETS} if _uses_example_targets(settings) else set())
+    made_by = {path: step.name for step in steps.values() for path in step.outputs.values()}
+    pending = [*wanted]
+    while pending:
+        for path in steps[pending.pop()].inputs.values():
+            name = made_by.get(path) if isinstance(path, Path) else None
+            if name is not None and name not in wanted:
+                wanted.add(name)
+                pending.append(name)
+    return tuple(step for name, step in steps.items() if name in wanted)
+
+
+def all_steps(settings: Settings, memo: DigestMemo) -> tuple[Step, ...]:
+    """:func:`needed_steps` of :func:`declared_steps`."""
+    return needed_steps(settings, declared_steps(settings, memo))
 
 
 def takeup_files(settings: Settings) -> dict[str, Path]:
-    """The list of programmes and the file of each; every YAML file of the folder may be one."""
-    listing = Path(settings.config["takeup"]["programmes"])
-    files = {path.stem: path for path in sorted(listing.parent.glob("*.yaml"))}
-    return {f"programme {stem}": path for stem, path in files.items()}
+    """The file of each take-up programme: every YAML file beside the list of them may be one."""
+    listing = settings.programmes
+    return {f"programme {path.stem}": path for path in sorted(listing.parent.glob("*.yaml")) if path != listing}
 
 
 def _fetch_steps(settings: Settings, memo: DigestMemo) -> tuple[Step, ...]:
@@ -70,28 +140,30 @@ def _fetch_steps(settings: Settings, memo: DigestMemo) -> tuple[Step, ...]:
         "pinned files", memo.sha256(PINNED_SOURCES) or "none", lambda: _pinned_files(PINNED_SOURCES)
     )
     names = {
-        "microdata": ("taxcalc", ("cps.csv.gz", "cps_weights.csv.gz", "growfactors.csv")),
+        "microdata": (
+            "taxcalc",
+            {"microdata": "cps.csv.gz", "weights": "cps_weights.csv.gz", "growth": "growfactors.csv"},
+        ),
         "geography_tables": (
             "policyengine-us-data",
-            (
-                "block_cd_distributions.csv.gz",
-                "block_crosswalk.csv.gz",
-                "acs_S0101_district_2024.json",
-                "acs_S0101_state_2024.json",
-                "acs_S2201_district_2024.json",
-            ),
+            {
+                "blocks": "block_cd_distributions.csv.gz",
+                "crosswalk": "block_crosswalk.csv.gz",
+                "age_by_district": "acs_S0101_district_2024.json",
+                "age_by_state": "acs_S0101_state_2024.json",
+                "snap_by_district": "acs_S2201_district_2024.json",
+            },
         ),
-        "county_cbsa": ("geosnap", ("msa_definitions.csv",)),
+        "county_cbsa": ("geosnap", {"cbsa": "msa_definitions.csv"}),
     }
     return tuple(
         Step(
             f"fetch_{name}",
-            {},
-            {file: downloads / file for file in files},
+            {"sources": PINNED_SOURCES},
+            {role: downloads / file for role, file in files.items()},
             {},
             (),
-            _benchmark(settings, f"fetch/{name}"),
-            {file: pins[package][file] for file in files if file in pins.get(package, {})},
+            {role: pins[package][file] for role, file in files.items() if file in pins.get(package, {})},
         )
         for name, (package, files) in names.items()
     )
@@ -123,7 +195,6 @@ def _example_steps(settings: Settings) -> tuple[Step, ...]:
             {"population": population},
             {},
             code.POPULATION_MODULES,
-            _benchmark(settings, "example/population"),
         ),
         Step(
             "example_source",
@@ -136,7 +207,6 @@ def _example_steps(settings: Settings) -> tuple[Step, ...]:
             {"source": source, "metadata": folder / "source.h5.json"},
             {key: config[key] for key in ("households", "seed", "certainty_amount", "minimum_per_state")},
             code.EXAMPLE_MODULES,
-            _benchmark(settings, "example/source"),
         ),
         Step(
             "example_package",
@@ -152,36 +222,34 @@ def _example_steps(settings: Settings) -> tuple[Step, ...]:
             },
             {key: config[key] for key in ("clones", "seed", "zero_share")},
             code.EXAMPLE_MODULES,
-            _benchmark(settings, "example/package"),
         ),
     )
 
 
-def _target_steps(settings: Settings) -> tuple[Step, ...]:
-    """The example's target database, where the run needs one and has none of its own."""
-    if settings.config["inputs"]["targets"] is not None or not settings.policy.wants_targets:
-        return ()
+def _uses_example_targets(settings: Settings) -> bool:
+    return settings.policy.wants_targets and settings.config["inputs"]["targets"] is None
+
+
+def _example_targets(settings: Settings) -> Step:
+    """The example's target database, for a run that has none of its own."""
     downloads = settings.results / "downloads"
-    return (
-        Step(
-            "example_targets",
-            {
-                "age_by_state": downloads / "acs_S0101_state_2024.json",
-                "age_by_district": downloads / "acs_S0101_district_2024.json",
-                "snap_by_district": downloads / "acs_S2201_district_2024.json",
-            },
-            {"targets": settings.target_database},
-            {},
-            code.EXAMPLE_TARGET_MODULES,
-            _benchmark(settings, "example/targets"),
-        ),
+    return Step(
+        EXAMPLE_TARGETS,
+        {
+            "age_by_state": downloads / "acs_S0101_state_2024.json",
+            "age_by_district": downloads / "acs_S0101_district_2024.json",
+            "snap_by_district": downloads / "acs_S2201_district_2024.json",
+        },
+        {"targets": settings.results / "example" / "targets.db"},
+        {},
+        code.EXAMPLE_TARGET_MODULES,
     )
 
 
 def _snapshot(settings: Settings, memo: DigestMemo) -> Step:
     # Of the programmes, the snapshot depends on what they need from the model, not on their rates.
-    listing = Path(settings.config["takeup"]["programmes"])
-    files = {role: memo.sha256(path) for role, path in takeup_files(settings).items()}
+    listing = settings.programmes
+    files = {role: memo.sha256(path) for role, path in {"list": listing, **takeup_files(settings)}.items()}
     key = hashlib.sha256(json.dumps([str(listing), files, code.code_digest(["takeup/programmes"], memo)]).encode())
     return Step(
         "snapshot",
@@ -197,7 +265,7 @@ def _snapshot(settings: Settings, memo: DigestMemo) -> Step:
             **_model_versions(),
         },
         code.SNAPSHOT_MODULES,
-        _benchmark(settings, "prepare/snapshot"),
+        handed={"programmes": listing},
     )
 
 
@@ -219,7 +287,6 @@ def _package_steps(settings: Settings, package: Package) -> tuple[Step, ...]:
             {"geography": geography, "blocks": blocks},
             {"unknown_blocks": settings.config["geography"]["unknown_blocks"]},
             code.GEOGRAPHY_MODULES,
-            _benchmark(settings, f"prepare/geography_{package.name}"),
         ),
         Step(
             f"clones_{package.name}",
@@ -227,15 +294,14 @@ def _package_steps(settings: Settings, package: Package) -> tuple[Step, ...]:
             {"clones": clones},
             {},
             code.CLONE_MODULES,
-            _benchmark(settings, f"prepare/clones_{package.name}"),
         ),
         Step(
             f"takeup_{package.name}",
-            {"snapshot": _snapshot_file(settings), "geography": geography, **takeup_files(settings)},
+            {"snapshot": _snapshot_file(settings), "geography": geography, "programmes": settings.programmes},
             {"takeup": takeup},
             {key: settings.config["takeup"][key] for key in ("reported", "scope")},
             code.TAKEUP_MODULES,
-            _benchmark(settings, f"prepare/takeup_{package.name}"),
+            beside=takeup_files(settings),
         ),
     )
 
@@ -251,7 +317,7 @@ def _needs_of_programmes(listing: Path) -> list[Any]:
 
 def _plan(settings: Settings, memo: DigestMemo) -> Step:
     prepared = {
-        f"{package.name} {name}": settings.prepared / package.name / f"{name}.h5"
+        f"{package.name}_{name}": settings.prepared / package.name / f"{name}.h5"
         for package in settings.packages
         for name in ("blocks", "clones", "takeup")
     }
@@ -268,7 +334,22 @@ def _plan(settings: Settings, memo: DigestMemo) -> Step:
             **code.library_versions(),
         },
         code.PLAN_MODULES,
-        _benchmark(settings, "prepare/plan"),
+    )
+
+
+def _report(settings: Settings) -> Step:
+    """The report about all areas; its name is also that of its rule."""
+    levels = [settings.structural_record, *([settings.target_record] if settings.policy.wants_targets else [])]
+    files = {**REPORT_FILES, **{name: f"figures/{name}.svg" for name in FIGURES}}
+    return Step(
+        REPORT,
+        {
+            "sidecars": tuple(sidecar_path(settings.output(request)) for request in settings.requests),
+            "records": tuple(level(request) for request in settings.requests for level in levels),
+        },
+        {name: settings.results / "validation" / file for name, file in files.items()},
+        {"config": settings.config},
+        code.REPORT_MODULES,
     )
 
 
@@ -292,10 +373,6 @@ def _decide_structural_policy(settings: Settings) -> dict[str, Any]:
 
     run = StructuralPolicy.from_config(settings.config)
     return {str(request.relative_path): run.decides(request) for request in settings.requests}
-
-
-def _benchmark(settings: Settings, name: str) -> Path:
-    return settings.results / "benchmarks" / f"{name}.tsv"
 
 
 def _snapshot_file(settings: Settings) -> Path:

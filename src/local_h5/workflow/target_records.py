@@ -1,8 +1,6 @@
-"""Which records of the targets still hold, by content, and what the model's runs were made for.
+"""Which records of the targets are stale, compared by content, and what the model's runs were made for.
 
-A record says what it came from: its file, the target database, the policy, code and versions. One that came from
-anything else is removed, so that Snakemake makes it again; one that holds is dated after what it came from, so that
-Snakemake leaves it alone.
+A record says what it came from: its file, the target database, the policy, code and versions.
 """
 
 import hashlib
@@ -19,8 +17,7 @@ from local_h5.validation.model_facts import MODEL, facts_path
 from local_h5.validation.parts import parts_of, sources_of
 from local_h5.workflow.code import TARGET_MODULES, code_digest, library_versions
 from local_h5.workflow.digests import DigestMemo
-from local_h5.workflow.judge import read_json
-from local_h5.workflow.orders import date_after
+from local_h5.workflow.staleness import read_json
 
 _FILE = "file"
 _ASIDE = ("processes", "persons_per_run", "population")
@@ -30,12 +27,12 @@ _LIMIT = "persons_per_run"
 
 
 @dataclass(frozen=True, slots=True)
-class TargetVerdicts:
-    """Which results of the level of targets hold.
+class TargetStatus:
+    """Which results of the level of targets are up to date.
 
     Attributes:
-        records: relative path of the area → why its record does not hold, in words; empty when it does.
-        simulations: numbers of the parts whose model runs hold.
+        records: relative path of the area → why its record is stale, in words; empty when it is up to date.
+        simulations: numbers of the parts whose model runs are stale and needed by a stale record.
     """
 
     records: Mapping[str, tuple[str, ...]]
@@ -57,18 +54,19 @@ def simulation_basis(settings: Settings, part: int, memo: DigestMemo) -> dict[st
     return {**_run_basis(settings, memo), _FILE: _digest(built)}
 
 
-def judge_targets(settings: Settings, memo: DigestMemo, rebuilt: Iterable[str] = ()) -> TargetVerdicts:
+def compare_targets(settings: Settings, memo: DigestMemo, rebuilt: Iterable[str] = ()) -> TargetStatus:
     """Compare the records and model runs that are there with what they would be made from.
 
     Args:
         settings: of the run, at the level of targets.
         memo: of digests.
-        rebuilt: relative paths of the areas that are going to be built; their records cannot hold.
+        rebuilt: relative paths of the areas that are going to be built; their records are stale.
     """
     common, stale = _run_basis(settings, memo), set(rebuilt)
     built = {str(request.relative_path): _built_sha256(settings, request) for request in settings.requests}
     limit = settings.config["validation"][_LIMIT]
     records = {}
+    needed: set[int] = set()
     for request in settings.requests:
         key = str(request.relative_path)
         record = read_json(settings.target_record(request))
@@ -77,52 +75,18 @@ def judge_targets(settings: Settings, memo: DigestMemo, rebuilt: Iterable[str] =
             records[key] = (f"{_LIMIT} changed",)
         if key in stale and not records[key]:
             records[key] = ("file changed",)
-    simulations = set()
-    for part in range(settings.config["validation"]["processes"]):
+        if records[key]:
+            needed.update(sources_of(key.removesuffix(".h5"), settings))
+    fresh = set()
+    for part in needed:
         data = read_json(settings.simulation(part)) or {}
         mine = [str(request.relative_path) for request in settings.requests if part in parts_of(request, settings)]
         wanted = {**common, _FILE: _digest({key: built[key] for key in mine})}
         values_there = all((settings.results / path).is_file() for path in data.get("values", ()))
         good = data.get("basis") == wanted and not data.get("problems") and data.get("limit") in (None, limit)
         if good and values_there and stale.isdisjoint(mine):
-            simulations.add(part)
-    return TargetVerdicts(records, frozenset(simulations))
-
-
-def settle_targets(settings: Settings, memo: DigestMemo, rebuilt: Iterable[str] = ()) -> TargetVerdicts:
-    """Remove what does not hold, and date the rest so that Snakemake leaves it alone.
-
-    Model runs that do not hold are removed only where a record needs them whose own file stays: then Snakemake makes
-    every record again that comes from them. Where files are rebuilt it runs the model by itself, and only the records
-    of those files follow.
-    """
-    rebuilt = set(rebuilt)
-    verdicts = judge_targets(settings, memo, rebuilt)
-    needed = {
-        part
-        for request in settings.requests
-        if verdicts.records[str(request.relative_path)] and str(request.relative_path) not in rebuilt
-        for part in sources_of(str(request.relative_path.with_suffix("")), settings)
-    }
-    shared = [settings.target_database, settings.prepared / "validation.json"]
-    for part in range(settings.config["validation"]["processes"]):
-        runs = settings.simulation(part)
-        if part not in verdicts.simulations and part in needed:
-            runs.unlink(missing_ok=True)
-            continue
-        mine = [settings.output(request) for request in settings.requests if part in parts_of(request, settings)]
-        benchmark = settings.results / "benchmarks" / "validation" / f"simulation_{part}.tsv"
-        date_after([runs, benchmark], [*shared, *mine, *map(sidecar_path, mine)])
-    for request in settings.requests:
-        record, h5 = settings.target_record(request), settings.output(request)
-        if verdicts.records[str(request.relative_path)]:
-            record.unlink(missing_ok=True)
-            settings.stamp(request).unlink(missing_ok=True)  # one that stands for the lost record would satisfy a run
-            continue
-        benchmark = (settings.results / "benchmarks" / "validation" / request.relative_path).with_suffix(".tsv")
-        date_after([record, benchmark], [*shared, h5, sidecar_path(h5)])
-        date_after([settings.stamp(request)], [sidecar_path(h5), settings.structural_record(request), record])
-    return verdicts
+            fresh.add(part)
+    return TargetStatus(records, frozenset(needed - fresh))
 
 
 def _differences(record: Mapping[str, Any], wanted: Mapping[str, str]) -> tuple[str, ...]:

@@ -12,8 +12,8 @@ from local_h5.results import AreaResult, Fingerprint, read_sidecar, sidecar_path
 from local_h5.settings import Settings
 from local_h5.workflow.digests import DigestMemo
 from local_h5.workflow.forecast import compute, forecast
-from local_h5.workflow.judge import SIDECAR_CHANGED, read_json
 from local_h5.workflow.plan import orphans
+from local_h5.workflow.staleness import SIDECAR_CHANGED, read_json
 
 Kind = Literal["missing", "stale", "corrupt", "unreadable", "orphaned"]
 
@@ -60,7 +60,7 @@ def verify(settings: Settings, memo: DigestMemo, *, deep: bool = False) -> Verif
     foreseen = forecast(settings, DigestMemo(None) if deep else memo)
     expected = foreseen.expected
     if deep and expected is not None and all(verdict.repair for verdict in foreseen.steps.values()):
-        intact = all(verdict.current for name, verdict in foreseen.steps.items() if not name.startswith("plan"))
+        intact = all(verdict.up_to_date for name, verdict in foreseen.steps.items() if not name.startswith("plan"))
         expected = compute(settings) if intact else expected
     findings = []
     for request in settings.requests:

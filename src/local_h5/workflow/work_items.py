@@ -11,7 +11,7 @@ from local_h5.worker.items import WorkItem
 from local_h5.worker.service import FingerprintOf
 from local_h5.worker.state import WorkerState
 from local_h5.workflow.fingerprint import fingerprints, run_components, with_validation
-from local_h5.workflow.orders import read_plan
+from local_h5.workflow.plan_file import read_plan
 
 
 def planned_items(results: Path) -> tuple[WorkItem, ...]:

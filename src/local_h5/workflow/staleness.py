@@ -1,4 +1,9 @@
-"""Whether a step's or an area's outputs still hold, by content, and in words why not."""
+"""What is stale: steps and areas, compared by content with what they came from, and in words why.
+
+A step is up to date when its trace names the digests of its inputs, parameters, code and outputs as they are now, and
+no step before it is stale. An area is up to date when its sidecar has the fingerprint that the plan expects, and H5,
+sidecar and record of structural checks are those that its job wrote. Dates decide nothing.
+"""
 
 import hashlib
 import json
@@ -12,14 +17,15 @@ from local_h5.results import Fingerprint, sidecar_path
 from local_h5.settings import Settings
 from local_h5.workflow.code import code_digest
 from local_h5.workflow.digests import DigestMemo
-from local_h5.workflow.steps import Step, all_steps
+from local_h5.workflow.steps import Step, trace_path
+from local_h5.workflow.traces import Trace, inputs_now
 
 SIDECAR_CHANGED = "sidecar changed since it was written"
 
 
 @dataclass(frozen=True, slots=True)
-class StepVerdict:
-    """Whether a step's outputs still hold.
+class StepStatus:
+    """Whether a step's outputs are up to date.
 
     Attributes:
         changed: what differs from when the step last ran, in words; its outputs may come out different.
@@ -37,87 +43,99 @@ class StepVerdict:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """All of it; nothing when the outputs hold."""
+        """Why it is stale, in words; nothing when it is up to date."""
         return (*self.changed, *self.damaged, *(f"{name} runs" for name in self.upstream))
 
     @property
-    def current(self) -> bool:
+    def up_to_date(self) -> bool:
         """Nothing has to be done."""
         return not self.reasons
 
 
 @dataclass(frozen=True, slots=True)
-class AreaVerdict:
-    """Whether an area's file and sidecar hold.
+class AreaStatus:
+    """Whether an area's files are up to date.
 
     Attributes:
         fault: what is wrong with the files themselves.
         changed: components of the fingerprint that differ.
-        unchecked: the file holds, but the record of its structural checks is missing or of another file.
     """
 
     fault: str | None = None
     changed: tuple[str, ...] = ()
-    unchecked: bool = False
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """In words; nothing when the files hold."""
+        """Why it is stale, in words; nothing when it is up to date."""
         return (*([self.fault] if self.fault else []), *(f"{name} changed" for name in self.changed))
 
     @property
-    def current(self) -> bool:
+    def up_to_date(self) -> bool:
         """Nothing has to be done."""
         return not self.reasons
 
 
-def step_stamp(settings: Settings, name: str) -> Path:
-    """Stamp of a step: the digests of what it read and wrote, written after it ended."""
-    return settings.prepared / "stamps" / f"{name}.json"
+def compare_steps(settings: Settings, memo: DigestMemo, steps: Sequence[Step]) -> dict[str, StepStatus]:
+    """The status of each step, by name; a step after a stale one is stale.
 
-
-def judge_steps(settings: Settings, memo: DigestMemo, steps: Sequence[Step] | None = None) -> dict[str, StepVerdict]:
-    """Whether each step still holds, in their order; a step after a stale one is stale."""
-    verdicts: dict[str, StepVerdict] = {}
+    Args:
+        settings: of the run.
+        memo: of digests.
+        steps: each after those whose outputs it reads.
+    """
+    found: dict[str, StepStatus] = {}
     made_by: dict[Path, str] = {}
-    for step in all_steps(settings, memo) if steps is None else steps:
+    for step in steps:
         stale = sorted(
-            {made_by[path] for path in step.inputs.values() if path in made_by and not verdicts[made_by[path]].current}
+            {made_by[file] for file in step.inputs.values() if file in made_by and not found[made_by[file]].up_to_date}
         )
-        stamp = read_json(step_stamp(settings, step.name))
-        verdict = _judge_fetch(step, memo) if step.pins else _judge_step(step, stamp, memo)
-        verdicts[step.name] = StepVerdict(
-            verdict.changed,
-            verdict.damaged,
+        own = _compare_fetch(step, memo) if step.pins else _compare_step(settings, step, memo)
+        found[step.name] = StepStatus(
+            own.changed,
+            own.damaged,
             tuple(stale),
-            not verdict.changed and all(verdicts[name].repair for name in stale),
-            verdict.missing,
+            not own.changed and all(found[name].repair for name in stale),
+            own.missing,
         )
         made_by |= dict.fromkeys(step.outputs.values(), step.name)
-    return verdicts
+    return found
 
 
-def judge_area(settings: Settings, request: AreaBuildRequest, expected: Fingerprint, memo: DigestMemo) -> AreaVerdict:
-    """Whether an area's file and sidecar are there, agree, and were built from what is expected."""
+def compare_area(settings: Settings, request: AreaBuildRequest, expected: Fingerprint, memo: DigestMemo) -> AreaStatus:
+    """Whether an area's files are there, agree, and were built from what is expected."""
     h5 = settings.output(request)
     fault, found = read_built(h5)
     if fault is not None or found is None:
-        return AreaVerdict(fault)
+        return AreaStatus(fault)
     changed = sorted(
         name
         for name in expected.components.keys() | found.components.keys()
         if expected.components.get(name) != found.components.get(name)
     )
     if changed:
-        return AreaVerdict(None, tuple(changed))
-    fault = file_fault(h5, found.sha256, memo)
-    area = (read_json(settings.structural_record(request)) or {}).get("area")
+        return AreaStatus(None, tuple(changed))
+    return AreaStatus(file_fault(h5, found.sha256, memo) or record_fault(settings.structural_record(request), found))
+
+
+def record_fault(path: Path, built: "Built") -> str | None:
+    """What is wrong with the record of an area's structural checks, or with the sidecar that it was written with."""
+    area = (read_json(path) or {}).get("area")
     area = area if isinstance(area, dict) else {}
-    bound = area.get("sidecar_sha256")
-    if fault is None and bound is not None and bound != found.sidecar_sha256:
-        fault = SIDECAR_CHANGED
-    checked = area.get("sha256") == found.sha256 and bound is not None
-    return AreaVerdict(fault, unchecked=fault is None and not checked)
+    if area.get("sha256") != built.sha256 or "sidecar_sha256" not in area:
+        return "record of structural checks missing, or of another file"
+    return None if area["sidecar_sha256"] == built.sidecar_sha256 else SIDECAR_CHANGED
+
+
+def is_approved(settings: Settings, request: AreaBuildRequest) -> bool:
+    """Whether an area's approval is there, and that of its file and sidecar."""
+    approval = read_json(settings.stamp(request))
+    if approval is None:
+        return False
+    built = read_built(settings.output(request))[1]
+    return built is not None and (approval.get("sha256"), approval.get("sidecar_sha256")) == (
+        built.sha256,
+        built.sidecar_sha256,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,34 +184,35 @@ def read_json(path: Path) -> dict[str, Any] | None:
     return data if isinstance(data, dict) else None
 
 
-def _judge_fetch(step: Step, memo: DigestMemo) -> StepVerdict:
+def _compare_fetch(step: Step, memo: DigestMemo) -> StepStatus:
     digests = {role: memo.sha256(path) for role, path in step.outputs.items()}
-    # A fetched file that is gone is fetched again when something needs it; what was made from it still holds.
+    # A fetched file that is gone is fetched again when something needs it; what was made from it is up to date.
     wrong = [role for role, digest in digests.items() if digest is not None and digest != step.pins.get(role)]
-    return StepVerdict((), tuple(f"{role} is not the pinned file" for role in wrong))
+    return StepStatus((), tuple(f"{role} is not the pinned file" for role in wrong))
 
 
-def _judge_step(step: Step, stamp: Mapping[str, Any] | None, memo: DigestMemo) -> StepVerdict:
-    digests = {role: memo.sha256(path) for role, path in step.inputs.items()}
+def _compare_step(settings: Settings, step: Step, memo: DigestMemo) -> StepStatus:
+    digests = inputs_now(step, memo)
     missing = tuple(role for role, digest in digests.items() if digest is None)
-    if stamp is None or not all(isinstance(stamp.get(key), dict) for key in ("params", "inputs", "outputs")):
-        return StepVerdict(("not run",), missing=missing)
+    trace = Trace.read(trace_path(settings, step.name))
+    if trace is None:
+        return StepStatus(("not run",), missing=missing)
     params = json.loads(json.dumps(step.params))
     changed = [
-        f"{name} changed" for name in sorted(params.keys() | stamp["params"].keys())
-        if params.get(name) != stamp["params"].get(name)
+        f"{name} changed" for name in sorted(params.keys() | trace.params.keys())
+        if params.get(name) != trace.params.get(name)
     ]  # fmt: skip
-    if stamp.get("code") != code_digest(step.modules, memo):
+    if trace.code != code_digest(step.modules, memo):
         changed.append("code changed")
-    for role in sorted(step.inputs.keys() | stamp["inputs"].keys()):
-        if role not in step.inputs or role not in stamp["inputs"]:
-            changed.append(f"{role} {'added' if role in step.inputs else 'removed'}")
-        # A made file that is gone was not changed: what was made from it still holds.
-        elif digests[role] is not None and digests[role] != stamp["inputs"][role]:
+    for role in sorted(digests.keys() | trace.inputs.keys()):
+        if role not in digests or role not in trace.inputs:
+            changed.append(f"{role} {'added' if role in digests else 'removed'}")
+        # A made file that is gone was not changed: what was made from it is up to date.
+        elif digests[role] is not None and digests[role] != trace.inputs[role]:
             changed.append(f"{role} changed")
     damaged = []
     for role, path in step.outputs.items():
         digest = memo.sha256(path)
-        if digest != stamp["outputs"].get(role):
+        if digest != trace.outputs.get(role):
             damaged.append(f"{role} {'missing' if digest is None else 'damaged'}")
-    return StepVerdict(tuple(changed), tuple(damaged), missing=missing)
+    return StepStatus(tuple(changed), tuple(damaged), missing=missing)

@@ -1,0 +1,153 @@
+"""All that reaches into Snakemake beyond its documented interface, in one place.
+
+Tested against the versions that ``pyproject.toml`` permits (tests/workflow/test_engine.py): when Snakemake moves one of
+these, a test fails, and a run refuses to start rather than believing that nothing is stale.
+"""
+
+import atexit
+import gc
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+from local_h5.errors import RunningError
+
+Start = Literal["run", "dry-run", "unlock", "other"]
+
+_QUERIES = (
+    "touch", "lint", "list_target_rules", "list_rules", "print_compilation", "containerize", "generate_unit_tests",
+    "dag", "rulegraph", "filegraph", "d3dag", "cleanup_metadata", "conda_cleanup_envs", "conda_create_envs_only",
+    "list_conda_envs", "cleanup_shadow", "container_cleanup_images", "list_changes", "list_input_changes",
+    "list_params_changes", "list_untracked", "summary", "detailed_summary", "archive", "delete_all_output",
+    "delete_temp_output",
+)  # fmt: skip
+"""Options with which Snakemake answers or tidies up and starts no job."""
+
+_INCOMPLETE = Path(".snakemake/incomplete")
+"""Where Snakemake notes the outputs of jobs that have begun and not ended."""
+
+
+class Engine:
+    """Snakemake, as the rules see it: how it was started, and what it is told.
+
+    Args:
+        workflow: Snakemake's own object.
+    """
+
+    def __init__(self, workflow: Any) -> None:
+        self._workflow = workflow
+        self.is_main: bool = workflow.is_main_process
+        self._options = _command_line() if self.is_main else None
+
+    @property
+    def start(self) -> Start:
+        """How it was started; ``other`` is a query, Snakemake's Python interface, or the process of a remote job.
+
+        Nothing that decides what is stale depends on it. Only a run takes the lock before it compares, only a dry run
+        prints the plan, and only these two leave out of their graph what is done.
+        """
+        if not self.is_main:
+            return "other"
+        if getattr(self._workflow.output_settings, "dryrun", False):
+            return "dry-run"
+        options = self._options
+        if options is None:
+            return "other"
+        if options.unlock:
+            return "unlock"
+        report = options.report and not options.report_after_run
+        return "other" if report or any(getattr(options, name, None) for name in _QUERIES) else "run"
+
+    @property
+    def locks(self) -> bool:
+        """Whether it takes its own lock."""
+        return self._options is not None and not self._options.nolock
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Files and rules that its command line asks for; none for the first rule."""
+        return tuple(map(str, getattr(self._options, "targets", None) or ()))
+
+    @property
+    def wants_all(self) -> bool:
+        """Whether it has to see all that its target consists of, what is up to date included.
+
+        ``--batch`` counts the parts, ``--report-after-run`` shows them.
+        """
+        return self._options is not None and bool(self._options.batch or self._options.report_after_run)
+
+    @property
+    def has_own_reasons(self) -> bool:
+        """Whether Snakemake may run a job that is up to date: forced (``-F``, ``-R``), another trigger, or cut off.
+
+        What depends on such a job has to follow it, so edges between jobs must count then. Known once Snakemake builds
+        its graph.
+        """
+        settings = self._workflow.dag_settings
+        forced = settings.forceall or settings.forcetargets or settings.forcerun
+        triggers = {str(trigger) for trigger in settings.rerun_triggers}
+        backend = getattr(self._workflow.workflow_settings, "persistence_backend", None)
+        cut_off = str(backend) not in ("None", "file") or (_INCOMPLETE.is_dir() and any(_INCOMPLETE.iterdir()))
+        return bool(forced or triggers - {"mtime"} or cut_off)
+
+    def force(self, outputs: Iterable[Path]) -> None:
+        """Let the job that makes these files run, as ``--forcerun`` with one of them would; call it in an input
+        function of the job.
+
+        Raises:
+            RunningError: this version of Snakemake keeps forced files elsewhere.
+        """
+        forced = getattr(self._workflow.dag, "forcefiles", None)
+        if not isinstance(forced, set):
+            raise RunningError(
+                "snakemake",
+                expected="a version that can be told which files are stale (9.27 to below 10)",
+                found="one that keeps forced files elsewhere",
+                remedy="Install a version that pyproject.toml permits.",
+            )
+        forced.update(map(str, outputs))
+
+    def ignore_clocks(self) -> None:
+        """Let a job end well whose inputs are dated in the future: dates decide nothing here.
+
+        Snakemake fails such a job, because by its own rule the next run would repeat it.
+        """
+
+        async def accept(job: Any, outputs: Any) -> None:
+            return None
+
+        self._workflow.dag.check_output_mtime = accept
+
+    def stop_timers(self) -> None:
+        """Let the scheduler of a run on this machine look for jobs when one has ended, and not by the clock as well.
+
+        Snakemake limits how many jobs start in a second, and for that each look at the ready jobs sets a timer which
+        starts another look (9.27.1). Every job that ends adds such a chain, so that after some hundred the main process
+        does little else. Nobody has to be spared by a run on one machine; cluster profiles keep their limit.
+        """
+        scheduler: Any = getattr(self._workflow, "scheduler", None)
+        if getattr(self._workflow, "local_exec", False) and hasattr(scheduler, "job_rate_limiter"):
+            scheduler.job_rate_limiter = None
+
+
+def keep_all_objects() -> None:
+    """Let Python's garbage collector look at new objects alone, in the main process.
+
+    Snakemake keeps some hundred objects for each job to its end. A collector with the usual thresholds goes through all
+    of them again whenever they have become a quarter more, and three times at the end.
+    """
+    gc.set_threshold(100_000, 50, 1_000)
+    atexit.register(gc.freeze)
+
+
+def _command_line() -> Any:
+    """What Snakemake's own parser makes of the command line, if this process is Snakemake's command; else None."""
+    cli: Any = sys.modules.get("snakemake.cli")
+    command = Path(sys.argv[0])
+    if cli is None or "snakemake" not in (command.stem, command.parent.name):
+        return None
+    try:
+        return cli.get_argument_parser().parse_args(sys.argv[1:])
+    except (AttributeError, SystemExit):
+        return None

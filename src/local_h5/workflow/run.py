@@ -1,0 +1,332 @@
+"""The run that Snakemake is about to plan: what is stale, told to Snakemake, and what only a real run does.
+
+Every job of ours has inputs that are ``ancient``, so that Snakemake runs it for no date. A job that is stale by content
+(:mod:`local_h5.workflow.staleness`) is forced when Snakemake asks for its inputs, as ``--forcerun`` with one of its
+outputs would, and its inputs count, so that it waits for the jobs before it. Areas are known once the step ``plan`` has
+run: the rules of areas go through that checkpoint, and Snakemake asks for their inputs again after it.
+"""
+
+import json
+import shutil
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from local_h5.errors import RequestError
+from local_h5.files import write_text
+from local_h5.requests import FOLDERS, AreaBuildRequest
+from local_h5.results import sidecar_path
+from local_h5.settings import Settings
+from local_h5.validation.parts import parts_of, sources_of
+from local_h5.workflow.digests import DigestMemo
+from local_h5.workflow.engine import Engine
+from local_h5.workflow.forecast import Forecast, forecast
+from local_h5.workflow.plan_file import plan_path, read_plan, request_path
+from local_h5.workflow.run_lock import hold_run_lock, refuse_stale_lock, remove_leftovers
+from local_h5.workflow.staleness import AreaStatus, StepStatus, compare_area, compare_steps, is_approved
+from local_h5.workflow.steps import REPORT, File, Step, declared_steps, trace_path
+from local_h5.workflow.target_records import TargetStatus, compare_targets
+
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+Files = Mapping[str, str | list[str]]
+"""Name of an input in the rule → path or paths."""
+
+_COUNTS = "The lines above are the plan. What follows is Snakemake's own count of the same jobs."
+_COUNTS_LATER = (
+    "The lines above are the plan. Snakemake's own count, which follows, cannot agree yet: which areas are built is "
+    "decided by the checkpoint 'plan', which has to run first; until then Snakemake counts none or all of them."
+)
+_OF_0_1 = ("orders", "stamps", "marks", "validation.json")
+"""What version 0.1 left in the folder of prepared files; nothing reads it any more."""
+
+
+class Run:
+    """What the rules ask.
+
+    Args:
+        settings: of the run.
+        engine: the Snakemake that reads the rules.
+
+    Raises:
+        RunningError: another run is going on, or one was killed and has to be resumed.
+        RequestError: a file of an area is asked for that the configuration does not have.
+        LocalH5Error: an input is malformed.
+    """
+
+    def __init__(self, settings: Settings, engine: Engine) -> None:
+        self.settings = settings
+        self._engine = engine
+        self._lock: FileLock | None = None
+        self._memo = DigestMemo.open(settings.memo)
+        self._declared = declared_steps(settings, self._memo)
+        self._requests = {str(request.relative_path.with_suffix("")): request for request in settings.requests}
+        self._areas: Mapping[str, AreaStatus] | None = None
+        self._targets = TargetStatus({}, frozenset())
+        self._steps: Mapping[str, StepStatus] = {}
+        self._foreseen: Forecast | None = None
+        self._leaves_out = False
+        self.announcement: str | None = None
+        if not engine.is_main:
+            return  # the main process has decided that this job runs
+        _check_targets(settings, engine.targets)
+        if engine.start == "unlock":
+            hold_run_lock(settings.results).release()  # refuses while a run is alive
+        if engine.start == "run":
+            self.begin()
+        dry = engine.start == "dry-run"
+        foreseen = forecast(settings, self._memo, ahead=dry)
+        if self._lock is not None:
+            self._memo.save()
+        self._steps, self._foreseen = foreseen.steps, foreseen
+        self._leaves_out = engine.start in ("run", "dry-run") and not engine.wants_all
+        if dry:
+            from local_h5.workflow.plan import make_plan
+            from local_h5.workflow.plan_text import as_text
+
+            plan = make_plan(settings, foreseen, self._asked())
+            self.announcement = f"{as_text(plan)}\n{_COUNTS if foreseen.plan_is_known else _COUNTS_LATER}"
+
+    def begin(self) -> None:
+        """Take the results folder and write what jobs read; call it again when jobs are about to start.
+
+        Raises:
+            RunningError: another run is going on, or one was killed and has to be resumed.
+        """
+        if self._lock is not None:
+            return
+        settings, config = self.settings, self.settings.config
+        self._lock = hold_run_lock(settings.results)
+        if self._engine.locks:
+            refuse_stale_lock(settings.results)
+        remove_leftovers(settings.results)
+        for name in _OF_0_1:
+            path = settings.prepared / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        for_areas = {"inputs": config["inputs"], "areas": {"districts": config["areas"]["districts"]}}
+        _write_if_changed(settings.resolved_config, config)
+        _write_if_changed(settings.area_config, {**for_areas, "validation": config["validation"]})
+        self._memo.save()
+
+    def end(self) -> None:
+        """Remember the digests of the files that this run has built: the next one then reads none of them."""
+        for key, status in (self._areas or {}).items():
+            if not status.up_to_date:
+                self._memo.sha256(self.settings.results / key)
+        self._memo.save()
+
+    @property
+    def waits_for_plan(self) -> bool:
+        """Whether the rules of areas have to go through the checkpoint.
+
+        Where the plan is up to date they need not, and Snakemake does not build its graph twice.
+        """
+        foreseen = self._foreseen
+        if self._areas is None and foreseen is not None and foreseen.plan_is_known and not self._follow:
+            self._areas, self._targets = foreseen.areas, foreseen.targets
+        return self._engine.is_main and self._areas is None
+
+    @cached_property
+    def _follow(self) -> bool:
+        """Whether the inputs of jobs that are up to date count as well; known once Snakemake builds its graph."""
+        return self._engine.has_own_reasons
+
+    def step(self, name: str) -> Step:
+        """A step's declaration, as its rule describes it."""
+        return self._declared[name]
+
+    def trace(self, name: str) -> str:
+        """Where a step's trace lies."""
+        return trace_path(self.settings, name).as_posix()
+
+    def wanted(self, *area_types: str) -> list[str]:
+        """What a target rule asks for: the approvals of the areas of the given types, or of all.
+
+        Snakemake holds each job that a target needs in memory, and looks at all of them, so a run leaves out the areas
+        that are done. Where all are it asks for a file that nothing makes, because Snakemake takes a target that needs
+        nothing for one that has to run.
+        """
+        chosen = {
+            key: request for key, request in self._requests.items() if not area_types or request.area_type in area_types
+        }
+        waiting = [str(self.settings.stamp(request)) for key, request in chosen.items() if not self._is_done(key)]
+        return waiting if waiting or not chosen else [self.settings.resolved_config.as_posix()]
+
+    def step_inputs(self, name: str) -> tuple[Files, bool]:
+        """What a step reads, and whether its inputs count; a stale step is forced."""
+        step = self._declared[name]
+        files = {role: _as_text(file) for role, file in {**step.inputs, **step.handed}.items()}
+        stale = self._report_is_stale() if name == REPORT else self._step_is_stale(name)
+        return files, self._tell(stale, step.outputs.values(), follow=self._follow)
+
+    def area_inputs(self, area: str, *, known: bool) -> tuple[Files, bool]:
+        """What an area's job reads, by ``<folder>/<area>``, and whether its inputs count."""
+        request, prepared = self._requests[area], self.settings.prepared
+        files = {
+            "snapshot": (prepared / "source_snapshot.h5").as_posix(),
+            **{name: (prepared / request.package / f"{name}.h5").as_posix() for name in ("blocks", "clones", "takeup")},
+        }
+        if known:  # the plan writes it
+            files["request"] = request_path(self.settings, request).as_posix()
+        stale = known and not self._area(area).up_to_date
+        return files, self._tell(stale, [self.settings.output(request)], follow=not known)  # by content alone
+
+    def record_inputs(self, area: str, *, known: bool) -> tuple[Files, bool]:
+        """What holds an area's file against its targets reads, and whether its inputs count."""
+        request = self._requests[area]
+        h5 = self.settings.output(request)
+        runs = [self.settings.simulation(part).as_posix() for part in sources_of(area, self.settings)]
+        files: Files = {
+            "targets": self.settings.target_database.as_posix(),
+            "h5": h5.as_posix(),
+            "sidecar": sidecar_path(h5).as_posix(),
+            "runs": runs,
+        }
+        stale = known and bool(self._known_targets().records.get(f"{area}.h5"))
+        return files, self._tell(
+            stale, [self.settings.target_record(self._requests[area])], follow=not known or self._follow
+        )
+
+    def simulation_inputs(self, part: int, *, known: bool) -> tuple[Files, bool]:
+        """What the model runs of a part read, and whether their inputs count."""
+        outputs = [
+            self.settings.output(request)
+            for request in self.settings.requests
+            if part in parts_of(request, self.settings)
+        ]
+        built = [path.as_posix() for h5 in outputs for path in (h5, sidecar_path(h5))]
+        files: Files = {"targets": self.settings.target_database.as_posix(), "built": built}
+        stale = known and part in self._known_targets().simulations
+        return files, self._tell(stale, [self.settings.simulation(part)], follow=not known or self._follow)
+
+    def approval_inputs(self, area: str, *, known: bool) -> tuple[Files, bool]:
+        """What approves an area's file reads, and whether its inputs count."""
+        request = self._requests[area]
+        records = [self.settings.structural_record(request)]
+        if self.settings.policy.wants_targets:
+            records.append(self.settings.target_record(request))
+        files: Files = {
+            "sidecar": sidecar_path(self.settings.output(request)).as_posix(),
+            "records": [path.as_posix() for path in records],
+        }
+        stale = known and not self._is_approved(area)
+        return files, self._tell(stale, [self.settings.stamp(request)], follow=not known or self._follow)
+
+    def _tell(self, stale: bool, outputs: Iterable[Path], *, follow: bool) -> bool:
+        """Force a stale job; returns whether its inputs count.
+
+        Args:
+            stale: by content.
+            outputs: of the job.
+            follow: whether they count in any case.
+        """
+        if not self._engine.is_main:
+            return False
+        if stale:
+            self._engine.force(outputs)
+        return stale or follow
+
+    def _step_is_stale(self, name: str) -> bool:
+        if not self._engine.is_main:
+            return False
+        if name not in self._steps:  # one that no area of this run needs, asked for by name
+            return not compare_steps(self.settings, self._memo, [self._declared[name]])[name].up_to_date
+        return not self._steps[name].up_to_date
+
+    def _report_is_stale(self) -> bool:
+        if not self._engine.is_main:
+            return False
+        return not all(map(self._is_approved, self._requests)) or self._step_is_stale(REPORT)
+
+    def _area(self, area: str) -> AreaStatus:
+        return self._known_areas()[f"{area}.h5"]
+
+    def _known_areas(self) -> Mapping[str, AreaStatus]:
+        """The status of all areas; before the checkpoint has run, none of them is known, and this is not called."""
+        if self._areas is None:
+            expected = read_plan(plan_path(self.settings))
+            areas = {
+                str(request.relative_path): compare_area(
+                    self.settings, request, expected[str(request.relative_path)], self._memo
+                )
+                for request in self.settings.requests
+            }
+            self._areas = areas
+            if self.settings.policy.wants_targets:
+                rebuilt = [key for key, status in areas.items() if not status.up_to_date]
+                self._targets = compare_targets(self.settings, self._memo, rebuilt)
+        return self._areas
+
+    def _known_targets(self) -> TargetStatus:
+        self._known_areas()
+        return self._targets
+
+    def _is_approved(self, area: str) -> bool:
+        """Whether an area's approval is that of its file, and neither file nor records are made anew."""
+        targets = self._known_targets().records
+        return (
+            self._area(area).up_to_date
+            and not targets.get(f"{area}.h5")
+            and is_approved(self.settings, self._requests[area])
+        )
+
+    def _is_done(self, area: str) -> bool:
+        """Whether Snakemake need not look at an area: it is approved, and no step is stale that may decide about it."""
+        known = self._leaves_out and not self.waits_for_plan
+        return known and all(step.up_to_date for step in self._steps.values()) and self._is_approved(area)
+
+    def _asked(self) -> Collection[str] | None:
+        """Relative paths of the areas that Snakemake was asked for; None for all."""
+        asked: set[str] = set()
+        by_rule: Mapping[str, Callable[[AreaBuildRequest], bool]] = {
+            "all_states": lambda request: request.area_type == "state",
+            "all_districts": lambda request: request.area_type == "district",
+            "all_cities": lambda request: request.area_type == "city",
+            "all_custom": lambda request: request.area_type == "custom",
+            "national": lambda request: request.area_type == "national",
+        }
+        if not self._engine.targets:
+            return None
+        for target in self._engine.targets:
+            if target in by_rule:
+                asked |= {f"{key}.h5" for key, request in self._requests.items() if by_rule[target](request)}
+            elif (area := _area_of(self.settings, target)) is not None:
+                asked.add(f"{area}.h5")
+            elif not Path(target).is_relative_to(self.settings.prepared):
+                return None
+        return asked
+
+
+def _area_of(settings: Settings, target: str) -> str | None:
+    """The area that a file belongs to, by its folder; None for any other target."""
+    path = Path(target)
+    if path.is_relative_to(settings.results) and path.parent.name in FOLDERS.values():
+        return f"{path.parent.name}/{path.name.partition('.')[0]}"
+    return None
+
+
+def _check_targets(settings: Settings, targets: Iterable[str]) -> None:
+    """Say which area is not there: the rules would take any name, and Snakemake would show where it failed."""
+    known = {str(request.relative_path.with_suffix("")) for request in settings.requests}
+    for target in targets:
+        area = _area_of(settings, target)
+        if area is not None and area not in known:
+            raise RequestError(
+                target,
+                expected="a file of an area of this run",
+                found=f"no area {area}",
+                remedy="See results/prepared/catalog.json for all; describe another one under areas.custom.",
+            )
+
+
+def _as_text(file: File) -> str | list[str]:
+    return file.as_posix() if isinstance(file, Path) else [path.as_posix() for path in file]
+
+
+def _write_if_changed(path: Path, data: Mapping[str, Any]) -> None:
+    """Write JSON unless the file has it already."""
+    text = json.dumps(data, indent=1, sort_keys=True) + "\n"
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        write_text(path, text)
