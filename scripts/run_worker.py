@@ -1,13 +1,12 @@
 """Build many areas in one process: a JSON list of requests in, a JSON result with one outcome for each area out."""
 
-import contextlib
 import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from local_h5.errors import RequestError, WriteError
+from local_h5.errors import RequestError
 from local_h5.files import check_output, write_text
 from local_h5.validation.records import ValidationRecord, read_record, record_path
 from local_h5.worker import AreaOutcome, WorkerState, WorkResult, read_items, run_areas

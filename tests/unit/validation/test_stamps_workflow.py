@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from validation_world import Run, with_validation
-
 from local_h5.workflow.main_process import validation_file, write_if_changed
+from validation_world import Run, with_validation
 
 ROOT = Path(__file__).parents[3]
 
