@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import os
-import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -65,20 +64,6 @@ def check_output(final: Path, inputs: Iterable[Path]) -> None:
                 found=f"the input {path}",
                 remedy="Choose another output; an input is never overwritten.",
             )
-
-
-def set_time(path: Path, nanoseconds: int) -> None:
-    """Date a file, access and modification. One of somebody else is written anew first: only its owner may date it.
-
-    Raises:
-        WriteError: the folder does not let this user write.
-    """
-    try:
-        os.utime(path, ns=(nanoseconds, nanoseconds))
-    except PermissionError:
-        with atomic_output(path) as temporary:
-            shutil.copyfile(path, temporary)
-        os.utime(path, ns=(nanoseconds, nanoseconds))
 
 
 def write_text(final: Path, text: str) -> None:

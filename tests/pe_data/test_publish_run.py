@@ -243,12 +243,12 @@ def test_snakemake_publish(run: Settings, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     (tmp_path / "Snakefile").write_text(
         "from local_h5.settings import Settings\n"
-        "from local_h5.workflow.main_process import Run, resolved_config\n"
         'configfile: "config.yaml"\n'
         "SETTINGS = Settings.load(config)\n"
         "CONFIG = SETTINGS.config\n"
-        "RUN = Run(SETTINGS)\n"
-        "RESULTS = SETTINGS.results.as_posix()\n"
+        "RESULTS, RESOLVED = SETTINGS.results.as_posix(), SETTINGS.resolved_config.as_posix()\n"
+        "class RUN:\n"
+        "    wanted = SETTINGS.stamps\n"
         f'include: "{ROOT}/rules/publish.smk"\n'
     )
     (tmp_path / "scripts").symlink_to(ROOT / "scripts")

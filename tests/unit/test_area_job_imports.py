@@ -54,9 +54,9 @@ def prepare(folder: Path) -> dict[str, Path]:
     CloneIndex.build(given["weights"], geography, blocks).write(files["clones"])
     write_takeup(files["takeup"], takeup_from_snapshot(snapshot, geography, programmes))
     request = AreaBuildRequest("district", "NC-01", "NC-01", (AreaFilter("district", "eq", ("3701",)),))
-    files["order"] = folder / "order.json"
+    files["request"] = folder / "request.json"
     fingerprint = {"digest": "0" * 64, "components": {}}
-    files["order"].write_text(json.dumps({"request": request.to_json(), "fingerprint": fingerprint}))
+    files["request"].write_text(json.dumps({"request": request.to_json(), "fingerprint": fingerprint}))
     files["config"] = folder / "config.json"
     config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
     config["areas"]["districts"] = str(ROOT / "config" / "districts_119.csv")
@@ -67,7 +67,7 @@ def prepare(folder: Path) -> dict[str, Path]:
 def test_an_area_job_imports_neither_the_model_nor_frames(tmp_path: Path) -> None:
     inputs = [f"--{name}={path}" for name, path in prepare(tmp_path).items()]
     h5 = tmp_path / "out" / "districts" / "NC-01.h5"
-    outputs = [f"--output={h5}", f"--marks={tmp_path / 'marks'}", f"--record={tmp_path / 'record.json'}"]
+    outputs = [f"--output={h5}", f"--record={tmp_path / 'record.json'}"]
     done = subprocess.run(
         [sys.executable, "-c", RUN, str(SCRIPT), *inputs, *outputs], capture_output=True, text=True, check=True
     )

@@ -80,26 +80,30 @@ def test_an_area_that_is_not_there_is_named_in_one_line(project: Project) -> Non
         assert "Exception" not in refused.text
 
 
-def test_snakemake_is_asked_only_for_what_does_not_hold(project: Project) -> None:
-    asked = (
-        "from local_h5.workflow import main_process;"
-        "from local_h5.workflow.configuration import load_settings as load;"
-        "from local_h5.workflow.invocation import Invocation;"
-        "main_process.invocation = lambda: Invocation('run');"  # as Snakemake's command line says it
-        "print(*main_process.begin(load(), is_main_process=True).stamps())"
-    )
-    assert project.command("-c", asked).text.split() == ["results/prepared/config.json"]
+def test_snakemake_is_asked_only_for_what_is_stale(project: Project) -> None:
+    def looked_at(*args: str) -> set[str]:
+        said = project.run("-n", *args).text
+        return {area for area in ALL if f"{area} may be published" in said}
+
+    assert looked_at("all") == set()
     project.h5("states/NC").write_bytes(b"no H5")
     project.path("results/published/districts/AK-01.json").unlink()
     project.path("results/published/districts/DC-01.json").write_text('{"sha256": "of another file"}')
-    expected = {f"results/published/{area}.json" for area in ("states/NC", "districts/AK-01", "districts/DC-01")}
-    assert set(project.command("-c", asked).text.split()) == expected
+    stale = {"states/NC", "districts/AK-01", "districts/DC-01"}
+    assert looked_at("all") == stale
     said = project.run("-n", "all", "-F").text  # told to build all the same, it sees all
     counts = dict(line.split() for line in said.splitlines() if line.startswith(("build_area ", "total ")))
     assert counts["build_area"] == str(len(ALL))
-    half = project.run("-n", "--batch", "all=1/2", "all").text  # half of all, and not of what is left
-    looked_at = {area for area in ALL if f"{area} may be published" in half}
-    assert looked_at == {"districts/AK-01", "districts/DC-01"}
+    assert looked_at("--batch", "all=1/2", "all") == stale - {"states/NC"}  # half of all, and not of what is left
+
+
+def test_a_dry_run_of_some_areas_plans_these(project: Project) -> None:
+    for area in ("states/NC", "districts/VA-02"):
+        project.h5(area).write_bytes(b"no H5")
+    assert "1 file would be built, 4 left untouched." in project.run("-n", "all_states").text
+    assert "1 file would be built, 0 left untouched." in project.run("-n", "results/districts/VA-02.h5").text
+    assert "0 left untouched" not in project.run("-n", "report").text
+    assert "2 files would be built, 12 left untouched." in project.run("-n", "publish").text
 
 
 def test_verify_finds_and_deletes_what_is_not_right(project: Project) -> None:
@@ -204,7 +208,7 @@ def test_an_input_that_changes_while_its_step_runs_is_refused(project: Project) 
     outcome = project.run(check=False)
     assert outcome.status == 1
     assert "it changed while the step ran" in outcome.text
-    assert not project.path("results/prepared/stamps/clones_regional.json").exists()
+    assert not project.path("results/prepared/traces/clones_regional.json").exists()
 
 
 def test_the_run_lock_is_that_of_a_process(tmp_path: Path) -> None:

@@ -24,8 +24,8 @@ pytestmark = pytest.mark.workflow
 AREA_WRITES = ("H5 written, not renamed", "H5 renamed, no sidecar", "sidecar written, not renamed")
 """Between the temporary write of an H5 and the rename of its sidecar."""
 OTHER_MOMENTS = (
-    "sidecar renamed", "prepared written, not renamed", "prepared renamed, no stamp", "order renamed",
-    "plan written, not renamed", "any time",
+    "sidecar renamed", "prepared written, not renamed", "prepared renamed, no trace", "request renamed",
+    "trace renamed", "plan written, not renamed", "any time",
 )  # fmt: skip
 VICTIMS = ("job", "snakemake", "both")
 
@@ -47,7 +47,10 @@ def _kind(path):
         return "plan"
     if "prepared" in path.parts and path.suffix == ".h5":
         return "prepared"
-    return "order" if "orders" in path.parts else "other"
+    for kind in ("request", "trace"):
+        if f"{kind}s" in path.parts:
+            return kind
+    return "other"
 
 def _kill_at(when, path):
     if not f"{_kind(path)} {when}" in _moment or (_folder / "done").exists():

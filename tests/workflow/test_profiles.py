@@ -51,7 +51,7 @@ def run(project: Project, *command: str) -> str:
 
 
 @pytest.mark.parametrize("name", PROFILES)
-def test_every_profile_keeps_going_and_decides_by_orders(name: str) -> None:
+def test_every_profile_keeps_going_and_leaves_dates_to_the_comparison_by_content(name: str) -> None:
     settings = profile(name)
     assert settings["keep-going"] is True
     assert settings["rerun-triggers"] == "mtime"

@@ -11,11 +11,11 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from local_h5.workflow.orders import write_plan
 from worker_world import ROOT, Prepared
 
 from local_h5.requests import AreaBuildRequest, AreaFilter
 from local_h5.worker import WorkItem, WorkResult, run_areas, write_items
+from local_h5.workflow.plan_file import write_plan
 from local_h5.workflow.work_items import fingerprints_here
 
 ADAPTER = ROOT / "adapters" / "modal" / "build_areas.py"

@@ -16,7 +16,6 @@ from worker_world import Prepared
 import build_area
 import local_h5.worker
 from local_h5 import area_job, writer
-from local_h5.build import BuildOptions
 from local_h5.errors import ConfigError, PreparedError, RequestError
 from local_h5.requests import AreaBuildRequest, AreaFilter
 from local_h5.results import Fingerprint, read_sidecar, sidecar_path
@@ -65,10 +64,8 @@ def test_files_are_those_of_the_area_jobs(prepared: Prepared, tmp_path: Path) ->
             results / "prepared" / "source_snapshot.h5",
             *(package / f"{name}.h5" for name in ("blocks", "clones", "takeup")),
             h5,
-            tmp_path / "marks",
             results / "prepared" / "config.json",
             record_path(jobs, "structural", str(request.relative_path)),
-            BuildOptions(),
         )
         assert (outcome.path, outcome.bytes) == (str(request.relative_path), h5.stat().st_size)
         assert outcome.sha256 == sha256(h5.read_bytes()).hexdigest()

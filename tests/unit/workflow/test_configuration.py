@@ -1,14 +1,13 @@
-"""The configuration as Snakemake merges it, and how it was started."""
+"""The configuration as Snakemake merges it."""
 
 import copy
 import json
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from local_h5.workflow.invocation import Invocation, invocation
 
 from local_h5.errors import ConfigError
 from local_h5.settings import Settings, merge
@@ -251,36 +250,3 @@ def test_outside_the_project_the_remedy_is_named(tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match="Run in the folder that holds the Snakefile"):
         load_settings()
-
-
-def args_to_api(args: SimpleNamespace) -> Invocation:
-    """Named like Snakemake's function, whose options are looked up."""
-    return invocation() if args is not None else Invocation("query")
-
-
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        ({}, Invocation("run")),
-        ({"nolock": True}, Invocation("run", locks=False)),
-        ({"dryrun": True}, Invocation("dry-run")),
-        ({"unlock": True}, Invocation("unlock")),
-        ({"summary": True}, Invocation("query")),
-        ({"report": "report.html"}, Invocation("query")),
-        ({"report": "report.html", "report_after_run": True}, Invocation("run", whole=True)),
-        ({"batch": "all=1/2"}, Invocation("run", whole=True)),
-        ({"targets": {"all_states"}}, Invocation("run", targets=("all_states",))),
-    ],
-)
-def test_how_snakemake_was_started(options: dict[str, object], expected: Invocation) -> None:
-    assert args_to_api(SimpleNamespace(**options)) == expected
-
-
-def test_snakemake_still_has_the_function_and_its_options(cli: ModuleType) -> None:
-    import inspect
-
-    assert next(iter(inspect.signature(cli.args_to_api).parameters)) == "args"
-    from local_h5.workflow.invocation import _QUERIES
-
-    known = {action.dest for action in cli.get_argument_parser()._actions}
-    assert {*_QUERIES, "dryrun", "unlock", "nolock", "report", "report_after_run"} <= known

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from local_h5.workflow import digests
-from local_h5.workflow.digests import DigestMemo, write_mark
+from local_h5.workflow.digests import DigestMemo
 
 
 def known_file(folder: Path, memo: DigestMemo) -> Path:
@@ -51,7 +50,7 @@ def test_a_file_that_may_still_change_in_this_tick_is_not_remembered(tmp_path: P
 
 
 def test_a_memo_comes_back_and_a_damaged_one_is_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(digests, "_SETTLED", 0)
+    monkeypatch.setattr("local_h5.workflow.digests._SETTLED", 0)
     memo = DigestMemo.open(tmp_path / "memo.json")
     path = tmp_path / "data"
     path.write_bytes(b"one")
@@ -68,33 +67,17 @@ def test_a_memo_comes_back_and_a_damaged_one_is_empty(tmp_path: Path, monkeypatc
 
 def test_no_memo_trusts_nothing(tmp_path: Path) -> None:
     memo = DigestMemo(None)
-    path = tmp_path / "marks" / "data"
-    path.parent.mkdir()
+    path = tmp_path / "data"
     path.write_bytes(b"one")
-    write_mark(tmp_path / "marks", path, "wrong")
     assert memo.sha256(path) == sha256(b"one").hexdigest()
     assert memo.sha256(tmp_path / "none") is None
 
 
-def test_a_mark_of_the_job_is_believed_while_the_file_is_the_same(tmp_path: Path) -> None:
+def test_bytes_written_and_dated_within_a_moment_are_read(tmp_path: Path) -> None:
+    """As Snakemake does after each job: nothing is believed for lying close in time."""
     memo = DigestMemo(tmp_path / "memo.json")
-    path = tmp_path / "districts" / "NC-01.h5"
-    path.parent.mkdir()
-    path.write_bytes(b"one")
-    write_mark(tmp_path / digests.MARKS, path, "from the job")
-    assert memo.sha256(path) == "from the job"
-    path.write_bytes(b"two")
-    assert memo.sha256(path) == sha256(b"two").hexdigest()
-
-
-def test_a_mark_outlives_the_dating_after_the_job_but_not_a_change(tmp_path: Path) -> None:
-    memo = DigestMemo(tmp_path / "memo.json")
-    path = tmp_path / "districts" / "NC-01.h5"
-    path.parent.mkdir()
-    path.write_bytes(b"one")
-    write_mark(tmp_path / digests.MARKS, path, "from the job")
-    os.utime(path)
-    assert memo.sha256(path) == "from the job"
+    path = known_file(tmp_path, memo)
     with path.open("r+b") as stream:  # the same file, the same size
         stream.write(b"two")
+    os.utime(path)
     assert memo.sha256(path) == sha256(b"two").hexdigest()
