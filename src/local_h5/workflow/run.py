@@ -75,7 +75,7 @@ class Run:
         if engine.start == "unlock":
             hold_run_lock(settings.results).release()  # refuses while a run is alive
         if engine.start == "run":
-            self.begin()
+            self.begin(refuse_old_lock=engine.locks)
         dry = engine.start == "dry-run"
         foreseen = forecast(settings, self._memo, ahead=dry)
         if self._lock is not None:
@@ -89,8 +89,11 @@ class Run:
             plan = make_plan(settings, foreseen, self._asked())
             self.announcement = f"{as_text(plan)}\n{_COUNTS if foreseen.plan_is_known else _COUNTS_LATER}"
 
-    def begin(self) -> None:
+    def begin(self, *, refuse_old_lock: bool = False) -> None:
         """Take the results folder and write what jobs read; call it again when jobs are about to start.
+
+        Args:
+            refuse_old_lock: whether a lock of Snakemake's is that of a killed run; later it is its own.
 
         Raises:
             RunningError: another run is going on, or one was killed and has to be resumed.
@@ -99,7 +102,7 @@ class Run:
             return
         settings, config = self.settings, self.settings.config
         self._lock = hold_run_lock(settings.results)
-        if self._engine.locks:
+        if refuse_old_lock:
             refuse_stale_lock(settings.results)
         remove_leftovers(settings.results)
         for name in _OF_0_1:
