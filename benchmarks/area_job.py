@@ -127,7 +127,7 @@ def prepare(inputs: Inputs) -> dict[str, dict[str, float]]:
         "take-up table": run(takeup),
     }
     run(clone_step(inputs, "national", "clones_national"))
-    shutil.rmtree(inputs.results / "prepared" / "orders", ignore_errors=True)
+    shutil.rmtree(inputs.results / "prepared" / "requests", ignore_errors=True)
     costs["plan: fingerprints of all areas, 3 %"] = run(
         [
             "scripts/plan_areas.py",
@@ -149,19 +149,18 @@ def clone_step(inputs: Inputs, weights: str, name: str) -> list[str]:
     ]
 
 
-def build_command(inputs: Inputs, order: Path, clones: str) -> tuple[list[str], Path]:
+def build_command(inputs: Inputs, planned: Path, clones: str) -> tuple[list[str], Path]:
     """An area job as the workflow runs it, and the file that it writes below :attr:`Inputs.out`."""
-    request = AreaBuildRequest.from_json(json.loads(order.read_text(encoding="utf-8"))["request"])
+    request = AreaBuildRequest.from_json(json.loads(planned.read_text(encoding="utf-8"))["request"])
     output = inputs.out / request.relative_path
     command = [
         "scripts/build_area.py",
-        f"--order={order}",
+        f"--request={planned}",
         f"--snapshot={inputs.snapshot}",
         f"--blocks={inputs.prepared('blocks')}",
         f"--clones={inputs.prepared(clones)}",
         f"--takeup={inputs.prepared('takeup')}",
         f"--output={output}",
-        f"--marks={inputs.out / 'marks'}",
         f"--config={inputs.config}",
         f"--record={inputs.out / 'record.json'}",
     ]
@@ -251,15 +250,15 @@ def measure_all(inputs: Inputs, runs: int, say: Callable[[str], None]) -> dict[s
     say("preparing and planning")
     write_config(inputs)
     steps = prepare(inputs)
-    orders = inputs.results / "prepared" / "orders"
+    planned = inputs.results / "prepared" / "requests"
     counts = np.diff(CloneIndex.open(inputs.prepared("clones")).indptr)
     with Path("config/districts_119.csv").open(encoding="utf-8", newline="") as stream:
         districts = list(csv.DictReader(stream))
     typical = districts[int(np.argsort(counts, kind="stable")[len(counts) // 2])]
     district, state, nation = (
-        orders / f"districts/{typical['district']}.json",
-        orders / "states/CA.json",
-        orders / "national/US.json",
+        planned / f"districts/{typical['district']}.json",
+        planned / "states/CA.json",
+        planned / "national/US.json",
     )
     few = max(2, runs // 2)
     say("start-up")

@@ -171,7 +171,7 @@ def store(place: Place, members: int) -> dict[str, Any]:
 def start_again(place: Place) -> None:
     """What :func:`prepare` ends with, in a folder that it has made before."""
     kept = place.results / "prepared"
-    for path in (*place.results.iterdir(), *(kept / "orders").iterdir()):
+    for path in (*place.results.iterdir(), *(kept / "requests").iterdir()):
         if path.is_dir() and path != kept:
             shutil.rmtree(path)
     path = place.project / CONFIGURATION

@@ -187,7 +187,7 @@ def job_and_floor(place: Place, area: Area, process: Finished) -> dict[str, Any]
     """
     again, copy = place.root / "again", place.root / "floor.h5"
     built = again / f"{area.name}.h5"
-    changed = {"--output": built, "--marks": again / "marks", "--record": again / "record.json"}
+    changed = {"--output": built, "--record": again / "record.json"}
     command = process.command.copy()
     for option, path in changed.items():
         command[command.index(option) + 1] = str(path)
@@ -211,8 +211,8 @@ def job_and_floor(place: Place, area: Area, process: Finished) -> dict[str, Any]
 
 def loops(place: Place, weights: str, downloads: Path, area: Area) -> dict[str, Any]:
     """The plain build of an area, as a process; its columns must be those of the workflow's file."""
-    order = place.results / "prepared" / "orders" / f"{area.name}.json"
-    codes = json.loads(order.read_text(encoding="utf-8"))["request"]["filters"][0]["value"]
+    planned = place.results / "prepared" / "requests" / f"{area.name}.json"
+    codes = json.loads(planned.read_text(encoding="utf-8"))["request"]["filters"][0]["value"]
     plain = place.root / "plain.h5"
     cost = run(
         [
