@@ -7,6 +7,7 @@ from pathlib import Path
 
 from snakemake.utils import min_version
 
+from local_h5.config_paths import shipped
 from local_h5.errors import LocalH5Error
 from local_h5.requests import FOLDERS
 from local_h5.settings import Settings
@@ -19,7 +20,10 @@ from local_h5.workflow.run_log import RunLog
 min_version("9.27")
 
 
-configfile: "config/config.yaml"
+report: "rules/report/workflow.rst"
+
+
+configfile: shipped(Path("config/config.yaml")).as_posix()
 
 
 ENGINE = Engine(workflow)
@@ -45,6 +49,7 @@ CONFIG = SETTINGS.config  # checked, with paths in their plain form: rules read 
 RESULTS = SETTINGS.results.as_posix()
 PREPARED = SETTINGS.prepared.as_posix()
 RESOLVED = SETTINGS.resolved_config.as_posix()
+SCRIPTS = shlex.quote(shipped(Path("scripts")).as_posix())
 
 
 if CONFIG.get("container"):

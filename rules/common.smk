@@ -27,7 +27,7 @@ def writes(step):
 
 
 STEP = f"python -m local_h5.workflow.traced --config {shlex.quote(RESOLVED)}"
-"""Runs a script, and then writes the trace of its step: {STEP} <name of the step> scripts/…"""
+"""Runs a script, and then writes the trace of its step: {STEP} <name of the step> {SCRIPTS}/…"""
 
 
 def after_plan(wildcards):

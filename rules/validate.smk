@@ -10,7 +10,7 @@ A check never fails because a file is bad: it records the verdict, and the file 
 approval fails, and with it nothing but what depends on that area.
 """
 
-from local_h5.workflow.steps import FIGURES, REPORT_FILES
+from local_h5.workflow.steps import FIGURES
 
 
 rule publish_area:
@@ -29,7 +29,7 @@ rule publish_area:
     message:
         "{wildcards.folder}/{wildcards.area} may be published"
     shell:
-        "python scripts/publish_area.py --sidecar {input.sidecar:q} --records {input.records:q}"
+        "python {SCRIPTS}/publish_area.py --sidecar {input.sidecar:q} --records {input.records:q}"
         " --stamp {output.approval:q} 2> {log:q}"
 
 
@@ -49,7 +49,7 @@ rule example_targets:
     message:
         "Example target database: ages and SNAP of every state and district"
     shell:
-        "{STEP} example_targets scripts/example_targets.py --age-by-state {input.age_by_state:q}"
+        "{STEP} example_targets {SCRIPTS}/example_targets.py --age-by-state {input.age_by_state:q}"
         " --age-by-district {input.age_by_district:q} --snap-by-district {input.snap_by_district:q}"
         " --output {output.targets:q} 2> {log:q}"
 
@@ -79,7 +79,7 @@ rule simulate_targets:
     message:
         "Model runs for the targets, part {wildcards.part}"
     shell:
-        "python scripts/simulate_targets.py --config {params.config:q} --targets {input.targets:q} --part {wildcards.part:q}"
+        "python {SCRIPTS}/simulate_targets.py --config {params.config:q} --targets {input.targets:q} --part {wildcards.part:q}"
         " --output {output.runs:q} 2> {log:q}"
 
 
@@ -104,7 +104,7 @@ rule validate_targets:
     message:
         "{wildcards.folder}/{wildcards.area} against its targets"
     shell:
-        "python scripts/validate_targets.py --config {params.config:q} --targets {input.targets:q} --sidecar {input.sidecar:q}"
+        "python {SCRIPTS}/validate_targets.py --config {params.config:q} --targets {input.targets:q} --sidecar {input.sidecar:q}"
         " --record {output.record:q} 2> {log:q}"
 
 
@@ -113,20 +113,19 @@ rule report:
     input:
         unpack(reads("report")),
     output:
-        page=report(
-            f"{RESULTS}/validation/{REPORT_FILES['page']}",
-            category="Validation",
-            labels={"figure": "report"},
-        ),
-        figures=report(
-            expand(f"{RESULTS}/validation/figures/{{name}}.svg", name=FIGURES),
-            category="Validation",
-        ),
-        tables=[
-            f"{RESULTS}/validation/{REPORT_FILES[name]}"
-            for name in ("areas", "targets", "summary")
-        ],
-        trace=RUN.trace("report"),
+        **{
+            role: (
+                report(
+                    path,
+                    caption=f"report/{'page' if role == 'page' else 'figure'}.rst",
+                    category="Validation",
+                    labels={"what": role.replace("_", " ")},
+                )
+                if role in ("page", *FIGURES)
+                else path
+            )
+            for role, path in writes("report").items()
+        },
     log:
         f"{RESULTS}/logs/validation/report.log",
     benchmark:
@@ -140,4 +139,4 @@ rule report:
     message:
         "Report of the run"
     shell:
-        "{STEP} report scripts/write_report.py --config {params.config:q} --folder {params.folder:q} 2> {log:q}"
+        "{STEP} report {SCRIPTS}/write_report.py --config {params.config:q} --folder {params.folder:q} 2> {log:q}"

@@ -35,6 +35,20 @@ _PROJECT = (
 
 _PATTERN = "{}<>"
 
+_SHIPPED = ("variables", "areas.districts", "takeup.programmes")
+"""Keys whose defaults name a file of the project itself."""
+
+_CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+def shipped(path: Path) -> Path:
+    """A file of the project: in the folder that the workflow runs in, else beside the library.
+
+    The folder is another one with ``snakemake -d`` and where another workflow uses this one as a module.
+    """
+    beside = _CHECKOUT / path
+    return path if path.exists() or not beside.exists() else Path(os.path.relpath(beside))
+
 
 def with_plain_paths(config: Mapping[str, Any], where: object) -> dict[str, Any]:
     """A configuration in which every path has the one form that all parts of a run write.
@@ -60,6 +74,8 @@ def with_plain_paths(config: Mapping[str, Any], where: object) -> dict[str, Any]
             section = section[name]
         if section.get(last) is not None:
             section[last] = plain_path(section[last], where, key)
+            if key in _SHIPPED:
+                section[last] = str(shipped(Path(section[last])))
     _check_results(plain, where)
     return plain
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from functools import cache, partial
 from pathlib import Path
 
+from local_h5.config_paths import shipped
 from local_h5.errors import ConfigError, ModelError
 from local_h5.workflow.digests import DigestMemo
 
@@ -106,7 +107,7 @@ def essence(source: str) -> str:
 def _source_of(module: str) -> Path:
     folder, _, name = module.rpartition("/")
     if folder == "scripts":
-        return SCRIPTS / f"{name}.py"
+        return shipped(SCRIPTS / f"{name}.py")
     return LIBRARY / (module if "." in name else f"{module}.py")
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from local_h5.config_paths import shipped
 from local_h5.results import sidecar_path
 from local_h5.settings import Package, Settings
 from local_h5.workflow import code
@@ -135,9 +136,9 @@ def takeup_files(settings: Settings) -> dict[str, Path]:
 
 
 def _fetch_steps(settings: Settings, memo: DigestMemo) -> tuple[Step, ...]:
-    downloads = settings.results / "downloads"
+    downloads, sources = settings.results / "downloads", shipped(PINNED_SOURCES)
     pins: dict[str, dict[str, str]] = memo.derived(
-        "pinned files", memo.sha256(PINNED_SOURCES) or "none", lambda: _pinned_files(PINNED_SOURCES)
+        "pinned files", memo.sha256(sources) or "none", lambda: _pinned_files(sources)
     )
     names = {
         "microdata": (
@@ -159,7 +160,7 @@ def _fetch_steps(settings: Settings, memo: DigestMemo) -> tuple[Step, ...]:
     return tuple(
         Step(
             f"fetch_{name}",
-            {"sources": PINNED_SOURCES},
+            {"sources": sources},
             {role: downloads / file for role, file in files.items()},
             {},
             (),
