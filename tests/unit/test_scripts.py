@@ -11,7 +11,7 @@ import pytest
 from local_h5.workflow.command import command_line
 
 FOLDER = Path(__file__).parents[2] / "scripts"
-SCRIPTS = sorted(set(FOLDER.glob("*.py")) - {FOLDER / "build_area.py", FOLDER / "plan_areas.py"})
+SCRIPTS = sorted(FOLDER.glob("*.py"))
 LONGEST = 175
 
 
