@@ -15,6 +15,9 @@ CHANGED = NC - {"districts/NC-01"}
 IN_FORTY_DAYS = time.time() + 40 * 86_400
 
 API = """
+import sys
+from pathlib import Path
+
 from snakemake.api import SnakemakeApi
 from snakemake.settings.types import DAGSettings, OutputSettings, ResourceSettings
 
