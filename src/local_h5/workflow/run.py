@@ -171,8 +171,8 @@ class Run:
             "snapshot": (prepared / "source_snapshot.h5").as_posix(),
             **{name: (prepared / request.package / f"{name}.h5").as_posix() for name in ("blocks", "clones", "takeup")},
         }
-        if known:  # the plan writes it
-            files["request"] = request_path(self.settings, request).as_posix()
+        # The plan writes the request; until then it stands for it.
+        files["request"] = str(request_path(self.settings, request) if known else plan_path(self.settings))
         stale = known and not self._area(area).up_to_date
         return files, self._tell(stale, [self.settings.output(request)], follow=not known)  # by content alone
 
