@@ -123,7 +123,6 @@ onstart:
     except LocalH5Error as error:
         print(f"error: {error}", file=sys.stderr)
         os._exit(1)
-    ENGINE.ignore_clocks()
     ENGINE.stop_timers()
     RUN_LOG.listen(workflow)
 

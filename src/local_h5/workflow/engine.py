@@ -111,7 +111,8 @@ class Engine:
     def ignore_clocks(self) -> None:
         """Let a job end well whose inputs are dated in the future: dates decide nothing here.
 
-        Snakemake fails such a job, because by its own rule the next run would repeat it.
+        Snakemake fails such a job, because by its own rule the next run would repeat it. Possible once it builds its
+        graph, in the processes of remote jobs too.
         """
 
         async def accept(job: Any, outputs: Any) -> None:

@@ -225,6 +225,7 @@ class Run:
             outputs: of the job.
             follow: whether they count in any case.
         """
+        self._engine.ignore_clocks()
         if not self._engine.is_main:
             return False
         if stale:

@@ -94,6 +94,14 @@ def test_a_snakemake_that_cannot_be_told_is_refused() -> None:
         Engine(known).force([Path("results/a.h5")])
 
 
+def test_clocks_are_ignored() -> None:
+    import asyncio
+
+    known = workflow()
+    Engine(known).ignore_clocks()
+    asyncio.run(known.dag.check_output_mtime("job", ["output"]))  # raises nothing
+
+
 def test_snakemake_still_has_what_is_used(cli: ModuleType) -> None:
     """Where each lies in Snakemake's source; a version that moves one of them fails here, not in somebody's run."""
     import inspect
