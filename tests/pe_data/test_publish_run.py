@@ -247,6 +247,7 @@ def test_snakemake_publish(run: Settings, tmp_path: Path) -> None:
         "SETTINGS = Settings.load(config)\n"
         "CONFIG = SETTINGS.config\n"
         "RESULTS, RESOLVED = SETTINGS.results.as_posix(), SETTINGS.resolved_config.as_posix()\n"
+        "SCRIPTS = 'scripts'\n"
         "class RUN:\n"
         "    wanted = SETTINGS.stamps\n"
         f'include: "{ROOT}/rules/publish.smk"\n'
