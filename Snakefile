@@ -34,7 +34,7 @@ try:
     RUN = Run(SETTINGS, ENGINE)  # compares by content
     if RUN.announcement:
         print(RUN.announcement, flush=True)
-except LocalH5Error as error:
+except (LocalH5Error, OSError) as error:
     print(f"error: {error}", file=sys.stderr)
     os._exit(1)  # one line, and no traceback of the workflow engine around it
 
@@ -120,7 +120,7 @@ include: "rules/publish.smk"
 onstart:
     try:
         RUN.begin()
-    except LocalH5Error as error:
+    except (LocalH5Error, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         os._exit(1)
     ENGINE.stop_timers()

@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from local_h5.areas import did_you_mean
 from local_h5.errors import RequestError
 from local_h5.files import write_text
 from local_h5.requests import FOLDERS, AreaBuildRequest
@@ -321,7 +322,8 @@ def _check_targets(settings: Settings, targets: Iterable[str]) -> None:
                 target,
                 expected="a file of an area of this run",
                 found=f"no area {area}",
-                remedy="See results/prepared/catalog.json for all; describe another one under areas.custom.",
+                remedy=did_you_mean(area, settings.requests)
+                or "See results/prepared/catalog.json for all; describe another one under areas.custom.",
             )
 
 
