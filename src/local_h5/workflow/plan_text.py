@@ -90,10 +90,10 @@ def words(group: Group, plan: Plan) -> str:
 
 def _lines(plan: Plan, bullet: str) -> list[str]:
     if plan.empty:
-        return [f"Nothing to do: all {len(plan.untouched)} files hold.", *_orphan_lines(plan, bullet)]
+        return [f"Nothing to do: all {len(plan.untouched)} files are up to date.", *_orphan_lines(plan, bullet)]
     lines = [f"{_count(len(plan.build), 'file')} would be built, {len(plan.untouched)} left untouched."]
     if not plan.build and not plan.undecided:
-        lines = [f"No file would be built: all {len(plan.untouched)} hold."]
+        lines = [f"No file would be built: all {len(plan.untouched)} are up to date."]
     lines += [f"{bullet}{words(group, plan)}" for group in plan.groups]
     if plan.undecided:
         lines.append(
