@@ -1,4 +1,4 @@
-"""Which code decides values, as a digest that comments, docstrings, help and error messages do not move."""
+"""Which code decides values, as a digest that comments, docstrings and error messages do not move."""
 
 import ast
 import hashlib
@@ -100,7 +100,7 @@ def code_digest(modules: Iterable[str], memo: DigestMemo | None = None) -> str:
 
 
 def essence(source: str) -> str:
-    """A module's syntax tree without comments, layout, docstrings, help and the texts of errors."""
+    """A module's syntax tree without comments, layout, docstrings and the texts of errors."""
     return ast.dump(_Essence().visit(ast.parse(source)))
 
 
@@ -131,7 +131,6 @@ class _Essence(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> ast.AST:
         if isinstance(node.func, ast.Name) and node.func.id.endswith("Error"):
             node.args, node.keywords = [], []
-        node.keywords = [word for word in node.keywords if word.arg != "help"]
         return self.generic_visit(node)
 
 
