@@ -6,6 +6,7 @@ outputs would, and its inputs count, so that it waits for the jobs before it. Ar
 run: the rules of areas go through that checkpoint, and Snakemake asks for their inputs again after it.
 """
 
+import contextlib
 import json
 import shutil
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from local_h5.areas import did_you_mean
-from local_h5.errors import RequestError
+from local_h5.errors import LocalH5Error, RequestError
 from local_h5.files import write_text
 from local_h5.requests import FOLDERS, AreaBuildRequest
 from local_h5.results import sidecar_path
@@ -116,10 +117,11 @@ class Run:
 
     def end(self) -> None:
         """Remember the digests of the files that this run has built: the next one then reads none of them."""
-        for key, status in (self._areas or {}).items():
-            if not status.up_to_date:
-                self._memo.sha256(self.settings.results / key)
-        self._memo.save()
+        with contextlib.suppress(LocalH5Error, OSError):  # it only saves time
+            for key, status in (self._areas or {}).items():
+                if not status.up_to_date:
+                    self._memo.sha256(self.settings.results / key)
+            self._memo.save()
 
     @property
     def waits_for_plan(self) -> bool:
