@@ -70,6 +70,16 @@ def value_code(project: Project) -> None:
     project.edit("src/local_h5/takeup/draws.py", "\n\n\ndef ", "\n\nSHIFT = 1\n\n\ndef ")
 
 
+def of_an_older_version(project: Project) -> None:
+    """Other code, no traces, and what version 0.1.0 left behind."""
+    value_code(project)
+    prepared = project.path("results/prepared")
+    for name in ("orders", "stamps", "marks"):
+        shutil.copytree(prepared / "traces", prepared / name)
+    shutil.rmtree(prepared / "traces")
+    shutil.rmtree(prepared / "requests")
+
+
 def comments_docs_and_messages(project: Project) -> None:
     path = project.path("src/local_h5/takeup/draws.py")
     path.write_text(path.read_text() + "\n# a remark\n")
@@ -226,6 +236,7 @@ ROWS = [
     Row(sidecar_missing, {"national/US"}, "sidecar missing", slow=True),
     Row(swapped, {"districts/NC-01", "districts/NC-04"}, "H5 differs from its sidecar", slow=True),
     Row(older_pair_restored, {"districts/NC-04"}, "weights changed in 1 district: NC-04", slow=True),
+    Row(of_an_older_version, ALL, "all 14 areas (code that decides values changed)", slow=True),
     Row(trace_lost, set(), "takeup_regional: not run", slow=True),
     Row(times_of_1970, set(), "Nothing to do", slow=True),
     Row(input_of_the_future, set(), "Nothing to do", slow=True),

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from local_h5.results import Fingerprint
 from local_h5.settings import Package, Settings
+from local_h5.workflow.code import AREA_MODULES, code_digest
 from local_h5.workflow.digests import DigestMemo
 from local_h5.workflow.plan_file import lost_requests, plan_path, read_plan
-from local_h5.workflow.staleness import AreaStatus, StepStatus, compare_area, compare_steps, read_built
+from local_h5.workflow.staleness import AreaStatus, Built, StepStatus, compare_area, compare_steps, read_built
 from local_h5.workflow.steps import Step, all_steps, trace_path
 from local_h5.workflow.target_records import TargetStatus, compare_targets
 from local_h5.workflow.traces import Trace
@@ -79,12 +80,13 @@ def forecast(settings: Settings, memo: DigestMemo, *, ahead: bool = True) -> For
         else:
             _check_inputs(settings)
     areas = {}
+    area_code = code_digest(AREA_MODULES, memo)
     for request in settings.requests:
         key = str(request.relative_path)
         if expected is not None:
             areas[key] = compare_area(settings, request, expected[key], memo)
         else:
-            areas[key] = AreaStatus(read_built(settings.output(request))[0])
+            areas[key] = _without_plan(read_built(settings.output(request)), area_code)
     stale = [request for request in settings.requests if not areas[str(request.relative_path)].up_to_date]
     if expected is not None and verdicts["plan"].up_to_date and lost_requests(settings, stale, expected):
         verdicts["plan"] = StepStatus(damaged=("requests missing",))
@@ -92,6 +94,13 @@ def forecast(settings: Settings, memo: DigestMemo, *, ahead: bool = True) -> For
     if settings.policy.wants_targets:
         targets = compare_targets(settings, memo, [str(request.relative_path) for request in stale])
     return Forecast(verdicts, expected, unknown, certain, areas, targets)
+
+
+def _without_plan(read: tuple[str | None, Built | None], area_code: str) -> AreaStatus:
+    """What is known of an area before its fingerprint is: its files, and whether the code is that of its sidecar."""
+    fault, built = read
+    other_code = built is not None and built.components.get("code") != area_code
+    return AreaStatus(fault, ("code",) if other_code else ())
 
 
 def _check_inputs(settings: Settings) -> None:
