@@ -126,20 +126,20 @@ def pretend_built(place: Place) -> list[Path]:
         sha256 = hashlib.sha256(data).hexdigest()
         output = {"path": relative, "sha256": sha256, "bytes": len(data)}
         beside = Path(relative).with_suffix(".json")
+        sidecar = json.dumps({"status": "completed", "output": output, "fingerprint": fingerprint})
+        of_file = {"sha256": sha256, "sidecar_sha256": hashlib.sha256(sidecar.encode()).hexdigest()}
+        record = json.dumps({"area": of_file})
+        approval = {**of_file, "records": {"structural": hashlib.sha256(record.encode()).hexdigest()}}
         left = {
-            h5.with_name(f"{h5.name}.result.json"): {
-                "status": "completed",
-                "output": output,
-                "fingerprint": fingerprint,
-            },
-            place.results / "validation" / "structural" / beside: {"area": {"sha256": sha256}},
-            place.results / "published" / beside: {"sha256": sha256},
+            h5.with_name(f"{h5.name}.result.json"): sidecar,
+            place.results / "validation" / "structural" / beside: record,
+            place.results / "published" / beside: json.dumps(approval),
         }
         h5.parent.mkdir(parents=True, exist_ok=True)
         h5.write_bytes(data)
         for path, content in left.items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(content), encoding="utf-8")
+            path.write_text(content, encoding="utf-8")
         made.append(h5)
     return made
 

@@ -1,5 +1,5 @@
-"""Helpers of the rules. What is stale is decided by content (local_h5.workflow.run): every input is `ancient`, so that
-Snakemake runs no job for a date; a job that is stale is forced when its inputs are asked for, and its inputs count.
+"""Helpers of the rules. What is stale is decided by content (local_h5.workflow.run): the inputs of a job that is up to
+date are `ancient`, so that Snakemake runs it for no date; a stale job is forced when its inputs are asked for.
 
 Reads: nothing but what comparing reads.
 Writes: nothing.

@@ -111,7 +111,8 @@ rule validate_targets:
 rule report:
     """One HTML page about the run, with its tables as Parquet."""
     input:
-        unpack(reads("report")),
+        unpack(lambda wc: inputs(*RUN.report_inputs(known=plan_is_known()))),
+        plan=after_plan,
     output:
         **{
             role: (

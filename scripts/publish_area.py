@@ -1,22 +1,22 @@
-"""Let an area be published, or say why not: the stamp that later rules depend on. Imports no numpy, so it is quick."""
+"""Let an area be published, or say why not: the approval that later rules ask for. Imports no numpy, so it is quick."""
 
 import hashlib
 import json
 import sys
 from pathlib import Path
 
-from local_h5.files import write_text
+from local_h5.files import sha256_of, write_text
 from local_h5.validation.records import read_record, refusals
 from local_h5.workflow.command import run
 
 
 def publish_area(path_to_sidecar: Path, paths_to_records: list[Path], path_to_stamp: Path) -> int:
-    """Write the stamp of an area whose records let it be published.
+    """Write the approval of an area whose records let it be published.
 
     Args:
         path_to_sidecar: result sidecar of the area (JSON).
         paths_to_records: validation records (JSON) of every level that the run validates at.
-        path_to_stamp: stamp to write (JSON).
+        path_to_stamp: approval to write (JSON).
 
     Assumes:
         The records were written under the current policy.
@@ -34,13 +34,14 @@ def publish_area(path_to_sidecar: Path, paths_to_records: list[Path], path_to_st
         print(f"not published: {output['path']}: {reason}", file=sys.stderr)
     if reasons:
         return 1
-    stamp = {
+    approval = {
         "path": output["path"],
         "sha256": output["sha256"],
         "sidecar_sha256": own,
+        "records": {record.level: sha256_of(path) for record, path in zip(records, paths_to_records, strict=True)},
         "validation": {record.level: record.status for record in records},
     }
-    write_text(path_to_stamp, json.dumps(stamp, indent=1) + "\n")
+    write_text(path_to_stamp, json.dumps(approval, indent=1) + "\n")
     return 0
 
 

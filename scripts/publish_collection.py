@@ -1,6 +1,5 @@
 """Publish the area files of a finished run as one collection, and write the old layout's release manifest."""
 
-import hashlib
 import json
 import sys
 import time
@@ -13,6 +12,8 @@ from local_h5.settings import Settings
 from local_h5.validation.policy import Level
 from local_h5.validation.records import record_path
 from local_h5.workflow.command import run
+from local_h5.workflow.digests import DigestMemo
+from local_h5.workflow.staleness import is_approved
 from pe_data.channels import read
 from pe_data.config import store_for
 from pe_data.countries import UNSPECIFIED
@@ -96,29 +97,28 @@ def read_run(settings: Settings, licence: str) -> dict[str, Item]:
     """Every area of the run with the manifest of its sidecar, by relative name without extension.
 
     Raises:
-        PublishError: if areas have no stamp, because they failed their validation; every one is named.
+        PublishError: if areas are not approved, because they failed their validation; every one is named.
     """
-    items, refused = {}, []
+    items, refused, memo = {}, [], DigestMemo(None)
     for request in settings.requests:
         path = settings.output(request)
         sidecar = path.with_name(path.name + SUFFIX)
-        content = sidecar.read_bytes()
-        document = strict_json(content, what=str(sidecar))
+        document = strict_json(sidecar.read_bytes(), what=str(sidecar))
         manifest = from_sidecar(document, Label(COUNTRY, DATASET, licence=licence), where=str(sidecar))
         items[request.relative_path.with_suffix("").as_posix()] = Item(path, manifest)
-        if not is_stamped(settings.stamp(request), manifest.artifact.sha256, hashlib.sha256(content).hexdigest()):
+        if not is_approved(settings, request, memo):
             refused.append(str(path))
     if refused:
         text = (
-            "not published, because these areas have no stamp of rules/validate.smk (they failed their validation, or "
-            "their sidecar was changed)"
+            "not published, because these areas have no approval of rules/validate.smk (they failed their validation, "
+            "their sidecar was changed, or their records are others now)"
         )
         raise PublishError(f"{text}: {', '.join(refused)}")
     return items
 
 
 def read_validation(settings: Settings, items: Mapping[str, Item]) -> Validation | None:
-    """What the records of the run say, by the levels that the stamps name; None for stamps that name none.
+    """What the records of the run say, by the levels that the approvals name; None where they name none.
 
     Raises:
         PublishError: a record is missing, or of another file than the one that is published.
@@ -126,24 +126,14 @@ def read_validation(settings: Settings, items: Mapping[str, Item]) -> Validation
     files = {}
     for request in settings.requests:
         name = request.relative_path.with_suffix("").as_posix()
-        stamp = settings.stamp(request)
-        levels = Fields.of(strict_json(stamp.read_bytes(), what=str(stamp)), str(stamp)).text_map("validation")
+        path = settings.stamp(request)
+        levels = Fields.of(strict_json(path.read_bytes(), what=str(path)), str(path)).text_map("validation")
         if not levels:
             return None
         relative = request.relative_path.as_posix()
         paths = [record_path(settings.results, level, relative) for level in get_args(Level) if level in levels]
         files[name] = (items[name].manifest.artifact.sha256, paths)
     return from_records(files)
-
-
-def is_stamped(stamp: Path, sha256: str, sidecar_sha256: str) -> bool:
-    """Whether the validation policy let exactly that file and sidecar be published (older stamps name the file)."""
-    if not stamp.is_file():
-        return False
-    document = strict_json(stamp.read_bytes(), what=str(stamp))
-    if not isinstance(document, dict) or document.get("sidecar_sha256", sidecar_sha256) != sidecar_sha256:
-        return False
-    return document.get("sha256") == sha256
 
 
 def show(at: Progress) -> None:

@@ -14,6 +14,7 @@ import yaml
 
 import publish_collection as script
 from local_h5.errors import ConfigError
+from local_h5.files import sha256_of, write_text
 from local_h5.results import SUFFIX
 from local_h5.settings import Settings
 from local_h5.validation.policy import Level
@@ -85,10 +86,17 @@ def write_area(settings: Settings, relative: str, salt: bytes, **more: str) -> N
     path.parent.mkdir(parents=True, exist_ok=True)
     data = relative.encode() + salt
     path.write_bytes(data)
-    path.with_name(path.name + SUFFIX).write_text(json.dumps(sidecar(relative, data, **more)))
-    stamp = (settings.results / "published" / relative).with_suffix(".json")
-    stamp.parent.mkdir(parents=True, exist_ok=True)
-    stamp.write_text(json.dumps({"path": relative, "sha256": sha256_bytes(data)}))
+    text = json.dumps(sidecar(relative, data, **more))
+    path.with_name(path.name + SUFFIX).write_text(text)
+    record = record_path(settings.results, "structural", relative)
+    write_text(record, "{}")
+    approval = {
+        "path": relative,
+        "sha256": sha256_bytes(data),
+        "sidecar_sha256": sha256_bytes(text.encode()),
+        "records": {"structural": sha256_bytes(b"{}")},
+    }
+    write_text((settings.results / "published" / relative).with_suffix(".json"), json.dumps(approval))
 
 
 def publish(settings: Settings, licence: str = UNSPECIFIED) -> tuple[str, dict[str, Any]]:
@@ -121,6 +129,7 @@ def test_the_records_of_a_run_are_condensed_into_the_collection(run: Settings) -
                 findings=(Finding("targets", "targets", "too far off", 1),) if off and level == "targets" else (),
             )
             write_record(record_path(run.results, level, request.relative_path.as_posix()), record)
+        document["records"] = {"structural": sha256_of(run.structural_record(request))}
         stamp.write_text(json.dumps(document | {"validation": {"structural": "passed", "targets": "passed"}}))
     publish(run)
     store = open_store(run.config["store"]["url"])
@@ -211,10 +220,11 @@ def test_another_licence_is_refused_by_name(config: dict[str, Any], licence: obj
 
 
 def test_areas_that_failed_validation_are_not_published(run: Settings) -> None:
-    """A failed area has no stamp, or one of an earlier file."""
+    """A failed area has no approval, one of an earlier file, or one by an earlier record."""
     (run.results / "published" / "districts" / "AL-01.json").unlink()
+    run.structural_record(run.requests[0]).write_text('{"another": "verdict"}')
     (run.results / "published" / "states" / "AL.json").write_text(json.dumps({"sha256": sha256_bytes(b"before")}))
-    with pytest.raises(PublishError, match=r"AL\.h5.*AL-01\.h5"):
+    with pytest.raises(PublishError, match=r"US\.h5.*AL\.h5.*AL-01\.h5"):
         publish(run)
     assert not Path(run.config["store"]["url"]).exists()
 

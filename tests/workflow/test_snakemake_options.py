@@ -144,3 +144,16 @@ def test_a_query_writes_nothing(project: Project) -> None:
     for query in ("--summary", "--list"):
         project.run("all", query)
     assert {path: path.stat().st_mtime_ns for path in results.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.slow
+def test_a_forced_area_is_built_from_the_request_of_the_plan(project: Project) -> None:
+    requests = project.path("results/prepared/requests")
+    edited = requests / "districts/NC-04.json"
+    edited.write_text(edited.read_text().replace('"3704"', '"3701"'))
+    (requests / "states/NC.json").unlink()
+    before = project.bytes_of_results()
+    outcome = project.run("all", "-R", "build_area")
+    assert outcome.built == ALL
+    assert project.bytes_of_results() == before
+    assert "Traceback" not in outcome.text

@@ -1,6 +1,6 @@
 """The run that Snakemake is about to plan: what is stale, told to Snakemake, and what only a real run does.
 
-Every job of ours has inputs that are ``ancient``, so that Snakemake runs it for no date. A job that is stale by content
+The inputs of a job that is up to date are ``ancient``, so that Snakemake runs it for no date. A job that is stale by content
 (:mod:`local_h5.workflow.staleness`) is forced when Snakemake asks for its inputs, as ``--forcerun`` with one of its
 outputs would, and its inputs count, so that it waits for the jobs before it. Areas are known once the step ``plan`` has
 run: the rules of areas go through that checkpoint, and Snakemake asks for their inputs again after it.
@@ -24,9 +24,16 @@ from local_h5.validation.parts import parts_of, sources_of
 from local_h5.workflow.digests import DigestMemo
 from local_h5.workflow.engine import Engine
 from local_h5.workflow.forecast import Forecast, forecast
-from local_h5.workflow.plan_file import plan_path, read_plan, request_path
+from local_h5.workflow.plan_file import lost_requests, plan_path, read_plan, request_path
 from local_h5.workflow.run_lock import hold_run_lock, refuse_stale_lock, remove_leftovers
-from local_h5.workflow.staleness import AreaStatus, StepStatus, compare_area, compare_steps, is_approved
+from local_h5.workflow.staleness import (
+    AreaStatus,
+    StepStatus,
+    compare_area,
+    compare_steps,
+    is_approved,
+    wanted_records,
+)
 from local_h5.workflow.steps import REPORT, File, Step, declared_steps, trace_path
 from local_h5.workflow.target_records import TargetStatus, compare_targets
 
@@ -164,8 +171,14 @@ class Run:
         """What a step reads, and whether its inputs count; a stale step is forced."""
         step = self._declared[name]
         files = {role: _as_text(file) for role, file in {**step.inputs, **step.handed}.items()}
-        stale = self._report_is_stale() if name == REPORT else self._step_is_stale(name)
-        return files, self._tell(stale, step.outputs.values(), follow=self._follow)
+        return files, self._tell(self._step_is_stale(name), step.outputs.values(), follow=self._follow)
+
+    def report_inputs(self, *, known: bool) -> tuple[Files, bool]:
+        """What the report reads, and whether its inputs count."""
+        step = self._declared[REPORT]
+        files = {role: _as_text(file) for role, file in step.inputs.items()}
+        stale = known and (self._makes_records() or self._step_is_stale(REPORT))
+        return files, self._tell(stale, step.outputs.values(), follow=not known or self._follow)
 
     def area_inputs(self, area: str, *, known: bool) -> tuple[Files, bool]:
         """What an area's job reads, by ``<folder>/<area>``, and whether its inputs count."""
@@ -210,12 +223,9 @@ class Run:
     def approval_inputs(self, area: str, *, known: bool) -> tuple[Files, bool]:
         """What approves an area's file reads, and whether its inputs count."""
         request = self._requests[area]
-        records = [self.settings.structural_record(request)]
-        if self.settings.policy.wants_targets:
-            records.append(self.settings.target_record(request))
         files: Files = {
             "sidecar": sidecar_path(self.settings.output(request)).as_posix(),
-            "records": [path.as_posix() for path in records],
+            "records": [path.as_posix() for path in wanted_records(self.settings, request).values()],
         }
         stale = known and not self._is_approved(area)
         return files, self._tell(stale, [self.settings.stamp(request)], follow=not known or self._follow)
@@ -240,18 +250,24 @@ class Run:
             return False
         if name not in self._steps:  # one that no area of this run needs, asked for by name
             return not compare_steps(self.settings, self._memo, [self._declared[name]])[name].up_to_date
-        return not self._steps[name].up_to_date
+        return not self._steps[name].up_to_date or (name == "plan" and self._follow and self._requests_are_lost())
 
-    def _report_is_stale(self) -> bool:
-        if not self._engine.is_main:
-            return False
-        return not all(map(self._is_approved, self._requests)) or self._step_is_stale(REPORT)
+    def _requests_are_lost(self) -> bool:
+        """Whether the file of an area's request is missing or edited: an area that is up to date may be forced too."""
+        expected = read_plan(plan_path(self.settings))
+        return bool(lost_requests(self.settings, self.settings.requests, expected))
+
+    def _makes_records(self) -> bool:
+        """Whether any record will be made anew."""
+        return not all(status.up_to_date for status in self._known_areas().values()) or any(
+            self._known_targets().records.values()
+        )
 
     def _area(self, area: str) -> AreaStatus:
         return self._known_areas()[f"{area}.h5"]
 
     def _known_areas(self) -> Mapping[str, AreaStatus]:
-        """The status of all areas; before the checkpoint has run, none of them is known, and this is not called."""
+        """The status of all areas. Whoever asks knows that the checkpoint has run, or need not."""
         if self._areas is None:
             expected = read_plan(plan_path(self.settings))
             areas = {
@@ -276,7 +292,7 @@ class Run:
         return (
             self._area(area).up_to_date
             and not targets.get(f"{area}.h5")
-            and is_approved(self.settings, self._requests[area])
+            and is_approved(self.settings, self._requests[area], self._memo)
         )
 
     def _is_done(self, area: str) -> bool:

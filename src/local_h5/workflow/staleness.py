@@ -126,16 +126,22 @@ def record_fault(path: Path, built: "Built") -> str | None:
     return None if area["sidecar_sha256"] == built.sidecar_sha256 else SIDECAR_CHANGED
 
 
-def is_approved(settings: Settings, request: AreaBuildRequest) -> bool:
-    """Whether an area's approval is there, and that of its file and sidecar."""
+def is_approved(settings: Settings, request: AreaBuildRequest, memo: DigestMemo) -> bool:
+    """Whether an area's approval is there, for its file and sidecar, and by the records of now of all wanted levels."""
     approval = read_json(settings.stamp(request))
     if approval is None:
         return False
     built = read_built(settings.output(request))[1]
-    return built is not None and (approval.get("sha256"), approval.get("sidecar_sha256")) == (
-        built.sha256,
-        built.sidecar_sha256,
-    )
+    if built is None or approval.get("sha256") != built.sha256:
+        return False
+    records = {level: memo.sha256(path) for level, path in wanted_records(settings, request).items()}
+    return approval.get("sidecar_sha256") == built.sidecar_sha256 and approval.get("records") == records
+
+
+def wanted_records(settings: Settings, request: AreaBuildRequest) -> dict[str, Path]:
+    """The records that decide about an area, by level."""
+    records = {"structural": settings.structural_record(request)}
+    return records | ({"targets": settings.target_record(request)} if settings.policy.wants_targets else {})
 
 
 @dataclass(frozen=True, slots=True)

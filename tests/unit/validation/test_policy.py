@@ -14,6 +14,7 @@ import pytest
 from validation_world import Run, with_validation
 
 from local_h5.errors import ConfigError
+from local_h5.files import sha256_of
 from local_h5.results import sidecar_path
 from local_h5.settings import Settings
 from local_h5.validation.parts import own_part, parts_of, sources_of
@@ -91,6 +92,7 @@ def test_a_stamp_says_which_file_may_be_published(run: Run) -> None:
         "path": "districts/NC-01.h5",
         "sha256": json.loads(sidecar)["output"]["sha256"],
         "sidecar_sha256": hashlib.sha256(sidecar).hexdigest(),
+        "records": {"structural": sha256_of(run.settings.structural_record(run.request("NC-01")))},
         "validation": {"structural": "passed"},
     }
 

@@ -14,7 +14,7 @@ RULES = {
     match["step"]: rule
     for path in sorted((ROOT / "rules").glob("*.smk"))
     for rule in re.split(r"^(?=rule |checkpoint )", path.read_text(), flags=re.MULTILINE)
-    if (match := re.search(r'reads\("(?P<step>[^"]+)"\)', rule)) and rule.startswith(("rule ", "checkpoint "))
+    if (match := re.search(r'writes\("(?P<step>[^"]+)"\)', rule)) and rule.startswith(("rule ", "checkpoint "))
 }
 BY_CONFIGURATION = {"plan", "report"}
 """Steps whose script finds its files by the configuration."""
