@@ -73,7 +73,7 @@ localrules:
 
 
 rule all:
-    """Every area's file that is not there yet, or that something decided anew."""
+    """Build and approve every area that is missing or out of date."""
     input:
         lambda wildcards: RUN.wanted(),
 

@@ -1,9 +1,9 @@
 """The run that Snakemake is about to plan: what is stale, told to Snakemake, and what only a real run does.
 
-The inputs of a job that is up to date are ``ancient``, so that Snakemake runs it for no date. A job that is stale by content
-(:mod:`local_h5.workflow.staleness`) is forced when Snakemake asks for its inputs, as ``--forcerun`` with one of its
-outputs would, and its inputs count, so that it waits for the jobs before it. Areas are known once the step ``plan`` has
-run: the rules of areas go through that checkpoint, and Snakemake asks for their inputs again after it.
+The inputs of a job that is up to date are ``ancient``, so that Snakemake runs it for no date. A job that is stale by
+content (:mod:`local_h5.workflow.staleness`) is forced when Snakemake asks for its inputs, as ``--forcerun`` with one of
+its outputs would, and its inputs count, so that it waits for the jobs before it. Areas are known once the step ``plan``
+has run: the rules of areas go through that checkpoint, and Snakemake asks for their inputs again after it.
 """
 
 import contextlib
