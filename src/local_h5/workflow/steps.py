@@ -1,8 +1,8 @@
 """The steps around the areas, declared once: what each reads, writes and depends on.
 
 The rules take inputs and outputs from here, and the comparison by content (:mod:`local_h5.workflow.staleness`) what
-else a step depends on. A step whose inputs' bytes, parameters or code changed is stale, and so is what reads it. A missing input makes
-nothing stale: it is made when something needs it.
+else a step depends on. A step whose inputs' bytes, parameters or code changed is stale, and so is what reads it. A
+missing input makes nothing stale: it is made when something needs it.
 """
 
 import hashlib
