@@ -42,6 +42,7 @@ def test_at_the_level_of_targets_an_approval_waits_for_the_targets(project: Proj
     assert len(DISTRICTS) < 14
 
 
+@pytest.mark.slow
 def test_a_report_after_new_weights_builds_what_is_stale_first(project: Project) -> None:
     project.change_weights(["NC-04"])
     outcome = project.run("report")

@@ -49,6 +49,7 @@ def test_files_of_the_future(project: Project) -> None:
     nothing_is_built(project)
 
 
+@pytest.mark.slow
 def test_one_file_and_what_was_forced(project: Project) -> None:
     project.change_weights(["NC-04"])
     assert project.run("results/districts/NC-04.h5").built == {"districts/NC-04"}
