@@ -1,7 +1,6 @@
 """Calibrated US microdata: one H5 and one result sidecar per area. See docs/architecture.md."""
 
 import os
-import shlex
 import sys
 from pathlib import Path
 
@@ -49,7 +48,7 @@ CONFIG = SETTINGS.config  # checked, with paths in their plain form: rules read 
 RESULTS = SETTINGS.results.as_posix()
 PREPARED = SETTINGS.prepared.as_posix()
 RESOLVED = SETTINGS.resolved_config.as_posix()
-SCRIPTS = shlex.quote(shipped(Path("scripts")).as_posix())
+SCRIPTS = shipped(Path("scripts")).as_posix()
 
 
 if CONFIG.get("container"):

@@ -38,7 +38,7 @@ rule build_area:
     message:
         "{wildcards.folder}/{wildcards.area}"
     shell:
-        "python {SCRIPTS}/build_area.py --request {input.request:q} --snapshot {input.snapshot:q} --blocks {input.blocks:q}"
+        "python {SCRIPTS:q}/build_area.py --request {input.request:q} --snapshot {input.snapshot:q} --blocks {input.blocks:q}"
         " --clones {input.clones:q} --takeup {input.takeup:q} --output {output.h5:q}"
         " --config {params.config:q} --record {output.record:q}"
         " --compression {params.compression:q} {params.takeup_filter:q} 2> {log:q}"

@@ -26,8 +26,8 @@ def writes(step):
     return made if step.startswith("fetch_") else {**made, "trace": RUN.trace(step)}
 
 
-STEP = f"python -m local_h5.workflow.traced --config {shlex.quote(RESOLVED)}"
-"""Runs a script, and then writes the trace of its step: {STEP} <name of the step> {SCRIPTS}/…"""
+STEP = ["python", "-m", "local_h5.workflow.traced", "--config", RESOLVED]
+"""Runs a script, and then writes the trace of its step: {STEP:q} <name of the step> {SCRIPTS:q}/…"""
 
 
 def after_plan(wildcards):

@@ -24,7 +24,7 @@ rule example_population:
     message:
         "ACS population of every state and district"
     shell:
-        "{STEP} example_population {SCRIPTS}/example_population.py --states {input.states:q} --districts {input.districts:q}"
+        "{STEP:q} example_population {SCRIPTS:q}/example_population.py --states {input.states:q} --districts {input.districts:q}"
         " --output {output.population:q} 2> {log:q}"
 
 
@@ -49,7 +49,7 @@ rule example_source:
     message:
         "Example source dataset of {params.households} households"
     shell:
-        "{STEP} example_source {SCRIPTS}/example_source.py --microdata {input.microdata:q} --weights {input.weights:q}"
+        "{STEP:q} example_source {SCRIPTS:q}/example_source.py --microdata {input.microdata:q} --weights {input.weights:q}"
         " --growth {input.growth:q} --population {input.population:q} --output {output.source:q}"
         " --households {params.households:q} --seed {params.seed:q}"
         " --certainty-amount {params.certainty_amount:q}"
@@ -76,7 +76,7 @@ rule example_package:
     message:
         "Example calibration package of {params.clones} clones (synthetic geography)"
     shell:
-        "{STEP} example_package {SCRIPTS}/example_package.py --source {input.source:q} --blocks {input.blocks:q}"
+        "{STEP:q} example_package {SCRIPTS:q}/example_package.py --source {input.source:q} --blocks {input.blocks:q}"
         " --population {input.population:q} --weights {output.weights:q} --geography {output.geography:q}"
         " --metadata {output.metadata:q} --clones {params.clones:q} --seed {params.seed:q}"
         " --zero-share {params.zero_share:q} 2> {log:q}"

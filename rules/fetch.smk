@@ -26,7 +26,7 @@ rule fetch_microdata:
     message:
         "Public CPS tax microdata (24 MB wheel, or the cache)"
     shell:
-        "python {SCRIPTS}/fetch_public_file.py --sources {input.sources:q} --package taxcalc"
+        "python {SCRIPTS:q}/fetch_public_file.py --sources {input.sources:q} --package taxcalc"
         " --cache {params.cache:q} --output {output:q} 2> {log:q}"
 
 
@@ -49,7 +49,7 @@ rule fetch_geography_tables:
     message:
         "Census block tables and ACS populations (48 MB wheel, or the cache)"
     shell:
-        "python {SCRIPTS}/fetch_public_file.py --sources {input.sources:q} --package policyengine-us-data"
+        "python {SCRIPTS:q}/fetch_public_file.py --sources {input.sources:q} --package policyengine-us-data"
         " --cache {params.cache:q} --output {output:q} 2> {log:q}"
 
 
@@ -72,5 +72,5 @@ rule fetch_county_cbsa:
     message:
         "County to CBSA table (0.2 MB wheel, or the cache)"
     shell:
-        "python {SCRIPTS}/fetch_public_file.py --sources {input.sources:q} --package geosnap"
+        "python {SCRIPTS:q}/fetch_public_file.py --sources {input.sources:q} --package geosnap"
         " --cache {params.cache:q} --output {output:q} 2> {log:q}"

@@ -33,7 +33,7 @@ rule prepare_snapshot:
     message:
         "Source snapshot: loading the dataset in policyengine_us (about a minute)"
     shell:
-        "{STEP} snapshot {SCRIPTS}/prepare_snapshot.py --dataset {input.dataset:q} --variables {input.variables:q}"
+        "{STEP:q} snapshot {SCRIPTS:q}/prepare_snapshot.py --dataset {input.dataset:q} --variables {input.variables:q}"
         " --programmes {input.programmes:q} {params.sha256:q} --missing {params.missing:q}"
         " --medicaid-cost {params.medicaid_cost:q} --output {output.snapshot:q} 2> {log:q}"
 
@@ -56,7 +56,7 @@ rule prepare_geography:
     message:
         "Geography and block table of the {wildcards.package} package"
     shell:
-        "{STEP} geography_{wildcards.package} {SCRIPTS}/prepare_geography.py --geography {input.geography:q} --dataset {input.dataset:q}"
+        "{STEP:q} geography_{wildcards.package:q} {SCRIPTS:q}/prepare_geography.py --geography {input.geography:q} --dataset {input.dataset:q}"
         " --block-districts {input.block_districts:q} --block-crosswalk {input.block_crosswalk:q}"
         " --county-cbsa {input.county_cbsa:q} --districts {input.districts:q} --unknown-blocks {params.unknown:q}"
         " --output-geography {output.geography:q} --output-blocks {output.blocks:q} 2> {log:q}"
@@ -78,7 +78,7 @@ rule prepare_clones:
     message:
         "Clone index of the {wildcards.package} package"
     shell:
-        "{STEP} clones_{wildcards.package} {SCRIPTS}/prepare_clones.py --weights {input.weights:q} --geography {input.geography:q}"
+        "{STEP:q} clones_{wildcards.package:q} {SCRIPTS:q}/prepare_clones.py --weights {input.weights:q} --geography {input.geography:q}"
         " --blocks {input.blocks:q} --output {output.clones:q} 2> {log:q}"
 
 
@@ -101,7 +101,7 @@ rule prepare_takeup:
     message:
         "Take-up rates of the {wildcards.package} package"
     shell:
-        "{STEP} takeup_{wildcards.package} {SCRIPTS}/prepare_takeup.py --snapshot {input.snapshot:q} --geography {input.geography:q}"
+        "{STEP:q} takeup_{wildcards.package:q} {SCRIPTS:q}/prepare_takeup.py --snapshot {input.snapshot:q} --geography {input.geography:q}"
         " --programmes {input.programmes:q} --reported {params.reported:q} --scope {params.scope:q}"
         " --output {output.takeup:q} 2> {log:q}"
 
@@ -124,5 +124,5 @@ checkpoint plan:
     message:
         "Plan: which areas have to be built"
     shell:
-        "{STEP} plan {SCRIPTS}/plan_areas.py --config {params.config:q} --catalog {output.catalog:q}"
+        "{STEP:q} plan {SCRIPTS:q}/plan_areas.py --config {params.config:q} --catalog {output.catalog:q}"
         " --plan {output.plan:q} 2> {log:q}"

@@ -29,5 +29,5 @@ rule publish:
     message:
         "Publishing {RESULTS} as one collection"
     shell:
-        "python {SCRIPTS}/publish_collection.py --config {params.config:q} --release-manifest {params.release:q}"
+        "python {SCRIPTS:q}/publish_collection.py --config {params.config:q} --release-manifest {params.release:q}"
         " {params.store:q} {params.licence:q} 2> {log:q}"

@@ -29,7 +29,7 @@ rule publish_area:
     message:
         "{wildcards.folder}/{wildcards.area} may be published"
     shell:
-        "python {SCRIPTS}/publish_area.py --sidecar {input.sidecar:q} --records {input.records:q}"
+        "python {SCRIPTS:q}/publish_area.py --sidecar {input.sidecar:q} --records {input.records:q}"
         " --stamp {output.approval:q} 2> {log:q}"
 
 
@@ -49,7 +49,7 @@ rule example_targets:
     message:
         "Example target database: ages and SNAP of every state and district"
     shell:
-        "{STEP} example_targets {SCRIPTS}/example_targets.py --age-by-state {input.age_by_state:q}"
+        "{STEP:q} example_targets {SCRIPTS:q}/example_targets.py --age-by-state {input.age_by_state:q}"
         " --age-by-district {input.age_by_district:q} --snap-by-district {input.snap_by_district:q}"
         " --output {output.targets:q} 2> {log:q}"
 
@@ -79,7 +79,7 @@ rule simulate_targets:
     message:
         "Model runs for the targets, part {wildcards.part}"
     shell:
-        "python {SCRIPTS}/simulate_targets.py --config {params.config:q} --targets {input.targets:q} --part {wildcards.part:q}"
+        "python {SCRIPTS:q}/simulate_targets.py --config {params.config:q} --targets {input.targets:q} --part {wildcards.part:q}"
         " --output {output.runs:q} 2> {log:q}"
 
 
@@ -104,7 +104,7 @@ rule validate_targets:
     message:
         "{wildcards.folder}/{wildcards.area} against its targets"
     shell:
-        "python {SCRIPTS}/validate_targets.py --config {params.config:q} --targets {input.targets:q} --sidecar {input.sidecar:q}"
+        "python {SCRIPTS:q}/validate_targets.py --config {params.config:q} --targets {input.targets:q} --sidecar {input.sidecar:q}"
         " --record {output.record:q} 2> {log:q}"
 
 
@@ -140,4 +140,4 @@ rule report:
     message:
         "Report of the run"
     shell:
-        "{STEP} report {SCRIPTS}/write_report.py --config {params.config:q} --folder {params.folder:q} 2> {log:q}"
+        "{STEP:q} report {SCRIPTS:q}/write_report.py --config {params.config:q} --folder {params.folder:q} 2> {log:q}"

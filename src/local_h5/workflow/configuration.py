@@ -12,7 +12,6 @@ from typing import Any
 
 import yaml
 
-from local_h5.config_paths import shipped
 from local_h5.errors import ConfigError
 from local_h5.settings import Settings, merge
 
@@ -33,11 +32,10 @@ def load_settings(configfiles: Sequence[Path] = (), overrides: Sequence[str] = (
         ConfigError: a file is missing or malformed, an override has no ``=``, or the result breaks the schema.
     """
     config: dict[str, Any] = {}
-    defaults = shipped(DEFAULTS)
-    for path in (defaults, *configfiles):
+    for path in (DEFAULTS, *configfiles):
         config = merge(config, read_config(path))
     given = parse_overrides(overrides)
-    return Settings.load(merge(config, given), ", ".join(map(str, (defaults, *configfiles))), given)
+    return Settings.load(merge(config, given), ", ".join(map(str, (DEFAULTS, *configfiles))), given)
 
 
 def parse_overrides(entries: Sequence[str]) -> dict[str, Any]:

@@ -44,8 +44,8 @@ def test_the_command_names_what_the_step_declares(name: str, steps: dict[str, St
     assert written <= set(step.outputs)
     if "{output:q}" not in shell and name != "report":
         assert written >= {role for role in step.outputs if role != "metadata"}
-    called = name.replace("{package}", "{wildcards.package}")
-    assert name.startswith("fetch_") or f"{{STEP}} {called} {{SCRIPTS}}/" in shell
+    called = name.replace("{package}", "{wildcards.package:q}")
+    assert name.startswith("fetch_") or f"{{STEP:q}} {called} {{SCRIPTS:q}}/" in shell
 
 
 @pytest.mark.parametrize("name", sorted(RULES))
