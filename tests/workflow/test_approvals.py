@@ -85,4 +85,4 @@ def test_snakemakes_own_report_has_the_figures(project: Project) -> None:
     project.run("report", "--report", "page.html")
     assert "district_map_population_error.svg" in project.path("page.html").read_text()
     project.edit("src/local_h5/report/page.html", "<title>", "<title>Another ")
-    assert "rule report" in project.run("-n", "report").text
+    assert "Report of the run" in project.run("-n", "report").text
