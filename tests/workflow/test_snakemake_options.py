@@ -138,6 +138,12 @@ def test_an_interrupted_job_is_repeated(project: Project) -> None:
     nothing_is_built(project)
 
 
+def test_unlocking_a_clean_clone_makes_no_results(project: Project) -> None:
+    shutil.rmtree(project.path("results"))
+    project.run("--unlock", "all")
+    assert not project.path("results").exists()
+
+
 def test_a_query_writes_nothing(project: Project) -> None:
     project.change_weights(["NC-04"])
     results = project.path("results")

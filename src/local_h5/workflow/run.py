@@ -81,7 +81,7 @@ class Run:
         if not engine.is_main:
             return  # the main process has decided that this job runs
         _check_targets(settings, engine.targets)
-        if engine.start == "unlock":
+        if engine.start == "unlock" and settings.results.is_dir():
             hold_run_lock(settings.results).release()  # refuses while a run is alive
         if engine.start == "run":
             self.begin(refuse_old_lock=engine.locks)
