@@ -28,6 +28,7 @@ rule build_area:
         runtime=lambda wc, attempt: area_minutes(wc.folder, clone_index(wc), attempt),
         area_slots=1,  # how many areas of a group run at a time: profiles/slurm
     params:
+        run=python("build_area.py"),
         config=SETTINGS.area_config.as_posix(),
         compression=CONFIG["output"]["compression"],
         takeup_filter=(
@@ -38,7 +39,7 @@ rule build_area:
     message:
         "{wildcards.folder}/{wildcards.area}"
     shell:
-        "python {SCRIPTS:q}/build_area.py --request {input.request:q} --snapshot {input.snapshot:q} --blocks {input.blocks:q}"
+        "{params.run:q} --request {input.request:q} --snapshot {input.snapshot:q} --blocks {input.blocks:q}"
         " --clones {input.clones:q} --takeup {input.takeup:q} --output {output.h5:q}"
         " --config {params.config:q} --record {output.record:q}"
         " --compression {params.compression:q} {params.takeup_filter:q} 2> {log:q}"

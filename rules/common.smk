@@ -26,8 +26,19 @@ def writes(step):
     return made if step.startswith("fetch_") else {**made, "trace": RUN.trace(step)}
 
 
-STEP = ["python", "-m", "local_h5.workflow.traced", "--config", RESOLVED]
-"""Runs a script, and then writes the trace of its step: {STEP:q} <name of the step> {SCRIPTS:q}/…"""
+def python(name):
+    """Parameter: the command that runs a script. (A rule of a module sees parameters, and no names of the module.)"""
+    return ["python", f"{SCRIPTS}/{name}"]
+
+
+def step(name, file):
+    """Parameter: the command that runs the script of a step, and then writes the step's trace."""
+    run = ["python", "-m", "local_h5.workflow.traced", "--config", RESOLVED]
+    return lambda wildcards: [
+        *run,
+        name.format(**dict(wildcards.items())),
+        f"{SCRIPTS}/{file}",
+    ]
 
 
 def after_plan(wildcards):

@@ -21,10 +21,12 @@ rule example_population:
     resources:
         mem_mb=200,
         runtime=5,
+    params:
+        run=step("example_population", "example_population.py"),
     message:
         "ACS population of every state and district"
     shell:
-        "{STEP:q} example_population {SCRIPTS:q}/example_population.py --states {input.states:q} --districts {input.districts:q}"
+        "{params.run:q} --states {input.states:q} --districts {input.districts:q}"
         " --output {output.population:q} 2> {log:q}"
 
 
@@ -42,6 +44,7 @@ rule example_source:
         mem_mb=1000,
         runtime=10,
     params:
+        run=step("example_source", "example_source.py"),
         households=CONFIG["example"]["households"],
         seed=CONFIG["example"]["seed"],
         certainty_amount=CONFIG["example"]["certainty_amount"],
@@ -49,7 +52,7 @@ rule example_source:
     message:
         "Example source dataset of {params.households} households"
     shell:
-        "{STEP:q} example_source {SCRIPTS:q}/example_source.py --microdata {input.microdata:q} --weights {input.weights:q}"
+        "{params.run:q} --microdata {input.microdata:q} --weights {input.weights:q}"
         " --growth {input.growth:q} --population {input.population:q} --output {output.source:q}"
         " --households {params.households:q} --seed {params.seed:q}"
         " --certainty-amount {params.certainty_amount:q}"
@@ -70,13 +73,14 @@ rule example_package:
         mem_mb=1500,
         runtime=10,
     params:
+        run=step("example_package", "example_package.py"),
         clones=CONFIG["example"]["clones"],
         seed=CONFIG["example"]["seed"],
         zero_share=CONFIG["example"]["zero_share"],
     message:
         "Example calibration package of {params.clones} clones (synthetic geography)"
     shell:
-        "{STEP:q} example_package {SCRIPTS:q}/example_package.py --source {input.source:q} --blocks {input.blocks:q}"
+        "{params.run:q} --source {input.source:q} --blocks {input.blocks:q}"
         " --population {input.population:q} --weights {output.weights:q} --geography {output.geography:q}"
         " --metadata {output.metadata:q} --clones {params.clones:q} --seed {params.seed:q}"
         " --zero-share {params.zero_share:q} 2> {log:q}"

@@ -22,11 +22,12 @@ rule fetch_microdata:
         mem_mb=200,
         runtime=20,
     params:
+        run=python("fetch_public_file.py"),
         cache=CONFIG["example"]["cache"],
     message:
         "Public CPS tax microdata (24 MB wheel, or the cache)"
     shell:
-        "python {SCRIPTS:q}/fetch_public_file.py --sources {input.sources:q} --package taxcalc"
+        "{params.run:q} --sources {input.sources:q} --package taxcalc"
         " --cache {params.cache:q} --output {output:q} 2> {log:q}"
 
 
@@ -45,11 +46,12 @@ rule fetch_geography_tables:
         mem_mb=200,
         runtime=20,
     params:
+        run=python("fetch_public_file.py"),
         cache=CONFIG["example"]["cache"],
     message:
         "Census block tables and ACS populations (48 MB wheel, or the cache)"
     shell:
-        "python {SCRIPTS:q}/fetch_public_file.py --sources {input.sources:q} --package policyengine-us-data"
+        "{params.run:q} --sources {input.sources:q} --package policyengine-us-data"
         " --cache {params.cache:q} --output {output:q} 2> {log:q}"
 
 
@@ -68,9 +70,10 @@ rule fetch_county_cbsa:
         mem_mb=200,
         runtime=20,
     params:
+        run=python("fetch_public_file.py"),
         cache=CONFIG["example"]["cache"],
     message:
         "County to CBSA table (0.2 MB wheel, or the cache)"
     shell:
-        "python {SCRIPTS:q}/fetch_public_file.py --sources {input.sources:q} --package geosnap"
+        "{params.run:q} --sources {input.sources:q} --package geosnap"
         " --cache {params.cache:q} --output {output:q} 2> {log:q}"

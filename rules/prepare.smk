@@ -23,6 +23,7 @@ rule prepare_snapshot:
         mem_mb=growing(4000),
         runtime=30,
     params:
+        run=step("snapshot", "prepare_snapshot.py"),
         sha256=(
             ["--sha256", CONFIG["inputs"]["dataset_sha256"]]
             if CONFIG["inputs"]["dataset_sha256"]
@@ -33,7 +34,7 @@ rule prepare_snapshot:
     message:
         "Source snapshot: loading the dataset in policyengine_us (about a minute)"
     shell:
-        "{STEP:q} snapshot {SCRIPTS:q}/prepare_snapshot.py --dataset {input.dataset:q} --variables {input.variables:q}"
+        "{params.run:q} --dataset {input.dataset:q} --variables {input.variables:q}"
         " --programmes {input.programmes:q} {params.sha256:q} --missing {params.missing:q}"
         " --medicaid-cost {params.medicaid_cost:q} --output {output.snapshot:q} 2> {log:q}"
 
@@ -52,11 +53,12 @@ rule prepare_geography:
         mem_mb=growing(2000),
         runtime=20,
     params:
+        run=step("geography_{package}", "prepare_geography.py"),
         unknown=CONFIG["geography"]["unknown_blocks"],
     message:
         "Geography and block table of the {wildcards.package} package"
     shell:
-        "{STEP:q} geography_{wildcards.package:q} {SCRIPTS:q}/prepare_geography.py --geography {input.geography:q} --dataset {input.dataset:q}"
+        "{params.run:q} --geography {input.geography:q} --dataset {input.dataset:q}"
         " --block-districts {input.block_districts:q} --block-crosswalk {input.block_crosswalk:q}"
         " --county-cbsa {input.county_cbsa:q} --districts {input.districts:q} --unknown-blocks {params.unknown:q}"
         " --output-geography {output.geography:q} --output-blocks {output.blocks:q} 2> {log:q}"
@@ -75,10 +77,12 @@ rule prepare_clones:
     resources:
         mem_mb=growing(2000),
         runtime=10,
+    params:
+        run=step("clones_{package}", "prepare_clones.py"),
     message:
         "Clone index of the {wildcards.package} package"
     shell:
-        "{STEP:q} clones_{wildcards.package:q} {SCRIPTS:q}/prepare_clones.py --weights {input.weights:q} --geography {input.geography:q}"
+        "{params.run:q} --weights {input.weights:q} --geography {input.geography:q}"
         " --blocks {input.blocks:q} --output {output.clones:q} 2> {log:q}"
 
 
@@ -96,12 +100,13 @@ rule prepare_takeup:
         mem_mb=growing(2000),
         runtime=10,
     params:
+        run=step("takeup_{package}", "prepare_takeup.py"),
         reported=CONFIG["takeup"]["reported"],
         scope=CONFIG["takeup"]["scope"],
     message:
         "Take-up rates of the {wildcards.package} package"
     shell:
-        "{STEP:q} takeup_{wildcards.package:q} {SCRIPTS:q}/prepare_takeup.py --snapshot {input.snapshot:q} --geography {input.geography:q}"
+        "{params.run:q} --snapshot {input.snapshot:q} --geography {input.geography:q}"
         " --programmes {input.programmes:q} --reported {params.reported:q} --scope {params.scope:q}"
         " --output {output.takeup:q} 2> {log:q}"
 
@@ -120,9 +125,10 @@ checkpoint plan:
         mem_mb=growing(2000),
         runtime=10,
     params:
+        run=step("plan", "plan_areas.py"),
         config=RESOLVED,
     message:
         "Plan: which areas have to be built"
     shell:
-        "{STEP:q} plan {SCRIPTS:q}/plan_areas.py --config {params.config:q} --catalog {output.catalog:q}"
+        "{params.run:q} --config {params.config:q} --catalog {output.catalog:q}"
         " --plan {output.plan:q} 2> {log:q}"

@@ -18,6 +18,7 @@ rule publish:
         mem_mb=1500,
         runtime=120,
     params:
+        run=["python", f"{SCRIPTS}/publish_collection.py"],
         config=RESOLVED,
         release=f"{RESULTS}/release_manifest.json",
         store=["--store", CONFIG["store"]["url"]] if CONFIG["store"]["url"] else [],
@@ -27,7 +28,7 @@ rule publish:
             else []
         ),
     message:
-        "Publishing {RESULTS} as one collection"
+        "The finished run into the store, as one collection"
     shell:
-        "python {SCRIPTS:q}/publish_collection.py --config {params.config:q} --release-manifest {params.release:q}"
+        "{params.run:q} --config {params.config:q} --release-manifest {params.release:q}"
         " {params.store:q} {params.licence:q} 2> {log:q}"

@@ -26,10 +26,12 @@ rule publish_area:
     resources:
         mem_mb=100,
         runtime=5,
+    params:
+        run=python("publish_area.py"),
     message:
         "{wildcards.folder}/{wildcards.area} may be published"
     shell:
-        "python {SCRIPTS:q}/publish_area.py --sidecar {input.sidecar:q} --records {input.records:q}"
+        "{params.run:q} --sidecar {input.sidecar:q} --records {input.records:q}"
         " --stamp {output.approval:q} 2> {log:q}"
 
 
@@ -46,10 +48,12 @@ rule example_targets:
     resources:
         mem_mb=300,
         runtime=5,
+    params:
+        run=step("example_targets", "example_targets.py"),
     message:
         "Example target database: ages and SNAP of every state and district"
     shell:
-        "{STEP:q} example_targets {SCRIPTS:q}/example_targets.py --age-by-state {input.age_by_state:q}"
+        "{params.run:q} --age-by-state {input.age_by_state:q}"
         " --age-by-district {input.age_by_district:q} --snap-by-district {input.snap_by_district:q}"
         " --output {output.targets:q} 2> {log:q}"
 
@@ -75,11 +79,12 @@ rule simulate_targets:
         mem_mb=4000,
         runtime=240,
     params:
+        run=python("simulate_targets.py"),
         config=RESOLVED,
     message:
         "Model runs for the targets, part {wildcards.part}"
     shell:
-        "python {SCRIPTS:q}/simulate_targets.py --config {params.config:q} --targets {input.targets:q} --part {wildcards.part:q}"
+        "{params.run:q} --config {params.config:q} --targets {input.targets:q} --part {wildcards.part:q}"
         " --output {output.runs:q} 2> {log:q}"
 
 
@@ -100,11 +105,12 @@ rule validate_targets:
         mem_mb=lambda wc: 4000 if wc.folder == "national" else 800,
         runtime=20,
     params:
+        run=python("validate_targets.py"),
         config=RESOLVED,
     message:
         "{wildcards.folder}/{wildcards.area} against its targets"
     shell:
-        "python {SCRIPTS:q}/validate_targets.py --config {params.config:q} --targets {input.targets:q} --sidecar {input.sidecar:q}"
+        "{params.run:q} --config {params.config:q} --targets {input.targets:q} --sidecar {input.sidecar:q}"
         " --record {output.record:q} 2> {log:q}"
 
 
@@ -135,9 +141,10 @@ rule report:
         mem_mb=1000,
         runtime=15,
     params:
+        run=step("report", "write_report.py"),
         config=RESOLVED,
         folder=lambda wc, output: Path(output.page).parent.as_posix(),
     message:
         "Report of the run"
     shell:
-        "{STEP:q} report {SCRIPTS:q}/write_report.py --config {params.config:q} --folder {params.folder:q} 2> {log:q}"
+        "{params.run:q} --config {params.config:q} --folder {params.folder:q} 2> {log:q}"

@@ -44,8 +44,7 @@ def test_the_command_names_what_the_step_declares(name: str, steps: dict[str, St
     assert written <= set(step.outputs)
     if "{output:q}" not in shell and name != "report":
         assert written >= {role for role in step.outputs if role != "metadata"}
-    called = name.replace("{package}", "{wildcards.package:q}")
-    assert name.startswith("fetch_") or f"{{STEP:q}} {called} {{SCRIPTS:q}}/" in shell
+    assert name.startswith("fetch_") or f'run=step("{name}", "' in rule
 
 
 @pytest.mark.parametrize("name", sorted(RULES))
@@ -53,7 +52,7 @@ def test_the_parameters_of_a_rule_decide(name: str, steps: dict[str, Step]) -> N
     """What a rule hands over besides files stands among the step's parameters, so that a change of it is seen."""
     section = re.search(r"^    params:\n(.*?)^    \w", RULES[name], re.MULTILINE | re.DOTALL)
     given = set(re.findall(r"^        (\w+)=", section.group(1), re.MULTILINE)) if section else set()
-    other = {"config", "folder", "cache", "sha256", "unknown"}  # paths, and two with a longer name in the step
+    other = {"run", "config", "folder", "cache", "sha256", "unknown"}  # paths, and two with a longer name in the step
     assert given - other <= set(steps[name].params)
 
 
