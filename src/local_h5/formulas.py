@@ -195,7 +195,7 @@ def _wrapped(value: Any) -> FunctionType | None:
 
 def _is_helper(value: Any) -> bool:
     """A class of the model's own that is neither a variable nor a list of members."""
-    if not isinstance(value, type) or not _ours(value.__module__):
+    if not isinstance(value, type) or not _ours(value.__module__) or value.__module__ in _SYSTEM:
         return False
     return not issubclass(value, Enum) and not hasattr(value, "definition_period")
 
@@ -203,11 +203,15 @@ def _is_helper(value: Any) -> bool:
 def _of_model(function: Callable[..., Any]) -> bool:
     # The model gives its variables' modules names of its own making; only other packages are left out.
     module = function.__module__ or ""
-    return module.partition(".")[0] not in _FOREIGN or _ours(module)
+    return module not in _SYSTEM and (module.partition(".")[0] not in _FOREIGN or _ours(module))
 
 
 def _ours(module: str) -> bool:
     return module.partition(".")[0] in _MODEL
 
+
+_SYSTEM = ("policyengine_us.system",)
+"""Makes the model out of all its variables. Once one was made, a formula that asks for another leads there, and by way of
+it to everything; what such a formula reads is what it names itself."""
 
 _FOREIGN = frozenset(sys.stdlib_module_names) | {"numpy", "pandas", "policyengine_core", "microdf"}

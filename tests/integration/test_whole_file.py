@@ -5,9 +5,6 @@ names what ``src/local_h5/defaults/models/<version>.yaml`` has to say.
 """
 
 import importlib.metadata
-import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +20,7 @@ from local_h5.requests import AreaBuildRequest, AreaFilter
 from local_h5.snapshot import SourceSnapshot
 from local_h5.validation.area_file import AreaFile
 from local_h5.validation.model_facts import ModelFacts
-from local_h5.validation.model_source import Source
+from local_h5.validation.model_source import Source, read_source
 
 pytestmark = [pytest.mark.model, pytest.mark.slow]
 
@@ -39,24 +36,12 @@ UPSTREAM = ("income_tax", "household_net_income", "household_net_income_includin
 """Asked for first: the model takes their parts in branches otherwise."""
 
 
-READ = """
-import json
-from policyengine_us.system import system
-from local_h5.validation.model_source import read_source
-
-source = read_source(system.variables, system.parameters)
-print(json.dumps([{name: sorted(read) for name, read in source.reads.items()}, dict(source.signs)]))
-"""
-
-
 @pytest.fixture(scope="module")
-def source() -> Source:
-    """Read in a process of its own: the model's formulas name more once a simulation has run in the same one."""
-    done = subprocess.run([sys.executable, "-c", READ], capture_output=True, text=True, check=True)
-    reads, signs = json.loads(done.stdout.splitlines()[-1])
-    return Source(
-        {name: frozenset(read) for name, read in reads.items()}, {name: tuple(said) for name, said in signs.items()}
-    )
+def source(golden_snapshot: SourceSnapshot) -> Source:
+    """Read after the model has run: what its formulas name must not depend on that."""
+    from policyengine_us.system import system
+
+    return read_source(system.variables, system.parameters)
 
 
 def test_the_table_knows_every_candidate(source: Source) -> None:
