@@ -25,6 +25,12 @@ report: "rules/report/workflow.rst"
 configfile: shipped(Path("config/config.yaml")).as_posix()
 
 
+def refuse(error):
+    """End with one line, and no traceback of the workflow engine around it."""
+    print(f"error: {error}", file=sys.stderr)
+    os._exit(1)
+
+
 ENGINE = Engine(workflow)
 try:
     SETTINGS = Settings.load(
@@ -34,8 +40,7 @@ try:
     if RUN.announcement:
         print(RUN.announcement, flush=True)
 except (LocalH5Error, OSError) as error:
-    print(f"error: {error}", file=sys.stderr)
-    os._exit(1)  # one line, and no traceback of the workflow engine around it
+    refuse(error)
 
 if ENGINE.is_main:
     keep_all_objects()
@@ -120,8 +125,7 @@ onstart:
     try:
         RUN.begin()
     except (LocalH5Error, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        os._exit(1)
+        refuse(error)
     ENGINE.stop_timers()
     RUN_LOG.listen(workflow)
 

@@ -7,7 +7,7 @@ project, and lists the areas that have a household clone there: the 489 of every
 counties, places, and ZIP code areas up to the number asked for. Then measures, as whole processes, ``local-h5 plan``,
 the job that plans, ``snakemake -n all``, and a store that holds a collection with as many members. No area is built:
 for the commands that find all or nearly all areas built, every area gets a file of a few bytes with the sidecar, record
-and stamp that a run would leave. The source snapshot is the generator's stand-in, so that the model is not loaded.
+and approval that a run would leave. The source snapshot is the generator's stand-in, so that the model is not loaded.
 A quarter of an hour, 3 GB of disk. ``--prepared`` takes up a folder in which an earlier start was stopped.
 """
 

@@ -32,7 +32,7 @@ rule publish_area:
         "{wildcards.folder}/{wildcards.area} may be published"
     shell:
         "{params.run:q} --sidecar {input.sidecar:q} --records {input.records:q}"
-        " --stamp {output.approval:q} 2> {log:q}"
+        " --approval {output.approval:q} 2> {log:q}"
 
 
 rule example_targets:

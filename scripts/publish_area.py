@@ -10,13 +10,13 @@ from local_h5.validation.records import read_record, refusals
 from local_h5.workflow.command import run
 
 
-def publish_area(path_to_sidecar: Path, paths_to_records: list[Path], path_to_stamp: Path) -> int:
+def publish_area(path_to_sidecar: Path, paths_to_records: list[Path], path_to_approval: Path) -> int:
     """Write the approval of an area whose records let it be published.
 
     Args:
         path_to_sidecar: result sidecar of the area (JSON).
         paths_to_records: validation records (JSON) of every level that the run validates at.
-        path_to_stamp: approval to write (JSON).
+        path_to_approval: approval to write (JSON).
 
     Assumes:
         The records were written under the current policy.
@@ -41,7 +41,7 @@ def publish_area(path_to_sidecar: Path, paths_to_records: list[Path], path_to_st
         "records": {record.level: sha256_of(path) for record, path in zip(records, paths_to_records, strict=True)},
         "validation": {record.level: record.status for record in records},
     }
-    write_text(path_to_stamp, json.dumps(approval, indent=1) + "\n")
+    write_text(path_to_approval, json.dumps(approval, indent=1) + "\n")
     return 0
 
 

@@ -13,7 +13,7 @@ from local_h5.validation.policy import Level
 from local_h5.validation.records import record_path
 from local_h5.workflow.command import run
 from local_h5.workflow.digests import DigestMemo
-from local_h5.workflow.staleness import is_approved
+from local_h5.workflow.staleness import is_approved, read_built
 from pe_data.channels import read
 from pe_data.config import store_for
 from pe_data.countries import UNSPECIFIED
@@ -106,7 +106,7 @@ def read_run(settings: Settings, licence: str) -> dict[str, Item]:
         document = strict_json(sidecar.read_bytes(), what=str(sidecar))
         manifest = from_sidecar(document, Label(COUNTRY, DATASET, licence=licence), where=str(sidecar))
         items[request.relative_path.with_suffix("").as_posix()] = Item(path, manifest)
-        if not is_approved(settings, request, memo):
+        if not is_approved(settings, request, read_built(path)[1], memo):
             refused.append(str(path))
     if refused:
         text = (
@@ -126,7 +126,7 @@ def read_validation(settings: Settings, items: Mapping[str, Item]) -> Validation
     files = {}
     for request in settings.requests:
         name = request.relative_path.with_suffix("").as_posix()
-        path = settings.stamp(request)
+        path = settings.approval(request)
         levels = Fields.of(strict_json(path.read_bytes(), what=str(path)), str(path)).text_map("validation")
         if not levels:
             return None

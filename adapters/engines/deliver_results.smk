@@ -2,17 +2,34 @@
 
     snakemake -s adapters/engines/deliver_results.smk --cores 2 --config from=results to=gs://BUCKET/PREFIX
 
-Reads: {from}/published/<folder>/<area>.json, which exists for an area that may be published; {from}/<folder>/<area>.h5
-and its result sidecar.
+Reads: {from}/<folder>/<area>.h5 and its result sidecar, of the areas with an approval of that very sidecar,
+{from}/published/<folder>/<area>.json.
 Writes: {to}/<folder>/<area>.h5 and, when that is there, its sidecar, by Snakemake's storage plugin for s3:// or gs://;
 credentials and endpoint are the plugin's matter. Again when a file here is newer than its object.
 
-A workflow of its own, as stage_inputs.smk: the main one dates and compares files, and an object cannot be dated.
+A workflow of its own, as stage_inputs.smk: the main one compares files by content, and the bytes of an object would
+have to be fetched for that.
 """
 
+import hashlib
+import json
 from pathlib import Path
 
-STAMPS = Path(config["from"]) / "published"
+RESULTS = Path(config["from"])
+APPROVALS = RESULTS / "published"
+
+
+def approved():
+    """Folder and name of the areas whose approval names their sidecar; one of an earlier file counts for nothing."""
+    for path in sorted(APPROVALS.glob("*/*.json")):
+        area = path.relative_to(APPROVALS).with_suffix("").as_posix()
+        try:
+            named = json.loads(path.read_text())["sidecar_sha256"]
+            sidecar = Path(f"{RESULTS / area}.h5.result.json").read_bytes()
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        if named == hashlib.sha256(sidecar).hexdigest():
+            yield area
 
 
 wildcard_constraints:
@@ -29,10 +46,10 @@ rule all:
     input:
         [
             storage(
-                f"{config['to']}/{stamp.relative_to(STAMPS).with_suffix('')}.h5.result.json",
+                f"{config['to']}/{area}.h5.result.json",
                 retrieve=False,
             )
-            for stamp in sorted(STAMPS.glob("*/*.json"))
+            for area in approved()
         ],
 
 

@@ -92,7 +92,9 @@ def sha256_of(path: Path) -> str:
 
 def why_unread(path: Path, error: Exception) -> str:
     """Why a file could not be read, as the end of ``found``: what the system says, and whose file it is."""
-    return f"{error.strerror or error}{of_owner(path)}" if isinstance(error, OSError) else repr(error)
+    if isinstance(error, OSError):
+        return f"{error.strerror or error}{of_owner(path)}"
+    return f"{type(error).__name__}: {error}"
 
 
 def of_owner(path: Path) -> str:

@@ -211,7 +211,7 @@ def _ours(module: str) -> bool:
 
 
 _SYSTEM = ("policyengine_us.system",)
-"""Makes the model out of all its variables. Once one was made, a formula that asks for another leads there, and by way of
-it to everything; what such a formula reads is what it names itself."""
+"""Makes the model out of all its variables. Once one was made, a formula that asks for another leads there, and by way
+of it to everything; what such a formula reads is what it names itself."""
 
 _FOREIGN = frozenset(sys.stdlib_module_names) | {"numpy", "pandas", "policyengine_core", "microdf"}

@@ -12,7 +12,6 @@ from local_h5.errors import ConfigError
 from local_h5.files import why_unread
 from local_h5.missing import MissingRules, code_text
 from local_h5.requests import AreaBuildRequest
-from local_h5.results import SUFFIX
 from local_h5.schema import check, typed
 from local_h5.validation.parts import Parts
 from local_h5.validation.policy import Policy
@@ -173,15 +172,9 @@ class Settings:
         """The validation policy."""
         return Policy.from_config(self.config["validation"], example=self.uses_example)
 
-    def stamp(self, request: AreaBuildRequest) -> Path:
-        """What exists only while the policy lets an area's file be published."""
+    def approval(self, request: AreaBuildRequest) -> Path:
+        """Says that the policy lets an area's file be published, and which file, sidecar and records that was."""
         return (self.results / "published" / request.relative_path).with_suffix(".json")
-
-    def stamps(self, *area_types: str) -> list[str]:
-        """Stamps of all areas of the given types, or of all areas: what a target rule asks for."""
-        return [
-            str(self.stamp(request)) for request in self.requests if not area_types or request.area_type in area_types
-        ]
 
     def structural_record(self, request: AreaBuildRequest) -> Path:
         """What the checks of an area job found."""
@@ -204,14 +197,6 @@ class Settings:
     def output(self, request: AreaBuildRequest) -> Path:
         """An area's H5."""
         return self.results / request.relative_path
-
-    def outputs(self, *area_types: str) -> list[str]:
-        """Sidecars of all areas of the given types, or of all areas."""
-        return [
-            f"{self.output(request)}{SUFFIX}"
-            for request in self.requests
-            if not area_types or request.area_type in area_types
-        ]
 
 
 def _with_codes_as_text(config: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -113,8 +113,8 @@ def test_the_records_of_a_run_are_condensed_into_the_collection(run: Settings) -
     policy = {"enabled": True, "level": "targets", "on_failure": {"structural": "fail", "targets": "warn"}}
     policy |= {"max_population_error": 0.05, "require_finite": True}
     for request in run.requests:
-        stamp = run.stamp(request)
-        document = json.loads(stamp.read_text())
+        approval = run.approval(request)
+        document = json.loads(approval.read_text())
         off = request.area_id == "AL-01"
         for level in get_args(Level):
             record = ValidationRecord(
@@ -130,7 +130,7 @@ def test_the_records_of_a_run_are_condensed_into_the_collection(run: Settings) -
             )
             write_record(record_path(run.results, level, request.relative_path.as_posix()), record)
         document["records"] = {"structural": sha256_of(run.structural_record(request))}
-        stamp.write_text(json.dumps(document | {"validation": {"structural": "passed", "targets": "passed"}}))
+        approval.write_text(json.dumps(document | {"validation": {"structural": "passed", "targets": "passed"}}))
     publish(run)
     store = open_store(run.config["store"]["url"])
     chosen = candidate(store, "us", "local_areas")
@@ -259,7 +259,7 @@ def test_snakemake_publish(run: Settings, tmp_path: Path) -> None:
         "RESULTS, RESOLVED = SETTINGS.results.as_posix(), SETTINGS.resolved_config.as_posix()\n"
         "SCRIPTS = 'scripts'\n"
         "class RUN:\n"
-        "    wanted = SETTINGS.stamps\n"
+        "    wanted = lambda: [str(SETTINGS.approval(request)) for request in SETTINGS.requests]\n"
         f'include: "{ROOT}/rules/publish.smk"\n'
     )
     (tmp_path / "scripts").symlink_to(ROOT / "scripts")

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 from small_project import ALL, DISTRICTS, Project
-from test_target_records import stamped, write_reference, write_targets
+from test_target_records import approved, write_reference, write_targets
 
 pytestmark = pytest.mark.workflow
 
@@ -22,13 +22,13 @@ def test_a_bad_file_fails_alone(project: Project) -> None:
     outcome = project.run(check=False)
     assert outcome.status
     bad = {"districts/AK-01", "states/AK", "national/US"}
-    assert stamped(project) == ALL - bad
+    assert approved(project) == ALL - bad
     assert project.h5("districts/AK-01").is_file()  # kept for inspection
     assert "persons, reference" in project.path("results/logs/published/districts/AK-01.log").read_text()
 
     project.configure(validation__on_failure={**validation, "structural": "warn", "sanity": "warn"})
     project.run()
-    assert stamped(project) == ALL
+    assert approved(project) == ALL
     assert "Nothing to be done" in project.run().text
 
 

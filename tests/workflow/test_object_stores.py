@@ -1,10 +1,12 @@
 """Raw inputs from an object store, and results to one: copied once, and again when what they come from is newer."""
 
+import json
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -72,11 +74,19 @@ def test_inputs_come_from_a_bucket(endpoint: str, client: Any, tmp_path: Path) -
 
 def test_results_go_to_a_bucket(endpoint: str, client: Any, tmp_path: Path) -> None:
     results = tmp_path / "results"
-    for area, may_be_published in (("districts/NC-01", True), ("districts/NC-02", False), ("states/NC", True)):
-        for name in (f"{area}.h5", f"{area}.h5.result.json", *([f"published/{area}.json"] * may_be_published)):
+    for area, approved in (
+        ("districts/NC-01", "this"),
+        ("districts/NC-02", ""),
+        ("states/NC", "this"),
+        ("states/VA", "old"),
+    ):
+        sidecar = f"first {area}.h5.result.json" if approved == "this" else "an earlier one"
+        approval = json.dumps({"sidecar_sha256": sha256(sidecar.encode()).hexdigest()})
+        texts = {name: f"first {name}" for name in (f"{area}.h5", f"{area}.h5.result.json")}
+        for name, text in {**texts, **({f"published/{area}.json": approval} if approved else {})}.items():
             path = results / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(f"first {name}")
+            path.write_text(text)
             os.utime(path, (time.time() - 1000,) * 2)
     client.create_bucket(Bucket="files")
 

@@ -117,7 +117,7 @@ def jobs(text: str) -> Counter[str]:
     return Counter(line.partition("(Rule: ")[2].rstrip(")") for line in lines)
 
 
-def stamped(project: Project) -> set[str]:
+def approved(project: Project) -> set[str]:
     folder = project.path("results/published")
     return {path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.json")}
 
@@ -161,10 +161,10 @@ def test_what_is_checked_again(checked: Project) -> None:
     outcome = checked.run(check=False)
     assert not outcome.built
     assert outcome.status
-    assert stamped(checked) == {"cities/NYC", "custom/durham"}  # areas without targets
+    assert approved(checked) == {"cities/NYC", "custom/durham"}  # areas without targets
     checked.edit("config/config.yaml", "max_rel_abs_error: 0.001", "max_rel_abs_error: 0.01")
     checked.run()
-    assert stamped(checked) == ALL
+    assert approved(checked) == ALL
 
     checked.change_weights(["VA-02"])
     checked.edit("config/config.yaml", "max_rel_abs_error: 0.01", "max_rel_abs_error: 0.5")
@@ -184,7 +184,7 @@ def test_a_broken_file_fails_alone_and_is_kept(checked: Project) -> None:
     outcome = checked.run(check=False)
     assert outcome.status
     assert not outcome.built  # sidecar and record vouch for it: it is checked, not built again
-    assert stamped(checked) == ALL - {"districts/NC-04"}
+    assert approved(checked) == ALL - {"districts/NC-04"}
     assert checked.bytes_of_results()["districts/NC-04.h5"] == kept
     log = checked.path("results/logs/published/districts/NC-04.log").read_text()
     assert "person_count" in log
@@ -194,7 +194,7 @@ def test_a_broken_file_fails_alone_and_is_kept(checked: Project) -> None:
 
     checked.h5("districts/NC-04").unlink()  # what the documentation says: delete it and run again
     assert checked.run().built == {"districts/NC-04"}
-    assert stamped(checked) == ALL
+    assert approved(checked) == ALL
 
 
 def test_wrong_inputs_of_a_district_are_a_shared_cause(checked: Project) -> None:
@@ -205,7 +205,7 @@ def test_wrong_inputs_of_a_district_are_a_shared_cause(checked: Project) -> None
     outcome = checked.run(check=False)
     assert outcome.status
     assert outcome.built == {"districts/NC-04", "states/NC", "national/US", "custom/durham"}
-    assert stamped(checked) == ALL - {"districts/NC-04", "states/NC", "national/US"}
+    assert approved(checked) == ALL - {"districts/NC-04", "states/NC", "national/US"}
     causes = report(checked)["shared_causes"]
     assert [(cause["districts"], cause["areas"]) for cause in causes] == [(["NC-04"], ["NC", "US"])]
 
@@ -216,7 +216,7 @@ def test_values_lost_and_records_kept(checked: Project) -> None:
     checked.edit("config/config.yaml", "max_rel_abs_error: 0.01", "max_rel_abs_error: 0.02")
     checked.run()
     assert checked.path("started").read_text() == "xxxx"  # calculated again, because a check needs them
-    assert stamped(checked) == ALL
+    assert approved(checked) == ALL
 
 
 def report(project: Project) -> dict:

@@ -7,7 +7,7 @@ number of districts. What lies in no single state belongs to the first part.
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Self
 
 from local_h5.areas import District
 from local_h5.requests import FOLDERS, AreaBuildRequest
@@ -40,29 +40,17 @@ class Parts:
             len(loads), states | {f"{FOLDERS['district']}/{item.name}": part_of[item.state] for item in districts}
         )
 
+    def readers_of(self, request: AreaBuildRequest) -> tuple[int, ...]:
+        """The parts that read an area's file: the one that simulates it, or compares it with its state."""
+        own = self.own_of(request)
+        # The first part compares what lies in several states with every state's file.
+        return (0, own) if request.area_type == "state" and own else (own,)
 
-class HasParts(Protocol):
-    """A run's settings."""
+    def own_of(self, request: AreaBuildRequest) -> int:
+        """The part that simulates what of an area no state has, or all of a state."""
+        return self.home.get(f"{FOLDERS[request.area_type]}/{request.area_id}", 0)
 
-    @property
-    def parts(self) -> Parts:
-        """How its states are shared out."""
-        ...
-
-
-def parts_of(request: AreaBuildRequest, settings: HasParts) -> tuple[int, ...]:
-    """The parts that read an area's file: the one that simulates it, or compares it with its state."""
-    own = own_part(request, settings)
-    # The first part compares what lies in several states with every state's file.
-    return (0, own) if request.area_type == "state" and own else (own,)
-
-
-def own_part(request: AreaBuildRequest, settings: HasParts) -> int:
-    """The part that simulates what of an area no state has, or all of a state."""
-    return settings.parts.home.get(f"{FOLDERS[request.area_type]}/{request.area_id}", 0)
-
-
-def sources_of(key: str, settings: HasParts) -> tuple[int, ...]:
-    """The parts that an area's values come from, by ``<folder>/<area id>``."""
-    own = settings.parts.home.get(key)
-    return tuple(range(settings.parts.n)) if own is None else (own,)
+    def sources_of(self, key: str) -> tuple[int, ...]:
+        """The parts that an area's values come from, by ``<folder>/<area id>``."""
+        own = self.home.get(key)
+        return tuple(range(self.n)) if own is None else (own,)

@@ -23,7 +23,6 @@ from local_h5.validation.common_schema import ExpectedColumn
 from local_h5.validation.country_model import Model, model_versions
 from local_h5.validation.evaluate import evaluate, key_of, variables_of, without_targets
 from local_h5.validation.model_facts import MODEL, ModelFacts, Scope, holds
-from local_h5.validation.parts import own_part
 from local_h5.validation.policy import Policy
 from local_h5.validation.records import Finding, Summary, ValidationRecord
 from local_h5.validation.simulate import Runs, Task, simulate
@@ -156,12 +155,12 @@ class TargetRun:
 
     def values_of_part(self, part: int) -> list[Path]:
         """The files of values that a part has written, or found and kept."""
-        mine = [request for request in self.settings.requests if own_part(request, self.settings) == part]
+        mine = [request for request in self.settings.requests if self.settings.parts.own_of(request) == part]
         places = [place(request) for request in mine for place in (self.values_path, self.whole_path)]
         return [path for path in places if path.is_file()]
 
     def _tasks(self, part: int) -> Iterator[Task]:
-        mine = [request for request in self.settings.requests if own_part(request, self.settings) == part]
+        mine = [request for request in self.settings.requests if self.settings.parts.own_of(request) == part]
         states = _States(self)
         for request in sorted(mine, key=lambda item: (item.area_type != "state", item.relative_path)):
             # Without targets nothing asks for an area's values, but for a state's, which other areas take over.

@@ -1,10 +1,11 @@
 """All that reaches into Snakemake beyond its documented interface, in one place.
 
-Tested against the versions that ``pyproject.toml`` permits (tests/workflow/test_engine.py): when Snakemake moves one of
-these, a test fails, and a run refuses to start rather than believing that nothing is stale.
+When Snakemake moves one of these, a test fails (tests/unit/workflow/test_engine.py), and a run refuses to start rather
+than believing that nothing is stale.
 """
 
 import atexit
+import contextlib
 import gc
 import sys
 from collections.abc import Iterable
@@ -49,7 +50,7 @@ class Engine:
         """
         if not self.is_main:
             return "other"
-        if getattr(self._workflow.output_settings, "dryrun", False):
+        if self._workflow.output_settings.dryrun:
             return "dry-run"
         options = self._options
         if options is None:
@@ -57,7 +58,7 @@ class Engine:
         if options.unlock:
             return "unlock"
         report = options.report and not options.report_after_run
-        return "other" if report or any(getattr(options, name, None) for name in _QUERIES) else "run"
+        return "other" if report or any(getattr(options, name) for name in _QUERIES) else "run"
 
     @property
     def locks(self) -> bool:
@@ -87,8 +88,8 @@ class Engine:
         settings = self._workflow.dag_settings
         forced = settings.forceall or settings.forcetargets or settings.forcerun
         triggers = {str(trigger) for trigger in settings.rerun_triggers}
-        backend = getattr(self._workflow.workflow_settings, "persistence_backend", None)
-        cut_off = str(backend) not in ("None", "file") or (_INCOMPLETE.is_dir() and any(_INCOMPLETE.iterdir()))
+        elsewhere = str(self._workflow.workflow_settings.persistence_backend) != "file"  # what was cut off is not known
+        cut_off = elsewhere or (_INCOMPLETE.is_dir() and any(_INCOMPLETE.iterdir()))
         return bool(forced or triggers - {"mtime"} or cut_off)
 
     def force(self, outputs: Iterable[Path]) -> None:
@@ -115,10 +116,7 @@ class Engine:
         graph, in the processes of remote jobs too.
         """
 
-        async def accept(job: Any, outputs: Any) -> None:
-            return None
-
-        self._workflow.dag.check_output_mtime = accept
+        self._workflow.dag.check_output_mtime = _accept
 
     def stop_timers(self) -> None:
         """Let the scheduler of a run on this machine look for jobs when one has ended, and not by the clock as well.
@@ -130,6 +128,48 @@ class Engine:
         scheduler: Any = getattr(self._workflow, "scheduler", None)
         if getattr(self._workflow, "local_exec", False) and hasattr(scheduler, "job_rate_limiter"):
             scheduler.job_rate_limiter = None
+
+
+async def _accept(job: Any, outputs: Any) -> None:
+    """Stands for Snakemake's check that outputs are not older than inputs."""
+
+
+class Bars:
+    """The bars of ``--logger rich``.
+
+    It is told once how many jobs there are, before the first. Of those that a checkpoint adds it hears when each of
+    them starts, so that its bars stand at 95 % and more while hundreds wait; those that a checkpoint finds needless it
+    waits for. Here it is told again.
+    """
+
+    def __init__(self, workflow: Any) -> None:
+        manager = getattr(workflow, "logger_manager", None)
+        handlers = getattr(manager, "plugin_handlers", None) or ()
+        self._shown = [handler.event_handler for handler in handlers if hasattr(handler, "event_handler")]
+        self._dag = getattr(workflow, "dag", None)
+        self._total: int | None = None
+
+    def follow(self, total: int) -> None:
+        """Tell the bars how many jobs there are, if that has changed."""
+        if not self._shown or self._dag is None or total == self._total:
+            return
+        self._total = total
+        # The plugin has no public way in; without one its bars are only less exact.
+        with contextlib.suppress(AttributeError, KeyError, TypeError, ValueError):
+            _, counts = self._dag.stats()
+            for shown in self._shown:
+                bars = shown.progress_display
+                for rule, count in counts.items():
+                    if rule == "total":
+                        continue
+                    if rule in shown.rule_counts:
+                        shown.rule_counts[rule]["total"] = count
+                        bars.set_total(rule, count)
+                    else:
+                        shown.rule_counts[rule] = {"total": count, "completed": 0, "started": 0}
+                        bars.add_or_update(rule, 0, count, visible=False)
+                shown.total_jobs = total
+                bars.set_total("Total Progress", total)
 
 
 def keep_all_objects() -> None:

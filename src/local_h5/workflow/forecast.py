@@ -69,11 +69,13 @@ def forecast(settings: Settings, memo: DigestMemo, *, ahead: bool = True) -> For
     """
     steps = all_steps(settings, memo)
     verdicts = compare_steps(settings, memo, steps)
+    if not ahead and not verdicts["plan"].up_to_date:
+        return Forecast(
+            verdicts, None, "steps before the areas run first", False, {}
+        )  # compared after the plan has run
     expected = _known_plan(settings, verdicts, memo)
     unknown, certain = None, False
-    if expected is None and not ahead:
-        unknown = "steps before the areas run first"
-    elif expected is None:
+    if expected is None:
         unknown, certain = _obstacle(verdicts, {step.name: step for step in steps}, settings)
         if unknown is None:
             expected = compute(settings, verdicts)
@@ -122,11 +124,11 @@ def _check_inputs(settings: Settings) -> None:
 
 
 def compute(settings: Settings, verdicts: Mapping[str, StepStatus] | None = None) -> dict[str, Fingerprint]:
-    """Every area's fingerprint, from prepared files that hold and, for stale steps, from what they would write.
+    """Every area's fingerprint: from prepared files that are up to date, and from what stale steps would write.
 
     Args:
         settings: of the run.
-        verdicts: of the steps; None when all of them hold.
+        verdicts: status of the steps; None when all are up to date.
     """
     # Imported on use: numpy, h5py and what reads the block tables.
     from local_h5.files import sha256_of
@@ -209,12 +211,12 @@ def _inputs(settings: Settings, package: Package, verdicts: Mapping[str, StepSta
     from local_h5.takeup.store import read_takeup
     from local_h5.weights import load_weights
 
-    def holds(kind: str) -> bool:
+    def is_current(kind: str) -> bool:
         return verdicts.get(f"{kind}_{package.name}", StepStatus()).up_to_date
 
     folder = settings.prepared / package.name
     snapshot = SourceSnapshot.open(settings.prepared / "source_snapshot.h5")
-    if holds("geography"):
+    if is_current("geography"):
         geography, blocks = open_geography(folder / "geography.h5"), open_blocks(folder / "blocks.h5")
     else:
         geography, blocks = prepare_geography(
@@ -224,12 +226,12 @@ def _inputs(settings: Settings, package: Package, verdicts: Mapping[str, StepSta
             Path(settings.config["areas"]["districts"]),
             settings.config["geography"]["unknown_blocks"],
         )
-    if holds("clones"):
+    if is_current("clones"):
         clones = CloneIndex.open(folder / "clones.h5")
     else:
         weights = load_weights(package.weights, geography.n_households, geography.n_clones)
         clones = CloneIndex.build(weights, geography, blocks)
-    if holds("takeup"):
+    if is_current("takeup"):
         takeup = read_takeup(folder / "takeup.h5")
     else:
         config = settings.config["takeup"]

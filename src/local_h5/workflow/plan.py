@@ -111,19 +111,20 @@ def make_plan(settings: Settings, foreseen: Forecast, only: Collection[str] | No
     """
     keys = [str(request.relative_path) for request in settings.requests]
     keys = keys if only is None else [key for key in keys if key in only]
-    undecided = [key for key in keys if foreseen.unknown is not None and foreseen.areas[key].up_to_date]
+    undecided = dict.fromkeys(key for key in keys if foreseen.unknown is not None and foreseen.areas[key].up_to_date)
     reasons = {key: _reason(foreseen.areas[key], foreseen.steps) for key in keys if not foreseen.areas[key].up_to_date}
     if foreseen.certain:
         reasons |= dict.fromkeys(undecided, f"source changed ({foreseen.unknown})")
-        undecided = []
+        undecided = {}
     grouped: dict[str, list[str]] = {}
     for key in keys:
         if key in reasons:
             grouped.setdefault(reasons[key], []).append(key)
     groups = tuple(Group(reason, tuple(areas), _districts(areas)) for reason, areas in grouped.items())
     again: dict[str, list[str]] = {}
-    for key, why in foreseen.checks.items():
-        if why and key in keys and key not in reasons and key not in undecided:
+    for key in keys:
+        why = foreseen.checks.get(key)
+        if why and key not in reasons and key not in undecided:
             again.setdefault(" and ".join(why), []).append(key)
     steps = tuple(
         StepPlan(name, verdict.reasons, _benchmark(settings, job_name(name)))

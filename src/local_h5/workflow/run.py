@@ -9,7 +9,7 @@ has run: the rules of areas go through that checkpoint, and Snakemake asks for t
 import contextlib
 import json
 import shutil
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING, Any
 from local_h5.areas import did_you_mean
 from local_h5.errors import LocalH5Error, RequestError
 from local_h5.files import write_text
-from local_h5.requests import FOLDERS, AreaBuildRequest
+from local_h5.requests import FOLDERS, AreaType
 from local_h5.results import sidecar_path
 from local_h5.settings import Settings
-from local_h5.validation.parts import parts_of, sources_of
 from local_h5.workflow.digests import DigestMemo
 from local_h5.workflow.engine import Engine
 from local_h5.workflow.forecast import Forecast, forecast
@@ -48,6 +47,14 @@ _COUNTS_LATER = (
     "The lines above are the plan. Snakemake's own count, which follows, cannot agree yet: which areas are built is "
     "decided by the checkpoint 'plan', which has to run first; until then Snakemake counts none or all of them."
 )
+_TYPE_OF_RULE: Mapping[str, AreaType] = {
+    "all_states": "state",
+    "all_districts": "district",
+    "all_cities": "city",
+    "all_custom": "custom",
+    "national": "national",
+}
+"""Target rule → the areas that it is about."""
 _OF_0_1 = ("orders", "stamps", "marks", "validation.json")
 """What version 0.1 left in the folder of prepared files; nothing reads it any more."""
 
@@ -164,7 +171,7 @@ class Run:
         chosen = {
             key: request for key, request in self._requests.items() if not area_types or request.area_type in area_types
         }
-        waiting = [str(self.settings.stamp(request)) for key, request in chosen.items() if not self._is_done(key)]
+        waiting = [str(self.settings.approval(request)) for key, request in chosen.items() if not self._is_done(key)]
         return waiting if waiting or not chosen else [self.settings.resolved_config.as_posix()]
 
     def step_inputs(self, name: str) -> tuple[Files, bool]:
@@ -196,7 +203,7 @@ class Run:
         """What holds an area's file against its targets reads, and whether its inputs count."""
         request = self._requests[area]
         h5 = self.settings.output(request)
-        runs = [self.settings.simulation(part).as_posix() for part in sources_of(area, self.settings)]
+        runs = [self.settings.simulation(part).as_posix() for part in self.settings.parts.sources_of(area)]
         files: Files = {
             "targets": self.settings.target_database.as_posix(),
             "h5": h5.as_posix(),
@@ -204,16 +211,14 @@ class Run:
             "runs": runs,
         }
         stale = known and bool(self._known_targets().records.get(f"{area}.h5"))
-        return files, self._tell(
-            stale, [self.settings.target_record(self._requests[area])], follow=not known or self._follow
-        )
+        return files, self._tell(stale, [self.settings.target_record(request)], follow=not known or self._follow)
 
     def simulation_inputs(self, part: int, *, known: bool) -> tuple[Files, bool]:
         """What the model runs of a part read, and whether their inputs count."""
         outputs = [
             self.settings.output(request)
             for request in self.settings.requests
-            if part in parts_of(request, self.settings)
+            if part in self.settings.parts.readers_of(request)
         ]
         built = [path.as_posix() for h5 in outputs for path in (h5, sidecar_path(h5))]
         files: Files = {"targets": self.settings.target_database.as_posix(), "built": built}
@@ -228,7 +233,7 @@ class Run:
             "records": [path.as_posix() for path in wanted_records(self.settings, request).values()],
         }
         stale = known and not self._is_approved(area)
-        return files, self._tell(stale, [self.settings.stamp(request)], follow=not known or self._follow)
+        return files, self._tell(stale, [self.settings.approval(request)], follow=not known or self._follow)
 
     def _tell(self, stale: bool, outputs: Iterable[Path], *, follow: bool) -> bool:
         """Force a stale job; returns whether its inputs count.
@@ -288,12 +293,9 @@ class Run:
 
     def _is_approved(self, area: str) -> bool:
         """Whether an area's approval is that of its file, and neither file nor records are made anew."""
-        targets = self._known_targets().records
-        return (
-            self._area(area).up_to_date
-            and not targets.get(f"{area}.h5")
-            and is_approved(self.settings, self._requests[area], self._memo)
-        )
+        status = self._area(area)
+        current = status.up_to_date and not self._known_targets().records.get(f"{area}.h5")
+        return current and is_approved(self.settings, self._requests[area], status.built, self._memo)
 
     def _is_done(self, area: str) -> bool:
         """Whether Snakemake need not look at an area: it is approved, and no step is stale that may decide about it."""
@@ -303,18 +305,12 @@ class Run:
     def _asked(self) -> Collection[str] | None:
         """Relative paths of the areas that Snakemake was asked for; None for all."""
         asked: set[str] = set()
-        by_rule: Mapping[str, Callable[[AreaBuildRequest], bool]] = {
-            "all_states": lambda request: request.area_type == "state",
-            "all_districts": lambda request: request.area_type == "district",
-            "all_cities": lambda request: request.area_type == "city",
-            "all_custom": lambda request: request.area_type == "custom",
-            "national": lambda request: request.area_type == "national",
-        }
         if not self._engine.targets:
             return None
         for target in self._engine.targets:
-            if target in by_rule:
-                asked |= {f"{key}.h5" for key, request in self._requests.items() if by_rule[target](request)}
+            if target in _TYPE_OF_RULE:
+                area_type = _TYPE_OF_RULE[target]
+                asked |= {f"{key}.h5" for key, request in self._requests.items() if request.area_type == area_type}
             elif (area := _area_of(self.settings, target)) is not None:
                 asked.add(f"{area}.h5")
             elif not Path(target).is_relative_to(self.settings.prepared):

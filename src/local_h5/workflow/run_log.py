@@ -12,7 +12,6 @@ logger therefore decides for all of them, and for every way in which a run is st
 With ``--verbose`` or ``--printshellcmds`` everything stays as it is.
 """
 
-import contextlib
 import logging
 import re
 import time
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from local_h5.requests import FOLDERS
+from local_h5.workflow.engine import Bars
 
 _LOGGER = "snakemake.logging"
 _STEP = 5
@@ -85,7 +85,7 @@ class RunLog(logging.Filter):
         self._started = time.monotonic()
         self._shown = 0
         self._held: list[logging.LogRecord] = []
-        self._bars: _Bars | None = None
+        self._bars: Bars | None = None
 
     def listen(self, workflow: Any) -> None:
         """Begin, once the run does (``onstart``).
@@ -98,7 +98,7 @@ class RunLog(logging.Filter):
         self._brief = "rules" in quiet
         self._plain = not (output.verbose or output.printshellcmds)
         self._started = time.monotonic()
-        self._bars = _Bars(workflow)
+        self._bars = Bars(workflow)
         logging.getLogger(_LOGGER).addFilter(self)
 
     def stop(self) -> None:
@@ -179,46 +179,8 @@ class RunLog(logging.Filter):
         return mine
 
 
-class _Bars:
-    """The bars of ``--logger rich``.
-
-    It is told once how many jobs there are, before the first. Of those that a checkpoint adds it hears when each of
-    them starts, so that its bars stand at 95 % and more while hundreds wait; those that a checkpoint finds needless it
-    waits for. Here it is told again.
-    """
-
-    def __init__(self, workflow: Any) -> None:
-        manager = getattr(workflow, "logger_manager", None)
-        handlers = getattr(manager, "plugin_handlers", None) or ()
-        self._shown = [handler.event_handler for handler in handlers if hasattr(handler, "event_handler")]
-        self._dag = getattr(workflow, "dag", None)
-        self._total: int | None = None
-
-    def follow(self, total: int) -> None:
-        """Tell the bars how many jobs there are, if that has changed."""
-        if not self._shown or self._dag is None or total == self._total:
-            return
-        self._total = total
-        # The plugin has no public way in; without one its bars are only less exact.
-        with contextlib.suppress(AttributeError, KeyError, TypeError, ValueError):
-            _, counts = self._dag.stats()
-            for shown in self._shown:
-                bars = shown.progress_display
-                for rule, count in counts.items():
-                    if rule == "total":
-                        continue
-                    if rule in shown.rule_counts:
-                        shown.rule_counts[rule]["total"] = count
-                        bars.set_total(rule, count)
-                    else:
-                        shown.rule_counts[rule] = {"total": count, "completed": 0, "started": 0}
-                        bars.add_or_update(rule, 0, count, visible=False)
-                shown.total_jobs = total
-                bars.set_total("Total Progress", total)
-
-
 def area_of(outputs: Iterable[Path]) -> str | None:
-    """The area of a job, by the folder of what it makes: an H5, a record, a stamp."""
+    """The area of a job, by the folder of what it makes: an H5, a record, an approval."""
     for path in outputs:
         if path.parent.name in FOLDERS.values():
             return f"{path.parent.name}/{path.name.partition('.')[0]}"

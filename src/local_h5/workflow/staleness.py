@@ -59,10 +59,12 @@ class AreaStatus:
     Attributes:
         fault: what is wrong with the files themselves.
         changed: components of the fingerprint that differ.
+        built: what the sidecar of an area that is up to date says.
     """
 
     fault: str | None = None
     changed: tuple[str, ...] = ()
+    built: "Built | None" = None
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -114,7 +116,8 @@ def compare_area(settings: Settings, request: AreaBuildRequest, expected: Finger
     )
     if changed:
         return AreaStatus(None, tuple(changed))
-    return AreaStatus(file_fault(h5, found.sha256, memo) or record_fault(settings.structural_record(request), found))
+    fault = file_fault(h5, found.sha256, memo) or record_fault(settings.structural_record(request), found)
+    return AreaStatus(fault, built=found if fault is None else None)
 
 
 def record_fault(path: Path, built: "Built") -> str | None:
@@ -126,16 +129,15 @@ def record_fault(path: Path, built: "Built") -> str | None:
     return None if area["sidecar_sha256"] == built.sidecar_sha256 else SIDECAR_CHANGED
 
 
-def is_approved(settings: Settings, request: AreaBuildRequest, memo: DigestMemo) -> bool:
-    """Whether an area's approval is there, for its file and sidecar, and by the records of now of all wanted levels."""
-    approval = read_json(settings.stamp(request))
-    if approval is None:
+def is_approved(settings: Settings, request: AreaBuildRequest, built: "Built | None", memo: DigestMemo) -> bool:
+    """Whether an area's approval is there, for what was built, and by the records of now of all wanted levels."""
+    approval = read_json(settings.approval(request))
+    if approval is None or built is None:
         return False
-    built = read_built(settings.output(request))[1]
-    if built is None or approval.get("sha256") != built.sha256:
+    if (approval.get("sha256"), approval.get("sidecar_sha256")) != (built.sha256, built.sidecar_sha256):
         return False
     records = {level: memo.sha256(path) for level, path in wanted_records(settings, request).items()}
-    return approval.get("sidecar_sha256") == built.sidecar_sha256 and approval.get("records") == records
+    return bool(approval.get("records") == records)
 
 
 def wanted_records(settings: Settings, request: AreaBuildRequest) -> dict[str, Path]:

@@ -14,7 +14,6 @@ from local_h5.requests import AreaBuildRequest
 from local_h5.results import sidecar_path
 from local_h5.settings import Settings
 from local_h5.validation.model_facts import MODEL, facts_path
-from local_h5.validation.parts import parts_of, sources_of
 from local_h5.workflow.code import TARGET_MODULES, code_digest, library_versions
 from local_h5.workflow.digests import DigestMemo
 from local_h5.workflow.staleness import read_json
@@ -49,7 +48,7 @@ def simulation_basis(settings: Settings, part: int, memo: DigestMemo) -> dict[st
     built = {
         str(request.relative_path): _built_sha256(settings, request)
         for request in settings.requests
-        if part in parts_of(request, settings)
+        if part in settings.parts.readers_of(request)
     }
     return {**_run_basis(settings, memo), _FILE: _digest(built)}
 
@@ -76,11 +75,13 @@ def compare_targets(settings: Settings, memo: DigestMemo, rebuilt: Iterable[str]
         if key in stale and not records[key]:
             records[key] = ("file changed",)
         if records[key]:
-            needed.update(sources_of(key.removesuffix(".h5"), settings))
+            needed.update(settings.parts.sources_of(key.removesuffix(".h5")))
     fresh = set()
     for part in needed:
         data = read_json(settings.simulation(part)) or {}
-        mine = [str(request.relative_path) for request in settings.requests if part in parts_of(request, settings)]
+        mine = [
+            str(request.relative_path) for request in settings.requests if part in settings.parts.readers_of(request)
+        ]
         wanted = {**common, _FILE: _digest({key: built[key] for key in mine})}
         values_there = all((settings.results / path).is_file() for path in data.get("values", ()))
         good = data.get("basis") == wanted and not data.get("problems") and data.get("limit") in (None, limit)

@@ -1,4 +1,4 @@
-"""The policy's schema, the stamp that follows from it, and how the work is shared out."""
+"""The policy's schema, the approval that follows from it, and how the work is shared out."""
 
 import hashlib
 import json
@@ -17,7 +17,6 @@ from local_h5.errors import ConfigError
 from local_h5.files import sha256_of
 from local_h5.results import sidecar_path
 from local_h5.settings import Settings
-from local_h5.validation.parts import own_part, parts_of, sources_of
 from local_h5.validation.policy import Policy
 from local_h5.validation.records import record_path
 
@@ -66,15 +65,15 @@ def test_the_defaults(finished: Run) -> None:
     assert not policy.wants_targets
 
 
-def stamp(run: Run, area: str) -> tuple[int, str, Path]:
-    """Exit status and message of the stamp's job, and the stamp."""
+def approve(run: Run, area: str) -> tuple[int, str, Path]:
+    """Exit status and message of the approval's job, and the approval."""
     settings = run.settings
     request = run.request(area)
-    path = settings.stamp(request)
+    path = settings.approval(request)
     done = subprocess.run(
         [
             sys.executable, ROOT / "scripts" / "publish_area.py", "--sidecar", sidecar_path(settings.output(request)),
-            "--records", record_path(settings.results, "structural", str(request.relative_path)), "--stamp", path,
+            "--records", record_path(settings.results, "structural", str(request.relative_path)), "--approval", path,
         ],
         capture_output=True,
         text=True,
@@ -83,8 +82,8 @@ def stamp(run: Run, area: str) -> tuple[int, str, Path]:
     return done.returncode, done.stderr, path
 
 
-def test_a_stamp_says_which_file_may_be_published(run: Run) -> None:
-    code, _, path = stamp(run, "NC-01")
+def test_an_approval_says_which_file_may_be_published(run: Run) -> None:
+    code, _, path = approve(run, "NC-01")
     assert code == 0
     data = json.loads(path.read_text())
     sidecar = sidecar_path(run.path("NC-01")).read_bytes()
@@ -97,21 +96,21 @@ def test_a_stamp_says_which_file_may_be_published(run: Run) -> None:
     }
 
 
-def test_a_failing_file_gets_no_stamp_and_one_line_for_each_reason(run: Run) -> None:
+def test_a_failing_file_gets_no_approval_and_one_line_for_each_reason(run: Run) -> None:
     run.edit("NC-01", "household_weight", lambda v: v * 10)
-    code, message, path = stamp(run, "NC-01")
+    code, message, path = approve(run, "NC-01")
     assert (code, path.exists()) == (1, False)
     assert "another file" in message  # the record is of the file as it was built
     assert "Traceback" not in message
     warned = with_validation(run, on_failure={"structural": "warn", "sanity": "fail", "targets": "warn"})
     for which, expected in ((run, 1), (warned, 0)):
         which.check("NC-01")
-        code, message, path = stamp(which, "NC-01")
+        code, message, path = approve(which, "NC-01")
         assert (code, path.exists()) == (expected, not expected)
         assert ("persons, reference" in message) == bool(expected)
 
 
-def test_the_stamp_costs_no_numpy() -> None:
+def test_an_approval_costs_no_numpy() -> None:
     code = "import sys; sys.path.insert(0, 'scripts'); import publish_area; print('numpy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
@@ -122,19 +121,19 @@ def test_every_area_is_simulated_by_one_part_that_its_sources_name(finished: Run
     config = with_validation(finished, processes=n).config
     config["areas"]["districts"] = str(ROOT / "config" / "districts_119.csv")
     settings = Settings.load(config)
-    states = {r.area_id: own_part(r, settings) for r in settings.requests if r.area_type == "state"}
+    states = {r.area_id: settings.parts.own_of(r) for r in settings.requests if r.area_type == "state"}
     used = range(min(n, len(states)))  # a part without a state would have nothing to do
     assert set(states.values()) == set(used)
     sizes = Counter(district.state for district in settings.districts)
     loads = [sum(sizes[state] for state, part in states.items() if part == number) for number in used]
     assert max(loads) - min(loads) <= (2 if n <= 7 else max(sizes.values()))
     for request in settings.requests:
-        sources = sources_of(request.relative_path.with_suffix("").as_posix(), settings)
+        sources = settings.parts.sources_of(request.relative_path.with_suffix("").as_posix())
         inside = request.area_type in ("state", "district")
         assert sources == ((states[request.area_id[:2]],) if inside else tuple(used))
-        assert own_part(request, settings) in sources
-        assert own_part(request, settings) in parts_of(request, settings)
-        assert 0 in parts_of(request, settings) or request.area_type == "district"
+        assert settings.parts.own_of(request) in sources
+        assert settings.parts.own_of(request) in settings.parts.readers_of(request)
+        assert 0 in settings.parts.readers_of(request) or request.area_type == "district"
 
 
 def test_a_pass_over_very_many_areas_is_not_quadratic(finished: Run) -> None:
@@ -145,6 +144,6 @@ def test_a_pass_over_very_many_areas_is_not_quadratic(finished: Run) -> None:
     settings = Settings.load(config)
     keys = [request.relative_path.with_suffix("").as_posix() for request in settings.requests]
     started = time.process_time()
-    assert sum(len(sources_of(key, settings)) for key in keys) > len(keys)
-    assert all(parts_of(request, settings) for request in settings.requests)
+    assert sum(len(settings.parts.sources_of(key)) for key in keys) > len(keys)
+    assert all(settings.parts.readers_of(request) for request in settings.requests)
     assert time.process_time() - started < 1

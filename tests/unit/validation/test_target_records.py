@@ -34,7 +34,7 @@ def checked(run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
     for request in settings.requests:
         record = target_run.validate(request)
         write_record(settings.target_record(request), replace(record, basis=record_basis(settings, request, MEMO)))
-        write_text(settings.stamp(request), "{}")
+        write_text(settings.approval(request), "{}")
     return run
 
 
