@@ -49,7 +49,7 @@ def after_plan(wildcards):
 
 
 def plan_is_known():
-    """Whether the areas can be compared; before the plan has run, nobody knows which of them are stale."""
+    """Whether the areas can be compared; before the plan has run they cannot."""
     if not RUN.waits_for_plan:
         return True
     try:

@@ -20,7 +20,7 @@ class WorkItem:
 
     Attributes:
         request: the area.
-        fingerprint: what its file must come from, as planning says. It is held against what this worker would build
+        fingerprint: what its file must come from, as planning says. It is checked against what this worker would build
             from, where the worker can tell, and a file that has it already is skipped. Without one, the area is built.
     """
 

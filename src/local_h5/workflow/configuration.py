@@ -1,7 +1,7 @@
 """The configuration of a run as Snakemake puts it together, for commands that run without it.
 
 Importing Snakemake takes several times as long as a plan, so its few rules are here again;
-tests/unit/workflow/test_configuration.py holds them against Snakemake's own functions.
+tests/unit/workflow/test_configuration.py checks them against Snakemake's own functions.
 """
 
 import json

@@ -1,7 +1,7 @@
 """What a run would make of the inputs as they are now, before it is started.
 
 Where only cheap steps are stale (geography, clone index, take-up), their outputs are computed in memory from the raw
-inputs, and with them every area's fingerprint. Where the snapshot has to be made again, nobody knows yet.
+inputs, and with them every area's fingerprint. Where the snapshot has to be made again, they are unknown.
 """
 
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ class Forecast:
         unknown: why not, in words.
         certain: whether the cause of ``unknown`` changes every area (a new source does; a lost file need not).
         areas: relative path → status, as far as it is known without ``expected``.
-        targets: records and model runs that are stale; nothing where no file is held against targets.
+        targets: records and model runs that are stale; nothing where no file is checked against targets.
     """
 
     steps: Mapping[str, StepStatus]

@@ -74,11 +74,11 @@ class Plan:
     Attributes:
         steps: that run before the areas.
         groups: areas that are built.
-        undecided: areas of which nobody knows before the steps have run; with the reason in ``why_undecided``.
+        undecided: areas that cannot be compared before the steps have run; the reason is in ``why_undecided``.
         untouched: areas that stay as they are.
         orphans: files in the output folders that belong to no area of the configuration; a run leaves them.
         estimate: for ``groups`` and ``steps``.
-        checked: areas whose file stays but is held against the targets again, by reason.
+        checked: areas whose file stays but is checked against the targets again, by reason.
     """
 
     steps: tuple[StepPlan, ...]

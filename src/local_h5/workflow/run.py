@@ -200,7 +200,7 @@ class Run:
         return files, self._tell(stale, [self.settings.output(request)], follow=not known)  # by content alone
 
     def record_inputs(self, area: str, *, known: bool) -> tuple[Files, bool]:
-        """What holds an area's file against its targets reads, and whether its inputs count."""
+        """What the check of an area's file against its targets reads, and whether its inputs count."""
         request = self._requests[area]
         h5 = self.settings.output(request)
         runs = [self.settings.simulation(part).as_posix() for part in self.settings.parts.sources_of(area)]

@@ -61,7 +61,7 @@ def trace_of(step: Step, before: Mapping[str, str | None], memo: DigestMemo) -> 
         memo: of digests.
 
     Raises:
-        InputError: an input changed meanwhile, so that nobody knows what the step read.
+        InputError: an input changed meanwhile, so what the step read is unknown.
     """
     after = inputs_now(step, memo)
     changed = [role for role, digest in before.items() if after[role] != digest]
