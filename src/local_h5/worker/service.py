@@ -51,8 +51,9 @@ def run_areas(
         state: loaded once.
         folder: output folder.
         rebuild: build areas whose file is there and right, too.
-        fingerprint_of: gives items without a fingerprint theirs, and is checked against those that have one: an area that
-            was planned with other prepared files, versions or code fails. Without it, given fingerprints are believed.
+        fingerprint_of: gives items without a fingerprint theirs, and is checked against those that have one: an area
+            that was planned with other prepared files, versions or code fails. Without it, given fingerprints are
+            believed.
         progress: see :data:`Progress`. What it raises is not caught.
 
     Raises:
