@@ -160,8 +160,8 @@ def test_resume_after_kills(changed: Project, undisturbed: dict[str, str], tmp_p
 
 
 @pytest.mark.slow
-def test_resume_after_ten_kills(changed: Project, undisturbed: dict[str, str], tmp_path: Path) -> None:
-    kill_often(changed, undisturbed, tmp_path, range(2, 12))
+def test_resume_after_eighteen_kills(changed: Project, undisturbed: dict[str, str], tmp_path: Path) -> None:
+    kill_often(changed, undisturbed, tmp_path, range(2, 20))
 
 
 @pytest.mark.slow
