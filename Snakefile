@@ -1,7 +1,5 @@
 """Calibrated US microdata: one H5 and one result sidecar per area. See docs/architecture.md."""
 
-import os
-import sys
 from pathlib import Path
 
 from snakemake.utils import min_version
@@ -10,7 +8,7 @@ from local_h5.config_paths import shipped
 from local_h5.errors import LocalH5Error
 from local_h5.requests import FOLDERS
 from local_h5.settings import Settings
-from local_h5.workflow.closing import print_at_end
+from local_h5.workflow.closing import end_now, print_at_end
 from local_h5.workflow.configuration import overrides_of
 from local_h5.workflow.engine import Engine, keep_all_objects
 from local_h5.workflow.run import Run
@@ -25,12 +23,6 @@ report: "rules/report/workflow.rst"
 configfile: shipped(Path("config/config.yaml")).as_posix()
 
 
-def refuse(error):
-    """End with one line, and no traceback of the workflow engine around it."""
-    print(f"error: {error}", file=sys.stderr)
-    os._exit(1)
-
-
 ENGINE = Engine(workflow)
 try:
     SETTINGS = Settings.load(
@@ -40,7 +32,7 @@ try:
     if RUN.announcement:
         print(RUN.announcement, flush=True)
 except (LocalH5Error, OSError) as error:
-    refuse(error)
+    end_now(error)
 
 if ENGINE.is_main:
     keep_all_objects()
@@ -125,7 +117,7 @@ onstart:
     try:
         RUN.begin()
     except (LocalH5Error, OSError) as error:
-        refuse(error)
+        end_now(error)
     ENGINE.stop_timers()
     RUN_LOG.listen(workflow)
 

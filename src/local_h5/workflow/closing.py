@@ -10,12 +10,14 @@ import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 from local_h5.errors import LocalH5Error
 from local_h5.requests import FOLDERS, AreaBuildRequest
 from local_h5.results import read_sidecar, sidecar_path
 from local_h5.settings import Settings
 from local_h5.validation.records import Refusal, read_record, why_refused
+from local_h5.workflow.command import error_line
 from local_h5.workflow.run_log import Failure, RunLog
 
 WIDTH = 110
@@ -72,6 +74,13 @@ def _print(text: str) -> None:
         print(text, end="", flush=True)  # noqa: T201
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more
+
+
+def end_now(error: Exception) -> NoReturn:
+    """End this process with one line, and no traceback of the workflow engine around it."""
+    sys.stdout.flush()
+    print(f"error: {error_line(error)}", file=sys.stderr, flush=True)  # noqa: T201
+    os._exit(1)
 
 
 def closing(settings: Settings, log: RunLog, *, succeeded: bool, width: int = WIDTH) -> str:

@@ -74,13 +74,20 @@ def end_in_one_line(
         returned = work()
         status = returned if isinstance(returned, int) else 0
     except expected as error:
-        _say(f"error: {_line(error)}")
+        _say(f"error: {error_line(error)}")
         status = error_status
     except KeyboardInterrupt as stop:
         _say("; ".join(["interrupted", *map(str, stop.args)]))
         status = INTERRUPTED
     if status:
         sys.exit(status)
+
+
+def error_line(error: Exception) -> str:
+    """The text of an error without line breaks; of the system's, the file and the reason."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(error).split())
 
 
 def command_line(function: Callable[..., object]) -> argparse.ArgumentParser:
@@ -207,12 +214,6 @@ def _default(value: object) -> str:
 def _one_line(text: str) -> str:
     """A text of a docstring without its line breaks and marks of code."""
     return " ".join(text.replace("``", "").split())
-
-
-def _line(error: Exception) -> str:
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"{error.filename}: {error.strerror}"
-    return " ".join(str(error).split())
 
 
 def _say(line: str) -> None:
