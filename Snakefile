@@ -4,10 +4,10 @@ from pathlib import Path
 
 from snakemake.utils import min_version
 
-from local_h5.config_paths import shipped
+from local_h5.config.paths import shipped
 from local_h5.errors import LocalH5Error
 from local_h5.requests import FOLDERS
-from local_h5.settings import Settings
+from local_h5.config.settings import Settings
 from local_h5.workflow.closing import end_now, print_at_end
 from local_h5.workflow.configuration import overrides_of
 from local_h5.workflow.engine import Engine, keep_all_objects

@@ -26,9 +26,9 @@ from process_tree import run_tree
 from production import CONFIGURATION, FULL, QUICK, Place, copy_project, environment, snakemake
 from report import machine, replace_part, table
 
-from local_h5.clones import CloneIndex
-from local_h5.geography.block_table import BlockTable
-from local_h5.prepared import open_blocks
+from local_h5.prepared.clones import CloneIndex
+from local_h5.inputs.geography.block_table import BlockTable
+from local_h5.prepared.files import open_blocks
 from local_h5.us import STATE_POSTAL
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -5,7 +5,7 @@ Writes: {RESULTS}/{{national,states,districts,cities,custom}}/<area>.h5 and .h5.
 {RESULTS}/validation/structural/…/<area>.json. A file that fails its checks is kept: rules/validate.smk decides.
 """
 
-from local_h5.workflow.resources import area_memory_mb, area_minutes
+from local_h5.runs.resources import area_memory_mb, area_minutes
 
 
 rule build_area:

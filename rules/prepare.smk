@@ -3,10 +3,10 @@
 Reads: the dataset, each calibration package's weights and geography, the block tables, config/.
 Writes: {PREPARED}/source_snapshot.h5; {PREPARED}/<package>/{{geography,blocks,clones,takeup}}.h5;
 {PREPARED}/plan.json, catalog.json, requests/<folder>/<area>.json.
-What each step reads and writes is declared in local_h5.workflow.steps.
+What each step reads and writes is declared in local_h5.runs.steps.
 """
 
-from local_h5.workflow.resources import growing
+from local_h5.runs.resources import growing
 
 
 rule prepare_snapshot:

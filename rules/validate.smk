@@ -10,7 +10,7 @@ A check never fails because a file is bad: it records the verdict, and the file 
 approval fails, and with it nothing but what depends on that area.
 """
 
-from local_h5.workflow.steps import FIGURES
+from local_h5.runs.steps import FIGURES
 
 
 rule publish_area:

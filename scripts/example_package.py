@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from local_h5.example.acs import DISTRICT, read_population
-from local_h5.example.microdata import YEAR
-from local_h5.example.package import (
+from local_h5_example.acs import DISTRICT, read_population
+from local_h5_example.microdata import YEAR
+from local_h5_example.package import (
     PackageSettings,
     draw_package,
     measure,

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from local_h5.example.acs import DISTRICT, STATE, read_s0101, write_population
+from local_h5_example.acs import DISTRICT, STATE, read_s0101, write_population
 from local_h5.workflow.command import run
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from local_h5.example.targets import write_targets
+from local_h5_example.targets import write_targets
 from local_h5.workflow.command import run
 
 

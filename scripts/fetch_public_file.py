@@ -4,8 +4,8 @@ import shutil
 from pathlib import Path
 
 from local_h5.errors import ConfigError
-from local_h5.example.sources import fetch_package, load_sources
-from local_h5.files import atomic_output
+from local_h5_example.sources import fetch_package, load_sources
+from local_h5.files.atomic import atomic_output
 from local_h5.workflow.command import run
 
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from local_h5.missing import MissingRules
-from local_h5.model import MedicaidCost
-from local_h5.prepare import load_variable_rules, prepare_snapshot
-from local_h5.source import read_source
+from local_h5.inputs.missing import MissingRules
+from local_h5.prepared.model import MedicaidCost
+from local_h5.prepared.steps import load_variable_rules, prepare_snapshot
+from local_h5.inputs.source import read_source
 from local_h5.takeup.programmes import load_programmes
 from local_h5.workflow.command import run
 

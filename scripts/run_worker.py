@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from local_h5.errors import RequestError
-from local_h5.files import check_output, write_text
-from local_h5.validation.records import ValidationRecord, read_record, record_path
+from local_h5.files.atomic import check_output, write_text
+from local_h5.contracts.records import ValidationRecord, read_record, record_path
 from local_h5.worker import AreaOutcome, WorkerState, WorkResult, read_items, run_areas
 from local_h5.worker import legacy_view as under_old_keys
 from local_h5.workflow.command import run
-from local_h5.workflow.run_lock import hold_run_lock
-from local_h5.workflow.work_items import fingerprints_here
+from local_h5.runs.run_lock import hold_run_lock
+from local_h5.runs.work_items import fingerprints_here
 
 SOME_FAILED, BAD_INPUT = 1, 2
 STANDARD = Path("-")

@@ -4,13 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from local_h5.errors import ResultError
-from local_h5.results import read_sidecar
-from local_h5.settings import Settings
-from local_h5.validation.records import write_record
-from local_h5.validation.run import TargetRun
+from local_h5.contracts.results import read_sidecar
+from local_h5.config.settings import Settings
+from local_h5.contracts.records import write_record
+from local_h5.validation.targets.run import TargetRun
 from local_h5.workflow.command import run
-from local_h5.workflow.digests import DigestMemo
-from local_h5.workflow.target_records import record_basis
+from local_h5.files.digests import DigestMemo
+from local_h5.runs.target_records import record_basis
 
 
 def validate_targets(

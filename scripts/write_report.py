@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from local_h5.report.write import write_report
-from local_h5.settings import Settings
+from local_h5.config.settings import Settings
 from local_h5.workflow.command import run
 
 

@@ -54,7 +54,7 @@ def build_batch(batch: dict[str, Any], project: str = PROJECT, output: str = OUT
         One outcome for each area (``schemas/work_result.schema.json``).
     """
     from local_h5.worker import WorkerState, read_items, run_areas
-    from local_h5.workflow.work_items import fingerprints_here
+    from local_h5.runs.work_items import fingerprints_here
 
     results = Path("results")
     with contextlib.chdir(project):
@@ -75,10 +75,10 @@ def main(results: str = "results", batches: int = 50, result: str = "worker_resu
         batches: how many calls.
         result: JSON file to write, one outcome for each area.
     """
-    from local_h5.files import write_text
+    from local_h5.files.atomic import write_text
     from local_h5.worker import WorkerState, write_items
     from local_h5.worker.batches import collect, costs, split
-    from local_h5.workflow.work_items import planned_items
+    from local_h5.runs.work_items import planned_items
 
     items = planned_items(Path(results))
     parts = split(items, costs(items, WorkerState.open(Path(results))), batches)

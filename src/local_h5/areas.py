@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from local_h5 import us
 from local_h5.errors import ConfigError, GeographyError
 from local_h5.requests import AreaBuildRequest, AreaFilter
-from local_h5.text_table import read_table
+from local_h5.files.text_table import read_table
 
 if TYPE_CHECKING:
     import numpy as np  # only its name: the workflow reads this module whenever it starts

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from local_h5.errors import LocalH5Error
-from local_h5.files import of_owner
+from local_h5.files.atomic import of_owner
 
 _HOMES: Mapping[str, str] = {
     "plan": "local_h5.workflow.commands",

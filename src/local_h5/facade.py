@@ -18,26 +18,26 @@ from typing import Any, Generic, Protocol, TypeVar, get_args
 import numpy as np
 
 from local_h5 import us
-from local_h5.build import BuildOptions, PreparedInputs, build_area
-from local_h5.clones import CloneIndex
+from local_h5.build.area import BuildOptions, PreparedInputs, build_area
+from local_h5.prepared.clones import CloneIndex
 from local_h5.errors import BlockTableError, GeographyError, RequestError
-from local_h5.files import check_output, sha256_of
-from local_h5.geography.block_table import BlockTable
-from local_h5.geography.blocks import UnknownBlocksWarning, build_block_table
-from local_h5.geography.canonical import Geography
-from local_h5.geography.load import load_geography
-from local_h5.geography.tables import BlockTableFiles
-from local_h5.membership import HOUSEHOLD
-from local_h5.missing import MissingRules, Value
-from local_h5.prepare import load_variable_rules, prepare_snapshot, takeup_from_snapshot
+from local_h5.files.atomic import check_output, sha256_of
+from local_h5.inputs.geography.block_table import BlockTable
+from local_h5.inputs.geography.blocks import UnknownBlocksWarning, build_block_table
+from local_h5.inputs.geography.canonical import Geography
+from local_h5.inputs.geography.load import load_geography
+from local_h5.inputs.geography.tables import BlockTableFiles
+from local_h5.inputs.membership import HOUSEHOLD
+from local_h5.inputs.missing import MissingRules, Value
+from local_h5.prepared.steps import load_variable_rules, prepare_snapshot, takeup_from_snapshot
 from local_h5.requests import AreaBuildRequest, AreaFilter, FilterField
-from local_h5.results import sidecar_path, write_sidecar
-from local_h5.snapshot import SourceSnapshot
-from local_h5.source import SourceDataset, read_source
+from local_h5.contracts.results import sidecar_path, write_sidecar
+from local_h5.prepared.snapshot import SourceSnapshot
+from local_h5.inputs.source import SourceDataset, read_source
 from local_h5.takeup.programmes import Programme, load_programmes
 from local_h5.takeup.table import Reported, Scope, Takeup, check_filter
-from local_h5.weights import check_weights, load_weights
-from local_h5.writer import Compression
+from local_h5.inputs.weights import check_weights, load_weights
+from local_h5.build.writer import Compression
 
 TABLES_VARIABLE = "LOCAL_H5_BLOCK_TABLES"
 """Environment variable: the folder of the block tables."""

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import yaml
 
-from local_h5.settings import Settings
-from local_h5.workflow.summary import SUM_TOLERANCE, LevelSummary, summarise, sums_agree
+from local_h5.config.settings import Settings
+from local_h5.runs.summary import SUM_TOLERANCE, LevelSummary, summarise, sums_agree
 
 pytestmark = pytest.mark.run
 

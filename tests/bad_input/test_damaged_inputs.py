@@ -19,13 +19,13 @@ import tiny_world as tiny
 from plain_model import kind
 
 from local_h5.errors import LocalH5Error
-from local_h5.geography.blocks import build_block_table
-from local_h5.geography.canonical import Geography
-from local_h5.geography.load import load_geography
-from local_h5.geography.tables import BlockTableFiles
-from local_h5.source import STRUCTURAL, read_source
-from local_h5.validation.targets_db import TargetDatabase
-from local_h5.weights import load_weights
+from local_h5.inputs.geography.blocks import build_block_table
+from local_h5.inputs.geography.canonical import Geography
+from local_h5.inputs.geography.load import load_geography
+from local_h5.inputs.geography.tables import BlockTableFiles
+from local_h5.inputs.source import STRUCTURAL, read_source
+from local_h5.validation.targets.database import TargetDatabase
+from local_h5.inputs.weights import load_weights
 
 N = tiny.N_CLONES * tiny.N_HOUSEHOLDS
 TRIES = 60

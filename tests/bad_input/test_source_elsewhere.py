@@ -8,7 +8,7 @@ import pytest
 from tiny_world import source_columns, write_source
 
 from local_h5.errors import SourceError
-from local_h5.source import read_source
+from local_h5.inputs.source import read_source
 
 
 def external_values(file: h5py.File, name: str, other: Path) -> None:

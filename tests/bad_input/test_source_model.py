@@ -10,15 +10,15 @@ import pytest
 from tiny_world import World, source_columns, write_source
 
 import local_h5
-from local_h5 import model
+from local_h5.prepared import model
 from local_h5.errors import ModelError, SourceError
-from local_h5.missing import MissingRules
-from local_h5.model import VariableRules
-from local_h5.prepare import load_variable_rules, prepare_snapshot
-from local_h5.snapshot import SourceSnapshot
-from local_h5.source import read_source
+from local_h5.inputs.missing import MissingRules
+from local_h5.prepared.model import VariableRules
+from local_h5.prepared.steps import load_variable_rules, prepare_snapshot
+from local_h5.prepared.snapshot import SourceSnapshot
+from local_h5.inputs.source import read_source
 from local_h5.takeup.programmes import load_programmes
-from local_h5.validation.country_model import CountryModel
+from local_h5.validation.targets.country_model import CountryModel
 
 pytestmark = pytest.mark.model
 

@@ -10,13 +10,13 @@ from tiny_world import N_HOUSEHOLDS, World, source_columns, write_source
 
 import local_h5
 from local_h5.errors import SourceError
-from local_h5.formulas import FormulaReads
-from local_h5.model import VariableRules
-from local_h5.places import place_columns, unclassified
-from local_h5.prepare import load_variable_rules, prepare_snapshot
-from local_h5.results import read_sidecar, sidecar_path
-from local_h5.snapshot import SourceSnapshot
-from local_h5.source import read_source
+from local_h5.prepared.formulas import FormulaReads
+from local_h5.prepared.model import VariableRules
+from local_h5.prepared.places import place_columns, unclassified
+from local_h5.prepared.steps import load_variable_rules, prepare_snapshot
+from local_h5.contracts.results import read_sidecar, sidecar_path
+from local_h5.prepared.snapshot import SourceSnapshot
+from local_h5.inputs.source import read_source
 from local_h5.takeup.programmes import load_programmes
 from local_h5.us import STATE_POSTAL
 
@@ -174,7 +174,7 @@ def test_an_input_of_the_folder_of_places_is_known_or_refused(tmp_path: Path, mo
     from policyengine_us.system import system
 
     assert list(unclassified(system.variables)) == []
-    monkeypatch.setattr("local_h5.places.NO_PLACES", frozenset())
+    monkeypatch.setattr("local_h5.prepared.places.NO_PLACES", frozenset())
     assert {"is_homeless", "is_non_english_speaking_home"} == set(unclassified(system.variables))
     columns = source_columns()
     columns["is_homeless"] = {"2024": np.zeros(N_HOUSEHOLDS, bool)}

@@ -19,17 +19,17 @@ from tiny_world import World
 
 import local_h5
 from local_h5 import facade
-from local_h5.arrayfile import write_array_file
-from local_h5.build import PreparedInputs, build_area
+from local_h5.files.arrays import write_array_file
+from local_h5.build.area import PreparedInputs, build_area
 from local_h5.errors import LocalH5Error, RequestError, TakeupError, WriteError
-from local_h5.geography.blocks import UnknownBlocksWarning
-from local_h5.payload import PayloadColumn
+from local_h5.inputs.geography.blocks import UnknownBlocksWarning
+from local_h5.build.payload import PayloadColumn
 from local_h5.requests import AreaBuildRequest, output_path
-from local_h5.results import read_sidecar, sidecar_path
-from local_h5.snapshot import SourceColumn
+from local_h5.contracts.results import read_sidecar, sidecar_path
+from local_h5.prepared.snapshot import SourceColumn
 from local_h5.takeup.programmes import load_programmes
 from local_h5.takeup.rates import StateRates
-from local_h5.writer import write_h5
+from local_h5.build.writer import write_h5
 
 
 @pytest.fixture

@@ -23,8 +23,8 @@ from tiny_world import write_source
 
 import local_h5
 from local_h5 import facade
-from local_h5.geography.frames import read_frame, read_sparse
-from local_h5.geography.load import load_package
+from foreign_pickle.frames import read_frame, read_sparse
+from local_h5.inputs.geography.load import load_package
 
 CONFIG = Path(__file__).parents[2] / "config" / "takeup"
 N_HOUSEHOLDS, N_CLONES = 50, 5

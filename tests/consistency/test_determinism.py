@@ -16,7 +16,7 @@ from tiny_world import write_source
 
 import local_h5
 from local_h5 import facade
-from local_h5.geography.load import load_geography
+from local_h5.inputs.geography.load import load_geography
 
 N_HOUSEHOLDS, N_CLONES = 40, 6
 AREAS = {"AK": ["200"], "NC": ["3701", "3712"], "DC": ["1198"], "all": None}
@@ -29,7 +29,7 @@ sys.path[:0] = sys.argv[3].split(":")
 import numpy as np
 import local_h5
 from local_h5 import facade
-from local_h5.geography.load import load_geography
+from local_h5.inputs.geography.load import load_geography
 from plain_model import snapshot_without_model
 
 facade.prepare_snapshot = snapshot_without_model

@@ -11,7 +11,7 @@ from tiny_world import BLOCKS, World
 
 import local_h5
 from local_h5 import facade
-from local_h5.results import read_sidecar, sidecar_path
+from local_h5.contracts.results import read_sidecar, sidecar_path
 
 pytestmark = pytest.mark.model
 

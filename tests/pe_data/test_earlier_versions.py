@@ -12,7 +12,7 @@ import pytest
 from gateway_helpers import gateway
 
 import pe_data
-from local_h5.workflow import verify as results_check
+from local_h5.runs import verify as results_check
 from pe_data.audit.verify import verify_log
 from pe_data.cache.partial import PART_BYTES, Partial
 from pe_data.cache.store import Cache

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 import pe_data
-from local_h5.h5file import outside as outside_of
+from local_h5.files.hdf5 import outside as outside_of
 from pe_data.cli import run
 from pe_data.errors import UnsupportedFileError
 from pe_data.manifest.describe import Label, describe

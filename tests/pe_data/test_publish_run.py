@@ -14,11 +14,11 @@ import yaml
 
 import publish_collection as script
 from local_h5.errors import ConfigError
-from local_h5.files import sha256_of, write_text
-from local_h5.results import SUFFIX
-from local_h5.settings import Settings
-from local_h5.validation.policy import Level
-from local_h5.validation.records import Finding, Summary, ValidationRecord, record_path, write_record
+from local_h5.files.atomic import sha256_of, write_text
+from local_h5.contracts.results import SUFFIX
+from local_h5.config.settings import Settings
+from local_h5.contracts.policy import Level
+from local_h5.contracts.records import Finding, Summary, ValidationRecord, record_path, write_record
 from pe_data.channels import history, read
 from pe_data.collection import Collection
 from pe_data.countries import UNSPECIFIED
@@ -252,7 +252,7 @@ def test_snakemake_publish(run: Settings, tmp_path: Path) -> None:
     config = {**run.config, "store": {**run.config["store"], "licence": "CC0-1.0"}}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     (tmp_path / "Snakefile").write_text(
-        "from local_h5.settings import Settings\n"
+        "from local_h5.config.settings import Settings\n"
         'configfile: "config.yaml"\n'
         "SETTINGS = Settings.load(config)\n"
         "CONFIG = SETTINGS.config\n"

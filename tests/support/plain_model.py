@@ -7,14 +7,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from local_h5.columns import ColumnKind
-from local_h5.files import sha256_of
-from local_h5.id_columns import named_rows
-from local_h5.membership import HOUSEHOLD, PERSON
-from local_h5.model import MEDICAID_COST, MedicaidCost, VariableRules
-from local_h5.places import GEOGRAPHIC
-from local_h5.snapshot import Excluded, IncomeLimits, SourceColumn, SourceSnapshot, StateValues
-from local_h5.source import ENTITIES, STRUCTURAL, SourceDataset
+from local_h5.inputs.columns import ColumnKind
+from local_h5.files.atomic import sha256_of
+from local_h5.inputs.id_columns import named_rows
+from local_h5.inputs.membership import HOUSEHOLD, PERSON
+from local_h5.prepared.model import MEDICAID_COST, MedicaidCost, VariableRules
+from local_h5.prepared.places import GEOGRAPHIC
+from local_h5.prepared.snapshot import Excluded, IncomeLimits, SourceColumn, SourceSnapshot, StateValues
+from local_h5.inputs.source import ENTITIES, STRUCTURAL, SourceDataset
 from local_h5.takeup.programmes import Programme
 
 ENTITY = {"spm_unit_tenure_type": "spm_unit", "receives_housing_assistance": "spm_unit", "household_note": "household"}
@@ -48,7 +48,7 @@ def snapshot_without_model(
     programmes: Sequence[Programme],
     medicaid_cost: MedicaidCost = "state_average",
 ) -> SourceSnapshot:
-    """Has the signature of :func:`local_h5.prepare.prepare_snapshot`."""
+    """Has the signature of :func:`local_h5.prepared.steps.prepare_snapshot`."""
     columns: list[SourceColumn] = []
     rows: dict[str, list[np.ndarray]] = {}
     vocabularies = {}

@@ -18,25 +18,25 @@ from plain_model import snapshot_without_model
 from tiny_world import World
 
 from local_h5.areas import DISTRICT_COLUMNS
-from local_h5.build import PreparedInputs, build_area
-from local_h5.clones import CloneIndex
+from local_h5.build.area import PreparedInputs, build_area
+from local_h5.prepared.clones import CloneIndex
 from local_h5.errors import ModelError, RequestError
-from local_h5.files import sha256_of
-from local_h5.geography.blocks import build_block_table
-from local_h5.geography.canonical import Geography
-from local_h5.geography.tables import BlockTableFiles
-from local_h5.model import MedicaidCost
-from local_h5.prepare import load_variable_rules, takeup_from_snapshot
+from local_h5.files.atomic import sha256_of
+from local_h5.inputs.geography.blocks import build_block_table
+from local_h5.inputs.geography.canonical import Geography
+from local_h5.inputs.geography.tables import BlockTableFiles
+from local_h5.prepared.model import MedicaidCost
+from local_h5.prepared.steps import load_variable_rules, takeup_from_snapshot
 from local_h5.requests import AreaBuildRequest
-from local_h5.results import OutputFile, WeightSummary, read_sidecar, sidecar_path, write_sidecar
-from local_h5.settings import Settings
-from local_h5.source import read_source
+from local_h5.contracts.results import OutputFile, WeightSummary, read_sidecar, sidecar_path, write_sidecar
+from local_h5.config.settings import Settings
+from local_h5.inputs.source import read_source
 from local_h5.takeup.programmes import load_programmes
 from local_h5.takeup.table import Scope
 from local_h5.us import STATE_FIPS
-from local_h5.validation.area import StructuralPolicy, validate_structure
-from local_h5.validation.common_schema import common_schema
-from local_h5.validation.records import record_path, write_record
+from local_h5.validation.structural.verdict import StructuralPolicy, validate_structure
+from local_h5.validation.structural.common_schema import common_schema
+from local_h5.contracts.records import record_path, write_record
 
 ROOT = Path(__file__).parents[2]
 CODES = {"AK-01": 201, "CA-34": 634, "DC-01": 1101, "NC-01": 3701, "NC-12": 3712}
@@ -235,7 +235,7 @@ def write_database(
     """A target database: (variable, constraints, value); ``reform:x`` as variable is a reform target of x."""
     path.unlink(missing_ok=True)
     with sqlite3.connect(path) as connection:
-        connection.executescript(files("local_h5.example").joinpath("targets_schema.sql").read_text())
+        connection.executescript(files("local_h5_example").joinpath("targets_schema.sql").read_text())
         for table in ("stratum_constraints", "targets"):
             for kind in ("insert", "update"):
                 connection.execute(f"DROP TRIGGER validate_{table}_{kind}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from validation_world import Run
 
-from local_h5.prepared import write_blocks
+from local_h5.prepared.files import write_blocks
 from local_h5.requests import AreaBuildRequest
 from local_h5.takeup.store import write_takeup
 from local_h5.worker import WorkerState

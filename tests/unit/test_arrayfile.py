@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-from local_h5.arrayfile import ArrayFile, write_array_file
+from local_h5.files.arrays import ArrayFile, write_array_file
 from local_h5.errors import PreparedError
 
 ARRAYS = {

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from local_h5.chunks import CHUNK, chunks
+from local_h5.inputs.chunks import CHUNK, chunks
 
 
 @given(st.integers(0, 5 * CHUNK))

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local_h5 import us
-from local_h5.clones import CloneIndex
+from local_h5.prepared.clones import CloneIndex
 from local_h5.errors import EmptySelectionError, GeographyError, RequestError, WeightsError
-from local_h5.geography.block_table import TEXT_FIELDS, BlockTable, TextField
-from local_h5.geography.canonical import Geography
+from local_h5.inputs.geography.block_table import TEXT_FIELDS, BlockTable, TextField
+from local_h5.inputs.geography.canonical import Geography
 from local_h5.requests import CODE_WIDTH, FILTER_FIELDS, WITHIN_STATE, AreaBuildRequest, AreaFilter
 
 COLUMN = {

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from local_h5.workflow.resources import area_memory_mb, area_minutes, growing
+from local_h5.runs.resources import area_memory_mb, area_minutes, growing
 
 MEASURED_MB = {"national": (3_096_000, 1250), "states": (358_552, 222), "districts": (7_539, 113)}
 """Area type → household clones and peak memory of its largest job in benchmarks/README.md, 60 % of weights positive."""

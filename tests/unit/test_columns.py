@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from local_h5.columns import ColumnKind, read_column
+from local_h5.inputs.columns import ColumnKind, read_column
 from local_h5.errors import ConfigError, LocalH5Error, SourceError
-from local_h5.missing import MissingRules
+from local_h5.inputs.missing import MissingRules
 
 TENURE = ("OWNED", "RENTED", "NONE")
 BOOL = ColumnKind("c", "person", "bool")

@@ -10,9 +10,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local_h5.config_paths import PATHS, plain_path, with_plain_paths
+from local_h5.config.paths import PATHS, plain_path, with_plain_paths
 from local_h5.errors import ConfigError
-from local_h5.schema import load_schema
+from local_h5.contracts.schema import load_schema
 
 ROOT = Path(__file__).parents[2]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from local_h5.coverage import empty_fields
+from local_h5.contracts.coverage import empty_fields
 
 
 def test_a_state_with_values_everywhere_is_not_named() -> None:

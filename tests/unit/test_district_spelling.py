@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from local_h5.geography.canonical import Geography
+from local_h5.inputs.geography.canonical import Geography
 
 ALASKA, DC, NC = 20130001001000, 110010001011000, 370010201001000
 

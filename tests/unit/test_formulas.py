@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local_h5.formulas import HIDDEN, FormulaReads
-from local_h5.places import Kept, place_columns
+from local_h5.prepared.formulas import HIDDEN, FormulaReads
+from local_h5.prepared.places import Kept, place_columns
 
 
 @dataclass

@@ -14,9 +14,9 @@ from tiny_world import OWNER, World, source_columns, write_source
 import local_h5
 from local_h5 import facade
 from local_h5.errors import SourceError
-from local_h5.id_columns import named_rows
-from local_h5.missing import MissingRules
-from local_h5.source import read_source
+from local_h5.inputs.id_columns import named_rows
+from local_h5.inputs.missing import MissingRules
+from local_h5.inputs.source import read_source
 
 PERSONS = 100 + 3 * np.arange(len(OWNER))
 TAX_UNITS = source_columns()["person_tax_unit_id"]["2024"]

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local_h5.payload import digits, zip_codes
+from local_h5.build.payload import digits, zip_codes
 
 
 @given(st.lists(st.integers(0, 10**15 - 1)))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from local_h5.errors import WeightsError
-from local_h5.weights import check_weights, load_weights
+from local_h5.inputs.weights import check_weights, load_weights
 
 HOUSEHOLDS, CLONES = 3, 2
 

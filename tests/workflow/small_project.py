@@ -22,7 +22,7 @@ import numpy as np
 import yaml
 from tiny_world import source_columns, write_source
 
-from local_h5.workflow.code import SNAPSHOT_MODULES, code_digest
+from local_h5.runs.code import SNAPSHOT_MODULES, code_digest
 
 ROOT = Path(__file__).resolve().parents[2]
 N_HOUSEHOLDS, N_CLONES = 6, 6
@@ -179,7 +179,8 @@ def make_project(folder: Path, snapshots: Path) -> Project:
     ignored = shutil.ignore_patterns("__pycache__", "*.pyc")
     for name in ("rules", "scripts", "config", "profiles", "schemas"):
         shutil.copytree(ROOT / name, folder / name, ignore=ignored)
-    shutil.copytree(ROOT / "src" / "local_h5", folder / "src" / "local_h5", ignore=ignored)
+    for name in ("local_h5", "local_h5_example", "foreign_pickle"):
+        shutil.copytree(ROOT / "src" / name, folder / "src" / name, ignore=ignored)
     shutil.copyfile(ROOT / "Snakefile", folder / "Snakefile")
     (folder / "scripts/prepare_snapshot.py").rename(folder / "scripts/real_prepare_snapshot.py")
     (folder / "scripts/prepare_snapshot.py").write_text(CACHED_SNAPSHOT)
@@ -257,8 +258,8 @@ def prepare_snapshots(folder: Path, sources: Mapping[str, Path]) -> None:
     if wanted:
         code = (
             "import json, sys; from pathlib import Path\n"
-            "from local_h5.prepare import load_variable_rules, prepare_snapshot\n"
-            "from local_h5.source import read_source\n"
+            "from local_h5.prepared.steps import load_variable_rules, prepare_snapshot\n"
+            "from local_h5.inputs.source import read_source\n"
             "from local_h5.takeup.programmes import load_programmes\n"
             "for source, kept in json.loads(sys.argv[1]).items():\n"
             "    rules = load_variable_rules(Path('config/variables.yaml'))\n"

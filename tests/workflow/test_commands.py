@@ -16,7 +16,7 @@ from small_project import ALL, Project
 
 from local_h5.errors import RunningError
 from local_h5.requests import FOLDERS
-from local_h5.workflow.run_lock import hold_run_lock, refuse_stale_lock
+from local_h5.runs.run_lock import hold_run_lock, refuse_stale_lock
 
 pytestmark = pytest.mark.workflow
 
@@ -212,7 +212,7 @@ def test_an_input_that_changes_while_its_step_runs_is_refused(project: Project) 
 
 
 def test_the_run_lock_is_that_of_a_process(tmp_path: Path) -> None:
-    code = "import sys, time; from pathlib import Path; from local_h5.workflow.run_lock import hold_run_lock\n"
+    code = "import sys, time; from pathlib import Path; from local_h5.runs.run_lock import hold_run_lock\n"
     code += "lock = hold_run_lock(Path(sys.argv[1])); print('held', flush=True); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None

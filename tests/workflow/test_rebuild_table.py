@@ -83,7 +83,7 @@ def of_an_older_version(project: Project) -> None:
 def comments_docs_and_messages(project: Project) -> None:
     path = project.path("src/local_h5/takeup/draws.py")
     path.write_text(path.read_text() + "\n# a remark\n")
-    project.edit("src/local_h5/clones.py", "none of {len(self):,}", "not one of {len(self):,}")
+    project.edit("src/local_h5/prepared/clones.py", "none of {len(self):,}", "not one of {len(self):,}")
     project.edit("scripts/build_area.py", "H5 to write, at its place", "the H5, at its place")
     project.path("docs").mkdir()
     project.path("docs/new.md").write_text("text")

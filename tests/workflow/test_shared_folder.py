@@ -11,8 +11,8 @@ import pytest
 from small_project import Project
 
 from local_h5.errors import RunningError
-from local_h5.files import write_text
-from local_h5.workflow.run_lock import hold_run_lock
+from local_h5.files.atomic import write_text
+from local_h5.runs.run_lock import hold_run_lock
 
 pytestmark = pytest.mark.workflow
 
@@ -87,7 +87,7 @@ def test_no_file_of_a_run_is_private(built: Project) -> None:
 
 
 def test_who_holds_the_lock_is_said(tmp_path: Path) -> None:
-    code = "import sys, time; from pathlib import Path; from local_h5.workflow.run_lock import hold_run_lock\n"
+    code = "import sys, time; from pathlib import Path; from local_h5.runs.run_lock import hold_run_lock\n"
     code += "lock = hold_run_lock(Path(sys.argv[1])); print('held', flush=True); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None

@@ -15,9 +15,9 @@ from small_project import ALL, DISTRICTS, Project, district_of_rows
 from test_rebuild_table import everything_but_bytes
 from validation_world import write_database
 
-from local_h5.files import sha256_of
-from local_h5.results import OutputFile, WeightSummary, read_sidecar, sidecar_path, sidecar_text, write_sidecar
-from local_h5.validation.records import of_sidecar, read_record, record_path, write_record
+from local_h5.files.atomic import sha256_of
+from local_h5.contracts.results import OutputFile, WeightSummary, read_sidecar, sidecar_path, sidecar_text, write_sidecar
+from local_h5.contracts.records import of_sidecar, read_record, record_path, write_record
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
@@ -85,7 +85,7 @@ def checked_once(built: Project, tmp_path_factory: pytest.TempPathFactory) -> Pr
     project = built.copy(tmp_path_factory.mktemp("checked") / "project")
     simulate = project.path("scripts/simulate_targets.py")
     project.path("scripts/stand_in.py").write_text(STAND_IN)
-    imported = "from local_h5.validation.country_model import CountryModel\n"
+    imported = "from local_h5.validation.targets.country_model import CountryModel\n"
     assert imported in simulate.read_text()
     simulate.write_text(simulate.read_text().replace(imported, "from stand_in import CountryModel\n"))
     write_targets(project)

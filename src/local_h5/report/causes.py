@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from local_h5.report.collect import Area, RunData
-from local_h5.validation.records import TargetRow
+from local_h5.contracts.records import TargetRow
 
 
 @dataclass(frozen=True, slots=True)

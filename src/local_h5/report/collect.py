@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from local_h5.errors import ResultError
-from local_h5.files import why_unread
+from local_h5.files.atomic import why_unread
 from local_h5.requests import AreaBuildRequest
-from local_h5.results import sidecar_path
-from local_h5.settings import Settings
+from local_h5.contracts.results import sidecar_path
+from local_h5.config.settings import Settings
 from local_h5.us import STATE_POSTAL
-from local_h5.validation.policy import Level
-from local_h5.validation.population import reference_populations
-from local_h5.validation.records import ValidationRecord, read_record, record_path, refusals
+from local_h5.contracts.policy import Level
+from local_h5.validation.structural.population import reference_populations
+from local_h5.contracts.records import ValidationRecord, read_record, record_path, refusals
 
 LEVELS: tuple[Level, ...] = ("structural", "targets")
 _USED = (

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 
 from local_h5.errors import ResultError
-from local_h5.h5file import H5_ERRORS
+from local_h5.files.hdf5 import H5_ERRORS
 from local_h5.report.collect import RunData
 from local_h5.report.tables import SMALL_SAMPLE
 from local_h5.report.tiles import COLUMNS, PLACES, ROWS, cells

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from local_h5.errors import WriteError
-from local_h5.files import atomic_output
+from local_h5.files.atomic import atomic_output
 from local_h5.report.collect import Area, RunData
 
 SMALL_SAMPLE = 100.0

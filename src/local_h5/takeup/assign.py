@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from local_h5.chunks import chunks
+from local_h5.inputs.chunks import chunks
 from local_h5.takeup.anchors import file_adjusted_rates
 from local_h5.takeup.draws import KeySuffix, key_suffix, suffix_seeds, uniforms
 from local_h5.takeup.rates import StateRates
@@ -21,7 +21,7 @@ from local_h5.takeup.table import ProgrammeTable, Takeup
 
 
 class UnitRows(Protocol):
-    """One entity's rows in a file, grouped by household clone (:class:`local_h5.membership.EntityRows` is one)."""
+    """One entity's rows in a file, grouped by household clone (:class:`local_h5.inputs.membership.EntityRows` is one)."""
 
     @property
     def source_row(self) -> NDArray[np.integer]:

@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from local_h5.chunks import chunks
+from local_h5.inputs.chunks import chunks
 from local_h5.errors import TakeupError
 
 U32 = NDArray[np.uint32]

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from local_h5.errors import TakeupError
-from local_h5.membership import PERSON, Membership
+from local_h5.inputs.membership import PERSON, Membership
 from local_h5.takeup.anchors import clone_adjusted_rates
 from local_h5.takeup.eligibility import PackedEligibility
 from local_h5.takeup.programmes import Programme, Reports

@@ -17,7 +17,9 @@ from typing import Any, Final, Literal
 import numpy as np
 import yaml
 
-from local_h5 import schema, us
+from local_h5 import us
+
+from local_h5.contracts import schema
 from local_h5.errors import TakeupError
 from local_h5.takeup.rates import Axis, CellRates, ConstantRate, Level, StateRates
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from local_h5.arrayfile import ArrayFile, write_array_file
+from local_h5.files.arrays import ArrayFile, write_array_file
 from local_h5.takeup.anchors import AdjustedRates
 from local_h5.takeup.eligibility import PackedEligibility
 from local_h5.takeup.rates import StateRates

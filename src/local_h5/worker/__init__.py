@@ -20,12 +20,12 @@ In a notebook, in the folder of a finished run (the folder that holds ``results`
 custom typo: filter.county: expected codes that the geography has (6 known), found unknown 37991. Correct the code; ...
 
 An item that says which fingerprint its file must have is skipped while the file is there and right; see
-:class:`WorkItem`, and :mod:`local_h5.workflow.work_items` for the fingerprints of a planned run.
+:class:`WorkItem`, and :mod:`local_h5.runs.work_items` for the fingerprints of a planned run.
 """
 
-from local_h5.worker.items import WorkItem, read_items, write_items
+from local_h5.contracts.work_items import WorkItem, read_items, write_items
 from local_h5.worker.legacy import legacy_view
-from local_h5.worker.outcome import AreaOutcome, WorkResult
+from local_h5.contracts.work_results import AreaOutcome, WorkResult
 from local_h5.worker.service import run_areas
 from local_h5.worker.state import WorkerState
 

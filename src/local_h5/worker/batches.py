@@ -4,8 +4,8 @@ import heapq
 from collections.abc import Iterable, Sequence
 
 from local_h5.errors import RequestError, ResultError
-from local_h5.worker.items import WorkItem
-from local_h5.worker.outcome import AreaOutcome, WorkResult
+from local_h5.contracts.work_items import WorkItem
+from local_h5.contracts.work_results import AreaOutcome, WorkResult
 from local_h5.worker.state import WorkerState
 
 AREA_COST = 14_000

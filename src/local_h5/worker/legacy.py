@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from local_h5.requests import FOLDERS, AreaType
-from local_h5.validation.records import TargetRow, ValidationRecord
-from local_h5.worker.outcome import WorkResult
+from local_h5.contracts.records import TargetRow, ValidationRecord
+from local_h5.contracts.work_results import WorkResult
 
 
 def legacy_view(result: WorkResult, targets: Iterable[ValidationRecord] = ()) -> dict[str, Any]:

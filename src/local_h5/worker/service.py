@@ -13,16 +13,16 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal
 
-from local_h5.area_job import run_area_job
-from local_h5.build import PreparedInputs
+from local_h5.worker.area_job import run_area_job
+from local_h5.build.area import PreparedInputs
 from local_h5.errors import LocalH5Error, RequestError, ResultError
-from local_h5.files import sha256_of
+from local_h5.files.atomic import sha256_of
 from local_h5.requests import AreaBuildRequest, output_path
-from local_h5.results import AreaResult, Fingerprint, Phase, read_sidecar, sidecar_path
-from local_h5.validation.common_schema import common_schema
-from local_h5.validation.records import read_record, record_path
-from local_h5.worker.items import WorkItem, check_distinct
-from local_h5.worker.outcome import AreaOutcome, WorkResult
+from local_h5.contracts.results import AreaResult, Fingerprint, Phase, read_sidecar, sidecar_path
+from local_h5.validation.structural.common_schema import common_schema
+from local_h5.contracts.records import read_record, record_path
+from local_h5.contracts.work_items import WorkItem, check_distinct
+from local_h5.contracts.work_results import AreaOutcome, WorkResult
 from local_h5.worker.state import WorkerState
 
 FingerprintOf = Callable[[AreaBuildRequest], Fingerprint]

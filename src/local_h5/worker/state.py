@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from local_h5.area_job import options_from_config
-from local_h5.build import BuildOptions, PreparedInputs
+from local_h5.worker.area_job import options_from_config
+from local_h5.build.area import BuildOptions, PreparedInputs
 from local_h5.errors import ConfigError, PreparedError
-from local_h5.prepared import open_prepared
-from local_h5.schema import check
-from local_h5.validation.area import StructuralPolicy
+from local_h5.prepared.files import open_prepared
+from local_h5.contracts.schema import check
+from local_h5.validation.structural.verdict import StructuralPolicy
 
 
 @dataclass(frozen=True, slots=True)

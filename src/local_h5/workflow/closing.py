@@ -14,9 +14,9 @@ from typing import NoReturn
 
 from local_h5.errors import LocalH5Error
 from local_h5.requests import FOLDERS, AreaBuildRequest
-from local_h5.results import read_sidecar, sidecar_path
-from local_h5.settings import Settings
-from local_h5.validation.records import Refusal, read_record, why_refused
+from local_h5.contracts.results import read_sidecar, sidecar_path
+from local_h5.config.settings import Settings
+from local_h5.contracts.records import Refusal, read_record, why_refused
 from local_h5.workflow.command import error_line
 from local_h5.workflow.run_log import Failure, RunLog
 
@@ -92,7 +92,7 @@ def closing(settings: Settings, log: RunLog, *, succeeded: bool, width: int = WI
         succeeded: whether Snakemake has done all that it was asked for.
         width: of the screen.
     """
-    from local_h5.workflow.summary import render, summarise
+    from local_h5.runs.summary import render, summarise
 
     failed = {failure.area for failure in log.failed if failure.area is not None}
     unbuilt = {failure.area for failure in log.failed if failure.rule == "build_area"}

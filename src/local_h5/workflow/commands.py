@@ -9,10 +9,10 @@ from pathlib import Path
 import click
 
 from local_h5.errors import ResultError, WriteError
-from local_h5.settings import Settings
+from local_h5.config.settings import Settings
 from local_h5.workflow.configuration import load_settings
-from local_h5.workflow.digests import DigestMemo
-from local_h5.workflow.forecast import forecast
+from local_h5.files.digests import DigestMemo
+from local_h5.runs.forecast import forecast
 
 _FILES = ("--configfile", "--configfiles")
 _VALUES = ("--config", "-C")
@@ -73,8 +73,8 @@ def _with_configuration(command: Callable[..., None]) -> Callable[..., None]:
 @_with_configuration
 def plan(form: str, configfiles: tuple[Path, ...], overrides: tuple[str, ...]) -> None:
     """What a run would build and why; writes nothing."""
-    from local_h5.workflow.plan import make_plan
-    from local_h5.workflow.plan_text import as_json, as_markdown, as_text
+    from local_h5.runs.plan import make_plan
+    from local_h5.runs.plan_text import as_json, as_markdown, as_text
 
     settings = load_settings(configfiles, overrides)
     memo = _memo(settings)
@@ -91,8 +91,8 @@ def plan(form: str, configfiles: tuple[Path, ...], overrides: tuple[str, ...]) -
 @_with_configuration
 def explain(area: str, configfiles: tuple[Path, ...], overrides: tuple[str, ...]) -> None:
     """What decides AREA's file (for example NC-01), and what of it changed since it was built."""
-    from local_h5.workflow.explain import as_lines, find_request
-    from local_h5.workflow.explain import explain as explain_area
+    from local_h5.runs.explain import as_lines, find_request
+    from local_h5.runs.explain import explain as explain_area
 
     settings = load_settings(configfiles, overrides)
     request = find_request(settings, area)
@@ -111,8 +111,8 @@ def verify(
     deep: bool, delete_stale: bool, form: str, configfiles: tuple[Path, ...], overrides: tuple[str, ...]
 ) -> None:
     """Check each file against its sidecar and the inputs; exit status 1 when one is not as it should be."""
-    from local_h5.workflow import verify as checks
-    from local_h5.workflow.run_lock import hold_run_lock
+    from local_h5.runs import verify as checks
+    from local_h5.runs.run_lock import hold_run_lock
 
     settings = load_settings(configfiles, overrides)
     memo = _memo(settings)

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from local_h5.errors import ConfigError
-from local_h5.settings import Settings, merge
+from local_h5.config.settings import Settings, merge
 
 DEFAULTS = Path("config/config.yaml")
 
@@ -41,7 +41,7 @@ def load_settings(configfiles: Sequence[Path] = (), overrides: Sequence[str] = (
 def parse_overrides(entries: Sequence[str]) -> dict[str, Any]:
     """``KEY=VALUE`` as Snakemake reads it: a number, True, False, else YAML whose values are all text, else text.
 
-    :meth:`local_h5.settings.Settings.load` gives the texts inside sections the types of a file.
+    :meth:`local_h5.config.settings.Settings.load` gives the texts inside sections the types of a file.
 
     Raises:
         ConfigError: an entry has no ``=``, or its key is no identifier.

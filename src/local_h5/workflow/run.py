@@ -1,7 +1,7 @@
 """The run that Snakemake is about to plan: what is stale, told to Snakemake, and what only a real run does.
 
 The inputs of a job that is up to date are ``ancient``, so that Snakemake runs it for no date. A job that is stale by
-content (:mod:`local_h5.workflow.staleness`) is forced when Snakemake asks for its inputs, as ``--forcerun`` with one of
+content (:mod:`local_h5.runs.staleness`) is forced when Snakemake asks for its inputs, as ``--forcerun`` with one of
 its outputs would, and its inputs count, so that it waits for the jobs before it. Areas are known once the step ``plan``
 has run: the rules of areas go through that checkpoint, and Snakemake asks for their inputs again after it.
 """
@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 from local_h5.areas import did_you_mean
 from local_h5.errors import LocalH5Error, RequestError
-from local_h5.files import write_text
+from local_h5.files.atomic import write_text
 from local_h5.requests import FOLDERS, AreaType
-from local_h5.results import sidecar_path
-from local_h5.settings import Settings
-from local_h5.workflow.digests import DigestMemo
+from local_h5.contracts.results import sidecar_path
+from local_h5.config.settings import Settings
+from local_h5.files.digests import DigestMemo
 from local_h5.workflow.engine import Engine
-from local_h5.workflow.forecast import Forecast, forecast
-from local_h5.workflow.plan_file import lost_requests, plan_path, read_plan, request_path
-from local_h5.workflow.run_lock import hold_run_lock, refuse_stale_lock, remove_leftovers
-from local_h5.workflow.staleness import (
+from local_h5.runs.forecast import Forecast, forecast
+from local_h5.runs.plan_file import lost_requests, plan_path, read_plan, request_path
+from local_h5.runs.run_lock import hold_run_lock, refuse_stale_lock, remove_leftovers
+from local_h5.runs.staleness import (
     AreaStatus,
     StepStatus,
     compare_area,
@@ -33,8 +33,8 @@ from local_h5.workflow.staleness import (
     is_approved,
     wanted_records,
 )
-from local_h5.workflow.steps import REPORT, File, Step, declared_steps, trace_path
-from local_h5.workflow.target_records import TargetStatus, compare_targets
+from local_h5.runs.steps import REPORT, File, Step, declared_steps, trace_path
+from local_h5.runs.target_records import TargetStatus, compare_targets
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -99,8 +99,8 @@ class Run:
         self._steps, self._foreseen = foreseen.steps, foreseen
         self._leaves_out = engine.start in ("run", "dry-run") and not engine.wants_all
         if dry:
-            from local_h5.workflow.plan import make_plan
-            from local_h5.workflow.plan_text import as_text
+            from local_h5.runs.plan import make_plan
+            from local_h5.runs.plan_text import as_text
 
             plan = make_plan(settings, foreseen, self._asked())
             self.announcement = f"{as_text(plan)}\n{_COUNTS if foreseen.plan_is_known else _COUNTS_LATER}"

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from local_h5.example.acs import Population
-from local_h5.example.microdata import GROWTH, KEYS, RECEIPTS, STRUCTURE, TaxUnits, tax_units
-from local_h5.example.package import BlockShares
+from local_h5_example.acs import Population
+from local_h5_example.microdata import GROWTH, KEYS, RECEIPTS, STRUCTURE, TaxUnits, tax_units
+from local_h5_example.package import BlockShares
 
 COLUMNS = (*KEYS, *STRUCTURE, *RECEIPTS, *GROWTH)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from local_h5.errors import InputError
-from local_h5.example.acs import DISTRICT, STATE, read_population, read_s0101, write_population
+from local_h5_example.acs import DISTRICT, STATE, read_population, read_s0101, write_population
 from local_h5.us import STATE_POSTAL, district_name
 
 ROOT = Path(__file__).parents[3]

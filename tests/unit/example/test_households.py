@@ -4,8 +4,8 @@ from example_tiny import many_units, units
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local_h5.example.households import build_source, usable_households
-from local_h5.example.microdata import BANDS
+from local_h5_example.households import build_source, usable_households
+from local_h5_example.microdata import BANDS
 
 FAMILY = {"MARS": 2, "age_head": 45, "age_spouse": 44, "n21": 2}
 

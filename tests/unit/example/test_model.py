@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from example_tiny import states_of, units
 
-from local_h5.example.source_h5 import SourceSettings, convert, write_source
+from local_h5_example.source_h5 import SourceSettings, convert, write_source
 
 pytestmark = pytest.mark.model
 

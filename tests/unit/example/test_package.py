@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local_h5.errors import ConfigError, InputError
-from local_h5.example.package import (
+from local_h5_example.package import (
     PackageSettings,
     SourceHouseholds,
     draw_package,

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local_h5.example.raking import TOLERANCE, rake
+from local_h5_example.raking import TOLERANCE, rake
 
 
 @settings(max_examples=60, deadline=None)

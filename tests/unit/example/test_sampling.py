@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local_h5.errors import ConfigError
-from local_h5.example.sampling import allocate, draw_sample, inclusion_probabilities, systematic
+from local_h5_example.sampling import allocate, draw_sample, inclusion_probabilities, systematic
 
 
 def sample(seed: int, n: int = 600, states: int = 4, size: int = 100, certainty_amount: float = 300_000.0):

@@ -7,7 +7,7 @@ import pytest
 from example_population import example_population
 from fetch_public_file import fetch_public_file
 from local_h5.errors import ConfigError
-from local_h5.example import sources
+from local_h5_example import sources
 from local_h5.workflow.command import run
 
 CONTENT = b"a\n1\n"

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from local_h5.errors import ConfigError, DownloadError
-from local_h5.example import sources
-from local_h5.example.sources import PinnedFile, PinnedPackage, fetch_package, load_sources
+from local_h5_example import sources
+from local_h5_example.sources import PinnedFile, PinnedPackage, fetch_package, load_sources
 
 ROOT = Path(__file__).parents[3]
 CONTENT = {"a.csv": b"a\n1\n", "b.csv": b"b\n2\n"}

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from local_h5.errors import BlockTableError, GeographyError
-from local_h5.geography import BlockTable, Geography
-from local_h5.geography.block_table import TEXT_FIELDS
-from local_h5.geography.blocks import UnknownBlocksWarning, build_block_table
-from local_h5.geography.tables import BlockTableFiles, read_block_districts, read_county_cbsa, read_crosswalk
+from local_h5.inputs.geography import BlockTable, Geography
+from local_h5.inputs.geography.block_table import TEXT_FIELDS
+from local_h5.inputs.geography.blocks import UnknownBlocksWarning, build_block_table
+from local_h5.inputs.geography.tables import BlockTableFiles, read_block_districts, read_county_cbsa, read_crosswalk
 
 from .conftest import BLOCK_DISTRICTS, BLOCKS, COUNTY_CBSA, CROSSWALK, DISTRICTS, Made
 
@@ -74,7 +74,7 @@ def test_several_geographies_share_one_table(made: Made) -> None:
 
 def test_gzip_and_small_batches_make_no_difference(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = build_block_table(geography(), files(made))
-    monkeypatch.setattr("local_h5.geography.tables._READ_BYTES", 130)
+    monkeypatch.setattr("local_h5.inputs.geography.tables._READ_BYTES", 130)
     packed = BlockTableFiles(
         made.file("districts.csv.gz", gzip.compress(BLOCK_DISTRICTS.encode())),
         made.file("crosswalk.csv.gz", gzip.compress(CROSSWALK.encode())),
@@ -253,7 +253,7 @@ def test_reading_the_crosswalk_for_no_block_still_reads_it(made: Made) -> None:
 
 def test_an_area_job_imports_numpy_only() -> None:
     code = (
-        "import sys, local_h5.geography, local_h5.weights\n"
+        "import sys, local_h5.inputs.geography, local_h5.inputs.weights\n"
         "loaded = {'pandas', 'pyarrow', 'scipy', 'h5py', 'policyengine_us'} & set(sys.modules)\n"
         "sys.exit(f'also imported: {loaded}' if loaded else 0)"
     )

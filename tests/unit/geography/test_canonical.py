@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from local_h5 import us
 from local_h5.errors import GeographyError
-from local_h5.geography import Geography, codes
+from local_h5.inputs.geography import Geography
+from local_h5.inputs.geography import codes
 
 BLOCK = "370010201001000"
 OTHER = "010010201001001"

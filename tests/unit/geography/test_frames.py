@@ -9,9 +9,9 @@ import pytest
 import scipy.sparse
 
 from local_h5.errors import GeographyError
-from local_h5.geography import frames
-from local_h5.geography.load import load_geography, load_package
-from local_h5.geography.safe_pickle import Placeholder
+from foreign_pickle import frames
+from local_h5.inputs.geography.load import load_geography, load_package
+from foreign_pickle.reader import Placeholder
 
 from .conftest import Made, package
 

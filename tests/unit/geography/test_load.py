@@ -12,9 +12,10 @@ import pytest
 import scipy.sparse
 
 from local_h5.errors import BlockTableError, GeographyError
-from local_h5.geography import Geography, codes
-from local_h5.geography.load import geography_form, load_geography, load_package
-from local_h5.geography.tables import read_block_districts
+from local_h5.inputs.geography import Geography
+from local_h5.inputs.geography import codes
+from local_h5.inputs.geography.load import geography_form, load_geography, load_package
+from local_h5.inputs.geography.tables import read_block_districts
 
 from .conftest import BLOCKS, CANONICAL_DISTRICTS, CLONES, DISTRICTS, HOUSEHOLDS, Made
 

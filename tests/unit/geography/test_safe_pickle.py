@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from local_h5.errors import GeographyError, UnsafePickleError, WeightsError
-from local_h5.geography import safe_pickle
-from local_h5.geography.load import load_geography
-from local_h5.weights import load_weights
+from foreign_pickle import reader as safe_pickle
+from local_h5.inputs.geography.load import load_geography
+from local_h5.inputs.weights import load_weights
 
 from .conftest import BLOCKS, HOUSEHOLDS, Made
 
@@ -202,7 +202,7 @@ def test_the_hostile_pickles_are_hostile(tmp_path: Path) -> None:
         (b"\x80\x04\x8c\x06pandas\x8c\x0dio.common.sys\x93.", "pandas.io.common.sys"),
         (b"\x80\x04\x8c\x06pandas\x8c\x04eval\x93.", "pandas.eval"),
         (b"cnumpy.core.multiarray\n_reconstruct.__globals__\n.", "_reconstruct.__globals__"),
-        (b"clocal_h5.geography.safe_pickle\n_Function\n.", "local_h5.geography.safe_pickle._Function"),
+        (b"clocal_h5.geography.safe_pickle\n_Function\n.", "foreign_pickle.reader._Function"),
         (b"cpandas.evil\nDataFrame\nq\x00.", ""),
         (b"Pexternal\n.", "outside the pickle"),
     ],

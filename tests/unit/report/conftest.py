@@ -3,10 +3,10 @@
 import pytest
 from validation_world import FakeModel, Run, make_run, with_validation, write_database
 
-from local_h5.results import read_sidecar, sidecar_path
-from local_h5.validation.area_file import AreaFile
-from local_h5.validation.records import record_path, write_record
-from local_h5.validation.run import TargetRun
+from local_h5.contracts.results import read_sidecar, sidecar_path
+from local_h5.validation.targets.loaded_area import AreaFile
+from local_h5.contracts.records import record_path, write_record
+from local_h5.validation.targets.run import TargetRun
 
 WHERE = {
     "AK-01": "congressional_district_geoid==201", "CA-34": "congressional_district_geoid==634",

@@ -20,7 +20,7 @@ from local_h5.report.figures import MEASURES
 from local_h5.report.tables import area_rows, target_rows
 from local_h5.report.tiles import COLUMNS, PLACES, ROWS, cells
 from local_h5.report.write import write_report
-from local_h5.results import run_id, sidecar_path
+from local_h5.contracts.results import run_id, sidecar_path
 from local_h5.us import STATE_FIPS
 from local_h5.workflow.commands import report
 

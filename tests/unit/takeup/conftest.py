@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from local_h5.membership import Membership, entity_rows, join_on_ids
+from local_h5.inputs.membership import Membership, entity_rows, join_on_ids
 from local_h5.takeup.assign import AreaUnits
 from local_h5.takeup.eligibility import PackedEligibility
 from local_h5.takeup.prepare import CloneGeography, SourceFacts, prepare_takeup

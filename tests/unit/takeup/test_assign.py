@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local_h5 import chunks
+from local_h5.inputs import chunks
 from local_h5.errors import TakeupError
-from local_h5.membership import EntityRows
+from local_h5.inputs.membership import EntityRows
 from local_h5.takeup.assign import AreaUnits, inputs_digest, take_up, thresholds
 from local_h5.takeup.prepare import CloneGeography, SourceFacts
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from local_h5.chunks import CHUNK
+from local_h5.inputs.chunks import CHUNK
 from local_h5.errors import TakeupError
 from local_h5.takeup import draws
 

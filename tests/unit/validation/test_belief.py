@@ -10,9 +10,9 @@ import pytest
 import scipy.sparse as sp
 
 from local_h5.errors import ConfigError, GeographyError, UnsafePickleError, WeightsError
-from local_h5.validation.belief import read_beliefs
-from local_h5.validation.records import TargetRow
-from local_h5.validation.training import read_training
+from local_h5.report.belief import read_beliefs
+from local_h5.contracts.records import TargetRow
+from local_h5.validation.targets.training import read_training
 
 MATRIX = np.array([[1.0, 0, 2, 0], [0, 3, 0, 0], [1, 1, 1, 1]])
 WEIGHTS = np.array([10.0, 20, 30, 0])

@@ -14,11 +14,11 @@ import pytest
 from validation_world import Run, with_validation
 
 from local_h5.errors import ConfigError
-from local_h5.files import sha256_of
-from local_h5.results import sidecar_path
-from local_h5.settings import Settings
-from local_h5.validation.policy import Policy
-from local_h5.validation.records import record_path
+from local_h5.files.atomic import sha256_of
+from local_h5.contracts.results import sidecar_path
+from local_h5.config.settings import Settings
+from local_h5.contracts.policy import Policy
+from local_h5.contracts.records import record_path
 
 ROOT = Path(__file__).parents[3]
 

@@ -11,12 +11,12 @@ import pytest
 from joins import unit_rows
 from validation_world import FakeModel, Run, copy_of, make_run, with_validation, write_database
 
-from local_h5.results import read_sidecar, sidecar_path
-from local_h5.validation.area_file import AreaFile
-from local_h5.validation.records import ValidationRecord, read_record, refusals, write_record
-from local_h5.validation.run import TargetRun
-from local_h5.validation.targets_db import TargetDatabase
-from local_h5.validation.values import Values
+from local_h5.contracts.results import read_sidecar, sidecar_path
+from local_h5.validation.targets.loaded_area import AreaFile
+from local_h5.contracts.records import ValidationRecord, read_record, refusals, write_record
+from local_h5.validation.targets.run import TargetRun
+from local_h5.validation.targets.database import TargetDatabase
+from local_h5.validation.targets.values import Values
 
 PLACES = {
     "AK-01": ("congressional_district_geoid", "==", "201"),
@@ -145,7 +145,7 @@ def test_chunks_change_nothing(run: Run) -> None:
         path.unlink()
     chunked = opened(run, persons_per_run=1000)
     tasks = list(chunked._tasks(0)) + list(chunked._tasks(1))
-    from local_h5.validation.simulate import simulate
+    from local_h5.validation.targets.simulate import simulate
 
     model = FakeModel()
     runs = simulate(tasks, chunked.wanted, lambda: model, persons_per_run=3)
@@ -346,7 +346,7 @@ def test_a_mistake_of_ours_is_an_error_with_its_traceback_in_the_log(
     def broken(*_: object) -> None:
         raise TypeError("unsupported operand")
 
-    monkeypatch.setattr("local_h5.validation.run.evaluate", broken)
+    monkeypatch.setattr("local_h5.validation.targets.run.evaluate", broken)
     record = target_run.validate(run.request("NC-01"))
     assert (record.status, bool(record.blocking)) == ("error", True)
     assert "districts/NC-01.h5: TypeError: unsupported operand" in record.issues[0]

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from validation_world import Run, with_validation
 
-from local_h5.results import read_sidecar, sidecar_path
-from local_h5.validation.area import StructuralPolicy, validate_structure
-from local_h5.validation.common_schema import common_schema
-from local_h5.validation.records import read_record, record_path
+from local_h5.contracts.results import read_sidecar, sidecar_path
+from local_h5.validation.structural.verdict import StructuralPolicy, validate_structure
+from local_h5.validation.structural.common_schema import common_schema
+from local_h5.contracts.records import read_record, record_path
 
 Damage = Callable[[h5py.File], None]
 
@@ -210,7 +210,7 @@ def test_a_mistake_of_ours_in_a_check_blocks_and_its_traceback_is_logged(
     def broken(*_: object) -> None:
         raise mistake
 
-    monkeypatch.setattr("local_h5.validation.area.check_structure", broken)
+    monkeypatch.setattr("local_h5.validation.structural.verdict.check_structure", broken)
     run.check("NC-01")
     record = read_record(record_path(run.settings.results, "structural", "districts/NC-01.h5"))
     assert (record.status, bool(record.blocking)) == ("error", True)

@@ -9,8 +9,8 @@ from validation_world import write_database
 
 from local_h5.errors import InputError
 from local_h5.requests import AreaBuildRequest, AreaFilter
-from local_h5.validation.constraints import People, counted_entity, holds
-from local_h5.validation.targets_db import Constraint, TargetDatabase
+from local_h5.validation.targets.constraints import People, counted_entity, holds
+from local_h5.validation.targets.database import Constraint, TargetDatabase
 
 REAL = Path(__file__).parents[2] / "data" / "validation" / "policy_data.db"
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from local_h5.requests import AreaBuildRequest
-from local_h5.results import Validation
-from local_h5.validation.records import Summary, TargetRow, ValidationRecord
+from local_h5.contracts.results import Validation
+from local_h5.contracts.records import Summary, TargetRow, ValidationRecord
 from local_h5.worker import AreaOutcome, WorkResult, legacy_view
 
 ROW = TargetRow(

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from validation_world import Run, copy_of, make_run
 
-from local_h5.settings import Settings
-from local_h5.validation.records import Finding, read_record, write_record
+from local_h5.config.settings import Settings
+from local_h5.contracts.records import Finding, read_record, write_record
 from local_h5.workflow.closing import closing, failed_areas, named
 from local_h5.workflow.run_log import Failure, RunLog
 

@@ -7,39 +7,39 @@ from pathlib import Path
 
 import pytest
 
-from local_h5.workflow import code
-from local_h5.workflow.code import LIBRARY, code_digest, essence
+from local_h5.runs import code
+from local_h5.runs.code import LIBRARY, code_digest, essence
 
 HARMLESS = {
-    "errors", "files", "schema", "results", "requests", "areas", "text_table", "__init__", "geography/__init__",
+    "errors", "files/atomic", "contracts/schema", "contracts/results", "requests", "areas", "files/text_table", "__init__", "geography/__init__",
     "takeup/__init__", "validation/__init__", "workflow/__init__", "example/__init__",
 }  # fmt: skip
 """They raise, write whole files or nothing, and check forms; what they hold is in requests and configuration."""
 
 ELSEWHERE = {
     # imported for a type, or for what another component of the fingerprint covers
-    "AREA_MODULES": {"geography/canonical", "geography/codes",},
+    "AREA_MODULES": {"inputs/geography/canonical", "inputs/geography/codes",},
     "SNAPSHOT_MODULES": {
-        "geography/block_table", "geography/blocks", "geography/canonical", "geography/codes", "geography/frames",
-        "geography/load", "geography/npy", "geography/safe_pickle", "geography/tables", "takeup/anchors",
+        "inputs/geography/block_table", "inputs/geography/blocks", "inputs/geography/canonical", "inputs/geography/codes", "../foreign_pickle/frames",
+        "inputs/geography/load", "inputs/geography/npy", "../foreign_pickle/reader", "inputs/geography/tables", "takeup/anchors",
         "takeup/eligibility", "takeup/prepare", "takeup/programmes", "takeup/rates", "takeup/table", "us",
     },
     "GEOGRAPHY_MODULES": {
-        "build", "chunks", "clones", "columns", "formulas", "housing", "id_columns", "membership", "missing", "model",
-        "payload", "places", "single", "snapshot", "source",
+        "build/area", "inputs/chunks", "prepared/clones", "inputs/columns", "prepared/formulas", "prepared/housing", "inputs/id_columns", "inputs/membership", "inputs/missing", "prepared/model",
+        "build/payload", "prepared/places", "files/single", "prepared/snapshot", "inputs/source",
         "takeup/anchors", "takeup/assign", "takeup/draws", "takeup/eligibility", "takeup/prepare",
-        "takeup/programmes", "takeup/rates", "takeup/store", "takeup/table", "writer",
+        "takeup/programmes", "takeup/rates", "takeup/store", "takeup/table", "build/writer",
     },
     "CLONE_MODULES": {
-        "build", "chunks", "geography/codes", "geography/safe_pickle", "membership", "payload", "snapshot",
+        "build/area", "inputs/chunks", "inputs/geography/codes", "../foreign_pickle/reader", "inputs/membership", "build/payload", "prepared/snapshot",
         "takeup/anchors", "takeup/assign", "takeup/draws", "takeup/eligibility", "takeup/rates", "takeup/store",
-        "takeup/table", "us", "writer",
+        "takeup/table", "us", "build/writer",
     },
     "TAKEUP_MODULES": {
-        "build", "chunks", "clones", "columns", "formulas", "geography/block_table", "geography/blocks",
-        "geography/codes", "geography/frames", "geography/load", "geography/npy", "geography/safe_pickle",
-        "geography/tables", "id_columns", "membership", "missing", "model", "payload", "places", "single", "source",
-        "takeup/assign", "takeup/draws", "writer",
+        "build/area", "inputs/chunks", "prepared/clones", "inputs/columns", "prepared/formulas", "inputs/geography/block_table", "inputs/geography/blocks",
+        "inputs/geography/codes", "../foreign_pickle/frames", "inputs/geography/load", "inputs/geography/npy", "../foreign_pickle/reader",
+        "inputs/geography/tables", "inputs/id_columns", "inputs/membership", "inputs/missing", "prepared/model", "build/payload", "prepared/places", "files/single", "inputs/source",
+        "takeup/assign", "takeup/draws", "build/writer",
     },
     "EXAMPLE_MODULES": set(),
 }  # fmt: skip
@@ -80,10 +80,10 @@ def test_every_module_exists(name: str, monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize(
     ("module", "names"),
     [
-        ("results", ["AREA_MODULES"]),
-        ("validation/records", ["AREA_MODULES", "TARGET_MODULES"]),
-        ("text_table", ["AREA_MODULES", "POPULATION_MODULES", "EXAMPLE_MODULES", "EXAMPLE_TARGET_MODULES"]),
-        ("example/targets_schema.sql", ["EXAMPLE_TARGET_MODULES"]),
+        ("contracts/results", ["AREA_MODULES"]),
+        ("contracts/records", ["AREA_MODULES", "TARGET_MODULES"]),
+        ("files/text_table", ["AREA_MODULES", "POPULATION_MODULES", "EXAMPLE_MODULES", "EXAMPLE_TARGET_MODULES"]),
+        ("../local_h5_example/targets_schema.sql", ["EXAMPLE_TARGET_MODULES"]),
     ],
 )
 def test_a_change_of_what_writes_results_is_seen(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from local_h5.workflow.digests import DigestMemo
+from local_h5.files.digests import DigestMemo
 
 
 def known_file(folder: Path, memo: DigestMemo) -> Path:
@@ -50,7 +50,7 @@ def test_a_file_that_may_still_change_in_this_tick_is_not_remembered(tmp_path: P
 
 
 def test_a_memo_comes_back_and_a_damaged_one_is_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("local_h5.workflow.digests._SETTLED", 0)
+    monkeypatch.setattr("local_h5.files.digests._SETTLED", 0)
     memo = DigestMemo.open(tmp_path / "memo.json")
     path = tmp_path / "data"
     path.write_bytes(b"one")

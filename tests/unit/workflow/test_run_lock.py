@@ -6,7 +6,7 @@ import pytest
 from filelock import FileLock
 
 from local_h5.errors import RunningError
-from local_h5.workflow.run_lock import hold_run_lock
+from local_h5.runs.run_lock import hold_run_lock
 
 
 @pytest.mark.parametrize(

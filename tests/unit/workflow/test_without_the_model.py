@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from local_h5 import cli
-from local_h5.workflow.code import library_versions
+from local_h5.runs.code import library_versions
 
 ROOT = Path(__file__).parents[3]
 

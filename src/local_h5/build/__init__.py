@@ -1,0 +1,1 @@
+"""One area: its rows, its columns, its file."""

@@ -1,0 +1,209 @@
+"""One area: request → selection → reindexed rows → payload → file → result.
+
+Pure with respect to its inputs: what decides an area's bytes is in the arguments. Imports numpy and h5py, never the
+model.
+"""
+
+import platform
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from local_h5.prepared.clones import CloneIndex, CloneSelection
+from local_h5.inputs.geography.block_table import BlockRows, BlockTable
+from local_h5.inputs.membership import PERSON, EntityRows, Reindexed, check_ids_fit, reindex
+from local_h5.build.payload import UNKNOWN_COUNTY, area_columns, county_names
+from local_h5.requests import AreaBuildRequest, output_path
+from local_h5.contracts.results import (
+    AreaResult,
+    Fingerprint,
+    InputFile,
+    Issue,
+    OutputFile,
+    Validation,
+    WeightSummary,
+)
+from local_h5.prepared.snapshot import SourceSnapshot
+from local_h5.takeup.assign import AreaUnits, take_up
+from local_h5.takeup.table import Takeup
+from local_h5.build.writer import Compression, write_h5
+
+ADULT_AGE = 18
+"""An SPM unit without a person of this age makes the model's poverty calculation fail for the whole file."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedInputs:
+    """Everything that area builds read; made once, shared by all areas of a calibration package."""
+
+    snapshot: SourceSnapshot
+    blocks: BlockTable
+    clones: CloneIndex
+    takeup: Takeup
+
+    def __post_init__(self) -> None:
+        """Refuse more clones than the ids of units have room for (SourceError)."""
+        check_ids_fit(self.snapshot.membership, self.clones.n_clones)
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """Choices that concern every area of a run.
+
+    Attributes:
+        compression: of the datasets.
+        takeup_filter: programmes to draw; None draws all.
+        district_codes: normalised district code → the code to write; None writes the normalised one.
+    """
+
+    compression: Compression = "none"
+    takeup_filter: tuple[str, ...] | None = None
+    district_codes: Mapping[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What the caller knows beyond the inputs, copied to the sidecar as it is."""
+
+    fingerprint: Fingerprint | None = None
+    validation: Validation = Validation("skipped", "not run in this step")  # noqa: RUF009
+
+
+def build_area(
+    request: AreaBuildRequest,
+    inputs: PreparedInputs,
+    folder: Path,
+    *,
+    options: BuildOptions = BuildOptions(),
+    provenance: Provenance = Provenance(),
+    relative_path: str | None = None,
+) -> AreaResult:
+    """Build one area's H5 below ``folder`` and return its result (the caller writes the sidecar).
+
+    Args:
+        request: the area.
+        inputs: prepared.
+        folder: output folder; the file is ``request.relative_path`` below it.
+        options: see :class:`BuildOptions`.
+        provenance: see :class:`Provenance`.
+        relative_path: another path below ``folder``.
+
+    Raises:
+        RequestError, EmptySelectionError: the area is unknown or has no household clone.
+        TakeupError: a state without a rate, an unknown programme in the filter.
+        WriteError: nothing is left under the file's name.
+    """
+    relative = request.relative_path if relative_path is None else type(request.relative_path)(relative_path)
+    path = output_path(folder, relative)
+    selection = inputs.clones.select(request, inputs.blocks)
+    reindexed = reindex(inputs.snapshot.membership, selection.household, selection.clone)
+    blocks = inputs.blocks.at(selection.block)
+    drawn = take_up(inputs.takeup, area_units(inputs, selection, reindexed.rows, blocks), options.takeup_filter)
+    entity_of = {programme.variable: programme.entity for programme in inputs.takeup.programmes}
+    written = write_h5(
+        path,
+        area_columns(
+            inputs.snapshot,
+            blocks,
+            selection,
+            reindexed,
+            {name: (entity_of[name], values) for name, values in drawn.items()},
+            options.district_codes,
+        ),
+        year=inputs.snapshot.year,
+        notes=inputs.snapshot.notes,
+        compression=options.compression,
+    )
+    checks = {
+        "spm_units_without_adult": count_spm_units_without_adult(inputs.snapshot, reindexed),
+        "clones_in_unknown_blocks": int(np.count_nonzero(~blocks.known())),
+    }
+    return AreaResult(
+        request=request,
+        status="completed",
+        output=OutputFile(str(relative), written.sha256, written.size_bytes),
+        period=inputs.snapshot.year,
+        rows={entity: reindexed.n_rows(entity) for entity in reindexed.rows},
+        source_rows={entity: inputs.snapshot.n_rows[entity] for entity in reindexed.rows},
+        weights=weight_summary(selection, reindexed),
+        columns=written.columns,
+        excluded=inputs.snapshot.excluded,
+        coverage=coverage(inputs, selection, blocks),
+        checks=checks,
+        fingerprint=provenance.fingerprint,
+        versions=versions(inputs.snapshot),
+        inputs=(InputFile("source dataset", inputs.snapshot.source_sha256, inputs.snapshot.source_bytes),),
+        notes=inputs.snapshot.notes,
+        validation=provenance.validation,
+        issues=tuple(_issues(checks)),
+        reflecting=inputs.snapshot.reflecting,
+    )
+
+
+def area_units(
+    inputs: PreparedInputs, selection: CloneSelection, rows: Mapping[str, EntityRows], blocks: BlockRows
+) -> AreaUnits:
+    """The units of a file as take-up needs them."""
+    return AreaUnits(
+        household_ids=inputs.snapshot.household_id[selection.household],
+        clones=selection.clone,
+        state=(blocks.geoid // 10**13).astype(np.int32),
+        county=blocks.county.astype(np.int32),
+        rows=rows,
+    )
+
+
+def weight_summary(selection: CloneSelection, reindexed: Reindexed) -> WeightSummary:
+    """Sums of the weights as written (float32), added in float64."""
+    weight = selection.weight.astype(np.float32).astype(np.float64)
+    total = float(weight.sum())
+    return WeightSummary(
+        households=total,
+        persons=float((weight * reindexed.rows[PERSON].counts).sum()),
+        effective_sample_size=float(total**2 / np.square(weight).sum()),
+        largest_share=float(weight.max() / total),
+    )
+
+
+def coverage(inputs: PreparedInputs, selection: CloneSelection, blocks: BlockRows) -> dict[str, float]:
+    """Share of household weight with a value, by geography field that can be empty."""
+    weight, total = selection.weight, selection.weight.sum()
+    shares = {name: np.minimum(float(weight[blocks.codes(name) > 0].sum() / total), 1.0) for name in blocks.fields}
+    codes, names = county_names(inputs.snapshot, blocks.county)
+    shares["county"] = np.minimum(float(weight[(names != UNKNOWN_COUNTY)[codes]].sum() / total), 1.0)
+    return {name: round(float(share), 6) for name, share in sorted(shares.items())}
+
+
+def count_spm_units_without_adult(snapshot: SourceSnapshot, reindexed: Reindexed) -> int:
+    """SPM units of the file in which nobody is 18 or older; 0 when the source has no age."""
+    age = next((column for column in snapshot.columns if column.variable == "age"), None)
+    if age is None:
+        return 0
+    person = snapshot.membership.person_unit["spm_unit"]
+    adults = np.zeros(snapshot.n_rows["spm_unit"], dtype=bool)
+    adults[person[snapshot.matrices[age.matrix][age.row] >= ADULT_AGE]] = True
+    return int((~adults[reindexed.rows["spm_unit"].source_row]).sum())
+
+
+def versions(snapshot: SourceSnapshot) -> dict[str, str]:
+    """Versions of everything that can change a byte of the file."""
+    return {
+        **snapshot.versions,
+        "numpy": np.__version__,
+        "h5py": h5py.__version__,
+        "hdf5": h5py.version.hdf5_version,
+        "python": ".".join(platform.python_version_tuple()[:2]),
+    }
+
+
+def _issues(checks: Mapping[str, int]) -> Collection[Issue]:
+    without_adult = checks["spm_units_without_adult"]
+    if not without_adult:
+        return ()
+    text = (
+        f"{without_adult} SPM units have nobody of {ADULT_AGE} or more; the model's poverty variables fail on this file"
+    )
+    return (Issue("validate", text),)

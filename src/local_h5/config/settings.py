@@ -1,0 +1,266 @@
+"""The configuration, checked once: what a run reads, where it writes, and which areas it has."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from local_h5.areas import District, all_requests, read_districts
+from local_h5.config.paths import with_plain_paths
+from local_h5.errors import ConfigError
+from local_h5.files.atomic import why_unread
+from local_h5.inputs.missing import MissingRules, code_text
+from local_h5.requests import AreaBuildRequest
+from local_h5.contracts.schema import check, typed
+from local_h5.config.parts import Parts
+from local_h5.contracts.policy import Policy
+
+if TYPE_CHECKING:
+    from local_h5.inputs.geography.tables import BlockTableFiles
+
+REGIONAL = "regional"
+NATIONAL = "national"
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A calibration package: weights and the exact geography of the same household clones."""
+
+    name: str
+    weights: Path
+    geography: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A checked configuration; paths are relative to the folder that the workflow runs in."""
+
+    config: Mapping[str, Any]
+    where: str
+    results: Path
+    dataset: Path
+    packages: tuple[Package, ...]
+    block_districts: Path
+    block_crosswalk: Path
+    county_cbsa: Path
+    districts: tuple[District, ...]
+    requests: tuple[AreaBuildRequest, ...]
+    parts: Parts
+    """How the states are shared out among the processes that run the model."""
+
+    @classmethod
+    def load(cls, config: Mapping[str, Any], where: str = "config", overrides: Mapping[str, Any] | None = None) -> Self:
+        """Check a configuration and resolve its defaults.
+
+        Args:
+            config: parsed, with all defaults merged in.
+            where: the file(s) that it came from, for messages.
+            overrides: what of it was given on the command line. Snakemake reads the values inside sections as text;
+                they get the type that they would have in a file.
+
+        Raises:
+            ConfigError: an unknown key, a wrong type, a missing file, half of a pair of inputs, a path that cannot
+                be used (:mod:`local_h5.config.paths`).
+            RequestError: a custom area's filter is malformed.
+        """
+        if overrides:
+            config = merge(config, typed("config", {**overrides}))
+            if isinstance(overrides.get("validation"), Mapping):
+                config = merge(config, {"validation": typed("validation_policy", overrides["validation"])})
+        config = _with_codes_as_text(config)
+        check("config", config, where, ConfigError)
+        check("validation_policy", config["validation"], f"{where}: validation", ConfigError)
+        config = with_plain_paths(config, where)
+        inputs = config["inputs"]
+        results = Path(config["results"])
+        example, downloads = results / "example", results / "downloads"
+        _check_pairs(inputs, where)
+        packages = [
+            Package(
+                REGIONAL,
+                Path(inputs["weights"] or example / "calibration_weights.npy"),
+                Path(inputs["geography"] or example / "geography_assignment.npz"),
+            )
+        ]
+        own_nation = inputs["national"]["weights"] is not None
+        if own_nation:
+            national = inputs["national"]
+            packages.append(Package(NATIONAL, Path(national["weights"]), Path(national["geography"])))
+        tables = inputs["tables"]
+        districts = read_districts(Path(config["areas"]["districts"]))
+        settings = cls(
+            config,
+            where,
+            results,
+            Path(inputs["dataset"] or example / "source.h5"),
+            tuple(packages),
+            Path(tables["block_districts"] or downloads / "block_cd_distributions.csv.gz"),
+            Path(tables["block_crosswalk"] or downloads / "block_crosswalk.csv.gz"),
+            Path(tables["county_cbsa"] or downloads / "msa_definitions.csv"),
+            districts,
+            all_requests(
+                districts,
+                config["areas"]["cities"],
+                config["areas"]["custom"],
+                national_package=NATIONAL if own_nation else REGIONAL,
+                where=where,
+            ),
+            Parts.of(districts, config["validation"]["processes"]),
+        )
+        _check_files(settings)
+        return settings
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read the resolved configuration of a run, or any JSON with all keys.
+
+        Raises:
+            ConfigError: missing or malformed.
+        """
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ConfigError(path, expected="a JSON configuration", found=why_unread(path, error)) from error
+        return cls.load(data, str(path))
+
+    @property
+    def missing(self) -> MissingRules:
+        """What to take for codes of the source that say "missing"."""
+        return MissingRules.from_config(self.config["inputs"].get("missing"), f"{self.where}: inputs.missing")
+
+    @property
+    def uses_example(self) -> bool:
+        """Whether any input is the example's own."""
+        inputs = self.config["inputs"]
+        return any(inputs[name] is None for name in ("weights", "geography", "dataset"))
+
+    @property
+    def tables(self) -> "BlockTableFiles":
+        """The public block tables."""
+        from local_h5.inputs.geography.tables import BlockTableFiles
+
+        return BlockTableFiles(self.block_districts, self.block_crosswalk, self.county_cbsa)
+
+    @property
+    def programmes(self) -> Path:
+        """The list of take-up programmes."""
+        return Path(self.config["takeup"]["programmes"])
+
+    @property
+    def prepared(self) -> Path:
+        """Folder of the prepared arrays."""
+        return self.results / "prepared"
+
+    @property
+    def memo(self) -> Path:
+        """The memo of digests."""
+        return self.prepared / "digests.json"
+
+    @property
+    def resolved_config(self) -> Path:
+        """The configuration of the run with all overrides, for the scripts."""
+        return self.prepared / "config.json"
+
+    @property
+    def area_config(self) -> Path:
+        """What area jobs read of the configuration: the whole has megabytes with very many areas."""
+        return self.prepared / "area_config.json"
+
+    @property
+    def policy(self) -> Policy:
+        """The validation policy."""
+        return Policy.from_config(self.config["validation"], example=self.uses_example)
+
+    def approval(self, request: AreaBuildRequest) -> Path:
+        """Says that the policy lets an area's file be published, and which file, sidecar and records that was."""
+        return (self.results / "published" / request.relative_path).with_suffix(".json")
+
+    def structural_record(self, request: AreaBuildRequest) -> Path:
+        """What the checks of an area job found."""
+        return (self.results / "validation" / "structural" / request.relative_path).with_suffix(".json")
+
+    @property
+    def target_database(self) -> Path:
+        """The target database; without one of the user's own, the example's."""
+        own = self.config["inputs"]["targets"]
+        return self.results / "example" / "targets.db" if own is None else Path(own)
+
+    def target_record(self, request: AreaBuildRequest) -> Path:
+        """What came out of an area's file against its targets."""
+        return (self.results / "validation" / "targets" / request.relative_path).with_suffix(".json")
+
+    def simulation(self, part: int) -> Path:
+        """What the model runs of a part took."""
+        return self.results / "validation" / f"simulation_{part}.json"
+
+    def output(self, request: AreaBuildRequest) -> Path:
+        """An area's H5."""
+        return self.results / request.relative_path
+
+
+def _with_codes_as_text(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The configuration with the codes of ``inputs.missing`` as text; YAML reads ``-1`` and ``.nan`` as numbers."""
+    inputs = config.get("inputs")
+    given = inputs.get("missing") if isinstance(inputs, Mapping) else None
+    if not isinstance(given, Mapping):
+        return config
+    missing = {
+        name: {code_text(code): value for code, value in codes.items()} if isinstance(codes, Mapping) else codes
+        for name, codes in given.items()
+    }
+    return {**config, "inputs": {**config["inputs"], "missing": missing}}
+
+
+def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """``over`` on top of ``under``, as Snakemake does it: mappings key by key, everything else is replaced."""
+    merged = dict(under)
+    for key, value in over.items():
+        before = merged.get(key, {})
+        if isinstance(value, Mapping):
+            # An empty mapping leaves what is there, whatever it is; another one replaces what is no mapping.
+            merged[key] = merge(before if isinstance(before, Mapping) else {}, value) if value else before
+        else:
+            merged[key] = value
+    return merged
+
+
+def _check_pairs(inputs: Mapping[str, Any], where: str) -> None:
+    together = {
+        "inputs": {name: inputs[name] for name in ("weights", "geography", "dataset")},
+        "inputs.national": inputs["national"],
+    }
+    for group, values in together.items():
+        given = [name for name, value in values.items() if value is not None]
+        if given and len(given) < len(values):
+            missing = [name for name in values if name not in given]
+            raise ConfigError(
+                where,
+                field=f"{group}.{missing[0]}",
+                expected=f"a path, because {group}.{given[0]} is set",
+                found="null",
+                remedy="Weights, geography and dataset belong together; set all or none.",
+            )
+
+
+def _check_files(settings: Settings) -> None:
+    """A file that the user named must exist before any job starts."""
+    config = settings.config
+    named = {
+        "variables": config["variables"],
+        "takeup.programmes": config["takeup"]["programmes"],
+        **{f"inputs.{name}": config["inputs"][name] for name in ("weights", "geography", "dataset", "targets")},
+        **{f"inputs.national.{name}": value for name, value in config["inputs"]["national"].items()},
+        **{f"inputs.tables.{name}": value for name, value in config["inputs"]["tables"].items()},
+        "validation.population.table": config["validation"]["population"]["table"],
+        "validation.training": config["validation"]["training"],
+    }
+    for field, path in named.items():
+        if path is not None and not Path(path).is_file():
+            raise ConfigError(
+                settings.where,
+                field=field,
+                expected="an existing file",
+                found=str(path),
+                remedy="Correct the path; it is relative to the folder that the workflow runs in.",
+            )

@@ -1,0 +1,1 @@
+"""What is written as JSON and read again: results, validation records, policy, work items, and their schemas."""

@@ -1,0 +1,1 @@
+"""What a run is given, checked once: source dataset, weights, geography."""

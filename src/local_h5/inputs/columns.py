@@ -1,0 +1,641 @@
+"""What a column of the source holds: the one place that reads it, for everybody who needs it.
+
+A dataset of an HDF5 file says of what type it is, the model says what the variable is. Out of the two come exactly the
+values of the file, in the model's type and for the model's period, or a refusal that names file, variable, row and
+value. Nothing is wrapped, cut, guessed or dropped; only float32, the model's own type of amounts, rounds the last bits.
+What it accepts and refuses is written out in docs/source-columns.md.
+"""
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NoReturn
+
+import h5py
+import numpy as np
+
+from local_h5.errors import ConfigError, SourceError
+from local_h5.files.hdf5 import H5_ERRORS
+from local_h5.inputs.missing import Value, code_text
+from local_h5.files.single import beyond_float32
+
+ETERNITY = "ETERNITY"
+MONTHS = 12
+
+_EXAMPLES = 3
+_LINES = 20
+"""Codes for which a refusal writes the rule out."""
+
+_TRUTH = {"true": True, "yes": True, "false": False, "no": False}
+"""Member names of an enumeration that say yes or no, in any case."""
+
+_MISSING_ATTRIBUTES = frozenset(
+    {"_fillvalue", "fillvalue", "fill_value", "missing_value", "missing_values", "na_value", "na_values", "nodata"}
+)
+"""Attributes that name codes for a missing value (netCDF and its conventions), in lower case."""
+
+_CODING_ATTRIBUTES = frozenset({"categories", "levels", "flag_meanings", "value_labels", "mask", "na_mask"})
+"""Attributes by which other tools say that the numbers of a dataset stand for something else, or that some do not
+count."""
+
+_FILL_FLOAT = 9.969209968386869e36
+"""netCDF's own filling of float32 and float64 that nobody wrote."""
+
+_STATA = 2_147_483_621
+"""The first of Stata's codes for a missing value in an int32; all above are codes too."""
+
+_FLOAT_EXACT = 2**53
+
+_CLASSES = {
+    h5py.h5t.TIME: "times",
+    h5py.h5t.OPAQUE: "opaque bytes (numpy stores dates so)",
+    h5py.h5t.COMPOUND: "compound records (complex numbers are stored so)",
+    h5py.h5t.REFERENCE: "references",
+    h5py.h5t.VLEN: "lists of varying length",
+    h5py.h5t.ARRAY: "small arrays",
+}
+
+_FORMS = {"truth": "true and false", "number": "numbers", "bits": "bit fields", "text": "text", "names": "enumeration"}
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnKind:
+    """What a variable is.
+
+    Attributes:
+        name: of the variable.
+        entity: whose rows it has.
+        value: its type; ``id`` is an integer that names a unit, kept as int64.
+        period: how often the model has it.
+        months: what twelve of them are for a variable that the model has by the year or for all time: added up,
+            all equal to its value, or nothing that could be told.
+        members: of an enum, in the model's order.
+        default: what the model takes for a variable that is not given; refusals propose it.
+        codes: text of which numbers are left as they are (the codes of a place, which no file takes from the source).
+    """
+
+    name: str
+    entity: str
+    value: Literal["bool", "int", "float", "enum", "text", "id"]
+    period: Literal["year", "month", "eternity"] = "year"
+    months: Literal["sum", "equal", "refuse"] = "equal"
+    members: tuple[str, ...] = ()
+    default: Value = False
+    codes: bool = False
+
+
+def read_column(
+    path: Path,
+    file: h5py.File,
+    kind: ColumnKind,
+    periods: tuple[str, ...],
+    *,
+    year: int,
+    n_rows: int | None,
+    missing: Mapping[str, Value] | None = None,
+) -> dict[str, np.ndarray]:
+    """All values of a variable, as the model has it.
+
+    Args:
+        path: the source, for errors.
+        file: the same, open.
+        kind: what the variable is.
+        periods: the stored ones, ascending: years, months or ``ETERNITY``.
+        year: of the source.
+        n_rows: of the entity; None when any number will do.
+        missing: code → value, of this variable.
+
+    Returns:
+        Period → (n_rows,) values: bool, int32, float32, int64 for ids, text in ``U``, and for an enum the member names
+        in ``U``. The period is the year, twelve months of a monthly variable, or ``ETERNITY``; a year of a monthly
+        variable is left to the model, which makes twelve months of it.
+
+    Raises:
+        SourceError: a value, type or period that cannot be kept exactly.
+        ConfigError: a rule gives a value that the variable cannot have.
+    """
+    column = _Column(path, kind, missing or {})
+    action = column.period_action(periods, year)
+    parts = {}
+    for period in periods:
+        values = column.wide(file, period)
+        if n_rows is not None and len(values) != n_rows:
+            column.refuse(
+                period,
+                expected=f"{n_rows:,} values, one a {kind.entity}",
+                found=f"{len(values):,}",
+                remedy="Store the variable for the entity that the model gives it.",
+            )
+        parts[period] = values
+    key = ETERNITY if kind.period == "eternity" else str(year)
+    if action == "sum":
+        parts = {key: column.sum(parts)}
+    elif action == "equal":
+        parts = {key: column.equal(parts)}
+    elif action == "rename":
+        parts = {key: parts[periods[0]]}
+    return {period: column.narrow(period, values) for period, values in parts.items()}
+
+
+@contextmanager
+def h5_errors(path: Path, where: str | None = None) -> Iterator[None]:
+    """Whatever the HDF5 library says of a file becomes one line of ours."""
+    try:
+        yield
+    except H5_ERRORS as error:
+        raise SourceError(
+            path,
+            field=where,
+            expected="what HDF5 can read",
+            found=_short(error),
+            remedy="The file is damaged, or its type or filter is unknown here; write it again with h5py.",
+        ) from error
+
+
+def _short(error: BaseException) -> str:
+    text = " ".join(str(error.args[0] if error.args else error).split())
+    return f"{type(error).__name__}: {text[:200]}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """One dataset as the file declares it.
+
+    Attributes:
+        form: what the values are: bool, any number, unsigned bits, text, or names of members.
+        values: (n,).
+        missing: by row, whether the file itself says that the value is missing; None when it says nothing.
+    """
+
+    form: Literal["truth", "number", "bits", "text", "names"]
+    values: np.ndarray
+    missing: np.ndarray | None = None
+
+
+class _Column:
+    def __init__(self, path: Path, kind: ColumnKind, missing: Mapping[str, Value]) -> None:
+        self.path, self.kind, self.rules = path, kind, missing
+
+    def refuse(self, period: str | None, *, expected: str, found: str, remedy: str) -> NoReturn:
+        name = self.kind.name
+        # Ids are one column for the whole file, whatever its period.
+        where = name if period is None or self.kind.value == "id" else f"{name}/{period}"
+        raise SourceError(self.path, field=where, expected=expected, found=found, remedy=remedy)
+
+    # --- periods
+
+    def period_action(self, periods: tuple[str, ...], year: int) -> Literal["keep", "rename", "sum", "equal"]:
+        """What makes the model's period of the stored ones."""
+        kind = self.kind
+        months = tuple(f"{year}-{month:02d}" for month in range(1, MONTHS + 1))
+        own = (str(year),)
+        if periods in (own, (ETERNITY,)) and (kind.period == "eternity" or kind.value == "id"):
+            return "rename"
+        if periods == own:
+            return "keep"
+        if periods == months:
+            if kind.period == "month":
+                return "keep"
+            if kind.months != "refuse":
+                return kind.months
+        allowed = {
+            "year": f"{year}" + ("" if kind.months == "refuse" else ", or its twelve months"),
+            "month": f"{year}, or its twelve months",
+            "eternity": f"{ETERNITY} or {year}",
+        }[kind.period]
+        listed = ", ".join(periods[:_EXAMPLES]) + (" …" if len(periods) > _EXAMPLES else "")
+        found = f"{listed} ({len(periods)} periods)" if len(periods) > 1 else listed
+        own_period = {"year": "the year", "month": "the month", "eternity": "all time"}[kind.period]
+        self.refuse(
+            None,
+            expected=f"the period {allowed}: the model has this variable for {own_period}",
+            found=found,
+            remedy="Store the whole of it, once.",
+        )
+
+    def sum(self, parts: Mapping[str, np.ndarray]) -> np.ndarray:
+        """The year of twelve months; float64 or int64."""
+        with np.errstate(over="ignore"):
+            total: np.ndarray = np.sum(np.stack(list(parts.values())), axis=0)
+        return total
+
+    def equal(self, parts: Mapping[str, np.ndarray]) -> np.ndarray:
+        """The one value of twelve months."""
+        first_period, first = next(iter(parts.items()))
+        for period, values in parts.items():
+            differs = np.flatnonzero(values != first)
+            if differs.size:
+                row = differs[0]
+                self.refuse(
+                    period,
+                    expected=f"the value of {first_period}: what the model has by the year and does not add up must be "
+                    "equal in all months",
+                    found=f"{self._shown(values[row])} against {self._shown(first[row])} in row {row} "
+                    f"({differs.size:,} of {values.size:,} rows differ)",
+                    remedy="Store the value of the year.",
+                )
+        return first
+
+    # --- values
+
+    def wide(self, file: h5py.File, period: str) -> np.ndarray:
+        """The values of one dataset in the widest form of their kind: bool, int64, float64, or text."""
+        stored = self._read(file, period)
+        values, form = stored.values, stored.form
+        accepted = {
+            "bool": ("truth", "number", "bits", "names"),
+            "int": ("truth", "number"),
+            "float": ("number",),
+            "enum": ("text", "names", "number"),
+            "text": ("text", "names", "number") if self.kind.codes else ("text", "names"),
+            "id": ("number",),
+        }[self.kind.value]
+        if form not in accepted:
+            declared = f" ({self._listed(values)})" if form == "names" else ""
+            if self.kind.value == "id":
+                declared = f" of dtype {values.dtype}"
+            self.refuse(
+                period,
+                expected=self._wanted(),
+                found=f"{_FORMS[form]}{declared}",
+                remedy=self._type_remedy(),
+            )
+        match self.kind.value:
+            case "bool":
+                wide, bad = self._truth(form, values)
+            case "int" | "id":
+                wide, bad = self._integers(values, period)
+            case "float":
+                wide, bad = self._floats(values, period)
+            case "enum":
+                names = np.array(self.kind.members, dtype=np.str_)
+                known = np.isin(values, names) if form != "number" else np.zeros(len(values), bool)
+                wide, bad = (values if form != "number" else np.full(len(values), "", names.dtype)), ~known
+            case "text":
+                wide, bad = values, np.zeros(len(values), bool)
+        if stored.missing is not None:
+            bad |= stored.missing
+        if form == "number" and self.kind.value not in ("enum", "text"):
+            bad |= _sentinels(values)
+        if self.rules:
+            wide, bad = self._ruled(form, values, wide, bad)
+        if bad.any():
+            self._refuse_codes(period, form, values, bad)
+        if self.kind.value == "int":
+            self._refuse_unfit(period, wide, wide > np.iinfo(np.int32).max)
+        return wide
+
+    def _truth(self, form: str, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if form == "truth":
+            return values, np.zeros(len(values), bool)
+        if form == "names":
+            words, inverse = np.unique(values, return_inverse=True)
+            known = [_TRUTH.get(word.casefold()) for word in words.tolist()]
+            true = np.array([item is True for item in known], bool)
+            return true[inverse], np.array([item is None for item in known], bool)[inverse]
+        one = values == 1
+        return one, ~one & (values != 0)
+
+    def _integers(self, values: np.ndarray, period: str) -> tuple[np.ndarray, np.ndarray]:
+        if values.dtype.kind != "f":
+            if values.dtype.kind == "u":
+                self._refuse_unfit(period, values, (values > np.iinfo(np.int64).max) & ~self._has_rule(values))
+            wide = values.astype(np.int64)
+            return wide, self._negative(wide)
+        bad = ~np.isfinite(values)
+        finite = np.where(bad, 0, values).astype(np.result_type(values.dtype, np.float64))
+        # An id that a float rounded would be another unit's; a number beyond int32 is refused with the others below.
+        exact = 2.0 ** (np.finfo(values.dtype).nmant + 1) if self.kind.value == "id" else float(_FLOAT_EXACT)
+        lost = (finite != np.trunc(finite)) | (np.abs(finite) >= exact)
+        self._refuse_unfit(period, values, lost & ~self._has_rule(values))
+        wide = np.where(lost, 0, finite).astype(np.int64)
+        return wide, bad | self._negative(wide)
+
+    def _negative(self, wide: np.ndarray) -> np.ndarray:
+        """No count, code or year of the model is below zero: surveys say so that a question was not asked."""
+        if self.kind.value == "id":
+            return np.zeros(len(wide), bool)
+        return (wide < 0) & (wide != self.kind.default)  # a few say -1 themselves when nothing was given
+
+    def _floats(self, values: np.ndarray, period: str) -> tuple[np.ndarray, np.ndarray]:
+        bad = ~np.isfinite(values) if values.dtype.kind == "f" else np.zeros(len(values), bool)
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            wide = values.astype(np.float64)
+        # Beyond float64 (long double): as what float32 does not hold, but found before the cast.
+        lost = ~bad & (~np.isfinite(wide) | ((wide == 0) & (values != 0)))
+        self._refuse_unfit(period, values, lost & ~self._has_rule(values))
+        return wide, bad
+
+    def narrow(self, period: str, values: np.ndarray) -> np.ndarray:
+        """Values in the model's own type."""
+        if self.kind.value == "int":
+            self._refuse_unfit(period, values, values > np.iinfo(np.int32).max)  # a sum
+            return values.astype(np.int32)
+        if self.kind.value == "float":
+            self._refuse_unfit(period, values, ~np.isfinite(values) | beyond_float32(values))
+            return values.astype(np.float32)
+        return values
+
+    # --- rules for missing values
+
+    def _ruled(self, form: str, values: np.ndarray, wide: np.ndarray, bad: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        wide = wide.copy()
+        for code, given in self.rules.items():
+            value = self._rule_value(code, given)
+            rows = _rows_of(code, form, values)
+            if not rows.any():
+                continue
+            if wide.dtype.kind == "U":
+                wide = wide.astype(np.result_type(wide.dtype, np.array(value)))
+            wide[rows] = value
+            bad = bad & ~rows
+        return wide, bad
+
+    def _has_rule(self, values: np.ndarray) -> np.ndarray:
+        rows = np.zeros(len(values), bool)
+        for code in self.rules:
+            rows |= _rows_of(code, "number", values)
+        return rows
+
+    def _rule_value(self, code: str, given: Value) -> Value:
+        fits: Mapping[str, Callable[[Any], bool]] = {
+            "bool": lambda v: isinstance(v, bool),
+            "int": lambda v: isinstance(v, int) and not isinstance(v, bool) and abs(v) < 2**31,
+            "float": lambda v: (
+                isinstance(v, int | float)
+                and not isinstance(v, bool)
+                and math.isfinite(v)
+                and not beyond_float32(np.array([float(v)])).any()
+            ),
+            "enum": lambda v: v in self.kind.members,
+            "text": lambda v: isinstance(v, str),
+            "id": lambda v: isinstance(v, int) and not isinstance(v, bool) and abs(v) < 2**63,
+        }
+        if not fits[self.kind.value](given):
+            raise ConfigError(
+                "inputs.missing",
+                field=f"{self.kind.name}.{code}",
+                expected=self._wanted(),
+                found=repr(given),
+                remedy="Correct the rule.",
+            )
+        return given
+
+    # --- refusals
+
+    def _refuse_unfit(self, period: str, values: np.ndarray, lost: np.ndarray) -> None:
+        """Refuse numbers that the model's type does not hold."""
+        if lost.any():
+            self.refuse(
+                period,
+                expected=self._wanted(),
+                found=_examples(values, lost),
+                remedy="Store numbers that fit; they are never wrapped, cut or rounded to fit.",
+            )
+
+    def _refuse_codes(self, period: str, form: str, values: np.ndarray, bad: np.ndarray) -> NoReturn:
+        if self.kind.value == "id" and self.kind.default is False:  # of the unit itself
+            self.refuse(period, expected=self._wanted(), found=_examples(values, bad), remedy="Fill the missing ids.")
+        codes = sorted({code_text(value) for value in np.unique(values[bad]).tolist()}, key=lambda c: (len(c), c))
+        remedy = f"If they say that the value is missing, say what to take for them: {self._lines(codes)}"
+        if self.kind.value == "enum" and form == "number":
+            remedy = (
+                "Store the members' names, for the numbers change from one model to the next; or say what each number "
+                f"means (here as the installed model has them): {self._lines(codes)}"
+            )
+        self.refuse(period, expected=self._wanted(), found=_examples(values, bad), remedy=remedy)
+
+    def _lines(self, codes: list[str]) -> str:
+        """The rule to write, in one line of YAML (which JSON is)."""
+        rules = ", ".join(f"{json.dumps(code, ensure_ascii=False)}: {self._proposed(code)}" for code in codes[:_LINES])
+        more = f" (and {len(codes) - _LINES} more codes)" if len(codes) > _LINES else ""
+        return f"inputs: {{missing: {{{self.kind.name}: {{{rules}}}}}}}{more}"
+
+    def _proposed(self, code: str) -> str:
+        members = self.kind.members
+        if members and code.isdigit() and int(code) < len(members):
+            return json.dumps(members[int(code)], ensure_ascii=False)
+        return json.dumps(self.kind.default, ensure_ascii=False)
+
+    def _wanted(self) -> str:
+        members = self.kind.members
+        some = ", ".join(members[:6]) + (", …" if len(members) > 6 else "")
+        return {
+            "bool": "yes or no: 0, 1, true or false",
+            "int": "int values: whole numbers from 0 to 2,147,483,647",
+            "float": "float values: finite numbers that float32 holds",
+            "enum": f"members of the model's enum ({some})",
+            "text": "text",
+            "id": "integers: whole numbers that int64 and float64 hold",
+        }[self.kind.value]
+
+    def _type_remedy(self) -> str:
+        return {
+            "bool": "Store booleans, or numbers 0 and 1.",
+            "int": "Store numbers.",
+            "float": "Store numbers.",
+            "enum": "Store the members' names.",
+            "text": "Store text.",
+            "id": "Store the ids as integers.",
+        }[self.kind.value]
+
+    def _listed(self, names: np.ndarray) -> str:
+        return ", ".join(map(repr, np.unique(names)[:_EXAMPLES].tolist()))
+
+    def _shown(self, value: Any) -> str:
+        return repr(value.item()) if isinstance(value, np.generic) else repr(value)
+
+    # --- what the file declares
+
+    def _read(self, file: h5py.File, period: str) -> _Stored:
+        where = f"{self.kind.name}/{period}"
+        with h5_errors(self.path, where):
+            group = file[self.kind.name]
+            item = group[period]
+            is_vector = isinstance(item, h5py.Dataset) and item.shape is not None and item.ndim == 1
+        if not is_vector:
+            shape = getattr(item, "shape", "a group")
+            raise SourceError(
+                self.path,
+                field=where,
+                expected="a vector",
+                found=f"{shape}" if shape is not None else "an empty dataset",
+                remedy="Store one value per row of the variable's entity.",
+            )
+        self._refuse_attributes(period, group, item)
+        return self._values(period, item)
+
+    def _values(self, period: str, item: h5py.Dataset) -> _Stored:
+        where = f"{self.kind.name}/{period}"
+        with h5_errors(self.path, where):
+            declared = item.id.get_type()
+            match declared.get_class():
+                case h5py.h5t.ENUM:
+                    return self._enumeration(period, item, declared)
+                case h5py.h5t.INTEGER | h5py.h5t.FLOAT:
+                    values = item[()]
+                    return _Stored("number", values, self._declared_missing(item, values))
+                case h5py.h5t.BITFIELD:
+                    return _Stored("bits", item[()])
+                case h5py.h5t.STRING:
+                    text = _decoded(item[()])
+                    if isinstance(text, int):
+                        self.refuse(
+                            period,
+                            expected="text in UTF-8",
+                            found=f"other bytes in row {text}",
+                            remedy="Write the file again with its text in UTF-8.",
+                        )
+                    return _Stored("text", text)
+                case other:
+                    found = _CLASSES.get(other, f"the HDF5 type {item.dtype}")
+        self.refuse(period, expected=self._wanted(), found=found, remedy="Store one plain value a row.")
+
+    def _enumeration(self, period: str, item: h5py.Dataset, declared: Any) -> _Stored:
+        """The name of each value; h5py drops the names, and takes any number for a boolean."""
+        base = declared.get_super().dtype
+        raw = np.empty(item.shape, base)
+        if raw.size:
+            item.id.read(h5py.h5s.ALL, h5py.h5s.ALL, raw, mtype=declared)
+        named = {
+            int(declared.get_member_value(place)): declared.get_member_name(place).decode("utf-8")
+            for place in range(declared.get_nmembers())
+        }
+        codes, inverse = np.unique(raw, return_inverse=True)
+        nameless = np.array([int(code) not in named for code in codes], bool)[inverse]
+        if nameless.any():
+            self.refuse(
+                period,
+                expected=f"members of the enumeration that the file declares ({', '.join(list(named.values())[:6])})",
+                found=_examples(raw, nameless),
+                remedy="Give the value a name in the enumeration, or correct it.",
+            )
+        if sorted(name.casefold() for name in named.values()) == ["false", "true"]:
+            true = np.array([named[int(code)].casefold() == "true" for code in codes], bool)
+            return _Stored("truth", true[inverse])
+        words = np.array([named[int(code)] for code in codes], dtype=np.str_)
+        return _Stored("names", words[inverse] if codes.size else np.empty(0, "U1"))
+
+    def _declared_missing(self, item: h5py.Dataset, values: np.ndarray) -> np.ndarray | None:
+        """Rows of which the dataset says, by its fill value or an attribute, that nobody wrote a value there."""
+        codes = [
+            code
+            for name in item.attrs
+            if name.casefold() in _MISSING_ATTRIBUTES
+            for code in np.ravel(item.attrs[name]).tolist()
+            if isinstance(code, int | float)
+        ]
+        plist = item.id.get_create_plist()
+        if plist.fill_value_defined() == h5py.h5d.FILL_VALUE_USER_DEFINED and item.fillvalue != 0:
+            codes.append(item.fillvalue.item())
+        if not codes:
+            return None
+        return np.logical_or.reduce([_equals(values, code) for code in codes])
+
+    def _refuse_attributes(self, period: str, group: h5py.Group, item: h5py.Dataset) -> None:
+        """Refuse a dataset whose attributes say that its numbers are not the values."""
+        with h5_errors(self.path, f"{self.kind.name}/{period}"):
+            declared = item.id.get_type().get_class()
+            if declared in (h5py.h5t.STRING, h5py.h5t.ENUM):
+                return
+            found = next(
+                (f"attribute {name!r}" for owner in (group, item) for name in owner.attrs if _recodes(owner, name)),
+                None,
+            )
+        if found is not None:
+            self.refuse(
+                period,
+                expected="numbers that are the values themselves",
+                found=f"{found}, by which they stand for something else (scaled, dates, codes, masked)",
+                remedy="Store the values that they stand for, without that attribute.",
+            )
+
+
+def _recodes(owner: h5py.Group | h5py.Dataset, name: str) -> bool:
+    key = name.casefold()
+    if key in _CODING_ATTRIBUTES:
+        return True
+    if key not in ("scale_factor", "add_offset", "units", "_unsigned", "value_type", "kind", "dtype"):
+        return False
+    value = owner.attrs[name]
+    if key in ("scale_factor", "add_offset"):
+        return bool(np.any(np.asarray(value) != (1 if key == "scale_factor" else 0)))
+    text = (value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)).casefold()
+    if key == "units":
+        return " since " in text
+    if key == "_unsigned":
+        return text == "true"
+    return "datetime" in text or "timedelta" in text
+
+
+def _decoded(values: np.ndarray) -> np.ndarray | int:
+    """Bytes as text, or the first row that is not UTF-8."""
+    words = []
+    for row, value in enumerate(values.tolist()):
+        try:
+            words.append(value.decode("utf-8") if isinstance(value, bytes) else str(value))
+        except UnicodeDecodeError:
+            return row
+    return np.array(words, dtype=np.str_) if words else np.empty(0, "U1")
+
+
+def _sentinels(values: np.ndarray) -> np.ndarray:
+    """Numbers by which R, netCDF and Stata say that a value is missing, by the type in which they store it."""
+    bad = np.zeros(len(values), bool)
+    if values.dtype.kind == "f":
+        if values.dtype.itemsize >= np.dtype(np.float32).itemsize:
+            bad |= values == values.dtype.type(_FILL_FLOAT)
+    elif values.dtype.kind == "i" and values.dtype.itemsize > 1:
+        lowest = np.iinfo(values.dtype).min
+        bad |= values <= lowest + 1
+        if values.dtype.itemsize == 4:
+            bad |= values >= _STATA
+    return bad
+
+
+def _rows_of(code: str, form: str, values: np.ndarray) -> np.ndarray:
+    """Rows that hold a code of ``inputs.missing``."""
+    if form in ("text", "names"):
+        return np.asarray(values == code)
+    if form == "truth":
+        return (
+            values == {"true": True, "false": False}[code] if code in ("true", "false") else np.zeros(len(values), bool)
+        )
+    number = _number(code)
+    return np.zeros(len(values), bool) if number is None else _equals(values, number)
+
+
+def _number(code: str) -> int | float | None:
+    for parse in (int, float):
+        try:
+            return parse(code)
+        except ValueError:
+            continue
+    return None
+
+
+def _equals(values: np.ndarray, code: float) -> np.ndarray:
+    if isinstance(code, float):
+        if math.isnan(code):
+            return np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), bool)
+        if values.dtype.kind != "f":
+            if not code.is_integer():
+                return np.zeros(len(values), bool)
+            code = int(code)
+    return np.asarray(values == code)
+
+
+def _examples(values: np.ndarray, rows: np.ndarray) -> str:
+    """The first value of each kind with its row, and how many there are."""
+    places = np.flatnonzero(rows)
+    seen: dict[str, int] = {}
+    for row in places[:1000].tolist():
+        value = values[row].item() if isinstance(values[row], np.generic) else values[row]
+        seen.setdefault(f"{value:,}" if isinstance(value, int) else repr(value), row)
+        if len(seen) == _EXAMPLES:
+            break
+    shown = ", ".join(f"{value} in row {row}" for value, row in seen.items())
+    return f"{shown} ({places.size:,} of {values.size:,} values)"

@@ -1,0 +1,133 @@
+"""The block table: what is known about every census block that a geography uses.
+
+Prepared once (:mod:`~local_h5.inputs.geography.blocks`), stored as plain arrays, looked up by every area job.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from local_h5.errors import GeographyError
+
+CROSSWALK_FIELDS = ("sldu", "sldl", "place_fips", "vtd", "puma", "zcta")
+TEXT_FIELDS = (*CROSSWALK_FIELDS, "cbsa_code")
+"""The text fields of a block, in the order in which they are stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextField:
+    """One text per block, stored as positions in a list of distinct texts."""
+
+    codes: NDArray[np.int32]
+    """(B,) position in ``values``; 0 is the empty text."""
+    values: NDArray[np.bytes_]
+    """Distinct texts, ascending, the empty one first. As wide as the widest text of the whole source table."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockTable:
+    """Facts about B distinct blocks."""
+
+    geoid: NDArray[np.int64]
+    """(B,) block GEOID, ascending, none 0."""
+    district: NDArray[np.int32]
+    """(B,) normalised district by the table; 0 where the table has none for the block."""
+    known: NDArray[np.bool_]
+    """(B,) whether any block table has the block."""
+    fields: Mapping[str, TextField]
+    """The text fields, by the names of :data:`TEXT_FIELDS`."""
+
+    def __len__(self) -> int:
+        return int(self.geoid.size)
+
+    @property
+    def n_unknown(self) -> int:
+        """Blocks that no table knows (there are none unless unknown blocks were allowed)."""
+        return int(np.count_nonzero(~self.known))
+
+    def rows(self, blocks: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Row of each of ``blocks`` in this table.
+
+        Raises:
+            GeographyError: a block is not in the table, because it was prepared for another geography.
+        """
+        rows = np.searchsorted(self.geoid, blocks)
+        absent = self.geoid.take(rows, mode="clip") != blocks if len(self) else np.ones(rows.shape, np.bool_)
+        if absent.any():
+            example = int(np.asarray(blocks)[absent][0])
+            raise GeographyError(
+                "block table",
+                field="geoid",
+                expected="every block of the area",
+                found=f"{np.count_nonzero(absent):,} blocks that it lacks, such as {example:015d}",
+                remedy="Prepare again: the table was made for another geography.",
+            )
+        return rows
+
+    def at(self, rows: NDArray[np.integer]) -> "BlockRows":
+        """The table at some rows, for whoever asks for the same facts more than once."""
+        return BlockRows(self, rows)
+
+    def text(self, name: str, rows: NDArray[np.int64]) -> NDArray[np.bytes_]:
+        """The text field ``name`` at ``rows``, as fixed-width bytes; empty where there is none."""
+        field = self.fields[name]
+        return field.values[field.codes[rows]]
+
+    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
+        """Plain arrays to store; :meth:`from_arrays_dict` reads them back, memory-mapped if they are."""
+        arrays: dict[str, NDArray[np.generic]] = {
+            "geoid": self.geoid,
+            "district": self.district,
+            "known": self.known,
+        }
+        for name, field in self.fields.items():
+            arrays[f"{name}_codes"] = field.codes
+            arrays[f"{name}_values"] = field.values
+        return arrays
+
+    @classmethod
+    def from_arrays_dict(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Self:
+        """The table that :meth:`to_arrays` wrote."""
+        fields = {
+            name: TextField(arrays[f"{name}_codes"], arrays[f"{name}_values"])  # type: ignore[arg-type]
+            for name in TEXT_FIELDS
+        }
+        return cls(arrays["geoid"], arrays["district"], arrays["known"], fields)  # type: ignore[arg-type]
+
+
+class BlockRows:
+    """Facts about the blocks of an area's household clones, each looked up once.
+
+    Rows of an area lie all over the table, so that each look-up waits for memory: more than the work on what it gives.
+    """
+
+    def __init__(self, table: BlockTable, rows: NDArray[np.integer]) -> None:
+        self._table = table
+        self._rows = rows
+        self._codes: dict[str, NDArray[np.int32]] = {}
+        self.geoid: NDArray[np.int64] = table.geoid[rows]
+        """(n,) block GEOID."""
+        self.county: NDArray[np.int64] = self.geoid // 10**10
+        """(n,) county FIPS."""
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Names of the text fields."""
+        return tuple(self._table.fields)
+
+    def known(self) -> NDArray[np.bool_]:
+        """(n,) whether any block table has the block."""
+        return self._table.known[self._rows]
+
+    def codes(self, name: str) -> NDArray[np.int32]:
+        """(n,) positions of the text field ``name`` in its values; 0 where it is empty."""
+        if name not in self._codes:
+            self._codes[name] = self._table.fields[name].codes[self._rows]
+        return self._codes[name]
+
+    def text(self, name: str) -> NDArray[np.bytes_]:
+        """(n,) the text field ``name``, as fixed-width bytes."""
+        return self._table.fields[name].values[self.codes(name)]

@@ -1,0 +1,295 @@
+"""Reading the public tables: block → district, block crosswalk, county → CBSA.
+
+They are read in pieces. Of the crosswalk only the rows of blocks in use are kept, but text widths, known counties and
+malformed rows are taken from the whole of each table, so that they do not depend on the geography.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from local_h5.errors import BlockTableError
+from local_h5.inputs.geography import codes
+from local_h5.inputs.geography.block_table import CROSSWALK_FIELDS, TextField
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+CBSA_COLUMNS = (("county_fips", "cbsa_code"), ("stcofips", "CBSA Code"))
+"""Names under which the county → CBSA table may have its two columns."""
+
+_READ_BYTES = 1 << 22
+
+
+@dataclass(frozen=True, slots=True)
+class BlockTableFiles:
+    """The three public tables, CSV, gzip-compressed if the name ends in ``.gz``."""
+
+    block_districts: Path
+    """Columns ``cd_geoid``, ``block_geoid``."""
+    crosswalk: Path
+    """Columns ``block_geoid`` and those of :data:`~local_h5.inputs.geography.block_table.CROSSWALK_FIELDS`."""
+    county_cbsa: Path
+    """Columns ``county_fips``, ``cbsa_code`` (or ``stcofips``, ``CBSA Code``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockDistricts:
+    """The whole block → district table."""
+
+    geoid: NDArray[np.int64]
+    """(N,) block GEOID, ascending."""
+    district: NDArray[np.int32]
+    """(N,) normalised district."""
+
+    def lookup(self, blocks: NDArray[np.int64]) -> NDArray[np.int32]:
+        """District of each block, 0 where the table does not have it."""
+        order = np.argsort(blocks)  # searching in ascending order stays in the cache: four times faster
+        wanted = blocks[order]
+        rows = np.searchsorted(self.geoid, wanted)
+        found = self.geoid.take(rows, mode="clip") == wanted
+        district = np.zeros(blocks.size, dtype=np.int32)
+        district[order] = np.where(found, self.district.take(rows, mode="clip"), 0)
+        return district
+
+
+def district_of(pairs: NDArray[np.int64]) -> NDArray[np.int32]:
+    """District of each ``100 * block + number``: the block's state and the number."""
+    return (pairs // 10**15 * 100 + pairs % 100).astype(np.int32)
+
+
+@dataclass(frozen=True, slots=True)
+class Crosswalk:
+    """The rows of the block crosswalk for a given list of blocks."""
+
+    present: NDArray[np.bool_]
+    """(B,) whether the crosswalk has the block."""
+    fields: Mapping[str, TextField]
+    counties: NDArray[np.int64]
+    """All counties of the whole table, ascending."""
+
+
+@dataclass(frozen=True, slots=True)
+class CountyCbsa:
+    """The county → CBSA table; counties outside every CBSA are not in it."""
+
+    county: NDArray[np.int64]
+    """(C,) county FIPS, ascending."""
+    cbsa: NDArray[np.bytes_]
+    """(C,) CBSA code."""
+
+
+def read_block_districts(path: Path) -> BlockDistricts:
+    """The block → district table, checked: every block once, in a district of its own state.
+
+    Raises:
+        BlockTableError: missing or malformed.
+    """
+    parts = []
+    for batch in _read_csv(path, {"block_geoid": "int64", "cd_geoid": "int64"}):
+        block, district = _numbers(batch, "block_geoid"), _numbers(batch, "cd_geoid")
+        _check_blocks(block, path)
+        wrong = np.flatnonzero(district // 100 != block // 10**13)
+        if wrong.size:
+            raise BlockTableError(
+                path,
+                field="cd_geoid",
+                expected="a district of the block's own state",
+                found=f"block {block[wrong[0]]:015d} in district {district[wrong[0]]}",
+                remedy="Fetch the table again.",
+            )
+        parts.append(block * 100 + codes.normalise_districts(district) % 100)
+    pairs = np.concatenate(parts)
+    parts.clear()
+    pairs.sort()
+    block = pairs // 100
+    _check_once(block[1:][np.diff(block) == 0], path)
+    return BlockDistricts(block, district_of(pairs))
+
+
+def read_crosswalk(path: Path, blocks: NDArray[np.int64]) -> Crosswalk:
+    """The crosswalk rows of ``blocks`` (ascending), and what holds for the whole table.
+
+    Raises:
+        BlockTableError: missing or malformed.
+    """
+    present = np.zeros(blocks.size, dtype=np.bool_)
+    collected = {name: _TextCollector(blocks.size) for name in CROSSWALK_FIELDS}
+    counties: set[int] = set()
+    column_types = {"block_geoid": "int64", **dict.fromkeys(CROSSWALK_FIELDS, "string")}
+    for batch in _read_csv(path, column_types):
+        block = _numbers(batch, "block_geoid")
+        _check_blocks(block, path)
+        counties.update(codes.distinct(block // 10**10).tolist())
+        rows = np.searchsorted(blocks, block)
+        used = np.flatnonzero(blocks.take(rows, mode="clip") == block) if blocks.size else rows[:0]
+        rows = rows[used]
+        again = present[rows]
+        repeated = np.sort(rows)[1:][np.diff(np.sort(rows)) == 0]
+        _check_once(blocks[np.concatenate([rows[again], repeated])], path)
+        present[rows] = True
+        for name, collector in collected.items():
+            collector.add(batch.column(name), used, rows)
+    fields = {name: collector.finish(path, name) for name, collector in collected.items()}
+    return Crosswalk(present, fields, np.array(sorted(counties), dtype=np.int64))
+
+
+def read_county_cbsa(path: Path) -> CountyCbsa:
+    """The county → CBSA table.
+
+    Raises:
+        BlockTableError: missing or malformed, or a county has two codes.
+    """
+    header = _header(path)
+    names = next((pair for pair in CBSA_COLUMNS if set(pair) <= set(header)), None)
+    if names is None:
+        raise BlockTableError(
+            path,
+            expected=" or ".join(f"columns {pair[0]} and {pair[1]}" for pair in CBSA_COLUMNS),
+            found=f"columns {', '.join(header)}"[:200],
+            remedy="Give a table with one row per county.",
+        )
+    batches = list(_read_csv(path, {names[0]: "int64", names[1]: "string"}))
+    county = np.concatenate([_numbers(batch, names[0]) for batch in batches])
+    text = [value for batch in batches for value in batch.column(names[1]).to_pylist()]
+    cbsa = _ascii([value or "" for value in text], path, names[1])
+    county, first, place = np.unique(county, return_index=True, return_inverse=True)
+    differs = np.flatnonzero(cbsa != cbsa[first][place])
+    if differs.size:
+        code = county[place[differs[0]]]
+        raise BlockTableError(
+            path,
+            field=names[1],
+            expected="one code per county",
+            found=f"two for county {code:05d}",
+            remedy="Give a table with one row per county.",
+        )
+    return CountyCbsa(county, cbsa[first])
+
+
+class _TextCollector:
+    """Codes of one text column for the rows in use, the texts in order of appearance until finished."""
+
+    def __init__(self, rows: int) -> None:
+        self._codes = np.zeros(rows, dtype=np.int32)
+        self._position = {"": 0}
+        self._width = 1
+
+    def add(self, column: "pa.Array", used: NDArray[np.int64], rows: NDArray[np.int64]) -> None:
+        """Take the values at ``used`` for ``rows``; all values count for the width."""
+        import pyarrow as pa
+        from pyarrow import compute
+
+        longest = compute.max(compute.binary_length(column)).as_py()
+        self._width = max(self._width, longest or 0)
+        if not used.size:
+            return
+        encoded = column.take(pa.array(used)).fill_null("").dictionary_encode()
+        position = self._position
+        places = [position.setdefault(text, len(position)) for text in encoded.dictionary.to_pylist()]
+        self._codes[rows] = np.array(places, dtype=np.int32)[encoded.indices.to_numpy()]
+
+    def finish(self, path: Path, name: str) -> TextField:
+        values = _ascii(list(self._position), path, name).astype(f"S{self._width}")
+        order = np.argsort(values, kind="stable")
+        rank = np.empty(order.size, dtype=np.int32)
+        rank[order] = np.arange(order.size, dtype=np.int32)
+        return TextField(rank[self._codes], values[order])
+
+
+def _check_blocks(block: NDArray[np.int64], path: Path) -> None:
+    wrong = block[~codes.is_state(block // 10**13)]
+    if wrong.size:
+        raise BlockTableError(
+            path,
+            field="block_geoid",
+            expected="census block codes of 15 digits",
+            found=f"{wrong.size:,} rows with something else, such as {wrong[0]}",
+            remedy="Fetch the table again.",
+        )
+
+
+def _check_once(repeated: NDArray[np.int64], path: Path) -> None:
+    if repeated.size:
+        raise BlockTableError(
+            path,
+            field="block_geoid",
+            expected="every block once",
+            found=f"{repeated.size:,} repeated, such as {repeated[0]:015d}",
+            remedy="Fetch the table again.",
+        )
+
+
+def _numbers(batch: "pa.RecordBatch", name: str) -> NDArray[np.int64]:
+    numbers: NDArray[np.int64] = batch.column(name).fill_null(0).to_numpy(zero_copy_only=False)
+    return numbers
+
+
+def _ascii(values: list[str], path: Path, field: str) -> NDArray[np.bytes_]:
+    try:
+        return np.array([value.encode("ascii") for value in values], dtype=np.bytes_)
+    except UnicodeEncodeError as error:
+        raise BlockTableError(
+            path,
+            field=field,
+            expected="codes of ASCII characters",
+            found=repr(error.object),
+            remedy="Fetch the table again.",
+        ) from error
+
+
+def _header(path: Path) -> list[str]:
+    pa, csv = _pyarrow(path)
+    try:
+        with csv.open_csv(path) as reader:
+            return list(reader.schema.names)
+    except (pa.ArrowException, OSError, EOFError, ValueError) as error:  # names that are not UTF-8
+        raise _unreadable(path, error) from error
+
+
+def _read_csv(path: Path, column_types: Mapping[str, str]) -> "Iterator[pa.RecordBatch]":
+    """The named columns of a CSV in batches, on one thread: memory stays at a few megabytes."""
+    pa, csv = _pyarrow(path)
+    types = {name: pa.type_for_alias(alias) for name, alias in column_types.items()}
+    rows = 0
+    try:
+        with csv.open_csv(
+            path,
+            read_options=csv.ReadOptions(block_size=_READ_BYTES, use_threads=False),
+            convert_options=csv.ConvertOptions(include_columns=list(types), column_types=types),
+        ) as reader:
+            for batch in reader:
+                rows += batch.num_rows
+                yield batch
+    except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError) as error:
+        raise _unreadable(path, error) from error
+    if not rows:
+        raise _unreadable(path, ValueError("no rows"))
+
+
+def _pyarrow(path: Path) -> tuple[Any, Any]:
+    """pyarrow and its CSV reader; an optional dependency that only reading the public tables needs."""
+    try:
+        import pyarrow
+        from pyarrow import csv
+    except ImportError as error:
+        raise BlockTableError(
+            path,
+            expected="the package pyarrow, to read the table",
+            found=str(error),
+            remedy="Install local-h5 with its extra: pip install 'local-h5[frames]'.",
+        ) from error
+    return pyarrow, csv
+
+
+def _unreadable(path: Path, error: Exception) -> BlockTableError:
+    return BlockTableError(
+        path,
+        expected="a complete CSV table",
+        found=str(error)[:200],
+        remedy="Fetch the table again; a missing table is never taken for empty fields.",
+    )

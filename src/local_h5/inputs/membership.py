@@ -1,0 +1,322 @@
+"""Which persons and units belong to which household, and the ids of the units of a set of household clones.
+
+Everything is a gather over compressed rows (``indptr``, ``rows``): no loop over households.
+
+A unit's id is ``1 + clone × rows + source row``, where ``rows`` is how many units of its entity the source has. It
+depends on nothing else, so a unit has one id in every file that holds it (``docs/decisions/ids-across-files.md``).
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from local_h5.inputs.chunks import chunks
+from local_h5.errors import SourceError
+
+PERSON = "person"
+HOUSEHOLD = "household"
+
+LARGEST_ID = 2**31 - 1
+"""Ids are int32, as the model keeps them."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompressedRows:
+    """For every household, the source rows of one entity that belong to it, in source row order.
+
+    ``rows[indptr[h]:indptr[h + 1]]`` are household ``h``'s rows; ``indptr`` int64 (n_households + 1,), ``rows``
+    int32 (n_rows,).
+    """
+
+    indptr: np.ndarray
+    rows: np.ndarray
+
+    @classmethod
+    def from_owner(cls, owner: np.ndarray, n_households: int) -> Self:
+        """Group source rows by the household index ``owner`` (n_rows,) that each belongs to."""
+        counts = np.bincount(owner, minlength=n_households)
+        indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        return cls(indptr, np.argsort(owner, kind="stable").astype(np.int32))
+
+    def counts(self, households: np.ndarray) -> np.ndarray:
+        """Number of rows of each of ``households``, int32."""
+        return np.diff(self.indptr).astype(np.int32)[households]
+
+    def owner(self) -> np.ndarray:
+        """Household index of each source row, int32 (n_rows,)."""
+        owner = np.empty(len(self.rows), np.int32)
+        owner[self.rows] = np.repeat(np.arange(len(self.indptr) - 1, dtype=np.int32), np.diff(self.indptr))
+        return owner
+
+    def gather(self, households: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """Source rows of ``households`` one household after the other, int32 (counts.sum(),)."""
+        before = np.cumsum(counts) - counts
+        place = np.repeat(self.indptr[households] - before, counts)
+        place += np.arange(len(place))
+        return self.rows[place]
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """Entity membership of the source.
+
+    Attributes:
+        members: entity → its rows by household (persons and every sub-entity; not household).
+        person_unit: sub-entity → source row of the unit that each person is in, int32 (n_persons,).
+    """
+
+    members: Mapping[str, CompressedRows]
+    person_unit: Mapping[str, np.ndarray]
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """Sub-entities: all but person and household."""
+        return tuple(self.person_unit)
+
+    def n_rows(self, entity: str) -> int:
+        """Number of source rows of ``entity``."""
+        return len(self.members[PERSON].indptr) - 1 if entity == HOUSEHOLD else len(self.members[entity].rows)
+
+    def household_of(self, entity: str) -> np.ndarray:
+        """Household index of each source row of ``entity``, int32 (n_rows,)."""
+        if entity == HOUSEHOLD:
+            return np.arange(self.n_rows(HOUSEHOLD), dtype=np.int32)
+        return self.members[entity].owner()
+
+
+@dataclass(frozen=True, slots=True)
+class EntityRows:
+    """One entity's rows in an area file.
+
+    Attributes:
+        source_row: int32 (n_rows,), row of the source.
+        clone_position: int32 (n_rows,), position of the household clone that owns the row.
+        counts: int32 (n_clones,), rows of each household clone.
+    """
+
+    source_row: np.ndarray
+    clone_position: np.ndarray
+    counts: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Reindexed:
+    """Rows, ids and links of an area file. Ids and links are made when they are asked for.
+
+    Attributes:
+        rows: entity → its rows, in file order.
+    """
+
+    rows: Mapping[str, EntityRows]
+    _first: Mapping[str, np.ndarray]
+    """Entity → the id of source row 0 in each household clone, int32 (n_clones,)."""
+    _person_unit: Mapping[str, np.ndarray]
+
+    def n_rows(self, entity: str) -> int:
+        """Number of rows of ``entity`` in the file."""
+        return len(self.rows[entity].source_row)
+
+    def ids(self, entity: str) -> np.ndarray:
+        """Id of each row of ``entity``, int32 (n_rows,)."""
+        rows = self.rows[entity]
+        return self.named(entity, rows.clone_position, rows.source_row)
+
+    def links(self, entity: str) -> np.ndarray:
+        """Id of each person's ``entity`` (all but person), int32 (n_persons,)."""
+        persons = self.rows[PERSON]
+        if entity == HOUSEHOLD:
+            return self.ids(HOUSEHOLD)[persons.clone_position]
+        return self.named(entity, persons.clone_position, persons.source_row, self._person_unit[entity])
+
+    def named(
+        self, entity: str, clone_position: np.ndarray, row: np.ndarray, of: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Ids of units of ``entity``, int32 (n,).
+
+        Args:
+            entity: of the units.
+            clone_position: (n,), which household clone of the file each unit is in.
+            row: (n,), its source row, or where ``of`` has it.
+            of: source row of ``entity`` by ``row``.
+        """
+        first = self._first[entity]
+        ids = np.empty(len(row), np.int32)
+        for part in chunks(len(row)):
+            source = row[part] if of is None else of[row[part]]
+            np.add(first[clone_position[part]], source, out=ids[part])
+        return ids
+
+
+def reindex(
+    membership: Membership, households: np.ndarray, clones: np.ndarray, entities: Collection[str] | None = None
+) -> Reindexed:
+    """Rows and ids for household clones, in file order.
+
+    Args:
+        membership: of the source.
+        households: int (n,), source household index of each household clone; repeats are allowed.
+        clones: int (n,), clone index of each; :func:`check_ids_fit` says how many there may be.
+        entities: whose rows are wanted beside the households'; None for all.
+    """
+    rows = entity_rows(membership, households, entities)
+    clones = np.asarray(clones, dtype=np.int64)
+    first = {
+        entity: (1 + clones * membership.n_rows(entity)).astype(np.int32) for entity in (HOUSEHOLD, *membership.members)
+    }
+    return Reindexed(rows, first, membership.person_unit)
+
+
+def check_ids_fit(membership: Membership, n_clones: int) -> None:
+    """Refuse a source and a number of clones whose ids are no int32.
+
+    Raises:
+        SourceError: with the numbers.
+    """
+    for entity in (HOUSEHOLD, *membership.members):
+        rows = membership.n_rows(entity)
+        if rows * n_clones > LARGEST_ID:
+            raise SourceError(
+                "source and weights",
+                field=f"{entity}_id",
+                expected=f"ids up to {LARGEST_ID:,} (int32, as the model keeps them)",
+                found=f"{n_clones:,} clones × {rows:,} rows of {entity} = {n_clones * rows:,}",
+                remedy="Calibrate fewer clones, or a smaller source.",
+            )
+
+
+def entity_rows(
+    membership: Membership, households: np.ndarray, entities: Collection[str] | None = None
+) -> dict[str, EntityRows]:
+    """The rows of every entity alone, or of household and ``entities``; other arguments as for :func:`reindex`."""
+    households = np.asarray(households, dtype=np.int32)
+    positions = np.arange(len(households), dtype=np.int32)
+    rows = {HOUSEHOLD: EntityRows(households, positions, np.ones(len(households), np.int32))}
+    for entity, members in membership.members.items():
+        if entities is not None and entity not in entities:
+            continue
+        counts = members.counts(households)
+        source_row = np.empty(int(counts.sum()), np.int32)
+        clone_position = np.empty_like(source_row)
+        done = 0
+        for part in chunks(len(households)):
+            found = members.gather(households[part], counts[part])
+            place = slice(done, done + len(found))
+            source_row[place] = found
+            clone_position[place] = np.repeat(positions[part], counts[part])
+            done = place.stop
+        rows[entity] = EntityRows(source_row, clone_position, counts)
+    return rows
+
+
+def rows_with(ids: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Row of each wanted id; -1 where there is none.
+
+    Args:
+        ids: integers (n,), each once, in any order.
+        wanted: integers (m,).
+
+    Returns:
+        int64 (m,).
+    """
+    if not len(ids):
+        return np.full(len(wanted), -1)
+    order = None if np.all(ids[1:] > ids[:-1]) else np.argsort(ids, kind="stable")
+    place = np.minimum(np.searchsorted(ids, wanted, sorter=order), len(ids) - 1)
+    rows = place if order is None else order[place]
+    return np.where(ids[rows] == wanted, rows, -1)
+
+
+def join_on_ids(
+    where: object,
+    *,
+    ids: Mapping[str, np.ndarray],
+    person_links: Mapping[str, np.ndarray],
+) -> Membership:
+    """Membership from id columns: joined on ids, never on rank.
+
+    Args:
+        where: the file, for messages.
+        ids: entity → integer ids by source row; household, person and every sub-entity.
+        person_links: entity (all but person) → the id, per person, of the unit that the person is in.
+
+    Raises:
+        SourceError: a duplicate id, a dangling link, a household or unit without persons, or a unit whose persons live
+            in two households; names the entity, ids and rows.
+    """
+    n_households = len(ids[HOUSEHOLD])
+    for entity, values in ids.items():
+        _refuse_duplicates(where, entity, values)
+    owner_of_person = _rows_of(where, HOUSEHOLD, ids[HOUSEHOLD], person_links[HOUSEHOLD])
+    members = {PERSON: CompressedRows.from_owner(owner_of_person, n_households)}
+    empty = np.flatnonzero(np.diff(members[PERSON].indptr) == 0)
+    if len(empty):
+        raise SourceError(
+            where,
+            field="household_id",
+            expected="at least one person in every household",
+            found=f"{len(empty)} without: {_some(ids[HOUSEHOLD][empty])}",
+            remedy="Drop the empty households, or correct person_household_id.",
+        )
+    person_unit: dict[str, np.ndarray] = {}
+    for entity, link in person_links.items():
+        if entity == HOUSEHOLD:
+            continue
+        unit_of_person = _rows_of(where, entity, ids[entity], link)
+        owner = np.full(len(ids[entity]), -1, np.int64)
+        owner[unit_of_person] = owner_of_person
+        split = np.unique(unit_of_person[owner[unit_of_person] != owner_of_person])
+        if len(split):
+            raise SourceError(
+                where,
+                field=f"person_{entity}_id",
+                expected=f"every {entity} within one household",
+                found=f"{len(split)} shared by two or more: {_some(ids[entity][split])}",
+                remedy=f"Give the persons of each household their own {entity}.",
+            )
+        orphans = np.flatnonzero(owner < 0)
+        if len(orphans):
+            raise SourceError(
+                where,
+                field=f"{entity}_id",
+                expected=f"at least one person in every {entity}",
+                found=f"{len(orphans)} without: {_some(ids[entity][orphans])}",
+                remedy=f"Drop the empty rows, or correct person_{entity}_id.",
+            )
+        members[entity] = CompressedRows.from_owner(owner, n_households)
+        person_unit[entity] = unit_of_person.astype(np.int32)
+    return Membership(members, person_unit)
+
+
+def _refuse_duplicates(where: object, entity: str, values: np.ndarray) -> None:
+    order = np.argsort(values, kind="stable")
+    same = np.flatnonzero(np.diff(values[order]) == 0)
+    if len(same):
+        first, second = order[same[0]], order[same[0] + 1]
+        raise SourceError(
+            where,
+            field=f"{entity}_id",
+            expected="every id once",
+            found=f"{len(same)} repeated, first {values[first]} in rows {first} and {second}",
+            remedy="Give every row its own id.",
+        )
+
+
+def _rows_of(where: object, entity: str, ids: np.ndarray, link: np.ndarray) -> np.ndarray:
+    rows = rows_with(ids, link)
+    dangling = np.flatnonzero(rows < 0)
+    if len(dangling):
+        raise SourceError(
+            where,
+            field=f"person_{entity}_id",
+            expected=f"ids that {entity}_id holds",
+            found=f"{len(dangling)} that it does not, first {link[dangling[0]]} in row {dangling[0]}",
+            remedy=f"Add the missing {entity} rows, or correct the links.",
+        )
+    return rows
+
+
+def _some(values: np.ndarray, limit: int = 5) -> str:
+    shown = ", ".join(str(value) for value in values[:limit])
+    return f"{shown}, …" if len(values) > limit else shown

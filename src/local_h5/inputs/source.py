@@ -1,0 +1,282 @@
+"""The source dataset: a PolicyEngine period-grouped H5 (a group per variable, a dataset per period).
+
+Reads and checks what does not need the model: the file's year, its id columns, and who belongs to whom. What a column
+holds is read by :mod:`local_h5.inputs.columns`, ids too.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from local_h5.inputs.columns import ETERNITY, ColumnKind, h5_errors, read_column
+from local_h5.errors import ConfigError, InputError, SourceError
+from local_h5.files.atomic import sha256_of
+from local_h5.files.hdf5 import H5_ERRORS, outside
+from local_h5.inputs.membership import HOUSEHOLD, PERSON, Membership, join_on_ids
+from local_h5.inputs.missing import MissingRules
+
+SUB_ENTITIES = ("tax_unit", "spm_unit", "family", "marital_unit")
+ENTITIES = (HOUSEHOLD, PERSON, *SUB_ENTITIES)
+
+STRUCTURAL = frozenset(
+    {f"{entity}_id" for entity in ENTITIES} | {f"person_{entity}_id" for entity in (HOUSEHOLD, *SUB_ENTITIES)}
+)
+"""Ids and links, written anew in every file."""
+
+_YEAR = re.compile(r"\d{4}")
+_MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
+
+
+@dataclass(frozen=True, slots=True)
+class SourceDataset:
+    """A checked source.
+
+    Attributes:
+        path: the file.
+        year: the one year that the file holds.
+        periods: variable → its stored periods, ascending.
+        ids: entity → integer ids by source row, int64.
+        membership: joined on ids.
+        notes: the file's own root attributes that are text; they go with every file made from it.
+        missing: what to take for codes that say "missing", for every reader of a column.
+    """
+
+    path: Path
+    year: int
+    periods: Mapping[str, tuple[str, ...]]
+    ids: Mapping[str, np.ndarray]
+    membership: Membership
+    notes: Mapping[str, str]
+    missing: MissingRules = field(default_factory=MissingRules)
+
+    def read(self, *kinds: ColumnKind) -> dict[str, dict[str, np.ndarray]]:
+        """The values of variables of this file: variable → period → values by source row.
+
+        Types and periods are those that :func:`local_h5.inputs.columns.read_column` says.
+
+        Raises:
+            SourceError: what a column holds cannot be kept exactly.
+            ConfigError: a rule for a missing value does not fit the variable.
+        """
+        with _opened(self.path) as file:
+            return {
+                kind.name: read_column(
+                    self.path,
+                    file,
+                    kind,
+                    self.periods[kind.name],
+                    year=self.year,
+                    n_rows=len(self.ids[kind.entity]),
+                    missing=self.missing.rules.get(kind.name),
+                )
+                for kind in kinds
+            }
+
+
+def read_source(path: Path, *, sha256: str | None = None, missing: MissingRules | None = None) -> SourceDataset:
+    """Open and check a source dataset.
+
+    Args:
+        path: period-grouped H5.
+        sha256: the digest that the bytes must have, when one is configured.
+        missing: what to take for codes that say "missing".
+
+    Raises:
+        SourceError: missing, truncated or empty file; another digest; no groups; no unambiguous year; a missing,
+            non-integer, duplicate or dangling id; a household without persons; a unit shared by two households.
+        ConfigError: a rule for a missing value is about a column that the file does not have, or about ids.
+    """
+    if sha256 is not None and path.is_file() and (found := _digest(path)) != sha256:
+        raise SourceError(
+            path,
+            field="sha256",
+            expected=sha256,
+            found=found,
+            remedy="Fetch the dataset again, or correct the configured digest.",
+        )
+    missing = MissingRules() if missing is None else missing
+    with _opened(path) as file:
+        periods = _periods(path, file)
+        year = _year(path, periods)
+        _check_rules(path, missing, periods)
+        with h5_errors(path, "root attributes"):
+            notes = {name: value for name, value in file.attrs.items() if isinstance(value, str)}
+        ids = {entity: _ids(path, file, f"{entity}_id", periods, year) for entity in ENTITIES}
+        links = {
+            entity: _ids(path, file, f"person_{entity}_id", periods, year) for entity in ENTITIES if entity != PERSON
+        }
+    for entity, link in links.items():
+        if len(link) != len(ids[PERSON]):
+            raise SourceError(
+                path,
+                field=f"person_{entity}_id",
+                expected=f"{len(ids[PERSON]):,} values, one a person",
+                found=f"{len(link):,}",
+                remedy="Give every person one link.",
+            )
+    membership = join_on_ids(path, ids=ids, person_links=links)
+    return SourceDataset(path, year, periods, ids, membership, notes, missing)
+
+
+def _digest(path: Path) -> str:
+    try:
+        return sha256_of(path)
+    except InputError as error:
+        raise SourceError(
+            path,
+            expected="a readable file",
+            found=error.found,
+            remedy="Correct its permissions, or fetch it again.",
+        ) from error
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[h5py.File]:
+    if not path.is_file():
+        raise SourceError(
+            path,
+            expected="a period-grouped H5 file",
+            found="no file",
+            remedy="Set inputs.dataset to the source dataset.",
+        )
+    try:
+        file = h5py.File(path, "r")
+    except H5_ERRORS as error:
+        size = path.stat().st_size
+        raise SourceError(
+            path,
+            expected="a readable HDF5 file",
+            found=f"{size:,} bytes that HDF5 refuses ({error})",
+            remedy="The file is truncated or not HDF5; fetch it again.",
+        ) from error
+    with file:
+        with h5_errors(path, "links"):
+            found = outside(file)
+        if found is not None:
+            raise SourceError(
+                path,
+                expected="a file that holds all of its data",
+                found=found,
+                remedy="Copy what it refers to into the file.",
+            )
+        yield file
+
+
+def _check_rules(path: Path, missing: MissingRules, periods: Mapping[str, tuple[str, ...]]) -> None:
+    for name in sorted(missing.rules):
+        if name in STRUCTURAL or name not in periods:
+            raise ConfigError(
+                missing.where,
+                field=name,
+                expected="a column of the source that is no id",
+                found="an id" if name in STRUCTURAL else f"no such column in {path}",
+                remedy="Fill the ids in the source." if name in STRUCTURAL else "Correct the name, or drop the rule.",
+            )
+
+
+def _periods(path: Path, file: h5py.File) -> dict[str, tuple[str, ...]]:
+    periods: dict[str, tuple[str, ...]] = {}
+    flat: list[str] = []
+    with h5_errors(path, "layout"):
+        names = list(file)
+    for name in names:
+        with h5_errors(path, str(name)):
+            item = file[name]
+            if isinstance(item, h5py.Group):
+                keys = tuple(item)
+                # h5py gives names that are not UTF-8 as bytes.
+                strange = next((key for key in (name, *keys) if not isinstance(key, str)), None)
+                if strange is not None:
+                    raise SourceError(
+                        path,
+                        field="names",
+                        expected="names of variables and periods in UTF-8",
+                        found=f"{strange!r}",
+                        remedy="The file is damaged, or was made with names in another encoding; write it again.",
+                    )
+                periods[name] = tuple(sorted(keys))
+            elif isinstance(item, h5py.Dataset):
+                flat.append(name)
+    if flat or not periods:
+        found = f"datasets without a group, first {flat[0]!r}" if flat else "no group"
+        raise SourceError(
+            path,
+            field="layout",
+            expected="a group per variable with a dataset per period",
+            found=found,
+            remedy="Convert the file to the period-grouped form.",
+        )
+    for name, keys in periods.items():
+        wrong = [key for key in keys if key != ETERNITY and not _YEAR.fullmatch(key) and not _MONTH.fullmatch(key)]
+        if wrong or not keys:
+            raise SourceError(
+                path,
+                field=name,
+                expected="periods such as 2024, 2024-01 or ETERNITY",
+                found=repr(wrong[0]) if wrong else "no period",
+                remedy="Rename the period, or leave the variable out.",
+            )
+    return periods
+
+
+def _year(path: Path, periods: Mapping[str, tuple[str, ...]]) -> int:
+    """The file's year. The model takes the first group's first period for it, so that one must be a plain year."""
+    first = min(periods)
+    year = periods[first][0]
+    if not _YEAR.fullmatch(year):
+        raise SourceError(
+            path,
+            field=f"{first} (alphabetically the first group)",
+            expected="a yearly period, because the model reads the file's year there",
+            found=year,
+            remedy="Store that variable per year, or leave it out.",
+        )
+    for name in sorted(periods):
+        for key in periods[name]:
+            if key != ETERNITY and key[:4] != year:
+                raise SourceError(
+                    path,
+                    field="period",
+                    expected=f"one year in every group; {first} has {year}",
+                    found=f"{name} has {key}",
+                    remedy="Keep one year per file.",
+                )
+    return int(year)
+
+
+def _ids(path: Path, file: h5py.File, variable: str, periods: Mapping[str, tuple[str, ...]], year: int) -> np.ndarray:
+    if variable not in periods:
+        raise SourceError(
+            path,
+            field=variable,
+            expected="this id column",
+            found="no such group",
+            remedy="Every entity needs its ids, and every person the ids of its units.",
+        )
+    kind = ColumnKind(variable, PERSON, "id")
+    values = read_column(path, file, kind, periods[variable], year=year, n_rows=None)[str(year)]
+    if not len(values):
+        raise SourceError(
+            path,
+            field=variable,
+            expected="at least one row",
+            found="none",
+            remedy="Give a source that is not empty.",
+        )
+    return values
+
+
+def count_households(path: Path) -> int:
+    """Number of households of a source dataset, without reading the rest of it.
+
+    Raises:
+        SourceError: missing or unreadable file, no household ids.
+    """
+    with _opened(path) as file:
+        periods = _periods(path, file)
+        return len(_ids(path, file, f"{HOUSEHOLD}_id", periods, _year(path, periods)))

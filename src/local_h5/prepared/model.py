@@ -1,0 +1,504 @@
+"""The adapter to the country model: the only module that imports ``policyengine_us``.
+
+Importing the model costs about 16 CPU-seconds, so it happens inside :func:`build_snapshot`, once per source.
+"""
+
+import importlib.metadata
+import re
+import tempfile
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from local_h5 import us
+from local_h5.inputs.columns import MONTHS, ColumnKind
+from local_h5.errors import ModelError, SourceError, WriteError
+from local_h5.files.atomic import sha256_of
+from local_h5.prepared.formulas import FormulaReads
+from local_h5.files.hdf5 import create_h5
+from local_h5.inputs.id_columns import may_hold_ids, named_rows
+from local_h5.inputs.membership import HOUSEHOLD, PERSON
+from local_h5.prepared.places import GEOGRAPHIC, Kept, place_columns
+from local_h5.prepared.snapshot import Excluded, IncomeLimits, PlaceBound, SourceColumn, SourceSnapshot, StateValues
+from local_h5.inputs.source import ENTITIES, STRUCTURAL, SourceDataset
+
+PACKAGES = ("policyengine-us", "policyengine-core")
+
+Periods = Mapping[str, np.ndarray]
+"""Period → values by row."""
+
+_PERIOD = re.compile(r"\d{4}(-\d\d)?|ETERNITY")
+_MONEY = "currency-USD"
+
+HUD_LIMITS = ("extremely_low_income", "very_low_income", "low_income")
+HUD_SIZES = 8
+"""The model clips family size to 1…8 when it looks a limit up."""
+
+MedicaidCost = Literal["state_average", "model"]
+MEDICAID_COST = "medicaid_cost_if_enrolled"
+_MEDICAID_TOTALS = "calibration.gov.hhs.medicaid.totals"
+_STATE_CODES = 100
+"""Codes of two digits."""
+
+
+@dataclass(frozen=True, slots=True)
+class VariableRules:
+    """Which source variables are left out, which the loader moves, which hold ids (``config/variables.yaml``)."""
+
+    calculated: frozenset[str]
+    moved: Mapping[str, str]
+    ids: Mapping[str, str] = field(default_factory=dict)
+    """Variable → the entity whose ids it holds."""
+    no_ids: frozenset[str] = frozenset()
+    """Variables that look like ids and name no unit of the file."""
+    kept: Mapping[str, Kept] = field(default_factory=dict)
+    """Variables that the model can compute from the place and that are inputs of the source nevertheless."""
+
+
+def build_snapshot(
+    source: SourceDataset,
+    rules: VariableRules,
+    *,
+    model_values: Collection[str],
+    reports: Mapping[str, str],
+    medicaid_cost: MedicaidCost = "state_average",
+) -> SourceSnapshot:
+    """Load ``source`` in the model and keep what the model holds.
+
+    Args:
+        source: checked by :func:`local_h5.inputs.source.read_source`.
+        rules: what is not written, and what moves.
+        model_values: variables to calculate for every unit of their entity (take-up needs them).
+        reports: variables to read from the source file itself, known to the model or not, with the entity of those
+            that it does not know; absent ones are skipped.
+        medicaid_cost: ``state_average`` adds what Medicaid spends a person and year in each state, unless the source
+            has the variable; ``model`` leaves it to the model, which shares a state's spending among the file's rows.
+
+    Raises:
+        ModelError: the model is not installed, refuses the source or its year, holds something else than it was
+            given, or lacks Medicaid's totals of a state.
+        SourceError: a column's type, length, period or a value of it cannot be kept; a moved variable contradicts its
+            target; the loader dropped a column that it knows; a column may be a place, and no table says so or not.
+        ConfigError: a rule for a missing value does not fit the variable.
+    """
+    try:
+        from policyengine_us import Microsimulation
+        from policyengine_us.spm import REJECTED_DATASET_INPUTS
+        from policyengine_us.system import system
+    except ImportError as error:
+        raise ModelError(
+            "policyengine_us",
+            expected="the installed model",
+            found=str(error),
+            remedy="Install the 'model' extra: pip install 'local-h5[model]'.",
+        ) from error
+
+    known = system.variables
+    excluded: dict[str, str] = {}
+    for name in sorted(source.periods):
+        if name in STRUCTURAL:
+            continue
+        if name in REJECTED_DATASET_INPUTS:
+            excluded[name] = "refused by the model as a dataset input"
+        elif name in rules.calculated:
+            excluded[name] = "calculated by the model"
+        elif name not in known:
+            excluded[name] = "unknown to the model"
+    placed = place_columns(
+        {name: known[name] for name in source.periods if name not in STRUCTURAL and name not in excluded},
+        FormulaReads(known, system.parameters),
+        rules.kept,
+        source.path,
+    )
+    excluded |= placed.left_out
+    # The place itself is loaded, because take-up's model values are those of the source's own households.
+    loaded = [name for name in source.periods if name not in excluded or name in GEOGRAPHIC]
+    given = _id_columns(source, {name: known[name] for name in loaded if name not in STRUCTURAL}, rules)
+    given |= source.read(*(_kind(source, known[n]) for n in loaded if n not in STRUCTURAL and n not in given))
+    reported = source.read(
+        *(
+            _kind(source, known[name]) if name in known else ColumnKind(name, entity, "bool")
+            for name, entity in reports.items()
+            if name in source.periods and name not in given
+        )
+    )
+    _check_moves(source, rules, given)
+
+    with tempfile.TemporaryDirectory(prefix="local_h5_") as folder:
+        accepted = Path(folder) / "source.h5"  # the model goes by the suffix, and by years in the name
+        _write_columns(accepted, {**given, **_structure(source)})
+        with _model_errors(source.path, "a dataset that the model loads", "Correct the source"):
+            simulation = Microsimulation(dataset=str(accepted))
+
+    builder = _ColumnBuilder()
+    held = set()
+    for name, variable in known.items():
+        holder = simulation.get_holder(name)
+        stored = sorted(holder.get_known_periods(), key=str)
+        if not stored:
+            continue
+        held.add(name)
+        if name in STRUCTURAL or name == "household_weight":
+            continue
+        if name in GEOGRAPHIC:
+            continue
+        if name.endswith("_weight") and name.removesuffix("_weight") in ENTITIES:
+            excluded.setdefault(name, "a weight that the model derives from household_weight")
+        else:
+            for period in stored:
+                builder.add(variable, str(period), holder.get_array(period), rules.ids.get(name))
+    _refuse_vanished(source, loaded, held, rules)
+    for name, periods in given.items():
+        target = rules.moved.get(name, name)
+        if target in held and target not in GEOGRAPHIC:
+            _refuse_changed(source, simulation.get_holder(target), periods)
+
+    with _model_errors(
+        source.path,
+        f"a source of a year that the model has parameters for; this one is of {source.year}",
+        "Give a source of another year",
+    ):
+        values = {
+            name: np.asarray(_plain(simulation.calculate(name, source.year, use_weights=False)))
+            for name in sorted(model_values)
+        }
+        county_fips, county_name = _counties()
+        income_limits = _income_limits(source.year, county_fips)
+    for name in sorted(reports):
+        if name in source.periods and name not in values:
+            values[name] = _report(source, name, given.get(name) or reported[name])
+    add_cost = medicaid_cost == "state_average" and MEDICAID_COST in known and MEDICAID_COST not in held
+    return SourceSnapshot(
+        year=source.year,
+        n_rows={entity: len(source.ids[entity]) for entity in ENTITIES},
+        membership=source.membership,
+        columns=tuple(sorted(builder.columns, key=lambda c: (c.variable, c.period))),
+        matrices=builder.matrices(),
+        vocabularies=builder.vocabularies,
+        excluded=tuple(Excluded(name, reason) for name, reason in sorted(excluded.items())),
+        reflecting=tuple(PlaceBound(name, reason) for name, reason in sorted(placed.reflecting.items())),
+        household_id=source.ids[HOUSEHOLD],
+        values=values,
+        county_fips=county_fips,
+        county_name=county_name,
+        income_limits=income_limits,
+        versions={name: importlib.metadata.version(name) for name in PACKAGES},
+        notes=source.notes,
+        source_sha256=sha256_of(source.path),
+        source_bytes=source.path.stat().st_size,
+        state_values=(_medicaid_costs(system.parameters, source.year),) if add_cost else (),
+    )
+
+
+@contextmanager
+def _model_errors(path: Path, expected: str, remedy: str) -> Iterator[None]:
+    """Whatever the model says becomes one line of ours: it raises what its formulas happen to raise."""
+    try:
+        yield
+    except Exception as error:
+        said = " ".join(str(error).split())
+        raise ModelError(
+            path,
+            expected=expected,
+            found=f"{type(error).__name__}: {said[:300]}",
+            remedy=f"{remedy}; the message is the model's own.",
+        ) from error
+
+
+def _kind(source: SourceDataset, variable: Any) -> ColumnKind:
+    """What the model says of a variable."""
+    members = _members(variable)
+    plain: Mapping[type, Literal["bool", "int", "float", "text"]] = {
+        bool: "bool", int: "int", float: "float", str: "text",
+    }  # fmt: skip
+    value = "enum" if members is not None else plain.get(variable.value_type)
+    spans: Mapping[str, Literal["year", "month", "eternity"]] = {
+        "year": "year", "month": "month", "eternity": "eternity",
+    }  # fmt: skip
+    period = spans.get(str(variable.definition_period))
+    if value is None or period is None:
+        raise SourceError(
+            source.path,
+            field=variable.name,
+            expected="a variable by year, month or for all time, of numbers, text, or yes and no",
+            found=f"{variable.value_type.__name__} by {variable.definition_period} in the model",
+            remedy="Leave the variable out of the source.",
+        )
+    default = variable.default_value
+    return ColumnKind(
+        variable.name,
+        variable.entity.key,
+        value,
+        period,
+        # Ages and hours a week are flows to the model, which says so of every number by default: only amounts add up
+        # for certain.
+        months="equal" if variable.quantity_type != "flow" else "sum" if variable.unit == _MONEY else "refuse",
+        members=() if members is None else tuple(members),
+        default=getattr(default, "name", default),
+        codes=value == "text" and variable.name in GEOGRAPHIC,
+    )
+
+
+def _structure(source: SourceDataset) -> dict[str, Periods]:
+    """Ids and links as the model is to load them: int32, 1 + source row, whatever the source's own are."""
+    year, membership = str(source.year), source.membership
+    columns: dict[str, Periods] = {}
+    for entity in ENTITIES:
+        columns[f"{entity}_id"] = {year: np.arange(1, membership.n_rows(entity) + 1, dtype=np.int32)}
+    for entity, rows in {HOUSEHOLD: membership.household_of(PERSON), **membership.person_unit}.items():
+        columns[f"person_{entity}_id"] = {year: rows + np.int32(1)}
+    return columns
+
+
+def _id_columns(source: SourceDataset, loaded: Mapping[str, Any], rules: VariableRules) -> dict[str, Periods]:
+    """Columns that hold ids, as source rows; any that may hold some and is not known to is refused."""
+    for name, variable in loaded.items():
+        if may_hold_ids(variable) and name not in rules.ids and name not in rules.no_ids:
+            raise SourceError(
+                source.path,
+                field=name,
+                expected="a variable that is known to hold ids of units, or not to, because files give units new ids",
+                found=f"'{variable.label}', which config/variables.yaml does not list",
+                remedy=f"Add it there: under 'ids' with the entity that it names ({', '.join(ENTITIES)}), or under "
+                "'no_ids'; or leave it out of the source.",
+            )
+    return {
+        name: named_rows(source, name, loaded[name].entity.key, entity)
+        for name, entity in rules.ids.items()
+        if name in loaded
+    }
+
+
+def _write_columns(path: Path, columns: Mapping[str, Periods]) -> None:
+    """A dataset for the model's loader that leaves it nothing to interpret."""
+    try:
+        with create_h5(path) as file:
+            for name, periods in columns.items():
+                for period, values in periods.items():
+                    file[f"{name}/{period}"] = _utf8(values) if values.dtype.kind == "U" else values
+    except OSError as error:
+        raise WriteError(
+            path.parent,
+            field="temporary folder",
+            expected="room for a copy of the source",
+            found=error.strerror or str(error),
+            remedy="Free space, or set TMPDIR to another folder.",
+        ) from error
+
+
+class _ColumnBuilder:
+    """Collects columns into one matrix per entity and dtype; equal columns of a variable share a row."""
+
+    def __init__(self) -> None:
+        self.columns: list[SourceColumn] = []
+        self.vocabularies: dict[str, np.ndarray] = {}
+        self._rows: dict[str, list[np.ndarray]] = {}
+        self._latest: dict[str, tuple[np.ndarray, str, int]] = {}
+
+    def add(self, variable: Any, period: str, held: Any, names: str | None = None) -> None:
+        name, entity = variable.name, variable.entity.key
+        if not _PERIOD.fullmatch(period):
+            raise ModelError(
+                name,
+                field="period",
+                expected="a year, a month or ETERNITY",
+                found=period,
+                remedy="Store the variable for its own period in the source.",
+            )
+        members = _members(variable)
+        if members is not None:
+            words = _utf8(members)
+            values = np.asarray(held).astype(np.int16)
+        elif np.asarray(held).dtype.kind in "OUSM":
+            text = _utf8(held)
+            words = np.unique(text)
+            if name in self.vocabularies:  # another period of the same variable: one vocabulary for all
+                words = np.union1d(self.vocabularies[name], words)
+                self._recode(name, words)
+            values = np.searchsorted(words, text).astype(np.int32)
+        else:
+            words, values = None, np.asarray(held)
+        if words is not None:
+            self.vocabularies[name] = words
+        matrix = f"{entity}/{values.dtype.name}"
+        previous = self._latest.get(name)
+        if previous is not None and previous[1] == matrix and np.array_equal(previous[0], values):
+            row = previous[2]
+        else:
+            row = len(self._rows.setdefault(matrix, []))
+            self._rows[matrix].append(values)
+        self._latest[name] = (values, matrix, row)
+        self.columns.append(SourceColumn(name, entity, period, matrix, row, words is not None, names))
+
+    def _recode(self, name: str, words: np.ndarray) -> None:
+        old = self.vocabularies[name]
+        renumber = np.searchsorted(words, old)
+        for place in {(c.matrix, c.row) for c in self.columns if c.variable == name}:
+            matrix, row = place
+            self._rows[matrix][row] = renumber[self._rows[matrix][row]].astype(np.int32)
+        _, matrix, row = self._latest[name]
+        self._latest[name] = (self._rows[matrix][row], matrix, row)
+
+    def matrices(self) -> dict[str, np.ndarray]:
+        return {name: np.stack(rows) for name, rows in self._rows.items()}
+
+
+def _members(variable: Any) -> list[str] | None:
+    possible = getattr(variable, "possible_values", None)
+    return None if possible is None else [member.name for member in possible]
+
+
+def _plain(values: Any) -> np.ndarray:
+    """A model array as numbers or fixed-width text (enums by member name)."""
+    decode = getattr(values, "decode_to_str", None)
+    array = np.asarray(decode() if decode is not None else values)
+    return _utf8(array) if array.dtype.kind in "OU" else array
+
+
+def _utf8(text: Any) -> np.ndarray:
+    """Text as fixed-width bytes; the model decodes them as UTF-8 (``DOÑA_ANA_COUNTY_NM``)."""
+    array = np.asarray(text)
+    if array.dtype.kind == "O":  # numpy would decode bytes in there as ASCII
+        array = np.array([v.decode("utf-8") if isinstance(v, bytes) else str(v) for v in array.tolist()], dtype=np.str_)
+    return np.char.encode(array.astype("U"), "utf-8")
+
+
+def _check_moves(source: SourceDataset, rules: VariableRules, given: Mapping[str, Periods]) -> None:
+    for name, target in rules.moved.items():
+        if name not in given or target not in given:
+            continue
+        left, right = given[name], given[target]
+        for period in left.keys() & right.keys():
+            differs = np.flatnonzero(left[period] != right[period])
+            if len(differs):
+                row = differs[0]
+                raise SourceError(
+                    source.path,
+                    field=f"{name}/{period}",
+                    expected=f"the values of {target}, where the model moves it",
+                    found=f"{len(differs):,} that differ, first row {row}: "
+                    f"{left[period][row]} against {right[period][row]}",
+                    remedy=f"Keep one of {name} and {target}.",
+                )
+
+
+def _refuse_changed(source: SourceDataset, holder: Any, given: Periods) -> None:
+    """Compare what the model holds with what it was given: a loader that reads values its own way is found here."""
+    name = holder.variable.name
+    stored = {str(period): holder.get_array(period) for period in holder.get_known_periods()}
+    expected = dict(given)
+    if holder.variable.definition_period == "month" and list(given) == [str(source.year)]:
+        values = given[str(source.year)]
+        if holder.variable.quantity_type == "flow":
+            values = (values / MONTHS).astype(values.dtype)
+        expected = {f"{source.year}-{month:02d}": values for month in range(1, MONTHS + 1)}
+    same = stored.keys() == expected.keys() and all(
+        np.array_equal(_comparable(stored[period]), _comparable(values)) for period, values in expected.items()
+    )
+    if not same:
+        raise ModelError(
+            source.path,
+            field=name,
+            expected="the model to hold the values that it was given",
+            found=f"others, or other periods: {', '.join(sorted(stored))}"[:200],
+            remedy="Leave the variable out of the source, or use another version of the model.",
+        )
+
+
+def _comparable(values: Any) -> np.ndarray:
+    array = _plain(values)
+    return _utf8(array) if array.dtype.kind in "OU" else array
+
+
+def _refuse_vanished(source: SourceDataset, loaded: list[str], held: set[str], rules: VariableRules) -> None:
+    vanished = [
+        name for name in loaded if name not in held and name not in STRUCTURAL and rules.moved.get(name) not in held
+    ]
+    if vanished:
+        raise SourceError(
+            source.path,
+            field=", ".join(vanished[:5]),
+            expected="every known variable to be held by the model after loading",
+            found=f"{len(vanished)} that its loader dropped",
+            remedy="Add it to 'moved' or 'calculated' in config/variables.yaml, with the reason.",
+        )
+
+
+def _report(source: SourceDataset, name: str, periods: Periods) -> np.ndarray:
+    """Who reported receipt: the same reading of the column as goes into the files."""
+    values = next(iter(periods.values()))
+    if values.dtype != np.bool_:
+        raise SourceError(
+            source.path,
+            field=name,
+            expected="yes or no, because it reports receipt",
+            found=f"a variable of {values.dtype}",
+            remedy="Name a yes/no variable under 'reports' of the take-up programme.",
+        )
+    return values
+
+
+def _counties() -> tuple[np.ndarray, np.ndarray]:
+    """FIPS (int32, ascending) and County member name (bytes) of every county that the model knows by FIPS."""
+    from policyengine_us.tools.geography.county_helpers import (
+        load_county_fips_dataset,
+        map_county_string_to_enum,
+    )
+    from policyengine_us.variables.household.demographic.geographic.county.county_enum import County
+
+    table = load_county_fips_dataset()
+    names = _utf8([member.name for member in County])
+    index = map_county_string_to_enum(table["county_name"], table["state"]).to_numpy().astype(int)
+    fips = table["county_fips"].astype(int).to_numpy().astype(np.int32)
+    order = np.argsort(fips, kind="stable")
+    return fips[order], names[index[order]]
+
+
+def _income_limits(year: int, county_fips: np.ndarray) -> IncomeLimits:
+    from policyengine_us.parameters.gov.hud.income_limits import lookup_sized_income_limit
+
+    county = np.unique(county_fips)
+    text = np.char.zfill(county.astype("U5"), 5)
+    limit = np.zeros((len(county), HUD_SIZES))
+    for size in range(1, HUD_SIZES + 1):
+        sizes = np.full(len(county), size)
+        for prefix in HUD_LIMITS:
+            limit[:, size - 1] = np.maximum(limit[:, size - 1], lookup_sized_income_limit(text, sizes, year, prefix))
+    return IncomeLimits(county, limit)
+
+
+def _medicaid_costs(parameters: Any, year: int) -> StateValues:
+    """Medicaid's spending a person and year, by state: total spending over enrolment, dollars.
+
+    It is what the model itself takes for a household of one person that is no dataset: its formula divides a state's
+    spending by the weighted enrolment of the rows that were loaded, and without a dataset by the state's enrolment.
+
+    Raises:
+        ModelError: a state has no spending or no enrolment.
+    """
+    found: Any = parameters(f"{year}-01-01")
+    try:
+        for part in _MEDICAID_TOTALS.split("."):
+            found = getattr(found, part)
+        dollars = {code: float(found.spending[code]) for code in us.STATE_FIPS}
+        persons = {code: float(found.enrollment[code]) for code in us.STATE_FIPS}
+        wrong = [code for code in us.STATE_FIPS if not (dollars[code] > 0 and persons[code] > 0)]
+        problem = f"nothing for {', '.join(wrong)}" if wrong else ""
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        problem = f"{type(error).__name__}: {error}"
+    if problem:
+        raise ModelError(
+            _MEDICAID_TOTALS,
+            expected=f"spending and enrollment of every state in {year}, among the parameters of the installed model",
+            found=problem,
+            remedy="Install the version that requirements.lock names, or set output.medicaid_cost: model "
+            "(docs/validation.md says what follows).",
+        )
+    by_fips = np.full(_STATE_CODES, np.nan, dtype=np.float32)
+    for code, fips in us.STATE_FIPS.items():
+        by_fips[fips] = dollars[code] / persons[code]
+    return StateValues(MEDICAID_COST, by_fips)

@@ -1,0 +1,127 @@
+"""From input files to prepared inputs: the pieces that the prepare scripts and the facade share."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from local_h5.areas import check_coverage, read_districts
+from local_h5.errors import ConfigError
+from local_h5.inputs.geography.block_table import BlockTable
+from local_h5.inputs.geography.blocks import UnknownBlocks, build_block_table
+from local_h5.inputs.geography.canonical import Geography
+from local_h5.inputs.geography.load import load_geography
+from local_h5.inputs.geography.tables import BlockTableFiles
+from local_h5.prepared.housing import TABLE, VARIABLES, housing_eligibility
+from local_h5.prepared.model import MedicaidCost, VariableRules, build_snapshot
+from local_h5.prepared.places import Kept
+from local_h5.contracts.schema import check
+from local_h5.prepared.snapshot import SourceSnapshot
+from local_h5.inputs.source import SourceDataset, count_households
+from local_h5.takeup.prepare import CloneGeography, SourceFacts, prepare_takeup
+from local_h5.takeup.programmes import Programme, required_eligibility, required_variables
+from local_h5.takeup.table import Reported, Scope, Takeup
+
+
+def load_variable_rules(path: Path) -> VariableRules:
+    """Read ``config/variables.yaml``.
+
+    Raises:
+        ConfigError: missing, not YAML, or of another form.
+    """
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(
+            path,
+            expected="a YAML file",
+            found=str(error),
+            remedy="Correct the path of 'variables' in the configuration, or the file.",
+        ) from error
+    check("variable_rules", data, path, ConfigError)
+    return VariableRules(
+        frozenset(data["calculated"]),
+        data["moved"],
+        data.get("ids", {}),
+        frozenset(data.get("no_ids", ())),
+        {name: Kept(**rule) for name, rule in data.get("kept", {}).items()},
+    )
+
+
+def prepare_snapshot(
+    source: SourceDataset,
+    rules: VariableRules,
+    programmes: Sequence[Programme],
+    medicaid_cost: MedicaidCost = "state_average",
+) -> SourceSnapshot:
+    """The snapshot of a source with all that the programmes need (imports the model)."""
+    needed = required_variables(programmes)
+    housing = VARIABLES if TABLE in required_eligibility(programmes) else ()
+    snapshot = build_snapshot(
+        source,
+        rules,
+        model_values={variable.variable for variable in needed if not variable.optional} | set(housing),
+        reports={variable.variable: variable.entity for variable in needed if variable.optional},
+        medicaid_cost=medicaid_cost,
+    )
+    drawn = {programme.variable for programme in programmes}  # anew for every clone: nothing of the source's is left
+    return replace(snapshot, reflecting=tuple(item for item in snapshot.reflecting if item.variable not in drawn))
+
+
+def prepare_geography(
+    geography_file: Path,
+    dataset: Path,
+    tables: BlockTableFiles,
+    districts: Path,
+    unknown_blocks: UnknownBlocks,
+) -> tuple[Geography, BlockTable]:
+    """The canonical geography of a package, and the rows of the block tables that it uses.
+
+    Args:
+        geography_file: any of the three forms of an exact geography.
+        dataset: source dataset; its households are counted.
+        tables: the public block tables.
+        districts: table of the districts that the geography must have, no more and no fewer.
+        unknown_blocks: ``error`` or ``allow``.
+
+    Raises:
+        GeographyError, BlockTableError: malformed, misaligned, or of another Congress.
+    """
+    geography = load_geography(geography_file, count_households(dataset), tables.block_districts)
+    present = np.unique(geography.district[geography.block > 0])
+    check_coverage(read_districts(districts), present, geography_file)
+    return geography, build_block_table(geography, tables, unknown_blocks)
+
+
+def takeup_from_snapshot(
+    snapshot: SourceSnapshot,
+    geography: Geography,
+    programmes: Sequence[Programme],
+    *,
+    reported: Reported = "anchor",
+    scope: Scope = "clone",
+) -> Takeup:
+    """The take-up table of a source and a geography; looks at neither weights nor areas.
+
+    Raises:
+        TakeupError: a rate or a needed value is missing.
+    """
+    # A report that the source does not have is absent, even when the model has a default value for the variable.
+    held = {column.variable for column in snapshot.columns} | {item.variable for item in snapshot.excluded}
+    absent = {item.variable for item in required_variables(programmes) if item.optional} - held
+    values = {name: array for name, array in snapshot.values.items() if name not in absent}
+    county = geography.county
+    eligible = {}
+    if TABLE in required_eligibility(programmes):
+        counties = np.unique(county)
+        eligible[TABLE] = housing_eligibility(snapshot.values, snapshot.income_limits, counties[counties > 0])
+    return prepare_takeup(
+        programmes,
+        snapshot.year,
+        SourceFacts(snapshot.membership, values, eligible),
+        CloneGeography(geography.state, county),
+        reported=reported,
+        scope=scope,
+    )

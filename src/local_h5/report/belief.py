@@ -1,0 +1,81 @@
+"""What the calibration thought against what was published: weights × matrix beside the values of the built files."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from local_h5.errors import GeographyError, WeightsError
+from foreign_pickle.frames import read_frame, read_sparse
+from local_h5.inputs.geography.load import load_package
+from local_h5.contracts.records import TargetRow
+
+MATRIX, TARGETS, NAMES = "X_sparse", "targets_df", "target_names"
+
+
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """One target of the calibration.
+
+    Attributes:
+        target_id: in the target database.
+        name: that the calibration gave it.
+        target: the value that it was fitted to.
+        believed: weights × matrix.
+        built: the value of the built file; None when it was not validated.
+    """
+
+    target_id: int
+    name: str
+    target: float
+    believed: float
+    built: float | None
+
+
+def read_beliefs(package_path: Path, weights: np.ndarray, rows: Iterable[TargetRow]) -> tuple[Belief, ...] | None:
+    """The calibration's own values, beside those of the built files.
+
+    Args:
+        package_path: ``calibration_package.pkl``, read through the safe loader.
+        weights: that the files were built from; float64 (n_clones × n_households,).
+        rows: of all validated areas.
+
+    Returns:
+        One per row of the matrix; None when the package carries no matrix, targets or names.
+
+    Raises:
+        GeographyError: the package is damaged, or its parts have different lengths.
+        WeightsError: the weights are not those of the matrix.
+    """
+    package = load_package(package_path)
+    if any(package.get(name) is None for name in (MATRIX, TARGETS, NAMES)):
+        return None
+    matrix = read_sparse(package[MATRIX], f"{package_path}: {MATRIX}")
+    frame = read_frame(package[TARGETS], f"{package_path}: {TARGETS}", ["target_id", "value"])
+    names = package[NAMES]
+    lengths = {TARGETS: len(frame["target_id"]), NAMES: len(names) if isinstance(names, list | tuple) else -1}
+    for name, length in lengths.items():
+        if length != matrix.shape[0]:
+            raise GeographyError(
+                package_path,
+                field=name,
+                expected=f"{matrix.shape[0]} entries, a row of {MATRIX} each",
+                found=str(length) if length >= 0 else "no list",
+                remedy="The package is inconsistent; save it again with the calibration's own code.",
+            )
+    if len(weights) != matrix.shape[1]:
+        raise WeightsError(
+            package_path,
+            field=MATRIX,
+            expected=f"{len(weights):,} columns, one a weight",
+            found=f"{matrix.shape[1]:,}",
+            remedy="Give the package and the weights of the same calibration.",
+        )
+    built: Mapping[int, float | None] = {row.target_id: row.value for row in rows}
+    believed = matrix.times(weights.astype(np.float64))
+    columns = zip(frame["target_id"].tolist(), names, frame["value"].tolist(), believed.tolist(), strict=True)  # type: ignore[call-overload]
+    return tuple(
+        Belief(int(number), str(name), float(target), value, built.get(int(number)))
+        for number, name, target, value in columns
+    )

@@ -1,0 +1,155 @@
+"""Which code decides values, as a digest that comments, docstrings and error messages do not move."""
+
+import ast
+import hashlib
+import importlib.metadata
+import platform
+from collections.abc import Iterable
+from functools import cache, partial
+from pathlib import Path
+
+from local_h5.config.paths import shipped
+from local_h5.errors import ConfigError, ModelError
+from local_h5.files.digests import DigestMemo
+
+LIBRARY = Path(__file__).resolve().parents[1]
+SCRIPTS = Path("scripts")
+"""Folder of the scripts, below the folder that the workflow runs in."""
+
+_ARRAYS = ("files/arrays", "files/hdf5")
+
+AREA_MODULES = (
+    *_ARRAYS, "build/area", "build/payload", "build/writer", "contracts/policy", "contracts/records",
+    "contracts/results", "files/single", "files/text_table", "inputs/chunks", "inputs/geography/block_table",
+    "inputs/membership", "prepared/clones", "prepared/files", "prepared/snapshot", "requests", "scripts/build_area",
+    "takeup/anchors", "takeup/assign", "takeup/draws", "takeup/eligibility", "takeup/rates", "takeup/store",
+    "takeup/table", "us", "validation/structural/checks", "validation/structural/common_schema",
+    "validation/structural/population", "validation/structural/verdict", "worker/area_job",
+)  # fmt: skip
+"""Code that decides the bytes of an area file, beyond what its prepared inputs hold, and its structural verdict."""
+
+SNAPSHOT_MODULES = (
+    *_ARRAYS, "files/single", "inputs/chunks", "inputs/columns", "inputs/id_columns", "inputs/membership",
+    "inputs/missing", "inputs/source", "prepared/formulas", "prepared/housing", "prepared/model", "prepared/places",
+    "prepared/snapshot", "prepared/steps", "scripts/prepare_snapshot",
+)  # fmt: skip
+GEOGRAPHY_MODULES = (
+    *_ARRAYS, "../foreign_pickle/frames", "../foreign_pickle/reader", "inputs/geography/block_table",
+    "inputs/geography/blocks", "inputs/geography/canonical", "inputs/geography/codes", "inputs/geography/load",
+    "inputs/geography/npy", "inputs/geography/tables", "prepared/files", "prepared/steps",
+    "scripts/prepare_geography", "us",
+)  # fmt: skip
+CLONE_MODULES = (
+    *_ARRAYS, "files/single", "inputs/geography/block_table", "inputs/geography/canonical", "inputs/geography/npy",
+    "inputs/weights", "prepared/clones", "prepared/files", "scripts/prepare_clones",
+)  # fmt: skip
+TAKEUP_MODULES = (
+    *_ARRAYS, "inputs/geography/canonical", "prepared/files", "prepared/housing", "prepared/snapshot",
+    "prepared/steps", "scripts/prepare_takeup", "takeup/anchors", "takeup/eligibility", "takeup/prepare",
+    "takeup/programmes", "takeup/rates", "takeup/store", "takeup/table", "us",
+)  # fmt: skip
+POPULATION_MODULES = ("../local_h5_example/acs", "files/text_table", "scripts/example_population", "us")
+EXAMPLE_MODULES = (
+    "../local_h5_example/acs", "../local_h5_example/households", "../local_h5_example/microdata",
+    "../local_h5_example/package", "../local_h5_example/raking", "../local_h5_example/sampling",
+    "../local_h5_example/source_h5", "files/hdf5", "files/text_table", "scripts/example_package",
+    "scripts/example_source", "us",
+)  # fmt: skip
+TARGET_MODULES = (
+    *_ARRAYS, "config/parts", "contracts/policy", "contracts/records", "inputs/chunks", "inputs/membership",
+    "requests", "scripts/simulate_targets", "scripts/validate_targets", "us", "validation/structural/checks",
+    "validation/structural/population", "validation/targets/borrow", "validation/targets/constraints",
+    "validation/targets/country_model", "validation/targets/database", "validation/targets/evaluate",
+    "validation/targets/loaded_area", "validation/targets/model_facts", "validation/targets/run",
+    "validation/targets/simulate", "validation/targets/training", "validation/targets/values",
+)  # fmt: skip
+"""Code that decides what a file's targets come out as, and the verdict."""
+EXAMPLE_TARGET_MODULES = (
+    "../local_h5_example/acs", "../local_h5_example/targets", "../local_h5_example/targets_schema.sql",
+    "files/text_table", "scripts/example_targets", "us",
+)  # fmt: skip
+PLAN_MODULES = ("runs/fingerprint", "runs/forecast", "runs/plan_file", "scripts/plan_areas")
+REPORT_MODULES = (
+    "contracts/coverage", "contracts/policy", "contracts/records", "contracts/results", "report/belief",
+    "report/causes", "report/collect", "report/figures", "report/identity", "report/page", "report/page.html",
+    "report/tables", "report/tiles", "report/write", "scripts/write_report", "validation/structural/population",
+)  # fmt: skip
+
+
+def code_digest(modules: Iterable[str], memo: DigestMemo | None = None) -> str:
+    """sha256 over what the modules do.
+
+    Args:
+        modules: paths below the library without suffix, for example ``takeup/draws``, or ``scripts/<name>``; what is
+            no Python with its suffix.
+        memo: remembers what was read before.
+
+    Raises:
+        ConfigError: a script is not there.
+    """
+    memo = DigestMemo(None) if memo is None else memo
+    sha = hashlib.sha256()
+    for module in sorted(modules):
+        path = _source_of(module)
+        key = memo.sha256(path)
+        if key is None:
+            raise ConfigError(
+                path,
+                expected="a file of this project",
+                found="none",
+                remedy="Run in the folder that holds the Snakefile and the folder scripts.",
+            )
+        digest = memo.derived(f"code {module}", key, partial(_digest, path))
+        sha.update(f"{module}\0{digest}\0".encode())
+    return sha.hexdigest()
+
+
+def essence(source: str) -> str:
+    """A module's syntax tree without comments, layout, docstrings and the texts of errors."""
+    return ast.dump(_Essence().visit(ast.parse(source)))
+
+
+def _source_of(module: str) -> Path:
+    folder, _, name = module.rpartition("/")
+    if folder == "scripts":
+        return shipped(SCRIPTS / f"{name}.py")
+    return LIBRARY / (module if "." in name else f"{module}.py")
+
+
+def _digest(path: Path) -> str:
+    text = path.read_text(encoding="utf-8")
+    return hashlib.sha256((essence(text) if path.suffix == ".py" else text).encode()).hexdigest()
+
+
+class _Essence(ast.NodeTransformer):
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            return None  # a docstring, of a function or of a field
+        return self.generic_visit(node)
+
+    def visit_Raise(self, node: ast.Raise) -> ast.AST:
+        if isinstance(node.exc, ast.Call):
+            node.exc = node.exc.func
+        node.cause = None
+        return node
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        if isinstance(node.func, ast.Name) and node.func.id.endswith("Error"):
+            node.args, node.keywords = [], []
+        return self.generic_visit(node)
+
+
+@cache
+def library_versions() -> dict[str, str]:
+    """Installed versions of everything outside this project that can change a byte of a file."""
+    packages = ("policyengine-us", "policyengine-core", "numpy", "h5py")
+    try:
+        versions = {name: importlib.metadata.version(name) for name in packages}
+    except importlib.metadata.PackageNotFoundError as error:
+        raise ModelError(
+            str(error.name),
+            expected="an installed package: its version is a part of every file's fingerprint",
+            found="none",
+            remedy="Install local-h5 with its extra: pip install 'local-h5[model]'.",
+        ) from error
+    return {**versions, "python": ".".join(platform.python_version_tuple()[:2])}

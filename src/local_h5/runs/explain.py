@@ -1,0 +1,110 @@
+"""What an area's fingerprint is made of, and what of it changed since its file was built."""
+
+from dataclasses import dataclass
+
+from local_h5.areas import did_you_mean
+from local_h5.errors import RequestError
+from local_h5.requests import AreaBuildRequest
+from local_h5.config.settings import Settings
+from local_h5.files.digests import DigestMemo
+from local_h5.runs.forecast import Forecast
+from local_h5.runs.staleness import file_fault, read_built
+
+MEANING = {
+    "blocks": "rows of the block tables that the area's household clones use",
+    "code": "code that decides values (comments, docstrings and messages do not count)",
+    "config": "compression, take-up filter, scope and reports, year, text widths",
+    "geography": "block and district of each of the area's household clones",
+    "request": "the area's definition: type, id, name, filters, package",
+    "snapshot": "the source dataset as the model loads it",
+    "takeup": "the take-up rate that applies to each of the area's units",
+    "validation": "what the area's structural checks demand",
+    "versions": "policyengine-us, policyengine-core, numpy, h5py, HDF5, Python",
+    "weights": "clone, household and weight of each of the area's rows",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """One component: its digest now and in the file's sidecar (None where there is none), and what it covers."""
+
+    name: str
+    now: str | None
+    built: str | None
+    meaning: str
+
+    @property
+    def changed(self) -> bool:
+        """Whether both are known and differ."""
+        return self.now is not None and self.built is not None and self.now != self.built
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """An area's fingerprint, now and as built.
+
+    Attributes:
+        area: relative path.
+        components: by name.
+        fault: what is wrong with the files themselves.
+        unknown: why the fingerprint of now is not known.
+    """
+
+    area: str
+    components: tuple[Component, ...]
+    fault: str | None
+    unknown: str | None
+
+
+def find_request(settings: Settings, name: str) -> AreaBuildRequest:
+    """The area with an id (``NC-01``) or relative path (``districts/NC-01``).
+
+    Raises:
+        RequestError: there is none, or several.
+    """
+    wanted = name.removesuffix(".h5")
+    found = [r for r in settings.requests if wanted in (r.area_id, str(r.relative_path).removesuffix(".h5"))]
+    if len(found) != 1:
+        guess = did_you_mean(wanted, settings.requests) or "See results/prepared/catalog.json for all."
+        raise RequestError(
+            name,
+            expected="the id of one area of this run",
+            found=", ".join(str(request.relative_path) for request in found) or "none",
+            remedy=f"Give its path, such as {found[0].relative_path.with_suffix('')}." if found else guess,
+        )
+    return found[0]
+
+
+def explain(settings: Settings, request: AreaBuildRequest, foreseen: Forecast, memo: DigestMemo) -> Explanation:
+    """Compare an area's fingerprint of now with that in its sidecar."""
+    key = str(request.relative_path)
+    h5 = settings.output(request)
+    fault, built = read_built(h5)
+    if built is not None:
+        fault = file_fault(h5, built.sha256, memo)
+    now = {} if foreseen.expected is None else foreseen.expected[key].components
+    before = {} if built is None else built.components
+    components = tuple(
+        Component(name, now.get(name), before.get(name), MEANING.get(name, ""))
+        for name in sorted(now.keys() | before.keys())
+    )
+    return Explanation(key, components, fault, foreseen.unknown)
+
+
+def as_lines(explanation: Explanation) -> list[str]:
+    """For a terminal."""
+    lines = [explanation.area]
+    for part in explanation.components:
+        digest = (part.now or part.built or "")[:12]
+        mark = "changed" if part.changed else ("" if part.built else "not built")
+        lines.append(f"  {part.name:<10} {digest}  {mark:<9} {part.meaning}")
+    changed = [part.name for part in explanation.components if part.changed]
+    if explanation.fault:
+        lines.append(f"Would be built: {explanation.fault}.")
+    elif changed:
+        lines.append(f"Would be built: {', '.join(changed)} changed since the file was built.")
+    elif explanation.unknown:
+        lines.append(f"Nobody knows yet whether it would be built: {explanation.unknown}.")
+    else:
+        lines.append("Would be left untouched: file and sidecar agree, and nothing changed.")
+    return lines

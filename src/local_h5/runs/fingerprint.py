@@ -1,0 +1,156 @@
+"""What decides an area's bytes, one digest per component.
+
+Components look at the area's own slice of each input, never at whole files, so that a change elsewhere leaves an area
+alone. The rows of a state are those of its districts: its digests are made from theirs.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from local_h5.worker.area_job import options_from_config
+from local_h5.build.area import BuildOptions, PreparedInputs, area_units, versions
+from local_h5.prepared.clones import CloneSelection
+from local_h5.inputs.geography.codes import distinct
+from local_h5.inputs.membership import entity_rows
+from local_h5.requests import AreaBuildRequest
+from local_h5.contracts.results import Fingerprint
+from local_h5.takeup.assign import inputs_digest
+from local_h5.us import normalise_district
+from local_h5.runs.code import AREA_MODULES, code_digest
+
+if TYPE_CHECKING:
+    from local_h5.config.settings import Settings
+
+SLICES = ("weights", "geography", "blocks", "takeup")
+"""Components that depend on the area's household clones."""
+
+_UNION = "districts:"
+
+
+def options_of(settings: "Settings") -> BuildOptions:
+    """The choices of a run that concern every area."""
+    return options_from_config(settings.config)
+
+
+def run_components(inputs: PreparedInputs, snapshot_sha256: str, options: BuildOptions) -> dict[str, str]:
+    """Components that all areas of a run share: snapshot, code, versions, configuration."""
+    config = {
+        "compression": options.compression,
+        "takeup": {
+            "filter": None if options.takeup_filter is None else sorted(options.takeup_filter),
+            "reported": inputs.takeup.reported,
+            "scope": inputs.takeup.scope,
+        },
+        "year": inputs.snapshot.year,
+        "text_widths": {name: field.values.dtype.itemsize for name, field in inputs.blocks.fields.items()},
+    }
+    return {
+        "snapshot": snapshot_sha256,
+        "code": code_digest(AREA_MODULES),
+        "versions": _digest_json(versions(inputs.snapshot)),
+        "config": _digest_json(config),
+    }
+
+
+def fingerprints(
+    requests: Sequence[AreaBuildRequest],
+    inputs: PreparedInputs,
+    shared: Mapping[str, str],
+    options: BuildOptions,
+) -> Iterator[tuple[AreaBuildRequest, Fingerprint]]:
+    """The fingerprint of each area of one calibration package.
+
+    Args:
+        requests: areas that are built from ``inputs``.
+        inputs: prepared.
+        shared: of :func:`run_components`.
+        options: of the run.
+
+    Raises:
+        RequestError, EmptySelectionError: an area is unknown or has no household clone.
+    """
+    districts: dict[int, dict[str, str]] = {}
+    for request in requests:
+        codes = _districts_of(request, inputs)
+        if codes is None or inputs.takeup.scope == "area":
+            # Rates adjusted within a file depend on all of its rows at once.
+            slices: Mapping[str, str] = _slices(inputs, inputs.clones.select(request, inputs.blocks), options)
+        else:
+            for code in codes:
+                if code not in districts:
+                    districts[code] = _district_slices(inputs, code, options)
+            slices = _union({code: districts[code] for code in codes if districts[code]})
+            if not slices:
+                inputs.clones.select(request, inputs.blocks)  # raises, with the reason
+        components = {**shared, **slices, "request": _digest_json(request.to_json())}
+        yield request, combine(components)
+
+
+def _union(districts: Mapping[int, Mapping[str, str]]) -> Mapping[str, str]:
+    if len(districts) < 2:
+        return next(iter(districts.values()), {})
+    return {
+        name: _digest_text(_UNION, *(f"{code}={slices[name]}" for code, slices in sorted(districts.items())))
+        for name in SLICES
+    }
+
+
+def combine(components: Mapping[str, str]) -> Fingerprint:
+    """The fingerprint of the given component digests."""
+    return Fingerprint(_digest_json(dict(components)), dict(sorted(components.items())))
+
+
+def with_validation(fingerprint: Fingerprint, decides: Mapping[str, Any]) -> Fingerprint:
+    """The fingerprint with what the area's structural verdict depends on besides its file."""
+    return combine({**fingerprint.components, "validation": _digest_json(decides)})
+
+
+def _districts_of(request: AreaBuildRequest, inputs: PreparedInputs) -> list[int] | None:
+    """The districts that an area consists of; None when it is cut otherwise, or names one that is not there."""
+    present = inputs.clones.districts.tolist()
+    if not request.filters:
+        return present
+    if len(request.filters) == 1 and request.filters[0].field == "district":
+        codes = sorted({normalise_district(int(value)) for value in request.filters[0].values})
+        return codes if set(codes) <= set(present) else None
+    return None
+
+
+def _district_slices(inputs: PreparedInputs, code: int, options: BuildOptions) -> dict[str, str]:
+    selection = inputs.clones.district(code)
+    return _slices(inputs, selection, options) if len(selection) else {}
+
+
+def _slices(inputs: PreparedInputs, selection: CloneSelection, options: BuildOptions) -> dict[str, str]:
+    blocks = inputs.blocks
+    used = distinct(selection.block.copy())
+    rows = [blocks.geoid[used], blocks.known[used], *(blocks.text(name, used) for name in blocks.fields)]
+    entities = {table.entity for table in inputs.takeup.programmes}
+    unit_rows = entity_rows(inputs.snapshot.membership, selection.household, entities)
+    units = area_units(inputs, selection, unit_rows, blocks.at(selection.block))
+    return {
+        "weights": _digest_arrays(selection.clone, selection.household, selection.weight),
+        "geography": _digest_arrays(blocks.geoid[selection.block], selection.district),
+        "blocks": _digest_arrays(*rows),
+        "takeup": inputs_digest(inputs.takeup, units, options.takeup_filter),
+    }
+
+
+def _digest_arrays(*arrays: np.ndarray) -> str:
+    sha = hashlib.sha256()
+    for array in arrays:
+        sha.update(f"{array.dtype.str}{array.shape}".encode())
+        sha.update(np.ascontiguousarray(array).view(np.uint8).data)
+    return sha.hexdigest()
+
+
+def _digest_text(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _digest_json(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -1,0 +1,245 @@
+"""What a run would make of the inputs as they are now, before it is started.
+
+Where only cheap steps are stale (geography, clone index, take-up), their outputs are computed in memory from the raw
+inputs, and with them every area's fingerprint. Where the snapshot has to be made again, they are unknown.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from local_h5.contracts.results import Fingerprint
+from local_h5.config.settings import Package, Settings
+from local_h5.runs.code import AREA_MODULES, code_digest
+from local_h5.files.digests import DigestMemo
+from local_h5.runs.plan_file import lost_requests, plan_path, read_plan
+from local_h5.runs.staleness import AreaStatus, Built, StepStatus, compare_area, compare_steps, read_built
+from local_h5.runs.steps import Step, all_steps, trace_path
+from local_h5.runs.target_records import TargetStatus, compare_targets
+from local_h5.runs.traces import Trace
+
+if TYPE_CHECKING:
+    from local_h5.build.area import PreparedInputs
+
+_NO_TARGETS = TargetStatus({}, frozenset())
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What is stale, and what is expected of each area.
+
+    Attributes:
+        steps: status of every step, in order.
+        expected: relative path → fingerprint; None when a step must run before anybody knows.
+        unknown: why not, in words.
+        certain: whether the cause of ``unknown`` changes every area (a new source does; a lost file need not).
+        areas: relative path → status, as far as it is known without ``expected``.
+        targets: records and model runs that are stale; nothing where no file is checked against targets.
+    """
+
+    steps: Mapping[str, StepStatus]
+    expected: Mapping[str, Fingerprint] | None
+    unknown: str | None
+    certain: bool
+    areas: Mapping[str, AreaStatus]
+    targets: TargetStatus = _NO_TARGETS
+
+    @property
+    def checks(self) -> Mapping[str, tuple[str, ...]]:
+        """Relative path → why the area's record of targets is stale, in words; empty when it is not."""
+        return self.targets.records
+
+    @property
+    def plan_is_known(self) -> bool:
+        """Whether the step ``plan`` need not run, so that the areas are known."""
+        return self.steps["plan"].up_to_date
+
+
+def forecast(settings: Settings, memo: DigestMemo, *, ahead: bool = True) -> Forecast:
+    """Compare raw inputs, prepared state, files and sidecars by content; writes nothing.
+
+    Args:
+        settings: of the run.
+        memo: of digests.
+        ahead: compute what stale steps would write, where that is cheap. A run does not: its steps will.
+
+    Raises:
+        LocalH5Error: an input is malformed; a run would stop there too.
+    """
+    steps = all_steps(settings, memo)
+    verdicts = compare_steps(settings, memo, steps)
+    if not ahead and not verdicts["plan"].up_to_date:
+        return Forecast(
+            verdicts, None, "steps before the areas run first", False, {}
+        )  # compared after the plan has run
+    expected = _known_plan(settings, verdicts, memo)
+    unknown, certain = None, False
+    if expected is None:
+        unknown, certain = _obstacle(verdicts, {step.name: step for step in steps}, settings)
+        if unknown is None:
+            expected = compute(settings, verdicts)
+        else:
+            _check_inputs(settings)
+    areas = {}
+    area_code = code_digest(AREA_MODULES, memo)
+    for request in settings.requests:
+        key = str(request.relative_path)
+        if expected is not None:
+            areas[key] = compare_area(settings, request, expected[key], memo)
+        else:
+            areas[key] = _without_plan(read_built(settings.output(request)), area_code)
+    stale = [request for request in settings.requests if not areas[str(request.relative_path)].up_to_date]
+    if expected is not None and verdicts["plan"].up_to_date and lost_requests(settings, stale, expected):
+        verdicts["plan"] = StepStatus(damaged=("requests missing",))
+    targets = _NO_TARGETS
+    if settings.policy.wants_targets:
+        targets = compare_targets(settings, memo, [str(request.relative_path) for request in stale])
+    return Forecast(verdicts, expected, unknown, certain, areas, targets)
+
+
+def _without_plan(read: tuple[str | None, Built | None], area_code: str) -> AreaStatus:
+    """What is known of an area before its fingerprint is: its files, and whether the code is that of its sidecar."""
+    fault, built = read
+    other_code = built is not None and built.components.get("code") != area_code
+    return AreaStatus(fault, ("code",) if other_code else ())
+
+
+def _check_inputs(settings: Settings) -> None:
+    """Look at the inputs that are there while nothing made from them is: a run would stop at them too.
+
+    Weights are read whole, which takes a tenth of a second; of source and geography only the heads.
+    """
+    from local_h5.inputs.geography.load import check_head
+    from local_h5.inputs.source import count_households
+    from local_h5.inputs.weights import load_weights
+
+    if not settings.dataset.is_file():
+        return  # the run makes it first
+    n_households = count_households(settings.dataset)
+    for package in settings.packages:
+        if package.weights.is_file() and package.geography.is_file():
+            weights = load_weights(package.weights, n_households)
+            check_head(package.geography, n_households, len(weights) // n_households)
+
+
+def compute(settings: Settings, verdicts: Mapping[str, StepStatus] | None = None) -> dict[str, Fingerprint]:
+    """Every area's fingerprint: from prepared files that are up to date, and from what stale steps would write.
+
+    Args:
+        settings: of the run.
+        verdicts: status of the steps; None when all are up to date.
+    """
+    # Imported on use: numpy, h5py and what reads the block tables.
+    from local_h5.files.atomic import sha256_of
+    from local_h5.validation.structural.verdict import StructuralPolicy
+    from local_h5.runs.fingerprint import fingerprints, options_of, run_components, with_validation
+
+    expected: dict[str, Fingerprint] = {}
+    options = options_of(settings)
+    structural = StructuralPolicy.from_config(settings.config)
+    sha256 = sha256_of(settings.prepared / "source_snapshot.h5")
+    for package in settings.packages:
+        inputs = _inputs(settings, package, verdicts or {})
+        requests = [request for request in settings.requests if request.package == package.name]
+        shared = run_components(inputs, sha256, options)
+        for request, fingerprint in fingerprints(requests, inputs, shared, options):
+            expected[str(request.relative_path)] = with_validation(fingerprint, structural.decides(request))
+    return expected
+
+
+def _known_plan(
+    settings: Settings, verdicts: Mapping[str, StepStatus], memo: DigestMemo
+) -> dict[str, Fingerprint] | None:
+    """The plan of the last run, when nothing but lost or damaged files stands between it and the next."""
+    path, trace = plan_path(settings), Trace.read(trace_path(settings, "plan"))
+    if not verdicts["plan"].repair or trace is None or memo.sha256(path) != trace.outputs.get("plan"):
+        return None
+    return read_plan(path)
+
+
+def _obstacle(
+    verdicts: Mapping[str, StepStatus], steps: Mapping[str, Step], settings: Settings
+) -> tuple[str | None, bool]:
+    """Why fingerprints cannot be computed before the run, and whether that changes all areas for certain."""
+    snapshot = verdicts["snapshot"]
+    if "not run" in snapshot.changed:
+        return "nothing is prepared yet", False
+    if not snapshot.repair:
+        chain = _first_causes("snapshot", verdicts, steps)
+        return "; ".join(chain), True
+    if snapshot.damaged:
+        return f"{'; '.join(snapshot.damaged)}: it is made again first", False
+    for package in settings.packages:
+        for kind in ("geography", "clones", "takeup"):
+            name = f"{kind}_{package.name}"
+            verdict = verdicts[name]
+            remade = [before for before in verdict.upstream if before.startswith(("example_", "fetch_"))]
+            if remade:
+                return "; ".join(_first_causes(name, verdicts, steps)), False
+            if not verdict.up_to_date and verdict.missing and kind != "takeup":
+                absent = [role for role in verdict.missing if role not in ("geography", "blocks") or kind != "clones"]
+                if absent:
+                    return f"{name} needs {', '.join(absent)}, which the run fetches or makes first", False
+    return None, False
+
+
+def _first_causes(name: str, verdicts: Mapping[str, StepStatus], steps: Mapping[str, Step]) -> list[str]:
+    """Where staleness begins, in words."""
+    causes: list[str] = []
+    pending, seen = [name], set()
+    while pending:
+        current = pending.pop()
+        if current in seen:
+            continue
+        seen.add(current)
+        verdict = verdicts[current]
+        own = [*verdict.changed, *verdict.damaged]
+        if own:
+            causes.append(f"{current}: {', '.join(own)}")
+        pending += verdict.upstream
+    return sorted(causes)
+
+
+def _inputs(settings: Settings, package: Package, verdicts: Mapping[str, StepStatus]) -> "PreparedInputs":
+    from local_h5.build.area import PreparedInputs
+    from local_h5.prepared.clones import CloneIndex
+    from local_h5.prepared.steps import prepare_geography, takeup_from_snapshot
+    from local_h5.prepared.files import open_blocks, open_geography
+    from local_h5.prepared.snapshot import SourceSnapshot
+    from local_h5.takeup.programmes import load_programmes
+    from local_h5.takeup.store import read_takeup
+    from local_h5.inputs.weights import load_weights
+
+    def is_current(kind: str) -> bool:
+        return verdicts.get(f"{kind}_{package.name}", StepStatus()).up_to_date
+
+    folder = settings.prepared / package.name
+    snapshot = SourceSnapshot.open(settings.prepared / "source_snapshot.h5")
+    if is_current("geography"):
+        geography, blocks = open_geography(folder / "geography.h5"), open_blocks(folder / "blocks.h5")
+    else:
+        geography, blocks = prepare_geography(
+            package.geography,
+            settings.dataset,
+            settings.tables,
+            Path(settings.config["areas"]["districts"]),
+            settings.config["geography"]["unknown_blocks"],
+        )
+    if is_current("clones"):
+        clones = CloneIndex.open(folder / "clones.h5")
+    else:
+        weights = load_weights(package.weights, geography.n_households, geography.n_clones)
+        clones = CloneIndex.build(weights, geography, blocks)
+    if is_current("takeup"):
+        takeup = read_takeup(folder / "takeup.h5")
+    else:
+        config = settings.config["takeup"]
+        takeup = takeup_from_snapshot(
+            snapshot,
+            geography,
+            load_programmes(settings.programmes),
+            reported=config["reported"],
+            scope=config["scope"],
+        )
+    return PreparedInputs(snapshot, blocks, clones, takeup)

@@ -1,0 +1,103 @@
+"""One run at a time in a results folder, and what a killed run left behind.
+
+Snakemake's own lock is taken after the Snakefile was read, and stays when Snakemake is killed. This one is taken
+before anything is compared, belongs to the process, and ends with it.
+"""
+
+import contextlib
+import getpass
+import json
+import os
+import socket
+import stat
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from local_h5.errors import RunningError, WriteError
+from local_h5.files.atomic import write_text
+from local_h5.requests import FOLDERS
+
+_NAME = ".run.lock"
+_HOLDER = ".run.json"
+
+
+def hold_run_lock(results: Path) -> FileLock:
+    """Take the results folder for this process; keep the lock object, it is released with it.
+
+    Raises:
+        RunningError: another process holds it, or the folder cannot be locked.
+    """
+    path = results / _NAME
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+        # Made here, as umask says: whoever shares the folder has to open it for writing.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o666))
+        lock = FileLock(path, timeout=0, mode=stat.S_IMODE(path.stat().st_mode))
+        lock.acquire()
+    except Timeout:
+        raise RunningError(
+            results,
+            expected="no other run in this folder",
+            found=f"one that is going on{_holder(results)}",
+            remedy="Wait for it to end, or stop it with Ctrl-C in its window; nothing was changed.",
+        ) from None
+    except (OSError, NotImplementedError) as error:
+        owner = f", which belongs to {_owner(path)}" if path.exists() else ""
+        raise RunningError(
+            path,
+            expected="a lock file that this user may write, on a file system with locks",
+            found=f"{getattr(error, 'strerror', None) or error}{owner}",
+            remedy="Let its owner share the folder (chmod -R g+rwX), or set results to a folder of your own.",
+        ) from error
+    with contextlib.suppress(OSError, WriteError):  # it only makes the message to the next one better
+        said = {"user": getpass.getuser(), "pid": os.getpid(), "host": socket.gethostname()}
+        write_text(results / _HOLDER, json.dumps(said))
+    return lock
+
+
+def _holder(results: Path) -> str:
+    """Who holds the lock, in brackets; nothing when that is not known."""
+    try:
+        said = json.loads((results / _HOLDER).read_text(encoding="utf-8"))
+        return f" ({said['user']}, process {said['pid']} on {said['host']})"
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def _owner(path: Path) -> str:
+    try:
+        return path.owner()
+    except (KeyError, OSError, NotImplementedError):
+        return f"user {path.stat().st_uid}"
+
+
+def refuse_stale_lock(results: Path, folder: Path = Path(".snakemake/locks")) -> None:
+    """Say what to do when Snakemake's own lock is still there although no run is (the caller holds the run lock).
+
+    Raises:
+        RunningError: a run that was using ``results`` was killed.
+    """
+    below = f"{results.as_posix()}/"
+    for path in sorted(folder.glob("*.lock")):
+        with path.open(encoding="utf-8", errors="replace") as stream:
+            if any(line.startswith(below) for line in stream):
+                raise RunningError(
+                    folder,
+                    expected="no lock",
+                    found="that of a run which was killed",
+                    remedy="Continue it with: make resume (or: snakemake --unlock, then the same command again).",
+                )
+
+
+def remove_leftovers(results: Path) -> int:
+    """Delete temporary files of killed jobs; call it with the run lock held, before any job starts.
+
+    Returns:
+        How many there were.
+    """
+    folders = (*FOLDERS.values(), "prepared", "example", "validation", "published")
+    leftovers = [path for name in folders for path in (results / name).rglob(".*.tmp")]
+    for path in leftovers:
+        path.unlink(missing_ok=True)
+    return len(leftovers)

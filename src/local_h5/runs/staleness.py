@@ -1,0 +1,226 @@
+"""What is stale: steps and areas, compared by content with what they came from, and in words why.
+
+A step is up to date when its trace names the digests of its inputs, parameters, code and outputs as they are now, and
+no step before it is stale. An area is up to date when its sidecar has the fingerprint that the plan expects, and H5,
+sidecar and record of structural checks are those that its job wrote. Dates decide nothing.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from local_h5.requests import AreaBuildRequest
+from local_h5.contracts.results import Fingerprint, sidecar_path
+from local_h5.config.settings import Settings
+from local_h5.runs.code import code_digest
+from local_h5.files.digests import DigestMemo
+from local_h5.runs.steps import Step, trace_path
+from local_h5.runs.traces import Trace, inputs_now
+
+SIDECAR_CHANGED = "sidecar changed since it was written"
+
+
+@dataclass(frozen=True, slots=True)
+class StepStatus:
+    """Whether a step's outputs are up to date.
+
+    Attributes:
+        changed: what differs from when the step last ran, in words; its outputs may come out different.
+        damaged: outputs that are missing or not what the step wrote; they come out as they were.
+        upstream: stale steps before it.
+        repair: whether everything that is stale, here and before, is only damaged.
+        missing: inputs that are not there now.
+    """
+
+    changed: tuple[str, ...] = ()
+    damaged: tuple[str, ...] = ()
+    upstream: tuple[str, ...] = ()
+    repair: bool = True
+    missing: tuple[str, ...] = ()
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why it is stale, in words; nothing when it is up to date."""
+        return (*self.changed, *self.damaged, *(f"{name} runs" for name in self.upstream))
+
+    @property
+    def up_to_date(self) -> bool:
+        """Nothing has to be done."""
+        return not self.reasons
+
+
+@dataclass(frozen=True, slots=True)
+class AreaStatus:
+    """Whether an area's files are up to date.
+
+    Attributes:
+        fault: what is wrong with the files themselves.
+        changed: components of the fingerprint that differ.
+        built: what the sidecar of an area that is up to date says.
+    """
+
+    fault: str | None = None
+    changed: tuple[str, ...] = ()
+    built: "Built | None" = None
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why it is stale, in words; nothing when it is up to date."""
+        return (*([self.fault] if self.fault else []), *(f"{name} changed" for name in self.changed))
+
+    @property
+    def up_to_date(self) -> bool:
+        """Nothing has to be done."""
+        return not self.reasons
+
+
+def compare_steps(settings: Settings, memo: DigestMemo, steps: Sequence[Step]) -> dict[str, StepStatus]:
+    """The status of each step, by name; a step after a stale one is stale.
+
+    Args:
+        settings: of the run.
+        memo: of digests.
+        steps: each after those whose outputs it reads.
+    """
+    found: dict[str, StepStatus] = {}
+    made_by: dict[Path, str] = {}
+    for step in steps:
+        stale = sorted(
+            {made_by[file] for file in step.inputs.values() if file in made_by and not found[made_by[file]].up_to_date}
+        )
+        own = _compare_fetch(step, memo) if step.pins else _compare_step(settings, step, memo)
+        found[step.name] = StepStatus(
+            own.changed,
+            own.damaged,
+            tuple(stale),
+            not own.changed and all(found[name].repair for name in stale),
+            own.missing,
+        )
+        made_by |= dict.fromkeys(step.outputs.values(), step.name)
+    return found
+
+
+def compare_area(settings: Settings, request: AreaBuildRequest, expected: Fingerprint, memo: DigestMemo) -> AreaStatus:
+    """Whether an area's files are there, agree, and were built from what is expected."""
+    h5 = settings.output(request)
+    fault, found = read_built(h5)
+    if fault is not None or found is None:
+        return AreaStatus(fault)
+    changed = sorted(
+        name
+        for name in expected.components.keys() | found.components.keys()
+        if expected.components.get(name) != found.components.get(name)
+    )
+    if changed:
+        return AreaStatus(None, tuple(changed))
+    fault = file_fault(h5, found.sha256, memo) or record_fault(settings.structural_record(request), found)
+    return AreaStatus(fault, built=found if fault is None else None)
+
+
+def record_fault(path: Path, built: "Built") -> str | None:
+    """What is wrong with the record of an area's structural checks, or with the sidecar that it was written with."""
+    area = (read_json(path) or {}).get("area")
+    area = area if isinstance(area, dict) else {}
+    if area.get("sha256") != built.sha256 or "sidecar_sha256" not in area:
+        return "record of structural checks missing, or of another file"
+    return None if area["sidecar_sha256"] == built.sidecar_sha256 else SIDECAR_CHANGED
+
+
+def is_approved(settings: Settings, request: AreaBuildRequest, built: "Built | None", memo: DigestMemo) -> bool:
+    """Whether an area's approval is there, for what was built, and by the records of now of all wanted levels."""
+    approval = read_json(settings.approval(request))
+    if approval is None or built is None:
+        return False
+    if (approval.get("sha256"), approval.get("sidecar_sha256")) != (built.sha256, built.sidecar_sha256):
+        return False
+    records = {level: memo.sha256(path) for level, path in wanted_records(settings, request).items()}
+    return bool(approval.get("records") == records)
+
+
+def wanted_records(settings: Settings, request: AreaBuildRequest) -> dict[str, Path]:
+    """The records that decide about an area, by level."""
+    records = {"structural": settings.structural_record(request)}
+    return records | ({"targets": settings.target_record(request)} if settings.policy.wants_targets else {})
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What a sidecar says: digest and bytes of the H5, and the fingerprint's components; and its own digest."""
+
+    sha256: str
+    size_bytes: int
+    components: Mapping[str, str]
+    sidecar_sha256: str
+
+
+def read_built(h5: Path) -> tuple[str | None, Built | None]:
+    """What is wrong with a sidecar, or what it says; without the schema, which :mod:`verify` checks."""
+    try:
+        content = sidecar_path(h5).read_bytes()
+        data = json.loads(content)
+    except (OSError, ValueError):
+        content, data = b"", None
+    if not isinstance(data, dict):
+        return ("sidecar missing or unreadable" if h5.exists() or sidecar_path(h5).exists() else "not built"), None
+    try:
+        components = data["fingerprint"]["components"]
+        own = hashlib.sha256(content).hexdigest()
+        built = Built(data["output"]["sha256"], data["output"]["bytes"], dict(components), own)
+        right = data["status"] == "completed" and h5.as_posix().endswith(f"/{data['output']['path']}")
+    except (KeyError, TypeError, ValueError):
+        return "sidecar of another form", None
+    return (None, built) if right else ("sidecar of another file", None)
+
+
+def file_fault(h5: Path, sha256: str, memo: DigestMemo) -> str | None:
+    """What is wrong with an H5 of which the sidecar gives the digest."""
+    present = memo.sha256(h5)
+    if present is None:
+        return "H5 missing"
+    return None if present == sha256 else "H5 differs from its sidecar"
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """A JSON object; None when the file is missing or holds something else."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return data if isinstance(data, dict) else None
+
+
+def _compare_fetch(step: Step, memo: DigestMemo) -> StepStatus:
+    digests = {role: memo.sha256(path) for role, path in step.outputs.items()}
+    # A fetched file that is gone is fetched again when something needs it; what was made from it is up to date.
+    wrong = [role for role, digest in digests.items() if digest is not None and digest != step.pins.get(role)]
+    return StepStatus((), tuple(f"{role} is not the pinned file" for role in wrong))
+
+
+def _compare_step(settings: Settings, step: Step, memo: DigestMemo) -> StepStatus:
+    digests = inputs_now(step, memo)
+    missing = tuple(role for role, digest in digests.items() if digest is None)
+    trace = Trace.read(trace_path(settings, step.name))
+    if trace is None:
+        return StepStatus(("not run",), missing=missing)
+    params = json.loads(json.dumps(step.params))
+    changed = [
+        f"{name} changed" for name in sorted(params.keys() | trace.params.keys())
+        if params.get(name) != trace.params.get(name)
+    ]  # fmt: skip
+    if trace.code != code_digest(step.modules, memo):
+        changed.append("code changed")
+    for role in sorted(digests.keys() | trace.inputs.keys()):
+        if role not in digests or role not in trace.inputs:
+            changed.append(f"{role} {'added' if role in digests else 'removed'}")
+        # A made file that is gone was not changed: what was made from it is up to date.
+        elif digests[role] is not None and digests[role] != trace.inputs[role]:
+            changed.append(f"{role} changed")
+    damaged = []
+    for role, path in step.outputs.items():
+        digest = memo.sha256(path)
+        if digest != trace.outputs.get(role):
+            damaged.append(f"{role} {'missing' if digest is None else 'damaged'}")
+    return StepStatus(tuple(changed), tuple(damaged), missing=missing)

@@ -1,0 +1,385 @@
+"""The steps around the areas, declared once: what each reads, writes and depends on.
+
+The rules take inputs and outputs from here, and the comparison by content (:mod:`local_h5.runs.staleness`) what
+else a step depends on. A step whose inputs' bytes, parameters or code changed is stale, and so is what reads it. A
+missing input makes nothing stale: it is made when something needs it.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from local_h5.config.paths import shipped
+from local_h5.contracts.results import sidecar_path
+from local_h5.config.settings import Package, Settings
+from local_h5.runs import code
+from local_h5.files.digests import DigestMemo
+
+PINNED_SOURCES = Path("config/example_sources.yaml")
+REPORT = "report"
+EXAMPLE_TARGETS = "example_targets"
+REPORT_FILES = {
+    "page": "report.html",
+    "areas": "areas.parquet",
+    "targets": "targets.parquet",
+    "summary": "summary.json",
+}
+FIGURES = (
+    "error_by_family",
+    "error_by_area_type",
+    "district_map_target_error",
+    "district_map_population_error",
+    "weights",
+    "sample_sizes",
+)
+"""Pictures of the report, each a file ``figures/<name>.svg`` beside it."""
+
+
+File = Path | tuple[Path, ...]
+"""A file, or several that play one role."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One job that is not an area's. The rule of the step takes its files from here.
+
+    Attributes:
+        name: of the step, for example ``clones_regional``.
+        inputs: role → what the job reads.
+        outputs: role → what it writes.
+        params: configuration that decides the outputs.
+        modules: library modules and scripts that decide the outputs.
+        pins: role → sha256 of an output that is known beforehand (a fetched file); such a step needs no trace.
+        beside: role → file that the job finds by itself, beside one of its inputs.
+        handed: role → input of which ``params`` say what counts, so that other changes of it make nothing stale.
+    """
+
+    name: str
+    inputs: Mapping[str, File]
+    outputs: Mapping[str, Path]
+    params: Mapping[str, Any]
+    modules: tuple[str, ...]
+    pins: Mapping[str, str] = field(default_factory=dict)
+    beside: Mapping[str, Path] = field(default_factory=dict)
+    handed: Mapping[str, Path] = field(default_factory=dict)
+
+    @property
+    def reads(self) -> dict[str, File]:
+        """All whose bytes decide, by role."""
+        return {**self.inputs, **self.beside}
+
+
+def job_name(step: str) -> str:
+    """Folder and name of a step's log and benchmark, below ``logs`` and ``benchmarks``."""
+    if step == REPORT:
+        return f"validation/{step}"
+    for prefix, folder in (("fetch_", "fetch"), ("example_", "example")):
+        if step.startswith(prefix):
+            return f"{folder}/{step.removeprefix(prefix)}"
+    return f"prepare/{step}"
+
+
+def trace_path(settings: Settings, step: str) -> Path:
+    """Where the trace of a step lies: what it read and wrote, written after it ended."""
+    return settings.prepared / "traces" / f"{step}.json"
+
+
+def declared_steps(settings: Settings, memo: DigestMemo) -> dict[str, Step]:
+    """Every step that a rule describes, by name, each after those whose outputs it reads.
+
+    The steps of a package appear for each package of the run, and once with ``{package}`` in name and outputs, which
+    is how the rules call them.
+
+    Raises:
+        TakeupError: a take-up programme's file is malformed.
+    """
+    packages = [*settings.packages, Package("{package}", Path(), Path())]
+    steps = (
+        *_fetch_steps(settings, memo),
+        *_example_steps(settings),
+        _snapshot(settings, memo),
+        *(step for package in packages for step in _package_steps(settings, package)),
+        _plan(settings, memo),
+        _example_targets(settings),
+        _report(settings),
+    )
+    return {step.name: step for step in steps}
+
+
+def needed_steps(settings: Settings, steps: Mapping[str, Step]) -> tuple[Step, ...]:
+    """The declared steps that the areas of a run need, in order: no fetching and no example for inputs of one's own."""
+    wanted = {"plan"} | ({EXAMPLE_TARGETS} if _uses_example_targets(settings) else set())
+    made_by = {path: step.name for step in steps.values() for path in step.outputs.values()}
+    pending = [*wanted]
+    while pending:
+        for path in steps[pending.pop()].inputs.values():
+            name = made_by.get(path) if isinstance(path, Path) else None
+            if name is not None and name not in wanted:
+                wanted.add(name)
+                pending.append(name)
+    return tuple(step for name, step in steps.items() if name in wanted)
+
+
+def all_steps(settings: Settings, memo: DigestMemo) -> tuple[Step, ...]:
+    """:func:`needed_steps` of :func:`declared_steps`."""
+    return needed_steps(settings, declared_steps(settings, memo))
+
+
+def takeup_files(settings: Settings) -> dict[str, Path]:
+    """The file of each take-up programme: every YAML file beside the list of them may be one."""
+    listing = settings.programmes
+    return {f"programme {path.stem}": path for path in sorted(listing.parent.glob("*.yaml")) if path != listing}
+
+
+def _fetch_steps(settings: Settings, memo: DigestMemo) -> tuple[Step, ...]:
+    downloads, sources = settings.results / "downloads", shipped(PINNED_SOURCES)
+    pins: dict[str, dict[str, str]] = memo.derived(
+        "pinned files", memo.sha256(sources) or "none", lambda: _pinned_files(sources)
+    )
+    names = {
+        "microdata": (
+            "taxcalc",
+            {"microdata": "cps.csv.gz", "weights": "cps_weights.csv.gz", "growth": "growfactors.csv"},
+        ),
+        "geography_tables": (
+            "policyengine-us-data",
+            {
+                "blocks": "block_cd_distributions.csv.gz",
+                "crosswalk": "block_crosswalk.csv.gz",
+                "age_by_district": "acs_S0101_district_2024.json",
+                "age_by_state": "acs_S0101_state_2024.json",
+                "snap_by_district": "acs_S2201_district_2024.json",
+            },
+        ),
+        "county_cbsa": ("geosnap", {"cbsa": "msa_definitions.csv"}),
+    }
+    return tuple(
+        Step(
+            f"fetch_{name}",
+            {"sources": sources},
+            {role: downloads / file for role, file in files.items()},
+            {},
+            (),
+            {role: pins[package][file] for role, file in files.items() if file in pins.get(package, {})},
+        )
+        for name, (package, files) in names.items()
+    )
+
+
+def _pinned_files(path: Path) -> dict[str, dict[str, str]]:
+    """Package → file name → sha256; the fetch scripts check the form of the table."""
+    try:
+        packages = yaml.safe_load(path.read_text(encoding="utf-8"))["packages"]
+        return {
+            package: {name: file["sha256"] for name, file in entry["files"].items()}
+            for package, entry in packages.items()
+        }
+    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _example_steps(settings: Settings) -> tuple[Step, ...]:
+    folder, downloads = settings.results / "example", settings.results / "downloads"
+    config = settings.config["example"]
+    population, source = folder / "population.csv", folder / "source.h5"
+    return (
+        Step(
+            "example_population",
+            {
+                "states": downloads / "acs_S0101_state_2024.json",
+                "districts": downloads / "acs_S0101_district_2024.json",
+            },
+            {"population": population},
+            {},
+            code.POPULATION_MODULES,
+        ),
+        Step(
+            "example_source",
+            {
+                "microdata": downloads / "cps.csv.gz",
+                "weights": downloads / "cps_weights.csv.gz",
+                "growth": downloads / "growfactors.csv",
+                "population": population,
+            },
+            {"source": source, "metadata": folder / "source.h5.json"},
+            {key: config[key] for key in ("households", "seed", "certainty_amount", "minimum_per_state")},
+            code.EXAMPLE_MODULES,
+        ),
+        Step(
+            "example_package",
+            {
+                "source": source,
+                "blocks": settings.block_districts,
+                "population": population,
+            },
+            {
+                "weights": folder / "calibration_weights.npy",
+                "geography": folder / "geography_assignment.npz",
+                "metadata": folder / "calibration_package.json",
+            },
+            {key: config[key] for key in ("clones", "seed", "zero_share")},
+            code.EXAMPLE_MODULES,
+        ),
+    )
+
+
+def _uses_example_targets(settings: Settings) -> bool:
+    return settings.policy.wants_targets and settings.config["inputs"]["targets"] is None
+
+
+def _example_targets(settings: Settings) -> Step:
+    """The example's target database, for a run that has none of its own."""
+    downloads = settings.results / "downloads"
+    return Step(
+        EXAMPLE_TARGETS,
+        {
+            "age_by_state": downloads / "acs_S0101_state_2024.json",
+            "age_by_district": downloads / "acs_S0101_district_2024.json",
+            "snap_by_district": downloads / "acs_S2201_district_2024.json",
+        },
+        {"targets": settings.results / "example" / "targets.db"},
+        {},
+        code.EXAMPLE_TARGET_MODULES,
+    )
+
+
+def _snapshot(settings: Settings, memo: DigestMemo) -> Step:
+    # Of the programmes, the snapshot depends on what they need from the model, not on their rates.
+    listing = settings.programmes
+    files = {role: memo.sha256(path) for role, path in {"list": listing, **takeup_files(settings)}.items()}
+    key = hashlib.sha256(json.dumps([str(listing), files, code.code_digest(["takeup/programmes"], memo)]).encode())
+    return Step(
+        "snapshot",
+        {"dataset": settings.dataset, "variables": Path(settings.config["variables"])},
+        {"snapshot": settings.prepared / "source_snapshot.h5"},
+        {
+            "dataset_sha256": settings.config["inputs"]["dataset_sha256"],
+            "missing": settings.missing.as_json(),
+            "medicaid_cost": settings.config["output"]["medicaid_cost"],
+            "needs of programmes": memo.derived(
+                "needs of programmes", key.hexdigest(), lambda: _needs_of_programmes(listing)
+            ),
+            **_model_versions(),
+        },
+        code.SNAPSHOT_MODULES,
+        handed={"programmes": listing},
+    )
+
+
+def _package_steps(settings: Settings, package: Package) -> tuple[Step, ...]:
+    folder = settings.prepared / package.name
+    geography, blocks = folder / "geography.h5", folder / "blocks.h5"
+    clones, takeup = folder / "clones.h5", folder / "takeup.h5"
+    return (
+        Step(
+            f"geography_{package.name}",
+            {
+                "geography": package.geography,
+                "dataset": settings.dataset,
+                "block_districts": settings.block_districts,
+                "block_crosswalk": settings.block_crosswalk,
+                "county_cbsa": settings.county_cbsa,
+                "districts": Path(settings.config["areas"]["districts"]),
+            },
+            {"geography": geography, "blocks": blocks},
+            {"unknown_blocks": settings.config["geography"]["unknown_blocks"]},
+            code.GEOGRAPHY_MODULES,
+        ),
+        Step(
+            f"clones_{package.name}",
+            {"weights": package.weights, "geography": geography, "blocks": blocks},
+            {"clones": clones},
+            {},
+            code.CLONE_MODULES,
+        ),
+        Step(
+            f"takeup_{package.name}",
+            {"snapshot": _snapshot_file(settings), "geography": geography, "programmes": settings.programmes},
+            {"takeup": takeup},
+            {key: settings.config["takeup"][key] for key in ("reported", "scope")},
+            code.TAKEUP_MODULES,
+            beside=takeup_files(settings),
+        ),
+    )
+
+
+def _needs_of_programmes(listing: Path) -> list[Any]:
+    # Imported on use: numpy, only when a programme's file has changed.
+    from local_h5.takeup.programmes import load_programmes, required_eligibility, required_variables
+
+    programmes = load_programmes(listing)
+    variables = [[v.variable, v.entity, v.source, v.optional] for v in required_variables(programmes)]
+    return [variables, sorted(required_eligibility(programmes))]
+
+
+def _plan(settings: Settings, memo: DigestMemo) -> Step:
+    prepared = {
+        f"{package.name}_{name}": settings.prepared / package.name / f"{name}.h5"
+        for package in settings.packages
+        for name in ("blocks", "clones", "takeup")
+    }
+    return Step(
+        "plan",
+        {"snapshot": _snapshot_file(settings), **prepared},
+        {"plan": settings.prepared / "plan.json", "catalog": settings.prepared / "catalog.json"},
+        {
+            "requests": [request.to_json() for request in settings.requests],
+            "compression": settings.config["output"]["compression"],
+            "filter": settings.config["takeup"]["filter"],
+            "area_code": code.code_digest(code.AREA_MODULES, memo),
+            "validation": _structural_policy(settings, memo),
+            **code.library_versions(),
+        },
+        code.PLAN_MODULES,
+    )
+
+
+def _report(settings: Settings) -> Step:
+    """The report about all areas; its name is also that of its rule."""
+    levels = [settings.structural_record, *([settings.target_record] if settings.policy.wants_targets else [])]
+    files = {**REPORT_FILES, **{name: f"figures/{name}.svg" for name in FIGURES}}
+    return Step(
+        REPORT,
+        {
+            "sidecars": tuple(sidecar_path(settings.output(request)) for request in settings.requests),
+            "records": tuple(level(request) for request in settings.requests for level in levels),
+        },
+        {name: settings.results / "validation" / file for name, file in files.items()},
+        {"config": settings.config},
+        code.REPORT_MODULES,
+    )
+
+
+def _structural_policy(settings: Settings, memo: DigestMemo) -> Any:
+    """What the areas' structural verdicts depend on besides their files."""
+    tables = [settings.config["areas"]["districts"], settings.config["validation"]["population"]["table"]]
+    depends_on = [
+        settings.config["validation"],
+        settings.uses_example,
+        [memo.sha256(Path(path)) for path in tables if path is not None],
+        [request.to_json() for request in settings.requests],
+        code.code_digest(["validation/policy", "validation/population"], memo),
+    ]
+    key = hashlib.sha256(json.dumps(depends_on).encode()).hexdigest()
+    return memo.derived("structural policy", key, lambda: _decide_structural_policy(settings))
+
+
+def _decide_structural_policy(settings: Settings) -> dict[str, Any]:
+    # Imported on use: numpy and h5py, only when the policy has changed.
+    from local_h5.validation.structural.verdict import StructuralPolicy
+
+    run = StructuralPolicy.from_config(settings.config)
+    return {str(request.relative_path): run.decides(request) for request in settings.requests}
+
+
+def _snapshot_file(settings: Settings) -> Path:
+    return settings.prepared / "source_snapshot.h5"
+
+
+def _model_versions() -> dict[str, str]:
+    return {name: version for name, version in code.library_versions().items() if name.startswith("policyengine")}

@@ -1,0 +1,124 @@
+"""Which records of the targets are stale, compared by content, and what the model's runs were made for.
+
+A record says what it came from: its file, the target database, the policy, code and versions.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from local_h5.requests import AreaBuildRequest
+from local_h5.contracts.results import sidecar_path
+from local_h5.config.settings import Settings
+from local_h5.validation.targets.model_facts import MODEL, facts_path
+from local_h5.runs.code import TARGET_MODULES, code_digest, library_versions
+from local_h5.files.digests import DigestMemo
+from local_h5.runs.staleness import read_json
+
+_FILE = "file"
+_ASIDE = ("processes", "persons_per_run", "population")
+"""Fields of the policy that change no value, and one whose defaults are filled in elsewhere. How many persons fit a run
+concerns only what says that its file did not fit."""
+_LIMIT = "persons_per_run"
+
+
+@dataclass(frozen=True, slots=True)
+class TargetStatus:
+    """Which results of the level of targets are up to date.
+
+    Attributes:
+        records: relative path of the area → why its record is stale, in words; empty when it is up to date.
+        simulations: numbers of the parts whose model runs are stale and needed by a stale record.
+    """
+
+    records: Mapping[str, tuple[str, ...]]
+    simulations: frozenset[int]
+
+
+def record_basis(settings: Settings, request: AreaBuildRequest, memo: DigestMemo) -> dict[str, str]:
+    """What an area's record comes from, as digests."""
+    return {**_run_basis(settings, memo), _FILE: _built_sha256(settings, request) or ""}
+
+
+def simulation_basis(settings: Settings, part: int, memo: DigestMemo) -> dict[str, str]:
+    """What the model runs of a part come from, as digests."""
+    built = {
+        str(request.relative_path): _built_sha256(settings, request)
+        for request in settings.requests
+        if part in settings.parts.readers_of(request)
+    }
+    return {**_run_basis(settings, memo), _FILE: _digest(built)}
+
+
+def compare_targets(settings: Settings, memo: DigestMemo, rebuilt: Iterable[str] = ()) -> TargetStatus:
+    """Compare the records and model runs that are there with what they would be made from.
+
+    Args:
+        settings: of the run, at the level of targets.
+        memo: of digests.
+        rebuilt: relative paths of the areas that are going to be built; their records are stale.
+    """
+    common, stale = _run_basis(settings, memo), set(rebuilt)
+    built = {str(request.relative_path): _built_sha256(settings, request) for request in settings.requests}
+    limit = settings.config["validation"][_LIMIT]
+    records = {}
+    needed: set[int] = set()
+    for request in settings.requests:
+        key = str(request.relative_path)
+        record = read_json(settings.target_record(request))
+        records[key] = ("not checked",) if record is None else _differences(record, {**common, _FILE: built[key] or ""})
+        if not records[key] and record is not None and record["facts"].get(_LIMIT, limit) != limit:
+            records[key] = (f"{_LIMIT} changed",)
+        if key in stale and not records[key]:
+            records[key] = ("file changed",)
+        if records[key]:
+            needed.update(settings.parts.sources_of(key.removesuffix(".h5")))
+    fresh = set()
+    for part in needed:
+        data = read_json(settings.simulation(part)) or {}
+        mine = [
+            str(request.relative_path) for request in settings.requests if part in settings.parts.readers_of(request)
+        ]
+        wanted = {**common, _FILE: _digest({key: built[key] for key in mine})}
+        values_there = all((settings.results / path).is_file() for path in data.get("values", ()))
+        good = data.get("basis") == wanted and not data.get("problems") and data.get("limit") in (None, limit)
+        if good and values_there and stale.isdisjoint(mine):
+            fresh.add(part)
+    return TargetStatus(records, frozenset(needed - fresh))
+
+
+def _differences(record: Mapping[str, Any], wanted: Mapping[str, str]) -> tuple[str, ...]:
+    if record.get("status") == "error":
+        return ("could not be checked",)
+    found = record.get("basis")
+    if not found:
+        return ("nothing says what the record came from",)
+    return tuple(f"{name} changed" for name in wanted if found.get(name) != wanted[name])
+
+
+def _run_basis(settings: Settings, memo: DigestMemo) -> dict[str, str]:
+    """What all records of a run come from, beside their files."""
+    section = settings.config["validation"]
+    policy = {name: value for name, value in section.items() if name not in _ASIDE}
+    tables = [settings.config["areas"]["districts"], section["population"]["table"], section["training"]]
+    versions = library_versions()
+    facts = facts_path(versions[MODEL])
+    return {
+        "targets": memo.sha256(settings.target_database) or "",
+        "policy": _digest([policy, settings.policy.max_population_error]),
+        "tables": _digest([memo.sha256(Path(table)) for table in (*tables, facts) if table is not None]),
+        "code": code_digest(TARGET_MODULES, memo),
+        "versions": _digest(versions),
+    }
+
+
+def _built_sha256(settings: Settings, request: AreaBuildRequest) -> str | None:
+    sidecar = read_json(sidecar_path(settings.output(request))) or {}
+    return (sidecar.get("output") or {}).get("sha256")
+
+
+def _digest(data: Any) -> str:
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,78 @@
+"""Traces: what a step read and wrote, as digests, left behind when it ended."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from local_h5.errors import InputError
+from local_h5.files.atomic import write_text
+from local_h5.runs.code import code_digest
+from local_h5.files.digests import DigestMemo
+from local_h5.runs.steps import File, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What a step came from and made: sha256 by role, its parameters, and the digest of its code."""
+
+    params: Mapping[str, Any]
+    code: str
+    inputs: Mapping[str, str | None]
+    outputs: Mapping[str, str | None]
+
+    @classmethod
+    def read(cls, path: Path) -> Self | None:
+        """The trace of a step that has ended; None when there is none that can be read."""
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            trace = cls(data["params"], data["code"], data["inputs"], data["outputs"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return trace if all(isinstance(part, dict) for part in (trace.params, trace.inputs, trace.outputs)) else None
+
+    def write(self, path: Path) -> None:
+        """Write it, whole or not at all."""
+        write_text(path, json.dumps(asdict(self), indent=1, sort_keys=True) + "\n")
+
+
+def digest_of(file: File, memo: DigestMemo) -> str | None:
+    """sha256 of a file, or over the digests of several; None when one of them is missing."""
+    if isinstance(file, Path):
+        return memo.sha256(file)
+    digests = [memo.sha256(path) for path in file]
+    known = [digest for digest in digests if digest is not None]
+    return hashlib.sha256("".join(known).encode()).hexdigest() if len(known) == len(digests) else None
+
+
+def inputs_now(step: Step, memo: DigestMemo) -> dict[str, str | None]:
+    """What a step would read, as digests."""
+    return {role: digest_of(file, memo) for role, file in step.reads.items()}
+
+
+def trace_of(step: Step, before: Mapping[str, str | None], memo: DigestMemo) -> Trace:
+    """The trace of a step that has just ended.
+
+    Args:
+        step: the step.
+        before: :func:`inputs_now` when it began.
+        memo: of digests.
+
+    Raises:
+        InputError: an input changed meanwhile, so what the step read is unknown.
+    """
+    after = inputs_now(step, memo)
+    changed = [role for role, digest in before.items() if after[role] != digest]
+    if changed:
+        file = step.reads[changed[0]]
+        raise InputError(
+            file if isinstance(file, Path) else step.name,
+            field=changed[0],
+            expected=f"the file with which {step.name} was started",
+            found="another one: it changed while the step ran",
+            remedy="Let it be, and run again.",
+        )
+    outputs = {role: memo.sha256(path) for role, path in step.outputs.items()}
+    return Trace(json.loads(json.dumps(step.params)), code_digest(step.modules, memo), after, outputs)

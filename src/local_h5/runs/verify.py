@@ -1,0 +1,191 @@
+"""Each file against its sidecar and against what it should have been built from, without trusting any time."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from local_h5.errors import ResultError
+from local_h5.files.atomic import of_owner, sha256_of
+from local_h5.contracts.results import AreaResult, Fingerprint, read_sidecar, sidecar_path
+from local_h5.config.settings import Settings
+from local_h5.files.digests import DigestMemo
+from local_h5.runs.forecast import compute, forecast
+from local_h5.runs.plan import orphans
+from local_h5.runs.staleness import SIDECAR_CHANGED, read_json
+
+Kind = Literal["missing", "stale", "corrupt", "unreadable", "orphaned"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One file that is not as it should be.
+
+    Attributes:
+        kind: missing (H5 or sidecar), stale (built from other inputs than those of now), corrupt (file and sidecar
+            disagree), unreadable (this user may not read it), orphaned (no area of the configuration).
+        path: below the results folder.
+        message: what exactly.
+    """
+
+    kind: Kind
+    path: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """All findings; ``unknown`` says why staleness could not be judged, when it could not."""
+
+    findings: tuple[Finding, ...]
+    checked: int
+    unknown: str | None
+
+    @property
+    def good(self) -> bool:
+        """Nothing was found and everything could be judged."""
+        return not self.findings and self.unknown is None
+
+
+def verify(settings: Settings, memo: DigestMemo, *, deep: bool = False) -> Verification:
+    """Check every area of the run, and look for files of none.
+
+    Args:
+        settings: of the run.
+        memo: of the digests of inputs and prepared files; the area files themselves are always read.
+        deep: read inputs and prepared files again too, compute every fingerprint anew, and open each H5 to hold its
+            variables against the sidecar.
+    """
+    foreseen = forecast(settings, DigestMemo(None) if deep else memo)
+    expected = foreseen.expected
+    if deep and expected is not None and all(verdict.repair for verdict in foreseen.steps.values()):
+        intact = all(verdict.up_to_date for name, verdict in foreseen.steps.items() if not name.startswith("plan"))
+        expected = compute(settings) if intact else expected
+    findings = []
+    for request in settings.requests:
+        key = str(request.relative_path)
+        record = settings.structural_record(request)
+        try:
+            finding = _check(settings.output(request), record, key, expected, deep=deep)
+        except PermissionError as error:
+            finding = Finding("unreadable", key, f"{error.filename}: {error.strerror}{of_owner(Path(error.filename))}")
+        if finding is not None:
+            findings.append(finding)
+    findings += [Finding("orphaned", name, "belongs to no area of the configuration") for name in orphans(settings)]
+    return Verification(tuple(findings), len(settings.requests), foreseen.unknown)
+
+
+def delete_stale(settings: Settings, verification: Verification) -> list[str]:
+    """Delete what is stale or corrupt, so that the next run builds it whatever it believes; orphans are left.
+
+    Returns:
+        Paths of the deleted files, below the results folder.
+    """
+    deleted = []
+    for finding in verification.findings:
+        if finding.kind in ("stale", "corrupt"):
+            h5 = settings.results / finding.path
+            for path in (sidecar_path(h5), h5):  # the sidecar first: an H5 without one is not done
+                if path.exists():
+                    path.unlink()
+                    deleted.append(path.relative_to(settings.results).as_posix())
+    return deleted
+
+
+def _check(
+    h5: Path, record: Path, key: str, expected: Mapping[str, Fingerprint] | None, *, deep: bool
+) -> Finding | None:
+    sidecar = sidecar_path(h5)
+    absent = [path.name for path in (h5, sidecar) if not path.exists()]
+    if absent:
+        return Finding("missing", key, f"{' and '.join(absent)} not there")
+    for path in (h5, sidecar):
+        path.open("rb").close()  # a file that may not be read is no corrupt one
+    try:
+        result = read_sidecar(sidecar)
+    except ResultError as error:
+        return Finding("corrupt", key, str(error))
+    problem = _against_sidecar(h5, key, result) or _against_record(sidecar, record)
+    if problem is None and deep:
+        problem = _inside(h5, result)
+    if problem is not None:
+        return Finding("corrupt", key, problem)
+    if expected is not None:
+        found = {} if result.fingerprint is None else result.fingerprint.components
+        wanted = expected[key].components
+        changed = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+        if changed:
+            return Finding("stale", key, f"built from another {', '.join(changed)}")
+    return None
+
+
+def _against_record(sidecar: Path, record: Path) -> str | None:
+    """Whether the sidecar is the one that was written with the record; older records, and none, do not say."""
+    area = (read_json(record) or {}).get("area")
+    bound = area.get("sidecar_sha256") if isinstance(area, dict) else None
+    return None if bound in (None, sha256_of(sidecar)) else f"{sidecar.name}: {SIDECAR_CHANGED}"
+
+
+def _against_sidecar(h5: Path, key: str, result: AreaResult) -> str | None:
+    if result.output.path != key:
+        return f"its sidecar is that of {result.output.path}"
+    size = h5.stat().st_size
+    if size != result.output.bytes:
+        return f"expected {result.output.bytes:,} bytes, found {size:,}"
+    sha256 = sha256_of(h5)
+    if sha256 != result.output.sha256:
+        return f"expected sha256 {result.output.sha256[:12]}…, found {sha256[:12]}…"
+    mark = result.fingerprint
+    if mark is not None:
+        from local_h5.runs.fingerprint import combine
+
+        if combine(mark.components).digest != mark.digest:
+            return "the fingerprint in its sidecar is not that of its components"
+    return None
+
+
+def _inside(h5: Path, result: AreaResult) -> str | None:
+    """Hold the variables of an H5 against its sidecar."""
+    import h5py
+
+    from local_h5.files.hdf5 import H5_ERRORS, outside
+
+    try:
+        with h5py.File(h5) as file:
+            elsewhere = outside(file)
+            if elsewhere is not None:
+                return f"expected a file that holds all of its data, found {elsewhere}"
+            found = {name: sorted(file[name]) for name in file}
+            wanted = {column.variable: sorted(column.periods) for column in result.columns}
+            if found != wanted:
+                names = sorted({name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name)})
+                return f"variables or periods differ from its sidecar: {', '.join(names[:5])}"
+            for column in result.columns:
+                for period in column.periods:
+                    values = file[f"{column.variable}/{period}"][()]
+                    if len(values) != result.rows[column.entity]:
+                        return f"{column.variable}/{period} has {len(values):,} rows, not {column.entity}'s"
+    except H5_ERRORS as error:
+        return f"cannot be read as HDF5: {error}"
+    return None
+
+
+def as_lines(verification: Verification) -> list[str]:
+    """For a terminal."""
+    lines = [f"{finding.kind}: {finding.path}: {finding.message}" for finding in verification.findings]
+    if verification.unknown is not None:
+        lines.append(f"cannot tell what is stale: {verification.unknown}")
+    bad = sum(finding.kind != "orphaned" for finding in verification.findings)
+    lines.append(f"{verification.checked - bad} of {verification.checked} files are as they should be.")
+    return lines
+
+
+def as_json(verification: Verification) -> str:
+    """For machines."""
+    data = {
+        "checked": verification.checked,
+        "unknown": verification.unknown,
+        "findings": [{"kind": f.kind, "path": f.path, "message": f.message} for f in verification.findings],
+    }
+    return json.dumps(data, indent=1)

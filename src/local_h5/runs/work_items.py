@@ -1,0 +1,59 @@
+"""A run's areas for a worker (:mod:`local_h5.worker`): what the plan wants, and what is here to build from."""
+
+import json
+from pathlib import Path
+
+from local_h5.errors import PreparedError
+from local_h5.files.atomic import sha256_of
+from local_h5.requests import AreaBuildRequest
+from local_h5.contracts.results import Fingerprint
+from local_h5.contracts.work_items import WorkItem
+from local_h5.worker.service import FingerprintOf
+from local_h5.worker.state import WorkerState
+from local_h5.runs.fingerprint import fingerprints, run_components, with_validation
+from local_h5.runs.plan_file import read_plan
+
+
+def planned_items(results: Path) -> tuple[WorkItem, ...]:
+    """Every area of a planned run, with the fingerprint that its file must have.
+
+    Args:
+        results: the run's results folder.
+
+    Raises:
+        PreparedError: there is no plan, or it is not the catalog's.
+    """
+    prepared = results / "prepared"
+    try:
+        catalog = json.loads((prepared / "catalog.json").read_text(encoding="utf-8"))
+        plan = read_plan(prepared / "plan.json")
+        requests = [AreaBuildRequest.from_json(data, prepared / "catalog.json") for data in catalog]
+        return tuple(WorkItem(request, plan[str(request.relative_path)]) for request in requests)
+    except (OSError, ValueError, KeyError) as error:
+        raise PreparedError(
+            prepared,
+            expected="catalog.json and plan.json of one run",
+            found=f"{type(error).__name__}: {error}",
+            remedy="Let the workflow plan: snakemake --cores 2 results/prepared/plan.json.",
+        ) from error
+
+
+def fingerprints_here(state: WorkerState, results: Path) -> FingerprintOf:
+    """What each area would be built from by this process: its prepared files, code and versions.
+
+    Equal to what planning says, so that a worker's sidecars are the workflow's. Costs about what planning one area
+    costs; run in the folder that holds ``scripts``, because they count as code.
+
+    Args:
+        state: the worker's.
+        results: the results folder that it was opened on.
+    """
+    snapshot = sha256_of(results / "prepared" / "source_snapshot.h5")
+    shared = {name: run_components(inputs, snapshot, state.options) for name, inputs in state.packages.items()}
+
+    def here(request: AreaBuildRequest) -> Fingerprint:
+        package = state.packages[request.package]
+        ((_, fingerprint),) = fingerprints([request], package, shared[request.package], state.options)
+        return with_validation(fingerprint, state.structural.decides(request))
+
+    return here

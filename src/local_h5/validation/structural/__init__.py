@@ -1,0 +1,1 @@
+"""Checks of a file against its inputs; every area job makes them."""

@@ -1,0 +1,376 @@
+"""Checks of one file's structure, on the file itself, without the model.
+
+Run in every area job right after the file was written, so it has to be quick: one pass over the datasets, about ten
+milliseconds for a district. A check never stops another; a file whose parts do not fit is described as far
+as it can be.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from local_h5.inputs.geography.codes import distinct
+from local_h5.inputs.membership import HOUSEHOLD, PERSON, Membership, reindex
+from local_h5.build.payload import county_names, zip_codes
+from local_h5.requests import WITHIN_STATE, AreaBuildRequest, AreaFilter
+from local_h5.contracts.results import AreaResult
+from local_h5.us import STATE_POSTAL, normalise_district
+from local_h5.validation.structural.common_schema import ExpectedColumn, Places
+from local_h5.contracts.records import Finding
+from local_h5.build.writer import dtype_name
+
+_ENTITIES = (HOUSEHOLD, PERSON, "tax_unit", "spm_unit", "family", "marital_unit")
+_SUM_TOLERANCE = 1e-6
+"""Relative; sums of the same float32 weights in float64."""
+
+_FINITE_KEY, _POPULATION_KEY = "validation.require_finite", "validation.population.max_rel_error"
+"""Configuration keys of the limits that can be set."""
+
+_DISTRICT_CODES = 10_000
+_BLOCK_PREFIX = {"block": 15, "tract": 11, "county": 5, "state": 2}
+_STATE_NAMES = ("state_code", "state_code_str", "state_name")
+_COLUMN = {"puma": "puma", "place": "place_fips", "zcta": "zcta", "cbsa": "cbsa_code", "sldu": "sldu", "sldl": "sldl"}
+
+
+@dataclass(frozen=True, slots=True)
+class Expectations:
+    """What the checks of an area compare with.
+
+    Attributes:
+        columns: the run's common schema.
+        population: reference number of persons; None when there is none.
+        max_population_error: largest relative difference from it.
+        require_finite: whether NaN and infinities fail.
+        membership: of the source; None when it is not at hand, and ids are only compared with each other.
+        places: what the run's tables say of each block; None when they are not at hand, and a file's places are only
+            compared with each other.
+    """
+
+    columns: Mapping[str, ExpectedColumn]
+    population: float | None = None
+    max_population_error: float = 0.05
+    require_finite: bool = True
+    membership: Membership | None = None
+    places: Places | None = None
+
+
+@dataclass(slots=True)
+class _File:
+    """Datasets of a file by (variable, period); values are read once, when first asked for."""
+
+    file: h5py.File
+    year: str
+    periods: Mapping[str, tuple[str, ...]] = field(init=False)
+    _open: dict[tuple[str, str], h5py.h5d.DatasetID] = field(default_factory=dict)
+    _values: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # The low-level calls cost a tenth of File.__getitem__, and a file has about 90 datasets.
+        names = [name.decode() for name in self.file.id]
+        groups = ((name, h5py.h5g.open(self.file.id, name.encode())) for name in names)
+        self.periods = {name: tuple(period.decode() for period in group) for name, group in groups}
+
+    def dataset(self, name: str, period: str) -> h5py.h5d.DatasetID:
+        key = name, period
+        if key not in self._open:
+            self._open[key] = h5py.h5d.open(self.file.id, f"{name}/{period}".encode())
+        return self._open[key]
+
+    def read(self, name: str, period: str) -> np.ndarray:
+        return read_whole(self.dataset(name, period))
+
+    def values(self, name: str) -> np.ndarray:
+        """Values of the file's year (KeyError when it has none)."""
+        if name not in self._values:
+            self._values[name] = self.read(name, self.year)
+        return self._values[name]
+
+
+def read_whole(dataset: h5py.h5d.DatasetID) -> np.ndarray:
+    """All values of a dataset."""
+    values = np.empty(dataset.shape, dataset.dtype)
+    dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, values)
+    return values
+
+
+def check_structure(path: Path, result: AreaResult, expected: Expectations) -> tuple[Finding, ...]:
+    """Everything that is wrong with a file's structure; nothing when all is well.
+
+    Args:
+        path: the H5.
+        result: what its job counted while it built the file; the file must agree.
+        expected: see :class:`Expectations`.
+
+    Raises:
+        OSError, KeyError: the file cannot be read, or lacks ids, links, weights or geography. That is an error of the
+            validation, which is a failure too.
+    """
+    with h5py.File(path, "r") as stream:
+        file = _File(stream, str(result.period))
+        return (
+            *_columns(file, expected.columns),
+            *_ids(file, result, expected.membership),
+            *_links(file),
+            *_weights(file, result),
+            *_geography(file, result.request, expected.places),
+            *_finite(file, expected),
+            *_adults(result),
+            *_population(file, result, expected),
+        )
+
+
+def _finding(check: str, message: str, count: int | np.integer = 1, key: str = "") -> Finding:
+    return Finding(check, "structural", message, int(count), key)
+
+
+def _columns(file: _File, expected: Mapping[str, ExpectedColumn]) -> Iterator[Finding]:
+    missing = sorted(expected.keys() - file.periods.keys())
+    if missing:
+        yield _finding("columns", f"variables of the run that the file lacks: {', '.join(missing)}", len(missing))
+    extra = sorted(file.periods.keys() - expected.keys())
+    if extra:
+        yield _finding("columns", f"variables that no other file has: {', '.join(extra)}", len(extra))
+    rows = {entity: len(file.values(f"{entity}_id")) for entity in _ENTITIES}
+    for name, column in expected.items():
+        periods = file.periods.get(name)
+        if periods is None:
+            continue
+        if periods != column.periods:
+            yield _finding("columns", f"{name}: periods {', '.join(periods)}, expected {', '.join(column.periods)}")
+        for period in periods:
+            dataset = file.dataset(name, period)
+            dtype, shape = dtype_name(dataset.dtype), dataset.shape
+            if dtype != column.dtype:
+                yield _finding("columns", f"{name}/{period}: dtype {dtype}, expected {column.dtype}")
+            if shape != (rows[column.entity],):
+                text = f"{name}/{period}: shape {shape}, expected one value for each of {rows[column.entity]} rows"
+                yield _finding("rows", f"{text} of {column.entity}")
+
+
+def _ids(file: _File, result: AreaResult, membership: Membership | None) -> Iterator[Finding]:
+    for entity in _ENTITIES:
+        ids = file.values(f"{entity}_id")
+        if result.rows.get(entity) != len(ids):
+            yield _finding("rows", f"{entity}: {len(ids)} rows, {result.rows.get(entity)} by the sidecar")
+        wrong = np.count_nonzero(ids < 1)
+        if wrong:
+            yield _finding("ids", f"{entity}_id: {wrong} ids are not above 0", wrong)
+        twice = 0 if np.all(ids[1:] > ids[:-1]) else len(ids) - len(distinct(ids.copy()))
+        if twice:
+            yield _finding("ids", f"{entity}_id: {twice} rows repeat an id", twice)
+    household, person = file.values("household_id"), file.values("person_id")
+    if membership is None or len(person) != len(file.values("person_household_id")):
+        return
+    # Made anew from the households' ids alone: who lives there, under which id, in which unit.
+    clone, row = np.divmod(household - 1, membership.n_rows(HOUSEHOLD))
+    expected = reindex(membership, row, clone, {PERSON})
+    if not np.array_equal(person, expected.ids(PERSON)):
+        strange = int(np.count_nonzero(~np.isin(person, expected.ids(PERSON))))
+        text = f"person_id: not the {expected.n_rows(PERSON)} persons of the households, in their order"
+        yield _finding("ids", f"{text}; {strange} are others", max(strange, 1))
+        return
+    for entity in _ENTITIES:
+        if entity != PERSON:
+            wrong = np.count_nonzero(file.values(f"person_{entity}_id") != expected.links(entity))
+            if wrong:
+                yield _finding("links", f"person_{entity}_id: {wrong} persons in another {entity} than theirs", wrong)
+
+
+def _links(file: _File) -> Iterator[Finding]:
+    """The units are those that the persons are in, each in one household, in the order of household and id."""
+    household = file.values("person_household_id").astype(np.int64)
+    for entity in _ENTITIES:
+        ids, link = file.values(f"{entity}_id"), file.values("person_id" if entity == PERSON else f"person_{entity}_id")
+        if len(link) != len(household):
+            continue  # said by the check of columns
+        pairs = (household << 32) + link
+        if not np.all(pairs[1:] >= pairs[:-1]):  # quicker to see than to sort
+            pairs = np.sort(pairs)
+        unit = pairs[np.append(True, pairs[1:] != pairs[:-1])] & 0xFFFFFFFF
+        if np.array_equal(unit, ids):
+            continue
+        findings = () if entity == PERSON else tuple(_misfits(entity, ids, link, unit))
+        yield from findings or [_finding("ids", f"{entity}_id: rows are not in the order of household and id")]
+
+
+def _misfits(entity: str, ids: np.ndarray, link: np.ndarray, unit: np.ndarray) -> Iterator[Finding]:
+    dangling = np.count_nonzero(~np.isin(link, ids))
+    if dangling:
+        yield _finding("links", f"person_{entity}_id: {dangling} persons in no unit of the file", dangling)
+    empty = np.count_nonzero(~np.isin(ids, link))
+    if empty:
+        yield _finding("links", f"{entity}: {empty} units without a person", empty)
+    split = len(unit) - len(np.unique(unit))
+    if split:
+        yield _finding("links", f"{entity}: {split} units have persons of two households", split)
+
+
+def _weights(file: _File, result: AreaResult) -> Iterator[Finding]:
+    weight = file.values("household_weight").astype(np.float64)
+    wrong = np.count_nonzero(~np.isfinite(weight) | (weight <= 0))
+    if wrong:
+        yield _finding("weights", f"household_weight: {wrong} rows are not positive and finite", wrong)
+        return
+    total = float(weight.sum())
+    if abs(total - result.weights.households) > _SUM_TOLERANCE * total:
+        yield _finding(
+            "weights", f"household_weight: sum {total:,.1f}, {result.weights.households:,.1f} by the sidecar"
+        )
+
+
+def _geography(file: _File, request: AreaBuildRequest, places: Places | None) -> Iterator[Finding]:
+    block = file.values("block_geoid")
+    digits = block.view(np.uint8).reshape(len(block), -1)
+    malformed = np.count_nonzero(~((digits >= ord("0")) & (digits <= ord("9"))).all(axis=1)) if digits.size else 0
+    if malformed or digits.shape[1] != 15:
+        yield _finding("geography", f"block_geoid: {malformed} rows are not 15 digits", malformed)
+        return
+    for name, width in (("tract_geoid", 11), ("county_fips", 5)):
+        differs = np.count_nonzero(_prefix(block, width) != file.values(name))
+        if differs:
+            yield _finding("geography", f"{name}: {differs} rows are not their block's", differs)
+    number = _numbers(digits)
+    state = number // 10**13
+    district = file.values("congressional_district_geoid")
+    for name, values in (("state_fips", file.values("state_fips")), ("district", district // 100)):
+        differs = np.count_nonzero(values != state)
+        if differs:
+            yield _finding("geography", f"{name}: {differs} rows in another state than their block", differs)
+    # 15 digits and a district's 4 fit into 64 bits; sorting numbers takes a tenth of sorting text, or of np.unique.
+    pairs = np.sort(number * _DISTRICT_CODES + district)
+    block_of = pairs // _DISTRICT_CODES
+    torn = np.count_nonzero((pairs[1:] != pairs[:-1]) & (block_of[1:] == block_of[:-1]))
+    if torn:
+        yield _finding("geography", f"block_geoid: {torn} blocks in more than one district", torn)
+    yield from _state_names(file, state)
+    yield from _differing(file, "zip_code", zip_codes(number // 10**10), "of another county than their block's")
+    if places is not None:
+        yield from _of_the_tables(file, number, places)
+    for item in request.filters:
+        outside = np.count_nonzero(~rows_where(item, file.values))
+        if outside:
+            text = f"{outside} households outside the area ({item.field} {item.op} {', '.join(item.values[:3])})"
+            yield _finding("geography", text, outside)
+
+
+def _state_names(file: _File, state: np.ndarray) -> Iterator[Finding]:
+    """No file has these columns; one that has them all the same must not name another state."""
+    stored = [name for name in _STATE_NAMES if name in file.periods]
+    if stored:
+        codes, rows = np.unique(state, return_inverse=True)
+        names = np.array([STATE_POSTAL.get(int(code), "").encode() for code in codes])[rows]
+        for name in stored:
+            yield from _differing(file, name, names, "in another state than their block")
+
+
+def _of_the_tables(file: _File, number: np.ndarray, places: Places) -> Iterator[Finding]:
+    """PUMA, ZCTA and their like, and the county's name, as the run's tables have them for each block."""
+    blocks = places.blocks
+    at = np.minimum(np.searchsorted(blocks.geoid, number), len(blocks) - 1)
+    unknown = np.count_nonzero(blocks.geoid[at] != number)
+    if unknown:
+        yield _finding("geography", f"block_geoid: {unknown} rows in blocks that the run does not have", unknown)
+        return
+    rows = blocks.at(at)
+    for name in rows.fields:
+        yield from _differing(file, name, rows.text(name), "not what the tables say of their block")
+    codes, names = county_names(places.snapshot, rows.county)
+    yield from _differing(file, "county", names[codes], "not the name of their block's county")
+
+
+def _differing(file: _File, name: str, expected: np.ndarray, said: str) -> Iterator[Finding]:
+    periods = file.periods.get(name, ())
+    if file.year not in periods:
+        return  # said by the check of columns
+    dataset = file.dataset(name, file.year)
+    if dataset.shape != expected.shape or dataset.dtype.kind != expected.dtype.kind:
+        return  # said by the check of columns
+    differs = np.count_nonzero(file.values(name) != expected)
+    if differs:
+        yield _finding("geography", f"{name}: {differs} rows {said}", differs)
+
+
+def _numbers(digits: np.ndarray) -> np.ndarray:
+    """The numbers, int64 (n,), that rows of decimal digits (text, uint8 (n, width)) stand for."""
+    number = np.zeros(len(digits), dtype=np.int64)
+    for place in range(digits.shape[1]):
+        number *= 10
+        number += digits[:, place]
+        number -= ord("0")
+    return number
+
+
+def rows_where(item: AreaFilter, values: Callable[[str], np.ndarray]) -> np.ndarray:
+    """Households that meet a filter, by the geography written in the file; bool (n_households,).
+
+    Args:
+        item: the filter.
+        values: reads a household column by name.
+    """
+    if item.field == "district":
+        wanted = [normalise_district(int(value)) for value in item.values]
+        codes, place = np.unique(values("congressional_district_geoid"), return_inverse=True)
+        inside = np.isin([normalise_district(int(code)) for code in codes], wanted)
+        return inside[place]
+    if item.field in _BLOCK_PREFIX:
+        column = _prefix(values("block_geoid"), _BLOCK_PREFIX[item.field])
+    else:
+        column = values(_COLUMN[item.field])
+    if item.field not in WITHIN_STATE:
+        return np.isin(column, np.array([value.encode() for value in item.values]))
+    inside = np.zeros(len(column), dtype=bool)
+    for state, code in item.of_states():
+        of_code = column == code.encode()
+        inside |= of_code if state is None else of_code & (values("state_fips") == state)
+    return inside
+
+
+def _prefix(text: np.ndarray, width: int) -> np.ndarray:
+    """The first characters of fixed-width text, ``S{width}``."""
+    rows = text.view(np.uint8).reshape(len(text), -1)
+    return np.ascontiguousarray(rows[:, :width]).view(f"S{width}").ravel()
+
+
+def _finite(file: _File, expected: Expectations) -> Iterator[Finding]:
+    if not expected.require_finite:
+        return
+    for name, column in expected.columns.items():
+        if not column.dtype.startswith("float") or name == "household_weight":
+            continue
+        for period in file.periods.get(name, ()):
+            values = file.read(name, period)
+            wrong = np.count_nonzero(~np.isfinite(values)) if values.dtype.kind == "f" else 0
+            if wrong:
+                yield _finding("finite", f"{name}/{period}: {wrong} values are NaN or infinite", wrong, _FINITE_KEY)
+
+
+def _adults(result: AreaResult) -> Iterator[Finding]:
+    count = result.checks.get("spm_units_without_adult", 0)
+    if count:
+        yield _finding("adults", f"{count} SPM units have nobody of 18 or more; the model's poverty fails", count)
+
+
+def _population(file: _File, result: AreaResult, expected: Expectations) -> Iterator[Finding]:
+    weight = file.values("household_weight").astype(np.float64)
+    # Households lie in the order of their ids, so that sorted links count each one's persons.
+    household, size = np.unique(file.values("person_household_id"), return_counts=True)
+    if not np.array_equal(household, file.values("household_id")):
+        return  # said by the checks of ids and links
+    persons = float((weight * size).sum())
+    if not np.isfinite(persons):
+        return  # said by the check of weights
+    if abs(persons - result.weights.persons) > _SUM_TOLERANCE * persons:
+        yield _finding("population", f"{persons:,.1f} persons, {result.weights.persons:,.1f} by the sidecar")
+    if expected.population is None:
+        return
+    error = persons / expected.population - 1
+    if abs(error) > expected.max_population_error:
+        yield _finding(
+            "population",
+            f"{persons:,.0f} persons, reference {expected.population:,.0f}: {error:+.1%}, "
+            f"more than {expected.max_population_error:.1%} off",
+            key=_POPULATION_KEY,
+        )

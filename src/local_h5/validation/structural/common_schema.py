@@ -1,0 +1,79 @@
+"""What every area file of a run must hold, said from the prepared inputs and not from what a job wrote."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from local_h5.build.area import PreparedInputs
+from local_h5.inputs.geography.block_table import BlockTable
+from local_h5.inputs.membership import HOUSEHOLD, PERSON, Membership
+from local_h5.prepared.snapshot import SourceSnapshot
+from local_h5.build.writer import dtype_name
+
+_TEXT_DIGITS = {"block_geoid": 15, "tract_geoid": 11, "county_fips": 5, "zip_code": 5}
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedColumn:
+    """A variable as each file of the run must have it."""
+
+    entity: str
+    dtype: str
+    periods: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """What a run knows of each block.
+
+    Attributes:
+        blocks: codes of each block.
+        snapshot: knows the model's counties.
+    """
+
+    blocks: BlockTable
+    snapshot: SourceSnapshot
+
+
+@dataclass(frozen=True, slots=True)
+class CommonSchema:
+    """What each file must have.
+
+    Attributes:
+        columns: by variable: stored variables, ids and links, geography, take-up, the weight,
+            inputs by state.
+        membership: of the source, which ids and links follow from.
+        places: of the run's blocks.
+    """
+
+    columns: Mapping[str, ExpectedColumn]
+    membership: Membership
+    places: Places
+
+
+def common_schema(inputs: PreparedInputs) -> CommonSchema:
+    """What each file that is built from ``inputs`` must have."""
+    snapshot, year = inputs.snapshot, (str(inputs.snapshot.year),)
+    stored: dict[str, ExpectedColumn] = {}
+    for column in snapshot.columns:
+        values = snapshot.vocabularies[column.variable] if column.coded else snapshot.matrices[column.matrix]
+        periods = stored[column.variable].periods if column.variable in stored else ()
+        stored[column.variable] = ExpectedColumn(column.entity, dtype_name(values.dtype), (*periods, column.period))
+    entities = list(snapshot.n_rows)
+    columns = {
+        **{name: ExpectedColumn(c.entity, c.dtype, tuple(sorted(c.periods))) for name, c in stored.items()},
+        **{f"{entity}_id": ExpectedColumn(entity, "int32", year) for entity in entities},
+        **{f"person_{entity}_id": ExpectedColumn(PERSON, "int32", year) for entity in entities if entity != PERSON},
+        **{name: ExpectedColumn(HOUSEHOLD, f"S{width}", year) for name, width in _TEXT_DIGITS.items()},
+        **{name: ExpectedColumn(HOUSEHOLD, "int32", year) for name in ("state_fips", "congressional_district_geoid")},
+        **{
+            name: ExpectedColumn(HOUSEHOLD, dtype_name(field.values.dtype), year)
+            for name, field in inputs.blocks.fields.items()
+        },
+        "county": ExpectedColumn(HOUSEHOLD, dtype_name(np.asarray(snapshot.county_name).dtype), year),
+        "household_weight": ExpectedColumn(HOUSEHOLD, "float32", year),
+        **{item.variable: ExpectedColumn(item.entity, "bool", year) for item in inputs.takeup.programmes},
+        **{item.variable: ExpectedColumn(PERSON, "float32", year) for item in snapshot.state_values},
+    }
+    return CommonSchema(columns, snapshot.membership, Places(inputs.blocks, snapshot))

@@ -1,0 +1,54 @@
+"""Reference populations of areas: what a file's weighted persons are compared with."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from local_h5 import us
+from local_h5.areas import read_districts
+from local_h5.errors import ConfigError
+from local_h5.files.text_table import read_table
+
+COLUMNS = ("area_type", "area_id", "population")
+
+References = Mapping[tuple[str, str], float]
+"""(area type, area id) → persons; an area without an entry is not compared."""
+
+
+def reference_populations(config: Mapping[str, Any]) -> References:
+    """The references of a run.
+
+    Args:
+        config: the whole configuration. ``validation.population.table`` is a CSV with the columns of :data:`COLUMNS`;
+            without it the table of districts is the reference, and states and the nation are its sums.
+
+    Raises:
+        ConfigError: the table is missing, lacks a column, or has a population that is no positive number.
+    """
+    table = config["validation"]["population"]["table"]
+    return _from_districts(Path(config["areas"]["districts"])) if table is None else _from_table(Path(table))
+
+
+def _from_districts(path: Path) -> References:
+    persons: dict[tuple[str, str], float] = {}
+    for district in read_districts(path):
+        for key in (("district", district.name), ("state", district.state), ("national", us.NATIONAL_ID)):
+            persons[key] = persons.get(key, 0.0) + district.population
+    return persons
+
+
+def _from_table(path: Path) -> References:
+    try:
+        _, rows = read_table(path, COLUMNS)
+        persons = {(row["area_type"], row["area_id"]): float(row["population"]) for row in rows}
+        if not persons or not all(0 < value < float("inf") for value in persons.values()):
+            raise ValueError("a population that is not positive" if persons else "no row")
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        raise ConfigError(
+            path,
+            field="validation.population.table",
+            expected=f"a CSV with the columns {', '.join(COLUMNS)}",
+            found=str(error),
+            remedy="Correct the table, or set it to null to compare with areas.districts.",
+        ) from error
+    return persons

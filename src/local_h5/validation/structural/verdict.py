@@ -1,0 +1,117 @@
+"""The structural verdict of one area, from the run's configuration: what an area job calls after it wrote its file."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+from local_h5.errors import LocalH5Error
+from local_h5.files.hdf5 import H5_ERRORS
+from local_h5.requests import AreaBuildRequest
+from local_h5.contracts.results import AreaResult, Issue, Validation
+from local_h5.validation.structural.common_schema import CommonSchema
+from local_h5.contracts.policy import Policy
+from local_h5.validation.structural.population import References, reference_populations
+from local_h5.contracts.records import Finding, Summary, ValidationRecord
+from local_h5.validation.structural.checks import Expectations, check_structure
+
+_LOG = logging.getLogger(__name__)
+
+UNREADABLE = (LocalH5Error, *H5_ERRORS, IndexError)
+"""What reading a damaged or incomplete file raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class StructuralPolicy:
+    """The policy and the reference populations of a run."""
+
+    policy: Policy
+    references: References
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Read a resolved configuration.
+
+        Raises:
+            ConfigError: the population table is missing or malformed.
+        """
+        example = any(config["inputs"][name] is None for name in ("weights", "geography", "dataset"))
+        policy = Policy.from_config(config["validation"], example=example)
+        return cls(policy, reference_populations(config) if policy.enabled else {})
+
+    def population(self, request: AreaBuildRequest) -> float | None:
+        """Reference number of persons of an area."""
+        return self.references.get((request.area_type, request.area_id))
+
+    def decides(self, request: AreaBuildRequest) -> dict[str, Any]:
+        """What an area's structural verdict depends on besides its file (JSON): a component of its fingerprint."""
+        return {**self.policy.structural(), "population": self.population(request)}
+
+
+def validate_structure(
+    path: Path, result: AreaResult, schema: CommonSchema, run: StructuralPolicy
+) -> tuple[AreaResult, ValidationRecord]:
+    """Check a file's structure; give the result with its verdict, and the record.
+
+    A file that fails is no error here: the verdict says so. What cannot be read is an error of the validation.
+
+    Args:
+        path: the H5.
+        result: of its build.
+        schema: what every file of the run has.
+        run: policy and references.
+    """
+    request, policy = result.request, run.policy
+    population = run.population(request)
+    findings: tuple[Finding, ...] = ()
+    issues: tuple[str, ...] = ()
+    if not policy.enabled:
+        validation = Validation("skipped", "validation.enabled is false")
+    else:
+        expected = Expectations(
+            schema.columns,
+            population,
+            policy.max_population_error,
+            policy.require_finite,
+            schema.membership,
+            schema.places,
+        )
+        try:
+            findings = check_structure(path, result, expected)
+            validation = verdict(findings)
+        except UNREADABLE as error:
+            _LOG.exception("%s: the structure could not be checked", path)
+            issues = (f"{path}: the structure could not be checked: {type(error).__name__}: {error}",)
+            validation = Validation("error", issues[0])
+    record = ValidationRecord(
+        request.area_type,
+        request.area_id,
+        result.output.path,
+        result.output.sha256,
+        "structural",
+        validation.status,
+        policy.structural(),
+        Summary(validation.summary),
+        findings,
+        issues=issues,
+        facts={"persons": result.weights.persons, **({} if population is None else {"reference": population})},
+    )
+    messages = [*issues, *(f"{finding.check}: {finding.message}" for finding in findings)]
+    judged = replace(
+        result,
+        validation=validation,
+        issues=(
+            *(issue for issue in result.issues if issue.phase != "validate"),
+            *(Issue("validate", message) for message in messages),
+        ),
+    )
+    return judged, record
+
+
+def verdict(findings: tuple[Finding, ...]) -> Validation:
+    """The verdict of structural checks as the sidecar has it."""
+    if not findings:
+        return Validation("passed", "structure: all checks passed")
+    names = list(dict.fromkeys(finding.check for finding in findings))
+    return Validation("failed", f"structure: {', '.join(names)}: {findings[0].message}")

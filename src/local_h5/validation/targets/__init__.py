@@ -1,0 +1,1 @@
+"""Checks of files against the calibration's targets, with the country model."""

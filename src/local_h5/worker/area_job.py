@@ -1,0 +1,66 @@
+"""What an area job does, whoever runs it: build, check, leave the record and, last, the sidecar."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from local_h5.build.area import BuildOptions, PreparedInputs, Provenance, build_area
+from local_h5.requests import AreaBuildRequest, output_path
+from local_h5.contracts.results import AreaResult, Fingerprint, Phase, sidecar_text, write_sidecar
+from local_h5.validation.structural.verdict import StructuralPolicy, validate_structure
+from local_h5.validation.structural.common_schema import CommonSchema
+from local_h5.contracts.records import of_sidecar, write_record
+
+
+def run_area_job(
+    request: AreaBuildRequest,
+    inputs: PreparedInputs,
+    folder: Path,
+    record: Path,
+    *,
+    options: BuildOptions,
+    fingerprint: Fingerprint | None,
+    schema: CommonSchema,
+    structural: StructuralPolicy,
+    enter: Callable[[Phase], None] | None = None,
+) -> AreaResult:
+    """Build one area below ``folder``, in the published layout, and check its structure.
+
+    A file that fails its checks is kept, and its verdict is in the sidecar: whoever publishes decides.
+
+    Args:
+        request: the area.
+        inputs: prepared, of the area's package.
+        folder: output folder.
+        record: record of the structural checks (JSON), to write.
+        options: compression and take-up filter.
+        fingerprint: for the sidecar.
+        schema: what every file of the run has (:func:`local_h5.validation.structural.common_schema.common_schema`).
+        structural: what the file has to satisfy.
+        enter: told the phase that begins: build (until the H5 is whole under its name), validate, write (of the
+            record and the sidecar).
+
+    Raises:
+        RequestError, EmptySelectionError, TakeupError, WriteError: as :func:`local_h5.build.area.build_area`.
+    """
+    enter = enter or _ignore
+    enter("build")
+    result = build_area(request, inputs, folder, options=options, provenance=Provenance(fingerprint))
+    enter("validate")
+    path = output_path(folder, request.relative_path)
+    result, found = validate_structure(path, result, schema, structural)
+    enter("write")
+    text = sidecar_text(result)
+    write_record(record, of_sidecar(found, text))
+    write_sidecar(path, result, text)
+    return result
+
+
+def options_from_config(config: Mapping[str, Any]) -> BuildOptions:
+    """The choices of a resolved configuration that concern every area."""
+    chosen = config["takeup"]["filter"]
+    return BuildOptions(config["output"]["compression"], None if chosen is None else tuple(chosen))
+
+
+def _ignore(phase: Phase) -> None:
+    pass

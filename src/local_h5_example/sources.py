@@ -1,0 +1,182 @@
+"""Pinned public files: one member of a wheel each, trusted by the sha256 of the file itself.
+
+A wheel is fetched with the ordinary client (``pip download``), its pinned members are taken out and the wheel is
+dropped. A cached file with the right digest is never fetched again.
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from local_h5.errors import ConfigError, DownloadError
+from local_h5.files.atomic import atomic_output, sha256_of
+from local_h5.contracts.schema import check
+
+DOWNLOAD_SECONDS = 900
+"""How long one wheel may take."""
+
+_WHEEL_PYTHON = "3.12"
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedFile:
+    """One public file.
+
+    Attributes:
+        name: its name in the cache.
+        holds: what is in it, in a few words.
+        member: its path inside the wheel.
+        size: bytes.
+        sha256: hexadecimal digest.
+    """
+
+    name: str
+    holds: str
+    member: str
+    size: int
+    sha256: str
+
+    def is_at(self, path: Path) -> bool:
+        """Whether ``path`` is this file, byte for byte."""
+        return path.is_file() and path.stat().st_size == self.size and sha256_of(path) == self.sha256
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedPackage:
+    """A wheel that holds pinned files.
+
+    Attributes:
+        distribution: name on the package index.
+        versions: to be tried in order.
+        licence: of the files.
+        files: the pinned ones.
+    """
+
+    distribution: str
+    versions: tuple[str, ...]
+    licence: str
+    files: tuple[PinnedFile, ...]
+
+
+Downloader = Callable[[str, str, Path], Path]
+"""(distribution, version, folder) → the wheel in that folder; raises DownloadError."""
+
+
+def load_sources(path: Path) -> dict[str, PinnedPackage]:
+    """Read the table of pinned packages (``config/example_sources.yaml``).
+
+    Raises:
+        ConfigError: missing, no YAML, or against ``schemas/example_sources.schema.json``.
+    """
+    try:
+        table = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(path, expected="a readable YAML file", found=str(error)) from error
+    check("example_sources", table, path, ConfigError)
+    return {
+        name: PinnedPackage(
+            distribution=package["distribution"],
+            versions=tuple(package["versions"]),
+            licence=package["licence"],
+            files=tuple(
+                PinnedFile(file, entry["holds"], entry["member"], entry["bytes"], entry["sha256"])
+                for file, entry in package["files"].items()
+            ),
+        )
+        for name, package in table["packages"].items()
+    }
+
+
+def fetch_package(package: PinnedPackage, cache: Path, download: Downloader | None = None) -> Mapping[str, Path]:
+    """Make all pinned files of ``package`` present in ``cache``.
+
+    Args:
+        package: what to fetch.
+        cache: folder of verified files; made when missing.
+        download: how to get a wheel; :func:`pip_download` when not given.
+
+    Returns:
+        File name → path in the cache. When every file is there with its digest, ``download`` is not called.
+
+    Raises:
+        DownloadError: no version gave all files with their pinned digests; says why for each version.
+    """
+    download = download or pip_download
+    missing = [file for file in package.files if not file.is_at(cache / file.name)]
+    reasons: list[str] = []
+    for version in package.versions if missing else ():
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache, prefix=".wheel-") as folder:
+            try:
+                wheel = download(package.distribution, version, Path(folder))
+                for file in tuple(missing):
+                    take_member(wheel, file, cache / file.name)
+                    missing.remove(file)
+            except DownloadError as error:
+                reasons.append(f"{version}: {error}")
+        if not missing:
+            break
+    if missing:
+        raise DownloadError(
+            package.distribution,
+            field=", ".join(file.name for file in missing),
+            expected=f"the pinned bytes from one of the versions {', '.join(package.versions)}",
+            found=" | ".join(reasons),
+            remedy=f"Check the network, or put the files into {cache} by hand.",
+        )
+    return {file.name: cache / file.name for file in package.files}
+
+
+def take_member(wheel: Path, file: PinnedFile, target: Path) -> None:
+    """Take ``file`` out of ``wheel``; ``target`` appears only if the digest is the pinned one.
+
+    Raises:
+        DownloadError: no zip file, no such member, or another digest.
+    """
+    try:
+        with (
+            zipfile.ZipFile(wheel) as archive,
+            archive.open(file.member) as member,
+            atomic_output(target) as temporary,
+        ):
+            with temporary.open("wb") as stream:
+                shutil.copyfileobj(member, stream)
+            found = sha256_of(temporary)
+            if found != file.sha256:
+                raise DownloadError(wheel.name, field=file.member, expected=f"sha256 {file.sha256}", found=found)
+    except (zipfile.BadZipFile, KeyError, OSError) as error:
+        raise DownloadError(wheel.name, field=file.member, expected="a file in the wheel", found=str(error)) from error
+
+
+def pip_download(distribution: str, version: str, folder: Path) -> Path:
+    """Fetch one wheel, without its dependencies, with this interpreter's pip.
+
+    Raises:
+        DownloadError: pip is missing or failed, or took longer than :data:`DOWNLOAD_SECONDS`.
+    """
+    requirement = f"{distribution}=={version}"
+    command = [
+        *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"),
+        *("--no-input", "--no-deps", "--only-binary=:all:", "--python-version", _WHEEL_PYTHON),
+        *("--dest", str(folder), requirement),
+    ]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=DOWNLOAD_SECONDS, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise DownloadError(requirement, expected=f"a wheel within {DOWNLOAD_SECONDS} s", found="no answer") from error
+    wheels = sorted(folder.glob("*.whl"))
+    if done.returncode != 0 or len(wheels) != 1:
+        said = [line for line in done.stderr.splitlines() if line.strip()]
+        raise DownloadError(
+            requirement,
+            expected="one wheel from pip download",
+            found=said[-1][:300] if said else f"{len(wheels)} wheels, exit code {done.returncode}",
+        )
+    return wheels[0]
