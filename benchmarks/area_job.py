@@ -22,9 +22,9 @@ import yaml
 from measure import best_of, measure, run
 from report import write_report
 
+from local_h5.contracts.results import sidecar_path
 from local_h5.prepared.clones import CloneIndex
 from local_h5.requests import AreaBuildRequest
-from local_h5.contracts.results import sidecar_path
 
 ROOT = Path(__file__).resolve().parents[1]
 BENCHMARKS = Path("benchmarks")

@@ -26,8 +26,8 @@ from process_tree import run_tree
 from production import CONFIGURATION, FULL, QUICK, Place, copy_project, environment, snakemake
 from report import machine, replace_part, table
 
-from local_h5.prepared.clones import CloneIndex
 from local_h5.inputs.geography.block_table import BlockTable
+from local_h5.prepared.clones import CloneIndex
 from local_h5.prepared.files import open_blocks
 from local_h5.us import STATE_POSTAL
 

@@ -23,14 +23,15 @@ import numpy as np
 import yaml
 
 from local_h5.areas import read_districts
-from local_h5_example.package import read_block_shares
+from local_h5.build.payload import digits
+from local_h5.contracts.results import Excluded
 from local_h5.files.atomic import sha256_of
 from local_h5.inputs.geography.codes import normalise_districts
 from local_h5.inputs.membership import HOUSEHOLD, PERSON, Membership, join_on_ids, reindex, rows_with
-from local_h5.prepared.model import GEOGRAPHIC, MEDICAID_COST, STRUCTURAL
-from local_h5.build.payload import digits
-from local_h5.prepared.snapshot import Excluded, IncomeLimits, SourceColumn, SourceSnapshot, StateValues
 from local_h5.inputs.source import ENTITIES, read_source
+from local_h5.prepared.model import GEOGRAPHIC, MEDICAID_COST, STRUCTURAL
+from local_h5.prepared.snapshot import IncomeLimits, SourceColumn, SourceSnapshot, StateValues
+from local_h5_example.package import read_block_shares
 
 ROOT = Path(__file__).resolve().parents[1]
 PATTERN = ROOT / "tests" / "data" / "golden" / "dataset.h5"

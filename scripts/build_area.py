@@ -4,13 +4,13 @@ import json
 from pathlib import Path
 from typing import Literal
 
-from local_h5.worker.area_job import run_area_job
 from local_h5.build.area import BuildOptions
+from local_h5.contracts.results import Fingerprint
 from local_h5.prepared.files import open_prepared
 from local_h5.requests import AreaBuildRequest, results_folder
-from local_h5.contracts.results import Fingerprint
-from local_h5.validation.structural.verdict import StructuralPolicy
 from local_h5.validation.structural.common_schema import common_schema
+from local_h5.validation.structural.verdict import StructuralPolicy
+from local_h5.worker.area_job import run_area_job
 from local_h5.workflow.command import run
 
 

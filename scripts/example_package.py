@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from local_h5.workflow.command import run
 from local_h5_example.acs import DISTRICT, read_population
 from local_h5_example.microdata import YEAR
 from local_h5_example.package import (
@@ -12,7 +13,6 @@ from local_h5_example.package import (
     read_households,
     write_package,
 )
-from local_h5.workflow.command import run
 
 DEFAULT = PackageSettings()
 

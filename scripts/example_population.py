@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from local_h5_example.acs import DISTRICT, STATE, read_s0101, write_population
 from local_h5.workflow.command import run
+from local_h5_example.acs import DISTRICT, STATE, read_s0101, write_population
 
 
 def example_population(path_to_states: Path, path_to_districts: Path, path_to_output: Path) -> None:

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from local_h5.files.atomic import sha256_of
+from local_h5.workflow.command import run
 from local_h5_example.acs import STATE, read_population
 from local_h5_example.microdata import read_tax_units
 from local_h5_example.source_h5 import SourceSettings, convert, write_source
-from local_h5.files.atomic import sha256_of
-from local_h5.workflow.command import run
 
 DEFAULT = SourceSettings()
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from local_h5_example.targets import write_targets
 from local_h5.workflow.command import run
+from local_h5_example.targets import write_targets
 
 
 def example_targets(

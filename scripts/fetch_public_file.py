@@ -4,9 +4,9 @@ import shutil
 from pathlib import Path
 
 from local_h5.errors import ConfigError
-from local_h5_example.sources import fetch_package, load_sources
 from local_h5.files.atomic import atomic_output
 from local_h5.workflow.command import run
+from local_h5_example.sources import fetch_package, load_sources
 
 
 def fetch_public_file(path_to_sources: Path, package: str, path_to_cache: Path, paths_to_output: list[Path]) -> None:
@@ -24,15 +24,13 @@ def fetch_public_file(path_to_sources: Path, package: str, path_to_cache: Path, 
     """
     sources = load_sources(path_to_sources)
     if package not in sources:
-        raise ConfigError(path_to_sources, field="packages", expected=f"one of {', '.join(sources)}", found=package)
+        raise ConfigError(f"{path_to_sources}: packages: expected one of {', '.join(sources)}, found {package}")
     names = {file.name for file in sources[package].files}
     unknown = [path.name for path in paths_to_output if path.name not in names]
     if unknown:
         raise ConfigError(
-            path_to_sources,
-            field=f"packages.{package}.files",
-            expected=f"names among {', '.join(sorted(names))}",
-            found=", ".join(unknown),
+            f"{path_to_sources}: packages.{package}.files: expected names among {', '.join(sorted(names))}, found "
+            f"{', '.join(unknown)}"
         )
     cached = fetch_package(sources[package], path_to_cache)
     for path in paths_to_output:

@@ -3,11 +3,11 @@
 import json
 from pathlib import Path
 
-from local_h5.files.atomic import write_text
 from local_h5.config.settings import Settings
-from local_h5.workflow.command import run
+from local_h5.files.atomic import write_text
 from local_h5.runs.forecast import compute
 from local_h5.runs.plan_file import write_plan, write_requests
+from local_h5.workflow.command import run
 
 
 def plan_areas(path_to_config: Path, path_to_catalog: Path, path_to_plan: Path) -> None:

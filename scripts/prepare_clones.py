@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from local_h5.inputs.weights import load_weights
 from local_h5.prepared.clones import CloneIndex
 from local_h5.prepared.files import open_blocks, open_geography
-from local_h5.inputs.weights import load_weights
 from local_h5.workflow.command import run
 
 

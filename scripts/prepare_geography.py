@@ -4,8 +4,8 @@ from pathlib import Path
 
 from local_h5.inputs.geography.blocks import UnknownBlocks
 from local_h5.inputs.geography.tables import BlockTableFiles
-from local_h5.prepared.steps import prepare_geography
 from local_h5.prepared.files import write_blocks, write_geography
+from local_h5.prepared.steps import prepare_geography
 from local_h5.workflow.command import run
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from local_h5.inputs.missing import MissingRules
+from local_h5.inputs.source import read_source
 from local_h5.prepared.model import MedicaidCost
 from local_h5.prepared.steps import load_variable_rules, prepare_snapshot
-from local_h5.inputs.source import read_source
 from local_h5.takeup.programmes import load_programmes
 from local_h5.workflow.command import run
 

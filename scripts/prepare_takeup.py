@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from local_h5.prepared.steps import takeup_from_snapshot
 from local_h5.prepared.files import open_geography
 from local_h5.prepared.snapshot import SourceSnapshot
+from local_h5.prepared.steps import takeup_from_snapshot
 from local_h5.takeup.programmes import load_programmes
 from local_h5.takeup.store import write_takeup
 from local_h5.takeup.table import Reported, Scope

@@ -5,8 +5,8 @@ import json
 import sys
 from pathlib import Path
 
-from local_h5.files.atomic import sha256_of, write_text
 from local_h5.contracts.records import read_record, refusals
+from local_h5.files.atomic import sha256_of, write_text
 from local_h5.workflow.command import run
 
 

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import get_args
 
-from local_h5.contracts.results import SUFFIX, run_id
 from local_h5.config.settings import Settings
 from local_h5.contracts.policy import Level
 from local_h5.contracts.records import record_path
-from local_h5.workflow.command import run
+from local_h5.contracts.results import SUFFIX, run_id
 from local_h5.files.digests import DigestMemo
 from local_h5.runs.staleness import is_approved, read_built
+from local_h5.workflow.command import run
 from pe_data.channels import read
 from pe_data.config import store_for
 from pe_data.countries import UNSPECIFIED

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from local_h5.contracts.records import ValidationRecord, read_record, record_path
 from local_h5.errors import RequestError
 from local_h5.files.atomic import check_output, write_text
-from local_h5.contracts.records import ValidationRecord, read_record, record_path
+from local_h5.runs.run_lock import hold_run_lock
+from local_h5.runs.work_items import fingerprints_here
 from local_h5.worker import AreaOutcome, WorkerState, WorkResult, read_items, run_areas
 from local_h5.worker import legacy_view as under_old_keys
 from local_h5.workflow.command import run
-from local_h5.runs.run_lock import hold_run_lock
-from local_h5.runs.work_items import fingerprints_here
 
 SOME_FAILED, BAD_INPUT = 1, 2
 STANDARD = Path("-")
@@ -114,7 +114,7 @@ def _read(path: Path) -> Any:
         return json.loads(sys.stdin.read() if path == STANDARD else path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         where = "standard input" if path == STANDARD else path
-        raise RequestError(where, expected="JSON", found=str(error), remedy="Its form is in docs/worker.md.") from error
+        raise RequestError(f"{where}: expected JSON, found {error}. Its form is in docs/worker.md.") from error
 
 
 if __name__ == "__main__":

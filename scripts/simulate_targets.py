@@ -4,13 +4,13 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from local_h5.files.atomic import write_text
 from local_h5.config.settings import Settings
+from local_h5.files.atomic import write_text
+from local_h5.files.digests import DigestMemo
+from local_h5.runs.target_records import simulation_basis
 from local_h5.validation.targets.country_model import CountryModel
 from local_h5.validation.targets.run import TargetRun
 from local_h5.workflow.command import run
-from local_h5.files.digests import DigestMemo
-from local_h5.runs.target_records import simulation_basis
 
 
 def simulate_targets(path_to_config: Path, path_to_targets: Path, part: int, path_to_output: Path) -> None:

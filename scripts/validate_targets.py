@@ -3,14 +3,14 @@
 from dataclasses import replace
 from pathlib import Path
 
-from local_h5.errors import ResultError
-from local_h5.contracts.results import read_sidecar
 from local_h5.config.settings import Settings
 from local_h5.contracts.records import write_record
-from local_h5.validation.targets.run import TargetRun
-from local_h5.workflow.command import run
+from local_h5.contracts.results import read_sidecar
+from local_h5.errors import ResultError
 from local_h5.files.digests import DigestMemo
 from local_h5.runs.target_records import record_basis
+from local_h5.validation.targets.run import TargetRun
+from local_h5.workflow.command import run
 
 
 def validate_targets(
@@ -31,10 +31,8 @@ def validate_targets(
     """
     if len(paths_to_sidecar) != len(paths_to_record):
         raise ResultError(
-            "records",
-            expected=f"as many as sidecars, {len(paths_to_sidecar)}",
-            found=str(len(paths_to_record)),
-            remedy="Name one record for each sidecar.",
+            f"records: expected as many as sidecars, {len(paths_to_sidecar)}, found {len(paths_to_record)}. Name "
+            "one record for each sidecar."
         )
     settings = Settings.read(path_to_config)
     memo = DigestMemo.open(settings.memo)

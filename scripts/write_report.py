@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from local_h5.report.write import write_report
 from local_h5.config.settings import Settings
+from local_h5.report.write import write_report
 from local_h5.workflow.command import run
 
 

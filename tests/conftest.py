@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from local_h5.build.area import PreparedInputs
-from local_h5.prepared.clones import CloneIndex
 from local_h5.inputs.geography.blocks import build_block_table
 from local_h5.inputs.geography.canonical import Geography
 from local_h5.inputs.geography.load import load_geography
 from local_h5.inputs.geography.tables import BlockTableFiles
-from local_h5.prepared.steps import load_variable_rules, prepare_snapshot, takeup_from_snapshot
-from local_h5.prepared.snapshot import SourceSnapshot
 from local_h5.inputs.source import read_source
+from local_h5.inputs.weights import load_weights
+from local_h5.prepared.clones import CloneIndex
+from local_h5.prepared.files import PreparedInputs
+from local_h5.prepared.snapshot import SourceSnapshot
+from local_h5.prepared.steps import load_variable_rules, prepare_snapshot, takeup_from_snapshot
 from local_h5.takeup.programmes import load_programmes
 from local_h5.takeup.table import Takeup
-from local_h5.inputs.weights import load_weights
 
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 

@@ -53,8 +53,8 @@ def build_batch(batch: dict[str, Any], project: str = PROJECT, output: str = OUT
     Returns:
         One outcome for each area (``schemas/work_result.schema.json``).
     """
-    from local_h5.worker import WorkerState, read_items, run_areas
     from local_h5.runs.work_items import fingerprints_here
+    from local_h5.worker import WorkerState, read_items, run_areas
 
     results = Path("results")
     with contextlib.chdir(project):
@@ -76,9 +76,9 @@ def main(results: str = "results", batches: int = 50, result: str = "worker_resu
         result: JSON file to write, one outcome for each area.
     """
     from local_h5.files.atomic import write_text
+    from local_h5.runs.work_items import planned_items
     from local_h5.worker import WorkerState, write_items
     from local_h5.worker.batches import collect, costs, split
-    from local_h5.runs.work_items import planned_items
 
     items = planned_items(Path(results))
     parts = split(items, costs(items, WorkerState.open(Path(results))), batches)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from local_h5.errors import GeographyError
+from foreign_pickle import ForeignPickleError
 from foreign_pickle.reader import Placeholder
 
 _BACKED = frozenset({"Categorical", "StringArray", "StringArrayNumpySemantics", "DatetimeArray", "TimedeltaArray"})
@@ -51,7 +51,7 @@ def read_sparse(value: object, where: str) -> SparseMatrix:
         where: file and field, for errors.
 
     Raises:
-        GeographyError: it is something else, or its parts do not fit together.
+        ForeignPickleError: it is something else, or its parts do not fit together.
     """
     if not isinstance(value, Placeholder) or not isinstance(value.state, dict):
         raise _unexpected(where, "a scipy sparse matrix", _kind(value))
@@ -110,7 +110,7 @@ def read_frame(value: object, where: str, columns: Sequence[str] | None = None) 
         categories as the values they stand for; nullable numbers as floats with NaN.
 
     Raises:
-        GeographyError: it is no data frame, lacks a column, or has a wanted column of a kind that is not read here.
+        ForeignPickleError: it is no data frame, lacks a column, or has a wanted column of a kind that is not read here.
     """
     try:
         blocks, names = _manager(value)
@@ -244,10 +244,7 @@ def _kind(value: object) -> str:
     return value.origin if isinstance(value, Placeholder) else type(value).__name__
 
 
-def _unexpected(where: str, expected: str, found: str) -> GeographyError:
-    return GeographyError(
-        where,
-        expected=expected,
-        found=found[:200],
-        remedy="Save the package again with the calibration's own code.",
+def _unexpected(where: str, expected: str, found: str) -> ForeignPickleError:
+    return ForeignPickleError(
+        f"{where}: expected {expected}, found {found[:200]}. Save the package again with the calibration's own code."
     )

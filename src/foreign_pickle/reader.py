@@ -23,7 +23,7 @@ from typing import IO, Any, ClassVar, Final, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from local_h5.errors import GeographyError, UnsafePickleError
+from foreign_pickle import ForeignPickleError
 
 _SCALARS: Final = frozenset({str, bytes, bytearray, int, float, complex, bool, type(None), slice})
 
@@ -74,24 +74,20 @@ def load(stream: IO[bytes], where: str) -> object:
         Plain containers, scalars, numpy arrays and :class:`Placeholder` objects.
 
     Raises:
-        UnsafePickleError: the pickle asks for a name that is not allowed, or misuses one that is.
-        GeographyError: the bytes are no complete pickle.
+        ForeignPickleError: the pickle asks for a name that is not allowed, or misuses one that is; or the bytes are no
+            complete pickle.
     """
     try:
         return _resolve(_Unpickler(stream).load(), {})
     except _Refused as error:
-        raise UnsafePickleError(
-            where,
-            expected="numpy arrays, plain containers and scipy or pandas data",
-            found=str(error),
-            remedy="Nothing of it was run; do not open the file elsewhere, get it from its maker again.",
+        raise ForeignPickleError(
+            f"{where}: expected numpy arrays, plain containers and scipy or pandas data, found {error}. Nothing "
+            "of it was run; do not open the file elsewhere, get it from its maker again."
         ) from None
     except _MALFORMED as error:
-        raise GeographyError(
-            where,
-            expected="a complete pickle",
-            found=f"{type(error).__name__}: {error}"[:200],
-            remedy="The file is damaged or something else; make or copy it again.",
+        raise ForeignPickleError(
+            f"{where}: expected a complete pickle, found {f'{type(error).__name__}: {error}'[:200]}. The file is "
+            "damaged or something else; make or copy it again."
         ) from error
 
 

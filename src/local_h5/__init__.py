@@ -7,11 +7,9 @@ Importing this package imports nothing but the errors: numpy, h5py and the model
 from typing import TYPE_CHECKING, Any
 
 from local_h5.errors import (
-    BlockTableError,
     ConfigError,
     DownloadError,
     EmptySelectionError,
-    GeographyError,
     InputError,
     LocalH5Error,
     ModelError,
@@ -19,9 +17,6 @@ from local_h5.errors import (
     RequestError,
     ResultError,
     SourceError,
-    TakeupError,
-    UnsafePickleError,
-    WeightsError,
     WriteError,
 )
 
@@ -31,11 +26,9 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
-    "BlockTableError",
     "ConfigError",
     "DownloadError",
     "EmptySelectionError",
-    "GeographyError",
     "H5Builder",
     "InputError",
     "LocalH5Error",
@@ -44,9 +37,6 @@ __all__ = [
     "RequestError",
     "ResultError",
     "SourceError",
-    "TakeupError",
-    "UnsafePickleError",
-    "WeightsError",
     "WriteError",
     "__version__",
     "build_h5",

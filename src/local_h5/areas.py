@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from local_h5 import us
-from local_h5.errors import ConfigError, GeographyError
-from local_h5.requests import AreaBuildRequest, AreaFilter
+from local_h5.errors import ConfigError, InputError
 from local_h5.files.text_table import read_table
+from local_h5.requests import AreaBuildRequest, AreaFilter
 
 if TYPE_CHECKING:
     import numpy as np  # only its name: the workflow reads this module whenever it starts
@@ -40,10 +40,10 @@ def read_districts(path: Path) -> tuple[District, ...]:
         header, rows = read_table(path)
     except (OSError, ValueError) as error:
         found = error.strerror if isinstance(error, OSError) else str(error)
-        raise ConfigError(path, field="areas.districts", expected="a CSV table", found=found) from error
+        raise ConfigError(f"{path}: areas.districts: expected a CSV table, found {found}") from error
     if header != DISTRICT_COLUMNS:
         raise ConfigError(
-            path, field="columns", expected=", ".join(DISTRICT_COLUMNS), found=", ".join(header) or "none"
+            f"{path}: columns: expected {', '.join(DISTRICT_COLUMNS)}, found {', '.join(header) or 'none'}"
         )
     districts = []
     for number, row in enumerate(rows, start=2):
@@ -51,13 +51,10 @@ def read_districts(path: Path) -> tuple[District, ...]:
             district = District(row["district"], int(row["code"]), row["state"], int(row["population_2024"]))
             right = us.STATE_FIPS[district.state] == district.code // 100
         except (ValueError, KeyError) as error:
-            raise ConfigError(path, field=f"line {number}", expected="a district", found=str(error)) from error
+            raise ConfigError(f"{path}: line {number}: expected a district, found {error}") from error
         if not right or district.code != us.normalise_district(district.code):
             raise ConfigError(
-                path,
-                field=f"line {number}",
-                expected=f"a normalised code of {district.state}",
-                found=str(district.code),
+                f"{path}: line {number}: expected a normalised code of {district.state}, found {district.code}"
             )
         districts.append(district)
     return tuple(districts)
@@ -99,11 +96,8 @@ def all_requests(
     unknown = [city for city in cities if city not in us.CITY_COUNTIES]
     if unknown:
         raise ConfigError(
-            where,
-            field="areas.cities",
-            expected=f"ids among {', '.join(us.CITY_COUNTIES)}",
-            found=", ".join(unknown),
-            remedy="Describe another city under areas.custom.",
+            f"{where}: areas.cities: expected ids among {', '.join(us.CITY_COUNTIES)}, found {', '.join(unknown)}"
+            ". Describe another city under areas.custom."
         )
     known = [
         AreaBuildRequest("city", city, us.CITY_NAMES[city], (AreaFilter("county", "in", us.CITY_COUNTIES[city]),))
@@ -121,7 +115,7 @@ def all_requests(
     ids = [request.area_id for request in own]
     if len(set(ids)) != len(ids):
         repeated = sorted(name for name, count in Counter(ids).items() if count > 1)
-        raise ConfigError(where, field="areas.custom", expected="every id once", found=", ".join(repeated))
+        raise ConfigError(f"{where}: areas.custom: expected every id once, found {', '.join(repeated)}")
     return (nation, *states, *single, *known, *own)
 
 
@@ -164,7 +158,7 @@ def check_coverage(listed: Sequence[District], present: "np.ndarray", where: obj
         where: the geography's file.
 
     Raises:
-        GeographyError: a listed district is missing, or one is there that is not listed.
+        InputError: a listed district is missing, or one is there that is not listed.
     """
     wanted = {district.code: district.name for district in listed}
     have = {int(code) for code in present}
@@ -177,10 +171,7 @@ def check_coverage(listed: Sequence[District], present: "np.ndarray", where: obj
         if extra:
             shown = ", ".join(str(code) for code in extra[:5])
             parts.append(f"{len(extra)} not listed ({shown}{' …' if len(extra) > 5 else ''})")
-        raise GeographyError(
-            where,
-            field="districts",
-            expected=f"the {len(wanted)} listed districts",
-            found="; ".join(parts),
-            remedy="Use a package of this Congress, or set areas.districts to the table of the other one.",
+        raise InputError(
+            f"{where}: districts: expected the {len(wanted)} listed districts, found {'; '.join(parts)}. Use a "
+            "package of this Congress, or set areas.districts to the table of the other one."
         )

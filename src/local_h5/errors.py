@@ -9,64 +9,14 @@ class LocalH5Error(Exception):
     """Base of every error that this package raises on purpose.
 
     Args:
-        where: the file or argument that is wrong.
-        field: the part of it that is wrong.
-        expected: what would have been right.
-        found: what was there instead.
-        remedy: what to do about it.
+        message: ``<file or argument>: <field>: expected <this>, found <that>. <What to do.>``, in one line.
     """
 
     phase = "build"
     """Phase of an area build in which this error belongs: request, select, build, write or validate."""
 
-    def __init__(
-        self,
-        where: object,
-        *,
-        field: str | None = None,
-        expected: object = None,
-        found: object = None,
-        remedy: str | None = None,
-    ) -> None:
-        self.where = str(where)
-        self.field = field
-        self.expected = None if expected is None else str(expected)
-        self.found = None if found is None else str(found)
-        self.remedy = remedy
-        super().__init__(self._line())
-
-    def _line(self) -> str:
-        head = ": ".join(part for part in (self.where, self.field) if part)
-        facts = ", ".join(
-            f"{label} {text}"
-            for label, text in (("expected", self.expected), ("found", self.found))
-            if text is not None
-        )
-        line = f"{head}: {facts}" if facts else head
-        if self.remedy:
-            line = f"{line.rstrip('.')}. {self.remedy}"
-        return " ".join(line.split())
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild, (
-            type(self),
-            self.where,
-            self.field,
-            self.expected,
-            self.found,
-            self.remedy,
-        )
-
-
-def _rebuild(
-    kind: type[LocalH5Error],
-    where: str,
-    field: str | None,
-    expected: str | None,
-    found: str | None,
-    remedy: str | None,
-) -> LocalH5Error:
-    return kind(where, field=field, expected=expected, found=found, remedy=remedy)
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))
 
 
 class ConfigError(LocalH5Error):
@@ -97,28 +47,8 @@ class InputError(LocalH5Error):
     """An input file is missing, unreadable, or holds something else than it should."""
 
 
-class WeightsError(InputError):
-    """The weights vector has a wrong shape, type or value."""
-
-
-class GeographyError(InputError):
-    """The exact geography is missing, misaligned or contradicts the block tables."""
-
-
-class UnsafePickleError(GeographyError):
-    """A pickle asks for something else than numpy arrays and plain containers."""
-
-
-class BlockTableError(InputError):
-    """A block table, the crosswalk or the county table is missing or malformed."""
-
-
 class SourceError(InputError):
     """The source dataset is missing, malformed or inconsistent."""
-
-
-class TakeupError(InputError):
-    """A take-up programme, its rate table or the filter is wrong."""
 
 
 class PreparedError(InputError):

@@ -18,9 +18,10 @@ from typing import Any, Generic, Protocol, TypeVar, get_args
 import numpy as np
 
 from local_h5 import us
-from local_h5.build.area import BuildOptions, PreparedInputs, build_area
-from local_h5.prepared.clones import CloneIndex
-from local_h5.errors import BlockTableError, GeographyError, RequestError
+from local_h5.build.area import BuildOptions, build_area
+from local_h5.build.writer import Compression
+from local_h5.contracts.results import sidecar_path, write_sidecar
+from local_h5.errors import InputError, RequestError
 from local_h5.files.atomic import check_output, sha256_of
 from local_h5.inputs.geography.block_table import BlockTable
 from local_h5.inputs.geography.blocks import UnknownBlocksWarning, build_block_table
@@ -29,15 +30,15 @@ from local_h5.inputs.geography.load import load_geography
 from local_h5.inputs.geography.tables import BlockTableFiles
 from local_h5.inputs.membership import HOUSEHOLD
 from local_h5.inputs.missing import MissingRules, Value
+from local_h5.inputs.source import SourceDataset, read_source
+from local_h5.inputs.weights import check_weights, load_weights
+from local_h5.prepared.clones import CloneIndex
+from local_h5.prepared.files import PreparedInputs
+from local_h5.prepared.snapshot import SourceSnapshot
 from local_h5.prepared.steps import load_variable_rules, prepare_snapshot, takeup_from_snapshot
 from local_h5.requests import AreaBuildRequest, AreaFilter, FilterField
-from local_h5.contracts.results import sidecar_path, write_sidecar
-from local_h5.prepared.snapshot import SourceSnapshot
-from local_h5.inputs.source import SourceDataset, read_source
 from local_h5.takeup.programmes import Programme, load_programmes
 from local_h5.takeup.table import Reported, Scope, Takeup, check_filter
-from local_h5.inputs.weights import check_weights, load_weights
-from local_h5.build.writer import Compression
 
 TABLES_VARIABLE = "LOCAL_H5_BLOCK_TABLES"
 """Environment variable: the folder of the block tables."""
@@ -235,10 +236,7 @@ def _check_choices(**choices: tuple[str, Any]) -> None:
     for argument, (value, kind) in choices.items():
         if value not in get_args(kind):
             raise RequestError(
-                argument,
-                expected=f"one of {', '.join(get_args(kind))}",
-                found=repr(value),
-                remedy="Correct the argument.",
+                f"{argument}: expected one of {', '.join(get_args(kind))}, found {value!r}. Correct the argument."
             )
 
 
@@ -270,21 +268,15 @@ def _geography(geography: object, n_households: int, tables: BlockTableFiles) ->
         names = get_annotations(GeographyLike)
         missing = [name for name in names if not hasattr(geography, name)]
         if missing:
-            raise GeographyError(
-                "geography",
-                field=", ".join(missing),
-                expected=f"an object with {', '.join(names)}, or a path",
-                found=f"a {type(geography).__name__} without",
-                remedy="Give the assignment that calibration made.",
+            raise InputError(
+                f"geography: {', '.join(missing)}: expected an object with {', '.join(names)}, or a path, found a "
+                f"{type(geography).__name__} without. Give the assignment that calibration made."
             )
         geography = Geography.from_arrays(**{name: getattr(geography, name) for name in names})
     if geography.n_households != n_households:
-        raise GeographyError(
-            "geography",
-            field="n_records",
-            expected=f"the {n_households:,} households of the source",
-            found=f"{geography.n_households:,}",
-            remedy="Use the geography that was made for this source.",
+        raise InputError(
+            f"geography: n_records: expected the {n_households:,} households of the source, found "
+            f"{geography.n_households:,}. Use the geography that was made for this source."
         )
     return geography
 
@@ -310,13 +302,10 @@ def _block_tables(given: BlockTableFiles | Path | str | None) -> BlockTableFiles
     missing = [path for path in (tables.block_districts, tables.crosswalk, tables.county_cbsa) if not path.is_file()]
     if missing:
         targets = " ".join(str(DEFAULT_TABLES / name) for name in TABLE_NAMES)
-        raise BlockTableError(
-            missing[0],
-            field="block_tables",
-            expected=f"the public block tables {', '.join(TABLE_NAMES)}",
-            found="no such file",
-            remedy=f"In the project's folder run 'snakemake --cores 1 {targets}', then work there, set "
-            f"{TABLES_VARIABLE} to that folder, or pass it as block_tables.",
+        raise InputError(
+            f"{missing[0]}: block_tables: expected the public block tables {', '.join(TABLE_NAMES)}, found no "
+            f"such file. In the project's folder run 'snakemake --cores 1 {targets}', then work there, set "
+            f"{TABLES_VARIABLE} to that folder, or pass it as block_tables."
         )
     return tables
 

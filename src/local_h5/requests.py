@@ -79,20 +79,14 @@ class AreaFilter:
         """
         if not isinstance(data, Mapping) or set(data) != {"field", "op", "value"}:
             raise RequestError(
-                where,
-                field="filter",
-                expected="an object with field, op and value",
-                found=repr(data),
-                remedy='Write, for example, {field: county, op: in, value: ["36061", "36047"]}.',
+                f"{where}: filter: expected an object with field, op and value, found {data!r}. Write, for "
+                'example, {field: county, op: in, value: ["36061", "36047"]}.'
             )
         name, op, value = data["field"], data["op"], data["value"]
         if op == "eq" and isinstance(value, list | tuple | Mapping | bytes | type(None)):
             raise RequestError(
-                where,
-                field=f"filter.{name}",
-                expected="one code under 'eq'",
-                found=repr(value),
-                remedy="Give one code, or use the operation 'in'.",
+                f"{where}: filter.{name}: expected one code under 'eq', found {value!r}. Give one code, or use "
+                "the operation 'in'."
             )
         values = (value,) if op == "eq" else value
         _check_filter(where, name, op, values)
@@ -142,19 +136,13 @@ class AreaBuildRequest:
     def __post_init__(self) -> None:
         if self.area_type not in AREA_TYPES:
             raise RequestError(
-                "area request",
-                field="area_type",
-                expected=f"one of {', '.join(AREA_TYPES)}",
-                found=repr(self.area_type),
-                remedy="Use one of these types.",
+                f"area request: area_type: expected one of {', '.join(AREA_TYPES)}, found {self.area_type!r}. Use "
+                "one of these types."
             )
         if not _AREA_ID.fullmatch(self.area_id):
             raise RequestError(
-                "area request",
-                field="area_id",
-                expected="letters, digits, _ and - (at most 64), since it is the file's name",
-                found=repr(self.area_id),
-                remedy="Choose another id.",
+                "area request: area_id: expected letters, digits, _ and - (at most 64), since it is the file's "
+                f"name, found {self.area_id!r}. Choose another id."
             )
 
     @property
@@ -178,10 +166,8 @@ class AreaBuildRequest:
             or not isinstance(data["filters"], list)
         ):
             raise RequestError(
-                where,
-                expected=f"an object with the texts {', '.join(sorted(texts))} and the list filters",
-                found=repr(data),
-                remedy="Let the workflow write the request again.",
+                f"{where}: expected an object with the texts {', '.join(sorted(texts))} and the list filters, "
+                f"found {data!r}. Let the workflow write the request again."
             )
         return cls(
             cast(AreaType, data["area_type"]),
@@ -212,11 +198,8 @@ def output_path(folder: Path, relative: PurePosixPath) -> Path:
     inside = path.resolve().is_relative_to(folder.resolve())
     if relative.is_absolute() or ".." in relative.parts or not inside:
         raise RequestError(
-            relative,
-            field="output path",
-            expected=f"a path inside {folder}",
-            found=str(path.resolve()),
-            remedy="Use a relative path without '..'.",
+            f"{relative}: output path: expected a path inside {folder}, found {path.resolve()}. Use a relative "
+            "path without '..'."
         )
     return path
 
@@ -230,11 +213,8 @@ def results_folder(request: AreaBuildRequest, output: Path) -> Path:
     relative = request.relative_path
     if output.parts[-len(relative.parts) :] != relative.parts:
         raise RequestError(
-            output,
-            field="output path",
-            expected=f"a path that ends in {relative}",
-            found=str(output),
-            remedy="Files keep the published layout; choose another folder above it.",
+            f"{output}: output path: expected a path that ends in {relative}, found {output}. Files keep the "
+            "published layout; choose another folder above it."
         )
     return output.parents[len(relative.parts) - 1]
 
@@ -243,43 +223,27 @@ def _check_filter(where: object, name: Any, op: Any, values: Any) -> None:
     """Field, operation, and the form of the list; :func:`_code` looks at its members."""
     if name not in FILTER_FIELDS:
         raise RequestError(
-            where,
-            field="filter.field",
-            expected=f"one of {', '.join(FILTER_FIELDS)}",
-            found=repr(name),
-            remedy="Use one of these fields.",
+            f"{where}: filter.field: expected one of {', '.join(FILTER_FIELDS)}, found {name!r}. Use one of these "
+            "fields."
         )
     if op not in get_args(Operation):
         raise RequestError(
-            where,
-            field="filter.op",
-            expected="eq or in",
-            found=repr(op),
-            remedy="Use 'eq' with one code or 'in' with a list.",
+            f"{where}: filter.op: expected eq or in, found {op!r}. Use 'eq' with one code or 'in' with a list."
         )
     if not isinstance(values, list | tuple):
         raise RequestError(
-            where,
-            field=f"filter.{name}",
-            expected="a list of codes under 'in'",
-            found=repr(values),
-            remedy="Use a list, or the operation 'eq'.",
+            f"{where}: filter.{name}: expected a list of codes under 'in', found {values!r}. Use a list, or the "
+            "operation 'eq'."
         )
     if not values:
         raise RequestError(
-            where,
-            field=f"filter.{name}",
-            expected="at least one code",
-            found="an empty list",
-            remedy="Leave the filter out to take everything.",
+            f"{where}: filter.{name}: expected at least one code, found an empty list. Leave the filter out to "
+            "take everything."
         )
     if op == "eq" and len(values) != 1:
         raise RequestError(
-            where,
-            field=f"filter.{name}",
-            expected="one code under 'eq'",
-            found=repr(values),
-            remedy="Give one code, or use the operation 'in'.",
+            f"{where}: filter.{name}: expected one code under 'eq', found {values!r}. Give one code, or use the "
+            "operation 'in'."
         )
 
 
@@ -296,7 +260,6 @@ def _code(where: object, name: FilterField, value: Any) -> str:
     described = f"{width} digits" if width else "text such as '012'"
     if own is not None:
         described += f", or {'37' + '02400'[:own]!r} with its state in front"
-    remedy = "Give the Census code as text with its leading zeros."
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         # YAML reads 02013 as the octal number 1035, and 1035 as itself; which was written, it does not say.
         full = width or own or 0
@@ -305,14 +268,12 @@ def _code(where: object, name: FilterField, value: Any) -> str:
         ) or {str(value): None}
         lines = " or ".join(f'value: "{text}"' for text in meant)
         raise RequestError(
-            where,
-            field=f"filter.{name}",
-            expected=f"a code of {described}, in quotes",
-            found=f"the number {value}",
-            remedy=f"Write {lines}: without quotes the leading zeros of a code are lost, and YAML reads 010 as 8.",
+            f"{where}: filter.{name}: expected a code of {described}, in quotes, found the number {value}. Write "
+            f"{lines}: without quotes the leading zeros of a code are lost, and YAML reads 010 as 8."
         )
     raise RequestError(
-        where, field=f"filter.{name}", expected=f"a code of {described}", found=repr(value), remedy=remedy
+        f"{where}: filter.{name}: expected a code of {described}, found {value!r}. "
+        "Give the Census code as text with its leading zeros."
     )
 
 

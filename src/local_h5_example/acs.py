@@ -69,10 +69,8 @@ def read_s0101(path: Path, area_type: str) -> Population:
         ]
     except (OSError, ValueError, TypeError, IndexError) as error:
         raise InputError(
-            path,
-            expected=f"an ACS S0101 table by {area_type}, as the Census Bureau's API gives it",
-            found=str(error),
-            remedy="Fetch it again with scripts/fetch_public_file.py.",
+            f"{path}: expected an ACS S0101 table by {area_type}, as the Census Bureau's API gives it, found "
+            f"{error}. Fetch it again with scripts/fetch_public_file.py."
         ) from error
     table = sorted(row for row in table if (row[0] if area_type == STATE else row[0] // 100) in STATE_POSTAL)
     return _population(path, area_type, table)
@@ -104,7 +102,7 @@ def read_population(path: Path, area_type: str) -> Population:
             if row["area_type"] == area_type
         )
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise InputError(path, expected=f"a CSV with the columns {', '.join(COLUMNS)}", found=str(error)) from error
+        raise InputError(f"{path}: expected a CSV with the columns {', '.join(COLUMNS)}, found {error}") from error
     return _population(path, area_type, table)
 
 
@@ -120,9 +118,7 @@ def _population(path: Path, area_type: str, table: Sequence[tuple[int, ...]]) ->
     rows = np.array(table, dtype=np.int64).reshape(-1, 4)
     if not len(rows) or (np.diff(rows[:, 0]) == 0).any() or (rows[:, 1] <= 0).any():
         raise InputError(
-            path,
-            field=area_type,
-            expected="one row with a positive population per area",
-            found=f"{len(rows)} rows, {len(np.unique(rows[:, 0]))} areas, {int((rows[:, 1] <= 0).sum())} empty",
+            f"{path}: {area_type}: expected one row with a positive population per area, found {len(rows)} rows, "
+            f"{len(np.unique(rows[:, 0]))} areas, {int((rows[:, 1] <= 0).sum())} empty"
         )
     return Population(area_type, *(np.ascontiguousarray(rows[:, i]) for i in range(4)))

@@ -128,10 +128,7 @@ def read_tax_units(microdata: Path, weights: Path, growth: Path) -> TaxUnits:
     (weight,) = _read_csv(weights, (f"WT{YEAR}",)).values()
     if len(weight) != len(columns["h_seq"]):
         raise InputError(
-            weights,
-            field="rows",
-            expected=f"{len(columns['h_seq'])}, one per row of {microdata.name}",
-            found=len(weight),
+            f"{weights}: rows: expected {len(columns['h_seq'])}, one per row of {microdata.name}, found {len(weight)}"
         )
     return tax_units(columns, weight / 100, factors)
 
@@ -178,10 +175,8 @@ def growth_factors(path: Path, start: int, end: int) -> dict[str, float]:
         return {name: float(np.prod([float(rows[y][name]) for y in years])) for name in names}
     except (OSError, ValueError, KeyError) as error:
         raise InputError(
-            path,
-            expected=f"a CSV of growth factors for {start + 1}-{end}",
-            found=str(error),
-            remedy="Fetch it again with scripts/fetch_public_file.py.",
+            f"{path}: expected a CSV of growth factors for {start + 1}-{end}, found {error}. Fetch it again with "
+            "scripts/fetch_public_file.py."
         ) from error
 
 
@@ -222,8 +217,6 @@ def _read_csv(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
         return {name: table[name].to_numpy() for name in names}
     except (OSError, pa.ArrowException) as error:
         raise InputError(
-            path,
-            expected=f"a CSV of whole numbers with the columns {', '.join(names)}",
-            found=str(error).splitlines()[0],
-            remedy="Fetch it again with scripts/fetch_public_file.py.",
+            f"{path}: expected a CSV of whole numbers with the columns {', '.join(names)}, found "
+            f"{str(error).splitlines()[0]}. Fetch it again with scripts/fetch_public_file.py."
         ) from error

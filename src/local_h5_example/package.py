@@ -16,11 +16,11 @@ import h5py
 import numpy as np
 
 from local_h5.errors import ConfigError, InputError
-from local_h5_example.acs import Population
-from local_h5_example.source_h5 import NOTICE, SCHEMA_VERSION
 from local_h5.files.atomic import atomic_output, sha256_of, write_text
 from local_h5.files.hdf5 import H5_ERRORS, outside
 from local_h5.us import normalise_district
+from local_h5_example.acs import Population
+from local_h5_example.source_h5 import NOTICE, SCHEMA_VERSION
 
 PACKAGE_NOTICE: Mapping[str, str] = {
     **NOTICE,
@@ -112,13 +112,13 @@ def read_households(path: Path, year: int) -> SourceHouseholds:
         with h5py.File(path, "r") as file:
             elsewhere = outside(file)
             if elsewhere is not None:
-                raise InputError(path, expected="a file that holds all of its data", found=elsewhere)
+                raise InputError(f"{path}: expected a file that holds all of its data, found {elsewhere}")
             ids, state, weight, member = (
                 file[f"{name}/{year}"][()]
                 for name in ("household_id", "state_fips", "household_weight", "person_household_id")
             )
     except H5_ERRORS as error:
-        raise InputError(path, expected="household ids, states, weights and person links", found=str(error)) from error
+        raise InputError(f"{path}: expected household ids, states, weights and person links, found {error}") from error
     order = np.argsort(ids)
     rows = order[np.searchsorted(ids, member, sorter=order)]
     persons = np.bincount(rows, minlength=len(ids))
@@ -143,10 +143,8 @@ def read_block_shares(path: Path) -> BlockShares:
         district, block, share = (table[name].to_numpy() for name in types)
     except (OSError, pa.ArrowException) as error:
         raise InputError(
-            path,
-            expected=f"a CSV with the columns {', '.join(types)}",
-            found=str(error).splitlines()[0],
-            remedy="Fetch it again with scripts/fetch_public_file.py.",
+            f"{path}: expected a CSV with the columns {', '.join(types)}, found {str(error).splitlines()[0]}. "
+            "Fetch it again with scripts/fetch_public_file.py."
         ) from error
     shares = BlockShares(block, district, share)
     order = np.lexsort((block, shares.normalised()))
@@ -168,10 +166,8 @@ def draw_package(
     n_households, n_clones = len(households.state), settings.clones
     if n_clones < 1 or not 0 <= settings.zero_share < 1:
         raise ConfigError(
-            "example",
-            field="clones, zero_share",
-            expected="at least 1, and from 0 to below 1",
-            found=f"{n_clones}, {settings.zero_share}",
+            f"example: clones, zero_share: expected at least 1, and from 0 to below 1, found {n_clones}, "
+            f"{settings.zero_share}"
         )
     normalised = blocks.normalised()
     _check_districts(normalised, districts)
@@ -185,7 +181,7 @@ def draw_package(
         rows = np.flatnonzero(row_state == state)
         low, high = np.searchsorted(normalised // 100, (state, state + 1))
         if low == high:
-            raise InputError("block table", field=f"state {state}", expected="blocks", found="none")
+            raise InputError(f"block table: state {state}: expected blocks, found none")
         ends = np.cumsum(population[low:high])
         points = (np.arange(len(rows)) + random.random()) * (ends[-1] / len(rows))
         hits = low + np.minimum(np.searchsorted(ends, points, side="right"), high - low - 1)
@@ -197,11 +193,9 @@ def draw_package(
     reached = np.bincount(row_district, persons, len(districts.code))
     if (reached <= 0).any():
         raise ConfigError(
-            "example",
-            field="households, clones",
-            expected="enough rows for every district",
-            found=f"none in {', '.join(np.array(districts.area_ids())[reached <= 0][:5])}",
-            remedy="Raise example.clones or example.households.",
+            "example: households, clones: expected enough rows for every district, found none in "
+            f"{', '.join(np.array(districts.area_ids())[reached <= 0][:5])}. Raise example.clones or "
+            "example.households."
         )
     weights *= (districts.total / reached)[row_district]
     return Package(weights, blocks.block[drawn], blocks.district[drawn], n_households, n_clones)
@@ -275,11 +269,9 @@ def _check_districts(normalised: np.ndarray, districts: Population) -> None:
     different = np.setxor1d(normalised, districts.code)
     if len(different):
         raise InputError(
-            "block table",
-            field="cd_geoid",
-            expected=f"the {len(districts.code)} districts of the population table",
-            found=f"{len(different)} in one of the two only, such as {different[0]}",
-            remedy="Use the block table and the population of the same Congress.",
+            f"block table: cd_geoid: expected the {len(districts.code)} districts of the population table, found "
+            f"{len(different)} in one of the two only, such as {different[0]}. Use the block table and the "
+            "population of the same Congress."
         )
 
 

@@ -61,10 +61,8 @@ def draw_sample(
     states, stratum = np.unique(state, return_inverse=True)
     if not 3 * len(states) <= size <= len(state):
         raise ConfigError(
-            "example",
-            field="households",
-            expected=f"from {3 * len(states)} (three per state) to {len(state)} (all)",
-            found=size,
+            f"example: households: expected from {3 * len(states)} (three per state) to {len(state)} (all), found "
+            f"{size}"
         )
     ranked = np.sort(amount)[::-1]
     threshold = max(certainty_amount, float(ranked[int(size * MOST_CERTAIN)]))

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from local_h5.errors import InputError
+from local_h5.files.atomic import atomic_output, sha256_of, write_text
+from local_h5.files.hdf5 import create_h5
 from local_h5_example.acs import Population
 from local_h5_example.households import IMPUTED, Source, build_source, usable_households
 from local_h5_example.microdata import FILE_YEAR, YEAR, TaxUnits
 from local_h5_example.raking import rake
 from local_h5_example.sampling import draw_sample
-from local_h5.files.atomic import atomic_output, sha256_of, write_text
-from local_h5.files.hdf5 import create_h5
 
 SCHEMA_VERSION = 1
 _STREAM = 0
@@ -139,9 +139,8 @@ def rake_states(weight: np.ndarray, source: Source, states: Population) -> tuple
     different = set(household_state.tolist()) ^ set(states.code.tolist())
     if different:
         raise InputError(
-            "population of states",
-            expected="the same states as the sample",
-            found=f"in one of the two only: {sorted(different)}",
+            "population of states: expected the same states as the sample, found in one of the two only: "
+            f"{sorted(different)}"
         )
     ages = source.age_counts()
     persons = ages.sum(axis=1)

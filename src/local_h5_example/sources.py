@@ -15,9 +15,9 @@ from pathlib import Path
 
 import yaml
 
+from local_h5.contracts.schema import check
 from local_h5.errors import ConfigError, DownloadError
 from local_h5.files.atomic import atomic_output, sha256_of
-from local_h5.contracts.schema import check
 
 DOWNLOAD_SECONDS = 900
 """How long one wheel may take."""
@@ -78,7 +78,7 @@ def load_sources(path: Path) -> dict[str, PinnedPackage]:
     try:
         table = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(path, expected="a readable YAML file", found=str(error)) from error
+        raise ConfigError(f"{path}: expected a readable YAML file, found {error}") from error
     check("example_sources", table, path, ConfigError)
     return {
         name: PinnedPackage(
@@ -125,11 +125,9 @@ def fetch_package(package: PinnedPackage, cache: Path, download: Downloader | No
             break
     if missing:
         raise DownloadError(
-            package.distribution,
-            field=", ".join(file.name for file in missing),
-            expected=f"the pinned bytes from one of the versions {', '.join(package.versions)}",
-            found=" | ".join(reasons),
-            remedy=f"Check the network, or put the files into {cache} by hand.",
+            f"{package.distribution}: {', '.join(file.name for file in missing)}: expected the pinned bytes "
+            f"from one of the versions {', '.join(package.versions)}, found {' | '.join(reasons)}. Check the "
+            f"network, or put the files into {cache} by hand."
         )
     return {file.name: cache / file.name for file in package.files}
 
@@ -150,9 +148,9 @@ def take_member(wheel: Path, file: PinnedFile, target: Path) -> None:
                 shutil.copyfileobj(member, stream)
             found = sha256_of(temporary)
             if found != file.sha256:
-                raise DownloadError(wheel.name, field=file.member, expected=f"sha256 {file.sha256}", found=found)
+                raise DownloadError(f"{wheel.name}: {file.member}: expected sha256 {file.sha256}, found {found}")
     except (zipfile.BadZipFile, KeyError, OSError) as error:
-        raise DownloadError(wheel.name, field=file.member, expected="a file in the wheel", found=str(error)) from error
+        raise DownloadError(f"{wheel.name}: {file.member}: expected a file in the wheel, found {error}") from error
 
 
 def pip_download(distribution: str, version: str, folder: Path) -> Path:
@@ -170,13 +168,12 @@ def pip_download(distribution: str, version: str, folder: Path) -> Path:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=DOWNLOAD_SECONDS, check=False)
     except subprocess.TimeoutExpired as error:
-        raise DownloadError(requirement, expected=f"a wheel within {DOWNLOAD_SECONDS} s", found="no answer") from error
+        raise DownloadError(f"{requirement}: expected a wheel within {DOWNLOAD_SECONDS} s, found no answer") from error
     wheels = sorted(folder.glob("*.whl"))
     if done.returncode != 0 or len(wheels) != 1:
         said = [line for line in done.stderr.splitlines() if line.strip()]
         raise DownloadError(
-            requirement,
-            expected="one wheel from pip download",
-            found=said[-1][:300] if said else f"{len(wheels)} wheels, exit code {done.returncode}",
+            f"{requirement}: expected one wheel from pip download, found "
+            f"{said[-1][:300] if said else f'{len(wheels)} wheels, exit code {done.returncode}'}"
         )
     return wheels[0]

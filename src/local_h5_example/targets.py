@@ -127,11 +127,8 @@ def _read(path: Path, columns: tuple[str, ...]) -> Counts:
             raise ValueError("a negative count" if counts else "no area")
     except (OSError, ValueError, TypeError, IndexError) as error:
         raise InputError(
-            path,
-            field=", ".join(columns[:2]),
-            expected="an ACS table by state or district, as the Census Bureau's API gives it",
-            found=str(error),
-            remedy="Fetch it again with scripts/fetch_public_file.py.",
+            f"{path}: {', '.join(columns[:2])}: expected an ACS table by state or district, as the Census "
+            f"Bureau's API gives it, found {error}. Fetch it again with scripts/fetch_public_file.py."
         ) from error
     return counts
 

@@ -24,8 +24,8 @@ from local_h5.inputs.geography.canonical import Geography
 from local_h5.inputs.geography.load import load_geography
 from local_h5.inputs.geography.tables import BlockTableFiles
 from local_h5.inputs.source import STRUCTURAL, read_source
-from local_h5.validation.targets.database import TargetDatabase
 from local_h5.inputs.weights import load_weights
+from local_h5.validation.targets.database import TargetDatabase
 
 N = tiny.N_CLONES * tiny.N_HOUSEHOLDS
 TRIES = 60

@@ -7,16 +7,17 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from sentence import parts_of
 from tiny_world import World, source_columns, write_source
 
 import local_h5
-from local_h5.prepared import model
 from local_h5.errors import ModelError, SourceError
 from local_h5.inputs.missing import MissingRules
-from local_h5.prepared.model import VariableRules
-from local_h5.prepared.steps import load_variable_rules, prepare_snapshot
-from local_h5.prepared.snapshot import SourceSnapshot
 from local_h5.inputs.source import read_source
+from local_h5.prepared import model
+from local_h5.prepared.model import VariableRules
+from local_h5.prepared.snapshot import SourceSnapshot
+from local_h5.prepared.steps import load_variable_rules, prepare_snapshot
 from local_h5.takeup.programmes import load_programmes
 from local_h5.validation.targets.country_model import CountryModel
 
@@ -86,10 +87,10 @@ def test_bad_columns_are_one_line(tmp_path: Path, case: str) -> None:
     with pytest.raises(SourceError) as caught:
         snapshot_of(path)
     error = caught.value
-    assert (error.where, error.field) == (str(path), field)
+    assert (parts_of(error).where, parts_of(error).field) == (str(path), field)
     assert said in str(error)
     assert "\n" not in str(error)
-    assert error.remedy
+    assert parts_of(error).remedy
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -122,8 +123,8 @@ def test_a_column_that_the_loader_drops_is_an_error(tmp_path: Path) -> None:
     rules = load_variable_rules(RULES)
     with pytest.raises(SourceError, match="its loader dropped") as caught:
         prepare_snapshot(read_source(path), VariableRules(rules.calculated, {}), load_programmes())
-    assert caught.value.field == "employment_income"
-    assert caught.value.remedy
+    assert parts_of(caught.value).field == "employment_income"
+    assert parts_of(caught.value).remedy
 
 
 def values_of(snapshot: SourceSnapshot, name: str) -> dict[str, list[Any]]:
@@ -203,7 +204,7 @@ def test_a_model_that_holds_other_values_than_it_was_given_is_found(
     monkeypatch.setattr(model, "_write_columns", other)
     with pytest.raises(ModelError, match="the values that it was given") as caught:
         snapshot_of(write_source(tmp_path / "source.h5", source_columns()))
-    assert caught.value.field == "is_female"
+    assert parts_of(caught.value).field == "is_female"
 
 
 def test_three_faults_at_once_never_become_a_file(tmp_path: Path) -> None:

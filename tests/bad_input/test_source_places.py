@@ -6,17 +6,18 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from sentence import parts_of
 from tiny_world import N_HOUSEHOLDS, World, source_columns, write_source
 
 import local_h5
+from local_h5.contracts.results import read_sidecar, sidecar_path
 from local_h5.errors import SourceError
+from local_h5.inputs.source import read_source
 from local_h5.prepared.formulas import FormulaReads
 from local_h5.prepared.model import VariableRules
 from local_h5.prepared.places import place_columns, unclassified
-from local_h5.prepared.steps import load_variable_rules, prepare_snapshot
-from local_h5.contracts.results import read_sidecar, sidecar_path
 from local_h5.prepared.snapshot import SourceSnapshot
-from local_h5.inputs.source import read_source
+from local_h5.prepared.steps import load_variable_rules, prepare_snapshot
 from local_h5.takeup.programmes import load_programmes
 from local_h5.us import STATE_POSTAL
 
@@ -180,6 +181,6 @@ def test_an_input_of_the_folder_of_places_is_known_or_refused(tmp_path: Path, mo
     columns["is_homeless"] = {"2024": np.zeros(N_HOUSEHOLDS, bool)}
     with pytest.raises(SourceError) as caught:
         snapshot_of(tmp_path, columns)
-    assert caught.value.field == "is_homeless"
+    assert parts_of(caught.value).field == "is_homeless"
     assert "'Is homeless', which this version of local-h5 does not know" in str(caught.value)
     assert "\n" not in str(caught.value)

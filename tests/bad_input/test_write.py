@@ -15,21 +15,23 @@ import h5py
 import numpy as np
 import pytest
 from plain_model import snapshot_without_model
+from sentence import parts_of
 from tiny_world import World
 
 import local_h5
 from local_h5 import facade
-from local_h5.files.arrays import write_array_file
-from local_h5.build.area import PreparedInputs, build_area
-from local_h5.errors import LocalH5Error, RequestError, TakeupError, WriteError
-from local_h5.inputs.geography.blocks import UnknownBlocksWarning
+from local_h5.build.area import build_area
 from local_h5.build.payload import PayloadColumn
-from local_h5.requests import AreaBuildRequest, output_path
+from local_h5.build.writer import write_h5
 from local_h5.contracts.results import read_sidecar, sidecar_path
+from local_h5.errors import InputError, LocalH5Error, RequestError, WriteError
+from local_h5.files.arrays import write_array_file
+from local_h5.inputs.geography.blocks import UnknownBlocksWarning
+from local_h5.prepared.files import PreparedInputs
 from local_h5.prepared.snapshot import SourceColumn
+from local_h5.requests import AreaBuildRequest, output_path
 from local_h5.takeup.programmes import load_programmes
 from local_h5.takeup.rates import StateRates
-from local_h5.build.writer import write_h5
 
 
 @pytest.fixture
@@ -106,7 +108,8 @@ def test_a_warning_names_the_line_of_the_caller(world: World) -> None:
 
 
 def is_one_line(error: LocalH5Error) -> bool:
-    return "\n" not in str(error) and all((error.where, error.expected, error.found, error.remedy))
+    parts = parts_of(error)
+    return "\n" not in str(error) and all((parts.where, parts.expected, parts.found, parts.remedy))
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.6, 0.9, 0.999])
@@ -196,7 +199,7 @@ def test_a_state_without_a_rate_is_an_error(world: World, monkeypatch: pytest.Mo
         replace(p, rate=StateRates(by_fips)) if p.variable == rates.variable else p for p in load_programmes()
     )
     monkeypatch.setattr(facade, "load_programmes", lambda: lacking)
-    with pytest.raises(TakeupError, match="none for DC") as caught:
+    with pytest.raises(InputError, match="none for DC") as caught:
         local_h5.build_h5(**world.write())
     assert is_one_line(caught.value)
     assert not world.output.exists()

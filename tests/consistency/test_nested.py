@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from local_h5 import us
-from local_h5.build.area import PreparedInputs, build_area
+from local_h5.build.area import build_area
+from local_h5.prepared.files import PreparedInputs
 from local_h5.prepared.steps import takeup_from_snapshot
 from local_h5.requests import AreaBuildRequest, AreaFilter
 from local_h5.takeup.programmes import load_programmes

@@ -15,13 +15,14 @@ import numpy as np
 import pytest
 from joins import unit_rows
 
-from local_h5.build.area import PreparedInputs, build_area
+from local_h5.build.area import build_area
+from local_h5.contracts.results import read_sidecar, sidecar_path, write_sidecar
 from local_h5.inputs.geography.load import load_geography
+from local_h5.prepared.files import PreparedInputs
 from local_h5.prepared.housing import TABLE
+from local_h5.prepared.snapshot import SourceSnapshot
 from local_h5.prepared.steps import takeup_from_snapshot
 from local_h5.requests import AreaBuildRequest, AreaFilter
-from local_h5.contracts.results import read_sidecar, sidecar_path, write_sidecar
-from local_h5.prepared.snapshot import SourceSnapshot
 from local_h5.takeup.draws import seeds
 from local_h5.takeup.eligibility import PackedEligibility
 from local_h5.takeup.prepare import CloneGeography, SourceFacts, prepare_takeup

@@ -1,7 +1,7 @@
 """The classification by reading formulas against the model: two runs that differ in nothing but where households live.
 
-Every variable that :func:`local_h5.prepared.places.place_columns` keeps must come out the same in both, so that a formula whose
-reading of a place is not seen is found here. Of what it leaves out, some must differ: the places are places.
+Every variable that :func:`local_h5.prepared.places.place_columns` keeps must come out the same in both, so that a
+formula whose reading of a place is not seen is found here. Of what it leaves out, some must differ.
 """
 
 from collections.abc import Mapping
@@ -12,9 +12,10 @@ import h5py
 import numpy as np
 import pytest
 
-from local_h5.build.area import PreparedInputs, build_area
-from local_h5.prepared.formulas import FormulaReads
+from local_h5.build.area import build_area
 from local_h5.build.payload import zip_codes
+from local_h5.prepared.files import PreparedInputs
+from local_h5.prepared.formulas import FormulaReads
 from local_h5.prepared.places import Placed, has_formula, place_columns
 from local_h5.prepared.steps import load_variable_rules
 from local_h5.requests import AreaBuildRequest, AreaFilter

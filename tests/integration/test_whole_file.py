@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 
 from local_h5 import us
-from local_h5.build.area import PreparedInputs, build_area
+from local_h5.build.area import build_area
+from local_h5.prepared.files import PreparedInputs
 from local_h5.prepared.model import MEDICAID_COST
-from local_h5.requests import AreaBuildRequest, AreaFilter
 from local_h5.prepared.snapshot import SourceSnapshot
+from local_h5.requests import AreaBuildRequest, AreaFilter
 from local_h5.validation.targets.loaded_area import AreaFile
 from local_h5.validation.targets.model_facts import ModelFacts
 from local_h5.validation.targets.model_source import Source, read_source

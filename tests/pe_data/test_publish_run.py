@@ -13,12 +13,12 @@ import pytest
 import yaml
 
 import publish_collection as script
-from local_h5.errors import ConfigError
-from local_h5.files.atomic import sha256_of, write_text
-from local_h5.contracts.results import SUFFIX
 from local_h5.config.settings import Settings
 from local_h5.contracts.policy import Level
 from local_h5.contracts.records import Finding, Summary, ValidationRecord, record_path, write_record
+from local_h5.contracts.results import SUFFIX
+from local_h5.errors import ConfigError
+from local_h5.files.atomic import sha256_of, write_text
 from pe_data.channels import history, read
 from pe_data.collection import Collection
 from pe_data.countries import UNSPECIFIED

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from local_h5.inputs.columns import ColumnKind
+from local_h5.contracts.results import Excluded
 from local_h5.files.atomic import sha256_of
+from local_h5.inputs.columns import ColumnKind
 from local_h5.inputs.id_columns import named_rows
 from local_h5.inputs.membership import HOUSEHOLD, PERSON
+from local_h5.inputs.source import ENTITIES, STRUCTURAL, SourceDataset
 from local_h5.prepared.model import MEDICAID_COST, MedicaidCost, VariableRules
 from local_h5.prepared.places import GEOGRAPHIC
-from local_h5.prepared.snapshot import Excluded, IncomeLimits, SourceColumn, SourceSnapshot, StateValues
-from local_h5.inputs.source import ENTITIES, STRUCTURAL, SourceDataset
+from local_h5.prepared.snapshot import IncomeLimits, SourceColumn, SourceSnapshot, StateValues
 from local_h5.takeup.programmes import Programme
 
 ENTITY = {"spm_unit_tenure_type": "spm_unit", "receives_housing_assistance": "spm_unit", "household_note": "household"}

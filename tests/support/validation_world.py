@@ -18,25 +18,26 @@ from plain_model import snapshot_without_model
 from tiny_world import World
 
 from local_h5.areas import DISTRICT_COLUMNS
-from local_h5.build.area import PreparedInputs, build_area
-from local_h5.prepared.clones import CloneIndex
+from local_h5.build.area import build_area
+from local_h5.config.settings import Settings
+from local_h5.contracts.records import record_path, write_record
+from local_h5.contracts.results import OutputFile, WeightSummary, read_sidecar, sidecar_path, write_sidecar
 from local_h5.errors import ModelError, RequestError
 from local_h5.files.atomic import sha256_of
 from local_h5.inputs.geography.blocks import build_block_table
 from local_h5.inputs.geography.canonical import Geography
 from local_h5.inputs.geography.tables import BlockTableFiles
+from local_h5.inputs.source import read_source
+from local_h5.prepared.clones import CloneIndex
+from local_h5.prepared.files import PreparedInputs
 from local_h5.prepared.model import MedicaidCost
 from local_h5.prepared.steps import load_variable_rules, takeup_from_snapshot
 from local_h5.requests import AreaBuildRequest
-from local_h5.contracts.results import OutputFile, WeightSummary, read_sidecar, sidecar_path, write_sidecar
-from local_h5.config.settings import Settings
-from local_h5.inputs.source import read_source
 from local_h5.takeup.programmes import load_programmes
 from local_h5.takeup.table import Scope
 from local_h5.us import STATE_FIPS
-from local_h5.validation.structural.verdict import StructuralPolicy, validate_structure
 from local_h5.validation.structural.common_schema import common_schema
-from local_h5.contracts.records import record_path, write_record
+from local_h5.validation.structural.verdict import StructuralPolicy, validate_structure
 
 ROOT = Path(__file__).parents[2]
 CODES = {"AK-01": 201, "CA-34": 634, "DC-01": 1101, "NC-01": 3701, "NC-12": 3712}

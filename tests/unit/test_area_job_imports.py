@@ -9,15 +9,15 @@ import yaml
 from plain_model import snapshot_without_model
 from tiny_world import World
 
-from local_h5.prepared.clones import CloneIndex
+from local_h5.contracts.results import sidecar_path
 from local_h5.inputs.geography.blocks import build_block_table
 from local_h5.inputs.geography.canonical import Geography
 from local_h5.inputs.geography.tables import BlockTableFiles
-from local_h5.prepared.steps import load_variable_rules, takeup_from_snapshot
-from local_h5.prepared.files import write_blocks
-from local_h5.requests import AreaBuildRequest, AreaFilter
-from local_h5.contracts.results import sidecar_path
 from local_h5.inputs.source import read_source
+from local_h5.prepared.clones import CloneIndex
+from local_h5.prepared.files import write_blocks
+from local_h5.prepared.steps import load_variable_rules, takeup_from_snapshot
+from local_h5.requests import AreaBuildRequest, AreaFilter
 from local_h5.takeup.programmes import load_programmes
 from local_h5.takeup.store import write_takeup
 

@@ -6,8 +6,8 @@ import h5py
 import numpy as np
 import pytest
 
-from local_h5.files.arrays import ArrayFile, write_array_file
 from local_h5.errors import PreparedError
+from local_h5.files.arrays import ArrayFile, write_array_file
 
 ARRAYS = {
     "numbers": np.arange(6, dtype=np.int32).reshape(2, 3),

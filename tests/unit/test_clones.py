@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local_h5 import us
-from local_h5.prepared.clones import CloneIndex
-from local_h5.errors import EmptySelectionError, GeographyError, RequestError, WeightsError
+from local_h5.errors import EmptySelectionError, InputError, RequestError
 from local_h5.inputs.geography.block_table import TEXT_FIELDS, BlockTable, TextField
 from local_h5.inputs.geography.canonical import Geography
+from local_h5.prepared.clones import CloneIndex
 from local_h5.requests import CODE_WIDTH, FILTER_FIELDS, WITHIN_STATE, AreaBuildRequest, AreaFilter
 
 COLUMN = {
@@ -168,7 +168,7 @@ def test_an_active_row_without_a_block_is_an_error(package: tuple, data: st.Data
     block[row] = 0
     without = Geography(block, geography.district, geography.n_households, geography.n_clones)
     if weights[row] > 0:
-        with pytest.raises(GeographyError, match=f"first in row {row}"):
+        with pytest.raises(InputError, match=f"first in row {row}"):
             CloneIndex.build(weights, without, TABLE)
     else:
         assert len(CloneIndex.build(weights, without, TABLE)) == (weights > 0).sum()
@@ -176,7 +176,7 @@ def test_an_active_row_without_a_block_is_an_error(package: tuple, data: st.Data
 
 def test_weights_of_another_length_are_an_error() -> None:
     geography = Geography(BLOCKS[:6], DISTRICT[:6], 3, 2)
-    with pytest.raises(WeightsError, match="expected 6"):
+    with pytest.raises(InputError, match="expected 6"):
         CloneIndex.build(np.ones(7), geography, TABLE)
 
 
@@ -185,7 +185,7 @@ def test_a_weight_that_the_file_would_not_hold_is_an_error(weight: float) -> Non
     geography = Geography(BLOCKS[:6], DISTRICT[:6], 3, 2)
     weights = np.ones(6)
     weights[4] = weight
-    with pytest.raises(WeightsError, match=r"numbers that float32 holds.* in row 4"):
+    with pytest.raises(InputError, match=r"numbers that float32 holds.* in row 4"):
         CloneIndex.build(weights, geography, TABLE)
 
 

@@ -13,9 +13,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from sentence import parts_of
 
-from local_h5.inputs.columns import ColumnKind, read_column
 from local_h5.errors import ConfigError, LocalH5Error, SourceError
+from local_h5.inputs.columns import ColumnKind, read_column
 from local_h5.inputs.missing import MissingRules
 
 TENURE = ("OWNED", "RENTED", "NONE")
@@ -81,9 +82,9 @@ def refusal(tmp: Path, kind: ColumnKind, write: Write, **options: Any) -> LocalH
         read(tmp, kind, write, **options)
     error = caught.value
     assert "\n" not in str(error)
-    assert error.expected
-    assert error.found
-    assert error.remedy
+    assert parts_of(error).expected
+    assert parts_of(error).found
+    assert parts_of(error).remedy
     return error
 
 
@@ -216,9 +217,9 @@ def test_what_cannot_be_kept_is_one_line(tmp_path: Path, case: str) -> None:
     kind, write, found = REFUSED[case]
     error = refusal(tmp_path, kind, write)
     assert type(error) is SourceError
-    assert error.where == str(tmp_path / "source.h5")
-    assert error.field in ("c", "c/2024")
-    assert found in (error.found or "")
+    assert parts_of(error).where == str(tmp_path / "source.h5")
+    assert parts_of(error).field in ("c", "c/2024")
+    assert found in parts_of(error).found
 
 
 LINES = {
@@ -242,7 +243,7 @@ LINES = {
 def test_the_refusal_prints_the_rule_that_mends_it(tmp_path: Path, case: str) -> None:
     kind, write, expected = LINES[case]
     error = refusal(tmp_path, kind, write)
-    line = (error.remedy or "").partition("inputs:")[2]
+    line = parts_of(error).remedy.partition("inputs:")[2]
     config = yaml.safe_load(f"inputs:{line}")
     assert yaml.safe_load(json.dumps(config)) == config  # the run's configuration is kept as JSON
     rules = config["inputs"]["missing"]["c"]
@@ -282,7 +283,7 @@ def test_a_rule_gives_what_the_variable_can_have(tmp_path: Path, kind: ColumnKin
     values = [b"NONE", b"NONE"] if kind.value in ("enum", "text") else [0, 1]
     error = refusal(tmp_path, kind, stored(values), missing={"-1": value})
     assert type(error) is ConfigError
-    assert error.field == "c.-1"
+    assert parts_of(error).field == "c.-1"
 
 
 # --- periods
@@ -318,7 +319,7 @@ def test_months_of_what_does_not_add_up_must_be_equal(tmp_path: Path, kind: Colu
     (held,) = found.values()
     assert held.tolist() == [v.decode() if isinstance(v, bytes) else v for v in values]
     error = refusal(tmp_path, kind, months(lambda number: values if number < 7 else values[::-1]))
-    assert error.field == "c/2024-08"
+    assert parts_of(error).field == "c/2024-08"
     assert "row 0" in str(error)
 
 
@@ -349,7 +350,7 @@ ODD_PERIODS = {
 def test_a_part_of_a_period_is_refused(tmp_path: Path, case: str) -> None:
     kind, write = ODD_PERIODS[case]
     error = refusal(tmp_path, kind, write)
-    assert error.field == "c"
+    assert parts_of(error).field == "c"
     assert "the model has this variable" in str(error)
 
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from local_h5.areas import all_requests, did_you_mean, read_districts
 from local_h5.errors import RequestError
 from local_h5.requests import AreaBuildRequest
-from local_h5.workflow.configuration import load_settings
 from local_h5.runs.explain import find_request
+from local_h5.workflow.configuration import load_settings
 
 ROOT = Path(__file__).parents[2]
 REQUESTS = all_requests(

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from plain_model import snapshot_without_model
+from sentence import parts_of
 from tiny_world import OWNER, World, source_columns, write_source
 
 import local_h5
@@ -76,8 +77,8 @@ def test_what_names_nobody_of_the_household_is_one_line(tmp_path: Path, case: st
         read(tmp_path, "parent_1_id", values, "person")
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert (caught.value.field, caught.value.where) == ("parent_1_id", str(tmp_path / "source.h5"))
-    assert caught.value.remedy
+    assert (parts_of(caught.value).field, parts_of(caught.value).where) == ("parent_1_id", str(tmp_path / "source.h5"))
+    assert parts_of(caught.value).remedy
 
 
 def test_an_id_0_that_could_be_none_is_refused(tmp_path: Path) -> None:

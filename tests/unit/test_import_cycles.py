@@ -1,5 +1,5 @@
-"""What may import what, imports inside functions included: no module leads back to itself, and the library knows no
-workflow."""
+"""What may import what, imports inside functions included: no module leads back to itself, and each layer imports only
+those above it."""
 
 import ast
 from collections.abc import Iterator
@@ -44,16 +44,59 @@ def _cycle(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("package", ["local_h5", "pe_data"])
 def test_no_cycle(package: str) -> None:
-    assert len(_modules(SOURCE / package)) > 100
+    assert len(_modules(SOURCE / package)) > 80
     assert _cycle(SOURCE / package) == []
 
 
-def test_the_library_knows_no_workflow() -> None:
+LAYERS = (
+    "errors",
+    "us",
+    "requests",
+    "files",
+    "areas",
+    "contracts",
+    "inputs",
+    "config",
+    "takeup",
+    "prepared",
+    "build",
+    "facade",
+    "validation.structural",
+    "validation.targets",
+    "worker",
+    "report",
+    "runs",
+    "workflow",
+    "cli",
+)
+"""Packages and files of the library, each above what imports it. docs/architecture.md says what they hold."""
+
+
+def _layer(module: str) -> int | None:
+    """Place of a module in the order; None for what holds no code."""
+    below = module.removeprefix("local_h5").removeprefix(".")
+    return next((n for n, name in enumerate(LAYERS) if below == name or below.startswith(f"{name}.")), None)
+
+
+def test_the_layers_of_the_library() -> None:
     modules = _modules(SOURCE / "local_h5")
-    workflow = {name for name in modules if name.startswith("local_h5.workflow")}
-    users = {name for name, path in modules.items() if workflow & set(_imported(name, path, set(modules)))}
-    assert users
-    assert users <= workflow
+    climbs = [
+        f"{name} imports {other}"
+        for name, path in modules.items()
+        for other in _imported(name, path, set(modules))
+        if (low := _layer(name)) is not None and (high := _layer(other)) is not None and high > low
+    ]
+    assert climbs == []
+    assert {_layer(name) for name in modules} == {None, *range(len(LAYERS))}
+
+
+@pytest.mark.parametrize(("package", "below"), [("foreign_pickle", ()), ("local_h5_example", ("local_h5",))])
+def test_what_stands_beside_the_library(package: str, below: tuple[str, ...]) -> None:
+    ours = {"foreign_pickle", "local_h5", "local_h5_example", "pe_data"}
+    modules = _modules(SOURCE / package)
+    for name, path in modules.items():
+        used = {other.partition(".")[0] for other in _imported(name, path, set(modules))} & ours
+        assert used <= {package, *below}, name
 
 
 def test_a_cycle_through_a_lazy_import_is_seen(tmp_path: Path) -> None:

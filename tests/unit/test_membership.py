@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local_h5.inputs import chunks
 from local_h5.errors import SourceError
+from local_h5.inputs import chunks
 from local_h5.inputs.membership import (
     LARGEST_ID,
     CompressedRows,

@@ -7,6 +7,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from sentence import parts_of
 
 from local_h5.errors import RequestError
 from local_h5.requests import (
@@ -71,8 +72,8 @@ def test_a_code_without_quotes_is_refused_with_the_line_to_write(field: Any, rea
     for entry in ({"op": "eq", "value": number}, {"op": "in", "value": [number]}):
         with pytest.raises(RequestError) as refused:
             AreaFilter.from_json({"field": field, **entry}, "my.yaml")
-        assert f'value: "{code}"' in refused.value.remedy
-        assert refused.value.found == f"the number {number}"
+        assert f'value: "{code}"' in parts_of(refused.value).remedy
+        assert parts_of(refused.value).found == f"the number {number}"
         assert "\n" not in str(refused.value)
 
 
@@ -153,7 +154,7 @@ def test_what_is_no_request_is_one_line(change: dict[str, Any]) -> None:
         AreaBuildRequest.from_json({**GOOD, **change}, "areas.yaml")
     error = caught.value
     assert "\n" not in str(error)
-    assert all((error.where, error.expected, error.found, error.remedy))
+    assert all((parts_of(error).where, parts_of(error).expected, parts_of(error).found, parts_of(error).remedy))
 
 
 @pytest.mark.parametrize("missing", sorted(GOOD))

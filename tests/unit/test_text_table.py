@@ -7,10 +7,10 @@ import pytest
 
 from local_h5.areas import read_districts
 from local_h5.errors import LocalH5Error
-from local_h5_example.acs import read_population
 from local_h5.files.text_table import read_table
 from local_h5.validation.structural.population import _from_table
 from local_h5.validation.targets.training import read_training
+from local_h5_example.acs import read_population
 
 TABLES: dict[str, tuple[str, Callable[[Path], object]]] = {
     "districts": ("district,code,state,state_fips,population_2024\nNC-01,3701,NC,37,700000\n", read_districts),

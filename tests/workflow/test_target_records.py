@@ -15,9 +15,16 @@ from small_project import ALL, DISTRICTS, Project, district_of_rows
 from test_rebuild_table import everything_but_bytes
 from validation_world import write_database
 
-from local_h5.files.atomic import sha256_of
-from local_h5.contracts.results import OutputFile, WeightSummary, read_sidecar, sidecar_path, sidecar_text, write_sidecar
 from local_h5.contracts.records import of_sidecar, read_record, record_path, write_record
+from local_h5.contracts.results import (
+    OutputFile,
+    WeightSummary,
+    read_sidecar,
+    sidecar_path,
+    sidecar_text,
+    write_sidecar,
+)
+from local_h5.files.atomic import sha256_of
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 

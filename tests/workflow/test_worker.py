@@ -5,8 +5,8 @@ import json
 import pytest
 from small_project import ALL, Project
 
-from local_h5.worker import WorkResult, write_items
 from local_h5.runs.work_items import planned_items
+from local_h5.worker import WorkResult, write_items
 
 pytestmark = pytest.mark.workflow
 

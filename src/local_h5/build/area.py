@@ -12,11 +12,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from local_h5.prepared.clones import CloneIndex, CloneSelection
-from local_h5.inputs.geography.block_table import BlockRows, BlockTable
-from local_h5.inputs.membership import PERSON, EntityRows, Reindexed, check_ids_fit, reindex
 from local_h5.build.payload import UNKNOWN_COUNTY, area_columns, county_names
-from local_h5.requests import AreaBuildRequest, output_path
+from local_h5.build.writer import Compression, write_h5
 from local_h5.contracts.results import (
     AreaResult,
     Fingerprint,
@@ -26,27 +23,16 @@ from local_h5.contracts.results import (
     Validation,
     WeightSummary,
 )
+from local_h5.inputs.geography.block_table import BlockRows
+from local_h5.inputs.membership import PERSON, EntityRows, Reindexed, reindex
+from local_h5.prepared.clones import CloneSelection
+from local_h5.prepared.files import PreparedInputs
 from local_h5.prepared.snapshot import SourceSnapshot
+from local_h5.requests import AreaBuildRequest, output_path
 from local_h5.takeup.assign import AreaUnits, take_up
-from local_h5.takeup.table import Takeup
-from local_h5.build.writer import Compression, write_h5
 
 ADULT_AGE = 18
 """An SPM unit without a person of this age makes the model's poverty calculation fail for the whole file."""
-
-
-@dataclass(frozen=True, slots=True)
-class PreparedInputs:
-    """Everything that area builds read; made once, shared by all areas of a calibration package."""
-
-    snapshot: SourceSnapshot
-    blocks: BlockTable
-    clones: CloneIndex
-    takeup: Takeup
-
-    def __post_init__(self) -> None:
-        """Refuse more clones than the ids of units have room for (SourceError)."""
-        check_ids_fit(self.snapshot.membership, self.clones.n_clones)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +79,7 @@ def build_area(
 
     Raises:
         RequestError, EmptySelectionError: the area is unknown or has no household clone.
-        TakeupError: a state without a rate, an unknown programme in the filter.
+        InputError: a state without a rate, an unknown programme in the filter.
         WriteError: nothing is left under the file's name.
     """
     relative = request.relative_path if relative_path is None else type(request.relative_path)(relative_path)

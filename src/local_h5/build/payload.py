@@ -8,9 +8,9 @@ import numpy as np
 
 from local_h5 import us
 from local_h5.inputs.chunks import chunks
-from local_h5.prepared.clones import CloneSelection
 from local_h5.inputs.geography.block_table import BlockRows
 from local_h5.inputs.membership import HOUSEHOLD, PERSON, Reindexed
+from local_h5.prepared.clones import CloneSelection
 from local_h5.prepared.snapshot import SourceColumn, SourceSnapshot
 
 UNKNOWN_COUNTY = b"UNKNOWN"

@@ -8,22 +8,13 @@ from typing import Literal
 import h5py
 import numpy as np
 
+from local_h5.build.payload import PayloadColumn
+from local_h5.contracts.results import WrittenColumn
 from local_h5.errors import WriteError
 from local_h5.files.atomic import atomic_output, sha256_of
 from local_h5.files.hdf5 import create_h5
-from local_h5.build.payload import PayloadColumn
 
 Compression = Literal["none", "gzip", "lzf"]
-
-
-@dataclass(frozen=True, slots=True)
-class WrittenColumn:
-    """A variable as it stands in the file: dtype as numpy writes it, and its periods."""
-
-    variable: str
-    entity: str
-    dtype: str
-    periods: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +79,9 @@ def _check_first_group(path: Path, seen: dict[str, WrittenColumn], year: int) ->
     first = seen[min(seen)]
     if first.periods[0] != str(year):
         raise WriteError(
-            path,
-            field=f"{first.variable} (alphabetically the first group)",
-            expected=f"period {year}, because the model reads the file's year there",
-            found=first.periods[0],
-            remedy="Leave that variable out of the source, or store it per year.",
+            f"{path}: {first.variable} (alphabetically the first group): expected period {year}, because the "
+            f"model reads the file's year there, found {first.periods[0]}. Leave that variable out of the source, "
+            "or store it per year."
         )
 
 
@@ -101,9 +90,9 @@ def _read_back(
 ) -> None:
     with h5py.File(temporary, "r") as file:
         if list(file) != sorted(seen):
-            raise WriteError(path, field="groups", expected=f"{len(seen)} groups", found=f"{len(file)} when read back")
+            raise WriteError(f"{path}: groups: expected {len(seen)} groups, found {len(file)} when read back")
         for name, (count, last) in last_ids.items():
             ids = file[name][seen[name].periods[0]]
             if (len(ids), ids[-1]) != (count, last):
                 found = f"{len(ids)}, the last {ids[-1]}, when read back"
-                raise WriteError(path, field=name, expected=f"{count} ids, the last {last}", found=found)
+                raise WriteError(f"{path}: {name}: expected {count} ids, the last {last}, found {found}")

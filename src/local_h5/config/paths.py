@@ -90,14 +90,11 @@ def plain_path(text: str, where: object, field: str) -> str:
     plain = text if address else _plain(text)
     wrong = _wrong(text, may_be_address=field == "store.url") or _wrong(plain, may_be_address=address)
     if wrong is not None:
-        raise ConfigError(where, field=field, expected=wrong[0], found=repr(text), remedy=wrong[1])
+        raise ConfigError(f"{where}: {field}: expected {wrong[0]}, found {text!r}. {wrong[1]}")
     if not address and os.path.realpath(plain) != os.path.realpath(text):
         raise ConfigError(
-            where,
-            field=field,
-            expected="a path without .. after a link",
-            found=repr(text),
-            remedy=f"Write the path that is meant: {os.path.realpath(text)}.",
+            f"{where}: {field}: expected a path without .. after a link, found {text!r}. Write the path that is "
+            f"meant: {os.path.realpath(text)}."
         )
     return plain
 
@@ -147,11 +144,8 @@ def _check_results(config: Mapping[str, Any], where: object) -> None:
         holds = ("a folder of its own", f"the project's folder {inside[0]}")
     if holds is not None:
         raise ConfigError(
-            where,
-            field="results",
-            expected=holds[0],
-            found=f"{config['results']!r}, {holds[1]}",
-            remedy="Everything that a run makes lies below results, and is removed with it; name a new folder.",
+            f"{where}: results: expected {holds[0]}, found {config['results']!r}, {holds[1]}. Everything that a "
+            "run makes lies below results, and is removed with it; name a new folder."
         )
     for key in _KEPT:
         value: Any = config
@@ -159,10 +153,7 @@ def _check_results(config: Mapping[str, Any], where: object) -> None:
             value = value.get(name)
         if value is not None and "://" not in value and Path(value).resolve().is_relative_to(results):
             raise ConfigError(
-                where,
-                field=key,
-                expected=f"a path outside the results folder {config['results']!r}",
-                found=repr(value),
-                remedy="What a run makes is removed with its folder; keep this elsewhere, or set results to another "
-                "folder.",
+                f"{where}: {key}: expected a path outside the results folder {config['results']!r}, found "
+                f"{value!r}. What a run makes is removed with its folder; keep this elsewhere, or set results to "
+                "another folder."
             )

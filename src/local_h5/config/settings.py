@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from local_h5.areas import District, all_requests, read_districts
+from local_h5.config.parts import Parts
 from local_h5.config.paths import with_plain_paths
+from local_h5.contracts.policy import Policy
+from local_h5.contracts.schema import check, typed
 from local_h5.errors import ConfigError
 from local_h5.files.atomic import why_unread
 from local_h5.inputs.missing import MissingRules, code_text
 from local_h5.requests import AreaBuildRequest
-from local_h5.contracts.schema import check, typed
-from local_h5.config.parts import Parts
-from local_h5.contracts.policy import Policy
 
 if TYPE_CHECKING:
     from local_h5.inputs.geography.tables import BlockTableFiles
@@ -121,7 +121,7 @@ class Settings:
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise ConfigError(path, expected="a JSON configuration", found=why_unread(path, error)) from error
+            raise ConfigError(f"{path}: expected a JSON configuration, found {why_unread(path, error)}") from error
         return cls.load(data, str(path))
 
     @property
@@ -235,11 +235,8 @@ def _check_pairs(inputs: Mapping[str, Any], where: str) -> None:
         if given and len(given) < len(values):
             missing = [name for name in values if name not in given]
             raise ConfigError(
-                where,
-                field=f"{group}.{missing[0]}",
-                expected=f"a path, because {group}.{given[0]} is set",
-                found="null",
-                remedy="Weights, geography and dataset belong together; set all or none.",
+                f"{where}: {group}.{missing[0]}: expected a path, because {group}.{given[0]} is set, found null. "
+                "Weights, geography and dataset belong together; set all or none."
             )
 
 
@@ -258,9 +255,6 @@ def _check_files(settings: Settings) -> None:
     for field, path in named.items():
         if path is not None and not Path(path).is_file():
             raise ConfigError(
-                settings.where,
-                field=field,
-                expected="an existing file",
-                found=str(path),
-                remedy="Correct the path; it is relative to the folder that the workflow runs in.",
+                f"{settings.where}: {field}: expected an existing file, found {path}. Correct the path; it is "
+                "relative to the folder that the workflow runs in."
             )

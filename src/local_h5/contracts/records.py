@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from local_h5.contracts.policy import Level, Severity
+from local_h5.contracts.schema import check
 from local_h5.errors import ResultError
 from local_h5.files.atomic import why_unread, write_text
-from local_h5.contracts.schema import check
-from local_h5.contracts.policy import Level, Severity
 
 SCHEMA = "validation_record"
 SCHEMA_VERSION = 1
@@ -202,10 +202,8 @@ def read_record(path: Path) -> ValidationRecord:
         return ValidationRecord.from_json(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ResultError(
-            path,
-            expected="the record of a validation",
-            found=why_unread(path, error),
-            remedy="Let the workflow validate again.",
+            f"{path}: expected the record of a validation, found {why_unread(path, error)}. Let the workflow "
+            "validate again."
         ) from error
 
 

@@ -8,16 +8,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Literal, Self
 
+from local_h5.contracts.schema import check
 from local_h5.errors import ResultError
 from local_h5.files.atomic import write_text
 from local_h5.requests import AreaBuildRequest
-from local_h5.contracts.schema import check
-
-if TYPE_CHECKING:  # they bring numpy and h5py, which the workflow's main process does without
-    from local_h5.prepared.snapshot import Excluded, PlaceBound
-    from local_h5.build.writer import WrittenColumn
 
 SCHEMA = "area_result"
 SCHEMA_VERSION = 2
@@ -93,6 +89,32 @@ class Issue:
 
 
 @dataclass(frozen=True, slots=True)
+class WrittenColumn:
+    """A variable as it stands in the file: dtype as numpy writes it, and its periods."""
+
+    variable: str
+    entity: str
+    dtype: str
+    periods: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Excluded:
+    """A variable of the source that is not in the files, and why."""
+
+    variable: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceBound:
+    """A variable that is in the files although its values may reflect where the source's households live, and why."""
+
+    variable: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class AreaResult:
     """One built area; see ``schemas/area_result.schema.json`` for each field."""
 
@@ -102,8 +124,8 @@ class AreaResult:
     period: int
     rows: Mapping[str, int]
     weights: WeightSummary
-    columns: "tuple[WrittenColumn, ...]"
-    excluded: "tuple[Excluded, ...]"
+    columns: tuple[WrittenColumn, ...]
+    excluded: tuple[Excluded, ...]
     coverage: Mapping[str, float]
     checks: Mapping[str, int]
     fingerprint: Fingerprint | None
@@ -114,7 +136,7 @@ class AreaResult:
     issues: tuple[Issue, ...]
     source_rows: Mapping[str, int] | None = None
     """Entity → rows of the source; ids are made with them. Sidecars of version 1, whose ids count from 0, lack them."""
-    reflecting: "tuple[PlaceBound, ...]" = ()
+    reflecting: tuple[PlaceBound, ...] = ()
     """What is in the file and may reflect the source's place; sidecars of version 1 do not say."""
 
     def to_json(self) -> dict[str, Any]:
@@ -160,9 +182,6 @@ class AreaResult:
         Raises:
             ResultError: the data do not satisfy the schema.
         """
-        from local_h5.prepared.snapshot import Excluded, PlaceBound
-        from local_h5.build.writer import WrittenColumn
-
         check(SCHEMA, data, where, ResultError)
         mark = data["fingerprint"]
         return cls(
@@ -219,10 +238,5 @@ def read_sidecar(path: Path) -> AreaResult:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ResultError(
-            path,
-            expected="a result sidecar",
-            found=str(error),
-            remedy="Build the area again.",
-        ) from error
+        raise ResultError(f"{path}: expected a result sidecar, found {error}. Build the area again.") from error
     return AreaResult.from_json(data, path)

@@ -43,13 +43,11 @@ def check(name: str, data: Any, where: object, error: type[LocalH5Error]) -> Non
     try:
         violations = sorted(_validator(name).iter_errors(data), key=lambda v: list(map(str, v.instance_path)))
     except ValueError as problem:  # what JSON cannot hold, for example a date or a key that is a number
-        raise error(where, found=str(problem), remedy="Put texts in quotes.") from problem
+        raise error(f"{where}: found {problem}. Put texts in quotes.") from problem
     if violations:
         first = violations[0]
-        place, expected, found = _facts(name, first)
-        remedy = _near(name, first)
         others = f" (and {len(violations) - 1} more violations)" if len(violations) > 1 else ""
-        raise error(where, field=place, expected=expected, found=f"{found}{others}", remedy=remedy)
+        raise error(f"{where}: {_violated(name, first)}{others}{_near(name, first)}")
 
 
 def typed(name: str, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -126,7 +124,7 @@ def _types(rules: Mapping[str, Any], schema: Mapping[str, Any]) -> frozenset[str
     return frozenset(found)
 
 
-def _facts(name: str, violation: "ValidationError") -> tuple[str, str | None, str]:
+def _violated(name: str, violation: "ValidationError") -> str:
     """Where, what was expected, what was found; the library's own words only where ours say no more."""
     from jsonschema_rs import ValidationErrorKind as Kind
 
@@ -136,22 +134,25 @@ def _facts(name: str, violation: "ValidationError") -> tuple[str, str | None, st
     match violation.kind:
         case Kind.AdditionalProperties(unexpected=unexpected):
             known = ", ".join(_known_keys(name, violation)) or "none"
-            return ".".join([*path, unexpected[0]]), f"one of {known}", "an unknown key"
+            return f"{'.'.join([*path, unexpected[0]])}: expected one of {known}, found an unknown key"
         case Kind.Required(property=missing):
-            return ".".join([*path, str(missing).strip("'\"")]), "a value", "nothing"
+            key = str(missing).strip("'\"")
+            return f"{'.'.join([*path, key])}: expected a value, found nothing"
         case Kind.Enum(options=options):
-            return place, f"one of {', '.join(map(str, options))}", instance
+            expected = f"one of {', '.join(map(str, options))}"
         case Kind.Type(types=types):
-            return place, " or ".join(types), f"{instance} ({type(violation.instance).__name__})"
+            expected, instance = " or ".join(types), f"{instance} ({type(violation.instance).__name__})"
         case Kind.Minimum(limit=limit):
-            return place, f"at least {limit}", instance
+            expected = f"at least {limit}"
         case Kind.Maximum(limit=limit):
-            return place, f"at most {limit}", instance
+            expected = f"at most {limit}"
         case Kind.ExclusiveMinimum(limit=limit):
-            return place, f"more than {limit}", instance
+            expected = f"more than {limit}"
         case Kind.ExclusiveMaximum(limit=limit):
-            return place, f"less than {limit}", instance
-    return place, None, violation.message
+            expected = f"less than {limit}"
+        case _:
+            return f"{place}: found {violation.message}"
+    return f"{place}: expected {expected}, found {instance}"
 
 
 def _known_keys(name: str, violation: "ValidationError") -> list[str]:
@@ -162,13 +163,13 @@ def _known_keys(name: str, violation: "ValidationError") -> list[str]:
     return sorted(rules.get("properties", {}))
 
 
-def _near(name: str, violation: "ValidationError") -> str | None:
+def _near(name: str, violation: "ValidationError") -> str:
     """The key that was probably meant."""
     import difflib  # only for an error: area jobs do without
 
     unexpected = getattr(violation.kind, "unexpected", None)
     near = difflib.get_close_matches(unexpected[0], _known_keys(name, violation), n=1) if unexpected else []
-    return f"Did you mean {near[0]}?" if near else None
+    return f". Did you mean {near[0]}?" if near else ""
 
 
 def _short(value: Any, limit: int = 60) -> str:

@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from local_h5.errors import RequestError
-from local_h5.requests import AreaBuildRequest
 from local_h5.contracts.results import Fingerprint
 from local_h5.contracts.schema import check
+from local_h5.errors import RequestError
+from local_h5.requests import AreaBuildRequest
 
 SCHEMA = "work_items"
 SCHEMA_VERSION = 1
@@ -78,9 +78,7 @@ def check_distinct(items: Iterable[WorkItem], where: object) -> None:
     repeated = [path for path, count in counts.items() if count > 1]
     if repeated:
         raise RequestError(
-            where,
-            field="areas",
-            expected="every area once",
-            found=f"{len(repeated)} more than once ({', '.join(repeated[:5])}{' …' if len(repeated) > 5 else ''})",
-            remedy="Leave the repetitions out, or give them other ids.",
+            f"{where}: areas: expected every area once, found {len(repeated)} more than once ("
+            f"{', '.join(repeated[:5])}{' …' if len(repeated) > 5 else ''}). Leave the repetitions out, or give "
+            "them other ids."
         )

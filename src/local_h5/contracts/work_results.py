@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
-from local_h5.errors import ResultError
-from local_h5.requests import AreaBuildRequest
 from local_h5.contracts.results import AreaResult, Validation
 from local_h5.contracts.schema import check
+from local_h5.errors import ResultError
+from local_h5.requests import AreaBuildRequest
 
 SCHEMA = "work_result"
 SCHEMA_VERSION = 1

@@ -78,19 +78,15 @@ class ArrayFile(Mapping[str, np.ndarray]):
             with path.open("rb") as stream:
                 self._map = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
         except FileNotFoundError as error:
-            raise PreparedError(path, expected=f"a prepared {kind} file", found="no file", remedy=remedy) from error
+            raise PreparedError(f"{path}: expected a prepared {kind} file, found no file. {remedy}") from error
         except H5_ERRORS as error:
             raise PreparedError(
-                path, expected=f"a prepared {kind} file", found=f"an unreadable file ({error})", remedy=remedy
+                f"{path}: expected a prepared {kind} file, found an unreadable file ({error}). {remedy}"
             ) from error
         found = (header["kind"], header["version"])
         if found != (kind, version):
             raise PreparedError(
-                path,
-                field="format",
-                expected=f"{kind} version {version}",
-                found=f"{found[0]} version {found[1]}",
-                remedy=remedy,
+                f"{path}: format: expected {kind} version {version}, found {found[0]} version {found[1]}. {remedy}"
             )
 
     def __getitem__(self, name: str) -> np.ndarray:
@@ -98,11 +94,8 @@ class ArrayFile(Mapping[str, np.ndarray]):
             offset, dtype, shape = self._places[name]
         except KeyError as error:
             raise PreparedError(
-                self.path,
-                field=name,
-                expected="an array of that name",
-                found=", ".join(sorted(self._places)),
-                remedy="Delete the file and run the workflow again.",
+                f"{self.path}: {name}: expected an array of that name, found {', '.join(sorted(self._places))}. "
+                "Delete the file and run the workflow again."
             ) from error
         if offset is None:
             return np.empty(shape, dtype)

@@ -30,10 +30,8 @@ def atomic_output(final: Path) -> Iterator[Path]:
             _flush(final.parent)
         except OSError as error:
             raise WriteError(
-                final,
-                expected="a file that can be written",
-                found=error.strerror or str(error),
-                remedy="Free space or correct the permissions, then run again.",
+                f"{final}: expected a file that can be written, found {error.strerror or str(error)}. Free space "
+                "or correct the permissions, then run again."
             ) from error
     finally:
         temporary.unlink(missing_ok=True)
@@ -46,23 +44,18 @@ def check_output(final: Path, inputs: Iterable[Path]) -> None:
         WriteError: it is a folder, lies below a file, or is one of ``inputs``.
     """
     if final.is_dir():
-        raise WriteError(final, expected="the name of a file", found="a folder", remedy="Add a file name to it.")
+        raise WriteError(f"{final}: expected the name of a file, found a folder. Add a file name to it.")
     existing = next(folder for folder in final.absolute().parents if folder.exists())
     if not existing.is_dir():
         raise WriteError(
-            final,
-            field="folder",
-            expected="a folder that can be written",
-            found=f"the file {existing}",
-            remedy="Choose another output folder.",
+            f"{final}: folder: expected a folder that can be written, found the file {existing}. Choose another "
+            "output folder."
         )
     for path in inputs:
         if final.exists() and path.exists() and final.samefile(path):
             raise WriteError(
-                final,
-                expected="another file than every input",
-                found=f"the input {path}",
-                remedy="Choose another output; an input is never overwritten.",
+                f"{final}: expected another file than every input, found the input {path}. Choose another output; "
+                "an input is never overwritten."
             )
 
 
@@ -83,10 +76,8 @@ def sha256_of(path: Path) -> str:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise InputError(
-            path,
-            expected="a file that this user may read",
-            found=why_unread(path, error),
-            remedy="Let its owner share it (chmod a+r), or correct the path.",
+            f"{path}: expected a file that this user may read, found {why_unread(path, error)}. Let its owner "
+            "share it (chmod a+r), or correct the path."
         ) from error
 
 
@@ -115,11 +106,8 @@ def _temporary_beside(final: Path) -> tuple[int, str]:
         return os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), str(temporary)
     except OSError as error:
         raise WriteError(
-            final,
-            field="folder",
-            expected="a folder that can be written",
-            found=error.strerror or str(error),
-            remedy="Choose another output folder or correct its permissions.",
+            f"{final}: folder: expected a folder that can be written, found {error.strerror or str(error)}. "
+            "Choose another output folder or correct its permissions."
         ) from error
 
 

@@ -19,8 +19,8 @@ import numpy as np
 
 from local_h5.errors import ConfigError, SourceError
 from local_h5.files.hdf5 import H5_ERRORS
-from local_h5.inputs.missing import Value, code_text
 from local_h5.files.single import beyond_float32
+from local_h5.inputs.missing import Value, code_text
 
 ETERNITY = "ETERNITY"
 MONTHS = 12
@@ -147,11 +147,8 @@ def h5_errors(path: Path, where: str | None = None) -> Iterator[None]:
         yield
     except H5_ERRORS as error:
         raise SourceError(
-            path,
-            field=where,
-            expected="what HDF5 can read",
-            found=_short(error),
-            remedy="The file is damaged, or its type or filter is unknown here; write it again with h5py.",
+            f"{path}:{f' {where}:' if where else ''} expected what HDF5 can read, found {_short(error)}. "
+            "The file is damaged, or its type or filter is unknown here; write it again with h5py."
         ) from error
 
 
@@ -183,7 +180,7 @@ class _Column:
         name = self.kind.name
         # Ids are one column for the whole file, whatever its period.
         where = name if period is None or self.kind.value == "id" else f"{name}/{period}"
-        raise SourceError(self.path, field=where, expected=expected, found=found, remedy=remedy)
+        raise SourceError(f"{self.path}: {where}: expected {expected}, found {found}. {remedy}")
 
     # --- periods
 
@@ -376,11 +373,8 @@ class _Column:
         }
         if not fits[self.kind.value](given):
             raise ConfigError(
-                "inputs.missing",
-                field=f"{self.kind.name}.{code}",
-                expected=self._wanted(),
-                found=repr(given),
-                remedy="Correct the rule.",
+                f"inputs.missing: {self.kind.name}.{code}: expected {self._wanted()}, found {given!r}. Correct "
+                "the rule."
             )
         return given
 
@@ -459,11 +453,9 @@ class _Column:
         if not is_vector:
             shape = getattr(item, "shape", "a group")
             raise SourceError(
-                self.path,
-                field=where,
-                expected="a vector",
-                found=f"{shape}" if shape is not None else "an empty dataset",
-                remedy="Store one value per row of the variable's entity.",
+                f"{self.path}: {where}: expected a vector, found "
+                f"{f'{shape}' if shape is not None else 'an empty dataset'}. Store one value per row of the "
+                "variable's entity."
             )
         self._refuse_attributes(period, group, item)
         return self._values(period, item)

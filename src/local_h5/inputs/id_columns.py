@@ -1,7 +1,7 @@
 """Columns of the source whose values are ids of its units, such as ``parent_1_id``.
 
-Files give units ids of their own (:mod:`local_h5.inputs.membership`), so these columns are kept as source rows: 1 + the row of
-the unit that is named, 0 for none. A file writes the id of that unit in the same household clone.
+Files give units ids of their own (:mod:`local_h5.inputs.membership`), so these columns are kept as source rows: 1 + the
+row of the unit that is named, 0 for none. A file writes the id of that unit in the same household clone.
 """
 
 import re
@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from local_h5.inputs.columns import ColumnKind
 from local_h5.errors import SourceError
+from local_h5.inputs.columns import ColumnKind
 from local_h5.inputs.membership import rows_with
 from local_h5.inputs.source import SourceDataset
 
@@ -52,29 +52,22 @@ def named_rows(source: SourceDataset, variable: str, entity: str, target: str) -
         unknown = given[rows < 0]
         if len(unknown):
             raise SourceError(
-                source.path,
-                field=variable,
-                expected=f"ids that {target}_id holds, or 0 for none",
-                found=f"{len(unknown)} that it does not, first {named[unknown[0]]} in row {unknown[0]}",
-                remedy=f"Correct them; write 0 (or give inputs.missing a rule) where the {target} is not there.",
+                f"{source.path}: {variable}: expected ids that {target}_id holds, or 0 for none, found "
+                f"{len(unknown)} that it does not, first {named[unknown[0]]} in row {unknown[0]}. Correct them; "
+                f"write 0 (or give inputs.missing a rule) where the {target} is not there."
             )
         elsewhere = given[home[given] != home_of_target[rows]]
         if len(elsewhere):
             raise SourceError(
-                source.path,
-                field=variable,
-                expected=f"a {target} of the same household, or 0 for none (households go to different files)",
-                found=f"{len(elsewhere)} of others, first {named[elsewhere[0]]} in row {elsewhere[0]}",
-                remedy=f"Write 0 where the {target} lives in another household, or leave {variable} out.",
+                f"{source.path}: {variable}: expected a {target} of the same household, or 0 for none (households "
+                f"go to different files), found {len(elsewhere)} of others, first {named[elsewhere[0]]} in row "
+                f"{elsewhere[0]}. Write 0 where the {target} lives in another household, or leave {variable} out."
             )
         zero = np.flatnonzero(ids == NONE)
         if len(given) and len(zero):
             raise SourceError(
-                source.path,
-                field=f"{target}_id",
-                expected=f"no id 0, because 0 in {variable} means none",
-                found=f"0 in row {zero[0]}",
-                remedy=f"Number the rows of {target} from 1, here and in the columns that name them.",
+                f"{source.path}: {target}_id: expected no id 0, because 0 in {variable} means none, found 0 in "
+                f"row {zero[0]}. Number the rows of {target} from 1, here and in the columns that name them."
             )
         columns[period] = np.zeros(len(named), np.int32)
         columns[period][given] = rows + 1

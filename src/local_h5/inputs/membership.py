@@ -12,8 +12,8 @@ from typing import Self
 
 import numpy as np
 
-from local_h5.inputs.chunks import chunks
 from local_h5.errors import SourceError
+from local_h5.inputs.chunks import chunks
 
 PERSON = "person"
 HOUSEHOLD = "household"
@@ -178,11 +178,9 @@ def check_ids_fit(membership: Membership, n_clones: int) -> None:
         rows = membership.n_rows(entity)
         if rows * n_clones > LARGEST_ID:
             raise SourceError(
-                "source and weights",
-                field=f"{entity}_id",
-                expected=f"ids up to {LARGEST_ID:,} (int32, as the model keeps them)",
-                found=f"{n_clones:,} clones × {rows:,} rows of {entity} = {n_clones * rows:,}",
-                remedy="Calibrate fewer clones, or a smaller source.",
+                f"source and weights: {entity}_id: expected ids up to {LARGEST_ID:,} (int32, as the model keeps "
+                f"them), found {n_clones:,} clones × {rows:,} rows of {entity} = {n_clones * rows:,}. Calibrate "
+                "fewer clones, or a smaller source."
             )
 
 
@@ -253,11 +251,8 @@ def join_on_ids(
     empty = np.flatnonzero(np.diff(members[PERSON].indptr) == 0)
     if len(empty):
         raise SourceError(
-            where,
-            field="household_id",
-            expected="at least one person in every household",
-            found=f"{len(empty)} without: {_some(ids[HOUSEHOLD][empty])}",
-            remedy="Drop the empty households, or correct person_household_id.",
+            f"{where}: household_id: expected at least one person in every household, found {len(empty)} without: "
+            f"{_some(ids[HOUSEHOLD][empty])}. Drop the empty households, or correct person_household_id."
         )
     person_unit: dict[str, np.ndarray] = {}
     for entity, link in person_links.items():
@@ -269,20 +264,15 @@ def join_on_ids(
         split = np.unique(unit_of_person[owner[unit_of_person] != owner_of_person])
         if len(split):
             raise SourceError(
-                where,
-                field=f"person_{entity}_id",
-                expected=f"every {entity} within one household",
-                found=f"{len(split)} shared by two or more: {_some(ids[entity][split])}",
-                remedy=f"Give the persons of each household their own {entity}.",
+                f"{where}: person_{entity}_id: expected every {entity} within one household, found {len(split)} "
+                f"shared by two or more: {_some(ids[entity][split])}. Give the persons of each household their "
+                f"own {entity}."
             )
         orphans = np.flatnonzero(owner < 0)
         if len(orphans):
             raise SourceError(
-                where,
-                field=f"{entity}_id",
-                expected=f"at least one person in every {entity}",
-                found=f"{len(orphans)} without: {_some(ids[entity][orphans])}",
-                remedy=f"Drop the empty rows, or correct person_{entity}_id.",
+                f"{where}: {entity}_id: expected at least one person in every {entity}, found {len(orphans)} "
+                f"without: {_some(ids[entity][orphans])}. Drop the empty rows, or correct person_{entity}_id."
             )
         members[entity] = CompressedRows.from_owner(owner, n_households)
         person_unit[entity] = unit_of_person.astype(np.int32)
@@ -295,11 +285,8 @@ def _refuse_duplicates(where: object, entity: str, values: np.ndarray) -> None:
     if len(same):
         first, second = order[same[0]], order[same[0] + 1]
         raise SourceError(
-            where,
-            field=f"{entity}_id",
-            expected="every id once",
-            found=f"{len(same)} repeated, first {values[first]} in rows {first} and {second}",
-            remedy="Give every row its own id.",
+            f"{where}: {entity}_id: expected every id once, found {len(same)} repeated, first {values[first]} in "
+            f"rows {first} and {second}. Give every row its own id."
         )
 
 
@@ -308,11 +295,9 @@ def _rows_of(where: object, entity: str, ids: np.ndarray, link: np.ndarray) -> n
     dangling = np.flatnonzero(rows < 0)
     if len(dangling):
         raise SourceError(
-            where,
-            field=f"person_{entity}_id",
-            expected=f"ids that {entity}_id holds",
-            found=f"{len(dangling)} that it does not, first {link[dangling[0]]} in row {dangling[0]}",
-            remedy=f"Add the missing {entity} rows, or correct the links.",
+            f"{where}: person_{entity}_id: expected ids that {entity}_id holds, found {len(dangling)} that it "
+            f"does not, first {link[dangling[0]]} in row {dangling[0]}. Add the missing {entity} rows, or correct "
+            "the links."
         )
     return rows
 

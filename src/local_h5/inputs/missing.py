@@ -43,11 +43,9 @@ class MissingRules:
             for code, value in inner.items():
                 if not isinstance(value, bool | int | float | str):
                     raise ConfigError(
-                        where,
-                        field=f"{variable}.{code}",
-                        expected="yes or no, a number, or a text",
-                        found=f"a {type(value).__name__}",
-                        remedy='For example: inputs: {missing: {is_female: {"-1": false}}}',
+                        f"{where}: {variable}.{code}: expected yes or no, a number, or a text, found a "
+                        f'{type(value).__name__}. For example: inputs: {{missing: {{is_female: {{"-1": '
+                        "false}}}"
                     )
             checked[str(variable)] = {code_text(code): value for code, value in inner.items()}
         return cls(checked, where)
@@ -60,10 +58,8 @@ class MissingRules:
 def _mapping(value: object, where: str) -> Mapping[Any, Any]:
     if not isinstance(value, Mapping):
         raise ConfigError(
-            where,
-            expected="variable: {code: value}",
-            found=f"a {type(value).__name__}",
-            remedy='For example: inputs: {missing: {is_female: {"-1": false}}}',
+            f"{where}: expected variable: {{code: value}}, found a {type(value).__name__}. For example: inputs: "
+            '{missing: {is_female: {"-1": false}}}'
         )
     return value
 

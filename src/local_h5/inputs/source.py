@@ -13,10 +13,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from local_h5.inputs.columns import ETERNITY, ColumnKind, h5_errors, read_column
 from local_h5.errors import ConfigError, InputError, SourceError
 from local_h5.files.atomic import sha256_of
 from local_h5.files.hdf5 import H5_ERRORS, outside
+from local_h5.inputs.columns import ETERNITY, ColumnKind, h5_errors, read_column
 from local_h5.inputs.membership import HOUSEHOLD, PERSON, Membership, join_on_ids
 from local_h5.inputs.missing import MissingRules
 
@@ -93,11 +93,8 @@ def read_source(path: Path, *, sha256: str | None = None, missing: MissingRules 
     """
     if sha256 is not None and path.is_file() and (found := _digest(path)) != sha256:
         raise SourceError(
-            path,
-            field="sha256",
-            expected=sha256,
-            found=found,
-            remedy="Fetch the dataset again, or correct the configured digest.",
+            f"{path}: sha256: expected {sha256}, found {found}. Fetch the dataset again, or correct the "
+            "configured digest."
         )
     missing = MissingRules() if missing is None else missing
     with _opened(path) as file:
@@ -113,11 +110,8 @@ def read_source(path: Path, *, sha256: str | None = None, missing: MissingRules 
     for entity, link in links.items():
         if len(link) != len(ids[PERSON]):
             raise SourceError(
-                path,
-                field=f"person_{entity}_id",
-                expected=f"{len(ids[PERSON]):,} values, one a person",
-                found=f"{len(link):,}",
-                remedy="Give every person one link.",
+                f"{path}: person_{entity}_id: expected {len(ids[PERSON]):,} values, one a person, found "
+                f"{len(link):,}. Give every person one link."
             )
     membership = join_on_ids(path, ids=ids, person_links=links)
     return SourceDataset(path, year, periods, ids, membership, notes, missing)
@@ -127,42 +121,30 @@ def _digest(path: Path) -> str:
     try:
         return sha256_of(path)
     except InputError as error:
-        raise SourceError(
-            path,
-            expected="a readable file",
-            found=error.found,
-            remedy="Correct its permissions, or fetch it again.",
-        ) from error
+        raise SourceError(str(error)) from error
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[h5py.File]:
     if not path.is_file():
         raise SourceError(
-            path,
-            expected="a period-grouped H5 file",
-            found="no file",
-            remedy="Set inputs.dataset to the source dataset.",
+            f"{path}: expected a period-grouped H5 file, found no file. Set inputs.dataset to the source dataset."
         )
     try:
         file = h5py.File(path, "r")
     except H5_ERRORS as error:
         size = path.stat().st_size
         raise SourceError(
-            path,
-            expected="a readable HDF5 file",
-            found=f"{size:,} bytes that HDF5 refuses ({error})",
-            remedy="The file is truncated or not HDF5; fetch it again.",
+            f"{path}: expected a readable HDF5 file, found {size:,} bytes that HDF5 refuses ({error}). The file "
+            "is truncated or not HDF5; fetch it again."
         ) from error
     with file:
         with h5_errors(path, "links"):
             found = outside(file)
         if found is not None:
             raise SourceError(
-                path,
-                expected="a file that holds all of its data",
-                found=found,
-                remedy="Copy what it refers to into the file.",
+                f"{path}: expected a file that holds all of its data, found {found}. Copy what it refers to into "
+                "the file."
             )
         yield file
 
@@ -171,11 +153,9 @@ def _check_rules(path: Path, missing: MissingRules, periods: Mapping[str, tuple[
     for name in sorted(missing.rules):
         if name in STRUCTURAL or name not in periods:
             raise ConfigError(
-                missing.where,
-                field=name,
-                expected="a column of the source that is no id",
-                found="an id" if name in STRUCTURAL else f"no such column in {path}",
-                remedy="Fill the ids in the source." if name in STRUCTURAL else "Correct the name, or drop the rule.",
+                f"{missing.where}: {name}: expected a column of the source that is no id, found "
+                f"{'an id' if name in STRUCTURAL else f'no such column in {path}'}. "
+                f"{'Fill the ids in the source.' if name in STRUCTURAL else 'Correct the name, or drop the rule.'}"
             )
 
 
@@ -193,11 +173,8 @@ def _periods(path: Path, file: h5py.File) -> dict[str, tuple[str, ...]]:
                 strange = next((key for key in (name, *keys) if not isinstance(key, str)), None)
                 if strange is not None:
                     raise SourceError(
-                        path,
-                        field="names",
-                        expected="names of variables and periods in UTF-8",
-                        found=f"{strange!r}",
-                        remedy="The file is damaged, or was made with names in another encoding; write it again.",
+                        f"{path}: names: expected names of variables and periods in UTF-8, found {strange!r}. The "
+                        "file is damaged, or was made with names in another encoding; write it again."
                     )
                 periods[name] = tuple(sorted(keys))
             elif isinstance(item, h5py.Dataset):
@@ -205,21 +182,15 @@ def _periods(path: Path, file: h5py.File) -> dict[str, tuple[str, ...]]:
     if flat or not periods:
         found = f"datasets without a group, first {flat[0]!r}" if flat else "no group"
         raise SourceError(
-            path,
-            field="layout",
-            expected="a group per variable with a dataset per period",
-            found=found,
-            remedy="Convert the file to the period-grouped form.",
+            f"{path}: layout: expected a group per variable with a dataset per period, found {found}. Convert the "
+            "file to the period-grouped form."
         )
     for name, keys in periods.items():
         wrong = [key for key in keys if key != ETERNITY and not _YEAR.fullmatch(key) and not _MONTH.fullmatch(key)]
         if wrong or not keys:
             raise SourceError(
-                path,
-                field=name,
-                expected="periods such as 2024, 2024-01 or ETERNITY",
-                found=repr(wrong[0]) if wrong else "no period",
-                remedy="Rename the period, or leave the variable out.",
+                f"{path}: {name}: expected periods such as 2024, 2024-01 or ETERNITY, found "
+                f"{repr(wrong[0]) if wrong else 'no period'}. Rename the period, or leave the variable out."
             )
     return periods
 
@@ -230,21 +201,15 @@ def _year(path: Path, periods: Mapping[str, tuple[str, ...]]) -> int:
     year = periods[first][0]
     if not _YEAR.fullmatch(year):
         raise SourceError(
-            path,
-            field=f"{first} (alphabetically the first group)",
-            expected="a yearly period, because the model reads the file's year there",
-            found=year,
-            remedy="Store that variable per year, or leave it out.",
+            f"{path}: {first} (alphabetically the first group): expected a yearly period, because the model reads "
+            f"the file's year there, found {year}. Store that variable per year, or leave it out."
         )
     for name in sorted(periods):
         for key in periods[name]:
             if key != ETERNITY and key[:4] != year:
                 raise SourceError(
-                    path,
-                    field="period",
-                    expected=f"one year in every group; {first} has {year}",
-                    found=f"{name} has {key}",
-                    remedy="Keep one year per file.",
+                    f"{path}: period: expected one year in every group; {first} has {year}, found {name} has {key}"
+                    ". Keep one year per file."
                 )
     return int(year)
 
@@ -252,21 +217,14 @@ def _year(path: Path, periods: Mapping[str, tuple[str, ...]]) -> int:
 def _ids(path: Path, file: h5py.File, variable: str, periods: Mapping[str, tuple[str, ...]], year: int) -> np.ndarray:
     if variable not in periods:
         raise SourceError(
-            path,
-            field=variable,
-            expected="this id column",
-            found="no such group",
-            remedy="Every entity needs its ids, and every person the ids of its units.",
+            f"{path}: {variable}: expected this id column, found no such group. Every entity needs its ids, and "
+            "every person the ids of its units."
         )
     kind = ColumnKind(variable, PERSON, "id")
     values = read_column(path, file, kind, periods[variable], year=year, n_rows=None)[str(year)]
     if not len(values):
         raise SourceError(
-            path,
-            field=variable,
-            expected="at least one row",
-            found="none",
-            remedy="Give a source that is not empty.",
+            f"{path}: {variable}: expected at least one row, found none. Give a source that is not empty."
         )
     return values
 

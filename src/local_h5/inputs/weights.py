@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from local_h5.errors import WeightsError
-from local_h5.inputs.geography import npy
+from local_h5.errors import InputError
 from local_h5.files.single import beyond_float32
+from local_h5.inputs.geography import npy
 
 _EXAMPLES = 3
 
@@ -24,9 +24,9 @@ def load_weights(path: Path, n_households: int | None = None, n_clones: int | No
         (n,) float64, none negative, at least one positive, each kept by the float32 of the files.
 
     Raises:
-        WeightsError: the file is missing or unreadable, or the vector has another shape, type or value.
+        InputError: the file is missing or unreadable, or the vector has another shape, type or value.
     """
-    array = npy.read_npy(Path(path), WeightsError, field="weights")
+    array = npy.read_npy(Path(path), InputError, field="weights")
     return check_weights(array, str(path), n_households, n_clones)
 
 
@@ -39,12 +39,9 @@ def check_weights(
     if n_households is not None:
         _check_length(array.size, where, n_households, n_clones)
     if array.dtype.kind not in "iuf":
-        raise WeightsError(
-            where,
-            field="weights",
-            expected="floats or integers",
-            found=f"dtype {array.dtype.str}",
-            remedy="Save the weights as float64.",
+        raise InputError(
+            f"{where}: weights: expected floats or integers, found dtype {array.dtype.str}. Save the weights as "
+            "float64."
         )
     with np.errstate(over="ignore", under="ignore"):
         values = array.astype(np.float64)
@@ -56,69 +53,50 @@ def check_weights(
         rows = np.flatnonzero(wrong)
         if rows.size:
             examples = ", ".join(f"{values[row]:g} in row {row}" for row in rows[:_EXAMPLES])
-            raise WeightsError(
-                where,
-                field="weights",
-                expected="finite numbers, none below 0",
-                found=f"{rows.size:,} of {values.size:,} {name}: {examples}",
-                remedy="Repair the calibration; such weights are never dropped silently.",
+            raise InputError(
+                f"{where}: weights: expected finite numbers, none below 0, found {rows.size:,} of {values.size:,} "
+                f"{name}: {examples}. Repair the calibration; such weights are never dropped silently."
             )
     given = array if array.dtype.kind == "f" else values
     rows = np.flatnonzero(beyond_float32(given))
     if rows.size:
         limits = np.finfo(np.float32)
         examples = ", ".join(f"{given[row]:g} in row {row}" for row in rows[:_EXAMPLES])
-        raise WeightsError(
-            where,
-            field="weights",
-            expected=f"0, or numbers from {limits.tiny:.2g} to {limits.max:.2g}, which the files' float32 holds",
-            found=f"{rows.size:,} of {values.size:,} beyond: {examples}",
-            remedy="Set weights that are as good as nothing to 0, and repair those that are too large.",
+        raise InputError(
+            f"{where}: weights: expected 0, or numbers from {limits.tiny:.2g} to {limits.max:.2g}, which the "
+            f"files' float32 holds, found {rows.size:,} of {values.size:,} beyond: {examples}. Set weights that "
+            "are as good as nothing to 0, and repair those that are too large."
         )
     if not values.any():
-        raise WeightsError(
-            where,
-            field="weights",
-            expected="at least one weight above 0",
-            found=f"{values.size:,} zeros",
-            remedy="Use the weights of a finished calibration.",
+        raise InputError(
+            f"{where}: weights: expected at least one weight above 0, found {values.size:,} zeros. Use the "
+            "weights of a finished calibration."
         )
     return values
 
 
 def _check_shape(array: NDArray[np.generic], where: str) -> None:
     if array.ndim != 1:
-        raise WeightsError(
-            where,
-            field="weights",
-            expected="a one-dimensional array, clone after clone",
-            found=f"an array of shape {array.shape}",
-            remedy="Save it flattened: row c * n_households + h is clone c of household h.",
+        raise InputError(
+            f"{where}: weights: expected a one-dimensional array, clone after clone, found an array of shape "
+            f"{array.shape}. Save it flattened: row c * n_households + h is clone c of household h."
         )
     if array.size == 0:
-        raise WeightsError(
-            where,
-            field="weights",
-            expected="one weight per household clone",
-            found="an empty array",
-            remedy="Use the weights of a finished calibration.",
+        raise InputError(
+            f"{where}: weights: expected one weight per household clone, found an empty array. Use the weights of "
+            "a finished calibration."
         )
 
 
 def _check_length(size: int, where: str, n_households: int, n_clones: int | None) -> None:
     if size % n_households:
-        raise WeightsError(
-            where,
-            field="weights",
-            expected=f"a multiple of the {n_households:,} households of the source",
-            found=f"{size:,} weights",
-            remedy="Use the weights that were calibrated on this source.",
+        raise InputError(
+            f"{where}: weights: expected a multiple of the {n_households:,} households of the source, found "
+            f"{size:,} weights. Use the weights that were calibrated on this source."
         )
     if n_clones is not None and size != n_households * n_clones:
-        raise WeightsError(
-            where,
-            field="weights",
-            expected=f"{n_households:,} households x {n_clones:,} clones = {n_households * n_clones:,} weights",
-            found=f"{size:,} ({size // n_households:,} clones)",
-            remedy="Use weights and geography of the same calibration.",
+        raise InputError(
+            f"{where}: weights: expected {n_households:,} households x {n_clones:,} clones = "
+            f"{n_households * n_clones:,} weights, found {size:,} ({size // n_households:,} clones). Use weights "
+            "and geography of the same calibration."
         )

@@ -15,13 +15,13 @@ from typing import Self
 import numpy as np
 
 from local_h5 import us
+from local_h5.errors import EmptySelectionError, InputError, RequestError
 from local_h5.files.arrays import ArrayFile, write_array_file
-from local_h5.errors import EmptySelectionError, GeographyError, RequestError, WeightsError
+from local_h5.files.single import beyond_float32
 from local_h5.inputs.geography.block_table import BlockTable
 from local_h5.inputs.geography.canonical import Geography
 from local_h5.inputs.geography.codes import distinct
 from local_h5.requests import WITHIN_STATE, AreaBuildRequest, AreaFilter, FilterField
-from local_h5.files.single import beyond_float32
 
 KIND = "clone_index"
 VERSION = 1
@@ -90,46 +90,34 @@ class CloneIndex:
         """Index the rows of ``weights`` (n_clones × n_households, clone-major, float64) that are positive.
 
         Raises:
-            WeightsError: the vector and the geography have different lengths, no weight is positive, or one would be
+            InputError: the vector and the geography have different lengths, no weight is positive, or one would be
                 zero or infinite in the files' float32.
-            GeographyError: an active row has no block.
+            InputError: an active row has no block.
         """
         if len(weights) != len(geography.block):
-            raise WeightsError(
-                "weights",
-                field="length",
-                expected=f"{len(geography.block):,}, the geography's {geography.n_clones} clones × "
-                f"{geography.n_households:,} households",
-                found=f"{len(weights):,}",
-                remedy="Give the weights and the geography of the same calibration.",
+            raise InputError(
+                f"weights: length: expected {len(geography.block):,}, the geography's {geography.n_clones} clones "
+                f"× {geography.n_households:,} households, found {len(weights):,}. Give the weights and the "
+                "geography of the same calibration."
             )
         rows = np.flatnonzero(weights > 0)
         if not len(rows):
-            raise WeightsError(
-                "weights",
-                field="values",
-                expected="some above 0",
-                found="none",
-                remedy="Use the weights of a finished calibration.",
+            raise InputError(
+                "weights: values: expected some above 0, found none. Use the weights of a finished calibration."
             )
         lost = rows[~np.isfinite(weights[rows]) | beyond_float32(weights[rows])]
         if len(lost):
-            raise WeightsError(
-                "weights",
-                field="values",
-                expected="numbers that float32 holds",
-                found=f"{weights[lost[0]]:g} in row {lost[0]:,} ({len(lost):,} rows)",
-                remedy="Check them with local_h5.inputs.weights.check_weights first.",
+            raise InputError(
+                f"weights: values: expected numbers that float32 holds, found {weights[lost[0]]:g} in row "
+                f"{lost[0]:,} ({len(lost):,} rows). Check them with local_h5.inputs.weights.check_weights first."
             )
         geoid = geography.block[rows]
         if not geoid.all():
             empty = rows[geoid == 0]
-            raise GeographyError(
-                "geography",
-                field="block_geoid",
-                expected="a block for every household clone with a positive weight",
-                found=f"{len(empty):,} of {len(rows):,} empty, first in row {empty[0]:,}",
-                remedy="Assign a block to them or set their weight to 0.",
+            raise InputError(
+                "geography: block_geoid: expected a block for every household clone with a positive weight, "
+                f"found {len(empty):,} of {len(rows):,} empty, first in row {empty[0]:,}. Assign a block to them "
+                "or set their weight to 0."
             )
         district = geography.district[rows]
         order = np.argsort(district, kind="stable")  # rows are (clone, household) already
@@ -203,11 +191,9 @@ class CloneIndex:
         if not len(chosen):
             filters = "; ".join(f"{f.field} {f.op} {', '.join(f.values[:5])}" for f in request.filters)
             raise EmptySelectionError(
-                f"{request.area_type} {request.area_id}",
-                field="filters",
-                expected="at least one household clone with a positive weight",
-                found=f"none of {len(self):,} ({filters or 'no filter'})",
-                remedy="Check the filters together: each alone may match while the conjunction does not.",
+                f"{request.area_type} {request.area_id}: filters: expected at least one household clone with a "
+                f"positive weight, found none of {len(self):,} ({filters or 'no filter'}). Check the filters "
+                "together: each alone may match while the conjunction does not."
             )
         return self._in_file_order(chosen)
 
@@ -370,12 +356,10 @@ def _refuse_codes_of_no_state(where: str, filters: Sequence[AreaFilter], blocks:
                 continue  # what the geography does not have at all is refused as such
             named = ", ".join(f"{us.STATE_POSTAL[fips]} ({fips:02d}{code})" for fips in found[:5])
             raise RequestError(
-                where,
-                field=f"filter.{item.field}",
-                expected=f"codes with their state: those of {item.field} are unique only within one",
-                found=f"{code}, which {named}{' and others' if len(found) > 5 else ''} "
-                f"{'have' if len(found) > 1 else 'has'}",
-                remedy=f'Write the whole code, such as "{found[0]:02d}{code}", or add a filter by state.',
+                f"{where}: filter.{item.field}: expected codes with their state: those of {item.field} are unique "
+                f"only within one, found {code}, which {named}{' and others' if len(found) > 5 else ''} "
+                f'{"have" if len(found) > 1 else "has"}. Write the whole code, such as "{found[0]:02d}{code}", '
+                "or add a filter by state."
             )
 
 
@@ -383,9 +367,7 @@ def _refuse_unknown(where: str, item: AreaFilter, known: np.ndarray, n_known: in
     unknown = [value for value, ok in zip(item.values, known, strict=True) if not ok]
     if unknown:
         raise RequestError(
-            where,
-            field=f"filter.{item.field}",
-            expected=f"codes that the geography has ({n_known:,} known)",
-            found=f"unknown {', '.join(unknown[:5])}{' …' if len(unknown) > 5 else ''}",
-            remedy="Correct the code; a part of a request is never left out.",
+            f"{where}: filter.{item.field}: expected codes that the geography has ({n_known:,} known), found "
+            f"unknown {', '.join(unknown[:5])}{' …' if len(unknown) > 5 else ''}. Correct the code; a part of a "
+            "request is never left out."
         )

@@ -1,18 +1,34 @@
 """The prepared files on disk: written by the prepare steps, memory-mapped by area jobs."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from local_h5.files.arrays import ArrayFile, write_array_file
-from local_h5.build.area import PreparedInputs
-from local_h5.prepared.clones import CloneIndex
 from local_h5.inputs.geography.block_table import BlockTable
 from local_h5.inputs.geography.canonical import Geography
+from local_h5.inputs.membership import check_ids_fit
+from local_h5.prepared.clones import CloneIndex
 from local_h5.prepared.snapshot import SourceSnapshot
 from local_h5.takeup.store import read_takeup
+from local_h5.takeup.table import Takeup
 
 GEOGRAPHY = ("geography", 1)
 BLOCKS = ("block_table", 1)
 """Kind and version of the array files."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedInputs:
+    """Everything that area builds read; made once, shared by all areas of a calibration package."""
+
+    snapshot: SourceSnapshot
+    blocks: BlockTable
+    clones: CloneIndex
+    takeup: Takeup
+
+    def __post_init__(self) -> None:
+        """Refuse more clones than the ids of units have room for (SourceError)."""
+        check_ids_fit(self.snapshot.membership, self.clones.n_clones)
 
 
 def write_geography(path: Path, geography: Geography) -> None:

@@ -15,16 +15,17 @@ from typing import Any, Literal
 import numpy as np
 
 from local_h5 import us
-from local_h5.inputs.columns import MONTHS, ColumnKind
+from local_h5.contracts.results import Excluded, PlaceBound
 from local_h5.errors import ModelError, SourceError, WriteError
 from local_h5.files.atomic import sha256_of
-from local_h5.prepared.formulas import FormulaReads
 from local_h5.files.hdf5 import create_h5
+from local_h5.inputs.columns import MONTHS, ColumnKind
 from local_h5.inputs.id_columns import may_hold_ids, named_rows
 from local_h5.inputs.membership import HOUSEHOLD, PERSON
-from local_h5.prepared.places import GEOGRAPHIC, Kept, place_columns
-from local_h5.prepared.snapshot import Excluded, IncomeLimits, PlaceBound, SourceColumn, SourceSnapshot, StateValues
 from local_h5.inputs.source import ENTITIES, STRUCTURAL, SourceDataset
+from local_h5.prepared.formulas import FormulaReads
+from local_h5.prepared.places import GEOGRAPHIC, Kept, place_columns
+from local_h5.prepared.snapshot import IncomeLimits, SourceColumn, SourceSnapshot, StateValues
 
 PACKAGES = ("policyengine-us", "policyengine-core")
 
@@ -91,10 +92,8 @@ def build_snapshot(
         from policyengine_us.system import system
     except ImportError as error:
         raise ModelError(
-            "policyengine_us",
-            expected="the installed model",
-            found=str(error),
-            remedy="Install the 'model' extra: pip install 'local-h5[model]'.",
+            f"policyengine_us: expected the installed model, found {error}. Install the 'model' extra: pip "
+            "install 'local-h5[model]'."
         ) from error
 
     known = system.variables
@@ -202,10 +201,8 @@ def _model_errors(path: Path, expected: str, remedy: str) -> Iterator[None]:
     except Exception as error:
         said = " ".join(str(error).split())
         raise ModelError(
-            path,
-            expected=expected,
-            found=f"{type(error).__name__}: {said[:300]}",
-            remedy=f"{remedy}; the message is the model's own.",
+            f"{path}: expected {expected}, found {type(error).__name__}: {said[:300]}. {remedy}; the message is "
+            "the model's own."
         ) from error
 
 
@@ -222,11 +219,9 @@ def _kind(source: SourceDataset, variable: Any) -> ColumnKind:
     period = spans.get(str(variable.definition_period))
     if value is None or period is None:
         raise SourceError(
-            source.path,
-            field=variable.name,
-            expected="a variable by year, month or for all time, of numbers, text, or yes and no",
-            found=f"{variable.value_type.__name__} by {variable.definition_period} in the model",
-            remedy="Leave the variable out of the source.",
+            f"{source.path}: {variable.name}: expected a variable by year, month or for all time, of numbers, "
+            f"text, or yes and no, found {variable.value_type.__name__} by {variable.definition_period} in the "
+            "model. Leave the variable out of the source."
         )
     default = variable.default_value
     return ColumnKind(
@@ -259,12 +254,10 @@ def _id_columns(source: SourceDataset, loaded: Mapping[str, Any], rules: Variabl
     for name, variable in loaded.items():
         if may_hold_ids(variable) and name not in rules.ids and name not in rules.no_ids:
             raise SourceError(
-                source.path,
-                field=name,
-                expected="a variable that is known to hold ids of units, or not to, because files give units new ids",
-                found=f"'{variable.label}', which config/variables.yaml does not list",
-                remedy=f"Add it there: under 'ids' with the entity that it names ({', '.join(ENTITIES)}), or under "
-                "'no_ids'; or leave it out of the source.",
+                f"{source.path}: {name}: expected a variable that is known to hold ids of units, or not to, "
+                f"because files give units new ids, found '{variable.label}', which config/variables.yaml does "
+                f"not list. Add it there: under 'ids' with the entity that it names ({', '.join(ENTITIES)}), or "
+                "under 'no_ids'; or leave it out of the source."
             )
     return {
         name: named_rows(source, name, loaded[name].entity.key, entity)
@@ -282,11 +275,8 @@ def _write_columns(path: Path, columns: Mapping[str, Periods]) -> None:
                     file[f"{name}/{period}"] = _utf8(values) if values.dtype.kind == "U" else values
     except OSError as error:
         raise WriteError(
-            path.parent,
-            field="temporary folder",
-            expected="room for a copy of the source",
-            found=error.strerror or str(error),
-            remedy="Free space, or set TMPDIR to another folder.",
+            f"{path.parent}: temporary folder: expected room for a copy of the source, found "
+            f"{error.strerror or str(error)}. Free space, or set TMPDIR to another folder."
         ) from error
 
 
@@ -303,11 +293,8 @@ class _ColumnBuilder:
         name, entity = variable.name, variable.entity.key
         if not _PERIOD.fullmatch(period):
             raise ModelError(
-                name,
-                field="period",
-                expected="a year, a month or ETERNITY",
-                found=period,
-                remedy="Store the variable for its own period in the source.",
+                f"{name}: period: expected a year, a month or ETERNITY, found {period}. Store the variable for "
+                "its own period in the source."
             )
         members = _members(variable)
         if members is not None:
@@ -377,12 +364,9 @@ def _check_moves(source: SourceDataset, rules: VariableRules, given: Mapping[str
             if len(differs):
                 row = differs[0]
                 raise SourceError(
-                    source.path,
-                    field=f"{name}/{period}",
-                    expected=f"the values of {target}, where the model moves it",
-                    found=f"{len(differs):,} that differ, first row {row}: "
-                    f"{left[period][row]} against {right[period][row]}",
-                    remedy=f"Keep one of {name} and {target}.",
+                    f"{source.path}: {name}/{period}: expected the values of {target}, where the model moves it, "
+                    f"found {len(differs):,} that differ, first row {row}: {left[period][row]} against "
+                    f"{right[period][row]}. Keep one of {name} and {target}."
                 )
 
 
@@ -400,12 +384,10 @@ def _refuse_changed(source: SourceDataset, holder: Any, given: Periods) -> None:
         np.array_equal(_comparable(stored[period]), _comparable(values)) for period, values in expected.items()
     )
     if not same:
+        others = f"others, or other periods: {', '.join(sorted(stored))}"
         raise ModelError(
-            source.path,
-            field=name,
-            expected="the model to hold the values that it was given",
-            found=f"others, or other periods: {', '.join(sorted(stored))}"[:200],
-            remedy="Leave the variable out of the source, or use another version of the model.",
+            f"{source.path}: {name}: expected the model to hold the values that it was given, found "
+            f"{others[:200]}. Leave the variable out of the source, or use another version of the model."
         )
 
 
@@ -420,11 +402,9 @@ def _refuse_vanished(source: SourceDataset, loaded: list[str], held: set[str], r
     ]
     if vanished:
         raise SourceError(
-            source.path,
-            field=", ".join(vanished[:5]),
-            expected="every known variable to be held by the model after loading",
-            found=f"{len(vanished)} that its loader dropped",
-            remedy="Add it to 'moved' or 'calculated' in config/variables.yaml, with the reason.",
+            f"{source.path}: {', '.join(vanished[:5])}: expected every known variable to be held by the model "
+            f"after loading, found {len(vanished)} that its loader dropped. Add it to 'moved' or 'calculated' in "
+            "config/variables.yaml, with the reason."
         )
 
 
@@ -433,11 +413,8 @@ def _report(source: SourceDataset, name: str, periods: Periods) -> np.ndarray:
     values = next(iter(periods.values()))
     if values.dtype != np.bool_:
         raise SourceError(
-            source.path,
-            field=name,
-            expected="yes or no, because it reports receipt",
-            found=f"a variable of {values.dtype}",
-            remedy="Name a yes/no variable under 'reports' of the take-up programme.",
+            f"{source.path}: {name}: expected yes or no, because it reports receipt, found a variable of "
+            f"{values.dtype}. Name a yes/no variable under 'reports' of the take-up programme."
         )
     return values
 
@@ -492,11 +469,9 @@ def _medicaid_costs(parameters: Any, year: int) -> StateValues:
         problem = f"{type(error).__name__}: {error}"
     if problem:
         raise ModelError(
-            _MEDICAID_TOTALS,
-            expected=f"spending and enrollment of every state in {year}, among the parameters of the installed model",
-            found=problem,
-            remedy="Install the version that requirements.lock names, or set output.medicaid_cost: model "
-            "(docs/validation.md says what follows).",
+            f"{_MEDICAID_TOTALS}: expected spending and enrollment of every state in {year}, among the parameters "
+            f"of the installed model, found {problem}. Install the version that requirements.lock names, or set "
+            "output.medicaid_cost: model (docs/validation.md says what follows)."
         )
     by_fips = np.full(_STATE_CODES, np.nan, dtype=np.float32)
     for code, fips in us.STATE_FIPS.items():

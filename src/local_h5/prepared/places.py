@@ -192,11 +192,9 @@ def place_columns(
             continue
         elif in_folder_of_places(variable) and name not in NO_PLACES:
             raise SourceError(
-                where,
-                field=name,
-                expected="a variable that is known to be a place or not, because clones live elsewhere",
-                found=f"'{variable.label}', which this version of local-h5 does not know",
-                remedy="Add it to 'calculated' in config/variables.yaml, to leave it out, or to 'kept'.",
+                f"{where}: {name}: expected a variable that is known to be a place or not, because clones live "
+                f"elsewhere, found '{variable.label}', which this version of local-h5 does not know. Add it to "
+                "'calculated' in config/variables.yaml, to leave it out, or to 'kept'."
             )
         elif reason := REFLECTING.get(name) or (_PROGRAMME if _of_state(variable) else None):
             reflecting[name] = reason

@@ -1,7 +1,7 @@
 """The source snapshot: everything that later steps need from the source and the model, as plain arrays.
 
-Made once by :mod:`local_h5.prepared.model`; read here with numpy only. Columns of one entity and dtype are the rows of one
-matrix; text and enums are integer codes with one vocabulary per variable.
+Made once by :mod:`local_h5.prepared.model`; read here with numpy only. Columns of one entity and dtype are the rows of
+one matrix; text and enums are integer codes with one vocabulary per variable.
 """
 
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from local_h5.contracts.results import Excluded, PlaceBound
 from local_h5.files.arrays import ArrayFile, write_array_file
 from local_h5.inputs.membership import PERSON, CompressedRows, Membership
 
@@ -39,22 +40,6 @@ class SourceColumn:
     row: int
     coded: bool
     names: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Excluded:
-    """A variable of the source that is not in the files, and why."""
-
-    variable: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class PlaceBound:
-    """A variable that is in the files although its values may reflect where the source's households live, and why."""
-
-    variable: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)

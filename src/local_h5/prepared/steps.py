@@ -8,18 +8,18 @@ import numpy as np
 import yaml
 
 from local_h5.areas import check_coverage, read_districts
+from local_h5.contracts.schema import check
 from local_h5.errors import ConfigError
 from local_h5.inputs.geography.block_table import BlockTable
 from local_h5.inputs.geography.blocks import UnknownBlocks, build_block_table
 from local_h5.inputs.geography.canonical import Geography
 from local_h5.inputs.geography.load import load_geography
 from local_h5.inputs.geography.tables import BlockTableFiles
+from local_h5.inputs.source import SourceDataset, count_households
 from local_h5.prepared.housing import TABLE, VARIABLES, housing_eligibility
 from local_h5.prepared.model import MedicaidCost, VariableRules, build_snapshot
 from local_h5.prepared.places import Kept
-from local_h5.contracts.schema import check
 from local_h5.prepared.snapshot import SourceSnapshot
-from local_h5.inputs.source import SourceDataset, count_households
 from local_h5.takeup.prepare import CloneGeography, SourceFacts, prepare_takeup
 from local_h5.takeup.programmes import Programme, required_eligibility, required_variables
 from local_h5.takeup.table import Reported, Scope, Takeup
@@ -35,10 +35,8 @@ def load_variable_rules(path: Path) -> VariableRules:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
         raise ConfigError(
-            path,
-            expected="a YAML file",
-            found=str(error),
-            remedy="Correct the path of 'variables' in the configuration, or the file.",
+            f"{path}: expected a YAML file, found {error}. Correct the path of 'variables' in the configuration, "
+            "or the file."
         ) from error
     check("variable_rules", data, path, ConfigError)
     return VariableRules(
@@ -87,7 +85,7 @@ def prepare_geography(
         unknown_blocks: ``error`` or ``allow``.
 
     Raises:
-        GeographyError, BlockTableError: malformed, misaligned, or of another Congress.
+        InputError: malformed, misaligned, or of another Congress.
     """
     geography = load_geography(geography_file, count_households(dataset), tables.block_districts)
     present = np.unique(geography.district[geography.block > 0])
@@ -106,7 +104,7 @@ def takeup_from_snapshot(
     """The take-up table of a source and a geography; looks at neither weights nor areas.
 
     Raises:
-        TakeupError: a rate or a needed value is missing.
+        InputError: a rate or a needed value is missing.
     """
     # A report that the source does not have is absent, even when the model has a default value for the variable.
     held = {column.variable for column in snapshot.columns} | {item.variable for item in snapshot.excluded}

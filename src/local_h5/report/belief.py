@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from local_h5.errors import GeographyError, WeightsError
 from foreign_pickle.frames import read_frame, read_sparse
-from local_h5.inputs.geography.load import load_package
 from local_h5.contracts.records import TargetRow
+from local_h5.errors import InputError
+from local_h5.inputs.geography.load import load_package
+from local_h5.inputs.pickles import pickle_errors
 
 MATRIX, TARGETS, NAMES = "X_sparse", "targets_df", "target_names"
 
@@ -45,32 +46,27 @@ def read_beliefs(package_path: Path, weights: np.ndarray, rows: Iterable[TargetR
         One per row of the matrix; None when the package carries no matrix, targets or names.
 
     Raises:
-        GeographyError: the package is damaged, or its parts have different lengths.
-        WeightsError: the weights are not those of the matrix.
+        InputError: the package is damaged, its parts have different lengths, or the weights belong to another matrix.
     """
     package = load_package(package_path)
     if any(package.get(name) is None for name in (MATRIX, TARGETS, NAMES)):
         return None
-    matrix = read_sparse(package[MATRIX], f"{package_path}: {MATRIX}")
-    frame = read_frame(package[TARGETS], f"{package_path}: {TARGETS}", ["target_id", "value"])
+    with pickle_errors():
+        matrix = read_sparse(package[MATRIX], f"{package_path}: {MATRIX}")
+        frame = read_frame(package[TARGETS], f"{package_path}: {TARGETS}", ["target_id", "value"])
     names = package[NAMES]
     lengths = {TARGETS: len(frame["target_id"]), NAMES: len(names) if isinstance(names, list | tuple) else -1}
     for name, length in lengths.items():
         if length != matrix.shape[0]:
-            raise GeographyError(
-                package_path,
-                field=name,
-                expected=f"{matrix.shape[0]} entries, a row of {MATRIX} each",
-                found=str(length) if length >= 0 else "no list",
-                remedy="The package is inconsistent; save it again with the calibration's own code.",
+            raise InputError(
+                f"{package_path}: {name}: expected {matrix.shape[0]} entries, a row of {MATRIX} each, found "
+                f"{str(length) if length >= 0 else 'no list'}. The package is inconsistent; save it again with "
+                "the calibration's own code."
             )
     if len(weights) != matrix.shape[1]:
-        raise WeightsError(
-            package_path,
-            field=MATRIX,
-            expected=f"{len(weights):,} columns, one a weight",
-            found=f"{matrix.shape[1]:,}",
-            remedy="Give the package and the weights of the same calibration.",
+        raise InputError(
+            f"{package_path}: {MATRIX}: expected {len(weights):,} columns, one a weight, found {matrix.shape[1]:,}"
+            ". Give the package and the weights of the same calibration."
         )
     built: Mapping[int, float | None] = {row.target_id: row.value for row in rows}
     believed = matrix.times(weights.astype(np.float64))

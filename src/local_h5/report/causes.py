@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from local_h5.report.collect import Area, RunData
 from local_h5.contracts.records import TargetRow
+from local_h5.report.collect import Area, RunData
 
 
 @dataclass(frozen=True, slots=True)

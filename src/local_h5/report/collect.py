@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from local_h5.config.settings import Settings
+from local_h5.contracts.policy import Level
+from local_h5.contracts.records import ValidationRecord, read_record, record_path, refusals
+from local_h5.contracts.results import sidecar_path
 from local_h5.errors import ResultError
 from local_h5.files.atomic import why_unread
 from local_h5.requests import AreaBuildRequest
-from local_h5.contracts.results import sidecar_path
-from local_h5.config.settings import Settings
 from local_h5.us import STATE_POSTAL
-from local_h5.contracts.policy import Level
 from local_h5.validation.structural.population import reference_populations
-from local_h5.contracts.records import ValidationRecord, read_record, record_path, refusals
 
 LEVELS: tuple[Level, ...] = ("structural", "targets")
 _USED = (
@@ -141,7 +141,7 @@ def _json(path: Path) -> Mapping[str, Any]:
         return {name: data[name] for name in _USED}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ResultError(
-            path, expected="a result sidecar", found=why_unread(path, error), remedy="Build the area again."
+            f"{path}: expected a result sidecar, found {why_unread(path, error)}. Build the area again."
         ) from error
 
 

@@ -168,11 +168,8 @@ def _weights(run: RunData, relative: object) -> np.ndarray:
             return values.astype(np.float64)
     except H5_ERRORS as error:
         raise ResultError(
-            path,
-            field="household_weight",
-            expected="the weights of a finished file",
-            found=f"{type(error).__name__}: {error}",
-            remedy="Run local-h5 verify; it says which files are damaged.",
+            f"{path}: household_weight: expected the weights of a finished file, found {type(error).__name__}: "
+            f"{error}. Run local-h5 verify; it says which files are damaged."
         ) from error
 
 

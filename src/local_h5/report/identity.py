@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from local_h5.contracts.results import run_id, sidecar_path
 from local_h5.errors import LocalH5Error
 from local_h5.files.atomic import sha256_of
 from local_h5.report.collect import RunData
-from local_h5.contracts.results import run_id, sidecar_path
 
 _DIGITS = 12
 """Of a digest, enough to tell two apart by eye."""

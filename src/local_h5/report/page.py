@@ -7,12 +7,12 @@ from statistics import fmean
 from typing import Any
 
 from local_h5.contracts.coverage import empty_fields
+from local_h5.report.belief import Belief
 from local_h5.report.causes import SharedCause
 from local_h5.report.collect import NOT_BUILT, NOT_VALIDATED, RunData, odd_columns
 from local_h5.report.figures import MEASURE_COLUMN, MEASURES
 from local_h5.report.identity import notes
 from local_h5.report.tables import SMALL_SAMPLE
-from local_h5.report.belief import Belief
 
 _WORST = 2000
 """Targets that the page carries, the worst ones; the Parquet file has all."""

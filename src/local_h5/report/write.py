@@ -4,17 +4,17 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+from local_h5.config.settings import REGIONAL, Settings
+from local_h5.contracts.records import TargetRow
 from local_h5.files.atomic import write_text
+from local_h5.inputs.weights import load_weights
+from local_h5.report.belief import Belief, read_beliefs
 from local_h5.report.causes import shared_causes
 from local_h5.report.collect import RunData, collect
 from local_h5.report.figures import all_figures
 from local_h5.report.identity import identity
 from local_h5.report.page import render
 from local_h5.report.tables import area_rows, target_rows, write_parquet
-from local_h5.config.settings import REGIONAL, Settings
-from local_h5.report.belief import Belief, read_beliefs
-from local_h5.contracts.records import TargetRow
-from local_h5.inputs.weights import load_weights
 
 PAGE = "report.html"
 

@@ -94,10 +94,8 @@ def code_digest(modules: Iterable[str], memo: DigestMemo | None = None) -> str:
         key = memo.sha256(path)
         if key is None:
             raise ConfigError(
-                path,
-                expected="a file of this project",
-                found="none",
-                remedy="Run in the folder that holds the Snakefile and the folder scripts.",
+                f"{path}: expected a file of this project, found none. Run in the folder that holds the Snakefile "
+                "and the folder scripts."
             )
         digest = memo.derived(f"code {module}", key, partial(_digest, path))
         sha.update(f"{module}\0{digest}\0".encode())
@@ -147,9 +145,7 @@ def library_versions() -> dict[str, str]:
         versions = {name: importlib.metadata.version(name) for name in packages}
     except importlib.metadata.PackageNotFoundError as error:
         raise ModelError(
-            str(error.name),
-            expected="an installed package: its version is a part of every file's fingerprint",
-            found="none",
-            remedy="Install local-h5 with its extra: pip install 'local-h5[model]'.",
+            f"{error.name}: expected an installed package: its version is a part of every file's fingerprint, "
+            "found none. Install local-h5 with its extra: pip install 'local-h5[model]'."
         ) from error
     return {**versions, "python": ".".join(platform.python_version_tuple()[:2])}

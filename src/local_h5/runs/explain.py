@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from local_h5.areas import did_you_mean
-from local_h5.errors import RequestError
-from local_h5.requests import AreaBuildRequest
 from local_h5.config.settings import Settings
+from local_h5.errors import RequestError
 from local_h5.files.digests import DigestMemo
+from local_h5.requests import AreaBuildRequest
 from local_h5.runs.forecast import Forecast
 from local_h5.runs.staleness import file_fault, read_built
 
@@ -66,11 +66,10 @@ def find_request(settings: Settings, name: str) -> AreaBuildRequest:
     found = [r for r in settings.requests if wanted in (r.area_id, str(r.relative_path).removesuffix(".h5"))]
     if len(found) != 1:
         guess = did_you_mean(wanted, settings.requests) or "See results/prepared/catalog.json for all."
+        paths = [str(request.relative_path) for request in found]
+        remedy = f"Give its path, such as {paths[0].removesuffix('.h5')}." if paths else guess
         raise RequestError(
-            name,
-            expected="the id of one area of this run",
-            found=", ".join(str(request.relative_path) for request in found) or "none",
-            remedy=f"Give its path, such as {found[0].relative_path.with_suffix('')}." if found else guess,
+            f"{name}: expected the id of one area of this run, found {', '.join(paths) or 'none'}. {remedy}"
         )
     return found[0]
 

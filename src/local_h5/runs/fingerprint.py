@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from local_h5.worker.area_job import options_from_config
-from local_h5.build.area import BuildOptions, PreparedInputs, area_units, versions
-from local_h5.prepared.clones import CloneSelection
+from local_h5.build.area import BuildOptions, area_units, versions
+from local_h5.contracts.results import Fingerprint
 from local_h5.inputs.geography.codes import distinct
 from local_h5.inputs.membership import entity_rows
+from local_h5.prepared.clones import CloneSelection
+from local_h5.prepared.files import PreparedInputs
 from local_h5.requests import AreaBuildRequest
-from local_h5.contracts.results import Fingerprint
+from local_h5.runs.code import AREA_MODULES, code_digest
 from local_h5.takeup.assign import inputs_digest
 from local_h5.us import normalise_district
-from local_h5.runs.code import AREA_MODULES, code_digest
+from local_h5.worker.area_job import options_from_config
 
 if TYPE_CHECKING:
     from local_h5.config.settings import Settings

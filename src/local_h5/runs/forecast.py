@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from local_h5.contracts.results import Fingerprint
 from local_h5.config.settings import Package, Settings
-from local_h5.runs.code import AREA_MODULES, code_digest
+from local_h5.contracts.results import Fingerprint
 from local_h5.files.digests import DigestMemo
+from local_h5.runs.code import AREA_MODULES, code_digest
 from local_h5.runs.plan_file import lost_requests, plan_path, read_plan
 from local_h5.runs.staleness import AreaStatus, Built, StepStatus, compare_area, compare_steps, read_built
 from local_h5.runs.steps import Step, all_steps, trace_path
@@ -20,7 +20,7 @@ from local_h5.runs.target_records import TargetStatus, compare_targets
 from local_h5.runs.traces import Trace
 
 if TYPE_CHECKING:
-    from local_h5.build.area import PreparedInputs
+    from local_h5.prepared.files import PreparedInputs
 
 _NO_TARGETS = TargetStatus({}, frozenset())
 
@@ -132,8 +132,8 @@ def compute(settings: Settings, verdicts: Mapping[str, StepStatus] | None = None
     """
     # Imported on use: numpy, h5py and what reads the block tables.
     from local_h5.files.atomic import sha256_of
-    from local_h5.validation.structural.verdict import StructuralPolicy
     from local_h5.runs.fingerprint import fingerprints, options_of, run_components, with_validation
+    from local_h5.validation.structural.verdict import StructuralPolicy
 
     expected: dict[str, Fingerprint] = {}
     options = options_of(settings)
@@ -202,14 +202,13 @@ def _first_causes(name: str, verdicts: Mapping[str, StepStatus], steps: Mapping[
 
 
 def _inputs(settings: Settings, package: Package, verdicts: Mapping[str, StepStatus]) -> "PreparedInputs":
-    from local_h5.build.area import PreparedInputs
+    from local_h5.inputs.weights import load_weights
     from local_h5.prepared.clones import CloneIndex
-    from local_h5.prepared.steps import prepare_geography, takeup_from_snapshot
-    from local_h5.prepared.files import open_blocks, open_geography
+    from local_h5.prepared.files import PreparedInputs, open_blocks, open_geography
     from local_h5.prepared.snapshot import SourceSnapshot
+    from local_h5.prepared.steps import prepare_geography, takeup_from_snapshot
     from local_h5.takeup.programmes import load_programmes
     from local_h5.takeup.store import read_takeup
-    from local_h5.inputs.weights import load_weights
 
     def is_current(kind: str) -> bool:
         return verdicts.get(f"{kind}_{package.name}", StepStatus()).up_to_date

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from local_h5.requests import FOLDERS, AreaType
-from local_h5.contracts.results import SUFFIX
 from local_h5.config.settings import Settings
+from local_h5.contracts.results import SUFFIX
+from local_h5.requests import FOLDERS, AreaType
 from local_h5.runs.forecast import Forecast
 from local_h5.runs.staleness import AreaStatus, StepStatus, read_built
 from local_h5.runs.steps import job_name

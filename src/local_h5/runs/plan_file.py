@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from local_h5.config.settings import Settings
+from local_h5.contracts.results import Fingerprint
 from local_h5.files.atomic import write_text
 from local_h5.requests import AreaBuildRequest
-from local_h5.contracts.results import Fingerprint
-from local_h5.config.settings import Settings
 
 
 def plan_path(settings: Settings) -> Path:

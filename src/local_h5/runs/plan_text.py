@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from local_h5.errors import ResultError
 from local_h5.contracts.schema import check
+from local_h5.errors import ResultError
 from local_h5.runs.plan import Group, Plan, count_types
 
 SCHEMA = "plan"

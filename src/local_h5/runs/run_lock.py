@@ -37,18 +37,15 @@ def hold_run_lock(results: Path) -> FileLock:
         lock.acquire()
     except Timeout:
         raise RunningError(
-            results,
-            expected="no other run in this folder",
-            found=f"one that is going on{_holder(results)}",
-            remedy="Wait for it to end, or stop it with Ctrl-C in its window; nothing was changed.",
+            f"{results}: expected no other run in this folder, found one that is going on{_holder(results)}. Wait "
+            "for it to end, or stop it with Ctrl-C in its window; nothing was changed."
         ) from None
     except (OSError, NotImplementedError) as error:
         owner = f", which belongs to {_owner(path)}" if path.exists() else ""
         raise RunningError(
-            path,
-            expected="a lock file that this user may write, on a file system with locks",
-            found=f"{getattr(error, 'strerror', None) or error}{owner}",
-            remedy="Let its owner share the folder (chmod -R g+rwX), or set results to a folder of your own.",
+            f"{path}: expected a lock file that this user may write, on a file system with locks, found "
+            f"{getattr(error, 'strerror', None) or error}{owner}. Let its owner share the folder (chmod -R "
+            "g+rwX), or set results to a folder of your own."
         ) from error
     with contextlib.suppress(OSError, WriteError):  # it only makes the message to the next one better
         said = {"user": getpass.getuser(), "pid": os.getpid(), "host": socket.gethostname()}
@@ -83,10 +80,8 @@ def refuse_stale_lock(results: Path, folder: Path = Path(".snakemake/locks")) ->
         with path.open(encoding="utf-8", errors="replace") as stream:
             if any(line.startswith(below) for line in stream):
                 raise RunningError(
-                    folder,
-                    expected="no lock",
-                    found="that of a run which was killed",
-                    remedy="Continue it with: make resume (or: snakemake --unlock, then the same command again).",
+                    f"{folder}: expected no lock, found that of a run which was killed. Continue it with: make "
+                    "resume (or: snakemake --unlock, then the same command again)."
                 )
 
 

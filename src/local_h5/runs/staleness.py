@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from local_h5.requests import AreaBuildRequest
-from local_h5.contracts.results import Fingerprint, sidecar_path
 from local_h5.config.settings import Settings
-from local_h5.runs.code import code_digest
+from local_h5.contracts.results import Fingerprint, sidecar_path
 from local_h5.files.digests import DigestMemo
+from local_h5.requests import AreaBuildRequest
+from local_h5.runs.code import code_digest
 from local_h5.runs.steps import Step, trace_path
 from local_h5.runs.traces import Trace, inputs_now
 

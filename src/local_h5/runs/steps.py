@@ -15,10 +15,10 @@ from typing import Any
 import yaml
 
 from local_h5.config.paths import shipped
-from local_h5.contracts.results import sidecar_path
 from local_h5.config.settings import Package, Settings
-from local_h5.runs import code
+from local_h5.contracts.results import sidecar_path
 from local_h5.files.digests import DigestMemo
+from local_h5.runs import code
 
 PINNED_SOURCES = Path("config/example_sources.yaml")
 REPORT = "report"
@@ -96,7 +96,7 @@ def declared_steps(settings: Settings, memo: DigestMemo) -> dict[str, Step]:
     is how the rules call them.
 
     Raises:
-        TakeupError: a take-up programme's file is malformed.
+        InputError: a take-up programme's file is malformed.
     """
     packages = [*settings.packages, Package("{package}", Path(), Path())]
     steps = (

@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.table import Table
 
 from local_h5.areas import District
-from local_h5.contracts.coverage import empty_fields
-from local_h5.requests import FOLDERS, AreaType
-from local_h5.contracts.results import AreaResult, read_sidecar, sidecar_path
 from local_h5.config.settings import REGIONAL, Settings
+from local_h5.contracts.coverage import empty_fields
+from local_h5.contracts.results import AreaResult, read_sidecar, sidecar_path
+from local_h5.requests import FOLDERS, AreaType
 from local_h5.us import NATIONAL_ID
 
 SUM_TOLERANCE = 1e-9

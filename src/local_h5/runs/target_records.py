@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from local_h5.requests import AreaBuildRequest
-from local_h5.contracts.results import sidecar_path
 from local_h5.config.settings import Settings
-from local_h5.validation.targets.model_facts import MODEL, facts_path
-from local_h5.runs.code import TARGET_MODULES, code_digest, library_versions
+from local_h5.contracts.results import sidecar_path
 from local_h5.files.digests import DigestMemo
+from local_h5.requests import AreaBuildRequest
+from local_h5.runs.code import TARGET_MODULES, code_digest, library_versions
 from local_h5.runs.staleness import read_json
+from local_h5.validation.targets.model_facts import MODEL, facts_path
 
 _FILE = "file"
 _ASIDE = ("processes", "persons_per_run", "population")

@@ -9,8 +9,8 @@ from typing import Any, Self
 
 from local_h5.errors import InputError
 from local_h5.files.atomic import write_text
-from local_h5.runs.code import code_digest
 from local_h5.files.digests import DigestMemo
+from local_h5.runs.code import code_digest
 from local_h5.runs.steps import File, Step
 
 
@@ -68,11 +68,8 @@ def trace_of(step: Step, before: Mapping[str, str | None], memo: DigestMemo) -> 
     if changed:
         file = step.reads[changed[0]]
         raise InputError(
-            file if isinstance(file, Path) else step.name,
-            field=changed[0],
-            expected=f"the file with which {step.name} was started",
-            found="another one: it changed while the step ran",
-            remedy="Let it be, and run again.",
+            f"{file if isinstance(file, Path) else step.name}: {changed[0]}: expected the file with which "
+            f"{step.name} was started, found another one: it changed while the step ran. Let it be, and run again."
         )
     outputs = {role: memo.sha256(path) for role, path in step.outputs.items()}
     return Trace(json.loads(json.dumps(step.params)), code_digest(step.modules, memo), after, outputs)

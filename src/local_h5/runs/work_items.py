@@ -3,15 +3,15 @@
 import json
 from pathlib import Path
 
+from local_h5.contracts.results import Fingerprint
+from local_h5.contracts.work_items import WorkItem
 from local_h5.errors import PreparedError
 from local_h5.files.atomic import sha256_of
 from local_h5.requests import AreaBuildRequest
-from local_h5.contracts.results import Fingerprint
-from local_h5.contracts.work_items import WorkItem
-from local_h5.worker.service import FingerprintOf
-from local_h5.worker.state import WorkerState
 from local_h5.runs.fingerprint import fingerprints, run_components, with_validation
 from local_h5.runs.plan_file import read_plan
+from local_h5.worker.service import FingerprintOf
+from local_h5.worker.state import WorkerState
 
 
 def planned_items(results: Path) -> tuple[WorkItem, ...]:
@@ -31,10 +31,8 @@ def planned_items(results: Path) -> tuple[WorkItem, ...]:
         return tuple(WorkItem(request, plan[str(request.relative_path)]) for request in requests)
     except (OSError, ValueError, KeyError) as error:
         raise PreparedError(
-            prepared,
-            expected="catalog.json and plan.json of one run",
-            found=f"{type(error).__name__}: {error}",
-            remedy="Let the workflow plan: snakemake --cores 2 results/prepared/plan.json.",
+            f"{prepared}: expected catalog.json and plan.json of one run, found {type(error).__name__}: {error}. "
+            "Let the workflow plan: snakemake --cores 2 results/prepared/plan.json."
         ) from error
 
 

@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from local_h5.errors import TakeupError
+from local_h5.errors import InputError
 from local_h5.takeup.eligibility import PackedEligibility
 from local_h5.takeup.rates import StateRates
 
@@ -46,17 +46,14 @@ class AdjustedRates:
             float64 (m,).
 
         Raises:
-            TakeupError: a clone or state was not there when the rates were adjusted.
+            InputError: a clone or state was not there when the rates were adjusted.
         """
         if clone.size == 0:
             return np.zeros(0)
         if int(clone.max()) >= self.values.shape[0]:
-            raise TakeupError(
-                variable,
-                field="clone",
-                expected=f"below {self.values.shape[0]}",
-                found=int(clone.max()),
-                remedy="Prepare again with the geography that the file is built from.",
+            raise InputError(
+                f"{variable}: clone: expected below {self.values.shape[0]}, found {int(clone.max())}. Prepare "
+                "again with the geography that the file is built from."
             )
         if self.states is None:
             rates: NDArray[np.float64] = self.values[clone, 0]
@@ -65,12 +62,9 @@ class AdjustedRates:
         group[group == self.states.size] = 0
         if self.states.size == 0 or (self.states[group] != state).any():
             found = np.setdiff1d(state, self.states)
-            raise TakeupError(
-                variable,
-                field="state",
-                expected="states of the prepared geography",
-                found=f"FIPS {int(found[0]):02d}",
-                remedy="Prepare again with the geography that the file is built from.",
+            raise InputError(
+                f"{variable}: state: expected states of the prepared geography, found FIPS {int(found[0]):02d}. "
+                "Prepare again with the geography that the file is built from."
             )
         rates = self.values[clone, group]
         return rates
@@ -123,7 +117,7 @@ def clone_adjusted_rates(
         eligibility: who may take up where; None when everybody may.
 
     Raises:
-        TakeupError: lengths disagree, or a state that occurs has no rate.
+        InputError: lengths disagree, or a state that occurs has no rate.
     """
     n_clones = _check_shapes(variable, n_households, state, county, unit_household, reported)
     if isinstance(rate, StateRates):
@@ -172,12 +166,10 @@ def _check_shapes(
     """Number of clones."""
     aligned = state.ndim == 1 and state.shape == county.shape and reported.shape == unit_household.shape
     if not aligned or n_households <= 0 or state.size % n_households:
-        raise TakeupError(
-            variable,
-            field="adjusted rates",
-            expected=f"states and counties of whole clones of {n_households} households, and one report per unit",
-            found=f"{state.shape} states, {county.shape} counties, {unit_household.shape} units, "
-            f"{reported.shape} reports",
+        raise InputError(
+            f"{variable}: adjusted rates: expected states and counties of whole clones of {n_households} "
+            f"households, and one report per unit, found {state.shape} states, {county.shape} counties, "
+            f"{unit_household.shape} units, {reported.shape} reports"
         )
     return state.size // n_households
 
@@ -235,7 +227,7 @@ def file_adjusted_rates(
         float64 (m,).
 
     Raises:
-        TakeupError: a state that occurs has no rate.
+        InputError: a state that occurs has no rate.
     """
     if isinstance(rate, StateRates):
         states, group = np.unique(state, return_inverse=True)

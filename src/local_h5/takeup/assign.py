@@ -21,7 +21,7 @@ from local_h5.takeup.table import ProgrammeTable, Takeup
 
 
 class UnitRows(Protocol):
-    """One entity's rows in a file, grouped by household clone (:class:`local_h5.inputs.membership.EntityRows` is one)."""
+    """One entity's rows in a file, grouped by household clone (:class:`~local_h5.inputs.membership.EntityRows`)."""
 
     @property
     def source_row(self) -> NDArray[np.integer]:
@@ -85,7 +85,7 @@ def thresholds(table: ProgrammeTable, area: AreaUnits) -> NDArray[np.float64]:
         float64 (m,), in the order of the entity's rows.
 
     Raises:
-        TakeupError: a state has no rate, or a county or clone was not prepared.
+        InputError: a state has no rate, or a county or clone was not prepared.
     """
     rows = area.rows[table.entity]
     unit, owner = rows.source_row, rows.clone_position
@@ -134,7 +134,7 @@ def take_up(
         variable → bool (m,), in the order of the entity's rows.
 
     Raises:
-        TakeupError: an unknown name in the filter, a state without a rate, or a county or clone that was not prepared.
+        InputError: an unknown name in the filter, a state without a rate, or a county or clone that was not prepared.
     """
     drawn = takeup.drawn(takeup_filter)
     found: dict[str, list[NDArray[np.bool_]]] = {table.variable: [] for table in takeup.programmes}

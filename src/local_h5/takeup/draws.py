@@ -17,8 +17,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from local_h5.errors import InputError
 from local_h5.inputs.chunks import chunks
-from local_h5.errors import TakeupError
 
 U32 = NDArray[np.uint32]
 U64 = NDArray[np.uint64]
@@ -54,14 +54,12 @@ def key_suffix(household_ids: NDArray[np.integer], clones: NDArray[np.integer]) 
         clones: integer (n,), clone indices, not negative.
 
     Raises:
-        TakeupError: an id or clone index is negative or not an integer, or the lengths differ.
+        InputError: an id or clone index is negative or not an integer, or the lengths differ.
     """
     if household_ids.shape != clones.shape or household_ids.ndim != 1:
-        raise TakeupError(
-            "household_ids and clones",
-            field="shape",
-            expected="two vectors of one length",
-            found=f"{household_ids.shape} and {clones.shape}",
+        raise InputError(
+            f"household_ids and clones: shape: expected two vectors of one length, found {household_ids.shape} "
+            f"and {clones.shape}"
         )
     house_factor, house_hash = _decimal_hash("household_ids", household_ids)
     clone_factor, clone_hash = _decimal_hash("clones", clones)
@@ -80,9 +78,9 @@ def key_suffix(household_ids: NDArray[np.integer], clones: NDArray[np.integer]) 
 def _decimal_hash(where: str, numbers: NDArray[np.integer]) -> tuple[U64, U64]:
     """31 to the number of decimal digits, and the hash of the decimal text, of every number."""
     if numbers.dtype.kind not in "iu":
-        raise TakeupError(where, field="dtype", expected="integers", found=numbers.dtype)
+        raise InputError(f"{where}: dtype: expected integers, found {numbers.dtype}")
     if numbers.size and int(numbers.min()) < 0:
-        raise TakeupError(where, expected="numbers from 0 up", found=int(numbers.min()))
+        raise InputError(f"{where}: expected numbers from 0 up, found {int(numbers.min())}")
     rest = numbers.astype(np.uint64)
     largest = int(rest.max()) if rest.size else 0
     total = np.zeros(rest.shape, dtype=np.uint64)
@@ -253,17 +251,12 @@ def uniforms(seed: U64, counts: NDArray[np.integer]) -> NDArray[np.float64]:
         float64 (counts.sum(),), in [0, 1).
 
     Raises:
-        TakeupError: the lengths differ or a count is negative.
+        InputError: the lengths differ or a count is negative.
     """
     if seed.shape != counts.shape or seed.ndim != 1:
-        raise TakeupError(
-            "counts",
-            field="shape",
-            expected=f"one count for each of the {seed.shape} seeds",
-            found=counts.shape,
-        )
+        raise InputError(f"counts: shape: expected one count for each of the {seed.shape} seeds, found {counts.shape}")
     if counts.size and int(counts.min()) < 0:
-        raise TakeupError("counts", expected="numbers from 0 up", found=int(counts.min()))
+        raise InputError(f"counts: expected numbers from 0 up, found {int(counts.min())}")
     seed = seed.astype(np.uint64, copy=False)
     ends = np.cumsum(counts, dtype=np.int64)
     out = np.empty(int(ends[-1]) if ends.size else 0, dtype=np.float64)

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from local_h5.errors import TakeupError
+from local_h5.errors import InputError
 
 NO_COUNTY: Final = 0
 """County code of a household clone without a block: nobody there is eligible."""
@@ -33,22 +33,19 @@ class PackedEligibility:
             n_units: number of source units.
 
         Raises:
-            TakeupError: a county appears twice, is not positive, or a row has another length.
+            InputError: a county appears twice, is not positive, or a row has another length.
         """
         packed: dict[int, NDArray[np.uint8]] = {}
         for county, eligible in rows:
             if eligible.shape != (n_units,) or eligible.dtype != np.bool_:
-                raise TakeupError(
-                    f"eligibility in county {county:05d}",
-                    expected=f"bool ({n_units},)",
-                    found=f"{eligible.dtype} {eligible.shape}",
+                raise InputError(
+                    f"eligibility in county {county:05d}: expected bool ({n_units},), found {eligible.dtype} "
+                    f"{eligible.shape}"
                 )
             if county in packed or county <= NO_COUNTY:
-                raise TakeupError(
-                    "eligibility",
-                    field="county",
-                    expected="every county once, by its FIPS code",
-                    found=f"{county:05d}" + (" twice" if county in packed else ""),
+                raise InputError(
+                    "eligibility: county: expected every county once, by its FIPS code, found "
+                    f"{f'{county:05d}' + (' twice' if county in packed else '')}"
                 )
             packed[county] = np.packbits(eligible, bitorder="little")
         order = sorted(packed)
@@ -64,7 +61,7 @@ class PackedEligibility:
         """Row of every county, -1 for :data:`NO_COUNTY`.
 
         Raises:
-            TakeupError: a county is not in the table.
+            InputError: a county is not in the table.
         """
         if self.counties.size == 0:
             row = np.full(county.shape, -1, dtype=np.intp)
@@ -76,12 +73,10 @@ class PackedEligibility:
             unknown = (self.counties[row] != county) & (row >= 0)
         if unknown.any():
             codes = np.unique(county[unknown])
-            raise TakeupError(
-                "eligibility",
-                field="county",
-                expected=f"one of the {self.counties.size} counties of the table",
-                found=f"{codes.size} others, the first {int(codes[0]):05d}",
-                remedy="Prepare again with the geography that the file is built from.",
+            raise InputError(
+                f"eligibility: county: expected one of the {self.counties.size} counties of the table, found "
+                f"{codes.size} others, the first {int(codes[0]):05d}. Prepare again with the geography that the "
+                "file is built from."
             )
         return row
 

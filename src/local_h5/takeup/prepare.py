@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from local_h5.errors import TakeupError
+from local_h5.errors import InputError
 from local_h5.inputs.membership import PERSON, Membership
 from local_h5.takeup.anchors import clone_adjusted_rates
 from local_h5.takeup.eligibility import PackedEligibility
@@ -51,7 +51,7 @@ def prepare_takeup(
     The result depends on neither weights nor areas.
 
     Raises:
-        TakeupError: a needed variable or eligibility table is missing or of another length, a state that occurs has no
+        InputError: a needed variable or eligibility table is missing or of another length, a state that occurs has no
             rate, or the programme has no rate for the year.
     """
     return Takeup(
@@ -71,7 +71,7 @@ def reported_units(
         bool (n_units,), or None when the programme has no reports or the source lacks them.
 
     Raises:
-        TakeupError: the reports are not yes or no, or of another length.
+        InputError: the reports are not yes or no, or of another length.
     """
     reports = programme.reports
     if reports is None or reports.variable not in values:
@@ -79,11 +79,9 @@ def reported_units(
     found = _as_bool(reports, values[reports.variable])
     n_found = membership.members[reports.entity].rows.size
     if found.shape != (n_found,):
-        raise TakeupError(
-            reports.variable,
-            expected=f"{n_found} values of entity {reports.entity}",
-            found=f"shape {found.shape}",
-            remedy="Store one report per row of that entity.",
+        raise InputError(
+            f"{reports.variable}: expected {n_found} values of entity {reports.entity}, found shape {found.shape}"
+            ". Store one report per row of that entity."
         )
     if reports.entity == programme.entity:
         return found
@@ -97,12 +95,9 @@ def _as_bool(reports: Reports, values: NDArray[np.generic]) -> NDArray[np.bool_]
         return values.astype(np.bool_, copy=False)
     truth = values.astype(np.bool_) if values.dtype.kind in "iuf" else None
     if truth is None or not np.array_equal(truth, values):
-        raise TakeupError(
-            reports.variable,
-            field="values",
-            expected="true or false",
-            found=f"{values.dtype} with other values",
-            remedy="Store yes or no.",
+        raise InputError(
+            f"{reports.variable}: values: expected true or false, found {values.dtype} with other values. Store "
+            "yes or no."
         )
     return truth
 
@@ -175,10 +170,8 @@ def _eligibility(
     table = source.eligible.get(programme.eligibility)
     n_units = source.membership.members[programme.entity].rows.size
     if table is None or table.n_units != n_units:
-        raise TakeupError(
-            programme.variable,
-            field="eligibility",
-            expected=f"a table {programme.eligibility} of {n_units} units",
-            found="none" if table is None else f"one of {table.n_units}",
+        raise InputError(
+            f"{programme.variable}: eligibility: expected a table {programme.eligibility} of {n_units} units, "
+            f"found {'none' if table is None else f'one of {table.n_units}'}"
         )
     return table if recipients is None else table.with_always(recipients)

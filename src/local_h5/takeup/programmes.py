@@ -18,9 +18,8 @@ import numpy as np
 import yaml
 
 from local_h5 import us
-
 from local_h5.contracts import schema
-from local_h5.errors import TakeupError
+from local_h5.errors import InputError
 from local_h5.takeup.rates import Axis, CellRates, ConstantRate, Level, StateRates
 
 _PERSON: Final = "person"
@@ -80,7 +79,7 @@ def load_programmes(path: Path | None = None) -> tuple[Programme, ...]:
         The programmes in the list's order.
 
     Raises:
-        TakeupError: a file is missing, not YAML, does not satisfy the schema, or contradicts the list.
+        InputError: a file is missing, not YAML, does not satisfy the schema, or contradicts the list.
     """
     listing: Path | Traversable
     folder: Path | Traversable
@@ -90,7 +89,7 @@ def load_programmes(path: Path | None = None) -> tuple[Programme, ...]:
     else:
         folder, listing = path.parent, path
     content = _read_yaml(listing)
-    schema.check("takeup_programmes", content, listing, TakeupError)
+    schema.check("takeup_programmes", content, listing, InputError)
     return tuple(_load_one(folder / file, variable) for variable, file in content["programmes"].items())
 
 
@@ -98,7 +97,7 @@ def required_variables(programmes: Sequence[Programme]) -> tuple[ModelVariable, 
     """What prepare must compute or read for the source, by name; eligibility tables come apart.
 
     Raises:
-        TakeupError: two programmes want the same variable from different places.
+        InputError: two programmes want the same variable from different places.
     """
     needed: dict[str, ModelVariable] = {}
     for programme in programmes:
@@ -113,12 +112,10 @@ def required_variables(programmes: Sequence[Programme]) -> tuple[ModelVariable, 
         for variable in wanted:
             before = needed.setdefault(variable.variable, variable)
             if (before.entity, before.source) != (variable.entity, variable.source):
-                raise TakeupError(
-                    programme.variable,
-                    field=variable.variable,
-                    expected=f"entity {before.entity} from the {before.source}, as another programme",
-                    found=f"entity {variable.entity} from the {variable.source}",
-                    remedy="Make the two programmes agree.",
+                raise InputError(
+                    f"{programme.variable}: {variable.variable}: expected entity {before.entity} from the "
+                    f"{before.source}, as another programme, found entity {variable.entity} from the "
+                    f"{variable.source}. Make the two programmes agree."
                 )
             if before.optional and not variable.optional:
                 needed[variable.variable] = variable
@@ -156,31 +153,18 @@ def _read_yaml(path: Path | Traversable) -> Any:
         # through JSON: keys become text, as the schema's patterns need, and NaN is refused
         return json.loads(json.dumps(content, allow_nan=False))
     except FileNotFoundError as error:
-        raise TakeupError(
-            path,
-            expected="a YAML file",
-            found="no file",
-            remedy="Correct the path or the file.",
-        ) from error
+        raise InputError(f"{path}: expected a YAML file, found no file. Correct the path or the file.") from error
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise TakeupError(
-            path,
-            expected="a YAML file",
-            found=error,
-            remedy="Correct the path or the file.",
-        ) from error
+        raise InputError(f"{path}: expected a YAML file, found {error}. Correct the path or the file.") from error
 
 
 def _load_one(path: Path | Traversable, variable: str) -> Programme:
     content = _read_yaml(path)
-    schema.check("takeup_programme", content, path, TakeupError)
+    schema.check("takeup_programme", content, path, InputError)
     if content["variable"] != variable:
-        raise TakeupError(
-            path,
-            field="variable",
-            expected=f"{variable}, as in the list",
-            found=content["variable"],
-            remedy="Make file and list agree.",
+        raise InputError(
+            f"{path}: variable: expected {variable}, as in the list, found {content['variable']}. Make file and "
+            "list agree."
         )
     entity = content["entity"]
     return Programme(
@@ -202,13 +186,7 @@ def _reports(path: Path | Traversable, entity: str, content: Mapping[str, Any] |
 
 def _check_entity(path: Path | Traversable, field: str, entity: str, found: str) -> None:
     if found not in (entity, _PERSON):
-        raise TakeupError(
-            path,
-            field=field,
-            expected=f"{entity} or {_PERSON}",
-            found=found,
-            remedy="Use one of these entities.",
-        )
+        raise InputError(f"{path}: {field}: expected {entity} or {_PERSON}, found {found}. Use one of these entities.")
 
 
 def _rate(path: Path | Traversable, entity: str, content: Mapping[str, Any]) -> ConstantRate | StateRates | CellRates:
@@ -217,12 +195,9 @@ def _rate(path: Path | Traversable, entity: str, content: Mapping[str, Any]) -> 
     if "by_state" in content:
         unknown = sorted(set(content["by_state"]) - set(us.STATE_FIPS))
         if unknown:
-            raise TakeupError(
-                path,
-                field="rate.by_state",
-                expected="postal codes of states",
-                found=", ".join(unknown),
-                remedy="Use two-letter codes.",
+            raise InputError(
+                f"{path}: rate.by_state: expected postal codes of states, found {', '.join(unknown)}. Use "
+                "two-letter codes."
             )
         return StateRates.from_postal(content["by_state"])
     cells = content["by_cell"]
@@ -237,12 +212,9 @@ def _axis(path: Path | Traversable, entity: str, content: Mapping[str, Any]) -> 
     _check_entity(path, f"{field}.entity", entity, content["entity"])
     aggregate = content.get("aggregate")
     if (aggregate is not None) != (content["entity"] != entity):
-        raise TakeupError(
-            path,
-            field=f"{field}.aggregate",
-            expected=f"an aggregate exactly when the variable is of another entity than {entity}",
-            found=aggregate,
-            remedy="Add or remove the aggregate.",
+        raise InputError(
+            f"{path}: {field}.aggregate: expected an aggregate exactly when the variable is of another entity "
+            f"than {entity}, found {aggregate}. Add or remove the aggregate."
         )
     levels = tuple(
         Level(level["name"], level.get("at_most", level.get("below")), "at_most" in level)
@@ -252,12 +224,10 @@ def _axis(path: Path | Traversable, entity: str, content: Mapping[str, Any]) -> 
     bounds = [(math.inf if x.bound is None else x.bound, x.inclusive) for x in levels]
     grows = all(first < second for first, second in itertools.pairwise(bounds))
     if levels[-1].bound is not None or not grows or len({x.name for x in levels}) < len(levels):
-        raise TakeupError(
-            path,
-            field=f"{field}.levels",
-            expected="different names, rising bounds, and no bound in the last level alone",
-            found=", ".join(f"{x.name} {'' if x.bound is None else x.bound}" for x in levels),
-            remedy="Correct the levels.",
+        found = ", ".join(f"{x.name} {'' if x.bound is None else x.bound}" for x in levels)
+        raise InputError(
+            f"{path}: {field}.levels: expected different names, rising bounds, and no bound in the last level alone, "
+            f"found {found}. Correct the levels."
         )
     return Axis(content["name"], content["variable"], content["entity"], aggregate, levels)
 
@@ -274,23 +244,14 @@ def _fill_cells(
     field = f"rate.by_cell.rates.{place}".rstrip(".")
     if len(cell) == len(axes):
         if not isinstance(rates, int | float):
-            raise TakeupError(
-                path,
-                field=field,
-                expected="a rate",
-                found=rates,
-                remedy="Write a number from 0 to 1.",
-            )
+            raise InputError(f"{path}: {field}: expected a rate, found {rates}. Write a number from 0 to 1.")
         table[cell] = rates
         return
     names = [level.name for level in axes[len(cell)].levels]
     if not isinstance(rates, Mapping) or set(rates) != set(names):
-        raise TakeupError(
-            path,
-            field=field,
-            expected=f"the levels {', '.join(names)}",
-            found=", ".join(map(str, rates)) if isinstance(rates, Mapping) else rates,
-            remedy="Give a rate for each of them.",
+        raise InputError(
+            f"{path}: {field}: expected the levels {', '.join(names)}, found "
+            f"{', '.join(map(str, rates)) if isinstance(rates, Mapping) else rates}. Give a rate for each of them."
         )
     for index, name in enumerate(names):
         _fill_cells(path, axes, rates[name], table, (*cell, index))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from local_h5 import us
-from local_h5.errors import TakeupError
+from local_h5.errors import InputError
 
 _N_STATE_CODES: Final = 100
 """State FIPS codes have two digits."""
@@ -27,16 +27,13 @@ class ConstantRate:
         """The latest entry whose year is not after ``year``.
 
         Raises:
-            TakeupError: the first entry is of a later year.
+            InputError: the first entry is of a later year.
         """
         past = [rate for date, rate in self.entries if int(date[:4]) <= year]
         if not past:
-            raise TakeupError(
-                variable,
-                field="rate.constant",
-                expected=f"a rate for {year} or earlier",
-                found=f"the first of {self.entries[0][0]}",
-                remedy="Add an entry to the programme's file.",
+            raise InputError(
+                f"{variable}: rate.constant: expected a rate for {year} or earlier, found the first of "
+                f"{self.entries[0][0]}. Add an entry to the programme's file."
             )
         return past[-1]
 
@@ -67,7 +64,7 @@ class StateRates:
             float64 (m,).
 
         Raises:
-            TakeupError: a state that occurs has no rate.
+            InputError: a state that occurs has no rate.
         """
         known = (state >= 0) & (state < _N_STATE_CODES)
         rates: NDArray[np.float64] = np.where(known, self.by_fips[np.where(known, state, 0)], np.nan)
@@ -75,12 +72,9 @@ class StateRates:
         if missing.any():
             codes = np.unique(state[missing])
             names = ", ".join(us.STATE_POSTAL.get(int(code), f"FIPS {int(code):02d}") for code in codes[:_EXAMPLES])
-            raise TakeupError(
-                variable,
-                field="rate.by_state",
-                expected="a rate for every state that occurs",
-                found=f"none for {names} ({int(missing.sum())} rows)",
-                remedy="Add the state to the programme's file.",
+            raise InputError(
+                f"{variable}: rate.by_state: expected a rate for every state that occurs, found none for {names} ("
+                f"{int(missing.sum())} rows). Add the state to the programme's file."
             )
         return rates
 
@@ -113,17 +107,15 @@ class Axis:
         """Index of the level of every value: the first whose bound holds.
 
         Raises:
-            TakeupError: a value is not finite.
+            InputError: a value is not finite.
         """
         numbers = np.asarray(values)
         finite = np.isfinite(numbers)
         if not finite.all():
-            raise TakeupError(
-                self.variable,
-                field=f"axis {self.name}",
-                expected="finite values",
-                found=f"{int((~finite).sum())} that are not, the first at row {int(np.argmin(finite))}",
-                remedy="Correct the source: the model cannot compute this variable on it.",
+            raise InputError(
+                f"{self.variable}: axis {self.name}: expected finite values, found {int((~finite).sum())} that "
+                f"are not, the first at row {int(np.argmin(finite))}. Correct the source: the model cannot "
+                "compute this variable on it."
             )
         level = np.full(numbers.shape, len(self.levels) - 1, dtype=np.intp)
         for index in reversed(range(len(self.levels) - 1)):
@@ -158,7 +150,7 @@ class CellRates:
             float32 (n_units,).
 
         Raises:
-            TakeupError: a variable is missing, of another length, or not finite.
+            InputError: a variable is missing, of another length, or not finite.
         """
         cell = tuple(axis.classify(_unit_values(axis, values, person_unit, n_units)) for axis in self.axes)
         rates: NDArray[np.float32] = self.table[cell]
@@ -174,12 +166,10 @@ def _unit_values(
     found = values.get(axis.variable)
     expected = n_units if axis.aggregate is None else person_unit.size
     if found is None or found.shape != (expected,):
-        raise TakeupError(
-            axis.variable,
-            field=f"axis {axis.name}",
-            expected=f"{expected} values of entity {axis.entity}",
-            found="none" if found is None else f"shape {found.shape}",
-            remedy="Compute the variable for the source before the rates.",
+        raise InputError(
+            f"{axis.variable}: axis {axis.name}: expected {expected} values of entity {axis.entity}, found "
+            f"{'none' if found is None else f'shape {found.shape}'}. Compute the variable for the source before "
+            "the rates."
         )
     if axis.aggregate is None:
         return found

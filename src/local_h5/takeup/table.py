@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from local_h5.errors import TakeupError
+from local_h5.errors import InputError
 from local_h5.takeup.anchors import AdjustedRates
 from local_h5.takeup.eligibility import PackedEligibility
 from local_h5.takeup.rates import StateRates
@@ -72,24 +72,17 @@ def check_filter(names: Collection[str] | None, valid: Iterable[str]) -> frozens
         valid: variables of all programmes.
 
     Raises:
-        TakeupError: a name is unknown, or a bare string stands where a list is meant.
+        InputError: a name is unknown, or a bare string stands where a list is meant.
     """
     known = frozenset(valid)
     if names is None:
         return known
     if isinstance(names, str):
-        raise TakeupError(
-            "takeup_filter",
-            expected="a list of names",
-            found=f"the text {names!r}",
-            remedy=f"Write [{names}].",
-        )
+        raise InputError(f"takeup_filter: expected a list of names, found the text {names!r}. Write [{names}].")
     unknown = sorted({str(name) for name in names} - known)
     if unknown:
-        raise TakeupError(
-            "takeup_filter",
-            expected=f"names among {', '.join(sorted(known))}",
-            found=", ".join(unknown),
-            remedy="Correct the name; what is not listed takes up for certain.",
+        raise InputError(
+            f"takeup_filter: expected names among {', '.join(sorted(known))}, found {', '.join(unknown)}. Correct "
+            "the name; what is not listed takes up for certain."
         )
     return frozenset(names)

@@ -24,8 +24,8 @@ An item that says which fingerprint its file must have is skipped while the file
 """
 
 from local_h5.contracts.work_items import WorkItem, read_items, write_items
-from local_h5.worker.legacy import legacy_view
 from local_h5.contracts.work_results import AreaOutcome, WorkResult
+from local_h5.worker.legacy import legacy_view
 from local_h5.worker.service import run_areas
 from local_h5.worker.state import WorkerState
 

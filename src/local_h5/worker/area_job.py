@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from local_h5.build.area import BuildOptions, PreparedInputs, Provenance, build_area
-from local_h5.requests import AreaBuildRequest, output_path
-from local_h5.contracts.results import AreaResult, Fingerprint, Phase, sidecar_text, write_sidecar
-from local_h5.validation.structural.verdict import StructuralPolicy, validate_structure
-from local_h5.validation.structural.common_schema import CommonSchema
+from local_h5.build.area import BuildOptions, Provenance, build_area
 from local_h5.contracts.records import of_sidecar, write_record
+from local_h5.contracts.results import AreaResult, Fingerprint, Phase, sidecar_text, write_sidecar
+from local_h5.prepared.files import PreparedInputs
+from local_h5.requests import AreaBuildRequest, output_path
+from local_h5.validation.structural.common_schema import CommonSchema
+from local_h5.validation.structural.verdict import StructuralPolicy, validate_structure
 
 
 def run_area_job(
@@ -41,7 +42,7 @@ def run_area_job(
             record and the sidecar).
 
     Raises:
-        RequestError, EmptySelectionError, TakeupError, WriteError: as :func:`local_h5.build.area.build_area`.
+        RequestError, EmptySelectionError, InputError, WriteError: as :func:`local_h5.build.area.build_area`.
     """
     enter = enter or _ignore
     enter("build")

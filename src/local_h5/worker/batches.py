@@ -3,9 +3,9 @@
 import heapq
 from collections.abc import Iterable, Sequence
 
-from local_h5.errors import RequestError, ResultError
 from local_h5.contracts.work_items import WorkItem
 from local_h5.contracts.work_results import AreaOutcome, WorkResult
+from local_h5.errors import RequestError, ResultError
 from local_h5.worker.state import WorkerState
 
 AREA_COST = 14_000
@@ -30,7 +30,7 @@ def split(items: Sequence[WorkItem], costs: Sequence[int], n_batches: int) -> li
         n_batches: at least 1.
     """
     if n_batches < 1:
-        raise RequestError("batches", expected="at least 1", found=n_batches, remedy="Correct the argument.")
+        raise RequestError(f"batches: expected at least 1, found {n_batches}. Correct the argument.")
     batches: list[list[WorkItem]] = [[] for _ in range(min(n_batches, len(items)))]
     loads = [(0, number) for number in range(len(batches))]
     for cost, item in sorted(zip(costs, items, strict=True), key=lambda pair: -pair[0]):

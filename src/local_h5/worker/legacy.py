@@ -4,9 +4,9 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from local_h5.requests import FOLDERS, AreaType
 from local_h5.contracts.records import TargetRow, ValidationRecord
 from local_h5.contracts.work_results import WorkResult
+from local_h5.requests import FOLDERS, AreaType
 
 
 def legacy_view(result: WorkResult, targets: Iterable[ValidationRecord] = ()) -> dict[str, Any]:

@@ -13,16 +13,16 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal
 
-from local_h5.worker.area_job import run_area_job
-from local_h5.build.area import PreparedInputs
-from local_h5.errors import LocalH5Error, RequestError, ResultError
-from local_h5.files.atomic import sha256_of
-from local_h5.requests import AreaBuildRequest, output_path
-from local_h5.contracts.results import AreaResult, Fingerprint, Phase, read_sidecar, sidecar_path
-from local_h5.validation.structural.common_schema import common_schema
 from local_h5.contracts.records import read_record, record_path
+from local_h5.contracts.results import AreaResult, Fingerprint, Phase, read_sidecar, sidecar_path
 from local_h5.contracts.work_items import WorkItem, check_distinct
 from local_h5.contracts.work_results import AreaOutcome, WorkResult
+from local_h5.errors import LocalH5Error, RequestError, ResultError
+from local_h5.files.atomic import sha256_of
+from local_h5.prepared.files import PreparedInputs
+from local_h5.requests import AreaBuildRequest, output_path
+from local_h5.validation.structural.common_schema import common_schema
+from local_h5.worker.area_job import run_area_job
 from local_h5.worker.state import WorkerState
 
 FingerprintOf = Callable[[AreaBuildRequest], Fingerprint]
@@ -132,11 +132,8 @@ class _Worker:
         packages = self._state.packages
         if request.package not in packages:
             raise RequestError(
-                _key(request),
-                field="package",
-                expected=f"one of {', '.join(packages)}",
-                found=request.package,
-                remedy="Correct the request, or let the workflow prepare that package.",
+                f"{_key(request)}: package: expected one of {', '.join(packages)}, found {request.package}. "
+                "Correct the request, or let the workflow prepare that package."
             )
         return packages[request.package]
 
@@ -152,11 +149,9 @@ class _Worker:
                 if planned.components.get(name) != here.components.get(name)
             )
             raise RequestError(
-                _key(item.request),
-                field="fingerprint",
-                expected=f"{planned.digest[:12]}, as it was planned",
-                found=f"{here.digest[:12]} here, by other {', '.join(names) or 'components'}",
-                remedy="Give the worker the prepared files, the code and the versions of the plan, or plan again.",
+                f"{_key(item.request)}: fingerprint: expected {planned.digest[:12]}, as it was planned, found "
+                f"{here.digest[:12]} here, by other {', '.join(names) or 'components'}. Give the worker the "
+                "prepared files, the code and the versions of the plan, or plan again."
             )
         return here
 

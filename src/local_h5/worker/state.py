@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from local_h5.worker.area_job import options_from_config
-from local_h5.build.area import BuildOptions, PreparedInputs
-from local_h5.errors import ConfigError, PreparedError
-from local_h5.prepared.files import open_prepared
+from local_h5.build.area import BuildOptions
 from local_h5.contracts.schema import check
+from local_h5.errors import ConfigError, PreparedError
+from local_h5.prepared.files import PreparedInputs, open_prepared
 from local_h5.validation.structural.verdict import StructuralPolicy
+from local_h5.worker.area_job import options_from_config
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +44,8 @@ class WorkerState:
         names = sorted(path.parent.name for path in prepared.glob("*/clones.h5"))
         if not names:
             raise PreparedError(
-                prepared,
-                expected="the prepared files of a run (regional/clones.h5 and others)",
-                found="none",
-                remedy="Let the workflow prepare them: snakemake --cores 2 results/prepared/plan.json.",
+                f"{prepared}: expected the prepared files of a run (regional/clones.h5 and others), found none. "
+                "Let the workflow prepare them: snakemake --cores 2 results/prepared/plan.json."
             )
         packages: dict[str, PreparedInputs] = {}
         for name in names:
@@ -66,7 +64,7 @@ def _read_config(path: Path) -> dict[str, Any]:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(
-            path, expected="the resolved configuration of a run", found=str(error), remedy="Run the workflow once."
+            f"{path}: expected the resolved configuration of a run, found {error}. Run the workflow once."
         ) from error
     check("config", config, path, ConfigError)
     check("validation_policy", config["validation"], f"{path}: validation", ConfigError)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
-from local_h5.errors import ResultError, WriteError
 from local_h5.config.settings import Settings
-from local_h5.workflow.configuration import load_settings
+from local_h5.errors import ResultError, WriteError
 from local_h5.files.digests import DigestMemo
 from local_h5.runs.forecast import forecast
+from local_h5.workflow.configuration import load_settings
 
 _FILES = ("--configfile", "--configfiles")
 _VALUES = ("--config", "-C")
@@ -151,7 +151,7 @@ def report(
         of_run = results / "prepared" / "config.json"
     if not of_run.is_file():
         raise ResultError(
-            results, expected="the folder of a run", found=f"no {of_run}", remedy="Run the workflow first: make all."
+            f"{results}: expected the folder of a run, found no {of_run}. Run the workflow first: make all."
         )
     click.echo(write_report(Settings.read(of_run), output or results / "validation"))
 

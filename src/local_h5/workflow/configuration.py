@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml
 
-from local_h5.errors import ConfigError
 from local_h5.config.settings import Settings, merge
+from local_h5.errors import ConfigError
 
 DEFAULTS = Path("config/config.yaml")
 
@@ -51,10 +51,10 @@ def parse_overrides(entries: Sequence[str]) -> dict[str, Any]:
         key, equals, value = entry.partition("=")
         value = value.strip("'\"")
         if not equals or not _KEY.match(key):
-            raise ConfigError("--config", expected="KEY=VALUE", found=entry, remedy="For example: results=elsewhere")
+            raise ConfigError(f"--config: expected KEY=VALUE, found {entry}. For example: results=elsewhere")
         read = _value(value)
         if read is None and value:  # a mere comment, of which Snakemake makes nothing either
-            raise ConfigError("--config", field=key, expected="a value", found=value, remedy="Put it into a file.")
+            raise ConfigError(f"--config: {key}: expected a value, found {value}. Put it into a file.")
         given = merge(given, {key: read})
     return given
 
@@ -69,10 +69,10 @@ def read_config(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
         data = _parsed(text)
     except (OSError, ValueError, yaml.YAMLError) as error:
-        remedy = "Run in the folder that holds the Snakefile." if path == DEFAULTS else None
-        raise ConfigError(path, expected="a YAML configuration", found=problem_of(error), remedy=remedy) from error
+        remedy = ". Run in the folder that holds the Snakefile." if path == DEFAULTS else ""
+        raise ConfigError(f"{path}: expected a YAML configuration, found {problem_of(error)}{remedy}") from error
     if not isinstance(data, dict):
-        raise ConfigError(path, expected="a mapping", found=type(data).__name__)
+        raise ConfigError(f"{path}: expected a mapping, found {type(data).__name__}")
     use_yte = data.pop(_USE_YTE, None)
     return _with_templates(path, text) if use_yte else data
 
@@ -101,16 +101,13 @@ def _with_templates(path: Path, text: str) -> dict[str, Any]:
         import yte
     except ImportError as error:
         raise ConfigError(
-            path,
-            field=_USE_YTE,
-            expected="the package yte, which comes with Snakemake",
-            found="none",
-            remedy="Install it, or write the file without templates.",
+            f"{path}: {_USE_YTE}: expected the package yte, which comes with Snakemake, found none. Install it, "
+            "or write the file without templates."
         ) from error
     try:
         data: dict[str, Any] = yte.process_yaml(text, require_use_yte=True)
     except Exception as error:  # the file's own expressions
-        raise ConfigError(path, field=_USE_YTE, expected="templates that can be filled in", found=str(error)) from error
+        raise ConfigError(f"{path}: {_USE_YTE}: expected templates that can be filled in, found {error}") from error
     return data
 
 

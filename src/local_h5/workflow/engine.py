@@ -102,10 +102,8 @@ class Engine:
         forced = getattr(self._workflow.dag, "forcefiles", None)
         if not isinstance(forced, set):
             raise RunningError(
-                "snakemake",
-                expected="a version that can be told which files are stale (9.27 to below 10)",
-                found="one that keeps forced files elsewhere",
-                remedy="Install a version that pyproject.toml permits.",
+                "snakemake: expected a version that can be told which files are stale (9.27 to below 10), found "
+                "one that keeps forced files elsewhere. Install a version that pyproject.toml permits."
             )
         forced.update(map(str, outputs))
 

@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from local_h5.areas import did_you_mean
+from local_h5.config.settings import Settings
+from local_h5.contracts.results import sidecar_path
 from local_h5.errors import LocalH5Error, RequestError
 from local_h5.files.atomic import write_text
-from local_h5.requests import FOLDERS, AreaType
-from local_h5.contracts.results import sidecar_path
-from local_h5.config.settings import Settings
 from local_h5.files.digests import DigestMemo
-from local_h5.workflow.engine import Engine
+from local_h5.requests import FOLDERS, AreaType
 from local_h5.runs.forecast import Forecast, forecast
 from local_h5.runs.plan_file import lost_requests, plan_path, read_plan, request_path
 from local_h5.runs.run_lock import hold_run_lock, refuse_stale_lock, remove_leftovers
@@ -35,6 +34,7 @@ from local_h5.runs.staleness import (
 )
 from local_h5.runs.steps import REPORT, File, Step, declared_steps, trace_path
 from local_h5.runs.target_records import TargetStatus, compare_targets
+from local_h5.workflow.engine import Engine
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -332,12 +332,10 @@ def _check_targets(settings: Settings, targets: Iterable[str]) -> None:
     for target in targets:
         area = _area_of(settings, target)
         if area is not None and area not in known:
+            all_of_them = "See results/prepared/catalog.json for all; describe another one under areas.custom."
             raise RequestError(
-                target,
-                expected="a file of an area of this run",
-                found=f"no area {area}",
-                remedy=did_you_mean(area, settings.requests)
-                or "See results/prepared/catalog.json for all; describe another one under areas.custom.",
+                f"{target}: expected a file of an area of this run, found no area {area}. "
+                f"{did_you_mean(area, settings.requests) or all_of_them}"
             )
 
 

@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 
 from local_h5.config.settings import Settings
-from local_h5.workflow.command import end_in_one_line
 from local_h5.files.digests import DigestMemo
 from local_h5.runs.steps import declared_steps, trace_path
 from local_h5.runs.traces import inputs_now, trace_of
+from local_h5.workflow.command import end_in_one_line
 
 
 def run_step(step: str, path_to_config: Path, command: list[str]) -> None:

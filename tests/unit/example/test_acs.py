@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from local_h5.errors import InputError
-from local_h5_example.acs import DISTRICT, STATE, read_population, read_s0101, write_population
 from local_h5.us import STATE_POSTAL, district_name
+from local_h5_example.acs import DISTRICT, STATE, read_population, read_s0101, write_population
 
 ROOT = Path(__file__).parents[3]
 HEADER = ["GEO_ID", "S0101_C01_001E", "S0101_C01_022E", "S0101_C01_030E"]

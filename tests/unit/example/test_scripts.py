@@ -7,8 +7,8 @@ import pytest
 from example_population import example_population
 from fetch_public_file import fetch_public_file
 from local_h5.errors import ConfigError
-from local_h5_example import sources
 from local_h5.workflow.command import run
+from local_h5_example import sources
 
 CONTENT = b"a\n1\n"
 

@@ -7,9 +7,9 @@ import pytest
 from example_tiny import COLUMNS, columns, many_units, states_of
 
 from local_h5.errors import InputError
+from local_h5.inputs.source import read_source
 from local_h5_example.microdata import GROWTH, YEAR, growth_factors, read_tax_units
 from local_h5_example.source_h5 import SourceSettings, convert, rake_states, write_source
-from local_h5.inputs.source import read_source
 
 STATES = (1, 2, 6)
 SETTINGS = SourceSettings(households=40, seed=7, minimum_per_state=5)

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from local_h5.errors import InputError
-from local_h5_example.targets import write_targets
 from local_h5.requests import AreaBuildRequest
 from local_h5.validation.targets.database import TargetDatabase
+from local_h5_example.targets import write_targets
 
 REAL = Path(__file__).parents[2] / "data" / "validation" / "policy_data.db"
 

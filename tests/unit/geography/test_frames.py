@@ -8,10 +8,9 @@ import pandas as pd
 import pytest
 import scipy.sparse
 
-from local_h5.errors import GeographyError
-from foreign_pickle import frames
-from local_h5.inputs.geography.load import load_geography, load_package
+from foreign_pickle import ForeignPickleError, frames
 from foreign_pickle.reader import Placeholder
+from local_h5.inputs.geography.load import load_geography, load_package
 
 from .conftest import Made, package
 
@@ -111,9 +110,9 @@ def test_only_the_wanted_columns_are_decoded(made: Made) -> None:
     result = frame(made, content, 5, columns=["text", "number"])
     assert list(result) == ["text", "number"]
     assert result["number"].tolist() == [1, 2, 3]
-    with pytest.raises(GeographyError, match="expected columns of numbers or text"):
+    with pytest.raises(ForeignPickleError, match="expected columns of numbers or text"):
         frame(made, content, 5)
-    with pytest.raises(GeographyError, match="expected the columns text, absent, found no absent"):
+    with pytest.raises(ForeignPickleError, match="expected the columns text, absent, found no absent"):
         frame(made, content, 5, columns=["text", "absent"])
 
 
@@ -187,13 +186,13 @@ GOOD = {"_shape": (2, 3), "data": np.ones(2), "indices": np.array([0, 2]), "indp
     ],
 )
 def test_matrices_that_do_not_fit_are_refused(name: str, state: dict[str, Any]) -> None:
-    with pytest.raises(GeographyError, match=r"^package\.pkl: X_sparse: expected "):
+    with pytest.raises(ForeignPickleError, match=r"^package\.pkl: X_sparse: expected "):
         frames.read_sparse(tampered(name, state), "package.pkl: X_sparse")
 
 
 @pytest.mark.parametrize("value", [None, [1], np.ones(3), tampered("csr_matrix", GOOD), tampered("DataFrame", {})])
 def test_what_is_no_frame_is_refused(value: Any) -> None:
-    with pytest.raises(GeographyError, match="expected a pandas DataFrame"):
+    with pytest.raises(ForeignPickleError, match="expected a pandas DataFrame"):
         frames.read_frame(value, "package.pkl: targets_df")
-    with pytest.raises(GeographyError):
+    with pytest.raises(ForeignPickleError):
         frames.read_sparse("text", "package.pkl: X_sparse")

@@ -3,9 +3,9 @@
 import pytest
 from validation_world import FakeModel, Run, make_run, with_validation, write_database
 
+from local_h5.contracts.records import record_path, write_record
 from local_h5.contracts.results import read_sidecar, sidecar_path
 from local_h5.validation.targets.loaded_area import AreaFile
-from local_h5.contracts.records import record_path, write_record
 from local_h5.validation.targets.run import TargetRun
 
 WHERE = {

@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 from validation_world import CODES, ROOT, Run, copy_of, with_validation
 
+from local_h5.contracts.results import run_id, sidecar_path
 from local_h5.errors import ResultError
 from local_h5.report.causes import shared_causes
 from local_h5.report.collect import collect, odd_columns
@@ -20,7 +21,6 @@ from local_h5.report.figures import MEASURES
 from local_h5.report.tables import area_rows, target_rows
 from local_h5.report.tiles import COLUMNS, PLACES, ROWS, cells
 from local_h5.report.write import write_report
-from local_h5.contracts.results import run_id, sidecar_path
 from local_h5.us import STATE_FIPS
 from local_h5.workflow.commands import report
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local_h5 import us
-from local_h5.errors import TakeupError
+from local_h5.errors import InputError
 from local_h5.takeup import anchors
 from local_h5.takeup.anchors import AdjustedRates, clone_adjusted_rates, file_adjusted_rates
 from local_h5.takeup.eligibility import PackedEligibility
@@ -139,7 +139,7 @@ def test_file_without_units() -> None:
 
 
 def test_state_without_a_rate_is_an_error() -> None:
-    with pytest.raises(TakeupError, match=r"^v: rate.by_state: .*none for NY"):
+    with pytest.raises(InputError, match=r"^v: rate.by_state: .*none for NY"):
         clone_adjusted_rates(
             "v",
             StateRates.from_postal(RATES),
@@ -155,7 +155,7 @@ def test_state_without_a_rate_is_an_error() -> None:
     ("n_households", "n_state", "n_reported"), [(2, 3, 2), (2, 4, 1), (0, 4, 2)], ids=["clones", "reports", "none"]
 )
 def test_lengths_must_agree(n_households: int, n_state: int, n_reported: int) -> None:
-    with pytest.raises(TakeupError, match=r"^v: adjusted rates: expected states and counties of whole clones"):
+    with pytest.raises(InputError, match=r"^v: adjusted rates: expected states and counties of whole clones"):
         clone_adjusted_rates(
             "v",
             0.5,
@@ -171,9 +171,9 @@ def test_lookup_of_what_was_not_prepared() -> None:
     rates = AdjustedRates(np.array([[0.1, 0.2]]), np.array([6, 37], dtype=np.int32))
     assert rates.of("v", np.array([0, 0]), np.array([37, 6])).tolist() == [0.2, 0.1]
     assert rates.of("v", np.array([], dtype=int), np.array([], dtype=int)).shape == (0,)
-    with pytest.raises(TakeupError, match=r"^v: state: .*found FIPS 02"):
+    with pytest.raises(InputError, match=r"^v: state: .*found FIPS 02"):
         rates.of("v", np.array([0, 0]), np.array([6, 2]))
-    with pytest.raises(TakeupError, match=r"^v: clone: expected below 1, found 1"):
+    with pytest.raises(InputError, match=r"^v: clone: expected below 1, found 1"):
         rates.of("v", np.array([1]), np.array([6]))
 
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from local_h5.errors import InputError
 from local_h5.inputs import chunks
-from local_h5.errors import TakeupError
 from local_h5.inputs.membership import EntityRows
 from local_h5.takeup.assign import AreaUnits, inputs_digest, take_up, thresholds
 from local_h5.takeup.prepare import CloneGeography, SourceFacts
@@ -219,13 +219,13 @@ def test_filter_makes_the_others_true(world: World, all_rows: np.ndarray) -> Non
 
 def test_unknown_name_in_the_filter(world: World, all_rows: np.ndarray) -> None:
     with pytest.raises(
-        TakeupError, match=r"^takeup_filter: expected names among .*takes_up_dc_ptc.*, found snap, wic\."
+        InputError, match=r"^takeup_filter: expected names among .*takes_up_dc_ptc.*, found snap, wic\."
     ):
         take_up(world.prepare(), world.area(all_rows), ["wic", "snap", MEDICAID])
 
 
 def test_bare_string_as_filter(world: World, all_rows: np.ndarray) -> None:
-    with pytest.raises(TakeupError, match=f"^takeup_filter: expected a list of names, found the text '{MEDICAID}'"):
+    with pytest.raises(InputError, match=f"^takeup_filter: expected a list of names, found the text '{MEDICAID}'"):
         take_up(world.prepare(), world.area(all_rows), MEDICAID)
 
 
@@ -234,7 +234,7 @@ def test_state_without_a_rate(world: World, options: dict[str, str]) -> None:
     state = world.geography.state.copy()
     state[:3] = 72
     broken = replace(world, geography=CloneGeography(state, world.geography.county))
-    with pytest.raises(TakeupError, match=r"^takes_up_medicaid_if_eligible: rate.by_state: .*FIPS 72"):
+    with pytest.raises(InputError, match=r"^takes_up_medicaid_if_eligible: rate.by_state: .*FIPS 72"):
         take_up(broken.prepare(**options), broken.area(np.arange(3)))
 
 
@@ -242,7 +242,7 @@ def test_county_without_eligibility(world: World) -> None:
     county = world.geography.county.copy()
     county[0] = 1001
     broken = replace(world, geography=CloneGeography(world.geography.state, county))
-    with pytest.raises(TakeupError, match="first 01001"):
+    with pytest.raises(InputError, match="first 01001"):
         take_up(world.prepare(), broken.area(np.arange(3)))
 
 
@@ -267,7 +267,7 @@ def test_reports_that_the_source_lacks(world: World, all_rows: np.ndarray) -> No
 )
 def test_wrong_reports(world: World, variable: str, wrong: np.ndarray, message: str) -> None:
     facts = SourceFacts(world.membership, {**world.facts.values, variable: wrong}, world.facts.eligible)
-    with pytest.raises(TakeupError, match=f"^{variable}: .*{message}"):
+    with pytest.raises(InputError, match=f"^{variable}: .*{message}"):
         replace(world, facts=facts).prepare()
 
 
@@ -281,7 +281,7 @@ def test_reports_as_numbers(world: World, all_rows: np.ndarray) -> None:
 
 def test_missing_eligibility_table(world: World) -> None:
     facts = SourceFacts(world.membership, world.facts.values, {})
-    with pytest.raises(TakeupError, match=rf"^{HOUSING}: eligibility: expected a table housing_income_limits"):
+    with pytest.raises(InputError, match=rf"^{HOUSING}: eligibility: expected a table housing_income_limits"):
         replace(world, facts=facts).prepare()
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from local_h5.errors import InputError
 from local_h5.inputs.chunks import CHUNK
-from local_h5.errors import TakeupError
 from local_h5.takeup import draws
 
 EDGES = [0, 1, 2**32 - 1, 2**32, 2**32 + 1, 2**63 - 1]
@@ -113,13 +113,13 @@ def test_inputs_are_left_alone() -> None:
     ],
 )
 def test_wrong_keys_are_refused(households: np.ndarray, clones: np.ndarray, message: str) -> None:
-    with pytest.raises(TakeupError, match=message):
+    with pytest.raises(InputError, match=message):
         draws.seeds("v", households, clones)
 
 
 @pytest.mark.parametrize("counts", [np.array([1]), np.array([1, -1])])
 def test_wrong_counts_are_refused(counts: np.ndarray) -> None:
-    with pytest.raises(TakeupError, match="counts"):
+    with pytest.raises(InputError, match="counts"):
         draws.uniforms(np.array([1, 2], dtype=np.uint64), counts)
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from local_h5.errors import TakeupError
+from local_h5.errors import InputError
 from local_h5.takeup.eligibility import PackedEligibility
 
 TABLE = st.integers(1, 30).flatmap(
@@ -49,7 +49,7 @@ def test_unknown_county_is_an_error() -> None:
     packed = PackedEligibility.pack([(6037, np.array([True]))], 1)
     for code in (6001, 99_999):
         with pytest.raises(
-            TakeupError, match=f"one of the 1 counties of the table, found 1 others, the first {code:05d}"
+            InputError, match=f"one of the 1 counties of the table, found 1 others, the first {code:05d}"
         ):
             _eligible(packed, np.array([6037, code]), np.array([0, 0]))
 
@@ -58,7 +58,7 @@ def test_empty_table_knows_no_county() -> None:
     packed = PackedEligibility.pack([], 9)
     assert packed.bits.shape == (0, 2)
     assert _eligible(packed, np.array([0]), np.array([3])).tolist() == [False]
-    with pytest.raises(TakeupError, match="06037"):
+    with pytest.raises(InputError, match="06037"):
         _eligible(packed, np.array([6037]), np.array([3]))
 
 
@@ -72,5 +72,5 @@ def test_empty_table_knows_no_county() -> None:
     ],
 )
 def test_malformed_rows_are_refused(rows: list[tuple[int, np.ndarray]], message: str) -> None:
-    with pytest.raises(TakeupError, match=message):
+    with pytest.raises(InputError, match=message):
         PackedEligibility.pack(rows, 1)

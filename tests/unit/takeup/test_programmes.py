@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from local_h5 import us
-from local_h5.errors import TakeupError
+from local_h5.errors import InputError
 from local_h5.takeup.assign import take_up
 from local_h5.takeup.draws import seeds, uniforms
 from local_h5.takeup.prepare import SourceFacts, prepare_takeup
@@ -223,7 +223,7 @@ def test_wrong_programme_files(folder: Path, text: str | None, message: str) -> 
     path.unlink()
     if text is not None:
         path.write_bytes(text.encode("utf-8", "surrogateescape"))
-    with pytest.raises(TakeupError) as caught:
+    with pytest.raises(InputError) as caught:
         load_programmes(folder / "programmes.yaml")
     line = str(caught.value)
     assert str(path) in line
@@ -242,7 +242,7 @@ def test_wrong_programme_files(folder: Path, text: str | None, message: str) -> 
 )
 def test_wrong_lists(folder: Path, text: str, message: str) -> None:
     (folder / "programmes.yaml").write_text(text)
-    with pytest.raises(TakeupError) as caught:
+    with pytest.raises(InputError) as caught:
         load_programmes(folder / "programmes.yaml")
     assert message in str(caught.value)
 
@@ -251,7 +251,7 @@ def test_a_variable_wanted_from_two_places_is_an_error() -> None:
     medicaid = DEFAULTS["takes_up_medicaid_if_eligible"]
     assert medicaid.reports is not None
     other = replace(medicaid, variable="other", reports=replace(medicaid.reports, source="file"))
-    with pytest.raises(TakeupError, match=r"^other: has_medicaid_health_coverage_at_interview: expected entity person"):
+    with pytest.raises(InputError, match=r"^other: has_medicaid_health_coverage_at_interview: expected entity person"):
         required_variables([medicaid, other])
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from local_h5.errors import TakeupError
+from local_h5.errors import InputError
 from local_h5.takeup.programmes import load_programmes
 from local_h5.takeup.rates import Axis, CellRates, ConstantRate, Level, StateRates
 
@@ -20,9 +20,7 @@ def test_two_entries_of_one_year_give_the_later() -> None:
 
 
 def test_year_before_the_first_entry_is_an_error() -> None:
-    with pytest.raises(
-        TakeupError, match=r"^v: rate.constant: expected a rate for 2019 or earlier, found .*2020-09-01"
-    ):
+    with pytest.raises(InputError, match=r"^v: rate.constant: expected a rate for 2019 or earlier, found .*2020-09-01"):
         HEAD_START.at("v", 2019)
 
 
@@ -34,7 +32,7 @@ def test_rates_by_state() -> None:
 @pytest.mark.parametrize(("code", "name"), [(36, "NY"), (72, "FIPS 72"), (0, "FIPS 00"), (101, "FIPS 101")])
 def test_state_without_a_rate_is_an_error(code: int, name: str) -> None:
     rates = StateRates.from_postal({"AK": 0.88})
-    with pytest.raises(TakeupError, match=rf"^v: rate.by_state: .* found none for {name} \(2 rows\)"):
+    with pytest.raises(InputError, match=rf"^v: rate.by_state: .* found none for {name} \(2 rows\)"):
         rates.of("v", np.array([2, code, code]))
 
 
@@ -104,7 +102,7 @@ def test_values_that_are_not_finite_are_an_error() -> None:
         "employment_income": np.array([0.0, 0.0]),
         "age_head": np.array([30, np.nan]),
     }
-    with pytest.raises(TakeupError, match=r"^age_head: axis age: .*the first at row 1"):
+    with pytest.raises(InputError, match=r"^age_head: axis age: .*the first at row 1"):
         filing().of_units(values, np.array([0, 1]), 2)
 
 
@@ -113,5 +111,5 @@ def test_missing_or_short_variable_is_an_error(found: np.ndarray | None) -> None
     values = {"tax_unit_child_dependents": np.zeros(2), "employment_income": np.zeros(2)}
     if found is not None:
         values["age_head"] = found
-    with pytest.raises(TakeupError, match=r"^age_head: axis age: expected 2 values of entity tax_unit"):
+    with pytest.raises(InputError, match=r"^age_head: axis age: expected 2 values of entity tax_unit"):
         filing().of_units(values, np.array([0, 1]), 2)

@@ -9,9 +9,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from local_h5.contracts.schema import load_schema
 from local_h5.prepared.model import MEDICAID_COST
 from local_h5.requests import AreaType
-from local_h5.contracts.schema import load_schema
 from local_h5.validation.targets.model_facts import ModelFacts, WholeFile, facts_path, holds
 from local_h5.validation.targets.model_source import read_source
 

@@ -11,15 +11,16 @@ import numpy as np
 import pytest
 import yaml
 
-from local_h5.build.area import PreparedInputs, build_area
-from local_h5.prepared.steps import takeup_from_snapshot
-from local_h5.contracts.results import sidecar_path, write_sidecar
+from local_h5.build.area import build_area
 from local_h5.config.settings import Settings
+from local_h5.contracts.results import sidecar_path, write_sidecar
+from local_h5.prepared.files import PreparedInputs
+from local_h5.prepared.steps import takeup_from_snapshot
 from local_h5.takeup.programmes import load_programmes
 from local_h5.us import district_name
 from local_h5.validation.targets.country_model import CountryModel
-from local_h5.validation.targets.run import TargetRun
 from local_h5.validation.targets.database import Constraint, Target
+from local_h5.validation.targets.run import TargetRun
 
 pytestmark = pytest.mark.model
 

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from validation_world import Run, with_validation
 
-from local_h5.errors import ConfigError
-from local_h5.files.atomic import sha256_of
-from local_h5.contracts.results import sidecar_path
 from local_h5.config.settings import Settings
 from local_h5.contracts.policy import Policy
 from local_h5.contracts.records import record_path
+from local_h5.contracts.results import sidecar_path
+from local_h5.errors import ConfigError
+from local_h5.files.atomic import sha256_of
 
 ROOT = Path(__file__).parents[3]
 

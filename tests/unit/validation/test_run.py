@@ -11,11 +11,11 @@ import pytest
 from joins import unit_rows
 from validation_world import FakeModel, Run, copy_of, make_run, with_validation, write_database
 
-from local_h5.contracts.results import read_sidecar, sidecar_path
-from local_h5.validation.targets.loaded_area import AreaFile
 from local_h5.contracts.records import ValidationRecord, read_record, refusals, write_record
-from local_h5.validation.targets.run import TargetRun
+from local_h5.contracts.results import read_sidecar, sidecar_path
 from local_h5.validation.targets.database import TargetDatabase
+from local_h5.validation.targets.loaded_area import AreaFile
+from local_h5.validation.targets.run import TargetRun
 from local_h5.validation.targets.values import Values
 
 PLACES = {

@@ -9,11 +9,11 @@ from plain_model import STATE_COST, snapshot_without_model
 from tiny_world import World, source_columns, write_source
 from validation_world import ROOT, Run
 
-from local_h5.prepared.model import MEDICAID_COST, MedicaidCost
-from local_h5.prepared.steps import load_variable_rules
 from local_h5.contracts.results import read_sidecar, sidecar_path
-from local_h5.prepared.snapshot import SourceSnapshot
 from local_h5.inputs.source import read_source
+from local_h5.prepared.model import MEDICAID_COST, MedicaidCost
+from local_h5.prepared.snapshot import SourceSnapshot
+from local_h5.prepared.steps import load_variable_rules
 from local_h5.takeup.programmes import load_programmes
 from local_h5.validation.structural.common_schema import common_schema
 

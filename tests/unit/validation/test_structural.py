@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from validation_world import Run, with_validation
 
-from local_h5.contracts.results import read_sidecar, sidecar_path
-from local_h5.validation.structural.verdict import StructuralPolicy, validate_structure
-from local_h5.validation.structural.common_schema import common_schema
 from local_h5.contracts.records import read_record, record_path
+from local_h5.contracts.results import read_sidecar, sidecar_path
+from local_h5.validation.structural.common_schema import common_schema
+from local_h5.validation.structural.verdict import StructuralPolicy, validate_structure
 
 Damage = Callable[[h5py.File], None]
 

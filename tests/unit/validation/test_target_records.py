@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from validation_world import FakeModel, Run, with_validation, write_database
 
+from local_h5.contracts.records import read_record, write_record
+from local_h5.contracts.results import sidecar_path
 from local_h5.errors import ResultError
 from local_h5.files.atomic import write_text
-from local_h5.contracts.results import sidecar_path
-from local_h5.contracts.records import read_record, write_record
-from local_h5.validation.targets.run import TargetRun
 from local_h5.files.digests import DigestMemo
 from local_h5.runs.target_records import compare_targets, record_basis
+from local_h5.validation.targets.run import TargetRun
 
 TARGETS = [("person_count", [("age", ">", "17"), ("state_fips", "==", "37")], 100.0)]
 MEMO = DigestMemo(None)

@@ -10,10 +10,10 @@ import pytest
 from joins import unit_rows
 from validation_world import FakeModel, Run, copy_of, with_validation, write_database
 
+from local_h5.contracts.records import ValidationRecord
 from local_h5.errors import ModelError
 from local_h5.prepared.model import MEDICAID_COST
 from local_h5.validation.targets import run as validation_run
-from local_h5.contracts.records import ValidationRecord
 from local_h5.validation.targets.run import TargetRun
 
 STATES = ("AK", "CA", "DC", "NC")

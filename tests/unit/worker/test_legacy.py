@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from local_h5.requests import AreaBuildRequest
-from local_h5.contracts.results import Validation
 from local_h5.contracts.records import Summary, TargetRow, ValidationRecord
+from local_h5.contracts.results import Validation
+from local_h5.requests import AreaBuildRequest
 from local_h5.worker import AreaOutcome, WorkResult, legacy_view
 
 ROW = TargetRow(

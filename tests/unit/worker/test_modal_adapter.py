@@ -14,9 +14,9 @@ import pytest
 from worker_world import ROOT, Prepared
 
 from local_h5.requests import AreaBuildRequest, AreaFilter
-from local_h5.worker import WorkItem, WorkResult, run_areas, write_items
 from local_h5.runs.plan_file import write_plan
 from local_h5.runs.work_items import fingerprints_here
+from local_h5.worker import WorkItem, WorkResult, run_areas, write_items
 
 ADAPTER = ROOT / "adapters" / "modal" / "build_areas.py"
 UNKNOWN = AreaBuildRequest("custom", "unknown", "?", (AreaFilter("county", "eq", ("37991",)),))

@@ -12,12 +12,11 @@ from typing import Any
 import pytest
 from worker_world import ROOT, Prepared
 
-from local_h5.worker import area_job
+from local_h5.contracts.records import Summary, TargetRow, ValidationRecord, record_path, write_record
 from local_h5.errors import RunningError
 from local_h5.requests import AreaBuildRequest, AreaFilter
-from local_h5.contracts.records import Summary, TargetRow, ValidationRecord, record_path, write_record
-from local_h5.worker import WorkItem, WorkResult, write_items
 from local_h5.runs.run_lock import hold_run_lock
+from local_h5.worker import WorkItem, WorkResult, area_job, write_items
 
 SCRIPT = ROOT / "scripts" / "run_worker.py"
 NC_01 = AreaBuildRequest("district", "NC-01", "NC-01", (AreaFilter("district", "eq", ("3701",)),))

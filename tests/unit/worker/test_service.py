@@ -15,16 +15,15 @@ from worker_world import Prepared
 
 import build_area
 import local_h5.worker
-from local_h5.worker import area_job
 from local_h5.build import writer
-from local_h5.errors import ConfigError, PreparedError, RequestError
-from local_h5.requests import AreaBuildRequest, AreaFilter
+from local_h5.contracts.records import record_path
 from local_h5.contracts.results import Fingerprint, read_sidecar, sidecar_path
 from local_h5.contracts.schema import load_schema
-from local_h5.validation.structural.verdict import StructuralPolicy
-from local_h5.contracts.records import record_path
-from local_h5.worker import AreaOutcome, WorkerState, WorkItem, WorkResult, read_items, run_areas, write_items
+from local_h5.errors import ConfigError, PreparedError, RequestError
+from local_h5.requests import AreaBuildRequest, AreaFilter
 from local_h5.runs.work_items import fingerprints_here
+from local_h5.validation.structural.verdict import StructuralPolicy
+from local_h5.worker import AreaOutcome, WorkerState, WorkItem, WorkResult, area_job, read_items, run_areas, write_items
 
 NC_01 = AreaBuildRequest("district", "NC-01", "NC-01", (AreaFilter("district", "eq", ("3701",)),))
 AK_01 = AreaBuildRequest("district", "AK-01", "AK-01", (AreaFilter("district", "eq", ("0201",)),))

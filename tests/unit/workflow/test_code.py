@@ -1,6 +1,7 @@
 """Which modules count as code that decides values, and which edits count."""
 
 import ast
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,53 +11,55 @@ import pytest
 from local_h5.runs import code
 from local_h5.runs.code import LIBRARY, code_digest, essence
 
+ROOT = LIBRARY.parents[1]
+
 HARMLESS = {
-    "errors", "files/atomic", "contracts/schema", "contracts/results", "requests", "areas", "files/text_table", "__init__", "geography/__init__",
-    "takeup/__init__", "validation/__init__", "workflow/__init__", "example/__init__",
+    "areas", "contracts/results", "contracts/schema", "errors", "files/atomic", "files/text_table", "requests",
 }  # fmt: skip
 """They raise, write whole files or nothing, and check forms; what they hold is in requests and configuration."""
 
 ELSEWHERE = {
     # imported for a type, or for what another component of the fingerprint covers
-    "AREA_MODULES": {"inputs/geography/canonical", "inputs/geography/codes",},
+    "AREA_MODULES": {"inputs/geography/canonical", "inputs/geography/codes"},
     "SNAPSHOT_MODULES": {
-        "inputs/geography/block_table", "inputs/geography/blocks", "inputs/geography/canonical", "inputs/geography/codes", "../foreign_pickle/frames",
-        "inputs/geography/load", "inputs/geography/npy", "../foreign_pickle/reader", "inputs/geography/tables", "takeup/anchors",
-        "takeup/eligibility", "takeup/prepare", "takeup/programmes", "takeup/rates", "takeup/table", "us",
+        "../foreign_pickle/frames", "../foreign_pickle/reader", "inputs/geography/block_table",
+        "inputs/geography/blocks", "inputs/geography/canonical", "inputs/geography/codes", "inputs/geography/load",
+        "inputs/geography/npy", "inputs/geography/tables", "takeup/anchors", "takeup/eligibility", "takeup/prepare",
+        "takeup/programmes", "takeup/rates", "takeup/table", "us",
     },
     "GEOGRAPHY_MODULES": {
-        "build/area", "inputs/chunks", "prepared/clones", "inputs/columns", "prepared/formulas", "prepared/housing", "inputs/id_columns", "inputs/membership", "inputs/missing", "prepared/model",
-        "build/payload", "prepared/places", "files/single", "prepared/snapshot", "inputs/source",
+        "build/area", "build/payload", "build/writer", "files/single", "inputs/chunks", "inputs/columns",
+        "inputs/id_columns", "inputs/membership", "inputs/missing", "inputs/source", "prepared/clones",
+        "prepared/formulas", "prepared/housing", "prepared/model", "prepared/places", "prepared/snapshot",
         "takeup/anchors", "takeup/assign", "takeup/draws", "takeup/eligibility", "takeup/prepare",
-        "takeup/programmes", "takeup/rates", "takeup/store", "takeup/table", "build/writer",
+        "takeup/programmes", "takeup/rates", "takeup/store", "takeup/table",
     },
     "CLONE_MODULES": {
-        "build/area", "inputs/chunks", "inputs/geography/codes", "../foreign_pickle/reader", "inputs/membership", "build/payload", "prepared/snapshot",
-        "takeup/anchors", "takeup/assign", "takeup/draws", "takeup/eligibility", "takeup/rates", "takeup/store",
-        "takeup/table", "us", "build/writer",
+        "../foreign_pickle/reader", "build/area", "build/payload", "build/writer", "inputs/chunks",
+        "inputs/geography/codes", "inputs/membership", "prepared/snapshot", "takeup/anchors", "takeup/assign",
+        "takeup/draws", "takeup/eligibility", "takeup/rates", "takeup/store", "takeup/table", "us",
     },
     "TAKEUP_MODULES": {
-        "build/area", "inputs/chunks", "prepared/clones", "inputs/columns", "prepared/formulas", "inputs/geography/block_table", "inputs/geography/blocks",
-        "inputs/geography/codes", "../foreign_pickle/frames", "inputs/geography/load", "inputs/geography/npy", "../foreign_pickle/reader",
-        "inputs/geography/tables", "inputs/id_columns", "inputs/membership", "inputs/missing", "prepared/model", "build/payload", "prepared/places", "files/single", "inputs/source",
-        "takeup/assign", "takeup/draws", "build/writer",
+        "../foreign_pickle/frames", "../foreign_pickle/reader", "build/area", "build/payload", "build/writer",
+        "files/single", "inputs/chunks", "inputs/columns", "inputs/geography/block_table",
+        "inputs/geography/blocks", "inputs/geography/codes", "inputs/geography/load", "inputs/geography/npy",
+        "inputs/geography/tables", "inputs/id_columns", "inputs/membership", "inputs/missing", "inputs/source",
+        "prepared/clones", "prepared/formulas", "prepared/model", "prepared/places", "takeup/assign",
+        "takeup/draws",
     },
     "EXAMPLE_MODULES": set(),
 }  # fmt: skip
 
 
 def imported(module: str) -> Iterator[str]:
-    path = code._source_of(module) if module.startswith("scripts/") else LIBRARY / f"{module}.py"
-    if module.startswith("scripts/"):
-        path = LIBRARY.parents[1] / path
+    """The modules of this project that a module or script imports, as :mod:`local_h5.runs.code` names them."""
+    path = ROOT / f"{module}.py" if module.startswith("scripts/") else LIBRARY / f"{module}.py"
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("local_h5"):
-            base = (node.module or "").split(".")[1:]
-            for alias in node.names:
-                for parts in ([*base, alias.name], base):
-                    if parts and (LIBRARY / ("/".join(parts) + ".py")).exists():
-                        yield "/".join(parts)
-                        break
+        if isinstance(node, ast.ImportFrom) and node.module is not None:
+            for name in [*(f"{node.module}.{alias.name}" for alias in node.names), node.module]:
+                file = LIBRARY.parent / f"{name.replace('.', '/')}.py"
+                if file.is_file():
+                    yield os.path.relpath(file, LIBRARY).removesuffix(".py")
 
 
 @pytest.mark.parametrize("name", list(ELSEWHERE))

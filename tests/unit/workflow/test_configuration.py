@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local_h5.errors import ConfigError
 from local_h5.config.settings import Settings, merge
-from local_h5.workflow.commands import explain, plan
-from local_h5.workflow.configuration import load_settings, parse_overrides, read_config
+from local_h5.errors import ConfigError
 from local_h5.files.digests import DigestMemo
 from local_h5.runs.steps import all_steps
+from local_h5.workflow.commands import explain, plan
+from local_h5.workflow.configuration import load_settings, parse_overrides, read_config
 
 ROOT = Path(__file__).parents[3]
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from local_h5.workflow.configuration import load_settings
 from local_h5.files.digests import DigestMemo
 from local_h5.runs.steps import Step, declared_steps, needed_steps
+from local_h5.workflow.configuration import load_settings
 
 ROOT = Path(__file__).parents[3]
 RULES = {

@@ -1,7 +1,7 @@
 """Exact geography: which census block, and so which district, each household clone lives in.
 
-Importing this package imports numpy only. :mod:`~local_h5.inputs.geography.load` reads the three forms a geography comes
-in and :mod:`~local_h5.inputs.geography.blocks` the public block tables; both are for the prepare step.
+Importing this package imports numpy only. :mod:`~local_h5.inputs.geography.load` reads the three forms a geography
+comes in and :mod:`~local_h5.inputs.geography.blocks` the public block tables; both are for the prepare step.
 """
 
 from local_h5.inputs.geography.block_table import BlockTable

@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from local_h5.errors import GeographyError
+from local_h5.errors import InputError
 
 CROSSWALK_FIELDS = ("sldu", "sldl", "place_fips", "vtd", "puma", "zcta")
 TEXT_FIELDS = (*CROSSWALK_FIELDS, "cbsa_code")
@@ -52,18 +52,15 @@ class BlockTable:
         """Row of each of ``blocks`` in this table.
 
         Raises:
-            GeographyError: a block is not in the table, because it was prepared for another geography.
+            InputError: a block is not in the table, because it was prepared for another geography.
         """
         rows = np.searchsorted(self.geoid, blocks)
         absent = self.geoid.take(rows, mode="clip") != blocks if len(self) else np.ones(rows.shape, np.bool_)
         if absent.any():
             example = int(np.asarray(blocks)[absent][0])
-            raise GeographyError(
-                "block table",
-                field="geoid",
-                expected="every block of the area",
-                found=f"{np.count_nonzero(absent):,} blocks that it lacks, such as {example:015d}",
-                remedy="Prepare again: the table was made for another geography.",
+            raise InputError(
+                f"block table: geoid: expected every block of the area, found {np.count_nonzero(absent):,} blocks "
+                f"that it lacks, such as {example:015d}. Prepare again: the table was made for another geography."
             )
         return rows
 

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from local_h5.errors import GeographyError
+from local_h5.errors import InputError
 from local_h5.inputs.geography import codes
 from local_h5.inputs.geography.block_table import BlockTable, TextField
 from local_h5.inputs.geography.canonical import Geography
@@ -46,8 +46,8 @@ def build_block_table(
         where: file or argument that the geography came from, for errors.
 
     Raises:
-        BlockTableError: a table is missing or malformed.
-        GeographyError: a block is unknown, or lies in another district than the geography says.
+        InputError: a table is missing or malformed.
+        InputError: a block is unknown, or lies in another district than the geography says.
     """
     geographies = [geography] if isinstance(geography, Geography) else list(geography)
     pairs = _distinct_pairs(geographies)
@@ -108,12 +108,10 @@ def _check_districts(
     examples = ", ".join(
         f"block {pairs[one] // 100:015d} in {given[one]} instead of {expected[one]}" for one in wrong[:_EXAMPLES]
     )
-    raise GeographyError(
-        where,
-        field="cd_geoid",
-        expected=f"the districts of {files.block_districts}",
-        found=f"{rows:,} rows ({wrong.size:,} blocks) that disagree: {examples}",
-        remedy="Use the block tables of the calibration, or correct the geography.",
+    raise InputError(
+        f"{where}: cd_geoid: expected the districts of {files.block_districts}, found {rows:,} rows ("
+        f"{wrong.size:,} blocks) that disagree: {examples}. Use the block tables of the calibration, or correct "
+        "the geography."
     )
 
 
@@ -131,12 +129,10 @@ def _check_known(
     examples = ", ".join(f"{block:015d}" for block in shown[:_EXAMPLES])
     if nowhere.size or unknown_blocks == "error":
         lies = f", {nowhere.size:,} of them in counties that do not exist" if nowhere.size else ""
-        raise GeographyError(
-            where,
-            field="block_geoid",
-            expected="blocks that the block tables know",
-            found=f"{unknown.size:,} of {total:,} distinct blocks unknown{lies}, such as {examples}",
-            remedy="Correct them, or set geography.unknown_blocks to allow (for blocks of existing counties).",
+        raise InputError(
+            f"{where}: block_geoid: expected blocks that the block tables know, found {unknown.size:,} of "
+            f"{total:,} distinct blocks unknown{lies}, such as {examples}. Correct them, or set "
+            "geography.unknown_blocks to allow (for blocks of existing counties)."
         )
     warnings.warn(
         f"{where}: block_geoid: {unknown.size:,} of {total:,} distinct blocks are in no block table, such as "

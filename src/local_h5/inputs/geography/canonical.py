@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from local_h5.errors import GeographyError
+from local_h5.errors import InputError
 from local_h5.inputs.geography import codes
 
 MAX_CLONES = 10_000
@@ -109,7 +109,7 @@ class Geography:
             where: file or argument, for errors.
 
         Raises:
-            GeographyError: a field has another length, holds something that is no code, or contradicts another.
+            InputError: a field has another length, holds something that is no code, or contradicts another.
         """
         n_records = read_size(n_records, where, "n_records")
         n_clones = read_size(n_clones, where, "n_clones")
@@ -152,7 +152,7 @@ class Geography:
         """A geography from codes that are integers already; fields are checked against each other.
 
         Raises:
-            GeographyError: a block contradicts its district, county or state, or has no district.
+            InputError: a block contradicts its district, county or state, or has no district.
         """
         for field, given, divisor, unit in (
             ("cd_geoid", district, 100, 10**13),
@@ -183,16 +183,13 @@ def read_size(value: object, where: str, field: str) -> int:
     """A positive count, given as an integer or an array of one.
 
     Raises:
-        GeographyError: it is something else.
+        InputError: it is something else.
     """
     array = np.asarray(value)
     if array.size != 1 or array.dtype.kind not in "iu" or array.item() < 1:
-        raise GeographyError(
-            where,
-            field=field,
-            expected="one positive integer",
-            found=f"{value!r}"[:60],
-            remedy="Write the number of source households as n_records, of clones as n_clones.",
+        raise InputError(
+            f"{where}: {field}: expected one positive integer, found {f'{value!r}'[:60]}. Write the number of "
+            "source households as n_records, of clones as n_clones."
         )
     return int(array.item())
 
@@ -201,15 +198,12 @@ def check_rows(n_households: int, n_clones: int, where: str) -> int:
     """Number of rows of ``n_clones`` clones of ``n_households`` households.
 
     Raises:
-        GeographyError: the number of clones cannot be meant.
+        InputError: the number of clones cannot be meant.
     """
     if n_clones > MAX_CLONES:
-        raise GeographyError(
-            where,
-            field="n_clones",
-            expected=f"at most {MAX_CLONES:,} clones",
-            found=f"{n_clones:,}",
-            remedy="Check that the file is a geography of this source.",
+        raise InputError(
+            f"{where}: n_clones: expected at most {MAX_CLONES:,} clones, found {n_clones:,}. Check that the file "
+            "is a geography of this source."
         )
     return n_households * n_clones
 
@@ -218,15 +212,13 @@ def check_length(size: int, rows: int, where: str, field: str) -> None:
     """Refuse a field that does not have one entry per household clone.
 
     Raises:
-        GeographyError: the length differs.
+        InputError: the length differs.
     """
     if size != rows:
-        raise GeographyError(
-            where,
-            field=field,
-            expected=f"{rows:,} rows (n_records x n_clones)",
-            found=f"{size:,}" if size else "none: it is empty",
-            remedy="Use the geography that was saved together with the weights.",
+        raise InputError(
+            f"{where}: {field}: expected {rows:,} rows (n_records x n_clones), found "
+            f"{f'{size:,}' if size else 'none: it is empty'}. Use the geography that was saved together with the "
+            "weights."
         )
 
 
@@ -248,10 +240,8 @@ def _agree(
     ]
     if wrong:
         examples = ", ".join(f"block {block[row]:015d} with {given[row]} in row {row}" for row in wrong[:3])
-        raise GeographyError(
-            where,
-            field=field,
-            expected="the code that the row's block lies in",
-            found=f"{len(wrong):,} of {block.size:,} rows that contradict it: {examples}",
-            remedy="The fields are misaligned or edited; use the file as calibration saved it.",
+        raise InputError(
+            f"{where}: {field}: expected the code that the row's block lies in, found {len(wrong):,} of "
+            f"{block.size:,} rows that contradict it: {examples}. The fields are misaligned or edited; use the "
+            "file as calibration saved it."
         )

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from local_h5 import us
-from local_h5.errors import GeographyError
+from local_h5.errors import InputError
 
 CHUNK_ROWS = 65_536
 """Rows per chunk: small enough for the cache, large enough that the loop over chunks costs nothing."""
@@ -83,16 +83,13 @@ def as_column(values: object, where: str, field: str) -> NDArray[np.generic]:
     """``values`` (array, list or anything numpy can read) as a one-dimensional array of text, integers or objects.
 
     Raises:
-        GeographyError: it is a scalar, has several dimensions, or (unless empty) another type than text or integers.
+        InputError: it is a scalar, has several dimensions, or (unless empty) another type than text or integers.
     """
     column = np.asarray(values)
     if column.ndim != 1:
-        raise GeographyError(
-            where,
-            field=field,
-            expected="a one-dimensional array with one code per household clone",
-            found=f"an array of shape {column.shape}",
-            remedy="Give one code per row, clone after clone.",
+        raise InputError(
+            f"{where}: {field}: expected a one-dimensional array with one code per household clone, found an "
+            f"array of shape {column.shape}. Give one code per row, clone after clone."
         )
     if column.size:
         check_dtype(column.dtype, where, field)
@@ -103,17 +100,14 @@ def check_dtype(dtype: np.dtype[np.generic], where: str, field: str) -> None:
     """Refuse a column that cannot hold codes, before any of it is read.
 
     Raises:
-        GeographyError: the dtype is neither text of at most 32 characters, nor integer, nor object.
+        InputError: the dtype is neither text of at most 32 characters, nor integer, nor object.
     """
     text_width = {"U": dtype.itemsize // 4, "S": dtype.itemsize}.get(dtype.kind)
     if dtype.kind in "iuO" or (text_width is not None and text_width <= _MAX_TEXT):
         return
-    raise GeographyError(
-        where,
-        field=field,
-        expected=f"text of at most {_MAX_TEXT} characters, or integers",
-        found=f"dtype {dtype.str}",
-        remedy="Store codes as text with leading zeros.",
+    raise InputError(
+        f"{where}: {field}: expected text of at most {_MAX_TEXT} characters, or integers, found dtype {dtype.str}"
+        ". Store codes as text with leading zeros."
     )
 
 
@@ -136,7 +130,7 @@ def parse_codes(
         field: name of the column, for errors.
 
     Raises:
-        GeographyError: some row is not such a code, with the count and the first examples.
+        InputError: some row is not such a code, with the count and the first examples.
     """
     result = np.zeros(rows, dtype=kind.dtype)
     wrong_total = 0
@@ -153,12 +147,10 @@ def parse_codes(
                 examples.append(f"{_shown(chunk[row])} in row {start + int(row)}")
         start += chunk.size
     if wrong_total:
-        raise GeographyError(
-            where,
-            field=field,
-            expected=f"{kind.described}, beginning with a state",
-            found=f"{wrong_total:,} of {rows:,} rows that are none, such as {', '.join(examples)}",
-            remedy="Correct these rows; text codes keep their leading zeros.",
+        raise InputError(
+            f"{where}: {field}: expected {kind.described}, beginning with a state, found {wrong_total:,} of "
+            f"{rows:,} rows that are none, such as {', '.join(examples)}. Correct these rows; text codes keep "
+            "their leading zeros."
         )
     return result
 

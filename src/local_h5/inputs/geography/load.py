@@ -13,14 +13,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from local_h5.errors import GeographyError
-from local_h5.inputs.geography import canonical
-from local_h5.inputs.geography import codes
-from foreign_pickle import frames
-from local_h5.inputs.geography import npy
-from foreign_pickle import reader as safe_pickle
+from foreign_pickle import frames, reader
+from local_h5.errors import InputError
+from local_h5.inputs.geography import canonical, codes, npy
 from local_h5.inputs.geography.canonical import Geography
 from local_h5.inputs.geography.tables import BlockDistricts, read_block_districts
+from local_h5.inputs.pickles import pickle_errors
 
 Form = Literal["npz", "package", "blocks"]
 
@@ -56,9 +54,9 @@ def load_geography(
         n_clones: clones that the weights imply, checked when given.
 
     Raises:
-        GeographyError: missing, damaged, another form, misaligned, or contradicting itself.
-        UnsafePickleError: a pickle in it asks for something that could run code.
-        BlockTableError: the block → district table is missing or malformed.
+        InputError: missing, damaged, another form, misaligned, or contradicting itself.
+        InputError: a pickle in it asks for something that could run code.
+        InputError: the block → district table is missing or malformed.
     """
     path = Path(path)
     match geography_form(path):
@@ -69,12 +67,9 @@ def load_geography(
         case "blocks":
             geography = _load_blocks(path, n_households, block_districts)
     if n_clones is not None and geography.n_clones != n_clones:
-        raise GeographyError(
-            path,
-            field="n_clones",
-            expected=f"{n_clones:,} clones, as the weights have",
-            found=f"{geography.n_clones:,}",
-            remedy="Use weights and geography of the same calibration.",
+        raise InputError(
+            f"{path}: n_clones: expected {n_clones:,} clones, as the weights have, found {geography.n_clones:,}. "
+            "Use weights and geography of the same calibration."
         )
     return geography
 
@@ -90,7 +85,7 @@ def check_head(path: Path, n_households: int, n_clones: int) -> None:
         n_clones: clones that the weights imply.
 
     Raises:
-        GeographyError: missing, damaged, another form, or of another size.
+        InputError: missing, damaged, another form, or of another size.
     """
     path, where = Path(path), str(path)
     rows = canonical.check_rows(n_households, n_clones, where)
@@ -101,20 +96,18 @@ def check_head(path: Path, n_households: int, n_clones: int) -> None:
                 sizes = tuple(canonical.read_size(file.scalar(field), where, field) for field in SIZE_FIELDS)
                 wanted = (n_households, n_clones)
                 if sizes != wanted:
-                    raise GeographyError(
-                        where,
-                        field=", ".join(SIZE_FIELDS),
-                        expected=f"{wanted}, the households of the source and the clones of the weights",
-                        found=str(sizes),
-                        remedy="Use source, weights and geography of the same calibration.",
+                    raise InputError(
+                        f"{where}: {', '.join(SIZE_FIELDS)}: expected {wanted}, the households of the source and "
+                        f"the clones of the weights, found {sizes}. Use source, weights and geography of the same "
+                        "calibration."
                     )
                 for field in NPZ_FIELDS:
                     with file.member(field) as (_, header):
                         _check_header(header, rows, where, field)
         case "blocks":
-            with npy.open_file(path, GeographyError) as stream:
+            with npy.open_file(path, InputError) as stream:
                 total = os.fstat(stream.fileno()).st_size
-                header = npy.read_header(stream, total, where, "block_geoid", GeographyError)
+                header = npy.read_header(stream, total, where, "block_geoid", InputError)
                 _check_header(header, rows, where, "block_geoid")
         case "package":
             pass
@@ -130,9 +123,9 @@ def geography_form(path: Path) -> Form:
     """Which of the three forms a file has, told from its first bytes.
 
     Raises:
-        GeographyError: missing, or none of them.
+        InputError: missing, or none of them.
     """
-    with npy.open_file(Path(path), GeographyError) as stream:
+    with npy.open_file(Path(path), InputError) as stream:
         start = stream.read(len(npy.MAGIC))
     if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return "npz"
@@ -140,11 +133,10 @@ def geography_form(path: Path) -> Form:
         return "blocks"
     if start.startswith(_PICKLE_STARTS):
         return "package"
-    raise GeographyError(
-        path,
-        expected="a geography .npz, a calibration package .pkl or a .npy of blocks",
-        found=f"a file that begins with {start!r}" if start else "an empty file",
-        remedy="Give the file that calibration saved.",
+    raise InputError(
+        f"{path}: expected a geography .npz, a calibration package .pkl or a .npy of blocks, found "
+        f"{f'a file that begins with {start!r}' if start else 'an empty file'}. Give the file that calibration "
+        "saved."
     )
 
 
@@ -154,17 +146,14 @@ def load_package(path: Path) -> dict[str, object]:
     Read those with :func:`foreign_pickle.frames.read_sparse` and ``read_frame``.
 
     Raises:
-        GeographyError: missing, damaged, or no dict.
-        UnsafePickleError: it asks for something that could run code.
+        InputError: missing, damaged, no dict, or it asks for something that could run code.
     """
-    with npy.open_file(Path(path), GeographyError) as stream:
-        package = safe_pickle.load(stream, str(path))
+    with npy.open_file(Path(path), InputError) as stream, pickle_errors():
+        package = reader.load(stream, str(path))
     if not isinstance(package, dict):
-        raise GeographyError(
-            path,
-            expected="a calibration package: a dict with block_geoid and cd_geoid",
-            found=f"a {type(package).__name__}",
-            remedy="Give the calibration_package.pkl that calibration saved.",
+        raise InputError(
+            f"{path}: expected a calibration package: a dict with block_geoid and cd_geoid, found a "
+            f"{type(package).__name__}. Give the calibration_package.pkl that calibration saved."
         )
     return {str(key): value for key, value in package.items()}
 
@@ -175,12 +164,9 @@ def _load_npz(path: Path, n_households: int) -> Geography:
         _check_fields(file.fields, (*NPZ_FIELDS, *SIZE_FIELDS), where)
         n_records, n_clones = (canonical.read_size(file.scalar(field), where, field) for field in SIZE_FIELDS)
         if n_records != n_households:
-            raise GeographyError(
-                where,
-                field="n_records",
-                expected=f"the {n_households:,} households of the source",
-                found=f"{n_records:,}",
-                remedy="Use the geography that was made for this source.",
+            raise InputError(
+                f"{where}: n_records: expected the {n_households:,} households of the source, found {n_records:,}"
+                ". Use the geography that was made for this source."
             )
         rows = canonical.check_rows(n_records, n_clones, where)
         parsed: list[NDArray[np.integer]] = []
@@ -215,34 +201,29 @@ def _check_package(package: dict[str, object], rows: int, where: str) -> None:
     """The rest of a package must be about the same household clones as its geography."""
     sizes: dict[str, int] = {}
     if package.get("X_sparse") is not None:
-        matrix = frames.read_sparse(package["X_sparse"], f"{where}: X_sparse")
+        with pickle_errors():
+            matrix = frames.read_sparse(package["X_sparse"], f"{where}: X_sparse")
         sizes["X_sparse"] = matrix.shape[1]
     if package.get("initial_weights") is not None:
         sizes["initial_weights"] = np.asarray(package["initial_weights"]).size
     for field, size in sizes.items():
         if size != rows:
-            raise GeographyError(
-                where,
-                field=field,
-                expected=f"one column or entry for each of the {rows:,} household clones",
-                found=f"{size:,}",
-                remedy="The package is inconsistent; save it again with the calibration's own code.",
+            raise InputError(
+                f"{where}: {field}: expected one column or entry for each of the {rows:,} household clones, found "
+                f"{size:,}. The package is inconsistent; save it again with the calibration's own code."
             )
 
 
 def _load_blocks(path: Path, n_households: int, block_districts: BlockDistricts | Path | None) -> Geography:
     where = str(path)
     if block_districts is None:
-        raise GeographyError(
-            where,
-            field="cd_geoid",
-            expected="districts, or a block to district table to recover them from",
-            found="blocks alone",
-            remedy="Configure the block to district table, or give the geography as .npz.",
+        raise InputError(
+            f"{where}: cd_geoid: expected districts, or a block to district table to recover them from, found "
+            "blocks alone. Configure the block to district table, or give the geography as .npz."
         )
-    with npy.open_file(path, GeographyError) as stream:
+    with npy.open_file(path, InputError) as stream:
         total = os.fstat(stream.fileno()).st_size
-        header = npy.read_header(stream, total, where, "block_geoid", GeographyError)
+        header = npy.read_header(stream, total, where, "block_geoid", InputError)
         _check_vector(header.shape, where, "block_geoid")
         codes.check_dtype(header.dtype, where, "block_geoid")
         n_clones = _clones(header.size, n_households, where, "block_geoid")
@@ -255,12 +236,10 @@ def _load_blocks(path: Path, n_households: int, block_districts: BlockDistricts 
     lost = np.flatnonzero((district == 0) & (block != 0))
     if lost.size:
         examples = ", ".join(f"{block[row]:015d} in row {row}" for row in lost[:3])
-        raise GeographyError(
-            where,
-            field="block_geoid",
-            expected="blocks that the block to district table knows",
-            found=f"{lost.size:,} of {rows:,} rows with others, such as {examples}",
-            remedy="Give the geography as .npz with its districts, or the table it was made from.",
+        raise InputError(
+            f"{where}: block_geoid: expected blocks that the block to district table knows, found {lost.size:,} "
+            f"of {rows:,} rows with others, such as {examples}. Give the geography as .npz with its districts, or "
+            "the table it was made from."
         )
     return Geography.from_codes(
         block,
@@ -276,33 +255,24 @@ def _load_blocks(path: Path, n_households: int, block_districts: BlockDistricts 
 def _check_fields(present: Container[str], needed: tuple[str, ...], where: str) -> None:
     missing = [field for field in needed if field not in present]
     if missing:
-        raise GeographyError(
-            where,
-            field=", ".join(missing),
-            expected=f"the fields {', '.join(needed)}",
-            found="no such field" if len(missing) == 1 else "no such fields",
-            remedy="Give the file that calibration saved.",
+        raise InputError(
+            f"{where}: {', '.join(missing)}: expected the fields {', '.join(needed)}, found "
+            f"{'no such field' if len(missing) == 1 else 'no such fields'}. Give the file that calibration saved."
         )
 
 
 def _check_vector(shape: tuple[int, ...], where: str, field: str) -> None:
     if len(shape) != 1:
-        raise GeographyError(
-            where,
-            field=field,
-            expected="a one-dimensional array with one code per household clone",
-            found=f"an array of shape {shape}",
-            remedy="Give one code per row, clone after clone.",
+        raise InputError(
+            f"{where}: {field}: expected a one-dimensional array with one code per household clone, found an "
+            f"array of shape {shape}. Give one code per row, clone after clone."
         )
 
 
 def _clones(rows: int, n_households: int, where: str, field: str) -> int:
     if rows == 0 or rows % n_households:
-        raise GeographyError(
-            where,
-            field=field,
-            expected=f"a positive multiple of the {n_households:,} households of the source",
-            found=f"{rows:,} rows",
-            remedy="Use the geography that was made for this source.",
+        raise InputError(
+            f"{where}: {field}: expected a positive multiple of the {n_households:,} households of the source, "
+            f"found {rows:,} rows. Use the geography that was made for this source."
         )
     return rows // n_households

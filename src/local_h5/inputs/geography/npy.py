@@ -22,9 +22,10 @@ import numpy as np
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
-from local_h5.errors import GeographyError, InputError
+from foreign_pickle import reader
+from local_h5.errors import InputError
 from local_h5.inputs.geography import codes
-from foreign_pickle import reader as safe_pickle
+from local_h5.inputs.pickles import pickle_errors
 
 MAGIC = npy_format.MAGIC_PREFIX
 
@@ -89,8 +90,8 @@ def iter_rows(stream: IO[bytes], header: Header, where: str, field: str) -> Iter
     """The rows of a one-dimensional array in chunks; ``stream`` stands behind the header.
 
     Raises:
-        GeographyError: the data end early.
-        UnsafePickleError: an object array holds more than text and numbers.
+        InputError: the data end early.
+        InputError: an object array holds more than text and numbers.
     """
     if header.dtype.hasobject:
         yield from codes.chunks_of(_read_objects(stream, header, where, field))
@@ -98,7 +99,7 @@ def iter_rows(stream: IO[bytes], header: Header, where: str, field: str) -> Iter
     rows_left = header.size
     while rows_left:
         rows = min(rows_left, codes.CHUNK_ROWS)
-        data = _read_exactly(stream, rows * header.dtype.itemsize, where, field, GeographyError)
+        data = _read_exactly(stream, rows * header.dtype.itemsize, where, field, InputError)
         yield np.frombuffer(data, dtype=header.dtype)
         rows_left -= rows
 
@@ -114,11 +115,8 @@ def read_npy(path: Path, failure: Failure, *, field: str) -> NDArray[np.generic]
         header = read_header(stream, total, str(path), field, failure)
         if header.dtype.hasobject or header.dtype.names is not None:
             raise failure(
-                str(path),
-                field=field,
-                expected="an array of numbers",
-                found=f"dtype {header.dtype}",
-                remedy="Save it with numpy.save(path, array, allow_pickle=False).",
+                f"{path}: {field}: expected an array of numbers, found dtype {header.dtype}. Save it with "
+                "numpy.save(path, array, allow_pickle=False)."
             )
         data = _read_exactly(stream, header.data_bytes, str(path), field, failure)
     array: NDArray[np.generic] = np.frombuffer(data, dtype=header.dtype)
@@ -132,10 +130,8 @@ def open_file(path: Path, failure: Failure) -> Iterator[io.BufferedReader]:
         stream = path.open("rb")
     except OSError as error:
         raise failure(
-            str(path),
-            expected="a readable file",
-            found=error.strerror or type(error).__name__,
-            remedy="Check the path in the configuration, or run the step that makes this file.",
+            f"{path}: expected a readable file, found {error.strerror or type(error).__name__}. Check the path in "
+            "the configuration, or run the step that makes this file."
         ) from error
     with stream:
         yield stream
@@ -149,7 +145,7 @@ class NpzFile:
         try:
             self._zip = zipfile.ZipFile(path)
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-            raise _unreadable(GeographyError, self._where, None, str(error)) from error
+            raise _unreadable(InputError, self._where, None, str(error)) from error
 
     def __enter__(self) -> Self:
         return self
@@ -173,27 +169,28 @@ class NpzFile:
         info = self._zip.getinfo(f"{field}.npy")
         try:
             with self._zip.open(info) as stream:
-                header = read_header(stream, info.file_size, self._where, field, GeographyError)
+                header = read_header(stream, info.file_size, self._where, field, InputError)
                 yield stream, header
         except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError, ValueError) as error:
             # zipfile says RuntimeError for an encrypted member, and a subclass of it for an unknown compression.
-            raise _unreadable(GeographyError, self._where, field, str(error)) from error
+            raise _unreadable(InputError, self._where, field, str(error)) from error
 
     def scalar(self, field: str) -> NDArray[np.generic]:
         """A tiny array, such as a count."""
         with self.member(field) as (stream, header):
             if header.dtype.hasobject or header.data_bytes > _MAX_SCALAR_BYTES:
                 found = f"shape {header.shape} of {header.dtype}"
-                raise _unreadable(GeographyError, self._where, field, found)
-            data = _read_exactly(stream, header.data_bytes, self._where, field, GeographyError)
+                raise _unreadable(InputError, self._where, field, found)
+            data = _read_exactly(stream, header.data_bytes, self._where, field, InputError)
             return np.frombuffer(data, dtype=header.dtype)
 
 
 def _read_objects(stream: IO[bytes], header: Header, where: str, field: str) -> NDArray[np.generic]:
-    loaded = safe_pickle.load(stream, f"{where}: {field}")
+    with pickle_errors():
+        loaded = reader.load(stream, f"{where}: {field}")
     if not isinstance(loaded, np.ndarray) or loaded.shape != header.shape:
         found = f"a pickled {type(loaded).__name__} that does not have the shape {header.shape} of its header"
-        raise _unreadable(GeographyError, where, field, found)
+        raise _unreadable(InputError, where, field, found)
     return loaded
 
 
@@ -206,9 +203,6 @@ def _read_exactly(stream: IO[bytes], size: int, where: str, field: str, failure:
 
 def _unreadable(failure: Failure, where: str, field: str | None, found: str) -> InputError:
     return failure(
-        where,
-        field=field,
-        expected="a complete numpy array",
-        found=found or "unreadable data",
-        remedy="The file is damaged or something else; make or copy it again.",
+        f"{where}:{f' {field}:' if field else ''} expected a complete numpy array, found {found or 'unreadable data'}. "
+        "The file is damaged or something else; make or copy it again."
     )

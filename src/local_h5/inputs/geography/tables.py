@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from local_h5.errors import BlockTableError
+from local_h5.errors import InputError
 from local_h5.inputs.geography import codes
 from local_h5.inputs.geography.block_table import CROSSWALK_FIELDS, TextField
 
@@ -87,7 +87,7 @@ def read_block_districts(path: Path) -> BlockDistricts:
     """The block → district table, checked: every block once, in a district of its own state.
 
     Raises:
-        BlockTableError: missing or malformed.
+        InputError: missing or malformed.
     """
     parts = []
     for batch in _read_csv(path, {"block_geoid": "int64", "cd_geoid": "int64"}):
@@ -95,12 +95,9 @@ def read_block_districts(path: Path) -> BlockDistricts:
         _check_blocks(block, path)
         wrong = np.flatnonzero(district // 100 != block // 10**13)
         if wrong.size:
-            raise BlockTableError(
-                path,
-                field="cd_geoid",
-                expected="a district of the block's own state",
-                found=f"block {block[wrong[0]]:015d} in district {district[wrong[0]]}",
-                remedy="Fetch the table again.",
+            raise InputError(
+                f"{path}: cd_geoid: expected a district of the block's own state, found block "
+                f"{block[wrong[0]]:015d} in district {district[wrong[0]]}. Fetch the table again."
             )
         parts.append(block * 100 + codes.normalise_districts(district) % 100)
     pairs = np.concatenate(parts)
@@ -115,7 +112,7 @@ def read_crosswalk(path: Path, blocks: NDArray[np.int64]) -> Crosswalk:
     """The crosswalk rows of ``blocks`` (ascending), and what holds for the whole table.
 
     Raises:
-        BlockTableError: missing or malformed.
+        InputError: missing or malformed.
     """
     present = np.zeros(blocks.size, dtype=np.bool_)
     collected = {name: _TextCollector(blocks.size) for name in CROSSWALK_FIELDS}
@@ -142,16 +139,15 @@ def read_county_cbsa(path: Path) -> CountyCbsa:
     """The county → CBSA table.
 
     Raises:
-        BlockTableError: missing or malformed, or a county has two codes.
+        InputError: missing or malformed, or a county has two codes.
     """
     header = _header(path)
     names = next((pair for pair in CBSA_COLUMNS if set(pair) <= set(header)), None)
     if names is None:
-        raise BlockTableError(
-            path,
-            expected=" or ".join(f"columns {pair[0]} and {pair[1]}" for pair in CBSA_COLUMNS),
-            found=f"columns {', '.join(header)}"[:200],
-            remedy="Give a table with one row per county.",
+        expected = " or ".join(f"columns {pair[0]} and {pair[1]}" for pair in CBSA_COLUMNS)
+        raise InputError(
+            f"{path}: expected {expected}, found columns {', '.join(header)[:200]}. "
+            "Give a table with one row per county."
         )
     batches = list(_read_csv(path, {names[0]: "int64", names[1]: "string"}))
     county = np.concatenate([_numbers(batch, names[0]) for batch in batches])
@@ -161,12 +157,9 @@ def read_county_cbsa(path: Path) -> CountyCbsa:
     differs = np.flatnonzero(cbsa != cbsa[first][place])
     if differs.size:
         code = county[place[differs[0]]]
-        raise BlockTableError(
-            path,
-            field=names[1],
-            expected="one code per county",
-            found=f"two for county {code:05d}",
-            remedy="Give a table with one row per county.",
+        raise InputError(
+            f"{path}: {names[1]}: expected one code per county, found two for county {code:05d}. Give a table "
+            "with one row per county."
         )
     return CountyCbsa(county, cbsa[first])
 
@@ -204,23 +197,17 @@ class _TextCollector:
 def _check_blocks(block: NDArray[np.int64], path: Path) -> None:
     wrong = block[~codes.is_state(block // 10**13)]
     if wrong.size:
-        raise BlockTableError(
-            path,
-            field="block_geoid",
-            expected="census block codes of 15 digits",
-            found=f"{wrong.size:,} rows with something else, such as {wrong[0]}",
-            remedy="Fetch the table again.",
+        raise InputError(
+            f"{path}: block_geoid: expected census block codes of 15 digits, found {wrong.size:,} rows with "
+            f"something else, such as {wrong[0]}. Fetch the table again."
         )
 
 
 def _check_once(repeated: NDArray[np.int64], path: Path) -> None:
     if repeated.size:
-        raise BlockTableError(
-            path,
-            field="block_geoid",
-            expected="every block once",
-            found=f"{repeated.size:,} repeated, such as {repeated[0]:015d}",
-            remedy="Fetch the table again.",
+        raise InputError(
+            f"{path}: block_geoid: expected every block once, found {repeated.size:,} repeated, such as "
+            f"{repeated[0]:015d}. Fetch the table again."
         )
 
 
@@ -233,12 +220,8 @@ def _ascii(values: list[str], path: Path, field: str) -> NDArray[np.bytes_]:
     try:
         return np.array([value.encode("ascii") for value in values], dtype=np.bytes_)
     except UnicodeEncodeError as error:
-        raise BlockTableError(
-            path,
-            field=field,
-            expected="codes of ASCII characters",
-            found=repr(error.object),
-            remedy="Fetch the table again.",
+        raise InputError(
+            f"{path}: {field}: expected codes of ASCII characters, found {error.object!r}. Fetch the table again."
         ) from error
 
 
@@ -277,19 +260,15 @@ def _pyarrow(path: Path) -> tuple[Any, Any]:
         import pyarrow
         from pyarrow import csv
     except ImportError as error:
-        raise BlockTableError(
-            path,
-            expected="the package pyarrow, to read the table",
-            found=str(error),
-            remedy="Install local-h5 with its extra: pip install 'local-h5[frames]'.",
+        raise InputError(
+            f"{path}: expected the package pyarrow, to read the table, found {error}. Install local-h5 with its "
+            "extra: pip install 'local-h5[frames]'."
         ) from error
     return pyarrow, csv
 
 
-def _unreadable(path: Path, error: Exception) -> BlockTableError:
-    return BlockTableError(
-        path,
-        expected="a complete CSV table",
-        found=str(error)[:200],
-        remedy="Fetch the table again; a missing table is never taken for empty fields.",
+def _unreadable(path: Path, error: Exception) -> InputError:
+    return InputError(
+        f"{path}: expected a complete CSV table, found {str(error)[:200]}. Fetch the table again; a missing table "
+        "is never taken for empty fields."
     )

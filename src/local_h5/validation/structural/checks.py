@@ -12,15 +12,15 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from local_h5.build.payload import county_names, zip_codes
+from local_h5.build.writer import dtype_name
+from local_h5.contracts.records import Finding
+from local_h5.contracts.results import AreaResult
 from local_h5.inputs.geography.codes import distinct
 from local_h5.inputs.membership import HOUSEHOLD, PERSON, Membership, reindex
-from local_h5.build.payload import county_names, zip_codes
 from local_h5.requests import WITHIN_STATE, AreaBuildRequest, AreaFilter
-from local_h5.contracts.results import AreaResult
 from local_h5.us import STATE_POSTAL, normalise_district
 from local_h5.validation.structural.common_schema import ExpectedColumn, Places
-from local_h5.contracts.records import Finding
-from local_h5.build.writer import dtype_name
 
 _ENTITIES = (HOUSEHOLD, PERSON, "tax_unit", "spm_unit", "family", "marital_unit")
 _SUM_TOLERANCE = 1e-6

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from local_h5.build.area import PreparedInputs
+from local_h5.build.writer import dtype_name
 from local_h5.inputs.geography.block_table import BlockTable
 from local_h5.inputs.membership import HOUSEHOLD, PERSON, Membership
+from local_h5.prepared.files import PreparedInputs
 from local_h5.prepared.snapshot import SourceSnapshot
-from local_h5.build.writer import dtype_name
 
 _TEXT_DIGITS = {"block_geoid": 15, "tract_geoid": 11, "county_fips": 5, "zip_code": 5}
 

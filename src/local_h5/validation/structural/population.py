@@ -45,10 +45,7 @@ def _from_table(path: Path) -> References:
             raise ValueError("a population that is not positive" if persons else "no row")
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise ConfigError(
-            path,
-            field="validation.population.table",
-            expected=f"a CSV with the columns {', '.join(COLUMNS)}",
-            found=str(error),
-            remedy="Correct the table, or set it to null to compare with areas.districts.",
+            f"{path}: validation.population.table: expected a CSV with the columns {', '.join(COLUMNS)}, found "
+            f"{error}. Correct the table, or set it to null to compare with areas.districts."
         ) from error
     return persons

@@ -6,15 +6,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
+from local_h5.contracts.policy import Policy
+from local_h5.contracts.records import Finding, Summary, ValidationRecord
+from local_h5.contracts.results import AreaResult, Issue, Validation
 from local_h5.errors import LocalH5Error
 from local_h5.files.hdf5 import H5_ERRORS
 from local_h5.requests import AreaBuildRequest
-from local_h5.contracts.results import AreaResult, Issue, Validation
-from local_h5.validation.structural.common_schema import CommonSchema
-from local_h5.contracts.policy import Policy
-from local_h5.validation.structural.population import References, reference_populations
-from local_h5.contracts.records import Finding, Summary, ValidationRecord
 from local_h5.validation.structural.checks import Expectations, check_structure
+from local_h5.validation.structural.common_schema import CommonSchema
+from local_h5.validation.structural.population import References, reference_populations
 
 _LOG = logging.getLogger(__name__)
 

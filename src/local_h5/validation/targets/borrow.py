@@ -76,10 +76,9 @@ def assemble(
     if len(rest):
         if own is None or not np.array_equal(own.households, rest):
             raise ResultError(
-                "validation values",
-                expected=f"values of the {len(rest)} households that no state has",
-                found="none" if own is None else f"values of {len(own.households)} others",
-                remedy="Run the simulation of the targets again.",
+                f"validation values: expected values of the {len(rest)} households that no state has, found "
+                f"{'none' if own is None else f'values of {len(own.households)} others'}. Run the simulation of "
+                "the targets again."
             )
         sources.append((rest, area.take(borrowed.own), own, np.arange(len(rest))))
     owner = {entity: area.household_of(entity) for entity in area.entities}

@@ -109,8 +109,6 @@ def counted_entity(variable: str, entities: Mapping[str, int]) -> str | None:
 
 def _incomparable(constraint: Constraint, expected: str) -> InputError:
     return InputError(
-        f"stratum constraint {constraint}",
-        expected=expected,
-        found=f"{constraint.operation} {constraint.value}",
-        remedy="Correct the stratum in the target database.",
+        f"stratum constraint {constraint}: expected {expected}, found {constraint.operation} {constraint.value}. "
+        "Correct the stratum in the target database."
     )

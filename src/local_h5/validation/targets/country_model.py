@@ -1,4 +1,4 @@
-"""The adapter through which validation runs the country model; besides ``local_h5.prepared.model`` nothing else imports it."""
+"""The adapter through which validation runs the country model; only ``local_h5.prepared.model`` imports it as well."""
 
 import importlib.metadata
 from collections.abc import Callable, Iterable, Mapping
@@ -107,10 +107,9 @@ class CountryModel:
             return {name: _plain(simulation.calculate(name, year, use_weights=False)) for name in variables}
         except Exception as error:  # cycles, unknown variables and more have classes of the model's own
             raise ModelError(
-                path,
-                expected="a dataset that the model can calculate",
-                found=f"{type(error).__name__}: {error}"[:500],
-                remedy="The message is the model's own; the file's structural record may say why.",
+                f"{path}: expected a dataset that the model can calculate, found "
+                f"{f'{type(error).__name__}: {error}'[:500]}. The message is the model's own; the file's "
+                "structural record may say why."
             ) from error
 
 
@@ -123,8 +122,6 @@ def _plain(values: Any) -> np.ndarray:
 
 def _not_installed(error: ImportError) -> ModelError:
     return ModelError(
-        "policyengine_us",
-        expected="the installed model",
-        found=str(error),
-        remedy="Install the 'model' extra: pip install 'local-h5[model]'. Or set validation.level: structural.",
+        f"policyengine_us: expected the installed model, found {error}. Install the 'model' extra: pip install "
+        "'local-h5[model]'. Or set validation.level: structural."
     )

@@ -194,10 +194,7 @@ def _place(level: str, geographic_id: str) -> tuple[GeoLevel, str]:
 
 def _malformed(path: Path, found: str) -> InputError:
     return InputError(
-        path,
-        field="inputs.targets",
-        expected="a target database: SQLite with the tables strata, stratum_constraints, targets and the view "
-        "target_overview",
-        found=found,
-        remedy="Give the policy_data.db that the calibration used, or null for the example's own.",
+        f"{path}: inputs.targets: expected a target database: SQLite with the tables strata, stratum_constraints, "
+        f"targets and the view target_overview, found {found}. Give the policy_data.db that the calibration used, "
+        "or null for the example's own."
     )

@@ -7,12 +7,12 @@ from types import MappingProxyType
 
 import numpy as np
 
-from local_h5.requests import AreaBuildRequest
-from local_h5.validation.targets.loaded_area import AreaFile
-from local_h5.validation.targets.constraints import People, counted_entity
 from local_h5.contracts.policy import Policy, TargetKey
 from local_h5.contracts.records import Finding, Summary, TargetRow
+from local_h5.requests import AreaBuildRequest
+from local_h5.validation.targets.constraints import People, counted_entity
 from local_h5.validation.targets.database import Target, parts
+from local_h5.validation.targets.loaded_area import AreaFile
 from local_h5.validation.targets.values import reform_name
 
 NO_VALUE = "the database has no value"

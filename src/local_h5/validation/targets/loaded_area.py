@@ -1,8 +1,8 @@
 """An area file in memory: taking households out of it, putting files together, and telling equal households.
 
 Most values that the model calculates depend on a household's own rows, its ids among them (the model hashes some);
-which do not, says :mod:`local_h5.validation.targets.model_facts`. So two files may share them wherever their households are
-equal in everything but the weight, and this is looked at, column by column, not assumed.
+which do not, says :mod:`local_h5.validation.targets.model_facts`. So two files may share them wherever their households
+are equal in everything but the weight, and this is looked at, column by column, not assumed.
 """
 
 import hashlib
@@ -14,9 +14,9 @@ from typing import Self
 import h5py
 import numpy as np
 
+from local_h5.contracts.results import AreaResult
 from local_h5.files.hdf5 import create_h5
 from local_h5.inputs.membership import HOUSEHOLD, PERSON, rows_with
-from local_h5.contracts.results import AreaResult
 from local_h5.validation.structural.checks import read_whole
 
 _WEIGHT = "household_weight"

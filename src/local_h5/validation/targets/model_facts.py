@@ -13,9 +13,9 @@ from typing import Literal, Self, get_args
 
 import yaml
 
+from local_h5.contracts.schema import check
 from local_h5.errors import ModelError
 from local_h5.requests import AreaType
-from local_h5.contracts.schema import check
 
 MODEL = "policyengine-us"
 """The package that the tables are about."""
@@ -71,12 +71,9 @@ class ModelFacts:
         except OSError as error:
             known = sorted(item.stem for item in path.parent.glob("*.yaml"))
             raise ModelError(
-                path,
-                field=f"policyengine-us {version}",
-                expected=f"a version whose values are known to depend on the file or not ({', '.join(known)})",
-                found="no table of it",
-                remedy="Install a version that has one, or set validation.level: structural. docs/validation.md says "
-                "how a table is made.",
+                f"{path}: policyengine-us {version}: expected a version whose values are known to depend on the "
+                f"file or not ({', '.join(known)}), found no table of it. Install a version that has one, or set "
+                "validation.level: structural. docs/validation.md says how a table is made."
             ) from error
         check("model_facts", data, path, ModelError)
         return cls(

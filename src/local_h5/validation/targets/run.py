@@ -10,24 +10,24 @@ from typing import Self
 
 import numpy as np
 
+from local_h5.config.settings import Settings
+from local_h5.contracts.policy import Policy
+from local_h5.contracts.records import Finding, Summary, ValidationRecord
+from local_h5.contracts.results import AreaResult, read_sidecar, sidecar_path
 from local_h5.errors import LocalH5Error, ResultError
 from local_h5.inputs.membership import HOUSEHOLD, PERSON
 from local_h5.requests import AreaBuildRequest
-from local_h5.contracts.results import AreaResult, read_sidecar, sidecar_path
-from local_h5.config.settings import Settings
 from local_h5.us import STATE_POSTAL
-from local_h5.validation.structural.verdict import UNREADABLE, StructuralPolicy, verdict
-from local_h5.validation.targets.loaded_area import AreaFile
-from local_h5.validation.targets.borrow import Borrowed, assemble, borrow
-from local_h5.validation.structural.common_schema import ExpectedColumn
-from local_h5.validation.targets.country_model import Model, model_versions
-from local_h5.validation.targets.evaluate import evaluate, key_of, variables_of, without_targets
-from local_h5.validation.targets.model_facts import MODEL, ModelFacts, Scope, holds
-from local_h5.contracts.policy import Policy
-from local_h5.contracts.records import Finding, Summary, ValidationRecord
-from local_h5.validation.targets.simulate import Runs, Task, simulate
 from local_h5.validation.structural.checks import Expectations, check_structure
+from local_h5.validation.structural.common_schema import ExpectedColumn
+from local_h5.validation.structural.verdict import UNREADABLE, StructuralPolicy, verdict
+from local_h5.validation.targets.borrow import Borrowed, assemble, borrow
+from local_h5.validation.targets.country_model import Model, model_versions
 from local_h5.validation.targets.database import Target, TargetDatabase
+from local_h5.validation.targets.evaluate import evaluate, key_of, variables_of, without_targets
+from local_h5.validation.targets.loaded_area import AreaFile
+from local_h5.validation.targets.model_facts import MODEL, ModelFacts, Scope, holds
+from local_h5.validation.targets.simulate import Runs, Task, simulate
 from local_h5.validation.targets.training import read_training
 from local_h5.validation.targets.values import Values, Wanted
 
@@ -66,7 +66,7 @@ class TargetRun:
         """
         sample = next((path for path in map(settings.output, settings.requests) if sidecar_path(path).is_file()), None)
         if sample is None:
-            raise ResultError(settings.results, expected="built areas", found="none", remedy="Run the workflow first.")
+            raise ResultError(f"{settings.results}: expected built areas, found none. Run the workflow first.")
         result = read_sidecar(sidecar_path(sample))
         facts = ModelFacts.of(model_versions()[MODEL])
         database = TargetDatabase.read(path_to_targets, result.period, facts.meaning)
@@ -229,13 +229,13 @@ class TargetRun:
         values = Values.read(path)
         if values.key != wanted.key(digest):
             raise ResultError(
-                path,
-                expected="values of the files and targets that are there now",
-                found="values of others",
-                remedy="Run the simulation of the targets again.",
+                f"{path}: expected values of the files and targets that are there now, found values of others. "
+                "Run the simulation of the targets again."
             )
         if values.problem:
-            raise ResultError(request.relative_path, expected="values that the model calculated", found=values.problem)
+            raise ResultError(
+                f"{request.relative_path}: expected values that the model calculated, found {values.problem}"
+            )
         return values
 
     def check(self, requests: Iterable[AreaBuildRequest]) -> Iterator[tuple[AreaBuildRequest, ValidationRecord]]:

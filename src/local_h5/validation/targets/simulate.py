@@ -15,8 +15,8 @@ import numpy as np
 
 from local_h5.errors import ModelError
 from local_h5.inputs.membership import HOUSEHOLD, PERSON
-from local_h5.validation.targets.loaded_area import AreaFile
 from local_h5.validation.targets.country_model import Model
+from local_h5.validation.targets.loaded_area import AreaFile
 from local_h5.validation.targets.values import Values, Wanted, join, reform_name
 
 INCOME_TAX = "income_tax"

@@ -13,8 +13,8 @@ from typing import Self
 
 import numpy as np
 
-from local_h5.files.arrays import ArrayFile, write_array_file
 from local_h5.errors import PreparedError
+from local_h5.files.arrays import ArrayFile, write_array_file
 
 KIND, VERSION = "validation_values", 1
 
