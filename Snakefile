@@ -43,8 +43,8 @@ else:
 RUN_LOG = RunLog()
 CONFIG = SETTINGS.config  # checked, with paths in their plain form: rules read this one
 RESULTS = SETTINGS.results.as_posix()
-PREPARED = SETTINGS.prepared.as_posix()
-RESOLVED = SETTINGS.resolved_config.as_posix()
+PREPARED = SETTINGS.layout.prepared.as_posix()
+RESOLVED = SETTINGS.layout.config.as_posix()
 SCRIPTS = shipped(Path("scripts")).as_posix()
 
 

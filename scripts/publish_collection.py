@@ -9,7 +9,6 @@ from typing import get_args
 
 from local_h5.config.settings import Settings
 from local_h5.contracts.policy import Level
-from local_h5.contracts.records import record_path
 from local_h5.contracts.results import SUFFIX, run_id
 from local_h5.files.digests import DigestMemo
 from local_h5.runs.staleness import is_approved, read_built
@@ -101,7 +100,7 @@ def read_run(settings: Settings, licence: str) -> dict[str, Item]:
     """
     items, refused, memo = {}, [], DigestMemo(None)
     for request in settings.requests:
-        path = settings.output(request)
+        path = settings.layout.output(request)
         sidecar = path.with_name(path.name + SUFFIX)
         document = strict_json(sidecar.read_bytes(), what=str(sidecar))
         manifest = from_sidecar(document, Label(COUNTRY, DATASET, licence=licence), where=str(sidecar))
@@ -126,12 +125,12 @@ def read_validation(settings: Settings, items: Mapping[str, Item]) -> Validation
     files = {}
     for request in settings.requests:
         name = request.relative_path.with_suffix("").as_posix()
-        path = settings.approval(request)
+        path = settings.layout.approval(request)
         levels = Fields.of(strict_json(path.read_bytes(), what=str(path)), str(path)).text_map("validation")
         if not levels:
             return None
         relative = request.relative_path.as_posix()
-        paths = [record_path(settings.results, level, relative) for level in get_args(Level) if level in levels]
+        paths = [settings.layout.record(level, relative) for level in get_args(Level) if level in levels]
         files[name] = (items[name].manifest.artifact.sha256, paths)
     return from_records(files)
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from local_h5.contracts.records import ValidationRecord, read_record, record_path
+from local_h5.config.layout import Layout
+from local_h5.contracts.records import ValidationRecord, read_record
 from local_h5.errors import RequestError
 from local_h5.files.atomic import check_output, write_text
 from local_h5.runs.run_lock import hold_run_lock
@@ -97,7 +98,7 @@ def build_requested(requests: Any, path_to_results: Path, path_to_output: Path, 
 def target_records(result: WorkResult, results: Path) -> Iterator[ValidationRecord]:
     """What the run's target validation has recorded of the areas."""
     for outcome in result.outcomes:
-        path = record_path(results, "targets", str(outcome.request.relative_path))
+        path = Layout(results).record("targets", outcome.request)
         if path.is_file():
             yield read_record(path)
 

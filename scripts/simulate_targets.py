@@ -26,7 +26,7 @@ def simulate_targets(path_to_config: Path, path_to_targets: Path, part: int, pat
         The areas of the part are built. Their values are kept below ``validation/values`` and used again.
     """
     settings = Settings.read(path_to_config)
-    basis = simulation_basis(settings, part, DigestMemo.open(settings.memo))
+    basis = simulation_basis(settings, part, DigestMemo.open(settings.layout.memo))
     target_run = TargetRun.open(settings, path_to_targets)
     runs = target_run.simulate_part(part, CountryModel)
     values = [path.relative_to(settings.results).as_posix() for path in target_run.values_of_part(part)]

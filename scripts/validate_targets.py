@@ -35,7 +35,7 @@ def validate_targets(
             "one record for each sidecar."
         )
     settings = Settings.read(path_to_config)
-    memo = DigestMemo.open(settings.memo)
+    memo = DigestMemo.open(settings.layout.memo)
     records = {
         read_sidecar(path).request: to_write for path, to_write in zip(paths_to_sidecar, paths_to_record, strict=True)
     }

@@ -15,7 +15,7 @@ import yaml
 import publish_collection as script
 from local_h5.config.settings import Settings
 from local_h5.contracts.policy import Level
-from local_h5.contracts.records import Finding, Summary, ValidationRecord, record_path, write_record
+from local_h5.contracts.records import Finding, Summary, ValidationRecord, write_record
 from local_h5.contracts.results import SUFFIX
 from local_h5.errors import ConfigError
 from local_h5.files.atomic import sha256_of, write_text
@@ -76,8 +76,8 @@ def run(config: dict[str, Any], tmp_path: Path) -> Settings:
     settings = Settings.load(config)
     for request in settings.requests:
         write_area(settings, request.relative_path.as_posix(), b"first")
-    (settings.prepared).mkdir(parents=True, exist_ok=True)
-    (settings.prepared / "config.json").write_text(json.dumps(config))
+    (settings.layout.prepared).mkdir(parents=True, exist_ok=True)
+    (settings.layout.config).write_text(json.dumps(config))
     return settings
 
 
@@ -88,7 +88,7 @@ def write_area(settings: Settings, relative: str, salt: bytes, **more: str) -> N
     path.write_bytes(data)
     text = json.dumps(sidecar(relative, data, **more))
     path.with_name(path.name + SUFFIX).write_text(text)
-    record = record_path(settings.results, "structural", relative)
+    record = settings.layout.record("structural", relative)
     write_text(record, "{}")
     approval = {
         "path": relative,
@@ -104,7 +104,7 @@ def publish(settings: Settings, licence: str = UNSPECIFIED) -> tuple[str, dict[s
     release = settings.results / "release_manifest.json"
     url = settings.config["store"]["url"]
     with redirect_stdout(io.StringIO()) as out:
-        script.publish_run(settings.prepared / "config.json", release, url, "us-data", "owner/repo", None, licence)
+        script.publish_run(settings.layout.config, release, url, "us-data", "owner/repo", None, licence)
     return out.getvalue(), json.loads(release.read_text())
 
 
@@ -128,8 +128,8 @@ def test_the_records_of_a_run_are_condensed_into_the_collection(run: Settings) -
                 summary=Summary("targets"),
                 findings=(Finding("targets", "targets", "too far off", 1),) if off and level == "targets" else (),
             )
-            write_record(record_path(run.results, level, request.relative_path.as_posix()), record)
-        document["records"] = {"structural": sha256_of(run.structural_record(request))}
+            write_record(run.layout.record(level, request), record)
+        document["records"] = {"structural": sha256_of(run.layout.record("structural", request))}
         approval.write_text(json.dumps(document | {"validation": {"structural": "passed", "targets": "passed"}}))
     publish(run)
     store = open_store(run.config["store"]["url"])
@@ -222,7 +222,7 @@ def test_another_licence_is_refused_by_name(config: dict[str, Any], licence: obj
 def test_areas_that_failed_validation_are_not_published(run: Settings) -> None:
     """A failed area has no approval, one of an earlier file, or one by an earlier record."""
     (run.results / "published" / "districts" / "AL-01.json").unlink()
-    run.structural_record(run.requests[0]).write_text('{"another": "verdict"}')
+    run.layout.record("structural", run.requests[0]).write_text('{"another": "verdict"}')
     (run.results / "published" / "states" / "AL.json").write_text(json.dumps({"sha256": sha256_bytes(b"before")}))
     with pytest.raises(PublishError, match=r"US\.h5.*AL\.h5.*AL-01\.h5"):
         publish(run)
@@ -256,10 +256,10 @@ def test_snakemake_publish(run: Settings, tmp_path: Path) -> None:
         'configfile: "config.yaml"\n'
         "SETTINGS = Settings.load(config)\n"
         "CONFIG = SETTINGS.config\n"
-        "RESULTS, RESOLVED = SETTINGS.results.as_posix(), SETTINGS.resolved_config.as_posix()\n"
+        "RESULTS, RESOLVED = SETTINGS.results.as_posix(), SETTINGS.layout.config.as_posix()\n"
         "SCRIPTS = 'scripts'\n"
         "class RUN:\n"
-        "    wanted = lambda: [str(SETTINGS.approval(request)) for request in SETTINGS.requests]\n"
+        "    wanted = lambda: [str(SETTINGS.layout.approval(request)) for request in SETTINGS.requests]\n"
         f'include: "{ROOT}/rules/publish.smk"\n'
     )
     (tmp_path / "scripts").symlink_to(ROOT / "scripts")

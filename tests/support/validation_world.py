@@ -20,7 +20,7 @@ from tiny_world import World
 from local_h5.areas import DISTRICT_COLUMNS
 from local_h5.build.area import build_area
 from local_h5.config.settings import Settings
-from local_h5.contracts.records import record_path, write_record
+from local_h5.contracts.records import write_record
 from local_h5.contracts.results import OutputFile, WeightSummary, read_sidecar, sidecar_path, write_sidecar
 from local_h5.errors import ModelError, RequestError
 from local_h5.files.atomic import sha256_of
@@ -109,7 +109,7 @@ class Run:
 
     def path(self, area_id: str) -> Path:
         """An area's H5."""
-        return self.settings.output(self.request(area_id))
+        return self.settings.layout.output(self.request(area_id))
 
     def build(self, *area_ids: str) -> None:
         """Build areas and check their structure, as the area jobs do."""
@@ -122,9 +122,9 @@ class Run:
                 result = build_area(request, self.inputs, settings.results)
             except RequestError:
                 continue  # nobody lives in New York here
-            path = settings.output(request)
+            path = settings.layout.output(request)
             judged, record = validate_structure(path, result, common_schema(self.inputs), structural)
-            write_record(record_path(settings.results, "structural", str(request.relative_path)), record)
+            write_record(settings.layout.record("structural", request), record)
             write_sidecar(path, judged)
 
     def check(self, area_id: str) -> None:
@@ -133,7 +133,7 @@ class Run:
         structural = StructuralPolicy.from_config(self.config)
         result = read_sidecar(sidecar_path(path))
         _, record = validate_structure(path, result, common_schema(self.inputs), structural)
-        write_record(record_path(self.settings.results, "structural", result.output.path), record)
+        write_record(self.settings.layout.record("structural", result.output.path), record)
 
     def edit(self, area_id: str, variable: str, change: Any, period: str = "2024") -> None:
         """Change a dataset of a built file, and make its sidecar match."""
@@ -162,7 +162,7 @@ class Run:
 
     def save_config(self) -> Path:
         """Write the configuration where the scripts look for it."""
-        path = self.settings.prepared / "config.json"
+        path = self.settings.layout.prepared / "config.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(self.config))
         return path

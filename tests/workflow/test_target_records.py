@@ -15,7 +15,8 @@ from small_project import ALL, DISTRICTS, Project, district_of_rows
 from test_rebuild_table import everything_but_bytes
 from validation_world import write_database
 
-from local_h5.contracts.records import of_sidecar, read_record, record_path, write_record
+from local_h5.config.layout import Layout
+from local_h5.contracts.records import of_sidecar, read_record, write_record
 from local_h5.contracts.results import (
     OutputFile,
     WeightSummary,
@@ -143,7 +144,7 @@ def multiply_weights_of_the_file(project: Project, area: str, factor: float) -> 
     )
     result = replace(result, output=output, weights=weights)
     write_sidecar(path, result)
-    checks = record_path(project.path("results"), "structural", result.output.path)
+    checks = Layout(project.path("results")).record("structural", result.output.path)
     record = replace(read_record(checks), sha256=output.sha256)
     write_record(checks, of_sidecar(record, sidecar_text(result)))
 

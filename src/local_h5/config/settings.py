@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from local_h5.areas import District, all_requests, read_districts
+from local_h5.config.layout import Layout
 from local_h5.config.parts import Parts
 from local_h5.config.paths import with_plain_paths
 from local_h5.contracts.policy import Policy
@@ -73,8 +74,8 @@ class Settings:
         check("validation_policy", config["validation"], f"{where}: validation", ConfigError)
         config = with_plain_paths(config, where)
         inputs = config["inputs"]
-        results = Path(config["results"])
-        example, downloads = results / "example", results / "downloads"
+        layout = Layout(Path(config["results"]))
+        example, downloads = layout.example, layout.downloads
         _check_pairs(inputs, where)
         packages = [
             Package(
@@ -92,7 +93,7 @@ class Settings:
         settings = cls(
             config,
             where,
-            results,
+            layout.results,
             Path(inputs["dataset"] or example / "source.h5"),
             tuple(packages),
             Path(tables["block_districts"] or downloads / "block_cd_distributions.csv.gz"),
@@ -125,6 +126,11 @@ class Settings:
         return cls.load(data, str(path))
 
     @property
+    def layout(self) -> Layout:
+        """Where everything of the run lies."""
+        return Layout(self.results)
+
+    @property
     def missing(self) -> MissingRules:
         """What to take for codes of the source that say "missing"."""
         return MissingRules.from_config(self.config["inputs"].get("missing"), f"{self.where}: inputs.missing")
@@ -148,55 +154,15 @@ class Settings:
         return Path(self.config["takeup"]["programmes"])
 
     @property
-    def prepared(self) -> Path:
-        """Folder of the prepared arrays."""
-        return self.results / "prepared"
-
-    @property
-    def memo(self) -> Path:
-        """The memo of digests."""
-        return self.prepared / "digests.json"
-
-    @property
-    def resolved_config(self) -> Path:
-        """The configuration of the run with all overrides, for the scripts."""
-        return self.prepared / "config.json"
-
-    @property
-    def area_config(self) -> Path:
-        """What area jobs read of the configuration: the whole has megabytes with very many areas."""
-        return self.prepared / "area_config.json"
-
-    @property
     def policy(self) -> Policy:
         """The validation policy."""
         return Policy.from_config(self.config["validation"], example=self.uses_example)
-
-    def approval(self, request: AreaBuildRequest) -> Path:
-        """Says that the policy lets an area's file be published, and which file, sidecar and records that was."""
-        return (self.results / "published" / request.relative_path).with_suffix(".json")
-
-    def structural_record(self, request: AreaBuildRequest) -> Path:
-        """What the checks of an area job found."""
-        return (self.results / "validation" / "structural" / request.relative_path).with_suffix(".json")
 
     @property
     def target_database(self) -> Path:
         """The target database; without one of the user's own, the example's."""
         own = self.config["inputs"]["targets"]
-        return self.results / "example" / "targets.db" if own is None else Path(own)
-
-    def target_record(self, request: AreaBuildRequest) -> Path:
-        """What came out of an area's file against its targets."""
-        return (self.results / "validation" / "targets" / request.relative_path).with_suffix(".json")
-
-    def simulation(self, part: int) -> Path:
-        """What the model runs of a part took."""
-        return self.results / "validation" / f"simulation_{part}.json"
-
-    def output(self, request: AreaBuildRequest) -> Path:
-        """An area's H5."""
-        return self.results / request.relative_path
+        return self.layout.example_targets if own is None else Path(own)
 
 
 def _with_codes_as_text(config: Mapping[str, Any]) -> Mapping[str, Any]:

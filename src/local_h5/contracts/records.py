@@ -17,7 +17,6 @@ from local_h5.files.atomic import why_unread, write_text
 
 SCHEMA = "validation_record"
 SCHEMA_VERSION = 1
-FOLDER = "validation"
 
 Status = Literal["passed", "failed", "error", "skipped"]
 RowVerdict = Literal["passed", "failed", "not_evaluated"]
@@ -180,11 +179,6 @@ class ValidationRecord:
 def of_sidecar(record: ValidationRecord, text: str) -> ValidationRecord:
     """The record with the digest of the sidecar that is written beside it."""
     return replace(record, sidecar_sha256=hashlib.sha256(text.encode()).hexdigest())
-
-
-def record_path(results: Path, level: Level, relative_path: str) -> Path:
-    """Where the record of a level lies, for ``districts/NC-01.h5`` for example."""
-    return (results / FOLDER / level / relative_path).with_suffix(".json")
 
 
 def write_record(path: Path, record: ValidationRecord) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from local_h5.config.settings import Settings
 from local_h5.contracts.policy import Level
-from local_h5.contracts.records import ValidationRecord, read_record, record_path, refusals
+from local_h5.contracts.records import ValidationRecord, read_record, refusals
 from local_h5.contracts.results import sidecar_path
 from local_h5.errors import ResultError
 from local_h5.files.atomic import why_unread
@@ -121,9 +121,9 @@ def collect(settings: Settings) -> RunData:
 
 
 def _area(settings: Settings, request: AreaBuildRequest, references: Mapping[tuple[str, str], float]) -> Area:
-    path = sidecar_path(settings.output(request))
+    path = sidecar_path(settings.layout.output(request))
     wanted: tuple[Level, ...] = LEVELS if settings.policy.wants_targets else ("structural",)
-    places = {level: record_path(settings.results, level, str(request.relative_path)) for level in wanted}
+    places = {level: settings.layout.record(level, request) for level in wanted}
     records = {level: read_record(place) for level, place in places.items() if place.is_file()}
     return Area(
         request,
@@ -131,7 +131,7 @@ def _area(settings: Settings, request: AreaBuildRequest, references: Mapping[tup
         records,
         tuple(level for level in wanted if level not in records),
         references.get((request.area_type, request.area_id)),
-        _seconds(settings.results / "benchmarks" / request.relative_path.with_suffix(".tsv")),
+        _seconds(settings.layout.benchmark(str(request.relative_path.with_suffix("")))),
     )
 
 

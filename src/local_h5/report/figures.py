@@ -160,7 +160,7 @@ def weight_histogram(run: RunData) -> str:
 
 
 def _weights(run: RunData, relative: object) -> np.ndarray:
-    path = run.settings.results / str(relative)
+    path = run.settings.layout.output(str(relative))
     try:
         with h5py.File(path, "r") as file:
             group = file["household_weight"]

@@ -24,7 +24,9 @@ def identity(run: RunData, checkout: Path) -> list[tuple[str, str]]:
     built = {area.key: area.sidecar for area in run.areas if area.sidecar is not None}
     digests = {key: str(sidecar["output"]["sha256"]) for key, sidecar in built.items()}
     number = f"{len(built):,} of {len(run.areas):,} files"
-    times = [sidecar_path(run.settings.output(area.request)).stat().st_mtime for area in run.areas if area.sidecar]
+    times = [
+        sidecar_path(run.settings.layout.output(area.request)).stat().st_mtime for area in run.areas if area.sidecar
+    ]
     latest = f", the last of {datetime.fromtimestamp(max(times), UTC):%Y-%m-%d %H:%M} UTC" if times else ""
     return [
         ("Run", f"{run_id(digests)}, {number}{latest}" if built else number),

@@ -77,7 +77,7 @@ def find_request(settings: Settings, name: str) -> AreaBuildRequest:
 def explain(settings: Settings, request: AreaBuildRequest, foreseen: Forecast, memo: DigestMemo) -> Explanation:
     """Compare an area's fingerprint of now with that in its sidecar."""
     key = str(request.relative_path)
-    h5 = settings.output(request)
+    h5 = settings.layout.output(request)
     fault, built = read_built(h5)
     if built is not None:
         fault = file_fault(h5, built.sha256, memo)

@@ -13,9 +13,9 @@ from local_h5.config.settings import Package, Settings
 from local_h5.contracts.results import Fingerprint
 from local_h5.files.digests import DigestMemo
 from local_h5.runs.code import AREA_MODULES, code_digest
-from local_h5.runs.plan_file import lost_requests, plan_path, read_plan
+from local_h5.runs.plan_file import lost_requests, read_plan
 from local_h5.runs.staleness import AreaStatus, Built, StepStatus, compare_area, compare_steps, read_built
-from local_h5.runs.steps import Step, all_steps, trace_path
+from local_h5.runs.steps import Step, all_steps
 from local_h5.runs.target_records import TargetStatus, compare_targets
 from local_h5.runs.traces import Trace
 
@@ -88,7 +88,7 @@ def forecast(settings: Settings, memo: DigestMemo, *, ahead: bool = True) -> For
         if expected is not None:
             areas[key] = compare_area(settings, request, expected[key], memo)
         else:
-            areas[key] = _without_plan(read_built(settings.output(request)), area_code)
+            areas[key] = _without_plan(read_built(settings.layout.output(request)), area_code)
     stale = [request for request in settings.requests if not areas[str(request.relative_path)].up_to_date]
     if expected is not None and verdicts["plan"].up_to_date and lost_requests(settings, stale, expected):
         verdicts["plan"] = StepStatus(damaged=("requests missing",))
@@ -138,7 +138,7 @@ def compute(settings: Settings, verdicts: Mapping[str, StepStatus] | None = None
     expected: dict[str, Fingerprint] = {}
     options = options_of(settings)
     structural = StructuralPolicy.from_config(settings.config)
-    sha256 = sha256_of(settings.prepared / "source_snapshot.h5")
+    sha256 = sha256_of(settings.layout.snapshot)
     for package in settings.packages:
         inputs = _inputs(settings, package, verdicts or {})
         requests = [request for request in settings.requests if request.package == package.name]
@@ -152,7 +152,7 @@ def _known_plan(
     settings: Settings, verdicts: Mapping[str, StepStatus], memo: DigestMemo
 ) -> dict[str, Fingerprint] | None:
     """The plan of the last run, when nothing but lost or damaged files stands between it and the next."""
-    path, trace = plan_path(settings), Trace.read(trace_path(settings, "plan"))
+    path, trace = settings.layout.plan, Trace.read(settings.layout.trace("plan"))
     if not verdicts["plan"].repair or trace is None or memo.sha256(path) != trace.outputs.get("plan"):
         return None
     return read_plan(path)
@@ -213,10 +213,10 @@ def _inputs(settings: Settings, package: Package, verdicts: Mapping[str, StepSta
     def is_current(kind: str) -> bool:
         return verdicts.get(f"{kind}_{package.name}", StepStatus()).up_to_date
 
-    folder = settings.prepared / package.name
-    snapshot = SourceSnapshot.open(settings.prepared / "source_snapshot.h5")
+    files = settings.layout.package(package.name)
+    snapshot = SourceSnapshot.open(settings.layout.snapshot)
     if is_current("geography"):
-        geography, blocks = open_geography(folder / "geography.h5"), open_blocks(folder / "blocks.h5")
+        geography, blocks = open_geography(files.geography), open_blocks(files.blocks)
     else:
         geography, blocks = prepare_geography(
             package.geography,
@@ -226,12 +226,12 @@ def _inputs(settings: Settings, package: Package, verdicts: Mapping[str, StepSta
             settings.config["geography"]["unknown_blocks"],
         )
     if is_current("clones"):
-        clones = CloneIndex.open(folder / "clones.h5")
+        clones = CloneIndex.open(files.clones)
     else:
         weights = load_weights(package.weights, geography.n_households, geography.n_clones)
         clones = CloneIndex.build(weights, geography, blocks)
     if is_current("takeup"):
-        takeup = read_takeup(folder / "takeup.h5")
+        takeup = read_takeup(files.takeup)
     else:
         config = settings.config["takeup"]
         takeup = takeup_from_snapshot(

@@ -3,7 +3,6 @@
 import csv
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import fmean
 
 from local_h5.config.settings import Settings
@@ -202,7 +201,7 @@ def _estimate(settings: Settings, building: Sequence[str], steps: Sequence[StepP
     seconds: dict[str, float | None] = {}
     for request in settings.requests:
         key = str(request.relative_path)
-        built = read_built(settings.output(request))[1]
+        built = read_built(settings.layout.output(request))[1]
         sizes[key] = None if built is None else float(built.size_bytes)
         seconds[key] = _benchmark(settings, str(request.relative_path.with_suffix("")))
     size = _sum_with_means(sizes, building)
@@ -242,7 +241,7 @@ def _benchmark(settings: Settings, name: str) -> float | None:
 
     By the clock: Snakemake samples CPU time, so that a job of a quarter second has none.
     """
-    path = Path(settings.results, "benchmarks", f"{name}.tsv")
+    path = settings.layout.benchmark(name)
     try:
         with path.open(encoding="utf-8", newline="") as stream:
             return float(next(csv.DictReader(stream, delimiter="\t"))["s"])

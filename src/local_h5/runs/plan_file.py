@@ -15,16 +15,6 @@ from local_h5.files.atomic import write_text
 from local_h5.requests import AreaBuildRequest
 
 
-def plan_path(settings: Settings) -> Path:
-    """Where the plan of all areas lies."""
-    return settings.prepared / "plan.json"
-
-
-def request_path(settings: Settings, request: AreaBuildRequest) -> Path:
-    """Where an area's job finds its request and fingerprint."""
-    return (settings.prepared / "requests" / request.relative_path).with_suffix(".json")
-
-
 def write_plan(path: Path, expected: Mapping[str, Fingerprint]) -> None:
     """Write the fingerprint that each area must have, by relative path."""
     data = {key: _fingerprint(mark) for key, mark in sorted(expected.items())}
@@ -41,7 +31,7 @@ def write_requests(settings: Settings, expected: Mapping[str, Fingerprint]) -> N
     """Write what each area's job needs, where it is not there already."""
     for request in lost_requests(settings, settings.requests, expected):
         content = _content(request, expected[str(request.relative_path)])
-        write_text(request_path(settings, request), json.dumps(content, indent=1, sort_keys=True) + "\n")
+        write_text(settings.layout.request(request), json.dumps(content, indent=1, sort_keys=True) + "\n")
 
 
 def lost_requests(
@@ -51,7 +41,7 @@ def lost_requests(
     return [
         request
         for request in requests
-        if _read(request_path(settings, request)) != _content(request, expected[str(request.relative_path)])
+        if _read(settings.layout.request(request)) != _content(request, expected[str(request.relative_path)])
     ]
 
 

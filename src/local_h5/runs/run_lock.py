@@ -14,12 +14,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from local_h5.config.layout import Layout
 from local_h5.errors import RunningError, WriteError
 from local_h5.files.atomic import write_text
 from local_h5.requests import FOLDERS
-
-_NAME = ".run.lock"
-_HOLDER = ".run.json"
 
 
 def hold_run_lock(results: Path) -> FileLock:
@@ -28,7 +26,7 @@ def hold_run_lock(results: Path) -> FileLock:
     Raises:
         RunningError: another process holds it, or the folder cannot be locked.
     """
-    path = results / _NAME
+    path = Layout(results).lock
     try:
         results.mkdir(parents=True, exist_ok=True)
         # Made here, as umask says: whoever shares the folder has to open it for writing.
@@ -49,14 +47,14 @@ def hold_run_lock(results: Path) -> FileLock:
         ) from error
     with contextlib.suppress(OSError, WriteError):  # it only makes the message to the next one better
         said = {"user": getpass.getuser(), "pid": os.getpid(), "host": socket.gethostname()}
-        write_text(results / _HOLDER, json.dumps(said))
+        write_text(Layout(results).lock_holder, json.dumps(said))
     return lock
 
 
 def _holder(results: Path) -> str:
     """Who holds the lock, in brackets; nothing when that is not known."""
     try:
-        said = json.loads((results / _HOLDER).read_text(encoding="utf-8"))
+        said = json.loads((Layout(results).lock_holder).read_text(encoding="utf-8"))
         return f" ({said['user']}, process {said['pid']} on {said['host']})"
     except (OSError, ValueError, KeyError, TypeError):
         return ""

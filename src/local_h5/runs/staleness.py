@@ -17,7 +17,7 @@ from local_h5.contracts.results import Fingerprint, sidecar_path
 from local_h5.files.digests import DigestMemo
 from local_h5.requests import AreaBuildRequest
 from local_h5.runs.code import code_digest
-from local_h5.runs.steps import Step, trace_path
+from local_h5.runs.steps import Step
 from local_h5.runs.traces import Trace, inputs_now
 
 SIDECAR_CHANGED = "sidecar changed since it was written"
@@ -105,7 +105,7 @@ def compare_steps(settings: Settings, memo: DigestMemo, steps: Sequence[Step]) -
 
 def compare_area(settings: Settings, request: AreaBuildRequest, expected: Fingerprint, memo: DigestMemo) -> AreaStatus:
     """Whether an area's files are there, agree, and were built from what is expected."""
-    h5 = settings.output(request)
+    h5 = settings.layout.output(request)
     fault, found = read_built(h5)
     if fault is not None or found is None:
         return AreaStatus(fault)
@@ -116,7 +116,7 @@ def compare_area(settings: Settings, request: AreaBuildRequest, expected: Finger
     )
     if changed:
         return AreaStatus(None, tuple(changed))
-    fault = file_fault(h5, found.sha256, memo) or record_fault(settings.structural_record(request), found)
+    fault = file_fault(h5, found.sha256, memo) or record_fault(settings.layout.record("structural", request), found)
     return AreaStatus(fault, built=found if fault is None else None)
 
 
@@ -131,7 +131,7 @@ def record_fault(path: Path, built: "Built") -> str | None:
 
 def is_approved(settings: Settings, request: AreaBuildRequest, built: "Built | None", memo: DigestMemo) -> bool:
     """Whether an area's approval is there, for what was built, and by the records of now of all wanted levels."""
-    approval = read_json(settings.approval(request))
+    approval = read_json(settings.layout.approval(request))
     if approval is None or built is None:
         return False
     if (approval.get("sha256"), approval.get("sidecar_sha256")) != (built.sha256, built.sidecar_sha256):
@@ -142,8 +142,8 @@ def is_approved(settings: Settings, request: AreaBuildRequest, built: "Built | N
 
 def wanted_records(settings: Settings, request: AreaBuildRequest) -> dict[str, Path]:
     """The records that decide about an area, by level."""
-    records = {"structural": settings.structural_record(request)}
-    return records | ({"targets": settings.target_record(request)} if settings.policy.wants_targets else {})
+    records = {"structural": settings.layout.record("structural", request)}
+    return records | ({"targets": settings.layout.record("targets", request)} if settings.policy.wants_targets else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +202,7 @@ def _compare_fetch(step: Step, memo: DigestMemo) -> StepStatus:
 def _compare_step(settings: Settings, step: Step, memo: DigestMemo) -> StepStatus:
     digests = inputs_now(step, memo)
     missing = tuple(role for role, digest in digests.items() if digest is None)
-    trace = Trace.read(trace_path(settings, step.name))
+    trace = Trace.read(settings.layout.trace(step.name))
     if trace is None:
         return StepStatus(("not run",), missing=missing)
     params = json.loads(json.dumps(step.params))

@@ -16,6 +16,7 @@ import yaml
 
 from local_h5.config.paths import shipped
 from local_h5.config.settings import Package, Settings
+from local_h5.contracts.policy import Level
 from local_h5.contracts.results import sidecar_path
 from local_h5.files.digests import DigestMemo
 from local_h5.runs import code
@@ -84,11 +85,6 @@ def job_name(step: str) -> str:
     return f"prepare/{step}"
 
 
-def trace_path(settings: Settings, step: str) -> Path:
-    """Where the trace of a step lies: what it read and wrote, written after it ended."""
-    return settings.prepared / "traces" / f"{step}.json"
-
-
 def declared_steps(settings: Settings, memo: DigestMemo) -> dict[str, Step]:
     """Every step that a rule describes, by name, each after those whose outputs it reads.
 
@@ -137,7 +133,7 @@ def takeup_files(settings: Settings) -> dict[str, Path]:
 
 
 def _fetch_steps(settings: Settings, memo: DigestMemo) -> tuple[Step, ...]:
-    downloads, sources = settings.results / "downloads", shipped(PINNED_SOURCES)
+    downloads, sources = settings.layout.downloads, shipped(PINNED_SOURCES)
     pins: dict[str, dict[str, str]] = memo.derived(
         "pinned files", memo.sha256(sources) or "none", lambda: _pinned_files(sources)
     )
@@ -184,7 +180,7 @@ def _pinned_files(path: Path) -> dict[str, dict[str, str]]:
 
 
 def _example_steps(settings: Settings) -> tuple[Step, ...]:
-    folder, downloads = settings.results / "example", settings.results / "downloads"
+    folder, downloads = settings.layout.example, settings.layout.downloads
     config = settings.config["example"]
     population, source = folder / "population.csv", folder / "source.h5"
     return (
@@ -234,7 +230,7 @@ def _uses_example_targets(settings: Settings) -> bool:
 
 def _example_targets(settings: Settings) -> Step:
     """The example's target database, for a run that has none of its own."""
-    downloads = settings.results / "downloads"
+    downloads = settings.layout.downloads
     return Step(
         EXAMPLE_TARGETS,
         {
@@ -242,7 +238,7 @@ def _example_targets(settings: Settings) -> Step:
             "age_by_district": downloads / "acs_S0101_district_2024.json",
             "snap_by_district": downloads / "acs_S2201_district_2024.json",
         },
-        {"targets": settings.results / "example" / "targets.db"},
+        {"targets": settings.layout.example_targets},
         {},
         code.EXAMPLE_TARGET_MODULES,
     )
@@ -256,7 +252,7 @@ def _snapshot(settings: Settings, memo: DigestMemo) -> Step:
     return Step(
         "snapshot",
         {"dataset": settings.dataset, "variables": Path(settings.config["variables"])},
-        {"snapshot": settings.prepared / "source_snapshot.h5"},
+        {"snapshot": settings.layout.snapshot},
         {
             "dataset_sha256": settings.config["inputs"]["dataset_sha256"],
             "missing": settings.missing.as_json(),
@@ -272,9 +268,7 @@ def _snapshot(settings: Settings, memo: DigestMemo) -> Step:
 
 
 def _package_steps(settings: Settings, package: Package) -> tuple[Step, ...]:
-    folder = settings.prepared / package.name
-    geography, blocks = folder / "geography.h5", folder / "blocks.h5"
-    clones, takeup = folder / "clones.h5", folder / "takeup.h5"
+    prepared = settings.layout.package(package.name)
     return (
         Step(
             f"geography_{package.name}",
@@ -286,21 +280,21 @@ def _package_steps(settings: Settings, package: Package) -> tuple[Step, ...]:
                 "county_cbsa": settings.county_cbsa,
                 "districts": Path(settings.config["areas"]["districts"]),
             },
-            {"geography": geography, "blocks": blocks},
+            {"geography": prepared.geography, "blocks": prepared.blocks},
             {"unknown_blocks": settings.config["geography"]["unknown_blocks"]},
             code.GEOGRAPHY_MODULES,
         ),
         Step(
             f"clones_{package.name}",
-            {"weights": package.weights, "geography": geography, "blocks": blocks},
-            {"clones": clones},
+            {"weights": package.weights, "geography": prepared.geography, "blocks": prepared.blocks},
+            {"clones": prepared.clones},
             {},
             code.CLONE_MODULES,
         ),
         Step(
             f"takeup_{package.name}",
-            {"snapshot": _snapshot_file(settings), "geography": geography, "programmes": settings.programmes},
-            {"takeup": takeup},
+            {"snapshot": settings.layout.snapshot, "geography": prepared.geography, "programmes": settings.programmes},
+            {"takeup": prepared.takeup},
             {key: settings.config["takeup"][key] for key in ("reported", "scope")},
             code.TAKEUP_MODULES,
             beside=takeup_files(settings),
@@ -319,14 +313,14 @@ def _needs_of_programmes(listing: Path) -> list[Any]:
 
 def _plan(settings: Settings, memo: DigestMemo) -> Step:
     prepared = {
-        f"{package.name}_{name}": settings.prepared / package.name / f"{name}.h5"
+        f"{package.name}_{name}": getattr(settings.layout.package(package.name), name)
         for package in settings.packages
         for name in ("blocks", "clones", "takeup")
     }
     return Step(
         "plan",
-        {"snapshot": _snapshot_file(settings), **prepared},
-        {"plan": settings.prepared / "plan.json", "catalog": settings.prepared / "catalog.json"},
+        {"snapshot": settings.layout.snapshot, **prepared},
+        {"plan": settings.layout.plan, "catalog": settings.layout.catalog},
         {
             "requests": [request.to_json() for request in settings.requests],
             "compression": settings.config["output"]["compression"],
@@ -341,15 +335,15 @@ def _plan(settings: Settings, memo: DigestMemo) -> Step:
 
 def _report(settings: Settings) -> Step:
     """The report about all areas; its name is also that of its rule."""
-    levels = [settings.structural_record, *([settings.target_record] if settings.policy.wants_targets else [])]
+    levels: tuple[Level, ...] = ("structural", "targets") if settings.policy.wants_targets else ("structural",)
     files = {**REPORT_FILES, **{name: f"figures/{name}.svg" for name in FIGURES}}
     return Step(
         REPORT,
         {
-            "sidecars": tuple(sidecar_path(settings.output(request)) for request in settings.requests),
-            "records": tuple(level(request) for request in settings.requests for level in levels),
+            "sidecars": tuple(sidecar_path(settings.layout.output(request)) for request in settings.requests),
+            "records": tuple(settings.layout.record(level, r) for r in settings.requests for level in levels),
         },
-        {name: settings.results / "validation" / file for name, file in files.items()},
+        {name: settings.layout.validation / file for name, file in files.items()},
         {"config": settings.config},
         code.REPORT_MODULES,
     )
@@ -363,7 +357,7 @@ def _structural_policy(settings: Settings, memo: DigestMemo) -> Any:
         settings.uses_example,
         [memo.sha256(Path(path)) for path in tables if path is not None],
         [request.to_json() for request in settings.requests],
-        code.code_digest(["validation/policy", "validation/population"], memo),
+        code.code_digest(["contracts/policy", "validation/structural/population"], memo),
     ]
     key = hashlib.sha256(json.dumps(depends_on).encode()).hexdigest()
     return memo.derived("structural policy", key, lambda: _decide_structural_policy(settings))
@@ -375,10 +369,6 @@ def _decide_structural_policy(settings: Settings) -> dict[str, Any]:
 
     run = StructuralPolicy.from_config(settings.config)
     return {str(request.relative_path): run.decides(request) for request in settings.requests}
-
-
-def _snapshot_file(settings: Settings) -> Path:
-    return settings.prepared / "source_snapshot.h5"
 
 
 def _model_versions() -> dict[str, str]:

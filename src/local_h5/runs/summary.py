@@ -57,7 +57,7 @@ def summarise(settings: Settings) -> tuple[LevelSummary, ...]:
     levels = []
     for area_type in FOLDERS:
         requests = [request for request in settings.requests if request.area_type == area_type]
-        paths = [sidecar_path(settings.output(request)) for request in requests]
+        paths = [sidecar_path(settings.layout.output(request)) for request in requests]
         results = [read_sidecar(path) for path in paths if path.exists()]
         if requests:
             levels.append(_level(area_type, len(requests), results, settings))
@@ -130,7 +130,7 @@ def render(
 
 
 def _empty_fields(settings: Settings) -> list[str]:
-    paths = {r.area_id: sidecar_path(settings.output(r)) for r in settings.requests if r.area_type == "state"}
+    paths = {r.area_id: sidecar_path(settings.layout.output(r)) for r in settings.requests if r.area_type == "state"}
     return empty_fields({state: read_sidecar(path).coverage for state, path in paths.items() if path.exists()})
 
 
@@ -175,7 +175,6 @@ def _level(area_type: AreaType, wanted: int, results: list[AreaResult], settings
         for result in results
         if result.request.area_id in population
     ]
-    benchmarks = settings.results / "benchmarks" / FOLDERS[area_type]
     return LevelSummary(
         area_type,
         wanted,
@@ -187,7 +186,9 @@ def _level(area_type: AreaType, wanted: int, results: list[AreaResult], settings
         sum(population.get(result.request.area_id, 0) for result in results) if population else None,
         max(gaps, default=None),
         sum(result.output.bytes for result in results),
-        sum(_seconds(benchmarks / f"{result.request.area_id}.tsv") for result in results),
+        sum(
+            _seconds(settings.layout.benchmark(f"{FOLDERS[area_type]}/{result.request.area_id}")) for result in results
+        ),
     )
 
 

@@ -68,7 +68,7 @@ def compare_targets(settings: Settings, memo: DigestMemo, rebuilt: Iterable[str]
     needed: set[int] = set()
     for request in settings.requests:
         key = str(request.relative_path)
-        record = read_json(settings.target_record(request))
+        record = read_json(settings.layout.record("targets", request))
         records[key] = ("not checked",) if record is None else _differences(record, {**common, _FILE: built[key] or ""})
         if not records[key] and record is not None and record["facts"].get(_LIMIT, limit) != limit:
             records[key] = (f"{_LIMIT} changed",)
@@ -78,7 +78,7 @@ def compare_targets(settings: Settings, memo: DigestMemo, rebuilt: Iterable[str]
             needed.update(settings.parts.sources_of(key.removesuffix(".h5")))
     fresh = set()
     for part in needed:
-        data = read_json(settings.simulation(part)) or {}
+        data = read_json(settings.layout.simulation(part)) or {}
         mine = [
             str(request.relative_path) for request in settings.requests if part in settings.parts.readers_of(request)
         ]
@@ -116,7 +116,7 @@ def _run_basis(settings: Settings, memo: DigestMemo) -> dict[str, str]:
 
 
 def _built_sha256(settings: Settings, request: AreaBuildRequest) -> str | None:
-    sidecar = read_json(sidecar_path(settings.output(request))) or {}
+    sidecar = read_json(sidecar_path(settings.layout.output(request))) or {}
     return (sidecar.get("output") or {}).get("sha256")
 
 

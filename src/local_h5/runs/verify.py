@@ -65,9 +65,9 @@ def verify(settings: Settings, memo: DigestMemo, *, deep: bool = False) -> Verif
     findings = []
     for request in settings.requests:
         key = str(request.relative_path)
-        record = settings.structural_record(request)
+        record = settings.layout.record("structural", request)
         try:
-            finding = _check(settings.output(request), record, key, expected, deep=deep)
+            finding = _check(settings.layout.output(request), record, key, expected, deep=deep)
         except PermissionError as error:
             finding = Finding("unreadable", key, f"{error.filename}: {error.strerror}{of_owner(Path(error.filename))}")
         if finding is not None:

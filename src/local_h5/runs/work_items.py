@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from local_h5.config.layout import Layout
 from local_h5.contracts.results import Fingerprint
 from local_h5.contracts.work_items import WorkItem
 from local_h5.errors import PreparedError
@@ -23,16 +24,16 @@ def planned_items(results: Path) -> tuple[WorkItem, ...]:
     Raises:
         PreparedError: there is no plan, or it is not the catalog's.
     """
-    prepared = results / "prepared"
+    layout = Layout(results)
     try:
-        catalog = json.loads((prepared / "catalog.json").read_text(encoding="utf-8"))
-        plan = read_plan(prepared / "plan.json")
-        requests = [AreaBuildRequest.from_json(data, prepared / "catalog.json") for data in catalog]
+        catalog = json.loads(layout.catalog.read_text(encoding="utf-8"))
+        plan = read_plan(layout.plan)
+        requests = [AreaBuildRequest.from_json(data, layout.catalog) for data in catalog]
         return tuple(WorkItem(request, plan[str(request.relative_path)]) for request in requests)
     except (OSError, ValueError, KeyError) as error:
         raise PreparedError(
-            f"{prepared}: expected catalog.json and plan.json of one run, found {type(error).__name__}: {error}. "
-            "Let the workflow plan: snakemake --cores 2 results/prepared/plan.json."
+            f"{layout.prepared}: expected catalog.json and plan.json of one run, found "
+            f"{type(error).__name__}: {error}. Let the workflow plan: snakemake --cores 2 results/prepared/plan.json."
         ) from error
 
 
@@ -46,7 +47,7 @@ def fingerprints_here(state: WorkerState, results: Path) -> FingerprintOf:
         state: the worker's.
         results: the results folder that it was opened on.
     """
-    snapshot = sha256_of(results / "prepared" / "source_snapshot.h5")
+    snapshot = sha256_of(Layout(results).snapshot)
     shared = {name: run_components(inputs, snapshot, state.options) for name, inputs in state.packages.items()}
 
     def here(request: AreaBuildRequest) -> Fingerprint:

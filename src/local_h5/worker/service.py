@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal
 
-from local_h5.contracts.records import read_record, record_path
+from local_h5.config.layout import Layout
+from local_h5.contracts.records import read_record
 from local_h5.contracts.results import AreaResult, Fingerprint, Phase, read_sidecar, sidecar_path
 from local_h5.contracts.work_items import WorkItem, check_distinct
 from local_h5.contracts.work_results import AreaOutcome, WorkResult
@@ -107,7 +108,7 @@ class _Worker:
         inputs = self._inputs(request)
         expected = self._expected(item)
         h5 = output_path(self._folder, request.relative_path)
-        record = record_path(self._folder, "structural", str(request.relative_path))
+        record = Layout(self._folder).record("structural", request)
         if not self._rebuild and expected is not None:
             standing = _standing(request, expected, h5, record)
             if standing is not None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from local_h5.build.area import BuildOptions
+from local_h5.config.layout import Layout
 from local_h5.contracts.schema import check
 from local_h5.errors import ConfigError, PreparedError
 from local_h5.prepared.files import PreparedInputs, open_prepared
@@ -40,22 +41,20 @@ class WorkerState:
             PreparedError: nothing is prepared there, or a file is damaged or of another version.
             ConfigError: the configuration is missing or malformed.
         """
-        prepared = results / "prepared"
-        names = sorted(path.parent.name for path in prepared.glob("*/clones.h5"))
+        layout = Layout(results)
+        names = sorted(path.parent.name for path in layout.prepared.glob("*/clones.h5"))
         if not names:
             raise PreparedError(
-                f"{prepared}: expected the prepared files of a run (regional/clones.h5 and others), found none. "
+                f"{layout.prepared}: expected the prepared files of a run (regional/clones.h5 and others), found none. "
                 "Let the workflow prepare them: snakemake --cores 2 results/prepared/plan.json."
             )
         packages: dict[str, PreparedInputs] = {}
         for name in names:
-            opened = open_prepared(
-                prepared / "source_snapshot.h5",
-                *(prepared / name / f"{kind}.h5" for kind in ("blocks", "clones", "takeup")),
-            )
+            files = layout.package(name)
+            opened = open_prepared(layout.snapshot, files.blocks, files.clones, files.takeup)
             first = next(iter(packages.values()), opened)
             packages[name] = PreparedInputs(first.snapshot, opened.blocks, opened.clones, opened.takeup)
-        config = _read_config(prepared / "config.json")
+        config = _read_config(layout.config)
         return cls(packages, StructuralPolicy.from_config(config), options_from_config(config))
 
 

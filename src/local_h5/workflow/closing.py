@@ -96,7 +96,9 @@ def closing(settings: Settings, log: RunLog, *, succeeded: bool, width: int = WI
 
     failed = {failure.area for failure in log.failed if failure.area is not None}
     unbuilt = {failure.area for failure in log.failed if failure.rule == "build_area"}
-    built = {_name(r) for r in settings.requests if sidecar_path(settings.output(r)).exists()} & log.begun - unbuilt
+    built = {
+        _name(r) for r in settings.requests if sidecar_path(settings.layout.output(r)).exists()
+    } & log.begun - unbuilt
     text = render(settings, summarise(settings), width, built=built, failed=failed, whole=succeeded)
     return text if succeeded else text + "\n".join(failure_lines(settings, log)) + "\n"
 
@@ -148,11 +150,11 @@ def named(areas: Sequence[str]) -> str:
 def _reasons(settings: Settings, request: AreaBuildRequest | None, failure: Failure) -> tuple[Refusal, ...]:
     """Why an area failed: by its records where its file was refused, else by what its job said."""
     if request is not None and failure.rule == "publish_area":
-        levels = [settings.structural_record(request)]
+        levels = [settings.layout.record("structural", request)]
         if settings.policy.wants_targets:
-            levels.append(settings.target_record(request))
+            levels.append(settings.layout.record("targets", request))
         try:
-            sha256 = read_sidecar(sidecar_path(settings.output(request))).output.sha256
+            sha256 = read_sidecar(sidecar_path(settings.layout.output(request))).output.sha256
             refused = why_refused(map(read_record, levels), sha256)
         except LocalH5Error:
             refused = ()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from local_h5.config.layout import Layout
 from local_h5.config.settings import Settings
 from local_h5.errors import ResultError, WriteError
 from local_h5.files.digests import DigestMemo
@@ -145,19 +146,18 @@ def report(
     from local_h5.report.write import write_report
 
     if results is None:
-        of_run = load_settings(configfiles, overrides).resolved_config
-        results = of_run.parents[1]
-    else:
-        of_run = results / "prepared" / "config.json"
+        results = load_settings(configfiles, overrides).results
+    layout = Layout(results)
+    of_run = layout.config
     if not of_run.is_file():
         raise ResultError(
             f"{results}: expected the folder of a run, found no {of_run}. Run the workflow first: make all."
         )
-    click.echo(write_report(Settings.read(of_run), output or results / "validation"))
+    click.echo(write_report(Settings.read(of_run), output or layout.validation))
 
 
 def _memo(settings: Settings) -> DigestMemo:
-    return DigestMemo.open(settings.memo)
+    return DigestMemo.open(settings.layout.memo)
 
 
 def _save(memo: DigestMemo) -> None:

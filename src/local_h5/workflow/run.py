@@ -22,7 +22,7 @@ from local_h5.files.atomic import write_text
 from local_h5.files.digests import DigestMemo
 from local_h5.requests import FOLDERS, AreaType
 from local_h5.runs.forecast import Forecast, forecast
-from local_h5.runs.plan_file import lost_requests, plan_path, read_plan, request_path
+from local_h5.runs.plan_file import lost_requests, read_plan
 from local_h5.runs.run_lock import hold_run_lock, refuse_stale_lock, remove_leftovers
 from local_h5.runs.staleness import (
     AreaStatus,
@@ -32,7 +32,7 @@ from local_h5.runs.staleness import (
     is_approved,
     wanted_records,
 )
-from local_h5.runs.steps import REPORT, File, Step, declared_steps, trace_path
+from local_h5.runs.steps import REPORT, File, Step, declared_steps
 from local_h5.runs.target_records import TargetStatus, compare_targets
 from local_h5.workflow.engine import Engine
 
@@ -76,7 +76,7 @@ class Run:
         self.settings = settings
         self._engine = engine
         self._lock: FileLock | None = None
-        self._memo = DigestMemo.open(settings.memo)
+        self._memo = DigestMemo.open(settings.layout.memo)
         self._declared = declared_steps(settings, self._memo)
         self._requests = {str(request.relative_path.with_suffix("")): request for request in settings.requests}
         self._areas: Mapping[str, AreaStatus] | None = None
@@ -122,11 +122,11 @@ class Run:
             refuse_stale_lock(settings.results)
         remove_leftovers(settings.results)
         for name in _OF_0_1:
-            path = settings.prepared / name
+            path = settings.layout.prepared / name
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         for_areas = {"inputs": config["inputs"], "areas": {"districts": config["areas"]["districts"]}}
-        _write_if_changed(settings.resolved_config, config)
-        _write_if_changed(settings.area_config, {**for_areas, "validation": config["validation"]})
+        _write_if_changed(settings.layout.config, config)
+        _write_if_changed(settings.layout.area_config, {**for_areas, "validation": config["validation"]})
         self._memo.save()
 
     def end(self) -> None:
@@ -159,7 +159,7 @@ class Run:
 
     def trace(self, name: str) -> str:
         """Where a step's trace lies."""
-        return trace_path(self.settings, name).as_posix()
+        return self.settings.layout.trace(name).as_posix()
 
     def wanted(self, *area_types: str) -> list[str]:
         """What a target rule asks for: the approvals of the areas of the given types, or of all.
@@ -171,8 +171,10 @@ class Run:
         chosen = {
             key: request for key, request in self._requests.items() if not area_types or request.area_type in area_types
         }
-        waiting = [str(self.settings.approval(request)) for key, request in chosen.items() if not self._is_done(key)]
-        return waiting if waiting or not chosen else [self.settings.resolved_config.as_posix()]
+        waiting = [
+            str(self.settings.layout.approval(request)) for key, request in chosen.items() if not self._is_done(key)
+        ]
+        return waiting if waiting or not chosen else [self.settings.layout.config.as_posix()]
 
     def step_inputs(self, name: str) -> tuple[Files, bool]:
         """What a step reads, and whether its inputs count; a stale step is forced."""
@@ -189,21 +191,24 @@ class Run:
 
     def area_inputs(self, area: str, *, known: bool) -> tuple[Files, bool]:
         """What an area's job reads, by ``<folder>/<area>``, and whether its inputs count."""
-        request, prepared = self._requests[area], self.settings.prepared
+        request, layout = self._requests[area], self.settings.layout
+        prepared = layout.package(request.package)
         files = {
-            "snapshot": (prepared / "source_snapshot.h5").as_posix(),
-            **{name: (prepared / request.package / f"{name}.h5").as_posix() for name in ("blocks", "clones", "takeup")},
+            "snapshot": layout.snapshot.as_posix(),
+            "blocks": prepared.blocks.as_posix(),
+            "clones": prepared.clones.as_posix(),
+            "takeup": prepared.takeup.as_posix(),
         }
         # The plan writes the request; until then it stands for it.
-        files["request"] = str(request_path(self.settings, request) if known else plan_path(self.settings))
+        files["request"] = str(self.settings.layout.request(request) if known else self.settings.layout.plan)
         stale = known and not self._area(area).up_to_date
-        return files, self._tell(stale, [self.settings.output(request)], follow=not known)  # by content alone
+        return files, self._tell(stale, [self.settings.layout.output(request)], follow=not known)  # by content alone
 
     def record_inputs(self, area: str, *, known: bool) -> tuple[Files, bool]:
         """What the check of an area's file against its targets reads, and whether its inputs count."""
         request = self._requests[area]
-        h5 = self.settings.output(request)
-        runs = [self.settings.simulation(part).as_posix() for part in self.settings.parts.sources_of(area)]
+        h5 = self.settings.layout.output(request)
+        runs = [self.settings.layout.simulation(part).as_posix() for part in self.settings.parts.sources_of(area)]
         files: Files = {
             "targets": self.settings.target_database.as_posix(),
             "h5": h5.as_posix(),
@@ -211,29 +216,31 @@ class Run:
             "runs": runs,
         }
         stale = known and bool(self._known_targets().records.get(f"{area}.h5"))
-        return files, self._tell(stale, [self.settings.target_record(request)], follow=not known or self._follow)
+        return files, self._tell(
+            stale, [self.settings.layout.record("targets", request)], follow=not known or self._follow
+        )
 
     def simulation_inputs(self, part: int, *, known: bool) -> tuple[Files, bool]:
         """What the model runs of a part read, and whether their inputs count."""
         outputs = [
-            self.settings.output(request)
+            self.settings.layout.output(request)
             for request in self.settings.requests
             if part in self.settings.parts.readers_of(request)
         ]
         built = [path.as_posix() for h5 in outputs for path in (h5, sidecar_path(h5))]
         files: Files = {"targets": self.settings.target_database.as_posix(), "built": built}
         stale = known and part in self._known_targets().simulations
-        return files, self._tell(stale, [self.settings.simulation(part)], follow=not known or self._follow)
+        return files, self._tell(stale, [self.settings.layout.simulation(part)], follow=not known or self._follow)
 
     def approval_inputs(self, area: str, *, known: bool) -> tuple[Files, bool]:
         """What approves an area's file reads, and whether its inputs count."""
         request = self._requests[area]
         files: Files = {
-            "sidecar": sidecar_path(self.settings.output(request)).as_posix(),
+            "sidecar": sidecar_path(self.settings.layout.output(request)).as_posix(),
             "records": [path.as_posix() for path in wanted_records(self.settings, request).values()],
         }
         stale = known and not self._is_approved(area)
-        return files, self._tell(stale, [self.settings.approval(request)], follow=not known or self._follow)
+        return files, self._tell(stale, [self.settings.layout.approval(request)], follow=not known or self._follow)
 
     def _tell(self, stale: bool, outputs: Iterable[Path], *, follow: bool) -> bool:
         """Force a stale job; returns whether its inputs count.
@@ -259,7 +266,7 @@ class Run:
 
     def _requests_are_lost(self) -> bool:
         """Whether the file of an area's request is missing or edited: an area that is up to date may be forced too."""
-        expected = read_plan(plan_path(self.settings))
+        expected = read_plan(self.settings.layout.plan)
         return bool(lost_requests(self.settings, self.settings.requests, expected))
 
     def _makes_records(self) -> bool:
@@ -274,7 +281,7 @@ class Run:
     def _known_areas(self) -> Mapping[str, AreaStatus]:
         """The status of all areas. Whoever asks knows that the checkpoint has run, or need not."""
         if self._areas is None:
-            expected = read_plan(plan_path(self.settings))
+            expected = read_plan(self.settings.layout.plan)
             areas = {
                 str(request.relative_path): compare_area(
                     self.settings, request, expected[str(request.relative_path)], self._memo
@@ -313,7 +320,7 @@ class Run:
                 asked |= {f"{key}.h5" for key, request in self._requests.items() if request.area_type == area_type}
             elif (area := _area_of(self.settings, target)) is not None:
                 asked.add(f"{area}.h5")
-            elif not Path(target).is_relative_to(self.settings.prepared):
+            elif not Path(target).is_relative_to(self.settings.layout.prepared):
                 return None
         return asked
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from local_h5.config.settings import Settings
 from local_h5.files.digests import DigestMemo
-from local_h5.runs.steps import declared_steps, trace_path
+from local_h5.runs.steps import declared_steps
 from local_h5.runs.traces import inputs_now, trace_of
 from local_h5.workflow.command import end_in_one_line
 
@@ -29,13 +29,13 @@ def run_step(step: str, path_to_config: Path, command: list[str]) -> None:
     """
     settings = Settings.read(path_to_config)
     # The memo belongs to the main process; a job reads it and keeps what it learns to itself.
-    memo = DigestMemo.open(settings.memo)
+    memo = DigestMemo.open(settings.layout.memo)
     declared = declared_steps(settings, memo)[step]
     before = inputs_now(declared, memo)
     sys.argv = command
     sys.path[0] = str(Path(command[0]).parent)
     runpy.run_path(command[0], run_name="__main__")
-    trace_of(declared, before, memo).write(trace_path(settings, step))
+    trace_of(declared, before, memo).write(settings.layout.trace(step))
 
 
 def main() -> None:

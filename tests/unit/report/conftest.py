@@ -3,7 +3,7 @@
 import pytest
 from validation_world import FakeModel, Run, make_run, with_validation, write_database
 
-from local_h5.contracts.records import record_path, write_record
+from local_h5.contracts.records import write_record
 from local_h5.contracts.results import read_sidecar, sidecar_path
 from local_h5.validation.targets.loaded_area import AreaFile
 from local_h5.validation.targets.run import TargetRun
@@ -34,8 +34,8 @@ def validate(run: Run, truth: Run | None = None) -> Run:
     for part in (0, 1):
         target_run.simulate_part(part, FakeModel)
     for request in run.settings.requests:
-        if run.settings.output(request).is_file():
-            path = record_path(run.settings.results, "targets", str(request.relative_path))
+        if run.settings.layout.output(request).is_file():
+            path = run.settings.layout.record("targets", request)
             write_record(path, target_run.validate(request))
     run.save_config()
     return run

@@ -39,7 +39,7 @@ class Split:
     settings: Settings
 
     def path(self, area_id: str) -> Path:
-        return self.settings.output(next(r for r in self.settings.requests if r.area_id == area_id))
+        return self.settings.layout.output(next(r for r in self.settings.requests if r.area_id == area_id))
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def split(golden: Any, golden_inputs: PreparedInputs, tmp_path_factory: pytest.T
             )
             result = build_area(part, golden_inputs, settings.results)
             write_sidecar(settings.results / result.output.path, result)
-            assert sidecar_path(settings.output(request)).is_file()
+            assert sidecar_path(settings.layout.output(request)).is_file()
     run = TargetRun.open(settings, DATABASE)
     model = CountryModel()
     for part_number in (0, 1):

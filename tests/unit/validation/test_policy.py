@@ -15,7 +15,6 @@ from validation_world import Run, with_validation
 
 from local_h5.config.settings import Settings
 from local_h5.contracts.policy import Policy
-from local_h5.contracts.records import record_path
 from local_h5.contracts.results import sidecar_path
 from local_h5.errors import ConfigError
 from local_h5.files.atomic import sha256_of
@@ -69,11 +68,12 @@ def approve(run: Run, area: str) -> tuple[int, str, Path]:
     """Exit status and message of the approval's job, and the approval."""
     settings = run.settings
     request = run.request(area)
-    path = settings.approval(request)
+    path = settings.layout.approval(request)
     done = subprocess.run(
         [
-            sys.executable, ROOT / "scripts" / "publish_area.py", "--sidecar", sidecar_path(settings.output(request)),
-            "--records", record_path(settings.results, "structural", str(request.relative_path)), "--approval", path,
+            sys.executable, ROOT / "scripts" / "publish_area.py", "--sidecar",
+            sidecar_path(settings.layout.output(request)),
+            "--records", settings.layout.record("structural", request), "--approval", path,
         ],
         capture_output=True,
         text=True,
@@ -91,7 +91,7 @@ def test_an_approval_says_which_file_may_be_published(run: Run) -> None:
         "path": "districts/NC-01.h5",
         "sha256": json.loads(sidecar)["output"]["sha256"],
         "sidecar_sha256": hashlib.sha256(sidecar).hexdigest(),
-        "records": {"structural": sha256_of(run.settings.structural_record(run.request("NC-01")))},
+        "records": {"structural": sha256_of(run.settings.layout.record("structural", run.request("NC-01")))},
         "validation": {"structural": "passed"},
     }
 

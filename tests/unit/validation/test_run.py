@@ -281,7 +281,7 @@ def test_areas_checked_together_are_checked_as_alone(run: Run, monkeypatch: pyte
     """And each state's file and values are read once for all of its districts."""
     target_run = opened(run)
     simulated(target_run)
-    requests = [request for request in run.settings.requests if run.settings.output(request).is_file()]
+    requests = [request for request in run.settings.requests if run.settings.layout.output(request).is_file()]
     alone = {request: target_run.validate(request) for request in requests}
     files: list[str] = []
     values: list[str] = []

@@ -48,7 +48,7 @@ def test_a_file_without_it_fails_its_structure(run: Run) -> None:
         del file[MEDICAID_COST]
     run.match_sidecar("NC-01")
     run.check("NC-01")
-    record = run.settings.structural_record(run.request("NC-01")).read_text()
+    record = run.settings.layout.record("structural", run.request("NC-01")).read_text()
     assert f"variables of the run that the file lacks: {MEDICAID_COST}" in record
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from validation_world import Run, with_validation
 
-from local_h5.contracts.records import read_record, record_path
+from local_h5.contracts.records import read_record
 from local_h5.contracts.results import read_sidecar, sidecar_path
 from local_h5.validation.structural.common_schema import common_schema
 from local_h5.validation.structural.verdict import StructuralPolicy, validate_structure
@@ -62,10 +62,10 @@ def drop(name: str) -> Damage:
 
 def test_a_built_run_passes(finished: Run) -> None:
     for request in finished.settings.requests:
-        if finished.settings.output(request).is_file():
-            record = read_record(record_path(finished.settings.results, "structural", str(request.relative_path)))
+        if finished.settings.layout.output(request).is_file():
+            record = read_record(finished.settings.layout.record("structural", request))
             assert (record.status, record.findings, record.blocking) == ("passed", (), ())
-            assert read_sidecar(sidecar_path(finished.settings.output(request))).validation.status == "passed"
+            assert read_sidecar(sidecar_path(finished.settings.layout.output(request))).validation.status == "passed"
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_a_mistake_of_ours_in_a_check_blocks_and_its_traceback_is_logged(
 
     monkeypatch.setattr("local_h5.validation.structural.verdict.check_structure", broken)
     run.check("NC-01")
-    record = read_record(record_path(run.settings.results, "structural", "districts/NC-01.h5"))
+    record = read_record(run.settings.layout.record("structural", "districts/NC-01.h5"))
     assert (record.status, bool(record.blocking)) == ("error", True)
     assert f"the structure could not be checked: {type(mistake).__name__}: {mistake}" in record.issues[0]
     assert "Traceback" in caplog.text

@@ -33,8 +33,10 @@ def checked(run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
         target_run.simulate_part(part, FakeModel)
     for request in settings.requests:
         record = target_run.validate(request)
-        write_record(settings.target_record(request), replace(record, basis=record_basis(settings, request, MEMO)))
-        write_text(settings.approval(request), "{}")
+        write_record(
+            settings.layout.record("targets", request), replace(record, basis=record_basis(settings, request, MEMO))
+        )
+        write_text(settings.layout.approval(request), "{}")
     return run
 
 
@@ -84,7 +86,7 @@ def test_another_file_asks_for_its_own_record(checked: Run) -> None:
 
 def test_an_error_is_tried_again(checked: Run) -> None:
     settings, request = checked.settings, checked.request("AK")
-    record = settings.target_record(request)
+    record = settings.layout.record("targets", request)
     record.write_text(record.read_text().replace('"status": "failed"', '"status": "error"'))
     record.write_text(record.read_text().replace('"status": "skipped"', '"status": "error"'))
     assert reasons(checked) == {"states/AK.h5": ("could not be checked",)}
@@ -100,8 +102,8 @@ def test_the_script_checks_one_or_many_alike(checked: Run, monkeypatch: pytest.M
     script = importlib.import_module("validate_targets")
     settings = checked.settings
     config = checked.save_config()
-    sidecars = tuple(sidecar_path(settings.output(request)) for request in settings.requests)
-    expected = [read_record(settings.target_record(request)) for request in settings.requests]
+    sidecars = tuple(sidecar_path(settings.layout.output(request)) for request in settings.requests)
+    expected = [read_record(settings.layout.record("targets", request)) for request in settings.requests]
     for name, groups in {"many": [sidecars], "one": [(path,) for path in sidecars]}.items():
         places = {path: checked.folder / name / f"{number}.json" for number, path in enumerate(sidecars)}
         for group in groups:

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from worker_world import ROOT, Prepared
 
-from local_h5.contracts.records import Summary, TargetRow, ValidationRecord, record_path, write_record
+from local_h5.config.layout import Layout
+from local_h5.contracts.records import Summary, TargetRow, ValidationRecord, write_record
 from local_h5.errors import RunningError
 from local_h5.requests import AreaBuildRequest, AreaFilter
 from local_h5.runs.run_lock import hold_run_lock
@@ -123,7 +124,7 @@ def test_the_legacy_view_has_the_run_s_target_validation(
         "district", "NC-01", "districts/NC-01.h5", sha256, "targets", "passed", policy, Summary("fine"),
         targets=(TargetRow(*row),),
     )  # fmt: skip
-    write_record(record_path(tmp_path, "targets", "districts/NC-01.h5"), record)
+    write_record(Layout(tmp_path).record("targets", "districts/NC-01.h5"), record)
     assert call(monkeypatch, *args, stdin=batch(NC_01)) == 0
     view = json.loads(capsys.readouterr().out)
     assert view["validation_summary"] == {

@@ -16,7 +16,7 @@ from worker_world import Prepared
 import build_area
 import local_h5.worker
 from local_h5.build import writer
-from local_h5.contracts.records import record_path
+from local_h5.config.layout import Layout
 from local_h5.contracts.results import Fingerprint, read_sidecar, sidecar_path
 from local_h5.contracts.schema import load_schema
 from local_h5.errors import ConfigError, PreparedError, RequestError
@@ -65,7 +65,7 @@ def test_files_are_those_of_the_area_jobs(prepared: Prepared, tmp_path: Path) ->
             *(package / f"{name}.h5" for name in ("blocks", "clones", "takeup")),
             h5,
             results / "prepared" / "config.json",
-            record_path(jobs, "structural", str(request.relative_path)),
+            Layout(jobs).record("structural", request),
         )
         assert (outcome.path, outcome.bytes) == (str(request.relative_path), h5.stat().st_size)
         assert outcome.sha256 == sha256(h5.read_bytes()).hexdigest()

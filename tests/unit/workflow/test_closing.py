@@ -36,7 +36,8 @@ def refused(settings: Settings) -> list[str]:
     return [
         str(r.relative_path.with_suffix(""))
         for r in settings.requests
-        if settings.structural_record(r).is_file() and read_record(settings.structural_record(r)).blocking
+        if settings.layout.record("structural", r).is_file()
+        and read_record(settings.layout.record("structural", r)).blocking
     ]
 
 
@@ -50,7 +51,7 @@ def table_of(text: str) -> dict[str, list[str]]:
 
 def edit_record(settings: Settings, area: str, **changes: object) -> None:
     (request,) = (r for r in settings.requests if str(r.relative_path.with_suffix("")) == area)
-    path = settings.structural_record(request)
+    path = settings.layout.record("structural", request)
     record = json.loads(path.read_text())
     path.write_text(json.dumps(record | changes))
 
@@ -76,7 +77,7 @@ def test_areas_with_one_reason_are_one_line_with_the_key(world: Run) -> None:
 def test_reasons_stand_apart_and_the_most_frequent_comes_first(world: Run, tmp_path: Path) -> None:
     run = copy_of(world, tmp_path)
     settings = run.settings
-    paths = {str(r.relative_path.with_suffix("")): settings.structural_record(r) for r in settings.requests}
+    paths = {str(r.relative_path.with_suffix("")): settings.layout.record("structural", r) for r in settings.requests}
     for area, finding in (
         ("districts/NC-01", Finding("finite", "structural", "rent/2024: 3 values", 3, "validation.require_finite")),
         ("states/AK", Finding("ids", "structural", "person_id: not 0…3 in order", 1)),

@@ -36,7 +36,6 @@ _LOG = logging.getLogger(__name__)
 Column = tuple[str, np.ndarray]
 """Entity, and values by row of the entity."""
 
-_VALUES = Path("validation", "values")
 _WEIGHT = "household_weight"
 LIMIT = "persons_per_run"
 """Fact of a record in which a target was not evaluated because the whole file does not fit a run."""
@@ -64,7 +63,9 @@ class TargetRun:
             ResultError: no area of the run is built.
             ModelError: nothing is known of the installed version of the model.
         """
-        sample = next((path for path in map(settings.output, settings.requests) if sidecar_path(path).is_file()), None)
+        sample = next(
+            (path for path in map(settings.layout.output, settings.requests) if sidecar_path(path).is_file()), None
+        )
         if sample is None:
             raise ResultError(f"{settings.results}: expected built areas, found none. Run the workflow first.")
         result = read_sidecar(sidecar_path(sample))
@@ -131,7 +132,7 @@ class TargetRun:
 
     def values_path(self, request: AreaBuildRequest) -> Path:
         """Where the calculated values of an area's own households lie."""
-        return self.settings.results / _VALUES / request.relative_path
+        return self.settings.layout.values(request)
 
     def whole_path(self, request: AreaBuildRequest) -> Path:
         """Where the values lie that an area's whole file was run for."""
@@ -139,14 +140,14 @@ class TargetRun:
 
     def read(self, request: AreaBuildRequest) -> tuple[AreaResult, AreaFile]:
         """An area's sidecar and file."""
-        path = self.settings.output(request)
+        path = self.settings.layout.output(request)
         result = read_sidecar(sidecar_path(path))
         return result, AreaFile.read(path, result)
 
     def state(self, fips: int) -> AreaBuildRequest | None:
         """The request of a state, when it is built."""
         request = self._requests_of_states.get(STATE_POSTAL.get(fips, ""))
-        built = request is not None and sidecar_path(self.settings.output(request)).is_file()
+        built = request is not None and sidecar_path(self.settings.layout.output(request)).is_file()
         return request if built else None
 
     def simulate_part(self, part: int, start_model: Callable[[], Model]) -> Runs:
@@ -165,7 +166,7 @@ class TargetRun:
         for request in sorted(mine, key=lambda item: (item.area_type != "state", item.relative_path)):
             # Without targets nothing asks for an area's values, but for a state's, which other areas take over.
             asked = request.area_type == "state" or self._admitted(request)
-            if not asked or not sidecar_path(self.settings.output(request)).is_file():
+            if not asked or not sidecar_path(self.settings.layout.output(request)).is_file():
                 continue
             try:
                 _, area = self.read(request)
@@ -260,7 +261,7 @@ class TargetRun:
         return record
 
     def _check(self, request: AreaBuildRequest, states: "_States") -> ValidationRecord:
-        result = read_sidecar(sidecar_path(self.settings.output(request)))
+        result = read_sidecar(sidecar_path(self.settings.layout.output(request)))
         findings: tuple[Finding, ...] = ()
         issues: tuple[str, ...] = ()
         evaluation = None
@@ -273,10 +274,10 @@ class TargetRun:
                 self.policy.max_population_error,
                 self.policy.require_finite,
             )
-            findings = check_structure(self.settings.output(request), result, expected)
+            findings = check_structure(self.settings.layout.output(request), result, expected)
             targets = self.database.of(request)
             if targets:
-                area = AreaFile.read(self.settings.output(request), result)
+                area = AreaFile.read(self.settings.layout.output(request), result)
                 values = self.values_of(request, area, states) if self._admitted(request) else {}
                 refused = self.refused(request, area.n_rows[PERSON])
                 if self.whole_of(request) is not None and area.n_rows[PERSON] > self._persons_per_run:

@@ -1,0 +1,149 @@
+"""Where everything of a run lies, below its results folder."""
+
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from local_h5.contracts.policy import Level
+from local_h5.requests import AreaBuildRequest
+
+Area = AreaBuildRequest | str | PurePosixPath
+"""An area, or the path of its H5 below the results folder, for example ``districts/NC-01.h5``."""
+
+
+@dataclass(frozen=True, slots=True)
+class PackageFiles:
+    """What is prepared of one calibration package."""
+
+    geography: Path
+    blocks: Path
+    clones: Path
+    takeup: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The paths of a run.
+
+    Attributes:
+        results: the folder that all of them lie in.
+    """
+
+    results: Path
+
+    # --- what the areas are made from
+
+    @property
+    def downloads(self) -> Path:
+        """Public files that were fetched."""
+        return self.results / "downloads"
+
+    @property
+    def example(self) -> Path:
+        """What the example makes: source, calibration package, targets."""
+        return self.results / "example"
+
+    @property
+    def prepared(self) -> Path:
+        """Prepared arrays, plan, and what comparing by content remembers."""
+        return self.results / "prepared"
+
+    @property
+    def snapshot(self) -> Path:
+        """The source as arrays."""
+        return self.prepared / "source_snapshot.h5"
+
+    def package(self, name: str) -> PackageFiles:
+        """The prepared files of a calibration package."""
+        folder = self.prepared / name
+        return PackageFiles(*(folder / f"{part}.h5" for part in ("geography", "blocks", "clones", "takeup")))
+
+    @property
+    def memo(self) -> Path:
+        """Digests of files, with the size and times that they had."""
+        return self.prepared / "digests.json"
+
+    @property
+    def config(self) -> Path:
+        """The configuration of the run with all overrides, for the scripts."""
+        return self.prepared / "config.json"
+
+    @property
+    def area_config(self) -> Path:
+        """What area jobs read of the configuration: the whole has megabytes with very many areas."""
+        return self.prepared / "area_config.json"
+
+    @property
+    def catalog(self) -> Path:
+        """The requests of all areas."""
+        return self.prepared / "catalog.json"
+
+    @property
+    def plan(self) -> Path:
+        """The fingerprint that each area must have."""
+        return self.prepared / "plan.json"
+
+    def request(self, area: Area) -> Path:
+        """What the job of an area needs: its request and fingerprint."""
+        return _json(self.prepared / "requests", area)
+
+    def trace(self, step: str) -> Path:
+        """What a step read and wrote; written after it ended."""
+        return self.prepared / "traces" / f"{step}.json"
+
+    # --- the areas
+
+    def output(self, area: Area) -> Path:
+        """An area's H5; its sidecar lies beside it."""
+        return self.results / _relative(area)
+
+    def record(self, level: Level, area: Area) -> Path:
+        """What the checks of a level found in an area's file."""
+        return _json(self.validation / level, area)
+
+    def approval(self, area: Area) -> Path:
+        """Says that the policy lets an area's file be published, and which file, sidecar and records that was."""
+        return _json(self.results / "published", area)
+
+    def benchmark(self, job: str) -> Path:
+        """What Snakemake measured of a job, for example ``prepare/plan`` or ``districts/NC-01``."""
+        return self.results / "benchmarks" / f"{job}.tsv"
+
+    # --- validation
+
+    @property
+    def validation(self) -> Path:
+        """Records, and the report."""
+        return self.results / "validation"
+
+    @property
+    def example_targets(self) -> Path:
+        """The target database of the example."""
+        return self.example / "targets.db"
+
+    def simulation(self, part: int) -> Path:
+        """What the model runs of a part took."""
+        return self.validation / f"simulation_{part}.json"
+
+    def values(self, area: Area) -> Path:
+        """What the model gave for an area's file."""
+        return self.validation / "values" / _relative(area)
+
+    # --- the run itself
+
+    @property
+    def lock(self) -> Path:
+        """Held by a process that changes the folder."""
+        return self.results / ".run.lock"
+
+    @property
+    def lock_holder(self) -> Path:
+        """Says who that is."""
+        return self.results / ".run.json"
+
+
+def _relative(area: Area) -> PurePosixPath:
+    return area.relative_path if isinstance(area, AreaBuildRequest) else PurePosixPath(area)
+
+
+def _json(folder: Path, area: Area) -> Path:
+    return (folder / _relative(area)).with_suffix(".json")
