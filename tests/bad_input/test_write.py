@@ -139,7 +139,7 @@ def test_a_full_disk_keeps_the_file_that_was_there(world: World) -> None:
 
 def test_no_file_without_its_sidecar(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*arguments: object) -> None:
-        raise WriteError("sidecar", expected="space", found="none", remedy="Free some.")
+        raise WriteError("sidecar: expected space, found none. Free some.")
 
     monkeypatch.setattr(facade, "write_sidecar", full)
     with pytest.raises(WriteError):

@@ -75,7 +75,7 @@ class FakeModel:
                 assert len(np.unique(ids)) == len(ids), f"{name}: the model refuses an id that is there twice"
             self.persons += len(age)
         if (age == 99).any():
-            raise ModelError(path, found="a person of 99")
+            raise ModelError(f"{path}: found a person of 99")
         values = {
             "age": age.astype(np.float32),
             "employment_income_before_lsr": income,

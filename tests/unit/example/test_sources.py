@@ -30,7 +30,7 @@ class Index:
     def __call__(self, distribution: str, version: str, folder: Path) -> Path:
         self.asked.append(version)
         if version not in self.wheels:
-            raise DownloadError(f"{distribution}=={version}", expected="a wheel", found="none")
+            raise DownloadError(f"{distribution}=={version}: expected a wheel, found none")
         wheel = folder / f"{distribution}-{version}.whl"
         with zipfile.ZipFile(wheel, "w") as archive:
             for name, data in self.wheels[version].items():

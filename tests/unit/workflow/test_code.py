@@ -14,11 +14,12 @@ from local_h5.runs.code import LIBRARY, code_digest, essence
 ROOT = LIBRARY.parents[1]
 
 HARMLESS = {
-    "areas", "contracts/results", "contracts/schema", "errors", "files/atomic", "files/text_table", "requests",
+    "areas", "contracts/results", "contracts/schema", "errors", "files/atomic", "files/text_table",
+    "inputs/pickles", "requests",
 }  # fmt: skip
 """They raise, write whole files or nothing, and check forms; what they hold is in requests and configuration."""
 
-ELSEWHERE = {
+ELSEWHERE: dict[str, set[str]] = {
     # imported for a type, or for what another component of the fingerprint covers
     "AREA_MODULES": {"inputs/geography/canonical", "inputs/geography/codes"},
     "SNAPSHOT_MODULES": {
@@ -28,24 +29,22 @@ ELSEWHERE = {
         "takeup/programmes", "takeup/rates", "takeup/table", "us",
     },
     "GEOGRAPHY_MODULES": {
-        "build/area", "build/payload", "build/writer", "files/single", "inputs/chunks", "inputs/columns",
-        "inputs/id_columns", "inputs/membership", "inputs/missing", "inputs/source", "prepared/clones",
-        "prepared/formulas", "prepared/housing", "prepared/model", "prepared/places", "prepared/snapshot",
-        "takeup/anchors", "takeup/assign", "takeup/draws", "takeup/eligibility", "takeup/prepare",
-        "takeup/programmes", "takeup/rates", "takeup/store", "takeup/table",
+        "files/single", "inputs/chunks", "inputs/columns", "inputs/id_columns", "inputs/membership",
+        "inputs/missing", "inputs/source", "prepared/clones", "prepared/formulas", "prepared/housing",
+        "prepared/model", "prepared/places", "prepared/snapshot", "takeup/anchors", "takeup/eligibility",
+        "takeup/prepare", "takeup/programmes", "takeup/rates", "takeup/store", "takeup/table",
     },
     "CLONE_MODULES": {
-        "../foreign_pickle/reader", "build/area", "build/payload", "build/writer", "inputs/chunks",
-        "inputs/geography/codes", "inputs/membership", "prepared/snapshot", "takeup/anchors", "takeup/assign",
-        "takeup/draws", "takeup/eligibility", "takeup/rates", "takeup/store", "takeup/table", "us",
+        "../foreign_pickle/reader", "inputs/chunks", "inputs/geography/codes", "inputs/membership",
+        "prepared/snapshot", "takeup/anchors", "takeup/eligibility", "takeup/rates", "takeup/store", "takeup/table",
+        "us",
     },
     "TAKEUP_MODULES": {
-        "../foreign_pickle/frames", "../foreign_pickle/reader", "build/area", "build/payload", "build/writer",
-        "files/single", "inputs/chunks", "inputs/columns", "inputs/geography/block_table",
-        "inputs/geography/blocks", "inputs/geography/codes", "inputs/geography/load", "inputs/geography/npy",
-        "inputs/geography/tables", "inputs/id_columns", "inputs/membership", "inputs/missing", "inputs/source",
-        "prepared/clones", "prepared/formulas", "prepared/model", "prepared/places", "takeup/assign",
-        "takeup/draws",
+        "../foreign_pickle/frames", "../foreign_pickle/reader", "files/single", "inputs/chunks", "inputs/columns",
+        "inputs/geography/block_table", "inputs/geography/blocks", "inputs/geography/codes",
+        "inputs/geography/load", "inputs/geography/npy", "inputs/geography/tables", "inputs/id_columns",
+        "inputs/membership", "inputs/missing", "inputs/source", "prepared/clones", "prepared/formulas",
+        "prepared/model", "prepared/places",
     },
     "EXAMPLE_MODULES": set(),
 }  # fmt: skip
@@ -94,7 +93,8 @@ def test_a_change_of_what_writes_results_is_seen(
 ) -> None:
     monkeypatch.chdir(LIBRARY.parents[1])
     before = [code_digest(getattr(code, name)) for name in names]
-    shutil.copytree(LIBRARY, tmp_path / "local_h5")
+    for package in ("local_h5", "local_h5_example"):
+        shutil.copytree(LIBRARY.parent / package, tmp_path / package)
     monkeypatch.setattr(code, "LIBRARY", tmp_path / "local_h5")
     assert [code_digest(getattr(code, name)) for name in names] == before
     path = code._source_of(module)

@@ -97,8 +97,14 @@ def test_each_type_is_read(arguments: tuple[str, ...], changed: Mapping[str, obj
 PLAIN = st.text("aZ0é漢 -=+'\"$%{}[]~/\\.,:;#@*", min_size=1)
 
 
-@given(path=PLAIN, number=st.integers(), share=st.floats(allow_nan=False), names=st.lists(PLAIN))
+@given(
+    path=PLAIN.filter(lambda text: text != "--"),
+    number=st.integers(),
+    share=st.floats(allow_nan=False),
+    names=st.lists(PLAIN),
+)
 def test_what_was_written_is_what_arrives(path: str, number: int, share: float, names: list[str]) -> None:
+    # Before Python 3.13, argparse drops a value that is nothing but "--".
     dashed = [name for name in names if not name.startswith("-")]  # those are options to any command line
     found = read(
         f"--input={path}", "--records", "r", f"--count={number}", f"--name={path}", f"--share={share!r}",
@@ -297,7 +303,7 @@ def test_an_end_without_trouble_lets_the_caller_go_on() -> None:
 @pytest.mark.parametrize(
     ("error", "line"),
     [
-        (ConfigError("a.yaml", field="b", expected="c", found="d\ne"), "error: a.yaml: b: expected c, found d e\n"),
+        (ConfigError("a.yaml: b: expected c, found d\ne"), "error: a.yaml: b: expected c, found d e\n"),
         (FileNotFoundError(2, "No such file or directory", "w.npy"), "error: w.npy: No such file or directory\n"),
         (OSError("Unable to open\nfile"), "error: Unable to open file\n"),
         (PermissionError(13, "Permission denied", "/x"), "error: /x: Permission denied\n"),
