@@ -48,9 +48,9 @@ RESOLVED = SETTINGS.layout.config.as_posix()
 SCRIPTS = shipped(Path("scripts")).as_posix()
 
 
-if CONFIG.get("container"):
+if CONFIG.container:
 
-    container: CONFIG["container"]
+    container: CONFIG.container
 
 
 wildcard_constraints:

@@ -30,11 +30,11 @@ rule build_area:
     params:
         run=python("build_area.py"),
         config=SETTINGS.layout.area_config.as_posix(),
-        compression=CONFIG["output"]["compression"],
+        compression=CONFIG.output.compression,
         takeup_filter=(
             []
-            if CONFIG["takeup"]["filter"] is None
-            else ["--takeup-filter", *CONFIG["takeup"]["filter"]]
+            if CONFIG.takeup.filter is None
+            else ["--takeup-filter", *CONFIG.takeup.filter]
         ),
     message:
         "{wildcards.folder}/{wildcards.area}"

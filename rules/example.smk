@@ -45,10 +45,10 @@ rule example_source:
         runtime=10,
     params:
         run=step("example_source", "example_source.py"),
-        households=CONFIG["example"]["households"],
-        seed=CONFIG["example"]["seed"],
-        certainty_amount=CONFIG["example"]["certainty_amount"],
-        minimum_per_state=CONFIG["example"]["minimum_per_state"],
+        households=CONFIG.example.households,
+        seed=CONFIG.example.seed,
+        certainty_amount=CONFIG.example.certainty_amount,
+        minimum_per_state=CONFIG.example.minimum_per_state,
     message:
         "Example source dataset of {params.households} households"
     shell:
@@ -74,9 +74,9 @@ rule example_package:
         runtime=10,
     params:
         run=step("example_package", "example_package.py"),
-        clones=CONFIG["example"]["clones"],
-        seed=CONFIG["example"]["seed"],
-        zero_share=CONFIG["example"]["zero_share"],
+        clones=CONFIG.example.clones,
+        seed=CONFIG.example.seed,
+        zero_share=CONFIG.example.zero_share,
     message:
         "Example calibration package of {params.clones} clones (synthetic geography)"
     shell:

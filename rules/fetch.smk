@@ -23,7 +23,7 @@ rule fetch_microdata:
         runtime=20,
     params:
         run=python("fetch_public_file.py"),
-        cache=CONFIG["example"]["cache"],
+        cache=CONFIG.example.cache,
     message:
         "Public CPS tax microdata (24 MB wheel, or the cache)"
     shell:
@@ -47,7 +47,7 @@ rule fetch_geography_tables:
         runtime=20,
     params:
         run=python("fetch_public_file.py"),
-        cache=CONFIG["example"]["cache"],
+        cache=CONFIG.example.cache,
     message:
         "Census block tables and ACS populations (48 MB wheel, or the cache)"
     shell:
@@ -71,7 +71,7 @@ rule fetch_county_cbsa:
         runtime=20,
     params:
         run=python("fetch_public_file.py"),
-        cache=CONFIG["example"]["cache"],
+        cache=CONFIG.example.cache,
     message:
         "County to CBSA table (0.2 MB wheel, or the cache)"
     shell:

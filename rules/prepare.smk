@@ -25,12 +25,12 @@ rule prepare_snapshot:
     params:
         run=step("snapshot", "prepare_snapshot.py"),
         sha256=(
-            ["--sha256", CONFIG["inputs"]["dataset_sha256"]]
-            if CONFIG["inputs"]["dataset_sha256"]
+            ["--sha256", CONFIG.inputs.dataset_sha256]
+            if CONFIG.inputs.dataset_sha256
             else []
         ),
         missing=SETTINGS.missing.as_json(),
-        medicaid_cost=CONFIG["output"]["medicaid_cost"],
+        medicaid_cost=CONFIG.output.medicaid_cost,
     message:
         "Source snapshot: loading the dataset in policyengine_us (about a minute)"
     shell:
@@ -54,7 +54,7 @@ rule prepare_geography:
         runtime=20,
     params:
         run=step("geography_{package}", "prepare_geography.py"),
-        unknown=CONFIG["geography"]["unknown_blocks"],
+        unknown=CONFIG.geography.unknown_blocks,
     message:
         "Geography and block table of the {wildcards.package} package"
     shell:
@@ -101,8 +101,8 @@ rule prepare_takeup:
         runtime=10,
     params:
         run=step("takeup_{package}", "prepare_takeup.py"),
-        reported=CONFIG["takeup"]["reported"],
-        scope=CONFIG["takeup"]["scope"],
+        reported=CONFIG.takeup.reported,
+        scope=CONFIG.takeup.scope,
     message:
         "Take-up rates of the {wildcards.package} package"
     shell:

@@ -21,12 +21,8 @@ rule publish:
         run=["python", f"{SCRIPTS}/publish_collection.py"],
         config=RESOLVED,
         release=f"{RESULTS}/release_manifest.json",
-        store=["--store", CONFIG["store"]["url"]] if CONFIG["store"]["url"] else [],
-        licence=(
-            ["--licence", CONFIG["store"]["licence"]]
-            if CONFIG["store"].get("licence")
-            else []
-        ),
+        store=["--store", CONFIG.store.url] if CONFIG.store.url else [],
+        licence=(["--licence", CONFIG.store.licence] if CONFIG.store.licence else []),
     message:
         "The finished run into the store, as one collection"
     shell:

@@ -4,7 +4,10 @@ import json
 from pathlib import Path
 from typing import Literal
 
+import msgspec
+
 from local_h5.build.area import BuildOptions
+from local_h5.contracts.config import StructuralConfig
 from local_h5.contracts.results import Fingerprint
 from local_h5.prepared.files import open_prepared
 from local_h5.requests import AreaBuildRequest, results_folder
@@ -46,6 +49,7 @@ def build_area_file(
     """
     planned = json.loads(path_to_request.read_text(encoding="utf-8"))
     request = AreaBuildRequest.from_json(planned["request"], path_to_request)
+    config = msgspec.json.decode(path_to_config.read_bytes(), type=StructuralConfig)
     inputs = open_prepared(path_to_snapshot, path_to_blocks, path_to_clones, path_to_takeup)
     run_area_job(
         request,
@@ -55,7 +59,7 @@ def build_area_file(
         options=BuildOptions(compression, takeup_filter),
         fingerprint=Fingerprint(**planned["fingerprint"]),
         schema=common_schema(inputs),
-        structural=StructuralPolicy.from_config(json.loads(path_to_config.read_text(encoding="utf-8"))),
+        structural=StructuralPolicy.from_config(config),
     )
 
 

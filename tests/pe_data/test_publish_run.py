@@ -102,7 +102,7 @@ def write_area(settings: Settings, relative: str, salt: bytes, **more: str) -> N
 def publish(settings: Settings, licence: str = UNSPECIFIED) -> tuple[str, dict[str, Any]]:
     """What the script prints, and the release manifest."""
     release = settings.results / "release_manifest.json"
-    url = settings.config["store"]["url"]
+    url = settings.config.store.url
     with redirect_stdout(io.StringIO()) as out:
         script.publish_run(settings.layout.config, release, url, "us-data", "owner/repo", None, licence)
     return out.getvalue(), json.loads(release.read_text())
@@ -132,7 +132,7 @@ def test_the_records_of_a_run_are_condensed_into_the_collection(run: Settings) -
         document["records"] = {"structural": sha256_of(run.layout.record("structural", request))}
         approval.write_text(json.dumps(document | {"validation": {"structural": "passed", "targets": "passed"}}))
     publish(run)
-    store = open_store(run.config["store"]["url"])
+    store = open_store(run.config.store.url)
     chosen = candidate(store, "us", "local_areas")
     assert chosen.members == 4
     assert chosen.validation.status == "passed"
@@ -144,7 +144,7 @@ def test_a_run_becomes_a_collection(run: Settings) -> None:
     report, release = publish(run)
     assert "4 artifact(s) uploaded" in report
     assert "pe-data ensure pe-data://us/local_areas/cities/NYC@latest --store" in report
-    store = open_store(run.config["store"]["url"])
+    store = open_store(run.config.store.url)
     body = read(store, "us", "local_areas").body
     key = collection_key("us", body.artifact_sha256)
     collection = Collection.from_bytes(store.get(key).data, what=key)
@@ -183,7 +183,7 @@ def test_only_the_changed_area_is_sent(run: Settings) -> None:
     assert report.startswith("1 artifact(s) uploaded")
     assert "3 already there" in report
     assert release["artifacts"]["districts/AL-01"]["sha256"] == sha256_bytes(b"districts/AL-01.h5second")
-    assert len(list(history(open_store(run.config["store"]["url"]), "us", "local_areas"))) == 2
+    assert len(list(history(open_store(run.config.store.url), "us", "local_areas"))) == 2
 
 
 def licences(store: Store) -> set[str]:
@@ -193,7 +193,7 @@ def licences(store: Store) -> set[str]:
 
 def test_the_licence_of_the_run_is_in_every_manifest(run: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     publish(run, "CC0-1.0")
-    assert licences(open_store(run.config["store"]["url"])) == {"CC0-1.0"}
+    assert licences(open_store(run.config.store.url)) == {"CC0-1.0"}
     assert "keep the manifest" not in capsys.readouterr().err
 
 
@@ -202,14 +202,14 @@ def test_a_licence_that_comes_too_late_changes_no_manifest_and_says_so(
 ) -> None:
     publish(run)
     publish(run, "CC0-1.0")
-    assert licences(open_store(run.config["store"]["url"])) == {UNSPECIFIED}
+    assert licences(open_store(run.config.store.url)) == {UNSPECIFIED}
     assert "4 of 4 areas keep the manifest" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("licence", ["CC0-1.0", "LicenseRef-survey", "https://example.org/licence", None])
 def test_a_licence_is_an_identifier_an_address_or_none(config: dict[str, Any], licence: str | None) -> None:
     config["store"]["licence"] = licence
-    assert Settings.load(config).config["store"]["licence"] == licence
+    assert Settings.load(config).config.store.licence == licence
 
 
 @pytest.mark.parametrize("licence", ["public domain", "http://example.org/licence", "https://", "unspecified", "", 1])
@@ -226,7 +226,7 @@ def test_areas_that_failed_validation_are_not_published(run: Settings) -> None:
     (run.results / "published" / "states" / "AL.json").write_text(json.dumps({"sha256": sha256_bytes(b"before")}))
     with pytest.raises(PublishError, match=r"US\.h5.*AL\.h5.*AL-01\.h5"):
         publish(run)
-    assert not Path(run.config["store"]["url"]).exists()
+    assert not Path(run.config.store.url).exists()
 
 
 def test_areas_of_two_models_are_one_error(run: Settings) -> None:
@@ -249,7 +249,7 @@ def test_a_release_manifest_of_files_that_name_no_model() -> None:
 @pytest.mark.workflow
 def test_snakemake_publish(run: Settings, tmp_path: Path) -> None:
     """The rule itself: asking twice asks the store twice, and the second time there is nothing to do."""
-    config = {**run.config, "store": {**run.config["store"], "licence": "CC0-1.0"}}
+    config = {**run.config.as_json(), "store": {"url": run.config.store.url, "licence": "CC0-1.0"}}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     (tmp_path / "Snakefile").write_text(
         "from local_h5.config.settings import Settings\n"
@@ -279,7 +279,7 @@ def test_snakemake_publish(run: Settings, tmp_path: Path) -> None:
     assert first.returncode == 0, first.stderr
     assert "4 artifact(s) uploaded" in first.stdout
     assert (run.results / "release_manifest.json").is_file()
-    assert licences(open_store(run.config["store"]["url"])) == {"CC0-1.0"}
+    assert licences(open_store(run.config.store.url)) == {"CC0-1.0"}
     assert "4 of 4 areas" in (run.results / "logs" / "publish.log").read_text()
     again = snakemake()
     assert again.returncode == 0, again.stderr

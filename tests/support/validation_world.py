@@ -20,6 +20,7 @@ from tiny_world import World
 from local_h5.areas import DISTRICT_COLUMNS
 from local_h5.build.area import build_area
 from local_h5.config.settings import Settings
+from local_h5.contracts.config import Config
 from local_h5.contracts.records import write_record
 from local_h5.contracts.results import OutputFile, WeightSummary, read_sidecar, sidecar_path, write_sidecar
 from local_h5.errors import ModelError, RequestError
@@ -114,7 +115,7 @@ class Run:
     def build(self, *area_ids: str) -> None:
         """Build areas and check their structure, as the area jobs do."""
         settings = self.settings
-        structural = StructuralPolicy.from_config(self.config)
+        structural = StructuralPolicy.from_config(Config.of(self.config).structural)
         for request in settings.requests:
             if area_ids and request.area_id not in area_ids:
                 continue
@@ -130,7 +131,7 @@ class Run:
     def check(self, area_id: str) -> None:
         """Check an area's structure as it is now, and write its record."""
         path = self.path(area_id)
-        structural = StructuralPolicy.from_config(self.config)
+        structural = StructuralPolicy.from_config(Config.of(self.config).structural)
         result = read_sidecar(sidecar_path(path))
         _, record = validate_structure(path, result, common_schema(self.inputs), structural)
         write_record(self.settings.layout.record("structural", result.output.path), record)
@@ -221,6 +222,11 @@ def copy_of(run: Run, folder: Path) -> Run:
     config = copy.deepcopy(run.config)
     config["results"] = str(folder / "results")
     return Run(folder, config, run.inputs)
+
+
+def policy_of(run: Run) -> StructuralPolicy:
+    """What decides the structural verdicts of a run."""
+    return StructuralPolicy.from_config(Config.of(run.config).structural)
 
 
 def with_validation(run: Run, **fields: Any) -> Run:

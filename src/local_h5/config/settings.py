@@ -10,6 +10,7 @@ from local_h5.areas import District, all_requests, read_districts
 from local_h5.config.layout import Layout
 from local_h5.config.parts import Parts
 from local_h5.config.paths import with_plain_paths
+from local_h5.contracts.config import Config, Inputs
 from local_h5.contracts.policy import Policy
 from local_h5.contracts.schema import check, typed
 from local_h5.errors import ConfigError
@@ -37,7 +38,7 @@ class Package:
 class Settings:
     """A checked configuration; paths are relative to the folder that the workflow runs in."""
 
-    config: Mapping[str, Any]
+    config: Config
     where: str
     results: Path
     dataset: Path
@@ -72,42 +73,43 @@ class Settings:
         config = _with_codes_as_text(config)
         check("config", config, where, ConfigError)
         check("validation_policy", config["validation"], f"{where}: validation", ConfigError)
-        config = with_plain_paths(config, where)
-        inputs = config["inputs"]
-        layout = Layout(Path(config["results"]))
-        example, downloads = layout.example, layout.downloads
+        return cls.of(Config.of(with_plain_paths(config, where)), where)
+
+    @classmethod
+    def of(cls, config: Config, where: str) -> Self:
+        """The settings that follow from a checked configuration; see :meth:`load`."""
+        inputs, layout = config.inputs, Layout(Path(config.results))
         _check_pairs(inputs, where)
         packages = [
             Package(
                 REGIONAL,
-                Path(inputs["weights"] or example / "calibration_weights.npy"),
-                Path(inputs["geography"] or example / "geography_assignment.npz"),
+                Path(inputs.weights or layout.example / "calibration_weights.npy"),
+                Path(inputs.geography or layout.example / "geography_assignment.npz"),
             )
         ]
-        own_nation = inputs["national"]["weights"] is not None
-        if own_nation:
-            national = inputs["national"]
-            packages.append(Package(NATIONAL, Path(national["weights"]), Path(national["geography"])))
-        tables = inputs["tables"]
-        districts = read_districts(Path(config["areas"]["districts"]))
+        national = inputs.national
+        if national.weights is not None and national.geography is not None:
+            packages.append(Package(NATIONAL, Path(national.weights), Path(national.geography)))
+        tables, downloads = inputs.tables, layout.downloads
+        districts = read_districts(Path(config.areas.districts))
         settings = cls(
             config,
             where,
             layout.results,
-            Path(inputs["dataset"] or example / "source.h5"),
+            Path(inputs.dataset or layout.example / "source.h5"),
             tuple(packages),
-            Path(tables["block_districts"] or downloads / "block_cd_distributions.csv.gz"),
-            Path(tables["block_crosswalk"] or downloads / "block_crosswalk.csv.gz"),
-            Path(tables["county_cbsa"] or downloads / "msa_definitions.csv"),
+            Path(tables.block_districts or downloads / "block_cd_distributions.csv.gz"),
+            Path(tables.block_crosswalk or downloads / "block_crosswalk.csv.gz"),
+            Path(tables.county_cbsa or downloads / "msa_definitions.csv"),
             districts,
             all_requests(
                 districts,
-                config["areas"]["cities"],
-                config["areas"]["custom"],
-                national_package=NATIONAL if own_nation else REGIONAL,
+                config.areas.cities,
+                config.areas.custom,
+                national_package=packages[-1].name,
                 where=where,
             ),
-            Parts.of(districts, config["validation"]["processes"]),
+            Parts.of(districts, config.validation["processes"]),
         )
         _check_files(settings)
         return settings
@@ -133,13 +135,12 @@ class Settings:
     @property
     def missing(self) -> MissingRules:
         """What to take for codes of the source that say "missing"."""
-        return MissingRules.from_config(self.config["inputs"].get("missing"), f"{self.where}: inputs.missing")
+        return MissingRules.from_config(self.config.inputs.missing, f"{self.where}: inputs.missing")
 
     @property
     def uses_example(self) -> bool:
         """Whether any input is the example's own."""
-        inputs = self.config["inputs"]
-        return any(inputs[name] is None for name in ("weights", "geography", "dataset"))
+        return self.config.inputs.example
 
     @property
     def tables(self) -> "BlockTableFiles":
@@ -151,17 +152,17 @@ class Settings:
     @property
     def programmes(self) -> Path:
         """The list of take-up programmes."""
-        return Path(self.config["takeup"]["programmes"])
+        return Path(self.config.takeup.programmes)
 
     @property
     def policy(self) -> Policy:
         """The validation policy."""
-        return Policy.from_config(self.config["validation"], example=self.uses_example)
+        return Policy.from_config(self.config.validation, example=self.uses_example)
 
     @property
     def target_database(self) -> Path:
         """The target database; without one of the user's own, the example's."""
-        own = self.config["inputs"]["targets"]
+        own = self.config.inputs.targets
         return self.layout.example_targets if own is None else Path(own)
 
 
@@ -191,11 +192,9 @@ def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _check_pairs(inputs: Mapping[str, Any], where: str) -> None:
-    together = {
-        "inputs": {name: inputs[name] for name in ("weights", "geography", "dataset")},
-        "inputs.national": inputs["national"],
-    }
+def _check_pairs(inputs: Inputs, where: str) -> None:
+    national = {"weights": inputs.national.weights, "geography": inputs.national.geography}
+    together = {"inputs": inputs.own, "inputs.national": national}
     for group, values in together.items():
         given = [name for name, value in values.items() if value is not None]
         if given and len(given) < len(values):
@@ -209,14 +208,19 @@ def _check_pairs(inputs: Mapping[str, Any], where: str) -> None:
 def _check_files(settings: Settings) -> None:
     """A file that the user named must exist before any job starts."""
     config = settings.config
+    inputs, tables = config.inputs, config.inputs.tables
     named = {
-        "variables": config["variables"],
-        "takeup.programmes": config["takeup"]["programmes"],
-        **{f"inputs.{name}": config["inputs"][name] for name in ("weights", "geography", "dataset", "targets")},
-        **{f"inputs.national.{name}": value for name, value in config["inputs"]["national"].items()},
-        **{f"inputs.tables.{name}": value for name, value in config["inputs"]["tables"].items()},
-        "validation.population.table": config["validation"]["population"]["table"],
-        "validation.training": config["validation"]["training"],
+        "variables": config.variables,
+        "takeup.programmes": config.takeup.programmes,
+        **{f"inputs.{name}": path for name, path in inputs.own.items()},
+        "inputs.targets": inputs.targets,
+        "inputs.national.weights": inputs.national.weights,
+        "inputs.national.geography": inputs.national.geography,
+        "inputs.tables.block_districts": tables.block_districts,
+        "inputs.tables.block_crosswalk": tables.block_crosswalk,
+        "inputs.tables.county_cbsa": tables.county_cbsa,
+        "validation.population.table": config.validation["population"]["table"],
+        "validation.training": config.validation["training"],
     }
     for field, path in named.items():
         if path is not None and not Path(path).is_file():

@@ -116,7 +116,7 @@ def collect(settings: Settings) -> RunData:
     Raises:
         ResultError: a sidecar or a record is not JSON, or of another form.
     """
-    references = reference_populations(settings.config)
+    references = reference_populations(settings.config.structural)
     return RunData(settings, tuple(_area(settings, request, references) for request in settings.requests))
 
 

@@ -137,7 +137,7 @@ def compute(settings: Settings, verdicts: Mapping[str, StepStatus] | None = None
 
     expected: dict[str, Fingerprint] = {}
     options = options_of(settings)
-    structural = StructuralPolicy.from_config(settings.config)
+    structural = StructuralPolicy.from_config(settings.config.structural)
     sha256 = sha256_of(settings.layout.snapshot)
     for package in settings.packages:
         inputs = _inputs(settings, package, verdicts or {})
@@ -222,8 +222,8 @@ def _inputs(settings: Settings, package: Package, verdicts: Mapping[str, StepSta
             package.geography,
             settings.dataset,
             settings.tables,
-            Path(settings.config["areas"]["districts"]),
-            settings.config["geography"]["unknown_blocks"],
+            Path(settings.config.areas.districts),
+            settings.config.geography.unknown_blocks,
         )
     if is_current("clones"):
         clones = CloneIndex.open(files.clones)
@@ -233,12 +233,12 @@ def _inputs(settings: Settings, package: Package, verdicts: Mapping[str, StepSta
     if is_current("takeup"):
         takeup = read_takeup(files.takeup)
     else:
-        config = settings.config["takeup"]
+        config = settings.config.takeup
         takeup = takeup_from_snapshot(
             snapshot,
             geography,
             load_programmes(settings.programmes),
-            reported=config["reported"],
-            scope=config["scope"],
+            reported=config.reported,
+            scope=config.scope,
         )
     return PreparedInputs(snapshot, blocks, clones, takeup)

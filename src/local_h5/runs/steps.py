@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import yaml
 
 from local_h5.config.paths import shipped
@@ -181,7 +182,7 @@ def _pinned_files(path: Path) -> dict[str, dict[str, str]]:
 
 def _example_steps(settings: Settings) -> tuple[Step, ...]:
     folder, downloads = settings.layout.example, settings.layout.downloads
-    config = settings.config["example"]
+    config = msgspec.to_builtins(settings.config.example)
     population, source = folder / "population.csv", folder / "source.h5"
     return (
         Step(
@@ -225,7 +226,7 @@ def _example_steps(settings: Settings) -> tuple[Step, ...]:
 
 
 def _uses_example_targets(settings: Settings) -> bool:
-    return settings.policy.wants_targets and settings.config["inputs"]["targets"] is None
+    return settings.policy.wants_targets and settings.config.inputs.targets is None
 
 
 def _example_targets(settings: Settings) -> Step:
@@ -251,12 +252,12 @@ def _snapshot(settings: Settings, memo: DigestMemo) -> Step:
     key = hashlib.sha256(json.dumps([str(listing), files, code.code_digest(["takeup/programmes"], memo)]).encode())
     return Step(
         "snapshot",
-        {"dataset": settings.dataset, "variables": Path(settings.config["variables"])},
+        {"dataset": settings.dataset, "variables": Path(settings.config.variables)},
         {"snapshot": settings.layout.snapshot},
         {
-            "dataset_sha256": settings.config["inputs"]["dataset_sha256"],
+            "dataset_sha256": settings.config.inputs.dataset_sha256,
             "missing": settings.missing.as_json(),
-            "medicaid_cost": settings.config["output"]["medicaid_cost"],
+            "medicaid_cost": settings.config.output.medicaid_cost,
             "needs of programmes": memo.derived(
                 "needs of programmes", key.hexdigest(), lambda: _needs_of_programmes(listing)
             ),
@@ -278,10 +279,10 @@ def _package_steps(settings: Settings, package: Package) -> tuple[Step, ...]:
                 "block_districts": settings.block_districts,
                 "block_crosswalk": settings.block_crosswalk,
                 "county_cbsa": settings.county_cbsa,
-                "districts": Path(settings.config["areas"]["districts"]),
+                "districts": Path(settings.config.areas.districts),
             },
             {"geography": prepared.geography, "blocks": prepared.blocks},
-            {"unknown_blocks": settings.config["geography"]["unknown_blocks"]},
+            {"unknown_blocks": settings.config.geography.unknown_blocks},
             code.GEOGRAPHY_MODULES,
         ),
         Step(
@@ -295,7 +296,7 @@ def _package_steps(settings: Settings, package: Package) -> tuple[Step, ...]:
             f"takeup_{package.name}",
             {"snapshot": settings.layout.snapshot, "geography": prepared.geography, "programmes": settings.programmes},
             {"takeup": prepared.takeup},
-            {key: settings.config["takeup"][key] for key in ("reported", "scope")},
+            {"reported": settings.config.takeup.reported, "scope": settings.config.takeup.scope},
             code.TAKEUP_MODULES,
             beside=takeup_files(settings),
         ),
@@ -323,8 +324,8 @@ def _plan(settings: Settings, memo: DigestMemo) -> Step:
         {"plan": settings.layout.plan, "catalog": settings.layout.catalog},
         {
             "requests": [request.to_json() for request in settings.requests],
-            "compression": settings.config["output"]["compression"],
-            "filter": settings.config["takeup"]["filter"],
+            "compression": settings.config.output.compression,
+            "filter": settings.config.takeup.filter,
             "area_code": code.code_digest(code.AREA_MODULES, memo),
             "validation": _structural_policy(settings, memo),
             **code.library_versions(),
@@ -344,16 +345,16 @@ def _report(settings: Settings) -> Step:
             "records": tuple(settings.layout.record(level, r) for r in settings.requests for level in levels),
         },
         {name: settings.layout.validation / file for name, file in files.items()},
-        {"config": settings.config},
+        {"config": settings.config.as_json()},
         code.REPORT_MODULES,
     )
 
 
 def _structural_policy(settings: Settings, memo: DigestMemo) -> Any:
     """What the areas' structural verdicts depend on besides their files."""
-    tables = [settings.config["areas"]["districts"], settings.config["validation"]["population"]["table"]]
+    tables = [settings.config.areas.districts, settings.config.validation["population"]["table"]]
     depends_on = [
-        settings.config["validation"],
+        settings.config.validation,
         settings.uses_example,
         [memo.sha256(Path(path)) for path in tables if path is not None],
         [request.to_json() for request in settings.requests],
@@ -367,7 +368,7 @@ def _decide_structural_policy(settings: Settings) -> dict[str, Any]:
     # Imported on use: numpy and h5py, only when the policy has changed.
     from local_h5.validation.structural.verdict import StructuralPolicy
 
-    run = StructuralPolicy.from_config(settings.config)
+    run = StructuralPolicy.from_config(settings.config.structural)
     return {str(request.relative_path): run.decides(request) for request in settings.requests}
 
 

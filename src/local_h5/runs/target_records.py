@@ -63,7 +63,7 @@ def compare_targets(settings: Settings, memo: DigestMemo, rebuilt: Iterable[str]
     """
     common, stale = _run_basis(settings, memo), set(rebuilt)
     built = {str(request.relative_path): _built_sha256(settings, request) for request in settings.requests}
-    limit = settings.config["validation"][_LIMIT]
+    limit = settings.config.validation[_LIMIT]
     records = {}
     needed: set[int] = set()
     for request in settings.requests:
@@ -101,9 +101,9 @@ def _differences(record: Mapping[str, Any], wanted: Mapping[str, str]) -> tuple[
 
 def _run_basis(settings: Settings, memo: DigestMemo) -> dict[str, str]:
     """What all records of a run come from, beside their files."""
-    section = settings.config["validation"]
+    section = settings.config.validation
     policy = {name: value for name, value in section.items() if name not in _ASIDE}
-    tables = [settings.config["areas"]["districts"], section["population"]["table"], section["training"]]
+    tables = [settings.config.areas.districts, section["population"]["table"], section["training"]]
     versions = library_versions()
     facts = facts_path(versions[MODEL])
     return {

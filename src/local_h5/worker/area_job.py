@@ -1,10 +1,10 @@
 """What an area job does, whoever runs it: build, check, leave the record and, last, the sidecar."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from local_h5.build.area import BuildOptions, Provenance, build_area
+from local_h5.contracts.config import Config
 from local_h5.contracts.records import of_sidecar, write_record
 from local_h5.contracts.results import AreaResult, Fingerprint, Phase, sidecar_text, write_sidecar
 from local_h5.prepared.files import PreparedInputs
@@ -57,10 +57,10 @@ def run_area_job(
     return result
 
 
-def options_from_config(config: Mapping[str, Any]) -> BuildOptions:
-    """The choices of a resolved configuration that concern every area."""
-    chosen = config["takeup"]["filter"]
-    return BuildOptions(config["output"]["compression"], None if chosen is None else tuple(chosen))
+def options_from_config(config: Config) -> BuildOptions:
+    """The choices of a configuration that concern every area."""
+    chosen = config.takeup.filter
+    return BuildOptions(config.output.compression, None if chosen is None else tuple(chosen))
 
 
 def _ignore(phase: Phase) -> None:

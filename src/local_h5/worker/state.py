@@ -4,10 +4,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from local_h5.build.area import BuildOptions
 from local_h5.config.layout import Layout
+from local_h5.contracts.config import Config
 from local_h5.contracts.schema import check
 from local_h5.errors import ConfigError, PreparedError
 from local_h5.prepared.files import PreparedInputs, open_prepared
@@ -55,10 +56,10 @@ class WorkerState:
             first = next(iter(packages.values()), opened)
             packages[name] = PreparedInputs(first.snapshot, opened.blocks, opened.clones, opened.takeup)
         config = _read_config(layout.config)
-        return cls(packages, StructuralPolicy.from_config(config), options_from_config(config))
+        return cls(packages, StructuralPolicy.from_config(config.structural), options_from_config(config))
 
 
-def _read_config(path: Path) -> dict[str, Any]:
+def _read_config(path: Path) -> Config:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -67,4 +68,4 @@ def _read_config(path: Path) -> dict[str, Any]:
         ) from error
     check("config", config, path, ConfigError)
     check("validation_policy", config["validation"], f"{path}: validation", ConfigError)
-    return config
+    return Config.of(config)

@@ -14,6 +14,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from local_h5.areas import did_you_mean
 from local_h5.config.settings import Settings
 from local_h5.contracts.results import sidecar_path
@@ -124,9 +126,8 @@ class Run:
         for name in _OF_0_1:
             path = settings.layout.prepared / name
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-        for_areas = {"inputs": config["inputs"], "areas": {"districts": config["areas"]["districts"]}}
-        _write_if_changed(settings.layout.config, config)
-        _write_if_changed(settings.layout.area_config, {**for_areas, "validation": config["validation"]})
+        _write_if_changed(settings.layout.config, config.as_json())
+        _write_if_changed(settings.layout.area_config, msgspec.to_builtins(config.structural))
         self._memo.save()
 
     def end(self) -> None:

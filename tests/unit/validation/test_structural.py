@@ -7,8 +7,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from validation_world import Run, with_validation
+from validation_world import Run, policy_of, with_validation
 
+from local_h5.contracts.config import Config
 from local_h5.contracts.records import read_record
 from local_h5.contracts.results import read_sidecar, sidecar_path
 from local_h5.validation.structural.common_schema import common_schema
@@ -20,7 +21,7 @@ Damage = Callable[[h5py.File], None]
 def check(run: Run, area_id: str) -> tuple[str, set[str]]:
     """Status, and the checks that found something."""
     path = run.path(area_id)
-    policy = StructuralPolicy.from_config(run.config)
+    policy = policy_of(run)
     _, record = validate_structure(path, read_sidecar(sidecar_path(path)), common_schema(run.inputs), policy)
     return record.status, {finding.check for finding in record.findings}
 
@@ -126,9 +127,7 @@ def test_a_truncated_file_is_an_error(run: Run) -> None:
     path = run.path("NC-01")
     path.write_bytes(path.read_bytes()[:3000])
     result = read_sidecar(sidecar_path(path))
-    judged, record = validate_structure(
-        path, result, common_schema(run.inputs), StructuralPolicy.from_config(run.config)
-    )
+    judged, record = validate_structure(path, result, common_schema(run.inputs), policy_of(run))
     assert judged.validation.status == record.status == "error"
     assert record.blocking
     assert {issue.phase for issue in judged.issues} == {"validate"}
@@ -138,7 +137,7 @@ def test_units_without_adults_fail(run: Run) -> None:
     path = run.path("NC-01")
     result = read_sidecar(sidecar_path(path))
     result = replace(result, checks={**result.checks, "spm_units_without_adult": 2})
-    _, record = validate_structure(path, result, common_schema(run.inputs), StructuralPolicy.from_config(run.config))
+    _, record = validate_structure(path, result, common_schema(run.inputs), policy_of(run))
     assert [finding.check for finding in record.findings] == ["adults"]
 
 
@@ -155,9 +154,9 @@ def test_the_population_is_compared_with_its_reference(run: Run, tmp_path: Path)
 
 def test_the_tolerance_is_narrow_for_the_example_and_wide_otherwise(finished: Run) -> None:
     config = with_validation(finished, population={"table": None, "max_rel_error": None}).config
-    assert StructuralPolicy.from_config(config).policy.max_population_error == 0.005
+    assert StructuralPolicy.from_config(Config.of(config).structural).policy.max_population_error == 0.005
     config["inputs"] |= {"weights": "w", "geography": "g", "dataset": "d"}
-    assert StructuralPolicy.from_config(config).policy.max_population_error == 0.05
+    assert StructuralPolicy.from_config(Config.of(config).structural).policy.max_population_error == 0.05
 
 
 def test_require_finite_can_be_waived(run: Run) -> None:
@@ -176,30 +175,30 @@ def test_a_failing_file_has_a_failing_sidecar(run: Run) -> None:
     run.edit("NC-01", "household_weight", lambda v: v * 10)
     path = run.path("NC-01")
     result = read_sidecar(sidecar_path(path))
-    judged, record = validate_structure(
-        path, result, common_schema(run.inputs), StructuralPolicy.from_config(run.config)
-    )
+    judged, record = validate_structure(path, result, common_schema(run.inputs), policy_of(run))
     assert judged.validation.status == "failed"
     assert "population" in judged.validation.summary
     assert [issue.phase for issue in judged.issues] == ["validate"]
     assert record.blocking == tuple(finding.message for finding in record.findings)
     warned = with_validation(run, on_failure={"structural": "warn", "sanity": "fail", "targets": "warn"})
-    _, record = validate_structure(path, result, common_schema(run.inputs), StructuralPolicy.from_config(warned.config))
+    _, record = validate_structure(path, result, common_schema(run.inputs), policy_of(warned))
     assert (record.status, record.blocking) == ("failed", ())
 
 
 def test_what_a_verdict_depends_on_is_part_of_the_fingerprint(finished: Run) -> None:
     request = finished.request("NC-01")
-    decides = StructuralPolicy.from_config(finished.config).decides(request)
+    decides = policy_of(finished).decides(request)
     for fields in (
         {"enabled": False},
         {"require_finite": False},
         {"population": {"table": None, "max_rel_error": 0.5}},
         {"on_failure": {"structural": "warn", "sanity": "fail", "targets": "warn"}},
     ):
-        other = StructuralPolicy.from_config(with_validation(finished, **fields).config)
+        other = policy_of(with_validation(finished, **fields))
         assert other.decides(request) != decides
-    unrelated = StructuralPolicy.from_config(with_validation(finished, max_rel_abs_error=0.9).config)
+    unrelated = StructuralPolicy.from_config(
+        Config.of(with_validation(finished, max_rel_abs_error=0.9).config).structural
+    )
     assert unrelated.decides(request) == decides
 
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from local_h5 import us
 from local_h5.areas import read_districts
+from local_h5.contracts.config import StructuralConfig
 from local_h5.errors import ConfigError
 from local_h5.files.text_table import read_table
 
@@ -15,18 +15,18 @@ References = Mapping[tuple[str, str], float]
 """(area type, area id) → persons; an area without an entry is not compared."""
 
 
-def reference_populations(config: Mapping[str, Any]) -> References:
+def reference_populations(config: StructuralConfig) -> References:
     """The references of a run.
 
     Args:
-        config: the whole configuration. ``validation.population.table`` is a CSV with the columns of :data:`COLUMNS`;
+        config: of a run. ``validation.population.table`` is a CSV with the columns of :data:`COLUMNS`;
             without it the table of districts is the reference, and states and the nation are its sums.
 
     Raises:
         ConfigError: the table is missing, lacks a column, or has a population that is no positive number.
     """
-    table = config["validation"]["population"]["table"]
-    return _from_districts(Path(config["areas"]["districts"])) if table is None else _from_table(Path(table))
+    table = config.validation["population"]["table"]
+    return _from_districts(Path(config.areas.districts)) if table is None else _from_table(Path(table))
 
 
 def _from_districts(path: Path) -> References:

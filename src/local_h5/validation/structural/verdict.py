@@ -1,11 +1,11 @@
 """The structural verdict of one area, from the run's configuration: what an area job calls after it wrote its file."""
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
+from local_h5.contracts.config import StructuralConfig
 from local_h5.contracts.policy import Policy
 from local_h5.contracts.records import Finding, Summary, ValidationRecord
 from local_h5.contracts.results import AreaResult, Issue, Validation
@@ -30,14 +30,13 @@ class StructuralPolicy:
     references: References
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Read a resolved configuration.
+    def from_config(cls, config: StructuralConfig) -> Self:
+        """Read the part of a configuration that decides.
 
         Raises:
             ConfigError: the population table is missing or malformed.
         """
-        example = any(config["inputs"][name] is None for name in ("weights", "geography", "dataset"))
-        policy = Policy.from_config(config["validation"], example=example)
+        policy = Policy.from_config(config.validation, example=config.inputs.example)
         return cls(policy, reference_populations(config) if policy.enabled else {})
 
     def population(self, request: AreaBuildRequest) -> float | None:
