@@ -23,6 +23,7 @@ from measure import best_of, measure, run
 from report import write_report
 
 from local_h5.contracts.results import sidecar_path
+from local_h5.files.arrays import open_arrays
 from local_h5.prepared.clones import CloneIndex
 from local_h5.requests import AreaBuildRequest
 
@@ -238,7 +239,7 @@ def compare(built: Path, plain: Path) -> int:
 
 def scale_areas(inputs: Inputs) -> list[list[int]]:
     """District codes, fewest clones first, that add up to each size of :data:`SCALE` as nearly as they can."""
-    clones = CloneIndex.open(inputs.prepared("clones_60"))
+    clones = open_arrays(inputs.prepared("clones_60"), CloneIndex)
     counts = np.diff(clones.indptr)
     order = np.argsort(counts, kind="stable")
     total = np.cumsum(counts[order])
@@ -251,7 +252,7 @@ def measure_all(inputs: Inputs, runs: int, say: Callable[[str], None]) -> dict[s
     write_config(inputs)
     steps = prepare(inputs)
     planned = inputs.results / "prepared" / "requests"
-    counts = np.diff(CloneIndex.open(inputs.prepared("clones")).indptr)
+    counts = np.diff(open_arrays(inputs.prepared("clones"), CloneIndex).indptr)
     with Path("config/districts_119.csv").open(encoding="utf-8", newline="") as stream:
         districts = list(csv.DictReader(stream))
     typical = districts[int(np.argsort(counts, kind="stable")[len(counts) // 2])]

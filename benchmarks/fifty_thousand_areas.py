@@ -26,9 +26,9 @@ from process_tree import run_tree
 from production import CONFIGURATION, FULL, QUICK, Place, copy_project, environment, snakemake
 from report import machine, replace_part, table
 
+from local_h5.files.arrays import open_arrays
 from local_h5.inputs.geography.block_table import BlockTable
 from local_h5.prepared.clones import CloneIndex
-from local_h5.prepared.files import open_blocks
 from local_h5.us import STATE_POSTAL
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -97,7 +97,9 @@ def prepare(place: Place, downloads: Path, size: tuple[int, int]) -> None:
 def configure(place: Place, count: int) -> dict[str, int]:
     """Add areas to the configuration; how many of each kind."""
     folder = place.results / "prepared" / "regional"
-    listed = list(areas_of(open_blocks(folder / "blocks.h5"), CloneIndex.open(folder / "clones.h5"), count - ALWAYS))
+    blocks = open_arrays(folder / "blocks.h5", BlockTable)
+    clones = open_arrays(folder / "clones.h5", CloneIndex)
+    listed = list(areas_of(blocks, clones, count - ALWAYS))
     path = place.project / CONFIGURATION
     config = json.loads(path.read_text(encoding="utf-8"))
     config["areas"] = {"custom": listed}

@@ -25,6 +25,7 @@ import yaml
 from local_h5.areas import read_districts
 from local_h5.build.payload import digits
 from local_h5.contracts.results import Excluded
+from local_h5.files.arrays import write_arrays
 from local_h5.files.atomic import sha256_of
 from local_h5.inputs.geography.codes import normalise_districts
 from local_h5.inputs.membership import HOUSEHOLD, PERSON, Membership, join_on_ids, reindex, rows_with
@@ -189,7 +190,8 @@ def make_input(
     n_rows = n_households * n_clones
     block, district = draw_geography(downloads, n_rows, random)
     counties = np.unique(block // 10**10).astype(np.int32)
-    snapshot_without_model(source, folder / "source.h5", counties, random).write(folder / "source_snapshot.h5")
+    snapshot = snapshot_without_model(source, folder / "source.h5", counties, random)
+    write_arrays(folder / "source_snapshot.h5", snapshot)
     np.savez(
         folder / "geography_assignment.npz",
         block_geoid=digits(block, 15).astype("U15"),

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+from local_h5.files.arrays import open_arrays, write_arrays
+from local_h5.inputs.geography.block_table import BlockTable
+from local_h5.inputs.geography.canonical import Geography
 from local_h5.inputs.weights import load_weights
 from local_h5.prepared.clones import CloneIndex
-from local_h5.prepared.files import open_blocks, open_geography
 from local_h5.workflow.command import run
 
 
@@ -20,9 +22,10 @@ def prepare_clones(path_to_weights: Path, path_to_geography: Path, path_to_block
     Assumes:
         Geography and block table come from the same ``prepare_geography`` run.
     """
-    geography = open_geography(path_to_geography)
+    geography = open_arrays(path_to_geography, Geography)
     weights = load_weights(path_to_weights, geography.n_households, geography.n_clones)
-    CloneIndex.build(weights, geography, open_blocks(path_to_blocks)).write(path_to_output)
+    blocks = open_arrays(path_to_blocks, BlockTable)
+    write_arrays(path_to_output, CloneIndex.build(weights, geography, blocks))
 
 
 if __name__ == "__main__":

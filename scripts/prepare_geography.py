@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from local_h5.files.arrays import write_arrays
 from local_h5.inputs.geography.blocks import UnknownBlocks
 from local_h5.inputs.geography.tables import BlockTableFiles
-from local_h5.prepared.files import write_blocks, write_geography
 from local_h5.prepared.steps import prepare_geography
 from local_h5.workflow.command import run
 
@@ -38,8 +38,8 @@ def write_prepared_geography(
     """
     tables = BlockTableFiles(path_to_block_districts, path_to_block_crosswalk, path_to_county_cbsa)
     geography, blocks = prepare_geography(path_to_geography, path_to_dataset, tables, path_to_districts, unknown_blocks)
-    write_geography(path_to_output_geography, geography)
-    write_blocks(path_to_output_blocks, blocks)
+    write_arrays(path_to_output_geography, geography)
+    write_arrays(path_to_output_blocks, blocks)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from local_h5.files.arrays import write_arrays
 from local_h5.inputs.missing import MissingRules
 from local_h5.inputs.source import read_source
 from local_h5.prepared.model import MedicaidCost
@@ -38,7 +39,8 @@ def prepare_source_snapshot(
     """
     source = read_source(path_to_dataset, sha256=sha256 or None, missing=MissingRules.from_config(missing))
     rules = load_variable_rules(path_to_variables)
-    prepare_snapshot(source, rules, load_programmes(path_to_programmes), medicaid_cost).write(path_to_output)
+    snapshot = prepare_snapshot(source, rules, load_programmes(path_to_programmes), medicaid_cost)
+    write_arrays(path_to_output, snapshot)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from local_h5.prepared.files import open_geography
+from local_h5.files.arrays import open_arrays, write_arrays
+from local_h5.inputs.geography.canonical import Geography
 from local_h5.prepared.snapshot import SourceSnapshot
 from local_h5.prepared.steps import takeup_from_snapshot
 from local_h5.takeup.programmes import load_programmes
-from local_h5.takeup.store import write_takeup
 from local_h5.takeup.table import Reported, Scope
 from local_h5.workflow.command import run
 
@@ -33,13 +33,13 @@ def prepare_takeup_table(
         The snapshot was made with the same programmes, so that it holds the values that they need.
     """
     takeup = takeup_from_snapshot(
-        SourceSnapshot.open(path_to_snapshot),
-        open_geography(path_to_geography),
+        open_arrays(path_to_snapshot, SourceSnapshot),
+        open_arrays(path_to_geography, Geography),
         load_programmes(path_to_programmes),
         reported=reported,
         scope=scope,
     )
-    write_takeup(path_to_output, takeup)
+    write_arrays(path_to_output, takeup)
 
 
 if __name__ == "__main__":

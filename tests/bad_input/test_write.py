@@ -25,13 +25,14 @@ from local_h5.build.payload import PayloadColumn
 from local_h5.build.writer import write_h5
 from local_h5.contracts.results import read_sidecar, sidecar_path
 from local_h5.errors import InputError, LocalH5Error, RequestError, WriteError
-from local_h5.files.arrays import write_array_file
+from local_h5.files.arrays import write_arrays
 from local_h5.inputs.geography.blocks import UnknownBlocksWarning
 from local_h5.prepared.files import PreparedInputs
 from local_h5.prepared.snapshot import SourceColumn
 from local_h5.requests import AreaBuildRequest, output_path
 from local_h5.takeup.programmes import load_programmes
 from local_h5.takeup.rates import StateRates
+from local_h5.validation.targets.values import Values
 
 
 @pytest.fixture
@@ -312,10 +313,10 @@ def test_build_area_needs_no_sidecar_to_clean_up(world: World) -> None:
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
 def test_prepared_files_are_whole_or_absent(tmp_path: Path, share: float) -> None:
-    arrays = {"a": np.arange(5_000), "b": np.array([b"x", b"yy"])}
+    values = Values("key", np.arange(5_000), {"a": ("person", np.array([b"x", b"yy"]))})
 
     def write() -> None:
-        write_array_file(tmp_path / "x.h5", kind="test", version=1, arrays=arrays, metadata={})
+        write_arrays(tmp_path / "x.h5", values)
 
     write()
     size = (tmp_path / "x.h5").stat().st_size

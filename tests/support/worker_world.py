@@ -6,9 +6,8 @@ from pathlib import Path
 
 from validation_world import Run
 
-from local_h5.prepared.files import write_blocks
+from local_h5.files.arrays import write_arrays
 from local_h5.requests import AreaBuildRequest
-from local_h5.takeup.store import write_takeup
 from local_h5.worker import WorkerState
 
 ROOT = Path(__file__).parents[2]
@@ -38,10 +37,10 @@ def write_prepared(folder: Path, run: Run) -> Prepared:
     prepared = folder / "results" / "prepared"
     package = prepared / "regional"
     package.mkdir(parents=True)
-    run.inputs.snapshot.write(prepared / "source_snapshot.h5")
-    write_blocks(package / "blocks.h5", run.inputs.blocks)
-    run.inputs.clones.write(package / "clones.h5")
-    write_takeup(package / "takeup.h5", run.inputs.takeup)
+    write_arrays(prepared / "source_snapshot.h5", run.inputs.snapshot)
+    write_arrays(package / "blocks.h5", run.inputs.blocks)
+    write_arrays(package / "clones.h5", run.inputs.clones)
+    write_arrays(package / "takeup.h5", run.inputs.takeup)
     (prepared / "config.json").write_text(json.dumps(run.config))
     for name in ("scripts", "config"):
         (folder / name).symlink_to(ROOT / name)

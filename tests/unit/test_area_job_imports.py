@@ -10,16 +10,15 @@ from plain_model import snapshot_without_model
 from tiny_world import World
 
 from local_h5.contracts.results import sidecar_path
+from local_h5.files.arrays import write_arrays
 from local_h5.inputs.geography.blocks import build_block_table
 from local_h5.inputs.geography.canonical import Geography
 from local_h5.inputs.geography.tables import BlockTableFiles
 from local_h5.inputs.source import read_source
 from local_h5.prepared.clones import CloneIndex
-from local_h5.prepared.files import write_blocks
 from local_h5.prepared.steps import load_variable_rules, takeup_from_snapshot
 from local_h5.requests import AreaBuildRequest, AreaFilter
 from local_h5.takeup.programmes import load_programmes
-from local_h5.takeup.store import write_takeup
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts" / "build_area.py"
@@ -49,10 +48,10 @@ def prepare(folder: Path) -> dict[str, Path]:
     programmes = load_programmes()
     snapshot = snapshot_without_model(source, load_variable_rules(ROOT / "config" / "variables.yaml"), programmes)
     files = {name: folder / f"{name}.h5" for name in ("snapshot", "blocks", "clones", "takeup")}
-    snapshot.write(files["snapshot"])
-    write_blocks(files["blocks"], blocks)
-    CloneIndex.build(given["weights"], geography, blocks).write(files["clones"])
-    write_takeup(files["takeup"], takeup_from_snapshot(snapshot, geography, programmes))
+    write_arrays(files["snapshot"], snapshot)
+    write_arrays(files["blocks"], blocks)
+    write_arrays(files["clones"], CloneIndex.build(given["weights"], geography, blocks))
+    write_arrays(files["takeup"], takeup_from_snapshot(snapshot, geography, programmes))
     request = AreaBuildRequest("district", "NC-01", "NC-01", (AreaFilter("district", "eq", ("3701",)),))
     files["request"] = folder / "request.json"
     fingerprint = {"digest": "0" * 64, "components": {}}

@@ -258,11 +258,12 @@ def prepare_snapshots(folder: Path, sources: Mapping[str, Path]) -> None:
     if wanted:
         code = (
             "import json, sys; from pathlib import Path\n"
+            "from local_h5.files.arrays import write_arrays\n"
             "from local_h5.prepared.steps import load_variable_rules, prepare_snapshot\n"
             "from local_h5.inputs.source import read_source\n"
             "from local_h5.takeup.programmes import load_programmes\n"
             "for source, kept in json.loads(sys.argv[1]).items():\n"
             "    rules = load_variable_rules(Path('config/variables.yaml'))\n"
-            "    prepare_snapshot(read_source(Path(source)), rules, load_programmes()).write(Path(kept))\n"
+            "    write_arrays(Path(kept), prepare_snapshot(read_source(Path(source)), rules, load_programmes()))\n"
         )
         subprocess.run([sys.executable, "-c", code, json.dumps(wanted)], cwd=ROOT, check=True)

@@ -1,15 +1,22 @@
-"""Named arrays and a JSON header in one HDF5 file that is memory-mapped when read.
+"""A frozen dataclass of arrays as one HDF5 file that is memory-mapped when read.
 
-All prepared inputs (source snapshot, geography, clone index, take-up table) have this form: contiguous, aligned,
-uncompressed datasets, so that every process on a node shares one copy in the page cache, and any HDF5 tool can look
-inside.
+All prepared inputs (source snapshot, geography, clone index, take-up table) have this form. Arrays are contiguous,
+aligned, uncompressed datasets, so that every process on a node shares one copy in the page cache, and any HDF5 tool can
+look inside; everything else is in a JSON header, in which an array stands as the name of its dataset.
+
+A class says by ``stored_as`` what its files hold, and in which version of their form: whoever changes its fields raises
+the version. Fields may be numbers, texts, arrays, other dataclasses, tuples of these, mappings from texts to them, and
+unions of kinds that JSON tells apart. A field that does not count when two objects are compared is not stored.
 """
 
 import json
 import mmap
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import Field, fields, is_dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, ClassVar, Protocol, TypeVar, Union, get_args, get_origin
 
 import h5py
 import numpy as np
@@ -22,87 +29,134 @@ _HEADER = "header"
 _ALIGNMENT = 64
 
 
-def write_array_file(
-    path: Path,
-    *,
-    kind: str,
-    version: int,
-    arrays: Mapping[str, np.ndarray],
-    metadata: Mapping[str, Any],
-) -> None:
-    """Write ``arrays`` and ``metadata`` under ``path`` in one step; equal content gives equal bytes.
+class Stored(Protocol):
+    """A dataclass that says what its files hold: kind and version of their form."""
 
-    Args:
-        path: the final file.
-        kind: what the file holds, for example ``source_snapshot``; checked by the reader.
-        version: format version of that kind; checked by the reader.
-        arrays: any fixed-width dtypes (numbers, bool, bytes).
-        metadata: JSON-serialisable.
+    stored_as: ClassVar[tuple[str, int]]
+
+
+S = TypeVar("S", bound=Stored)
+
+_Read = Callable[[Any, Callable[[str], np.ndarray]], Any]
+"""Makes a value from its JSON and from what gives an array by its name."""
+
+
+def write_arrays(path: Path, value: Stored) -> None:
+    """Write ``value`` under ``path`` in one step; equal content in equal order gives equal bytes.
+
+    Raises:
+        WriteError: the file cannot be written.
     """
+    kind, version = value.stored_as
+    arrays: dict[str, np.ndarray] = {}
+    content = _taken_apart(value, "arrays", arrays)
     places: dict[str, tuple[int | None, str, tuple[int, ...]]] = {}
     with (
         atomic_output(path) as temporary,
         create_h5(temporary, alignment_threshold=1, alignment_interval=_ALIGNMENT) as file,
     ):
         for name in sorted(arrays):
-            stored = file.create_dataset(f"arrays/{name}", data=np.ascontiguousarray(arrays[name]))
+            stored = file.create_dataset(name, data=np.ascontiguousarray(arrays[name]))
             places[name] = (stored.id.get_offset(), arrays[name].dtype.str, arrays[name].shape)
-        content = {"kind": kind, "version": version, "metadata": metadata, "places": places}
-        header = json.dumps(content, sort_keys=True, ensure_ascii=True)
+        header = json.dumps({"kind": kind, "version": version, "content": content, "places": places})
         file.create_dataset(_HEADER, data=np.frombuffer(header.encode(), dtype=np.uint8))
 
 
-class ArrayFile(Mapping[str, np.ndarray]):
-    """A read-only view of a file that :func:`write_array_file` wrote; arrays are memory-mapped.
-
-    Attributes:
-        path: the file.
-        metadata: the JSON header's metadata.
+def open_arrays(path: Path, cls: type[S]) -> S:
+    """What :func:`write_arrays` wrote; its arrays are memory-mapped and read-only.
 
     Raises:
         PreparedError: the file is missing, damaged, or of another kind or version.
     """
-
-    def __init__(self, path: Path, *, kind: str, version: int) -> None:
-        self.path = path
-        remedy = "Delete it and run the workflow again; the prepare step makes it."
-        try:
-            with h5py.File(path, "r") as file:
-                header = json.loads(bytes(file[_HEADER][()]))
-                self.metadata: dict[str, Any] = header["metadata"]
-                # Where each array lies is in the header: asking HDF5 about a hundred of them costs an area job 10 ms.
-                self._places: dict[str, tuple[int | None, str, list[int]]] = header["places"]
-                last = max(self._places, key=lambda name: self._places[name][0] or 0, default=None)
-                if last is not None and file[f"arrays/{last}"].id.get_offset() != self._places[last][0]:
-                    raise ValueError("rewritten by another program: its arrays have moved")
+    kind, version = cls.stored_as
+    remedy = "Delete it and run the workflow again; the prepare step makes it."
+    try:
+        with h5py.File(path, "r") as file:
+            header = json.loads(bytes(file[_HEADER][()]))
+            # Where each array lies is in the header: asking HDF5 about a hundred of them costs an area job 10 ms.
+            places = header["places"]
+            last = max(places, key=lambda name: places[name][0] or 0, default=None)
+            if last is not None and file[last].id.get_offset() != places[last][0]:
+                raise ValueError("rewritten by another program: its arrays have moved")
+        if (header["kind"], header["version"]) == (kind, version):
             with path.open("rb") as stream:
-                self._map = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-        except FileNotFoundError as error:
-            raise PreparedError(f"{path}: expected a prepared {kind} file, found no file. {remedy}") from error
-        except H5_ERRORS as error:
-            raise PreparedError(
-                f"{path}: expected a prepared {kind} file, found an unreadable file ({error}). {remedy}"
-            ) from error
-        found = (header["kind"], header["version"])
-        if found != (kind, version):
-            raise PreparedError(
-                f"{path}: format: expected {kind} version {version}, found {found[0]} version {found[1]}. {remedy}"
-            )
+                mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
 
-    def __getitem__(self, name: str) -> np.ndarray:
-        try:
-            offset, dtype, shape = self._places[name]
-        except KeyError as error:
-            raise PreparedError(
-                f"{self.path}: {name}: expected an array of that name, found {', '.join(sorted(self._places))}. "
-                "Delete the file and run the workflow again."
-            ) from error
-        if offset is None:
-            return np.empty(shape, dtype)
-        return np.ndarray(shape, dtype, buffer=self._map, offset=offset)
+            def array(name: str) -> np.ndarray:
+                offset, dtype, shape = places[name]
+                return np.empty(shape, dtype) if offset is None else np.ndarray(shape, dtype, mapped, offset)
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(sorted(self._places))
+            value: S = _reader(cls)(header["content"], array)
+            return value
+    except FileNotFoundError as error:
+        raise PreparedError(f"{path}: expected a prepared {kind} file, found no file. {remedy}") from error
+    except H5_ERRORS as error:
+        raise PreparedError(
+            f"{path}: expected a prepared {kind} file, found an unreadable file ({error}). {remedy}"
+        ) from error
+    raise PreparedError(
+        f"{path}: format: expected {kind} version {version}, found {header['kind']} version {header['version']}. "
+        f"{remedy}"
+    )
 
-    def __len__(self) -> int:
-        return len(self._places)
+
+def _taken_apart(value: Any, place: str, arrays: dict[str, np.ndarray]) -> Any:
+    """The JSON of a value; its arrays are added to ``arrays`` under names below ``place``."""
+    if isinstance(value, np.ndarray):
+        arrays[place] = value
+        return place
+    if is_dataclass(value):
+        value = {item.name: getattr(value, item.name) for item in _stored(type(value))}
+    if isinstance(value, Mapping):
+        return {name: _taken_apart(item, f"{place}/{name}", arrays) for name, item in value.items()}
+    if isinstance(value, tuple):
+        return [_taken_apart(item, f"{place}/{number}", arrays) for number, item in enumerate(value)]
+    return value
+
+
+def _stored(cls: Any) -> Iterator[Field[Any]]:
+    return (item for item in fields(cls) if item.compare)
+
+
+@cache
+def _reader(kind: Any) -> _Read:
+    """How a value of that kind is made from its JSON."""
+    origin, of = get_origin(kind) or kind, get_args(kind)
+    if origin in (Union, UnionType):
+        kinds = {_json_type(one): _reader(one) for one in of}
+        return lambda data, array: kinds.get(type(data), _as_it_is)(data, array)
+    if origin is np.ndarray:
+        return lambda data, array: array(data)
+    if is_dataclass(origin):
+        return _dataclass_reader(origin)
+    if origin is Mapping:
+        read = _reader(of[1])
+        return lambda data, array: {name: read(item, array) for name, item in data.items()}
+    if origin is tuple and of[1:] == (...,):
+        read = _reader(of[0])
+        return lambda data, array: tuple([read(item, array) for item in data])
+    if origin is tuple:
+        each = [_reader(one) for one in of]
+        return lambda data, array: tuple([read(item, array) for read, item in zip(each, data, strict=True)])
+    return _as_it_is
+
+
+def _dataclass_reader(cls: Any) -> _Read:
+    kinds: dict[str, Any] = {item.name: item.type for item in _stored(cls)}
+    readers = {name: _reader(kind) for name, kind in kinds.items()}
+
+    def read(data: Any, array: Callable[[str], np.ndarray]) -> Any:
+        if data.keys() != readers.keys():
+            raise ValueError(f"{cls.__name__} with the fields {', '.join(data)}")
+        return cls(**{name: readers[name](item, array) for name, item in data.items()})
+
+    return read
+
+
+def _json_type(kind: Any) -> Any:
+    origin = get_origin(kind) or kind
+    return str if origin is np.ndarray else dict if is_dataclass(origin) else origin
+
+
+def _as_it_is(data: Any, array: Callable[[str], np.ndarray]) -> Any:
+    return data

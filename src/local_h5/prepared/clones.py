@@ -9,24 +9,17 @@ out ordered by (clone, household), the order of the file.
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 
 from local_h5 import us
 from local_h5.errors import EmptySelectionError, InputError, RequestError
-from local_h5.files.arrays import ArrayFile, write_array_file
 from local_h5.files.single import beyond_float32
 from local_h5.inputs.geography.block_table import BlockTable
 from local_h5.inputs.geography.canonical import Geography
 from local_h5.inputs.geography.codes import distinct
 from local_h5.requests import WITHIN_STATE, AreaBuildRequest, AreaFilter, FilterField
-
-KIND = "clone_index"
-VERSION = 1
-
-_ARRAYS = ("clone", "household", "weight", "block", "districts", "indptr", "by_block")
 
 BLOCK_PREFIX: Mapping[FilterField, int] = {"block": 1, "tract": 10**4, "county": 10**10, "state": 10**13}
 """Field → what a block GEOID is divided by to give the field's code."""
@@ -73,6 +66,8 @@ class CloneIndex:
         n_households: of the source.
         n_clones: of the package.
     """
+
+    stored_as: ClassVar = ("clone_index", 2)
 
     clone: np.ndarray
     household: np.ndarray
@@ -144,39 +139,6 @@ class CloneIndex:
 
     def __len__(self) -> int:
         return len(self.household)
-
-    def write(self, path: Path) -> None:
-        """Write the index as one array file."""
-        arrays = {name: getattr(self, name) for name in _ARRAYS}
-        for column, (indptr, positions) in self.by_code.items():
-            arrays |= {f"by_code/{column}/indptr": indptr, f"by_code/{column}/positions": positions}
-        metadata = {"n_households": self.n_households, "n_clones": self.n_clones}
-        write_array_file(path, kind=KIND, version=VERSION, arrays=arrays, metadata=metadata)
-
-    @classmethod
-    def open(cls, path: Path) -> Self:
-        """Memory-map an index.
-
-        Raises:
-            PreparedError: missing, damaged or of another version.
-        """
-        file = ArrayFile(path, kind=KIND, version=VERSION)
-        by_code = {
-            column: (file[f"by_code/{column}/indptr"], file[f"by_code/{column}/positions"])
-            for column in TABLE_FIELD.values()
-        }
-        return cls(
-            file["clone"],
-            file["household"],
-            file["weight"],
-            file["block"],
-            file["districts"],
-            file["indptr"],
-            file["by_block"],
-            by_code,
-            file.metadata["n_households"],
-            file.metadata["n_clones"],
-        )
 
     def select(self, request: AreaBuildRequest, blocks: BlockTable) -> CloneSelection:
         """The household clones that satisfy every filter of ``request``.

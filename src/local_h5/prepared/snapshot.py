@@ -5,18 +5,13 @@ one matrix; text and enums are integer codes with one vocabulary per variable.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from local_h5.contracts.results import Excluded, PlaceBound
-from local_h5.files.arrays import ArrayFile, write_array_file
-from local_h5.inputs.membership import PERSON, CompressedRows, Membership
-
-KIND = "source_snapshot"
-VERSION = 2
+from local_h5.inputs.membership import Membership
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +86,8 @@ class SourceSnapshot:
         state_values: inputs of persons that depend on nothing but the state.
     """
 
+    stored_as: ClassVar = ("source_snapshot", 3)
+
     year: int
     n_rows: Mapping[str, int]
     membership: Membership
@@ -109,76 +106,3 @@ class SourceSnapshot:
     source_sha256: str
     source_bytes: int
     state_values: tuple[StateValues, ...] = ()
-
-    def write(self, path: Path) -> None:
-        """Write the snapshot as one array file."""
-        arrays: dict[str, np.ndarray] = {
-            "household_id": self.household_id,
-            "county/fips": self.county_fips,
-            "county/name": self.county_name,
-            "income_limits/county": self.income_limits.county,
-            "income_limits/limit": self.income_limits.limit,
-        }
-        arrays |= {f"matrix/{name}": matrix for name, matrix in self.matrices.items()}
-        arrays |= {f"vocabulary/{name}": words for name, words in self.vocabularies.items()}
-        arrays |= {f"value/{name}": values for name, values in self.values.items()}
-        arrays |= {f"state_value/{item.variable}": item.by_fips for item in self.state_values}
-        for entity, rows in self.membership.members.items():
-            arrays[f"members/{entity}/indptr"] = rows.indptr
-            arrays[f"members/{entity}/rows"] = rows.rows
-        for entity, rows_of in self.membership.person_unit.items():
-            arrays[f"person_unit/{entity}"] = rows_of
-        metadata: dict[str, Any] = {
-            "year": self.year,
-            "n_rows": dict(self.n_rows),
-            "columns": [list(asdict(column).values()) for column in self.columns],
-            "excluded": [asdict(item) for item in self.excluded],
-            "reflecting": [asdict(item) for item in self.reflecting],
-            "versions": dict(self.versions),
-            "notes": dict(self.notes),
-            "source_sha256": self.source_sha256,
-            "source_bytes": self.source_bytes,
-        }
-        write_array_file(path, kind=KIND, version=VERSION, arrays=arrays, metadata=metadata)
-
-    @classmethod
-    def open(cls, path: Path) -> Self:
-        """Memory-map a snapshot.
-
-        Raises:
-            PreparedError: missing, damaged or of another version.
-        """
-        file = ArrayFile(path, kind=KIND, version=VERSION)
-        meta = file.metadata
-        groups: dict[str, dict[str, np.ndarray]] = {
-            "matrix": {}, "vocabulary": {}, "value": {}, "person_unit": {}, "state_value": {},
-        }  # fmt: skip
-        for name in file:
-            group, _, rest = name.partition("/")
-            if group in groups:
-                groups[group][rest] = file[name]
-        entities = [PERSON, *groups["person_unit"]]
-        members = {
-            entity: CompressedRows(file[f"members/{entity}/indptr"], file[f"members/{entity}/rows"])
-            for entity in entities
-        }
-        return cls(
-            meta["year"],
-            meta["n_rows"],
-            Membership(members, groups["person_unit"]),
-            tuple(SourceColumn(*column) for column in meta["columns"]),
-            groups["matrix"],
-            groups["vocabulary"],
-            tuple(Excluded(**item) for item in meta["excluded"]),
-            tuple(PlaceBound(**item) for item in meta["reflecting"]),
-            file["household_id"],
-            groups["value"],
-            file["county/fips"],
-            file["county/name"],
-            IncomeLimits(file["income_limits/county"], file["income_limits/limit"]),
-            meta["versions"],
-            meta["notes"],
-            meta["source_sha256"],
-            meta["source_bytes"],
-            tuple(StateValues(name, values) for name, values in sorted(groups["state_value"].items())),
-        )

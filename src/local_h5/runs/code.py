@@ -22,9 +22,9 @@ AREA_MODULES = (
     *_ARRAYS, "build/area", "build/payload", "build/writer", "contracts/policy", "contracts/records",
     "contracts/results", "files/single", "files/text_table", "inputs/chunks", "inputs/geography/block_table",
     "inputs/membership", "prepared/clones", "prepared/files", "prepared/snapshot", "requests", "scripts/build_area",
-    "takeup/anchors", "takeup/assign", "takeup/draws", "takeup/eligibility", "takeup/rates", "takeup/store",
-    "takeup/table", "us", "validation/structural/checks", "validation/structural/common_schema",
-    "validation/structural/population", "validation/structural/verdict", "worker/area_job",
+    "takeup/anchors", "takeup/assign", "takeup/draws", "takeup/eligibility", "takeup/rates", "takeup/table", "us",
+    "validation/structural/checks", "validation/structural/common_schema", "validation/structural/population",
+    "validation/structural/verdict", "worker/area_job",
 )  # fmt: skip
 """Code that decides the bytes of an area file, beyond what its prepared inputs hold, and its structural verdict."""
 
@@ -36,17 +36,16 @@ SNAPSHOT_MODULES = (
 GEOGRAPHY_MODULES = (
     *_ARRAYS, "../foreign_pickle/frames", "../foreign_pickle/reader", "inputs/geography/block_table",
     "inputs/geography/blocks", "inputs/geography/canonical", "inputs/geography/codes", "inputs/geography/load",
-    "inputs/geography/npy", "inputs/geography/tables", "prepared/files", "prepared/steps",
-    "scripts/prepare_geography", "us",
+    "inputs/geography/npy", "inputs/geography/tables", "prepared/steps", "scripts/prepare_geography", "us",
 )  # fmt: skip
 CLONE_MODULES = (
     *_ARRAYS, "files/single", "inputs/geography/block_table", "inputs/geography/canonical", "inputs/geography/npy",
-    "inputs/weights", "prepared/clones", "prepared/files", "scripts/prepare_clones",
+    "inputs/weights", "prepared/clones", "scripts/prepare_clones",
 )  # fmt: skip
 TAKEUP_MODULES = (
-    *_ARRAYS, "inputs/geography/canonical", "prepared/files", "prepared/housing", "prepared/snapshot",
-    "prepared/steps", "scripts/prepare_takeup", "takeup/anchors", "takeup/eligibility", "takeup/prepare",
-    "takeup/programmes", "takeup/rates", "takeup/store", "takeup/table", "us",
+    *_ARRAYS, "inputs/geography/canonical", "prepared/housing", "prepared/snapshot", "prepared/steps",
+    "scripts/prepare_takeup", "takeup/anchors", "takeup/eligibility", "takeup/prepare", "takeup/programmes",
+    "takeup/rates", "takeup/table", "us",
 )  # fmt: skip
 POPULATION_MODULES = ("../local_h5_example/acs", "files/text_table", "scripts/example_population", "us")
 EXAMPLE_MODULES = (

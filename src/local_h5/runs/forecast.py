@@ -202,21 +202,24 @@ def _first_causes(name: str, verdicts: Mapping[str, StepStatus], steps: Mapping[
 
 
 def _inputs(settings: Settings, package: Package, verdicts: Mapping[str, StepStatus]) -> "PreparedInputs":
+    from local_h5.files.arrays import open_arrays
+    from local_h5.inputs.geography.block_table import BlockTable
+    from local_h5.inputs.geography.canonical import Geography
     from local_h5.inputs.weights import load_weights
     from local_h5.prepared.clones import CloneIndex
-    from local_h5.prepared.files import PreparedInputs, open_blocks, open_geography
+    from local_h5.prepared.files import PreparedInputs
     from local_h5.prepared.snapshot import SourceSnapshot
     from local_h5.prepared.steps import prepare_geography, takeup_from_snapshot
     from local_h5.takeup.programmes import load_programmes
-    from local_h5.takeup.store import read_takeup
+    from local_h5.takeup.table import Takeup
 
     def is_current(kind: str) -> bool:
         return verdicts.get(f"{kind}_{package.name}", StepStatus()).up_to_date
 
     files = settings.layout.package(package.name)
-    snapshot = SourceSnapshot.open(settings.layout.snapshot)
+    snapshot = open_arrays(settings.layout.snapshot, SourceSnapshot)
     if is_current("geography"):
-        geography, blocks = open_geography(files.geography), open_blocks(files.blocks)
+        geography, blocks = open_arrays(files.geography, Geography), open_arrays(files.blocks, BlockTable)
     else:
         geography, blocks = prepare_geography(
             package.geography,
@@ -226,12 +229,12 @@ def _inputs(settings: Settings, package: Package, verdicts: Mapping[str, StepSta
             settings.config.geography.unknown_blocks,
         )
     if is_current("clones"):
-        clones = CloneIndex.open(files.clones)
+        clones = open_arrays(files.clones, CloneIndex)
     else:
         weights = load_weights(package.weights, geography.n_households, geography.n_clones)
         clones = CloneIndex.build(weights, geography, blocks)
     if is_current("takeup"):
-        takeup = read_takeup(files.takeup)
+        takeup = open_arrays(files.takeup, Takeup)
     else:
         config = settings.config.takeup
         takeup = takeup_from_snapshot(

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,8 @@ class ProgrammeTable:
 @dataclass(frozen=True, slots=True)
 class Takeup:
     """All programmes for one source, geography and year."""
+
+    stored_as: ClassVar = ("takeup", 2)
 
     year: int
     """Year of the file, by which rates were chosen."""

@@ -12,6 +12,7 @@ import pytest
 from sentence import parts_of
 
 from local_h5.errors import InputError
+from local_h5.files.arrays import open_arrays, write_arrays
 from local_h5.inputs.geography import BlockTable, Geography
 from local_h5.inputs.geography.block_table import TEXT_FIELDS
 from local_h5.inputs.geography.blocks import UnknownBlocksWarning, build_block_table
@@ -30,6 +31,12 @@ def files(made: Made, **content: str) -> BlockTableFiles:
         made.crosswalk(content.get("crosswalk", CROSSWALK)),
         made.county_cbsa(content.get("county_cbsa", COUNTY_CBSA)),
     )
+
+
+def stored(table: BlockTable, path: Path) -> bytes:
+    """The table's file: equal for equal tables."""
+    write_arrays(path, table)
+    return path.read_bytes()
 
 
 def test_the_table_has_the_facts_of_every_block_in_use(made: Made) -> None:
@@ -68,9 +75,7 @@ def test_several_geographies_share_one_table(made: Made) -> None:
     parts = [geography(BLOCKS[:2], DISTRICTS[:2]), geography(BLOCKS[2:], DISTRICTS[2:])]
     whole = build_block_table(geography(), files(made))
     both = build_block_table(parts, files(made))
-    assert {name: array.tolist() for name, array in both.to_arrays().items()} == {
-        name: array.tolist() for name, array in whole.to_arrays().items()
-    }
+    assert stored(both, made.folder / "both.h5") == stored(whole, made.folder / "whole.h5")
 
 
 def test_gzip_and_small_batches_make_no_difference(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,17 +87,14 @@ def test_gzip_and_small_batches_make_no_difference(made: Made, monkeypatch: pyte
         made.file("cbsa.csv.gz", gzip.compress(COUNTY_CBSA.encode())),
     )
     again = build_block_table(geography(), packed)
-    for name, array in plain.to_arrays().items():
-        np.testing.assert_array_equal(again.to_arrays()[name], array, strict=True)
+    assert stored(again, made.folder / "again.h5") == stored(plain, made.folder / "plain.h5")
 
 
 def test_the_table_reads_back_memory_mapped(made: Made) -> None:
     table = build_block_table(geography(), files(made))
-    arrays: dict[str, Any] = {}
-    for name, array in table.to_arrays().items():
-        np.save(made.folder / f"{name}.npy", array, allow_pickle=False)
-        arrays[name] = np.load(made.folder / f"{name}.npy", mmap_mode="r")
-    again = BlockTable.from_arrays_dict(arrays)
+    stored(table, made.folder / "blocks.h5")
+    again = open_arrays(made.folder / "blocks.h5", BlockTable)
+    assert tuple(again.fields) == TEXT_FIELDS
     rows = np.arange(len(table))
     assert len(again) == len(table) == 5
     for name in TEXT_FIELDS:

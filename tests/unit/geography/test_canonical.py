@@ -1,5 +1,6 @@
 """Codes become integers, districts are normalised, contradictions are errors."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from sentence import parts_of
 
 from local_h5 import us
 from local_h5.errors import InputError
+from local_h5.files.arrays import open_arrays, write_arrays
 from local_h5.inputs.geography import Geography, codes
 
 BLOCK = "370010201001000"
@@ -120,9 +122,10 @@ def test_an_empty_block_stays_empty_and_keeps_its_district() -> None:
     assert geography.county.tolist() == [0, 37001]
 
 
-def test_arrays_read_back_as_the_same_geography() -> None:
+def test_a_file_reads_back_as_the_same_geography(tmp_path: Path) -> None:
     geography = make([BLOCK, OTHER, BLOCK, OTHER], ["3701", "101"] * 2, n_records=2, n_clones=2)
-    again = Geography.from_arrays_dict(geography.to_arrays())
+    write_arrays(tmp_path / "geography.h5", geography)
+    again = open_arrays(tmp_path / "geography.h5", Geography)
     assert again == geography
     assert (again.n_households, again.n_clones, len(again)) == (2, 2, 4)
     assert again.digest() == geography.digest()

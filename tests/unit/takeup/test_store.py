@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from local_h5.errors import PreparedError
+from local_h5.files.arrays import open_arrays, write_arrays
 from local_h5.takeup.assign import inputs_digest, take_up
-from local_h5.takeup.store import read_takeup, write_takeup
+from local_h5.takeup.table import Takeup
 
 World = Any
 
@@ -19,8 +20,8 @@ World = Any
 def test_round_trip(world: World, all_rows: np.ndarray, tmp_path: Path, options: dict[str, str]) -> None:
     path = tmp_path / "takeup.h5"
     takeup, area = world.prepare(**options), world.area(all_rows)
-    write_takeup(path, takeup)
-    again = read_takeup(path)
+    write_arrays(path, takeup)
+    again = open_arrays(path, Takeup)
     assert (again.year, again.reported, again.scope) == (takeup.year, takeup.reported, takeup.scope)
     assert [p.reports for p in again.programmes] == [p.reports for p in takeup.programmes]
     assert inputs_digest(again, area) == inputs_digest(takeup, area)
@@ -31,21 +32,21 @@ def test_round_trip(world: World, all_rows: np.ndarray, tmp_path: Path, options:
 
 def test_equal_tables_give_equal_bytes(world: World, tmp_path: Path) -> None:
     for name in ("a", "b"):
-        write_takeup(tmp_path / name, world.prepare())
+        write_arrays(tmp_path / name, world.prepare())
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
 def test_missing_and_garbage_files(tmp_path: Path) -> None:
     with pytest.raises(PreparedError, match="no file"):
-        read_takeup(tmp_path / "none.h5")
+        open_arrays(tmp_path / "none.h5", Takeup)
     (tmp_path / "garbage.h5").write_bytes(b"\x89HDF but not really")
     with pytest.raises(PreparedError, match=r"garbage\.h5"):
-        read_takeup(tmp_path / "garbage.h5")
+        open_arrays(tmp_path / "garbage.h5", Takeup)
 
 
 def test_an_area_job_imports_no_configuration_or_model() -> None:
     code = (
-        "import sys, local_h5.takeup.assign, local_h5.takeup.store\n"
+        "import sys, local_h5.takeup.assign, local_h5.files.arrays, local_h5.takeup.table\n"
         "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()

@@ -13,10 +13,11 @@ from validation_world import FakeModel, Run, copy_of, make_run, with_validation,
 
 from local_h5.contracts.records import ValidationRecord, read_record, refusals, write_record
 from local_h5.contracts.results import read_sidecar, sidecar_path
+from local_h5.files.arrays import open_arrays
+from local_h5.validation.targets import run as run_module
 from local_h5.validation.targets.database import TargetDatabase
 from local_h5.validation.targets.loaded_area import AreaFile
 from local_h5.validation.targets.run import TargetRun
-from local_h5.validation.targets.values import Values
 
 PLACES = {
     "AK-01": ("congressional_district_geoid", "==", "201"),
@@ -285,13 +286,11 @@ def test_areas_checked_together_are_checked_as_alone(run: Run, monkeypatch: pyte
     alone = {request: target_run.validate(request) for request in requests}
     files: list[str] = []
     values: list[str] = []
-    read_file, read_values = AreaFile.read.__func__, Values.read.__func__  # type: ignore[attr-defined]
+    read_file, read_values = AreaFile.read.__func__, open_arrays  # type: ignore[attr-defined]
     monkeypatch.setattr(
         AreaFile, "read", classmethod(lambda cls, path, result: files.append(path.stem) or read_file(cls, path, result))
     )
-    monkeypatch.setattr(
-        Values, "read", classmethod(lambda cls, path: values.append(path.stem) or read_values(cls, path))
-    )
+    monkeypatch.setattr(run_module, "open_arrays", lambda path, cls: values.append(path.stem) or read_values(path, cls))
     monkeypatch.setattr(TargetDatabase, "read", None)  # it was read when the run was opened
     assert dict(target_run.check(reversed(requests))) == alone
     # NC: for its own check, for its two districts, and for the nation.

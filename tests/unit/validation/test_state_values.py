@@ -10,6 +10,7 @@ from tiny_world import World, source_columns, write_source
 from validation_world import ROOT, Run
 
 from local_h5.contracts.results import read_sidecar, sidecar_path
+from local_h5.files.arrays import open_arrays, write_arrays
 from local_h5.inputs.source import read_source
 from local_h5.prepared.model import MEDICAID_COST, MedicaidCost
 from local_h5.prepared.snapshot import SourceSnapshot
@@ -74,8 +75,8 @@ def test_a_snapshot_keeps_them(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.write()
     for choice, kept in (("state_average", [MEDICAID_COST]), ("model", [])):
-        snapshot_of(world.source, choice).write(tmp_path / "snapshot.h5")
-        opened = SourceSnapshot.open(tmp_path / "snapshot.h5")
+        write_arrays(tmp_path / "snapshot.h5", snapshot_of(world.source, choice))
+        opened = open_arrays(tmp_path / "snapshot.h5", SourceSnapshot)
         assert [item.variable for item in opened.state_values] == kept
         for item in opened.state_values:
             assert np.array_equal(item.by_fips, STATE_COST)

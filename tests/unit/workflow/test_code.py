@@ -30,21 +30,19 @@ ELSEWHERE: dict[str, set[str]] = {
     },
     "GEOGRAPHY_MODULES": {
         "files/single", "inputs/chunks", "inputs/columns", "inputs/id_columns", "inputs/membership",
-        "inputs/missing", "inputs/source", "prepared/clones", "prepared/formulas", "prepared/housing",
-        "prepared/model", "prepared/places", "prepared/snapshot", "takeup/anchors", "takeup/eligibility",
-        "takeup/prepare", "takeup/programmes", "takeup/rates", "takeup/store", "takeup/table",
+        "inputs/missing", "inputs/source", "prepared/formulas", "prepared/housing", "prepared/model",
+        "prepared/places", "prepared/snapshot", "takeup/anchors", "takeup/eligibility", "takeup/prepare",
+        "takeup/programmes", "takeup/rates", "takeup/table",
     },
     "CLONE_MODULES": {
-        "../foreign_pickle/reader", "inputs/chunks", "inputs/geography/codes", "inputs/membership",
-        "prepared/snapshot", "takeup/anchors", "takeup/eligibility", "takeup/rates", "takeup/store", "takeup/table",
-        "us",
+        "../foreign_pickle/reader", "inputs/geography/codes", "us",
     },
     "TAKEUP_MODULES": {
         "../foreign_pickle/frames", "../foreign_pickle/reader", "files/single", "inputs/chunks", "inputs/columns",
         "inputs/geography/block_table", "inputs/geography/blocks", "inputs/geography/codes",
         "inputs/geography/load", "inputs/geography/npy", "inputs/geography/tables", "inputs/id_columns",
-        "inputs/membership", "inputs/missing", "inputs/source", "prepared/clones", "prepared/formulas",
-        "prepared/model", "prepared/places",
+        "inputs/membership", "inputs/missing", "inputs/source", "prepared/formulas", "prepared/model",
+        "prepared/places",
     },
     "EXAMPLE_MODULES": set(),
 }  # fmt: skip

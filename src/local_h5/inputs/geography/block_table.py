@@ -5,7 +5,7 @@ Prepared once (:mod:`~local_h5.inputs.geography.blocks`), stored as plain arrays
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,8 @@ class TextField:
 @dataclass(frozen=True, slots=True)
 class BlockTable:
     """Facts about B distinct blocks."""
+
+    stored_as: ClassVar = ("block_table", 2)
 
     geoid: NDArray[np.int64]
     """(B,) block GEOID, ascending, none 0."""
@@ -72,27 +74,6 @@ class BlockTable:
         """The text field ``name`` at ``rows``, as fixed-width bytes; empty where there is none."""
         field = self.fields[name]
         return field.values[field.codes[rows]]
-
-    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
-        """Plain arrays to store; :meth:`from_arrays_dict` reads them back, memory-mapped if they are."""
-        arrays: dict[str, NDArray[np.generic]] = {
-            "geoid": self.geoid,
-            "district": self.district,
-            "known": self.known,
-        }
-        for name, field in self.fields.items():
-            arrays[f"{name}_codes"] = field.codes
-            arrays[f"{name}_values"] = field.values
-        return arrays
-
-    @classmethod
-    def from_arrays_dict(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Self:
-        """The table that :meth:`to_arrays` wrote."""
-        fields = {
-            name: TextField(arrays[f"{name}_codes"], arrays[f"{name}_values"])  # type: ignore[arg-type]
-            for name in TEXT_FIELDS
-        }
-        return cls(arrays["geoid"], arrays["district"], arrays["known"], fields)  # type: ignore[arg-type]
 
 
 class BlockRows:

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,13 +29,15 @@ class Geography:
     Two geographies are equal when their arrays and sizes are; how districts were written is not part of it.
     """
 
+    stored_as: ClassVar = ("geography", 2)
+
     block: NDArray[np.int64]
     """(n,) census block GEOID as an integer; 0 where there is none."""
     district: NDArray[np.int32]
     """(n,) normalised district, ``100 * state + number``, at-large seats as number 1; 0 where there is none."""
     n_households: int
     n_clones: int
-    spelling: Mapping[int, int] = dataclass_field(default_factory=dict)
+    spelling: Mapping[int, int] = dataclass_field(default_factory=dict, compare=False)
     """Normalised district → the code by which the input wrote it, for seats that it wrote in one other way (200)."""
 
     @property
@@ -68,22 +70,6 @@ class Geography:
         for array, dtype in ((sizes, "<i8"), (self.block, "<i8"), (self.district, "<i4")):
             sha.update(np.ascontiguousarray(array, dtype=dtype).data)
         return sha.hexdigest()
-
-    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
-        """Plain arrays to store; :meth:`from_arrays_dict` reads them back, memory-mapped if they are."""
-        shape = np.array([self.n_households, self.n_clones], dtype=np.int64)
-        return {"block": self.block, "district": self.district, "shape": shape}
-
-    @classmethod
-    def from_arrays_dict(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Self:
-        """The geography that :meth:`to_arrays` wrote."""
-        n_households, n_clones = (int(size) for size in arrays["shape"])
-        return cls(
-            arrays["block"],  # type: ignore[arg-type]
-            arrays["district"],  # type: ignore[arg-type]
-            n_households,
-            n_clones,
-        )
 
     @classmethod
     def from_arrays(

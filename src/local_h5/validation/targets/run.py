@@ -15,6 +15,7 @@ from local_h5.contracts.policy import Policy
 from local_h5.contracts.records import Finding, Summary, ValidationRecord
 from local_h5.contracts.results import AreaResult, read_sidecar, sidecar_path
 from local_h5.errors import LocalH5Error, ResultError
+from local_h5.files.arrays import open_arrays
 from local_h5.inputs.membership import HOUSEHOLD, PERSON
 from local_h5.requests import AreaBuildRequest
 from local_h5.us import STATE_POSTAL
@@ -227,7 +228,7 @@ class TargetRun:
 
     def _current(self, request: AreaBuildRequest, digest: str, wanted: Wanted, path: Path | None = None) -> Values:
         path = path or self.values_path(request)
-        values = Values.read(path)
+        values = open_arrays(path, Values)
         if values.key != wanted.key(digest):
             raise ResultError(
                 f"{path}: expected values of the files and targets that are there now, found values of others. "

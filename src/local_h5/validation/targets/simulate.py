@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from local_h5.errors import ModelError
+from local_h5.files.arrays import write_arrays
 from local_h5.inputs.membership import HOUSEHOLD, PERSON
 from local_h5.validation.targets.country_model import Model
 from local_h5.validation.targets.loaded_area import AreaFile
@@ -175,4 +176,5 @@ def _finish(done: Iterable[_Pending], wanted: Wanted, model: Model, runs: Runs) 
         if item.problem:
             runs.problems[item.task.name] = item.problem
         found = {} if item.problem else join(item.pieces)
-        Values(item.key, item.task.households.astype(np.int64), found, unknown, item.problem).write(item.task.path)
+        values = Values(item.key, item.task.households.astype(np.int64), found, unknown, item.problem)
+        write_arrays(item.task.path, values)

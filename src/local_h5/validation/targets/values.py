@@ -9,14 +9,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 
 from local_h5.errors import PreparedError
-from local_h5.files.arrays import ArrayFile, write_array_file
-
-KIND, VERSION = "validation_values", 1
+from local_h5.files.arrays import open_arrays
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,49 +56,19 @@ class Values:
         problem: why nothing could be calculated; empty when all is well.
     """
 
+    stored_as: ClassVar = ("validation_values", 2)
+
     key: str
     households: np.ndarray
     of: Mapping[str, tuple[str, np.ndarray]]
     unknown: tuple[str, ...] = ()
     problem: str = ""
 
-    def write(self, path: Path) -> None:
-        """Write them in one step."""
-        write_array_file(
-            path,
-            kind=KIND,
-            version=VERSION,
-            arrays={"households": self.households, **{f"value/{name}": array for name, (_, array) in self.of.items()}},
-            metadata={
-                "key": self.key,
-                "entities": {name: entity for name, (entity, _) in self.of.items()},
-                "unknown": list(self.unknown),
-                "problem": self.problem,
-            },
-        )
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """Read what :meth:`write` wrote.
-
-        Raises:
-            PreparedError: missing, damaged, or of another format version.
-        """
-        file = ArrayFile(path, kind=KIND, version=VERSION)
-        data = file.metadata
-        return cls(
-            data["key"],
-            file["households"],
-            {name: (entity, file[f"value/{name}"]) for name, entity in data["entities"].items()},
-            tuple(data["unknown"]),
-            data["problem"],
-        )
-
     @classmethod
     def read_if_current(cls, path: Path, key: str) -> Self | None:
         """The values of that key; None when they are missing, unreadable, of another key, or a problem."""
         try:
-            values = cls.read(path)
+            values = open_arrays(path, cls)
         except PreparedError:
             return None
         return values if values.key == key and not values.problem else None
