@@ -1,8 +1,14 @@
-"""Reading pickles of numpy, scipy, pandas and Arrow objects without running their code.
+"""Pickles of numpy, scipy, pandas and Arrow objects, read without running their code and without scipy or pandas.
 
-:func:`foreign_pickle.reader.load` unpickles; :mod:`foreign_pickle.frames` takes sparse matrices and data frames apart.
+:func:`load` unpickles; where a scipy, pandas or Arrow object stands it leaves a :class:`Placeholder`, of which
+:func:`read_sparse` and :func:`read_frame` make plain arrays.
+
+>>> with open("package.pkl", "rb") as stream:
+...     package = load(stream, "package.pkl")
+>>> matrix = read_sparse(package["X_sparse"], "package.pkl: X_sparse")
 """
 
+from foreign_pickle.frames import SparseMatrix, read_frame, read_sparse
+from foreign_pickle.reader import ForeignPickleError, Placeholder, load
 
-class ForeignPickleError(ValueError):
-    """A pickle is damaged, asks for something that it may not have, or holds something else than was asked for."""
+__all__ = ["ForeignPickleError", "Placeholder", "SparseMatrix", "load", "read_frame", "read_sparse"]

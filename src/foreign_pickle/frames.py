@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foreign_pickle import ForeignPickleError
-from foreign_pickle.reader import Placeholder
+from foreign_pickle.reader import ForeignPickleError, Placeholder
 
 _BACKED = frozenset({"Categorical", "StringArray", "StringArrayNumpySemantics", "DatetimeArray", "TimedeltaArray"})
 """Pandas arrays around a numpy array that mean what the numpy array says (or, a category's code, points at)."""

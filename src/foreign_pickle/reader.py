@@ -23,8 +23,6 @@ from typing import IO, Any, ClassVar, Final, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from foreign_pickle import ForeignPickleError
-
 _SCALARS: Final = frozenset({str, bytes, bytearray, int, float, complex, bool, type(None), slice})
 
 _SIMPLE_DTYPE = re.compile(r"b1|[iu][1248]|f(?:[248]|1[26])|c(?:8|16|32)|[SU][1-9]\d{0,8}|[Mm]8|O8?")
@@ -61,6 +59,10 @@ _MALFORMED: Final = (
     ValueError,
 )
 """What the standard library raises on bytes that are no pickle."""
+
+
+class ForeignPickleError(ValueError):
+    """A pickle is damaged, asks for something that it may not have, or holds something else than was asked for."""
 
 
 def load(stream: IO[bytes], where: str) -> object:

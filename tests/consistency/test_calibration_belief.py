@@ -22,7 +22,7 @@ from random_world import random_assignment, random_columns, random_weights, writ
 from tiny_world import write_source
 
 import local_h5
-from foreign_pickle.frames import read_frame, read_sparse
+from foreign_pickle import read_frame, read_sparse
 from local_h5 import facade
 from local_h5.inputs.geography.load import load_package
 

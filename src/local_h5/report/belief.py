@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from foreign_pickle.frames import read_frame, read_sparse
+from foreign_pickle import read_frame, read_sparse
 from local_h5.contracts.records import TargetRow
 from local_h5.errors import InputError
 from local_h5.inputs.geography.load import load_package

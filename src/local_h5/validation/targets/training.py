@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from foreign_pickle.frames import read_frame
+from foreign_pickle import read_frame
 from local_h5.errors import ConfigError
 from local_h5.files.text_table import read_text
 from local_h5.inputs.geography.load import load_package
