@@ -11,7 +11,7 @@ CHUNK: Final = 1 << 14
 """Rows: twenty or so temporaries of 8 bytes a row fit in a second-level cache."""
 
 
-def chunks(n_rows: int) -> Iterator[slice]:
-    """Consecutive slices that cover ``n_rows`` rows; none when there are no rows."""
-    for start in range(0, n_rows, CHUNK):
-        yield slice(start, min(start + CHUNK, n_rows))
+def chunks(n_rows: int, size: int = CHUNK) -> Iterator[slice]:
+    """Consecutive slices of ``size`` rows, the last perhaps of fewer; none when there are no rows."""
+    for start in range(0, n_rows, size):
+        yield slice(start, min(start + size, n_rows))

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from local_h5.errors import InputError
 from local_h5.files.single import beyond_float32
-from local_h5.inputs.geography import npy
+from local_h5.inputs.npy import read_npy
 
 _EXAMPLES = 3
 
@@ -26,8 +26,7 @@ def load_weights(path: Path, n_households: int | None = None, n_clones: int | No
     Raises:
         InputError: the file is missing or unreadable, or the vector has another shape, type or value.
     """
-    array = npy.read_npy(Path(path), InputError, field="weights")
-    return check_weights(array, str(path), n_households, n_clones)
+    return check_weights(read_npy(Path(path), "weights"), str(path), n_households, n_clones)
 
 
 def check_weights(

@@ -34,13 +34,14 @@ SNAPSHOT_MODULES = (
     "prepared/snapshot", "prepared/steps", "scripts/prepare_snapshot",
 )  # fmt: skip
 GEOGRAPHY_MODULES = (
-    *_ARRAYS, "../foreign_pickle/frames", "../foreign_pickle/reader", "inputs/geography/block_table",
-    "inputs/geography/blocks", "inputs/geography/canonical", "inputs/geography/codes", "inputs/geography/load",
-    "inputs/geography/npy", "inputs/geography/tables", "prepared/steps", "scripts/prepare_geography", "us",
+    *_ARRAYS, "../foreign_pickle/__init__", "../foreign_pickle/frames", "../foreign_pickle/reader", "inputs/chunks",
+    "inputs/geography/block_table", "inputs/geography/blocks", "inputs/geography/canonical",
+    "inputs/geography/codes", "inputs/geography/load", "inputs/geography/tables", "inputs/npy", "prepared/steps",
+    "scripts/prepare_geography", "us",
 )  # fmt: skip
 CLONE_MODULES = (
-    *_ARRAYS, "files/single", "inputs/geography/block_table", "inputs/geography/canonical", "inputs/geography/npy",
-    "inputs/weights", "prepared/clones", "scripts/prepare_clones",
+    *_ARRAYS, "files/single", "inputs/chunks", "inputs/geography/block_table", "inputs/geography/canonical",
+    "inputs/npy", "inputs/weights", "prepared/clones", "scripts/prepare_clones",
 )  # fmt: skip
 TAKEUP_MODULES = (
     *_ARRAYS, "inputs/geography/canonical", "prepared/housing", "prepared/snapshot", "prepared/steps",

@@ -12,6 +12,7 @@ from sentence import parts_of
 from local_h5 import us
 from local_h5.errors import InputError
 from local_h5.files.arrays import open_arrays, write_arrays
+from local_h5.inputs.chunks import CHUNK
 from local_h5.inputs.geography import Geography, codes
 
 BLOCK = "370010201001000"
@@ -91,7 +92,7 @@ def test_text_integers_and_objects_agree(blocks: list[str], data: st.DataObject)
 
 
 def test_long_columns_are_parsed_across_chunks() -> None:
-    rows = codes.CHUNK_ROWS + 3
+    rows = CHUNK + 3
     blocks = np.full(rows, BLOCK)
     blocks[-1] = OTHER
     districts = np.full(rows, "3701")
@@ -100,7 +101,7 @@ def test_long_columns_are_parsed_across_chunks() -> None:
     assert (geography.block[:-1] == int(BLOCK)).all()
     assert (geography.block[-1], geography.district[-1]) == (int(OTHER), 102)
     blocks[-2] = "12345"
-    with pytest.raises(InputError, match=rf"1 of 65,539 rows .* '12345' in row {rows - 2}"):
+    with pytest.raises(InputError, match=rf"1 of 16,387 rows .* '12345' in row {rows - 2}"):
         make(blocks, districts)
 
 

@@ -13,7 +13,8 @@ import scipy.sparse
 from sentence import parts_of
 
 from local_h5.errors import InputError
-from local_h5.inputs.geography import Geography, codes
+from local_h5.inputs.chunks import CHUNK
+from local_h5.inputs.geography import Geography
 from local_h5.inputs.geography.load import geography_form, load_geography, load_package
 from local_h5.inputs.geography.tables import read_block_districts
 
@@ -57,7 +58,7 @@ def test_the_form_is_told_from_content_not_name(made: Made) -> None:
 
 
 def test_files_larger_than_a_chunk_are_read_whole(made: Made) -> None:
-    rows = codes.CHUNK_ROWS + 10
+    rows = CHUNK + 10
     plain = np.resize(PLAIN, rows)
     fields = {
         "cd_geoid": np.resize(np.array(DISTRICTS), rows),
@@ -177,6 +178,13 @@ NPZ_ERRORS: dict[str, tuple[Callable[[Made], Path], str | None, str]] = {
         "block_geoid",
         "6 objects, and 10,000,000 bytes of data",
     ),
+    "text of no width": (lambda m: rewritten(m, "cd_geoid", header("<U0", (6,))), "cd_geoid", "itemsize"),
+    "another version of the format": (
+        lambda m: rewritten(m, "cd_geoid", b"\x93NUMPY\x03\x00" + header("<U4", (6,))[8:]),
+        "cd_geoid",
+        "unsupported format version (3, 0)",
+    ),
+    "sizes as objects": (lambda m: m.npz(n_records=np.array([HOUSEHOLDS], object)), "n_records", "array([3]"),
     "absurd number of clones": (lambda m: m.npz(n_clones=np.array([10**12])), "n_clones", "1,000,000,000,000"),
     "huge size field": (lambda m: m.npz(n_clones=np.zeros(10**6, int)), "n_clones", "shape (1000000,)"),
     "fields in records": (lambda m: m.npz(cd_geoid=np.zeros(6, dtype=[("a", "i8")])), "cd_geoid", "dtype"),
@@ -194,8 +202,9 @@ def test_bad_npz_files_are_refused(made: Made, case: str, one_line: Any) -> None
     assert one_line(caught.value, path, field)
 
 
-def test_corrupt_compressed_bytes_are_refused(made: Made) -> None:
-    path = made.npz()
+@pytest.mark.parametrize("blocks", [PLAIN, PLAIN.astype(object)], ids=["text", "objects"])
+def test_corrupt_compressed_bytes_are_refused(made: Made, blocks: np.ndarray[Any, Any]) -> None:
+    path = made.npz(block_geoid=blocks)
     data = bytearray(path.read_bytes())
     start = data.index(b"block_geoid.npy") + 60
     data[start : start + 40] = bytes(40)

@@ -19,30 +19,29 @@ HARMLESS = {
 }  # fmt: skip
 """They raise, write whole files or nothing, and check forms; what they hold is in requests and configuration."""
 
+PICKLES = {"../foreign_pickle/__init__", "../foreign_pickle/frames", "../foreign_pickle/reader"}
+
 ELSEWHERE: dict[str, set[str]] = {
     # imported for a type, or for what another component of the fingerprint covers
     "AREA_MODULES": {"inputs/geography/canonical", "inputs/geography/codes"},
     "SNAPSHOT_MODULES": {
-        "../foreign_pickle/frames", "../foreign_pickle/reader", "inputs/geography/block_table",
-        "inputs/geography/blocks", "inputs/geography/canonical", "inputs/geography/codes", "inputs/geography/load",
-        "inputs/geography/npy", "inputs/geography/tables", "takeup/anchors", "takeup/eligibility", "takeup/prepare",
-        "takeup/programmes", "takeup/rates", "takeup/table", "us",
+        *PICKLES, "inputs/geography/block_table", "inputs/geography/blocks", "inputs/geography/canonical",
+        "inputs/geography/codes", "inputs/geography/load", "inputs/geography/tables", "inputs/npy",
+        "takeup/anchors", "takeup/eligibility", "takeup/prepare", "takeup/programmes", "takeup/rates",
+        "takeup/table", "us",
     },
     "GEOGRAPHY_MODULES": {
-        "files/single", "inputs/chunks", "inputs/columns", "inputs/id_columns", "inputs/membership",
-        "inputs/missing", "inputs/source", "prepared/formulas", "prepared/housing", "prepared/model",
-        "prepared/places", "prepared/snapshot", "takeup/anchors", "takeup/eligibility", "takeup/prepare",
-        "takeup/programmes", "takeup/rates", "takeup/table",
+        "files/single", "inputs/columns", "inputs/id_columns", "inputs/membership", "inputs/missing",
+        "inputs/source", "prepared/formulas", "prepared/housing", "prepared/model", "prepared/places",
+        "prepared/snapshot", "takeup/anchors", "takeup/eligibility", "takeup/prepare", "takeup/programmes",
+        "takeup/rates", "takeup/table",
     },
-    "CLONE_MODULES": {
-        "../foreign_pickle/reader", "inputs/geography/codes", "us",
-    },
+    "CLONE_MODULES": {*PICKLES, "inputs/geography/codes", "us"},
     "TAKEUP_MODULES": {
-        "../foreign_pickle/frames", "../foreign_pickle/reader", "files/single", "inputs/chunks", "inputs/columns",
-        "inputs/geography/block_table", "inputs/geography/blocks", "inputs/geography/codes",
-        "inputs/geography/load", "inputs/geography/npy", "inputs/geography/tables", "inputs/id_columns",
-        "inputs/membership", "inputs/missing", "inputs/source", "prepared/formulas", "prepared/model",
-        "prepared/places",
+        *PICKLES, "files/single", "inputs/chunks", "inputs/columns", "inputs/geography/block_table",
+        "inputs/geography/blocks", "inputs/geography/codes", "inputs/geography/load", "inputs/geography/tables",
+        "inputs/id_columns", "inputs/membership", "inputs/missing", "inputs/npy", "inputs/source",
+        "prepared/formulas", "prepared/model", "prepared/places",
     },
     "EXAMPLE_MODULES": set(),
 }  # fmt: skip
@@ -52,11 +51,16 @@ def imported(module: str) -> Iterator[str]:
     """The modules of this project that a module or script imports, as :mod:`local_h5.runs.code` names them."""
     path = ROOT / f"{module}.py" if module.startswith("scripts/") else LIBRARY / f"{module}.py"
     for node in ast.walk(ast.parse(path.read_text())):
+        names = []
         if isinstance(node, ast.ImportFrom) and node.module is not None:
-            for name in [*(f"{node.module}.{alias.name}" for alias in node.names), node.module]:
-                file = LIBRARY.parent / f"{name.replace('.', '/')}.py"
-                if file.is_file():
-                    yield os.path.relpath(file, LIBRARY).removesuffix(".py")
+            names = [*(f"{node.module}.{alias.name}" for alias in node.names), node.module]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        for name in names:
+            face = "/__init__" if name == "foreign_pickle" else ""
+            file = LIBRARY.parent / f"{name.replace('.', '/')}{face}.py"
+            if file.is_file():
+                yield os.path.relpath(file, LIBRARY).removesuffix(".py")
 
 
 @pytest.mark.parametrize("name", list(ELSEWHERE))

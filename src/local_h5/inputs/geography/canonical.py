@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from local_h5.errors import InputError
+from local_h5.inputs.chunks import chunks
 from local_h5.inputs.geography import codes
 
 MAX_CLONES = 10_000
@@ -112,7 +113,7 @@ class Geography:
                 continue
             column = codes.as_column(values, where, field)
             check_length(column.size, rows, where, field)
-            parsed[field] = codes.parse_codes(codes.chunks_of(column), rows, kind, where, field)
+            parsed[field] = codes.parse_codes((column[part] for part in chunks(rows)), rows, kind, where, field)
         return cls.from_codes(
             parsed["block_geoid"],
             parsed["cd_geoid"],
@@ -128,8 +129,8 @@ class Geography:
         cls,
         block: NDArray[np.integer],
         district: NDArray[np.integer],
-        county: NDArray[np.integer] | None,
-        state: NDArray[np.integer] | None,
+        county: NDArray[np.integer] | None = None,
+        state: NDArray[np.integer] | None = None,
         *,
         n_households: int,
         n_clones: int,
@@ -218,11 +219,9 @@ def _agree(
 ) -> None:
     """Refuse rows with a block that does not lie where another code (divided) says; in chunks, to save memory."""
     wrong = [
-        row + start
-        for start, blocks, others in zip(
-            range(0, block.size, codes.CHUNK_ROWS), codes.chunks_of(block), codes.chunks_of(given), strict=True
-        )
-        for row in np.flatnonzero((blocks != 0) & (blocks // unit != others // divisor)).tolist()
+        row + part.start
+        for part in chunks(block.size)
+        for row in np.flatnonzero((block[part] != 0) & (block[part] // unit != given[part] // divisor)).tolist()
     ]
     if wrong:
         examples = ", ".join(f"block {block[row]:015d} with {given[row]} in row {row}" for row in wrong[:3])

@@ -6,7 +6,7 @@ digits, and integers; both are unambiguous. An empty text, ``None`` or the integ
 Everything else is counted, and the error shows examples.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +15,6 @@ from numpy.typing import NDArray
 
 from local_h5 import us
 from local_h5.errors import InputError
-
-CHUNK_ROWS = 65_536
-"""Rows per chunk: small enough for the cache, large enough that the loop over chunks costs nothing."""
 
 _MAX_TEXT = 32
 """Longest text that is looked at digit by digit; longer ones are no codes."""
@@ -86,35 +83,28 @@ def as_column(values: object, where: str, field: str) -> NDArray[np.generic]:
         InputError: it is a scalar, has several dimensions, or (unless empty) another type than text or integers.
     """
     column = np.asarray(values)
-    if column.ndim != 1:
-        raise InputError(
-            f"{where}: {field}: expected a one-dimensional array with one code per household clone, found an "
-            f"array of shape {column.shape}. Give one code per row, clone after clone."
-        )
-    if column.size:
-        check_dtype(column.dtype, where, field)
+    check_form(column.shape, column.dtype, where, field)
     return column
 
 
-def check_dtype(dtype: np.dtype[np.generic], where: str, field: str) -> None:
+def check_form(shape: tuple[int, ...], dtype: np.dtype[np.generic], where: str, field: str) -> None:
     """Refuse a column that cannot hold codes, before any of it is read.
 
     Raises:
-        InputError: the dtype is neither text of at most 32 characters, nor integer, nor object.
+        InputError: it is a scalar, has several dimensions, or (unless empty) is neither text of at most 32 characters,
+            nor integer, nor object.
     """
+    if len(shape) != 1:
+        raise InputError(
+            f"{where}: {field}: expected a one-dimensional array with one code per household clone, found an "
+            f"array of shape {shape}. Give one code per row, clone after clone."
+        )
     text_width = {"U": dtype.itemsize // 4, "S": dtype.itemsize}.get(dtype.kind)
-    if dtype.kind in "iuO" or (text_width is not None and text_width <= _MAX_TEXT):
-        return
-    raise InputError(
-        f"{where}: {field}: expected text of at most {_MAX_TEXT} characters, or integers, found dtype {dtype.str}"
-        ". Store codes as text with leading zeros."
-    )
-
-
-def chunks_of(column: NDArray[Any], rows: int = CHUNK_ROWS) -> Iterator[NDArray[Any]]:
-    """``column`` in chunks of so many rows."""
-    for start in range(0, column.size, rows):
-        yield column[start : start + rows]
+    if shape[0] and dtype.kind not in "iuO" and (text_width is None or text_width > _MAX_TEXT):
+        raise InputError(
+            f"{where}: {field}: expected text of at most {_MAX_TEXT} characters, or integers, found dtype {dtype.str}"
+            ". Store codes as text with leading zeros."
+        )
 
 
 def parse_codes(

@@ -5,17 +5,19 @@ package, a pickled dict; or the legacy ``.npy`` of blocks alone, whose districts
 in any of them is run.
 """
 
-import os
 from collections.abc import Container
 from pathlib import Path
 from typing import Literal
+from zipfile import ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from foreign_pickle import frames, reader
+import foreign_pickle
 from local_h5.errors import InputError
-from local_h5.inputs.geography import canonical, codes, npy
+from local_h5.inputs import npy
+from local_h5.inputs.chunks import chunks
+from local_h5.inputs.geography import canonical, codes
 from local_h5.inputs.geography.canonical import Geography
 from local_h5.inputs.geography.tables import BlockDistricts, read_block_districts
 from local_h5.inputs.pickles import pickle_errors
@@ -91,9 +93,8 @@ def check_head(path: Path, n_households: int, n_clones: int) -> None:
     rows = canonical.check_rows(n_households, n_clones, where)
     match geography_form(path):
         case "npz":
-            with npy.NpzFile(path) as file:
-                _check_fields(file.fields, (*NPZ_FIELDS, *SIZE_FIELDS), where)
-                sizes = tuple(canonical.read_size(file.scalar(field), where, field) for field in SIZE_FIELDS)
+            with npy.open_npz(path) as file:
+                sizes = _sizes(file, where)
                 wanted = (n_households, n_clones)
                 if sizes != wanted:
                     raise InputError(
@@ -102,21 +103,30 @@ def check_head(path: Path, n_households: int, n_clones: int) -> None:
                         "calibration."
                     )
                 for field in NPZ_FIELDS:
-                    with file.member(field) as (_, header):
-                        _check_header(header, rows, where, field)
+                    with npy.column_of(file, field) as column:
+                        _check_column(column, rows, where, field)
         case "blocks":
-            with npy.open_file(path, InputError) as stream:
-                total = os.fstat(stream.fileno()).st_size
-                header = npy.read_header(stream, total, where, "block_geoid", InputError)
-                _check_header(header, rows, where, "block_geoid")
+            with npy.open_npy(path, "block_geoid") as column:
+                _check_column(column, rows, where, "block_geoid")
         case "package":
             pass
 
 
-def _check_header(header: npy.Header, rows: int, where: str, field: str) -> None:
-    _check_vector(header.shape, where, field)
-    canonical.check_length(header.size, rows, where, field)
-    codes.check_dtype(header.dtype, where, field)
+def _sizes(file: ZipFile, where: str) -> tuple[int, ...]:
+    """Households and clones, when all fields are there."""
+    fields = [name.removesuffix(".npy") for name in file.namelist() if name.endswith(".npy")]
+    _check_fields(fields, (*NPZ_FIELDS, *SIZE_FIELDS), where)
+    sizes = []
+    for field in SIZE_FIELDS:
+        with npy.column_of(file, field) as column:
+            value = next(column.chunks()) if column.size == 1 else f"shape {column.shape} of {column.dtype}"
+        sizes.append(canonical.read_size(value, where, field))
+    return tuple(sizes)
+
+
+def _check_column(column: npy.Column, rows: int, where: str, field: str) -> None:
+    codes.check_form(column.shape, column.dtype, where, field)
+    canonical.check_length(column.size, rows, where, field)
 
 
 def geography_form(path: Path) -> Form:
@@ -125,7 +135,7 @@ def geography_form(path: Path) -> Form:
     Raises:
         InputError: missing, or none of them.
     """
-    with npy.open_file(Path(path), InputError) as stream:
+    with npy.open_file(Path(path)) as stream:
         start = stream.read(len(npy.MAGIC))
     if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return "npz"
@@ -143,13 +153,13 @@ def geography_form(path: Path) -> Form:
 def load_package(path: Path) -> dict[str, object]:
     """A calibration package, with placeholders where its sparse matrix and its data frame stand.
 
-    Read those with :func:`foreign_pickle.frames.read_sparse` and ``read_frame``.
+    Read those with :func:`foreign_pickle.read_sparse` and :func:`foreign_pickle.read_frame`.
 
     Raises:
         InputError: missing, damaged, no dict, or it asks for something that could run code.
     """
-    with npy.open_file(Path(path), InputError) as stream, pickle_errors():
-        package = reader.load(stream, str(path))
+    with npy.open_file(Path(path)) as stream, pickle_errors():
+        package = foreign_pickle.load(stream, str(path))
     if not isinstance(package, dict):
         raise InputError(
             f"{path}: expected a calibration package: a dict with block_geoid and cd_geoid, found a "
@@ -160,9 +170,8 @@ def load_package(path: Path) -> dict[str, object]:
 
 def _load_npz(path: Path, n_households: int) -> Geography:
     where = str(path)
-    with npy.NpzFile(path) as file:
-        _check_fields(file.fields, (*NPZ_FIELDS, *SIZE_FIELDS), where)
-        n_records, n_clones = (canonical.read_size(file.scalar(field), where, field) for field in SIZE_FIELDS)
+    with npy.open_npz(path) as file:
+        n_records, n_clones = _sizes(file, where)
         if n_records != n_households:
             raise InputError(
                 f"{where}: n_records: expected the {n_households:,} households of the source, found {n_records:,}"
@@ -171,20 +180,10 @@ def _load_npz(path: Path, n_households: int) -> Geography:
         rows = canonical.check_rows(n_records, n_clones, where)
         parsed: list[NDArray[np.integer]] = []
         for field, kind in NPZ_FIELDS.items():
-            with file.member(field) as (stream, header):
-                _check_header(header, rows, where, field)
-                chunks = npy.iter_rows(stream, header, where, field)
-                parsed.append(codes.parse_codes(chunks, rows, kind, where, field))
-    block, district, county, state = parsed
-    return Geography.from_codes(
-        block,
-        district,
-        county,
-        state,
-        n_households=n_households,
-        n_clones=n_clones,
-        where=where,
-    )
+            with npy.column_of(file, field) as column:
+                _check_column(column, rows, where, field)
+                parsed.append(codes.parse_codes(column.chunks(), rows, kind, where, field))
+    return Geography.from_codes(*parsed, n_households=n_households, n_clones=n_clones, where=where)
 
 
 def _load_package(path: Path, n_households: int) -> Geography:
@@ -202,7 +201,7 @@ def _check_package(package: dict[str, object], rows: int, where: str) -> None:
     sizes: dict[str, int] = {}
     if package.get("X_sparse") is not None:
         with pickle_errors():
-            matrix = frames.read_sparse(package["X_sparse"], f"{where}: X_sparse")
+            matrix = foreign_pickle.read_sparse(package["X_sparse"], f"{where}: X_sparse")
         sizes["X_sparse"] = matrix.shape[1]
     if package.get("initial_weights") is not None:
         sizes["initial_weights"] = np.asarray(package["initial_weights"]).size
@@ -221,18 +220,14 @@ def _load_blocks(path: Path, n_households: int, block_districts: BlockDistricts 
             f"{where}: cd_geoid: expected districts, or a block to district table to recover them from, found "
             "blocks alone. Configure the block to district table, or give the geography as .npz."
         )
-    with npy.open_file(path, InputError) as stream:
-        total = os.fstat(stream.fileno()).st_size
-        header = npy.read_header(stream, total, where, "block_geoid", InputError)
-        _check_vector(header.shape, where, "block_geoid")
-        codes.check_dtype(header.dtype, where, "block_geoid")
-        n_clones = _clones(header.size, n_households, where, "block_geoid")
+    with npy.open_npy(path, "block_geoid") as column:
+        codes.check_form(column.shape, column.dtype, where, "block_geoid")
+        n_clones = _clones(column.size, n_households, where, "block_geoid")
         rows = canonical.check_rows(n_households, n_clones, where)
-        chunks = npy.iter_rows(stream, header, where, "block_geoid")
-        block = codes.parse_codes(chunks, rows, codes.BLOCK, where, "block_geoid")
+        block = codes.parse_codes(column.chunks(), rows, codes.BLOCK, where, "block_geoid").astype(np.int64, copy=False)
     if isinstance(block_districts, Path):
         block_districts = read_block_districts(block_districts)
-    district = np.concatenate([block_districts.lookup(chunk) for chunk in codes.chunks_of(block, _LOOKUP_ROWS)])
+    district = np.concatenate([block_districts.lookup(block[part]) for part in chunks(rows, _LOOKUP_ROWS)])
     lost = np.flatnonzero((district == 0) & (block != 0))
     if lost.size:
         examples = ", ".join(f"{block[row]:015d} in row {row}" for row in lost[:3])
@@ -241,15 +236,7 @@ def _load_blocks(path: Path, n_households: int, block_districts: BlockDistricts 
             f"of {rows:,} rows with others, such as {examples}. Give the geography as .npz with its districts, or "
             "the table it was made from."
         )
-    return Geography.from_codes(
-        block,
-        district,
-        None,
-        None,
-        n_households=n_households,
-        n_clones=n_clones,
-        where=where,
-    )
+    return Geography.from_codes(block, district, n_households=n_households, n_clones=n_clones, where=where)
 
 
 def _check_fields(present: Container[str], needed: tuple[str, ...], where: str) -> None:
@@ -258,14 +245,6 @@ def _check_fields(present: Container[str], needed: tuple[str, ...], where: str) 
         raise InputError(
             f"{where}: {', '.join(missing)}: expected the fields {', '.join(needed)}, found "
             f"{'no such field' if len(missing) == 1 else 'no such fields'}. Give the file that calibration saved."
-        )
-
-
-def _check_vector(shape: tuple[int, ...], where: str, field: str) -> None:
-    if len(shape) != 1:
-        raise InputError(
-            f"{where}: {field}: expected a one-dimensional array with one code per household clone, found an "
-            f"array of shape {shape}. Give one code per row, clone after clone."
         )
 
 
