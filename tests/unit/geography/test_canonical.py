@@ -1,5 +1,6 @@
 """Codes become integers, districts are normalised, contradictions are errors."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,25 @@ def test_text_integers_and_objects_agree(blocks: list[str], data: st.DataObject)
     integers = make(np.array([int(b or 0) for b in blocks]), np.array([int(d) for d in districts]))
     assert text == objects == integers
     assert text.digest() == objects.digest() == integers.digest()
+
+
+@given(
+    st.lists(st.text("0123 +-_x\u0663", max_size=3) | st.sampled_from(["37", "1", "06", ""]), min_size=1, max_size=6)
+)
+def test_text_is_a_code_if_it_is_so_many_ascii_digits_of_a_state(texts: list[str]) -> None:
+    wrong = [row for row, text in enumerate(texts) if text and not _is_state(text)]
+    for column in (np.array(texts), np.array(texts, dtype=object), np.array([*texts, None], dtype=object)):
+        parts = [column[:2], column[2:]] if column.size > 2 else [column]
+        if wrong:
+            with pytest.raises(InputError, match=rf"found {len(wrong)} of {column.size} rows .* in row {wrong[0]}"):
+                codes.parse_codes(parts, column.size, codes.STATE, "file", "state_fips")
+        else:
+            parsed = codes.parse_codes(parts, column.size, codes.STATE, "file", "state_fips")
+            assert parsed.tolist() == [int(text or 0) for text in column]
+
+
+def _is_state(text: str) -> bool:
+    return re.fullmatch("[0-9]{1,2}", text) is not None and int(text) in us.STATE_POSTAL
 
 
 def test_long_columns_are_parsed_across_chunks() -> None:
