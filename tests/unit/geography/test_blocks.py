@@ -88,6 +88,9 @@ def test_gzip_and_small_batches_make_no_difference(made: Made, monkeypatch: pyte
     )
     again = build_block_table(geography(), packed)
     assert stored(again, made.folder / "again.h5") == stored(plain, made.folder / "plain.h5")
+    twice = CROSSWALK + CROSSWALK.splitlines(keepends=True)[1]  # far from the first one
+    with pytest.raises(InputError, match=r"every block once, found 1 repeated, such as 020130001001000"):
+        build_block_table(geography(), files(made, crosswalk=twice))
 
 
 def test_the_table_reads_back_memory_mapped(made: Made) -> None:

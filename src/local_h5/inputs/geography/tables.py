@@ -90,7 +90,7 @@ def read_block_districts(path: Path) -> BlockDistricts:
         InputError: missing or malformed.
     """
     parts = []
-    for batch in _read_csv(path, {"block_geoid": "int64", "cd_geoid": "int64"}):
+    for batch in _read_csv(path, dict.fromkeys(("block_geoid", "cd_geoid"), "int64")):
         block, district = _numbers(batch, "block_geoid"), _numbers(batch, "cd_geoid")
         _check_blocks(block, path)
         wrong = np.flatnonzero(district // 100 != block // 10**13)
@@ -114,25 +114,34 @@ def read_crosswalk(path: Path, blocks: NDArray[np.int64]) -> Crosswalk:
     Raises:
         InputError: missing or malformed.
     """
-    present = np.zeros(blocks.size, dtype=np.bool_)
-    collected = {name: _TextCollector(blocks.size) for name in CROSSWALK_FIELDS}
+    pa, _ = _pyarrow(path)
+    from pyarrow import compute
+
+    used = []
     counties: set[int] = set()
-    column_types = {"block_geoid": "int64", **dict.fromkeys(CROSSWALK_FIELDS, "string")}
-    for batch in _read_csv(path, column_types):
+    widths = dict.fromkeys(CROSSWALK_FIELDS, 1)
+    for batch in _read_csv(path, {"block_geoid": "int64", **dict.fromkeys(CROSSWALK_FIELDS, "string")}):
         block = _numbers(batch, "block_geoid")
         _check_blocks(block, path)
         counties.update(codes.distinct(block // 10**10).tolist())
-        rows = np.searchsorted(blocks, block)
-        used = np.flatnonzero(blocks.take(rows, mode="clip") == block) if blocks.size else rows[:0]
-        rows = rows[used]
-        again = present[rows]
-        repeated = np.sort(rows)[1:][np.diff(np.sort(rows)) == 0]
-        _check_once(blocks[np.concatenate([rows[again], repeated])], path)
-        present[rows] = True
-        for name, collector in collected.items():
-            collector.add(batch.column(name), used, rows)
-    fields = {name: collector.finish(path, name) for name, collector in collected.items()}
-    return Crosswalk(present, fields, np.array(sorted(counties), dtype=np.int64))
+        for name in widths:
+            widths[name] = max(widths[name], compute.max(compute.binary_length(batch.column(name))).as_py() or 0)
+        if blocks.size:
+            found = blocks.take(np.searchsorted(blocks, block), mode="clip") == block
+            used.append(batch.filter(pa.array(found)))
+    table = pa.Table.from_batches(used, batch.schema)
+    rows = np.searchsorted(blocks, _numbers(table, "block_geoid"))
+    times = np.bincount(rows, minlength=blocks.size)
+    _check_once(blocks[times > 1], path)
+    fields = {}
+    for name, width in widths.items():
+        encoded = table.column(name).dictionary_encode().combine_chunks()
+        texts = _ascii(["", *encoded.dictionary.to_pylist()], path, name).astype(f"S{width}")
+        values, place = np.unique(texts, return_inverse=True)
+        of_block = np.zeros(blocks.size, dtype=np.int32)
+        of_block[rows] = place[1:][encoded.indices]
+        fields[name] = TextField(of_block, values)
+    return Crosswalk(times > 0, fields, np.array(sorted(counties), dtype=np.int64))
 
 
 def read_county_cbsa(path: Path) -> CountyCbsa:
@@ -149,11 +158,9 @@ def read_county_cbsa(path: Path) -> CountyCbsa:
             f"{path}: expected {expected}, found columns {', '.join(header)[:200]}. "
             "Give a table with one row per county."
         )
-    batches = list(_read_csv(path, {names[0]: "int64", names[1]: "string"}))
-    county = np.concatenate([_numbers(batch, names[0]) for batch in batches])
-    text = [value for batch in batches for value in batch.column(names[1]).to_pylist()]
-    cbsa = _ascii([value or "" for value in text], path, names[1])
-    county, first, place = np.unique(county, return_index=True, return_inverse=True)
+    table = _pyarrow(path)[0].Table.from_batches(_read_csv(path, {names[0]: "int64", names[1]: "string"}))
+    cbsa = _ascii(table.column(names[1]).to_pylist(), path, names[1])
+    county, first, place = np.unique(_numbers(table, names[0]), return_index=True, return_inverse=True)
     differs = np.flatnonzero(cbsa != cbsa[first][place])
     if differs.size:
         code = county[place[differs[0]]]
@@ -162,36 +169,6 @@ def read_county_cbsa(path: Path) -> CountyCbsa:
             "with one row per county."
         )
     return CountyCbsa(county, cbsa[first])
-
-
-class _TextCollector:
-    """Codes of one text column for the rows in use, the texts in order of appearance until finished."""
-
-    def __init__(self, rows: int) -> None:
-        self._codes = np.zeros(rows, dtype=np.int32)
-        self._position = {"": 0}
-        self._width = 1
-
-    def add(self, column: "pa.Array", used: NDArray[np.int64], rows: NDArray[np.int64]) -> None:
-        """Take the values at ``used`` for ``rows``; all values count for the width."""
-        import pyarrow as pa
-        from pyarrow import compute
-
-        longest = compute.max(compute.binary_length(column)).as_py()
-        self._width = max(self._width, longest or 0)
-        if not used.size:
-            return
-        encoded = column.take(pa.array(used)).fill_null("").dictionary_encode()
-        position = self._position
-        places = [position.setdefault(text, len(position)) for text in encoded.dictionary.to_pylist()]
-        self._codes[rows] = np.array(places, dtype=np.int32)[encoded.indices.to_numpy()]
-
-    def finish(self, path: Path, name: str) -> TextField:
-        values = _ascii(list(self._position), path, name).astype(f"S{self._width}")
-        order = np.argsort(values, kind="stable")
-        rank = np.empty(order.size, dtype=np.int32)
-        rank[order] = np.arange(order.size, dtype=np.int32)
-        return TextField(rank[self._codes], values[order])
 
 
 def _check_blocks(block: NDArray[np.int64], path: Path) -> None:
@@ -211,8 +188,8 @@ def _check_once(repeated: NDArray[np.int64], path: Path) -> None:
         )
 
 
-def _numbers(batch: "pa.RecordBatch", name: str) -> NDArray[np.int64]:
-    numbers: NDArray[np.int64] = batch.column(name).fill_null(0).to_numpy(zero_copy_only=False)
+def _numbers(batch: "pa.RecordBatch | pa.Table", name: str) -> NDArray[np.int64]:
+    numbers: NDArray[np.int64] = batch.column(name).fill_null(0).__array__()
     return numbers
 
 
@@ -234,16 +211,15 @@ def _header(path: Path) -> list[str]:
         raise _unreadable(path, error) from error
 
 
-def _read_csv(path: Path, column_types: Mapping[str, str]) -> "Iterator[pa.RecordBatch]":
+def _read_csv(path: Path, column_types: Mapping[str, Any]) -> "Iterator[pa.RecordBatch]":
     """The named columns of a CSV in batches, on one thread: memory stays at a few megabytes."""
     pa, csv = _pyarrow(path)
-    types = {name: pa.type_for_alias(alias) for name, alias in column_types.items()}
     rows = 0
     try:
         with csv.open_csv(
             path,
             read_options=csv.ReadOptions(block_size=_READ_BYTES, use_threads=False),
-            convert_options=csv.ConvertOptions(include_columns=list(types), column_types=types),
+            convert_options=csv.ConvertOptions(include_columns=list(column_types), column_types=column_types),
         ) as reader:
             for batch in reader:
                 rows += batch.num_rows
