@@ -12,13 +12,14 @@ import pytest
 import scipy.sparse
 from sentence import parts_of
 
+import foreign_pickle
 from local_h5.errors import InputError
 from local_h5.inputs.chunks import CHUNK
 from local_h5.inputs.geography import Geography
 from local_h5.inputs.geography.load import geography_form, load_geography, load_package
 from local_h5.inputs.geography.tables import read_block_districts
 
-from .conftest import BLOCKS, CANONICAL_DISTRICTS, CLONES, DISTRICTS, HOUSEHOLDS, Made
+from .conftest import BLOCKS, CANONICAL_DISTRICTS, CLONES, DISTRICTS, HOUSEHOLDS, Made, package
 
 PLAIN = np.array(BLOCKS)
 
@@ -279,8 +280,8 @@ def test_the_number_of_clones_is_checked_against_the_weights(made: Made) -> None
 
 
 def test_a_package_is_given_whole(made: Made) -> None:
-    package = load_package(made.package())
-    assert set(package) == {
+    loaded = load_package(made.package())
+    assert set(loaded) == {
         "X_sparse",
         "targets_df",
         "target_names",
@@ -289,5 +290,26 @@ def test_a_package_is_given_whole(made: Made) -> None:
         "cd_geoid",
         "block_geoid",
     }
-    assert package["target_names"] == ["snap/3701", "medicaid/37"]
-    assert package["metadata"] == {"dataset": "source.h5", "created": "2026-01-01", "options": {"seed": 42}}
+    assert loaded["target_names"] == ["snap/3701", "medicaid/37"]
+    assert loaded["metadata"] == {"dataset": "source.h5", "created": "2026-01-01", "options": {"seed": 42}}
+
+
+@pytest.mark.parametrize("protocol", [4, 5])
+def test_matrix_and_frame_of_a_package_are_read(made: Made, protocol: int) -> None:
+    loaded, real = load_package(made.package(protocol)), package()
+    weights = np.arange(6.0)
+    matrix = foreign_pickle.read_sparse(loaded["X_sparse"], "X_sparse")
+    np.testing.assert_allclose(matrix.times(weights), real["X_sparse"] @ weights)
+    targets = foreign_pickle.read_frame(loaded["targets_df"], "targets_df")
+    assert {name: values.tolist() for name, values in targets.items()} == {
+        "variable": ["snap", "medicaid"],
+        "geographic_id": ["3701", None],
+        "value": [1.5, 2.5],
+        "period": [2024, 2024],
+        "geo_level": ["district", "state"],
+    }
+
+
+def test_a_package_of_pandas_2_and_numpy_1_is_read() -> None:
+    path = Path(__file__).parents[1] / "foreign_pickle" / "data" / "package_pandas2.pkl"
+    assert load_geography(path, 2).district.tolist() == [3701, 201, 3701, 1101]
