@@ -72,6 +72,6 @@ def clone_index(wildcards):
 
 
 AREA_PACKAGE = {
-    request.relative_path.with_suffix("").as_posix(): request.package
+    request.name: request.package
     for request in SETTINGS.requests
 }

@@ -1,6 +1,5 @@
 """Build one area's H5 and, last, its result sidecar. Imports numpy and h5py, never the model."""
 
-import json
 from pathlib import Path
 from typing import Literal
 
@@ -8,9 +7,9 @@ import msgspec
 
 from local_h5.build.area import BuildOptions
 from local_h5.contracts.config import StructuralConfig
-from local_h5.contracts.results import Fingerprint
+from local_h5.contracts.work_items import read_request
 from local_h5.prepared.files import open_prepared
-from local_h5.requests import AreaBuildRequest, results_folder
+from local_h5.requests import results_folder
 from local_h5.validation.structural.common_schema import common_schema
 from local_h5.validation.structural.verdict import StructuralPolicy
 from local_h5.worker.area_job import run_area_job
@@ -47,17 +46,16 @@ def build_area_file(
     Assumes:
         The fingerprint was made from the same prepared files.
     """
-    planned = json.loads(path_to_request.read_text(encoding="utf-8"))
-    request = AreaBuildRequest.from_json(planned["request"], path_to_request)
+    planned = read_request(path_to_request)
     config = msgspec.json.decode(path_to_config.read_bytes(), type=StructuralConfig)
     inputs = open_prepared(path_to_snapshot, path_to_blocks, path_to_clones, path_to_takeup)
     run_area_job(
-        request,
+        planned.request,
         inputs,
-        results_folder(request, path_to_output),
+        results_folder(planned.request, path_to_output),
         path_to_record,
         options=BuildOptions(compression, takeup_filter),
-        fingerprint=Fingerprint(**planned["fingerprint"]),
+        fingerprint=planned.fingerprint,
         schema=common_schema(inputs),
         structural=StructuralPolicy.from_config(config),
     )

@@ -1,12 +1,10 @@
 """Fingerprint every area: what its file must have been built from."""
 
-import json
 from pathlib import Path
 
 from local_h5.config.settings import Settings
-from local_h5.files.atomic import write_text
 from local_h5.runs.forecast import compute
-from local_h5.runs.plan_file import write_plan, write_requests
+from local_h5.runs.plan_file import write_catalog, write_plan, write_requests
 from local_h5.workflow.command import run
 
 
@@ -24,8 +22,7 @@ def plan_areas(path_to_config: Path, path_to_catalog: Path, path_to_plan: Path) 
     settings = Settings.read(path_to_config)
     expected = compute(settings)
     write_requests(settings, expected)
-    catalog = [request.to_json() for request in settings.requests]
-    write_text(path_to_catalog, json.dumps(catalog, indent=1) + "\n")
+    write_catalog(path_to_catalog, settings.requests)
     write_plan(path_to_plan, expected)
 
 

@@ -5,6 +5,8 @@ import json
 import sys
 from pathlib import Path
 
+from msgspec import UNSET
+
 from local_h5.contracts.records import read_record, refusals
 from local_h5.files.atomic import sha256_of, write_text
 from local_h5.workflow.command import run
@@ -28,7 +30,7 @@ def publish_area(path_to_sidecar: Path, paths_to_records: list[Path], path_to_ap
     output, own = json.loads(content)["output"], hashlib.sha256(content).hexdigest()
     records = [read_record(path) for path in paths_to_records]
     reasons = list(refusals(records, output["sha256"]))
-    if any(record.sidecar_sha256 not in (None, own) for record in records):
+    if any(record.area.sidecar_sha256 not in (UNSET, own) for record in records):
         reasons.append("its sidecar changed since it was written; run again, which builds it anew")
     for reason in reasons:
         print(f"not published: {output['path']}: {reason}", file=sys.stderr)

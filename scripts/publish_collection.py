@@ -104,7 +104,7 @@ def read_run(settings: Settings, licence: str) -> dict[str, Item]:
         sidecar = path.with_name(path.name + SUFFIX)
         document = strict_json(sidecar.read_bytes(), what=str(sidecar))
         manifest = from_sidecar(document, Label(COUNTRY, DATASET, licence=licence), where=str(sidecar))
-        items[request.relative_path.with_suffix("").as_posix()] = Item(path, manifest)
+        items[request.name] = Item(path, manifest)
         if not is_approved(settings, request, read_built(path)[1], memo):
             refused.append(str(path))
     if refused:
@@ -124,12 +124,12 @@ def read_validation(settings: Settings, items: Mapping[str, Item]) -> Validation
     """
     files = {}
     for request in settings.requests:
-        name = request.relative_path.with_suffix("").as_posix()
+        name = request.name
         path = settings.layout.approval(request)
         levels = Fields.of(strict_json(path.read_bytes(), what=str(path)), str(path)).text_map("validation")
         if not levels:
             return None
-        relative = request.relative_path.as_posix()
+        relative = request.key
         paths = [settings.layout.record(level, relative) for level in get_args(Level) if level in levels]
         files[name] = (items[name].manifest.artifact.sha256, paths)
     return from_records(files)

@@ -1,7 +1,8 @@
 """Areas' files against their targets; the verdicts are recorded, and a bad file is no failure of this job."""
 
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from local_h5.config.settings import Settings
 from local_h5.contracts.records import write_record

@@ -135,7 +135,7 @@ def did_you_mean(name: str, requests: Sequence[AreaBuildRequest]) -> str:
     ids = Counter(request.area_id for request in requests)
     called: dict[str, dict[str, None]] = {}
     for request in requests:
-        shown = request.area_id if ids[request.area_id] == 1 else str(request.relative_path.with_suffix(""))
+        shown = request.area_id if ids[request.area_id] == 1 else request.name
         for word in (request.area_id, request.display_name):
             called.setdefault(_bare(word), {})[shown] = None
     near = [wanted] if wanted in called else difflib.get_close_matches(wanted, called, _SUGGESTED, 0.7)

@@ -9,7 +9,6 @@ import re
 import warnings
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from importlib.resources import as_file, files
 from inspect import get_annotations
 from pathlib import Path
@@ -253,7 +252,7 @@ def _filter(argument: str, name: FilterField, values: Iterable[str | int] | None
         plain = [value.item() if isinstance(value, np.generic) else value for value in values]
         values = [str(value) if type(value) is int else value for value in plain]
     item = AreaFilter.from_json({"field": name, "op": "in", "value": values}, argument)
-    return (replace(item, values=tuple(sorted(item.values))),)
+    return (AreaFilter(item.field, "in", tuple(sorted(item.values))),)
 
 
 def _spelling(filters: Iterable[AreaFilter]) -> dict[int, int]:

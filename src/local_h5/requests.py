@@ -1,11 +1,14 @@
-"""What is to be built: typed area requests with JSON round trips."""
+"""What is to be built: area requests, which are checked however they are made."""
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, Self, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 
+import msgspec
+
+from local_h5.contracts import forms
+from local_h5.contracts.forms import Form
 from local_h5.errors import RequestError
 
 AreaType = Literal["national", "state", "district", "city", "custom"]
@@ -42,11 +45,35 @@ WITHIN_STATE: Mapping[FilterField, int] = {"puma": 5, "place": 5, "sldu": 3, "sl
 
 STATE_DIGITS = 2
 
+_LEFT_OUT: Mapping[str, Any] = {"filters": (), "package": "regional"}
+_EXAMPLE = 'Write, for example, {field: county, op: in, value: ["36061", "36047"]}.'
+
 _AREA_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
-@dataclass(frozen=True, slots=True)
-class AreaFilter:
+_VALUE: dict[str, Any] = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+
+
+class MalformedRequest(RequestError, ValueError):
+    """What is wrong with a filter or a request itself; a ValueError, so that a reader adds where it stands."""
+
+
+class _FilterCalls(msgspec.StructMeta):
+    """``AreaFilter(field, op, values)``: codes are always several in Python."""
+
+    def __call__(cls, field: FilterField, op: Operation, values: Any) -> Any:
+        return super().__call__(field, op, values)
+
+
+class _RequestCalls(msgspec.StructMeta):
+    """What may be left out of a request in Python, and not in a document, which would be of another area without it."""
+
+    def __call__(cls, *given: Any, **named: Any) -> Any:
+        absent = cls.__struct_fields__[len(given) :]
+        return super().__call__(*given, **{name: _LEFT_OUT[name] for name in _LEFT_OUT if name in absent} | named)
+
+
+class AreaFilter(Form, metaclass=_FilterCalls, frozen=True):
     """One condition on a household clone's geography.
 
     Unpadded digits are padded where the field's codes have a fixed number of digits.
@@ -54,8 +81,9 @@ class AreaFilter:
     Attributes:
         field: the geography field.
         op: ``eq`` (one value) or ``in`` (one of several).
-        values: Census codes as zero-padded text. Those of :data:`WITHIN_STATE` with their state in front (``37024``),
-            or without it beside another filter that says which state (``024`` and a filter by state).
+        value: a Census code as zero-padded text (``eq``), or a tuple of them (``in``). Those of :data:`WITHIN_STATE`
+            with their state in front (``37024``), or without it beside another filter that says which state (``024``
+            and a filter by state). A list, or one code in a list, is taken too.
 
     Raises:
         RequestError: unknown field or operation, no list under ``in``, an empty list, a number, a malformed code.
@@ -63,12 +91,17 @@ class AreaFilter:
 
     field: FilterField
     op: Operation
-    values: tuple[str, ...]
+    value: Annotated[Any, msgspec.Meta(extra_json_schema=_VALUE)]
 
     def __post_init__(self) -> None:
-        _check_filter("area filter", self.field, self.op, self.values)
-        codes = tuple(dict.fromkeys(_code("area filter", self.field, value) for value in self.values))
-        object.__setattr__(self, "values", codes)
+        values = self.value
+        if self.op == "eq" and not isinstance(values, tuple):
+            if isinstance(values, list | Mapping | bytes | type(None)):
+                raise MalformedRequest(_one_code(self.field, values))
+            values = (values,)
+        _check_filter(self.field, self.op, values)
+        codes = tuple(dict.fromkeys(_code(self.field, value) for value in values))
+        msgspec.structs.force_setattr(self, "value", codes[0] if self.op == "eq" else codes)
 
     @classmethod
     def from_json(cls, data: Any, where: object = "area filter") -> Self:
@@ -77,21 +110,12 @@ class AreaFilter:
         Raises:
             RequestError: as for the filter itself, or another form.
         """
-        if not isinstance(data, Mapping) or set(data) != {"field", "op", "value"}:
-            raise RequestError(
-                f"{where}: filter: expected an object with field, op and value, found {data!r}. Write, for "
-                'example, {field: county, op: in, value: ["36061", "36047"]}.'
-            )
-        name, op, value = data["field"], data["op"], data["value"]
-        if op == "eq" and isinstance(value, list | tuple | Mapping | bytes | type(None)):
-            raise RequestError(
-                f"{where}: filter.{name}: expected one code under 'eq', found {value!r}. Give one code, or use "
-                "the operation 'in'."
-            )
-        values = (value,) if op == "eq" else value
-        _check_filter(where, name, op, values)
-        codes = tuple(_code(where, name, item) for item in values)
-        return cls(cast(FilterField, name), cast(Operation, op), codes)
+        return forms.convert(data, cls, where, RequestError, _EXAMPLE)
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The codes, one or several."""
+        return (self.value,) if self.op == "eq" else self.value
 
     def of_states(self) -> tuple[tuple[int | None, str], ...]:
         """State (FIPS code, None where the code has none in front) and code of each value of :data:`WITHIN_STATE`."""
@@ -108,14 +132,8 @@ class AreaFilter:
             return all(state is not None for state, _ in self.of_states())
         return self.field in ("state", "county", "tract", "block", "district")
 
-    def to_json(self) -> dict[str, Any]:
-        """The form that :meth:`from_json` reads."""
-        value = self.values[0] if self.op == "eq" else list(self.values)
-        return {"field": self.field, "op": self.op, "value": value}
 
-
-@dataclass(frozen=True, slots=True)
-class AreaBuildRequest:
+class AreaBuildRequest(Form, metaclass=_RequestCalls, frozen=True):
     """One file to build.
 
     Attributes:
@@ -128,27 +146,47 @@ class AreaBuildRequest:
     """
 
     area_type: AreaType
-    area_id: str
+    area_id: forms.Text
     display_name: str
-    filters: tuple[AreaFilter, ...] = field(default=())
-    package: str = "regional"
+    filters: tuple[AreaFilter, ...]
+    package: forms.Text
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            area_type: AreaType,
+            area_id: str,
+            display_name: str,
+            filters: tuple[AreaFilter, ...] = (),
+            package: str = "regional",
+        ) -> None: ...
 
     def __post_init__(self) -> None:
         if self.area_type not in AREA_TYPES:
-            raise RequestError(
-                f"area request: area_type: expected one of {', '.join(AREA_TYPES)}, found {self.area_type!r}. Use "
-                "one of these types."
+            raise MalformedRequest(
+                f"area_type: expected one of {', '.join(AREA_TYPES)}, found {self.area_type!r}. Use one of these types."
             )
         if not _AREA_ID.fullmatch(self.area_id):
-            raise RequestError(
-                "area request: area_id: expected letters, digits, _ and - (at most 64), since it is the file's "
-                f"name, found {self.area_id!r}. Choose another id."
+            raise MalformedRequest(
+                "area_id: expected letters, digits, _ and - (at most 64), since it is the file's name, found "
+                f"{self.area_id!r}. Choose another id."
             )
 
     @property
+    def name(self) -> str:
+        """Folder and id: ``districts/NC-01``."""
+        return f"{FOLDERS[self.area_type]}/{self.area_id}"
+
+    @property
+    def key(self) -> str:
+        """By which plan and sidecars know the area: the file's path below the output folder, ``districts/NC-01.h5``."""
+        return f"{self.name}.h5"
+
+    @property
     def relative_path(self) -> PurePosixPath:
-        """The file's path below the output folder, for example ``districts/NC-01.h5``."""
-        return PurePosixPath(FOLDERS[self.area_type], f"{self.area_id}.h5")
+        """The same, as a path."""
+        return PurePosixPath(self.key)
 
     @classmethod
     def from_json(cls, data: Any, where: object = "area request") -> Self:
@@ -157,35 +195,11 @@ class AreaBuildRequest:
         Raises:
             RequestError: a missing or unknown key, or a value of the wrong form.
         """
-        texts = {"area_type", "area_id", "display_name", "package"}
-        keys = texts | {"filters"}
-        if (
-            not isinstance(data, Mapping)
-            or set(data) != keys
-            or not all(isinstance(data[key], str) for key in texts)
-            or not isinstance(data["filters"], list)
-        ):
-            raise RequestError(
-                f"{where}: expected an object with the texts {', '.join(sorted(texts))} and the list filters, "
-                f"found {data!r}. Let the workflow write the request again."
-            )
-        return cls(
-            cast(AreaType, data["area_type"]),
-            data["area_id"],
-            data["display_name"],
-            tuple(AreaFilter.from_json(item, where) for item in data["filters"]),
-            data["package"],
-        )
+        return forms.convert(data, cls, where, RequestError, "Let the workflow write the request again.")
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON-serialisable form with stable key order."""
-        return {
-            "area_type": self.area_type,
-            "area_id": self.area_id,
-            "display_name": self.display_name,
-            "filters": [item.to_json() for item in self.filters],
-            "package": self.package,
-        }
+        """The form that :meth:`from_json` reads."""
+        return forms.plain(self, "area request", RequestError)
 
 
 def output_path(folder: Path, relative: PurePosixPath) -> Path:
@@ -219,35 +233,33 @@ def results_folder(request: AreaBuildRequest, output: Path) -> Path:
     return output.parents[len(relative.parts) - 1]
 
 
-def _check_filter(where: object, name: Any, op: Any, values: Any) -> None:
+def _check_filter(name: Any, op: Any, values: Any) -> None:
     """Field, operation, and the form of the list; :func:`_code` looks at its members."""
     if name not in FILTER_FIELDS:
-        raise RequestError(
-            f"{where}: filter.field: expected one of {', '.join(FILTER_FIELDS)}, found {name!r}. Use one of these "
-            "fields."
+        raise MalformedRequest(
+            f"filter.field: expected one of {', '.join(FILTER_FIELDS)}, found {name!r}. Use one of these fields."
         )
     if op not in get_args(Operation):
-        raise RequestError(
-            f"{where}: filter.op: expected eq or in, found {op!r}. Use 'eq' with one code or 'in' with a list."
+        raise MalformedRequest(
+            f"filter.op: expected eq or in, found {op!r}. Use 'eq' with one code or 'in' with a list."
         )
     if not isinstance(values, list | tuple):
-        raise RequestError(
-            f"{where}: filter.{name}: expected a list of codes under 'in', found {values!r}. Use a list, or the "
-            "operation 'eq'."
+        raise MalformedRequest(
+            f"filter.{name}: expected a list of codes under 'in', found {values!r}. Use a list, or the operation 'eq'."
         )
     if not values:
-        raise RequestError(
-            f"{where}: filter.{name}: expected at least one code, found an empty list. Leave the filter out to "
-            "take everything."
+        raise MalformedRequest(
+            f"filter.{name}: expected at least one code, found an empty list. Leave the filter out to take everything."
         )
     if op == "eq" and len(values) != 1:
-        raise RequestError(
-            f"{where}: filter.{name}: expected one code under 'eq', found {values!r}. Give one code, or use the "
-            "operation 'in'."
-        )
+        raise MalformedRequest(_one_code(name, values))
 
 
-def _code(where: object, name: FilterField, value: Any) -> str:
+def _one_code(name: Any, found: object) -> str:
+    return f"filter.{name}: expected one code under 'eq', found {found!r}. Give one code, or use the operation 'in'."
+
+
+def _code(name: FilterField, value: Any) -> str:
     width, own = CODE_WIDTH.get(name), WITHIN_STATE.get(name)
     if isinstance(value, str) and value.isascii():
         if width is not None and value.isdigit():
@@ -267,12 +279,12 @@ def _code(where: object, name: FilterField, value: Any) -> str:
             text for text in (str(value).zfill(full), f"0{value:o}".zfill(full)) if len(text) == full
         ) or {str(value): None}
         lines = " or ".join(f'value: "{text}"' for text in meant)
-        raise RequestError(
-            f"{where}: filter.{name}: expected a code of {described}, in quotes, found the number {value}. Write "
+        raise MalformedRequest(
+            f"filter.{name}: expected a code of {described}, in quotes, found the number {value}. Write "
             f"{lines}: without quotes the leading zeros of a code are lost, and YAML reads 010 as 8."
         )
-    raise RequestError(
-        f"{where}: filter.{name}: expected a code of {described}, found {value!r}. "
+    raise MalformedRequest(
+        f"filter.{name}: expected a code of {described}, found {value!r}. "
         "Give the Census code as text with its leading zeros."
     )
 

@@ -75,7 +75,7 @@ def run(config: dict[str, Any], tmp_path: Path) -> Settings:
     """A finished run: four areas with sidecars."""
     settings = Settings.load(config)
     for request in settings.requests:
-        write_area(settings, request.relative_path.as_posix(), b"first")
+        write_area(settings, request.key, b"first")
     (settings.layout.prepared).mkdir(parents=True, exist_ok=True)
     (settings.layout.config).write_text(json.dumps(config))
     return settings
@@ -120,7 +120,7 @@ def test_the_records_of_a_run_are_condensed_into_the_collection(run: Settings) -
             record = ValidationRecord(
                 area_type=request.area_type,
                 area_id=request.area_id,
-                path=request.relative_path.as_posix(),
+                path=request.key,
                 sha256=document["sha256"],
                 level=level,
                 status="failed" if off and level == "targets" else "passed",

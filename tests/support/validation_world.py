@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 import yaml
 from joins import unit_rows
+from msgspec import structs
 from plain_model import snapshot_without_model
 from tiny_world import World
 
@@ -159,7 +160,7 @@ class Run:
             float(weight.max() / weight.sum()),
         )
         output = OutputFile(result.output.path, sha256_of(path), path.stat().st_size)
-        write_sidecar(path, replace(result, output=output, weights=weights))
+        write_sidecar(path, structs.replace(result, output=output, weights=weights))
 
     def save_config(self) -> Path:
         """Write the configuration where the scripts look for it."""

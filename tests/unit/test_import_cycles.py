@@ -51,8 +51,9 @@ def test_no_cycle(package: str) -> None:
 LAYERS = (
     "errors",
     "us",
-    "requests",
     "files",
+    "contracts.forms",
+    "requests",
     "areas",
     "contracts",
     "inputs",

@@ -5,8 +5,11 @@ area's record quotes.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from local_h5.contracts.forms import Count, Form, Limit, Positive, Share
 
 Level = Literal["structural", "targets"]
 Reaction = Literal["fail", "warn"]
@@ -22,8 +25,24 @@ EXAMPLE_POPULATION_ERROR, POPULATION_ERROR = 0.005, 0.05
 _LIMITS = ("max_rel_abs_error", "max_share_failing", "min_targets")
 
 
-@dataclass(frozen=True, slots=True)
-class TargetKey:
+class AppliedPolicy(Form, frozen=True, kw_only=True):
+    """The policy as applied to one area; a structural record quotes only what concerns structure."""
+
+    enabled: bool
+    level: Level | UnsetType = UNSET
+    on_failure: Annotated[Mapping[Severity, Reaction], Meta(extra_json_schema={"required": ["structural"]})]
+    max_population_error: Limit
+    require_finite: bool
+    max_rel_abs_error: Limit | UnsetType = UNSET
+    max_share_failing: Share | UnsetType = UNSET
+    min_targets: Count | UnsetType = UNSET
+    sanity_ceilings: Mapping[str, Positive] | UnsetType = UNSET
+    include: tuple[Mapping[str, Any], ...] | UnsetType = UNSET
+    exclude: tuple[Mapping[str, Any], ...] | UnsetType = UNSET
+    overrides: tuple[Mapping[str, Any], ...] | UnsetType = UNSET
+
+
+class TargetKey(Struct, frozen=True):
     """What rules can ask about a target."""
 
     area_type: str
@@ -33,8 +52,7 @@ class TargetKey:
     reform: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """Conditions that a target must all meet; each is a list of admitted values, and an absent one admits all."""
 
     conditions: Mapping[str, tuple[Any, ...]]
@@ -59,16 +77,14 @@ class Rule:
         return self.conditions.keys() <= {"area_type", "area_id"}
 
 
-@dataclass(frozen=True, slots=True)
-class Override:
+class Override(Struct, frozen=True):
     """Limits that hold instead, for the targets that a rule admits."""
 
     rule: Rule
     limits: Mapping[str, float]
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(Struct, frozen=True):
     """A checked ``validation:`` section; every field is explained in ``config/config.yaml``."""
 
     enabled: bool
@@ -153,39 +169,35 @@ class Policy:
             and override.limits.keys() & {"max_share_failing", "min_targets"}
         )
 
-    def structural(self) -> dict[str, Any]:
-        """The part of the policy that a structural record quotes (JSON)."""
-        return {
-            "enabled": self.enabled,
-            "on_failure": {"structural": self.on_failure["structural"]},
-            "max_population_error": self.max_population_error,
-            "require_finite": self.require_finite,
-        }
+    def structural(self) -> AppliedPolicy:
+        """The part of the policy that a structural record quotes."""
+        return AppliedPolicy(
+            enabled=self.enabled,
+            on_failure={"structural": self.on_failure["structural"]},
+            max_population_error=self.max_population_error,
+            require_finite=self.require_finite,
+        )
 
-    def for_area(self, area_type: str, area_id: str) -> dict[str, Any]:
-        """The policy as applied to one area, as its record quotes it (JSON)."""
+    def for_area(self, area_type: str, area_id: str) -> AppliedPolicy:
+        """The policy as applied to one area, as its record quotes it."""
         share, least = self.area_limits(area_type, area_id)
         applying = [item for item in self.overrides if item.rule.admits_area(area_type, area_id)]
-        return {
-            "enabled": self.enabled,
-            "level": self.level,
-            "on_failure": dict(self.on_failure),
-            "max_population_error": self.max_population_error,
-            "require_finite": self.require_finite,
-            "max_rel_abs_error": self.max_rel_abs_error,
-            "max_share_failing": share,
-            "min_targets": least,
-            "sanity_ceilings": dict(self.sanity_ceilings),
-            "include": [_rule_json(rule) for rule in self.include],
-            "exclude": [_rule_json(rule) for rule in self.exclude],
-            "overrides": [{**_rule_json(item.rule), **item.limits} for item in applying],
-        }
+        return AppliedPolicy(
+            enabled=self.enabled,
+            level=self.level,
+            on_failure=self.on_failure,
+            max_population_error=self.max_population_error,
+            require_finite=self.require_finite,
+            max_rel_abs_error=self.max_rel_abs_error,
+            max_share_failing=share,
+            min_targets=least,
+            sanity_ceilings=self.sanity_ceilings,
+            include=tuple(rule.conditions for rule in self.include),
+            exclude=tuple(rule.conditions for rule in self.exclude),
+            overrides=tuple({**item.rule.conditions, **item.limits} for item in applying),
+        )
 
 
 def _override(item: Mapping[str, Any]) -> Override:
     rule = Rule.from_config({name: value for name, value in item.items() if name not in _LIMITS})
     return Override(rule, {name: item[name] for name in _LIMITS if name in item})
-
-
-def _rule_json(rule: Rule) -> dict[str, Any]:
-    return {name: list(values) for name, values in rule.conditions.items()}

@@ -4,26 +4,26 @@ Imports neither numpy nor the model: what decides about publishing has to be qui
 """
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from local_h5.contracts.policy import Level, Severity
-from local_h5.contracts.schema import check
+from msgspec import UNSET, Meta, UnsetType
+from msgspec.structs import force_setattr, replace
+
+from local_h5.contracts import forms
+from local_h5.contracts.forms import Count, Form, Sha256, Text
+from local_h5.contracts.policy import AppliedPolicy, Level, Severity
+from local_h5.contracts.results import Issue
 from local_h5.errors import ResultError
-from local_h5.files.atomic import why_unread, write_text
-
-SCHEMA = "validation_record"
-SCHEMA_VERSION = 1
+from local_h5.files.atomic import write_text
+from local_h5.requests import AreaType
 
 Status = Literal["passed", "failed", "error", "skipped"]
 RowVerdict = Literal["passed", "failed", "not_evaluated"]
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Form, frozen=True):
     """Something that a check found wrong.
 
     Attributes:
@@ -34,10 +34,10 @@ class Finding:
         key: configuration key of the limit that was passed; empty where there is no limit to set.
     """
 
-    check: str
+    check: Text
     severity: Severity
-    message: str
-    count: int
+    message: Text
+    count: Annotated[int, Meta(ge=1)]
     key: str = ""
 
     @property
@@ -51,8 +51,7 @@ class Finding:
         return Refusal(self.check, self.message, self.decided_by)
 
 
-@dataclass(frozen=True, slots=True)
-class TargetRow:
+class TargetRow(Form, frozen=True):
     """One target against the file.
 
     Attributes:
@@ -67,9 +66,9 @@ class TargetRow:
 
     target_id: int
     stratum: int
-    variable: str
+    variable: Text
     period: int
-    reform: int
+    reform: Count
     constraints: str
     target: float
     value: float | None
@@ -81,109 +80,111 @@ class TargetRow:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(Form, frozen=True):
     """Counts of an area's targets, in training and apart, and one line about all of it."""
 
-    text: str
-    n_targets: int = 0
-    n_failing: int = 0
-    n_excluded: int = 0
+    text: Text
+    n_targets: Count = 0
+    n_failing: Count = 0
+    n_excluded: Count = 0
     share_failing: float | None = None
     mean_abs_rel_error: float | None = None
     median_abs_rel_error: float | None = None
-    n_training: int = 0
+    n_training: Count = 0
     mean_abs_rel_error_training: float | None = None
     mean_abs_rel_error_holdout: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ValidationRecord:
-    """What was checked of one file, against what, and what came out; see ``schemas/validation_record.schema.json``."""
+class CheckedFile(Form, frozen=True):
+    """The file that was checked.
 
-    area_type: str
-    area_id: str
-    path: str
-    sha256: str
+    Attributes:
+        type, id: of its area.
+        path: below the results folder (POSIX).
+        sha256: of the H5.
+        sidecar_sha256: of the file's sidecar, in a record of structural checks: what was edited since shows. Records of
+            older versions lack it.
+    """
+
+    type: AreaType
+    id: Text
+    path: Text
+    sha256: Sha256
+    sidecar_sha256: Sha256 | UnsetType = UNSET
+
+
+class ValidationRecord(Form, frozen=True, kw_only=True):
+    """What was checked of one file, against what, and what came out.
+
+    Attributes:
+        area: the file.
+        published: whether the policy lets the file be published; follows from the rest.
+        policy: as applied to this area.
+        facts: numbers that the checks compared, for example persons and reference.
+        basis: of a record of targets: digests of what it came from (file, database, policy, tables, code, versions).
+    """
+
+    schema_version: Literal[1] = 1
+    area: CheckedFile
     level: Level
     status: Status
-    policy: Mapping[str, Any]
+    published: bool = True
+    policy: AppliedPolicy
     summary: Summary
+    facts: Mapping[str, float] = {}
+    basis: Mapping[str, Annotated[str, forms.matching("([0-9a-f]{64})?")]] = {}
     findings: tuple[Finding, ...] = ()
     targets: tuple[TargetRow, ...] = ()
-    issues: tuple[str, ...] = ()
-    facts: Mapping[str, float] = field(default_factory=dict)
-    basis: Mapping[str, str] = field(default_factory=dict)
-    """Digests of what a record of targets came from: file, database, policy, tables, code, versions."""
-    sidecar_sha256: str | None = None
-    """Of the file's sidecar, in a record of structural checks: what was edited since shows. None in older records."""
+    issues: tuple[Issue, ...] = ()
+
+    def __post_init__(self) -> None:
+        unsaid = [item.severity for item in self.findings if item.severity not in self.policy.on_failure]
+        if unsaid:
+            raise ValueError(f"policy.on_failure.{unsaid[0]}: expected a value, found nothing")
+        force_setattr(self, "published", not self.blocking)
 
     @property
     def blocking(self) -> tuple[str, ...]:
         """Why the file must not be published; nothing when it may be. An error always blocks."""
         reasons = tuple(finding.message for finding in self.blocking_findings)
-        return (*self.issues, *reasons) if self.status == "error" else reasons
+        return (*self.messages, *reasons) if self.status == "error" else reasons
 
     @property
     def blocking_findings(self) -> tuple[Finding, ...]:
         """The findings that keep the file from being published."""
-        on_failure = self.policy["on_failure"]
-        return tuple(finding for finding in self.findings if on_failure[finding.severity] == "fail")
+        return tuple(finding for finding in self.findings if self.policy.on_failure[finding.severity] == "fail")
+
+    @property
+    def messages(self) -> tuple[str, ...]:
+        """What kept the file from being checked."""
+        return tuple(issue.message for issue in self.issues)
 
     def to_json(self) -> dict[str, Any]:
-        """The record's JSON, checked against its schema.
+        """The record's JSON.
 
         Raises:
-            ResultError: it does not satisfy the schema.
+            ResultError: a field holds what its type does not allow.
         """
-        data = {
-            "schema_version": SCHEMA_VERSION,
-            "area": {"type": self.area_type, "id": self.area_id, "path": self.path, "sha256": self.sha256}
-            | ({} if self.sidecar_sha256 is None else {"sidecar_sha256": self.sidecar_sha256}),
-            "level": self.level,
-            "status": self.status,
-            "published": not self.blocking,
-            "policy": dict(self.policy),
-            "summary": asdict(self.summary),
-            "facts": dict(self.facts),
-            "basis": dict(self.basis),
-            "findings": [asdict(finding) for finding in self.findings],
-            "targets": [asdict(row) for row in self.targets],
-            "issues": [{"phase": "validate", "message": message} for message in self.issues],
-        }
-        check(SCHEMA, data, f"validation of {self.path}", ResultError)
-        return data
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Read what :meth:`to_json` gave (not checked again: a run has hundreds)."""
-        area = data["area"]
-        return cls(
-            area["type"],
-            area["id"],
-            area["path"],
-            area["sha256"],
-            data["level"],
-            data["status"],
-            data["policy"],
-            Summary(**data["summary"]),
-            tuple(Finding(**item) for item in data["findings"]),
-            tuple(TargetRow(**item) for item in data["targets"]),
-            tuple(item["message"] for item in data["issues"]),
-            data["facts"],
-            data.get("basis", {}),
-            area.get("sidecar_sha256"),
-        )
+        return forms.plain(self, _where(self), ResultError)
 
 
 def of_sidecar(record: ValidationRecord, text: str) -> ValidationRecord:
     """The record with the digest of the sidecar that is written beside it."""
-    return replace(record, sidecar_sha256=hashlib.sha256(text.encode()).hexdigest())
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return replace(record, area=replace(record.area, sidecar_sha256=digest))
 
 
 def write_record(path: Path, record: ValidationRecord) -> None:
-    """Write a record in one step."""
-    write_text(path, json.dumps(record.to_json(), indent=1) + "\n")
+    """Write a record in one step.
+
+    Raises:
+        ResultError: a field holds what its type does not allow.
+    """
+    write_text(path, forms.text(record, _where(record), ResultError))
+
+
+def _where(record: ValidationRecord) -> str:
+    return f"validation of {record.area.path}"
 
 
 def read_record(path: Path) -> ValidationRecord:
@@ -192,17 +193,11 @@ def read_record(path: Path) -> ValidationRecord:
     Raises:
         ResultError: missing, not JSON, or of another form.
     """
-    try:
-        return ValidationRecord.from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ResultError(
-            f"{path}: expected the record of a validation, found {why_unread(path, error)}. Let the workflow "
-            "validate again."
-        ) from error
+    advice = "Let the workflow validate again."
+    return forms.read(path, ValidationRecord, ResultError, "the record of a validation", advice)
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Form, frozen=True):
     """One reason why an area is not published.
 
     Attributes:
@@ -228,11 +223,11 @@ def why_refused(records: Iterable[ValidationRecord], sha256: str) -> tuple[Refus
     """
     reasons: list[Refusal] = []
     for record in records:
-        if record.sha256 != sha256:
-            text = f"the {record.level} record is of another file ({record.sha256[:12]}, not {sha256[:12]})"
+        if record.area.sha256 != sha256:
+            text = f"the {record.level} record is of another file ({record.area.sha256[:12]}, not {sha256[:12]})"
             reasons.append(Refusal("record", text))
         if record.status == "error":
-            reasons += [Refusal("error", issue) for issue in record.issues]
+            reasons += [Refusal("error", issue) for issue in record.messages]
         reasons += [finding.refusal for finding in record.blocking_findings]
     return tuple(dict.fromkeys(reasons))
 

@@ -4,23 +4,23 @@ The sidecar is written last: an H5 without one is not done. It holds nothing tha
 """
 
 import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from local_h5.contracts.schema import check
+from msgspec import UNSET, Meta, UnsetType, field
+
+from local_h5.contracts import forms
+from local_h5.contracts.forms import Count, Form, Positive, Sha256, Share, Text
 from local_h5.errors import ResultError
 from local_h5.files.atomic import write_text
 from local_h5.requests import AreaBuildRequest
 
-SCHEMA = "area_result"
-SCHEMA_VERSION = 2
 SUFFIX = ".result.json"
 
 Phase = Literal["request", "build", "write", "validate"]
 ValidationStatus = Literal["passed", "failed", "error", "skipped"]
+Rows = Annotated[Mapping[str, Count], Meta(extra_json_schema={"required": ["household", "person"]})]
 
 
 def run_id(digests: Mapping[str, str]) -> str:
@@ -29,17 +29,15 @@ def run_id(digests: Mapping[str, str]) -> str:
     return f"run-{hashlib.sha256(''.join(lines).encode()).hexdigest()[:16]}"
 
 
-@dataclass(frozen=True, slots=True)
-class OutputFile:
+class OutputFile(Form, frozen=True):
     """The H5: path relative to the output folder (POSIX), sha256, bytes."""
 
-    path: str
-    sha256: str
-    bytes: int
+    path: Text
+    sha256: Sha256
+    bytes: Count
 
 
-@dataclass(frozen=True, slots=True)
-class WeightSummary:
+class WeightSummary(Form, frozen=True):
     """Sums of the area's weights.
 
     Attributes:
@@ -49,161 +47,131 @@ class WeightSummary:
         largest_share: the largest household weight's share of their sum.
     """
 
-    households: float
-    persons: float
-    effective_sample_size: float
-    largest_share: float
+    households: Positive
+    persons: Positive
+    effective_sample_size: Positive
+    largest_share: Annotated[float, Meta(gt=0, le=1)]
 
 
-@dataclass(frozen=True, slots=True)
-class Fingerprint:
+class Fingerprint(Form, frozen=True):
     """What decided an area's bytes: a digest per component, and one over all of them."""
 
-    digest: str
-    components: Mapping[str, str]
+    digest: Sha256
+    components: Mapping[str, Sha256]
+
+    def differences(self, others: Mapping[str, str]) -> list[str]:
+        """Names of the components that are not the same in those of another one."""
+        names = self.components.keys() | others.keys()
+        return sorted(name for name in names if self.components.get(name) != others.get(name))
 
 
-@dataclass(frozen=True, slots=True)
-class InputFile:
+class InputFile(Form, frozen=True):
     """A file that went into the run."""
 
-    name: str
-    sha256: str
-    bytes: int
+    name: Text
+    sha256: Sha256
+    bytes: Count
 
 
-@dataclass(frozen=True, slots=True)
-class Validation:
+class Validation(Form, frozen=True):
     """Verdict of the checks on the file."""
 
     status: ValidationStatus
     summary: str
 
 
-@dataclass(frozen=True, slots=True)
-class Issue:
+class Issue(Form, frozen=True):
     """Something that went wrong or deserves attention, and the phase that it belongs to."""
 
     phase: Phase
-    message: str
+    message: Text
 
 
-@dataclass(frozen=True, slots=True)
-class WrittenColumn:
+class WrittenColumn(Form, frozen=True):
     """A variable as it stands in the file: dtype as numpy writes it, and its periods."""
 
-    variable: str
-    entity: str
-    dtype: str
-    periods: tuple[str, ...]
+    variable: Text = field(name="name")
+    entity: Text
+    dtype: Annotated[str, forms.matching("(bool|u?int(8|16|32|64)|float(32|64)|S[1-9][0-9]*)")]
+    periods: Annotated[tuple[str, ...], Meta(min_length=1)]
 
 
-@dataclass(frozen=True, slots=True)
-class Excluded:
+class Excluded(Form, frozen=True):
     """A variable of the source that is not in the files, and why."""
 
-    variable: str
-    reason: str
+    variable: Text = field(name="name")
+    reason: Text
 
 
-@dataclass(frozen=True, slots=True)
-class PlaceBound:
+class PlaceBound(Form, frozen=True):
     """A variable that is in the files although its values may reflect where the source's households live, and why."""
 
-    variable: str
-    reason: str
+    variable: Text = field(name="name")
+    reason: Text
 
 
-@dataclass(frozen=True, slots=True)
-class AreaResult:
-    """One built area; see ``schemas/area_result.schema.json`` for each field."""
+class AreaResult(Form, frozen=True):
+    """One built area: the content of its sidecar.
+
+    Attributes:
+        request: the area.
+        rows: entity → rows of the file.
+        coverage: geography field → share of household weight with a value.
+        checks: counts that a reader should know: SPM units without a person of 18 or more, unknown blocks.
+        notes: what a reader must know of the inputs, for example that the geography is synthetic.
+        source_rows: entity → rows of the source. A unit's id is 1 + clone × source rows + source row. Sidecars of
+            version 1, whose ids count from 0, lack them.
+        reflecting: columns of the file whose values may owe something to where the source's households
+            live. Sidecars of version 1 do not say.
+    """
 
     request: AreaBuildRequest
     status: Literal["completed", "failed"]
     output: OutputFile
-    period: int
-    rows: Mapping[str, int]
+    period: Annotated[int, Meta(ge=1900)]
+    rows: Rows
     weights: WeightSummary
-    columns: tuple[WrittenColumn, ...]
+    columns: Annotated[tuple[WrittenColumn, ...], Meta(min_length=1)]
     excluded: tuple[Excluded, ...]
-    coverage: Mapping[str, float]
-    checks: Mapping[str, int]
+    coverage: Mapping[str, Share]
+    checks: Mapping[str, Count]
     fingerprint: Fingerprint | None
     versions: Mapping[str, str]
     inputs: tuple[InputFile, ...]
     notes: Mapping[str, str]
     validation: Validation
     issues: tuple[Issue, ...]
-    source_rows: Mapping[str, int] | None = None
-    """Entity → rows of the source; ids are made with them. Sidecars of version 1, whose ids count from 0, lack them."""
-    reflecting: tuple[PlaceBound, ...] = ()
-    """What is in the file and may reflect the source's place; sidecars of version 1 do not say."""
+    source_rows: Rows | UnsetType = UNSET
+    reflecting: tuple[PlaceBound, ...] | UnsetType = field(name="may_reflect_source_place", default=UNSET)
+    schema_version: Literal[1, 2] = 2
+
+    def __post_init__(self) -> None:
+        for entity in ("household", "person"):
+            for name, rows in (("rows", self.rows), ("source_rows", self.source_rows)):
+                if rows is not UNSET and entity not in rows:
+                    raise ValueError(f"{name}.{entity}: expected a value, found nothing")
+        if self.schema_version == 2 and UNSET in (self.source_rows, self.reflecting):
+            raise ValueError("expected source_rows and may_reflect_source_place in version 2, found one without")
 
     def to_json(self) -> dict[str, Any]:
-        """The sidecar's content, checked against its schema.
+        """The sidecar's content.
 
         Raises:
-            ResultError: the content does not satisfy the schema.
+            ResultError: a field holds what its type does not allow.
         """
-        data = {
-            "schema_version": 1 if self.source_rows is None else SCHEMA_VERSION,
-            "request": self.request.to_json(),
-            "status": self.status,
-            "output": asdict(self.output),
-            "period": self.period,
-            "rows": dict(self.rows),
-            "weights": asdict(self.weights),
-            "columns": [
-                {"name": c.variable, "entity": c.entity, "dtype": c.dtype, "periods": list(c.periods)}
-                for c in self.columns
-            ],
-            "excluded": [{"name": e.variable, "reason": e.reason} for e in self.excluded],
-            "coverage": dict(self.coverage),
-            "checks": dict(self.checks),
-            "fingerprint": None
-            if self.fingerprint is None
-            else {"digest": self.fingerprint.digest, "components": dict(self.fingerprint.components)},
-            "versions": dict(self.versions),
-            "inputs": [asdict(item) for item in self.inputs],
-            "notes": dict(self.notes),
-            "validation": asdict(self.validation),
-            "issues": [asdict(issue) for issue in self.issues],
-        }
-        if self.source_rows is not None:
-            data["source_rows"] = dict(self.source_rows)
-            data["may_reflect_source_place"] = [{"name": p.variable, "reason": p.reason} for p in self.reflecting]
-        check(SCHEMA, data, self.output.path + SUFFIX, ResultError)
-        return data
+        return forms.plain(self, self.output.path + SUFFIX, ResultError)
 
     @classmethod
     def from_json(cls, data: Any, where: object) -> Self:
         """Read what :meth:`to_json` gives.
 
         Raises:
-            ResultError: the data do not satisfy the schema.
+            ResultError: it is of another form.
         """
-        check(SCHEMA, data, where, ResultError)
-        mark = data["fingerprint"]
-        return cls(
-            AreaBuildRequest.from_json(data["request"], where),
-            data["status"],
-            OutputFile(**data["output"]),
-            data["period"],
-            data["rows"],
-            WeightSummary(**data["weights"]),
-            tuple(WrittenColumn(c["name"], c["entity"], c["dtype"], tuple(c["periods"])) for c in data["columns"]),
-            tuple(Excluded(e["name"], e["reason"]) for e in data["excluded"]),
-            data["coverage"],
-            data["checks"],
-            None if mark is None else Fingerprint(mark["digest"], mark["components"]),
-            data["versions"],
-            tuple(InputFile(**item) for item in data["inputs"]),
-            data["notes"],
-            Validation(**data["validation"]),
-            tuple(Issue(**issue) for issue in data["issues"]),
-            data.get("source_rows"),
-            tuple(PlaceBound(p["name"], p["reason"]) for p in data.get("may_reflect_source_place", ())),
-        )
+        return forms.convert(data, cls, where, ResultError, _ADVICE)
+
+
+_ADVICE = "Build the area again."
 
 
 def sidecar_path(h5: Path) -> Path:
@@ -212,8 +180,12 @@ def sidecar_path(h5: Path) -> Path:
 
 
 def sidecar_text(result: AreaResult) -> str:
-    """What :func:`write_sidecar` writes; the record of the structural checks has its sha256."""
-    return json.dumps(result.to_json(), indent=1, sort_keys=True) + "\n"
+    """What :func:`write_sidecar` writes; the record of the structural checks has its sha256.
+
+    Raises:
+        ResultError: a field holds what its type does not allow.
+    """
+    return forms.text(result, result.output.path + SUFFIX, ResultError, sort=True)
 
 
 def write_sidecar(h5: Path, result: AreaResult, text: str | None = None) -> Path:
@@ -233,10 +205,6 @@ def read_sidecar(path: Path) -> AreaResult:
     """Read and check a sidecar.
 
     Raises:
-        ResultError: missing, not JSON, or against the schema.
+        ResultError: missing, not JSON, or of another form.
     """
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ResultError(f"{path}: expected a result sidecar, found {error}. Build the area again.") from error
-    return AreaResult.from_json(data, path)
+    return forms.read(path, AreaResult, ResultError, "a result sidecar", _ADVICE)

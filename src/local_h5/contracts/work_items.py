@@ -1,21 +1,20 @@
-"""What a worker is asked to do, typed, and its JSON form (``schemas/work_items.schema.json``)."""
+"""What a worker is asked to do."""
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
+from msgspec import field
+
+from local_h5.contracts import forms
+from local_h5.contracts.forms import Form
 from local_h5.contracts.results import Fingerprint
-from local_h5.contracts.schema import check
 from local_h5.errors import RequestError
 from local_h5.requests import AreaBuildRequest
 
-SCHEMA = "work_items"
-SCHEMA_VERSION = 1
 
-
-@dataclass(frozen=True, slots=True)
-class WorkItem:
+class WorkItem(Form, frozen=True):
     """One area to build.
 
     Attributes:
@@ -28,6 +27,22 @@ class WorkItem:
     fingerprint: Fingerprint | None = None
 
 
+class WorkItems(Form, frozen=True, kw_only=True):
+    """The areas that a worker is to build."""
+
+    schema_version: Literal[1]
+    items: tuple[WorkItem, ...] = field(name="areas")
+
+
+def read_request(path: Path) -> WorkItem:
+    """What an area's job is to build.
+
+    Raises:
+        RequestError: missing, not JSON, or of another form.
+    """
+    return forms.read(path, WorkItem, RequestError, "an area request", "Let the workflow write the request again.")
+
+
 def read_items(data: Any, where: object = "work items") -> tuple[WorkItem, ...]:
     """Read ``{"schema_version": 1, "areas": [{"request": …, "fingerprint": …}]}``; the fingerprint may be left out.
 
@@ -36,36 +51,16 @@ def read_items(data: Any, where: object = "work items") -> tuple[WorkItem, ...]:
         where: the file, for messages.
 
     Raises:
-        RequestError: against the schema, a filter's code is malformed, or two items would write the same file.
+        RequestError: of another form, a filter's code is malformed, or two items would write the same file.
     """
-    check(SCHEMA, data, where, RequestError)
-    items = []
-    for number, entry in enumerate(data["areas"]):
-        mark = entry.get("fingerprint")
-        items.append(
-            WorkItem(
-                AreaBuildRequest.from_json(entry["request"], f"{where}: areas.{number}.request"),
-                None if mark is None else Fingerprint(mark["digest"], mark["components"]),
-            )
-        )
+    items = forms.convert(data, WorkItems, where, RequestError, "Its form is in docs/worker.md.").items
     check_distinct(items, where)
-    return tuple(items)
+    return items
 
 
 def write_items(items: Iterable[WorkItem]) -> dict[str, Any]:
     """The form that :func:`read_items` reads."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "areas": [
-            {
-                "request": item.request.to_json(),
-                "fingerprint": None
-                if item.fingerprint is None
-                else {"digest": item.fingerprint.digest, "components": dict(item.fingerprint.components)},
-            }
-            for item in items
-        ],
-    }
+    return forms.plain(WorkItems(schema_version=1, items=tuple(items)), "work items", RequestError)
 
 
 def check_distinct(items: Iterable[WorkItem], where: object) -> None:
@@ -74,7 +69,7 @@ def check_distinct(items: Iterable[WorkItem], where: object) -> None:
     Raises:
         RequestError: names the files.
     """
-    counts = Counter(str(item.request.relative_path) for item in items)
+    counts = Counter(item.request.key for item in items)
     repeated = [path for path, count in counts.items() if count > 1]
     if repeated:
         raise RequestError(

@@ -1,17 +1,17 @@
-"""What came of each area, and of all of them, with its JSON form (``schemas/work_result.schema.json``)."""
+"""What came of each area, and of all of them."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
+from msgspec import field
+from msgspec.structs import force_setattr
+
+from local_h5.contracts import forms
+from local_h5.contracts.forms import Count, Form, Limit, Sha256, Text
 from local_h5.contracts.results import AreaResult, Validation
-from local_h5.contracts.schema import check
 from local_h5.errors import ResultError
 from local_h5.requests import AreaBuildRequest
-
-SCHEMA = "work_result"
-SCHEMA_VERSION = 1
 
 Status = Literal["completed", "failed", "skipped"]
 FailedPhase = Literal["request", "select", "build", "write", "validate", "worker"]
@@ -19,8 +19,7 @@ FailedPhase = Literal["request", "select", "build", "write", "validate", "worker
 that does not pass them is completed), or the worker as a whole, which ended before it could answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class AreaOutcome:
+class AreaOutcome(Form, frozen=True):
     """What came of one area.
 
     Attributes:
@@ -34,15 +33,25 @@ class AreaOutcome:
 
     request: AreaBuildRequest
     status: Status
-    seconds: float
+    seconds: Limit
     phase: FailedPhase | None = None
-    error: str | None = None
-    message: str | None = None
-    path: str | None = None
-    sha256: str | None = None
-    bytes: int | None = None
-    rows: Mapping[str, int] | None = None
+    error: Text | None = None
+    message: Text | None = None
+    path: Text | None = None
+    sha256: Sha256 | None = None
+    bytes: Count | None = None
+    rows: Mapping[str, Count] | None = None
     validation: Validation | None = None
+
+    def __post_init__(self) -> None:
+        of_failure = (self.phase, self.error, self.message)
+        of_file = (self.path, self.sha256, self.bytes, self.rows, self.validation)
+        given, absent = (of_failure, of_file) if self.status == "failed" else (of_file, of_failure)
+        if None in given or any(value is not None for value in absent):
+            raise ValueError(
+                "expected phase, error and message of a failed area, and path, sha256, bytes, rows and validation of "
+                f"any other, found others for one that is {self.status}"
+            )
 
     @classmethod
     def built(cls, result: AreaResult, status: Literal["completed", "skipped"], seconds: float) -> Self:
@@ -64,46 +73,30 @@ class AreaOutcome:
         """``type:id``, for example ``district:NC-01``."""
         return f"{self.request.area_type}:{self.request.area_id}"
 
-    def to_json(self) -> dict[str, Any]:
-        """Its entry in the result's JSON."""
-        return {
-            "request": self.request.to_json(),
-            "status": self.status,
-            "phase": self.phase,
-            "error": self.error,
-            "message": self.message,
-            "validation": None if self.validation is None else asdict(self.validation),
-            "path": self.path,
-            "sha256": self.sha256,
-            "bytes": self.bytes,
-            "rows": None if self.rows is None else dict(self.rows),
-            "seconds": self.seconds,
-        }
 
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any], where: object) -> Self:
-        """Read an entry that satisfies the schema."""
-        verdict = data["validation"]
-        return cls(
-            AreaBuildRequest.from_json(data["request"], where),
-            data["status"],
-            data["seconds"],
-            data["phase"],
-            data["error"],
-            data["message"],
-            data["path"],
-            data["sha256"],
-            data["bytes"],
-            data["rows"],
-            None if verdict is None else Validation(**verdict),
-        )
+class Counts(Form, frozen=True):
+    """Areas by what came of them."""
+
+    completed: Count
+    failed: Count
+    skipped: Count
 
 
-@dataclass(frozen=True, slots=True)
-class WorkResult:
-    """What came of a list of areas, in its order."""
+class WorkResult(Form, frozen=True):
+    """What came of a list of areas, in its order.
 
-    outcomes: tuple[AreaOutcome, ...]
+    Attributes:
+        outcomes: of each.
+        counts: of them; follow from the outcomes.
+    """
+
+    outcomes: tuple[AreaOutcome, ...] = field(name="areas")
+    counts: Counts = Counts(0, 0, 0)
+    schema_version: Literal[1] = 1
+
+    def __post_init__(self) -> None:
+        found = Counter(outcome.status for outcome in self.outcomes)
+        force_setattr(self, "counts", Counts(found["completed"], found["failed"], found["skipped"]))
 
     @property
     def failed(self) -> tuple[AreaOutcome, ...]:
@@ -111,29 +104,21 @@ class WorkResult:
         return tuple(outcome for outcome in self.outcomes if outcome.status == "failed")
 
     def to_json(self) -> dict[str, Any]:
-        """The result's JSON, checked against its schema.
+        """The result's JSON.
 
         Raises:
-            ResultError: it does not satisfy the schema.
+            ResultError: a field holds what its type does not allow.
         """
-        counts = Counter(outcome.status for outcome in self.outcomes)
-        data = {
-            "schema_version": SCHEMA_VERSION,
-            "counts": {status: counts[status] for status in ("completed", "failed", "skipped")},
-            "areas": [outcome.to_json() for outcome in self.outcomes],
-        }
-        check(SCHEMA, data, "result of the worker", ResultError)
-        return data
+        return forms.plain(self, "result of the worker", ResultError)
 
     @classmethod
     def from_json(cls, data: Any, where: object = "result of a worker") -> Self:
         """Read what :meth:`to_json` gives.
 
         Raises:
-            ResultError: the data do not satisfy the schema.
+            ResultError: it is of another form.
         """
-        check(SCHEMA, data, where, ResultError)
-        return cls(tuple(AreaOutcome.from_json(entry, where) for entry in data["areas"]))
+        return forms.convert(data, cls, where, ResultError)
 
     @classmethod
     def joined(cls, results: "Iterable[WorkResult]") -> Self:

@@ -5,8 +5,8 @@ aligned, uncompressed datasets, so that every process on a node shares one copy 
 look inside; everything else is in a JSON header, in which an array stands as the name of its dataset.
 
 A class says by ``stored_as`` what its files hold, and in which version of their form: whoever changes its fields raises
-the version. Fields may be numbers, texts, arrays, other dataclasses, tuples of these, mappings from texts to them, and
-unions of kinds that JSON tells apart. A field that does not count when two objects are compared is not stored.
+the version. Fields may be numbers, texts, arrays, other dataclasses, structures without arrays, tuples of these, mappings
+from texts to them, and unions of kinds that JSON tells apart. A field that does not count when two objects are compared is not stored.
 """
 
 import json
@@ -19,6 +19,7 @@ from types import UnionType
 from typing import Any, ClassVar, Protocol, TypeVar, Union, get_args, get_origin
 
 import h5py
+import msgspec
 import numpy as np
 
 from local_h5.errors import PreparedError
@@ -105,6 +106,8 @@ def _taken_apart(value: Any, place: str, arrays: dict[str, np.ndarray]) -> Any:
     if isinstance(value, np.ndarray):
         arrays[place] = value
         return place
+    if isinstance(value, msgspec.Struct):
+        return msgspec.to_builtins(value)
     if is_dataclass(value):
         value = {item.name: getattr(value, item.name) for item in _stored(type(value))}
     if isinstance(value, Mapping):
@@ -129,6 +132,8 @@ def _reader(kind: Any) -> _Read:
         return lambda data, array: array(data)
     if is_dataclass(origin):
         return _dataclass_reader(origin)
+    if isinstance(origin, type) and issubclass(origin, msgspec.Struct):
+        return lambda data, array: msgspec.convert(data, origin)
     if origin is Mapping:
         read = _reader(of[1])
         return lambda data, array: {name: read(item, array) for name, item in data.items()}

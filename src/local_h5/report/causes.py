@@ -94,7 +94,7 @@ def _targets(parent: Area, guilty: Sequence[Area]) -> tuple[int, int]:
         for row in own.targets if own is not None else ():
             errors[_family(row)] = errors.get(_family(row), 0.0) + (row.error or 0.0)
     failing = [row for row in record.targets if row.verdict == "failed" and row.error is not None]
-    limit = float(record.policy["max_rel_abs_error"])
+    limit = record.policy.max_rel_abs_error or 0.0
     mended = [
         row
         for row in failing

@@ -47,7 +47,7 @@ class Area:
     @property
     def key(self) -> str:
         """``districts/NC-01``, unique in a run."""
-        return self.request.relative_path.with_suffix("").as_posix()
+        return self.request.name
 
     @property
     def record(self) -> ValidationRecord | None:
@@ -75,7 +75,7 @@ class Area:
     def reasons(self) -> tuple[str, ...]:
         """What was found wrong, whether it blocks or not."""
         findings = [str(f.refusal) for record in self.records.values() for f in record.findings]
-        issues = [message for record in self.records.values() for message in record.issues]
+        issues = [message for record in self.records.values() for message in record.messages]
         return tuple(dict.fromkeys([*self.refused, *issues, *findings]))
 
     @property
@@ -131,7 +131,7 @@ def _area(settings: Settings, request: AreaBuildRequest, references: Mapping[tup
         records,
         tuple(level for level in wanted if level not in records),
         references.get((request.area_type, request.area_id)),
-        _seconds(settings.layout.benchmark(str(request.relative_path.with_suffix("")))),
+        _seconds(settings.layout.benchmark(request.name)),
     )
 
 

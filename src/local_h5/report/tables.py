@@ -1,9 +1,10 @@
 """A run as two tables: a row per area, and a row per target of an area."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import asdict
 
 from local_h5.errors import WriteError
 from local_h5.files.atomic import atomic_output

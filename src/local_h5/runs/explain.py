@@ -63,10 +63,10 @@ def find_request(settings: Settings, name: str) -> AreaBuildRequest:
         RequestError: there is none, or several.
     """
     wanted = name.removesuffix(".h5")
-    found = [r for r in settings.requests if wanted in (r.area_id, str(r.relative_path).removesuffix(".h5"))]
+    found = [r for r in settings.requests if wanted in (r.area_id, r.name)]
     if len(found) != 1:
         guess = did_you_mean(wanted, settings.requests) or "See results/prepared/catalog.json for all."
-        paths = [str(request.relative_path) for request in found]
+        paths = [request.key for request in found]
         remedy = f"Give its path, such as {paths[0].removesuffix('.h5')}." if paths else guess
         raise RequestError(
             f"{name}: expected the id of one area of this run, found {', '.join(paths) or 'none'}. {remedy}"
@@ -76,7 +76,7 @@ def find_request(settings: Settings, name: str) -> AreaBuildRequest:
 
 def explain(settings: Settings, request: AreaBuildRequest, foreseen: Forecast, memo: DigestMemo) -> Explanation:
     """Compare an area's fingerprint of now with that in its sidecar."""
-    key = str(request.relative_path)
+    key = request.key
     h5 = settings.layout.output(request)
     fault, built = read_built(h5)
     if built is not None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import to_builtins
 
 from local_h5.build.area import BuildOptions, area_units, versions
 from local_h5.contracts.results import Fingerprint
@@ -87,7 +88,7 @@ def fingerprints(
             slices = _union({code: districts[code] for code in codes if districts[code]})
             if not slices:
                 inputs.clones.select(request, inputs.blocks)  # raises, with the reason
-        components = {**shared, **slices, "request": _digest_json(request.to_json())}
+        components = {**shared, **slices, "request": _digest_json(to_builtins(request))}
         yield request, combine(components)
 
 

@@ -84,17 +84,17 @@ def forecast(settings: Settings, memo: DigestMemo, *, ahead: bool = True) -> For
     areas = {}
     area_code = code_digest(AREA_MODULES, memo)
     for request in settings.requests:
-        key = str(request.relative_path)
+        key = request.key
         if expected is not None:
             areas[key] = compare_area(settings, request, expected[key], memo)
         else:
             areas[key] = _without_plan(read_built(settings.layout.output(request)), area_code)
-    stale = [request for request in settings.requests if not areas[str(request.relative_path)].up_to_date]
+    stale = [request for request in settings.requests if not areas[request.key].up_to_date]
     if expected is not None and verdicts["plan"].up_to_date and lost_requests(settings, stale, expected):
         verdicts["plan"] = StepStatus(damaged=("requests missing",))
     targets = _NO_TARGETS
     if settings.policy.wants_targets:
-        targets = compare_targets(settings, memo, [str(request.relative_path) for request in stale])
+        targets = compare_targets(settings, memo, [request.key for request in stale])
     return Forecast(verdicts, expected, unknown, certain, areas, targets)
 
 
@@ -144,7 +144,7 @@ def compute(settings: Settings, verdicts: Mapping[str, StepStatus] | None = None
         requests = [request for request in settings.requests if request.package == package.name]
         shared = run_components(inputs, sha256, options)
         for request, fingerprint in fingerprints(requests, inputs, shared, options):
-            expected[str(request.relative_path)] = with_validation(fingerprint, structural.decides(request))
+            expected[request.key] = with_validation(fingerprint, structural.decides(request))
     return expected
 
 

@@ -108,7 +108,7 @@ def make_plan(settings: Settings, foreseen: Forecast, only: Collection[str] | No
         foreseen: of all areas.
         only: relative paths of the areas that are asked for; None for all.
     """
-    keys = [str(request.relative_path) for request in settings.requests]
+    keys = [request.key for request in settings.requests]
     keys = keys if only is None else [key for key in keys if key in only]
     undecided = dict.fromkeys(key for key in keys if foreseen.unknown is not None and foreseen.areas[key].up_to_date)
     reasons = {key: _reason(foreseen.areas[key], foreseen.steps) for key in keys if not foreseen.areas[key].up_to_date}
@@ -145,7 +145,7 @@ def make_plan(settings: Settings, foreseen: Forecast, only: Collection[str] | No
 
 def orphans(settings: Settings) -> list[str]:
     """H5 files and sidecars in the output folders that no area of the run makes."""
-    wanted = {str(request.relative_path) for request in settings.requests}
+    wanted = {request.key for request in settings.requests}
     found = []
     for folder in FOLDERS.values():
         for path in sorted((settings.results / folder).glob("*.h5*")):
@@ -200,10 +200,10 @@ def _estimate(settings: Settings, building: Sequence[str], steps: Sequence[StepP
     sizes: dict[str, float | None] = {}
     seconds: dict[str, float | None] = {}
     for request in settings.requests:
-        key = str(request.relative_path)
+        key = request.key
         built = read_built(settings.layout.output(request))[1]
         sizes[key] = None if built is None else float(built.size_bytes)
-        seconds[key] = _benchmark(settings, str(request.relative_path.with_suffix("")))
+        seconds[key] = _benchmark(settings, request.name)
     size = _sum_with_means(sizes, building)
     area_seconds = _sum_with_means(seconds, building)
     return Estimate(

@@ -4,57 +4,69 @@
 job that read the plan of 50,000 areas would do little else.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from local_h5.config.settings import Settings
+from local_h5.contracts import forms
 from local_h5.contracts.results import Fingerprint
+from local_h5.contracts.work_items import WorkItem, read_request
+from local_h5.errors import PreparedError, RequestError
 from local_h5.files.atomic import write_text
 from local_h5.requests import AreaBuildRequest
 
 
+def write_catalog(path: Path, requests: tuple[AreaBuildRequest, ...]) -> None:
+    """Write the areas of a run."""
+    write_text(path, forms.text(requests, path, PreparedError))
+
+
+def read_catalog(path: Path) -> tuple[AreaBuildRequest, ...]:
+    """What :func:`write_catalog` wrote.
+
+    Raises:
+        PreparedError: missing, not JSON, or of another form.
+    """
+    return forms.read(path, tuple[AreaBuildRequest, ...], PreparedError, "the areas of a run", PLAN_AGAIN)
+
+
 def write_plan(path: Path, expected: Mapping[str, Fingerprint]) -> None:
     """Write the fingerprint that each area must have, by relative path."""
-    data = {key: _fingerprint(mark) for key, mark in sorted(expected.items())}
-    write_text(path, json.dumps(data, indent=0, sort_keys=True) + "\n")
+    write_text(path, forms.text(dict(expected), path, PreparedError, indent=0, sort=True))
 
 
 def read_plan(path: Path) -> dict[str, Fingerprint]:
-    """What :func:`write_plan` wrote."""
-    data = json.loads(path.read_text(encoding="utf-8"))
-    return {key: Fingerprint(mark["digest"], mark["components"]) for key, mark in data.items()}
+    """What :func:`write_plan` wrote.
+
+    Raises:
+        PreparedError: missing, not JSON, or of another form.
+    """
+    return forms.read(path, dict[str, Fingerprint], PreparedError, "the plan of a run", PLAN_AGAIN)
+
+
+PLAN_AGAIN = "Let the workflow plan: snakemake --cores 2 results/prepared/plan.json."
 
 
 def write_requests(settings: Settings, expected: Mapping[str, Fingerprint]) -> None:
     """Write what each area's job needs, where it is not there already."""
     for request in lost_requests(settings, settings.requests, expected):
-        content = _content(request, expected[str(request.relative_path)])
-        write_text(settings.layout.request(request), json.dumps(content, indent=1, sort_keys=True) + "\n")
+        path = settings.layout.request(request)
+        write_text(path, forms.text(_item(request, expected), path, PreparedError, sort=True))
 
 
 def lost_requests(
     settings: Settings, requests: Iterable[AreaBuildRequest], expected: Mapping[str, Fingerprint]
 ) -> list[AreaBuildRequest]:
     """The areas whose file of :func:`write_requests` is missing, or says something else."""
-    return [
-        request
-        for request in requests
-        if _read(settings.layout.request(request)) != _content(request, expected[str(request.relative_path)])
-    ]
+    return [request for request in requests if _read(settings.layout.request(request)) != _item(request, expected)]
 
 
-def _content(request: AreaBuildRequest, fingerprint: Fingerprint) -> Any:
-    return json.loads(json.dumps({"request": request.to_json(), "fingerprint": _fingerprint(fingerprint)}))
+def _item(request: AreaBuildRequest, expected: Mapping[str, Fingerprint]) -> WorkItem:
+    return WorkItem(request, expected[request.key])
 
 
-def _fingerprint(fingerprint: Fingerprint) -> dict[str, Any]:
-    return {"digest": fingerprint.digest, "components": dict(fingerprint.components)}
-
-
-def _read(path: Path) -> Any:
+def _read(path: Path) -> WorkItem | None:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_request(path)
+    except RequestError:
         return None

@@ -109,11 +109,7 @@ def compare_area(settings: Settings, request: AreaBuildRequest, expected: Finger
     fault, found = read_built(h5)
     if fault is not None or found is None:
         return AreaStatus(fault)
-    changed = sorted(
-        name
-        for name in expected.components.keys() | found.components.keys()
-        if expected.components.get(name) != found.components.get(name)
-    )
+    changed = expected.differences(found.components)
     if changed:
         return AreaStatus(None, tuple(changed))
     fault = file_fault(h5, found.sha256, memo) or record_fault(settings.layout.record("structural", request), found)

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 import yaml
+from msgspec import to_builtins
 
 from local_h5.config.paths import shipped
 from local_h5.config.settings import Package, Settings
@@ -323,7 +324,7 @@ def _plan(settings: Settings, memo: DigestMemo) -> Step:
         {"snapshot": settings.layout.snapshot, **prepared},
         {"plan": settings.layout.plan, "catalog": settings.layout.catalog},
         {
-            "requests": [request.to_json() for request in settings.requests],
+            "requests": to_builtins(settings.requests),
             "compression": settings.config.output.compression,
             "filter": settings.config.takeup.filter,
             "area_code": code.code_digest(code.AREA_MODULES, memo),
@@ -357,7 +358,7 @@ def _structural_policy(settings: Settings, memo: DigestMemo) -> Any:
         settings.config.validation,
         settings.uses_example,
         [memo.sha256(Path(path)) for path in tables if path is not None],
-        [request.to_json() for request in settings.requests],
+        to_builtins(settings.requests),
         code.code_digest(["contracts/policy", "validation/structural/population"], memo),
     ]
     key = hashlib.sha256(json.dumps(depends_on).encode()).hexdigest()
@@ -369,7 +370,7 @@ def _decide_structural_policy(settings: Settings) -> dict[str, Any]:
     from local_h5.validation.structural.verdict import StructuralPolicy
 
     run = StructuralPolicy.from_config(settings.config.structural)
-    return {str(request.relative_path): run.decides(request) for request in settings.requests}
+    return {request.key: run.decides(request) for request in settings.requests}
 
 
 def _model_versions() -> dict[str, str]:

@@ -46,7 +46,7 @@ def record_basis(settings: Settings, request: AreaBuildRequest, memo: DigestMemo
 def simulation_basis(settings: Settings, part: int, memo: DigestMemo) -> dict[str, str]:
     """What the model runs of a part come from, as digests."""
     built = {
-        str(request.relative_path): _built_sha256(settings, request)
+        request.key: _built_sha256(settings, request)
         for request in settings.requests
         if part in settings.parts.readers_of(request)
     }
@@ -62,12 +62,12 @@ def compare_targets(settings: Settings, memo: DigestMemo, rebuilt: Iterable[str]
         rebuilt: relative paths of the areas that are going to be built; their records are stale.
     """
     common, stale = _run_basis(settings, memo), set(rebuilt)
-    built = {str(request.relative_path): _built_sha256(settings, request) for request in settings.requests}
+    built = {request.key: _built_sha256(settings, request) for request in settings.requests}
     limit = settings.config.validation[_LIMIT]
     records = {}
     needed: set[int] = set()
     for request in settings.requests:
-        key = str(request.relative_path)
+        key = request.key
         record = read_json(settings.layout.record("targets", request))
         records[key] = ("not checked",) if record is None else _differences(record, {**common, _FILE: built[key] or ""})
         if not records[key] and record is not None and record["facts"].get(_LIMIT, limit) != limit:
@@ -79,9 +79,7 @@ def compare_targets(settings: Settings, memo: DigestMemo, rebuilt: Iterable[str]
     fresh = set()
     for part in needed:
         data = read_json(settings.layout.simulation(part)) or {}
-        mine = [
-            str(request.relative_path) for request in settings.requests if part in settings.parts.readers_of(request)
-        ]
+        mine = [request.key for request in settings.requests if part in settings.parts.readers_of(request)]
         wanted = {**common, _FILE: _digest({key: built[key] for key in mine})}
         values_there = all((settings.results / path).is_file() for path in data.get("values", ()))
         good = data.get("basis") == wanted and not data.get("problems") and data.get("limit") in (None, limit)

@@ -64,7 +64,7 @@ def verify(settings: Settings, memo: DigestMemo, *, deep: bool = False) -> Verif
         expected = compute(settings) if intact else expected
     findings = []
     for request in settings.requests:
-        key = str(request.relative_path)
+        key = request.key
         record = settings.layout.record("structural", request)
         try:
             finding = _check(settings.layout.output(request), record, key, expected, deep=deep)
@@ -113,8 +113,7 @@ def _check(
         return Finding("corrupt", key, problem)
     if expected is not None:
         found = {} if result.fingerprint is None else result.fingerprint.components
-        wanted = expected[key].components
-        changed = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+        changed = expected[key].differences(found)
         if changed:
             return Finding("stale", key, f"built from another {', '.join(changed)}")
     return None

@@ -1,6 +1,5 @@
 """A run's areas for a worker (:mod:`local_h5.worker`): what the plan wants, and what is here to build from."""
 
-import json
 from pathlib import Path
 
 from local_h5.config.layout import Layout
@@ -10,7 +9,7 @@ from local_h5.errors import PreparedError
 from local_h5.files.atomic import sha256_of
 from local_h5.requests import AreaBuildRequest
 from local_h5.runs.fingerprint import fingerprints, run_components, with_validation
-from local_h5.runs.plan_file import read_plan
+from local_h5.runs.plan_file import PLAN_AGAIN, read_catalog, read_plan
 from local_h5.worker.service import FingerprintOf
 from local_h5.worker.state import WorkerState
 
@@ -25,16 +24,14 @@ def planned_items(results: Path) -> tuple[WorkItem, ...]:
         PreparedError: there is no plan, or it is not the catalog's.
     """
     layout = Layout(results)
-    try:
-        catalog = json.loads(layout.catalog.read_text(encoding="utf-8"))
-        plan = read_plan(layout.plan)
-        requests = [AreaBuildRequest.from_json(data, layout.catalog) for data in catalog]
-        return tuple(WorkItem(request, plan[str(request.relative_path)]) for request in requests)
-    except (OSError, ValueError, KeyError) as error:
+    catalog = read_catalog(layout.catalog)
+    plan = read_plan(layout.plan)
+    if plan.keys() != {request.key for request in catalog}:
         raise PreparedError(
-            f"{layout.prepared}: expected catalog.json and plan.json of one run, found "
-            f"{type(error).__name__}: {error}. Let the workflow plan: snakemake --cores 2 results/prepared/plan.json."
-        ) from error
+            f"{layout.prepared}: expected catalog.json and plan.json of one run, found other areas in each. "
+            f"{PLAN_AGAIN}"
+        )
+    return tuple(WorkItem(request, plan[request.key]) for request in catalog)
 
 
 def fingerprints_here(state: WorkerState, results: Path) -> FingerprintOf:

@@ -23,9 +23,9 @@ def legacy_view(result: WorkResult, targets: Iterable[ValidationRecord] = ()) ->
     """
     files = {(outcome.path, outcome.sha256): outcome for outcome in result.outcomes}
     shown = [
-        (files[record.path, record.sha256], record)
+        (files[record.area.path, record.area.sha256], record)
         for record in targets
-        if record.level == "targets" and (record.path, record.sha256) in files
+        if record.level == "targets" and (record.area.path, record.area.sha256) in files
     ]
     rows = {
         outcome.key: [_row(outcome.request.area_type, outcome.request.display_name, row) for row in record.targets]

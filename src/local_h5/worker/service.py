@@ -144,11 +144,7 @@ class _Worker:
             return planned
         here = self._fingerprint_of(item.request)
         if planned is not None and planned.digest != here.digest:
-            names = sorted(
-                name
-                for name in planned.components.keys() | here.components.keys()
-                if planned.components.get(name) != here.components.get(name)
-            )
+            names = planned.differences(here.components)
             raise RequestError(
                 f"{_key(item.request)}: fingerprint: expected {planned.digest[:12]}, as it was planned, found "
                 f"{here.digest[:12]} here, by other {', '.join(names) or 'components'}. Give the worker the "
@@ -166,10 +162,10 @@ def _standing(request: AreaBuildRequest, expected: Fingerprint, h5: Path, record
     right = (
         result.status == "completed"
         and result.request == request
-        and result.output.path == str(request.relative_path)
+        and result.output.path == request.key
         and result.fingerprint is not None
         and result.fingerprint.digest == expected.digest
-        and found.sha256 == result.output.sha256
+        and found.area.sha256 == result.output.sha256
         and h5.is_file()
         and sha256_of(h5) == result.output.sha256
     )

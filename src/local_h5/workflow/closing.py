@@ -168,7 +168,7 @@ def _any_refused(failures: Iterable[Failure]) -> bool:
 
 
 def _name(request: AreaBuildRequest) -> str:
-    return str(request.relative_path.with_suffix(""))
+    return request.name
 
 
 def _order(member: tuple[str, str]) -> tuple[int, str]:

@@ -80,7 +80,7 @@ class Run:
         self._lock: FileLock | None = None
         self._memo = DigestMemo.open(settings.layout.memo)
         self._declared = declared_steps(settings, self._memo)
-        self._requests = {str(request.relative_path.with_suffix("")): request for request in settings.requests}
+        self._requests = {request.name: request for request in settings.requests}
         self._areas: Mapping[str, AreaStatus] | None = None
         self._targets = TargetStatus({}, frozenset())
         self._steps: Mapping[str, StepStatus] = {}
@@ -284,9 +284,7 @@ class Run:
         if self._areas is None:
             expected = read_plan(self.settings.layout.plan)
             areas = {
-                str(request.relative_path): compare_area(
-                    self.settings, request, expected[str(request.relative_path)], self._memo
-                )
+                request.key: compare_area(self.settings, request, expected[request.key], self._memo)
                 for request in self.settings.requests
             }
             self._areas = areas
@@ -336,7 +334,7 @@ def _area_of(settings: Settings, target: str) -> str | None:
 
 def _check_targets(settings: Settings, targets: Iterable[str]) -> None:
     """Say which area is not there: the rules would take any name, and Snakemake would show where it failed."""
-    known = {str(request.relative_path.with_suffix("")) for request in settings.requests}
+    known = {request.name for request in settings.requests}
     for target in targets:
         area = _area_of(settings, target)
         if area is not None and area not in known:

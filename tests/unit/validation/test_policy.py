@@ -128,7 +128,7 @@ def test_every_area_is_simulated_by_one_part_that_its_sources_name(finished: Run
     loads = [sum(sizes[state] for state, part in states.items() if part == number) for number in used]
     assert max(loads) - min(loads) <= (2 if n <= 7 else max(sizes.values()))
     for request in settings.requests:
-        sources = settings.parts.sources_of(request.relative_path.with_suffix("").as_posix())
+        sources = settings.parts.sources_of(request.name)
         inside = request.area_type in ("state", "district")
         assert sources == ((states[request.area_id[:2]],) if inside else tuple(used))
         assert settings.parts.own_of(request) in sources
@@ -142,7 +142,7 @@ def test_a_pass_over_very_many_areas_is_not_quadratic(finished: Run) -> None:
     here = [{"field": "county", "op": "eq", "value": "37063"}]
     config["areas"]["custom"] = [{"id": f"own{number}", "filters": here} for number in range(5000)]
     settings = Settings.load(config)
-    keys = [request.relative_path.with_suffix("").as_posix() for request in settings.requests]
+    keys = [request.name for request in settings.requests]
     started = time.process_time()
     assert sum(len(settings.parts.sources_of(key)) for key in keys) > len(keys)
     assert all(settings.parts.readers_of(request) for request in settings.requests)

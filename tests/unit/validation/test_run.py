@@ -245,7 +245,7 @@ def test_values_of_other_files_are_an_error_and_no_pass(run: Run) -> None:
     run.edit("NC", "age", lambda v: v + 1)
     record = target_run.validate(run.request("NC"))
     assert (record.status, record.targets) == ("error", ())
-    assert "Run the simulation" in record.issues[0]
+    assert "Run the simulation" in record.messages[0]
     assert record.blocking
 
 
@@ -258,7 +258,7 @@ def test_a_file_that_the_model_refuses_is_an_error_of_that_file_alone(run: Run) 
     assert set(problems) == {"states/CA.h5"}
     record = target_run.validate(run.request("CA"))
     assert record.status == "error"
-    assert "a person of 99" in record.issues[0]
+    assert "a person of 99" in record.messages[0]
     assert record.to_json()["issues"][0]["phase"] == "validate"
     assert target_run.validate(run.request("NC")).status == "passed"
 
@@ -348,7 +348,7 @@ def test_a_mistake_of_ours_is_an_error_with_its_traceback_in_the_log(
     monkeypatch.setattr("local_h5.validation.targets.run.evaluate", broken)
     record = target_run.validate(run.request("NC-01"))
     assert (record.status, bool(record.blocking)) == ("error", True)
-    assert "districts/NC-01.h5: TypeError: unsupported operand" in record.issues[0]
+    assert "districts/NC-01.h5: TypeError: unsupported operand" in record.messages[0]
     (line,) = caplog.records
     assert line.exc_info is not None
     assert line.exc_info[2] is not None
@@ -481,7 +481,7 @@ def test_a_target_without_a_value_is_not_evaluated(shared: Run) -> None:
 
 def test_the_policy_is_quoted_as_applied(shared: Run) -> None:
     record = validated(shared, "NC", overrides=[{"area_type": "state", "min_targets": 2}], sanity_ceilings={"*": 1e15})
-    assert (record.policy["min_targets"], record.policy["sanity_ceilings"]) == (2, {"*": 1e15})
+    assert (record.policy.min_targets, record.policy.sanity_ceilings) == (2, {"*": 1e15})
     path = shared.folder / "record.json"
     write_record(path, record)
     assert read_record(path) == record

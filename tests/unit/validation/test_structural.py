@@ -1,12 +1,12 @@
 """Each structural check finds its damage, and nothing else does."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from validation_world import Run, policy_of, with_validation
 
 from local_h5.contracts.config import Config
@@ -213,6 +213,6 @@ def test_a_mistake_of_ours_in_a_check_blocks_and_its_traceback_is_logged(
     run.check("NC-01")
     record = read_record(run.settings.layout.record("structural", "districts/NC-01.h5"))
     assert (record.status, bool(record.blocking)) == ("error", True)
-    assert f"the structure could not be checked: {type(mistake).__name__}: {mistake}" in record.issues[0]
+    assert f"the structure could not be checked: {type(mistake).__name__}: {mistake}" in record.messages[0]
     assert "Traceback" in caplog.text
     assert "in broken" in caplog.text

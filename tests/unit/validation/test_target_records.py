@@ -2,10 +2,10 @@
 
 import importlib
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from validation_world import FakeModel, Run, with_validation, write_database
 
 from local_h5.contracts.records import read_record, write_record

@@ -1,10 +1,10 @@
 """The old worker's keys."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
-from local_h5.contracts.records import Summary, TargetRow, ValidationRecord
+from local_h5.contracts.policy import AppliedPolicy
+from local_h5.contracts.records import CheckedFile, Summary, TargetRow, ValidationRecord
 from local_h5.contracts.results import Validation
 from local_h5.requests import AreaBuildRequest
 from local_h5.worker import AreaOutcome, WorkResult, legacy_view
@@ -12,6 +12,7 @@ from local_h5.worker import AreaOutcome, WorkResult, legacy_view
 ROW = TargetRow(
     7, 3, "snap", 2024, 0, "age>=18", 200.0, 150.0, -50.0, -0.25, True, True, "passed", "within limits"
 )  # fmt: skip
+POLICY = AppliedPolicy(enabled=True, on_failure={}, max_population_error=0.1, require_finite=True)
 PASSED = Validation("passed", "structure: all checks passed")
 
 
@@ -20,7 +21,7 @@ def outcome(area_type: str, area_id: str, status: str = "completed", digest: str
     if status == "failed":
         return AreaOutcome(request, "failed", 0.1, phase="select", error="EmptySelectionError", message="nobody there")
     return AreaOutcome(
-        request, status, 0.1, path=str(request.relative_path), sha256=digest * 64, bytes=9, rows={"person": 1},
+        request, status, 0.1, path=request.key, sha256=digest * 64, bytes=9, rows={"person": 1},
         validation=PASSED,
     )  # fmt: skip
 
@@ -28,8 +29,8 @@ def outcome(area_type: str, area_id: str, status: str = "completed", digest: str
 def record(of: AreaOutcome, *rows: TargetRow, level: str = "targets", digest: str | None = None) -> ValidationRecord:
     request = of.request
     return ValidationRecord(
-        request.area_type, request.area_id, str(request.relative_path), digest or of.sha256, level, "passed", {},
-        Summary(""), targets=rows,
+        area=CheckedFile(request.area_type, request.area_id, request.key, digest or of.sha256), level=level,
+        status="passed", policy=POLICY, summary=Summary(""), targets=rows,
     )  # fmt: skip
 
 

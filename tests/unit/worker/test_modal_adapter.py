@@ -80,9 +80,7 @@ def test_a_planned_run_in_batches(
         (project / name).symlink_to(ROOT / name)
     monkeypatch.chdir(project)
     here = fingerprints_here(prepared.state, prepared.results)
-    write_plan(
-        project / "results/prepared/plan.json", {str(request.relative_path): here(request) for request in requests}
-    )
+    write_plan(project / "results/prepared/plan.json", {request.key: here(request) for request in requests})
     catalog = [request.to_json() for request in requests]
     (project / "results/prepared/catalog.json").write_text(json.dumps(catalog))
 

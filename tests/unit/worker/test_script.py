@@ -13,7 +13,7 @@ import pytest
 from worker_world import ROOT, Prepared
 
 from local_h5.config.layout import Layout
-from local_h5.contracts.records import Summary, TargetRow, ValidationRecord, write_record
+from local_h5.contracts.records import CheckedFile, Summary, TargetRow, ValidationRecord, write_record
 from local_h5.errors import RunningError
 from local_h5.requests import AreaBuildRequest, AreaFilter
 from local_h5.runs.run_lock import hold_run_lock
@@ -121,8 +121,8 @@ def test_the_legacy_view_has_the_run_s_target_validation(
     row = (1, 1, "snap", 2024, 0, "", 10.0, 9.0, -1.0, -0.1, None, True, "passed", "")
     policy = prepared.run.settings.policy.for_area("district", "NC-01")
     record = ValidationRecord(
-        "district", "NC-01", "districts/NC-01.h5", sha256, "targets", "passed", policy, Summary("fine"),
-        targets=(TargetRow(*row),),
+        area=CheckedFile("district", "NC-01", "districts/NC-01.h5", sha256), level="targets", status="passed",
+        policy=policy, summary=Summary("fine"), targets=(TargetRow(*row),),
     )  # fmt: skip
     write_record(Layout(tmp_path).record("targets", "districts/NC-01.h5"), record)
     assert call(monkeypatch, *args, stdin=batch(NC_01)) == 0

@@ -4,13 +4,14 @@ import doctest
 import json
 import weakref
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import replace as replaced_in
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from worker_world import Prepared
 
 import build_area
@@ -68,7 +69,7 @@ def test_files_are_those_of_the_area_jobs(prepared: Prepared, tmp_path: Path) ->
             results / "prepared" / "config.json",
             Layout(jobs).record("structural", request),
         )
-        assert (outcome.path, outcome.bytes) == (str(request.relative_path), h5.stat().st_size)
+        assert (outcome.path, outcome.bytes) == (request.key, h5.stat().st_size)
         assert outcome.sha256 == sha256(h5.read_bytes()).hexdigest()
         assert outcome.rows == read_sidecar(sidecar_path(h5)).rows
         assert outcome.validation is not None
@@ -235,7 +236,7 @@ def test_a_plan_made_elsewhere_is_refused(prepared: Prepared, tmp_path: Path) ->
 def test_a_file_that_fails_its_checks_is_completed(prepared: Prepared, tmp_path: Path) -> None:
     config = json.loads((prepared.results / "prepared/config.json").read_text())
     config["validation"]["population"]["max_rel_error"] = 1e-9
-    state = replace(prepared.state, structural=StructuralPolicy.from_config(Config.of(config).structural))
+    state = replaced_in(prepared.state, structural=StructuralPolicy.from_config(Config.of(config).structural))
     (outcome,) = run_areas([WorkItem(NC_01)], state, tmp_path).outcomes
     assert outcome.validation is not None
     assert (outcome.status, outcome.validation.status) == ("completed", "failed")
@@ -271,7 +272,7 @@ def test_items_round_trip() -> None:
         (lambda data: data["areas"][0]["request"].update(area_id="../x"), "area_id"),
         (
             lambda data: data["areas"][0]["request"]["filters"][0].update(value="37o1"),
-            "areas.0.request: filter.district",
+            "areas.0.request.filters.0: filter.district",
         ),
     ],
 )

@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Collection
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from validation_world import Run, copy_of, make_run
 
 from local_h5.config.settings import Settings
@@ -34,7 +34,7 @@ def log_of(*failures: Failure, begun: Collection[str] = (), done: int = 0, total
 def refused(settings: Settings) -> list[str]:
     """Areas of the run that the policy does not let be published."""
     return [
-        str(r.relative_path.with_suffix(""))
+        r.name
         for r in settings.requests
         if settings.layout.record("structural", r).is_file()
         and read_record(settings.layout.record("structural", r)).blocking
@@ -50,7 +50,7 @@ def table_of(text: str) -> dict[str, list[str]]:
 
 
 def edit_record(settings: Settings, area: str, **changes: object) -> None:
-    (request,) = (r for r in settings.requests if str(r.relative_path.with_suffix("")) == area)
+    (request,) = (r for r in settings.requests if r.name == area)
     path = settings.layout.record("structural", request)
     record = json.loads(path.read_text())
     path.write_text(json.dumps(record | changes))
@@ -77,7 +77,7 @@ def test_areas_with_one_reason_are_one_line_with_the_key(world: Run) -> None:
 def test_reasons_stand_apart_and_the_most_frequent_comes_first(world: Run, tmp_path: Path) -> None:
     run = copy_of(world, tmp_path)
     settings = run.settings
-    paths = {str(r.relative_path.with_suffix("")): settings.layout.record("structural", r) for r in settings.requests}
+    paths = {r.name: settings.layout.record("structural", r) for r in settings.requests}
     for area, finding in (
         ("districts/NC-01", Finding("finite", "structural", "rent/2024: 3 values", 3, "validation.require_finite")),
         ("states/AK", Finding("ids", "structural", "person_id: not 0…3 in order", 1)),

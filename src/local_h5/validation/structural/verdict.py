@@ -1,13 +1,16 @@
 """The structural verdict of one area, from the run's configuration: what an area job calls after it wrote its file."""
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from msgspec import to_builtins
+from msgspec.structs import replace
+
 from local_h5.contracts.config import StructuralConfig
 from local_h5.contracts.policy import Policy
-from local_h5.contracts.records import Finding, Summary, ValidationRecord
+from local_h5.contracts.records import CheckedFile, Finding, Summary, ValidationRecord
 from local_h5.contracts.results import AreaResult, Issue, Validation
 from local_h5.errors import LocalH5Error
 from local_h5.files.hdf5 import H5_ERRORS
@@ -45,7 +48,7 @@ class StructuralPolicy:
 
     def decides(self, request: AreaBuildRequest) -> dict[str, Any]:
         """What an area's structural verdict depends on besides its file (JSON): a component of its fingerprint."""
-        return {**self.policy.structural(), "population": self.population(request)}
+        return {**to_builtins(self.policy.structural()), "population": self.population(request)}
 
 
 def validate_structure(
@@ -84,16 +87,13 @@ def validate_structure(
             issues = (f"{path}: the structure could not be checked: {type(error).__name__}: {error}",)
             validation = Validation("error", issues[0])
     record = ValidationRecord(
-        request.area_type,
-        request.area_id,
-        result.output.path,
-        result.output.sha256,
-        "structural",
-        validation.status,
-        policy.structural(),
-        Summary(validation.summary),
-        findings,
-        issues=issues,
+        area=CheckedFile(request.area_type, request.area_id, result.output.path, result.output.sha256),
+        level="structural",
+        status=validation.status,
+        policy=policy.structural(),
+        summary=Summary(validation.summary),
+        findings=findings,
+        issues=tuple(Issue("validate", message) for message in issues),
         facts={"persons": result.weights.persons, **({} if population is None else {"reference": population})},
     )
     messages = [*issues, *(f"{finding.check}: {finding.message}" for finding in findings)]

@@ -3,17 +3,18 @@
 import contextlib
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Self
 
 import numpy as np
+from msgspec.structs import replace
 
 from local_h5.config.settings import Settings
 from local_h5.contracts.policy import Policy
-from local_h5.contracts.records import Finding, Summary, ValidationRecord
-from local_h5.contracts.results import AreaResult, read_sidecar, sidecar_path
+from local_h5.contracts.records import CheckedFile, Finding, Summary, ValidationRecord
+from local_h5.contracts.results import AreaResult, Issue, read_sidecar, sidecar_path
 from local_h5.errors import LocalH5Error, ResultError
 from local_h5.files.arrays import open_arrays
 from local_h5.inputs.membership import HOUSEHOLD, PERSON
@@ -179,11 +180,11 @@ class TargetRun:
             except UNREADABLE:
                 continue  # the area's own check says why, and stands for it
             if own.any():
-                yield Task(str(request.relative_path), np.flatnonzero(own), content, self.values_path(request))
+                yield Task(request.key, np.flatnonzero(own), content, self.values_path(request))
             whole = self.whole_of(request)
             if whole is not None:
                 rows = np.arange(area.n_rows[HOUSEHOLD])
-                yield Task(str(request.relative_path), rows, area, self.whole_path(request), whole)
+                yield Task(request.key, rows, area, self.whole_path(request), whole)
 
     def values_of(
         self, request: AreaBuildRequest, area: AreaFile, states: "_States | None" = None
@@ -302,18 +303,19 @@ class TargetRun:
         else:
             status = "passed" if summary.n_targets else "skipped"
         return ValidationRecord(
-            request.area_type,
-            request.area_id,
-            result.output.path,
-            result.output.sha256,
-            "targets",
-            status,  # type: ignore[arg-type]
-            self.policy.for_area(request.area_type, request.area_id),
-            summary,
-            findings,
-            () if evaluation is None else evaluation.rows,
-            issues,
-            {"persons": result.weights.persons, **({} if population is None else {"reference": population}), **facts},
+            area=CheckedFile(request.area_type, request.area_id, result.output.path, result.output.sha256),
+            level="targets",
+            status=status,  # type: ignore[arg-type]
+            policy=self.policy.for_area(request.area_type, request.area_id),
+            summary=summary,
+            findings=findings,
+            targets=() if evaluation is None else evaluation.rows,
+            issues=tuple(Issue("validate", message) for message in issues),
+            facts={
+                "persons": result.weights.persons,
+                **({} if population is None else {"reference": population}),
+                **facts,
+            },
         )
 
 
@@ -321,7 +323,7 @@ def _by_state(request: AreaBuildRequest) -> tuple[bool, str, str]:
     """Order in which areas of one state follow each other, and those of several come last."""
     inside = request.area_type in ("state", "district")
     codes = [code for item in request.filters for code in item.values] if inside else []
-    return not inside, min(codes, default="")[:2], str(request.relative_path)
+    return not inside, min(codes, default="")[:2], request.key
 
 
 class _State:
