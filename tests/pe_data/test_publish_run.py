@@ -14,8 +14,8 @@ import yaml
 
 import publish_collection as script
 from local_h5.config.settings import Settings
-from local_h5.contracts.policy import Level
-from local_h5.contracts.records import Finding, Summary, ValidationRecord, write_record
+from local_h5.contracts.policy import AppliedPolicy, Level
+from local_h5.contracts.records import CheckedFile, Finding, Summary, ValidationRecord, write_record
 from local_h5.contracts.results import SUFFIX
 from local_h5.errors import ConfigError
 from local_h5.files.atomic import sha256_of, write_text
@@ -110,18 +110,20 @@ def publish(settings: Settings, licence: str = UNSPECIFIED) -> tuple[str, dict[s
 
 def test_the_records_of_a_run_are_condensed_into_the_collection(run: Settings) -> None:
     """As the workflow writes them; a district that is off its targets, which only warns, is counted."""
-    policy = {"enabled": True, "level": "targets", "on_failure": {"structural": "fail", "targets": "warn"}}
-    policy |= {"max_population_error": 0.05, "require_finite": True}
+    policy = AppliedPolicy(
+        enabled=True,
+        level="targets",
+        on_failure={"structural": "fail", "targets": "warn"},
+        max_population_error=0.05,
+        require_finite=True,
+    )
     for request in run.requests:
-        approval = run.approval(request)
+        approval = run.layout.approval(request)
         document = json.loads(approval.read_text())
         off = request.area_id == "AL-01"
         for level in get_args(Level):
             record = ValidationRecord(
-                area_type=request.area_type,
-                area_id=request.area_id,
-                path=request.key,
-                sha256=document["sha256"],
+                area=CheckedFile(request.area_type, request.area_id, request.key, document["sha256"]),
                 level=level,
                 status="failed" if off and level == "targets" else "passed",
                 policy=policy,
