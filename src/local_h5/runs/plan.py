@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from local_h5.config.settings import Settings
+from local_h5.contracts.plan import Estimate, StepPlan
 from local_h5.contracts.results import SUFFIX
 from local_h5.requests import FOLDERS, AreaType
 from local_h5.runs.forecast import Forecast
@@ -30,15 +31,6 @@ _TYPE_OF = {folder: area_type for area_type, folder in FOLDERS.items()}
 
 
 @dataclass(frozen=True, slots=True)
-class StepPlan:
-    """A step that would run, and why."""
-
-    name: str
-    reasons: tuple[str, ...]
-    job_seconds: float | None
-
-
-@dataclass(frozen=True, slots=True)
 class Group:
     """Areas that would be built for one reason.
 
@@ -51,19 +43,6 @@ class Group:
     reason: str
     areas: tuple[str, ...]
     districts: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """What a run would write and use, from the files and benchmark files of the last run.
-
-    Attributes:
-        size_bytes: of the H5 files; None when no area of that kind was built before.
-        job_seconds: of areas and steps, one job after another; None when there is no benchmark file to go by.
-    """
-
-    size_bytes: int | None
-    job_seconds: float | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,11 @@
 """A plan as text for a terminal, as Markdown for a pull request, and as JSON for machines."""
 
 from collections.abc import Sequence
-from typing import Any
 
-from local_h5.contracts.schema import check
+from local_h5.contracts import forms
+from local_h5.contracts.plan import BuiltGroup, CheckedGroup, PlanCounts, PlanDocument, Undecided
 from local_h5.errors import ResultError
 from local_h5.runs.plan import Group, Plan, count_types
-
-SCHEMA = "plan"
-SCHEMA_VERSION = 2
 
 _SHOWN = 8
 _NAMES = {
@@ -37,39 +34,21 @@ def as_markdown(plan: Plan) -> str:
     return "\n".join(lines)
 
 
-def as_json(plan: Plan) -> dict[str, Any]:
-    """The plan for machines, checked against ``schemas/plan.schema.json``.
-
-    Raises:
-        ResultError: the content does not satisfy the schema.
-    """
-    data = {
-        "schema_version": SCHEMA_VERSION,
-        "counts": {
-            "build": len(plan.build),
-            "undecided": len(plan.undecided),
-            "untouched": len(plan.untouched),
-        },
-        "groups": [
-            {
-                "reason": group.reason,
-                "words": words(group, plan),
-                "counts": {str(name): number for name, number in count_types(group.areas).items()},
-                "areas": list(group.areas),
-            }
-            for group in plan.groups
-        ],
-        "checked": [{"reason": group.reason, "areas": list(group.areas)} for group in plan.checked],
-        "undecided": {"reason": plan.why_undecided, "areas": list(plan.undecided)},
-        "untouched": list(plan.untouched),
-        "steps": [
-            {"name": step.name, "reasons": list(step.reasons), "job_seconds": step.job_seconds} for step in plan.steps
-        ],
-        "orphans": list(plan.orphans),
-        "estimate": {"bytes": plan.estimate.size_bytes, "job_seconds": plan.estimate.job_seconds},
-    }
-    check(SCHEMA, data, "plan", ResultError)
-    return data
+def as_json(plan: Plan) -> str:
+    """The plan for machines."""
+    document = PlanDocument(
+        counts=PlanCounts(len(plan.build), len(plan.undecided), len(plan.untouched)),
+        groups=tuple(
+            BuiltGroup(group.reason, words(group, plan), count_types(group.areas), group.areas) for group in plan.groups
+        ),
+        checked=tuple(CheckedGroup(group.reason, group.areas) for group in plan.checked),
+        undecided=Undecided(plan.why_undecided, plan.undecided),
+        untouched=plan.untouched,
+        steps=plan.steps,
+        orphans=plan.orphans,
+        estimate=plan.estimate,
+    )
+    return forms.text(document, "plan", ResultError).rstrip()
 
 
 def words(group: Group, plan: Plan) -> str:

@@ -1,7 +1,6 @@
 """The commands ``plan``, ``explain``, ``verify`` and ``report`` of ``local-h5``."""
 
 import contextlib
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -82,7 +81,7 @@ def plan(form: str, configfiles: tuple[Path, ...], overrides: tuple[str, ...]) -
     made = make_plan(settings, forecast(settings, memo))
     _save(memo)
     if form == "json":
-        click.echo(json.dumps(as_json(made), indent=1))
+        click.echo(as_json(made))
     else:
         click.echo(as_markdown(made) if form == "markdown" else as_text(made))
 

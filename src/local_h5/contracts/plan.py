@@ -1,0 +1,89 @@
+"""The plan of a run for machines: ``local-h5 plan --format json``."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from msgspec import Meta, field
+
+from local_h5.contracts import forms
+from local_h5.contracts.forms import Count, Form, Limit, Text
+from local_h5.requests import AreaType
+
+AreaKey = Annotated[str, forms.matching(r"[a-z]+/[A-Za-z0-9_-]+\.h5")]
+"""Path of the H5 below the results folder."""
+
+Keys = Annotated[tuple[AreaKey, ...], Meta(extra_json_schema={"uniqueItems": True})]
+SomeKeys = Annotated[tuple[AreaKey, ...], Meta(min_length=1, extra_json_schema={"uniqueItems": True})]
+
+
+class StepPlan(Form, frozen=True):
+    """A step that would run, and why; CPU seconds of its last run, null when there is no benchmark file."""
+
+    name: str
+    reasons: Annotated[tuple[str, ...], Meta(min_length=1)]
+    job_seconds: Limit | None
+
+
+class Estimate(Form, frozen=True):
+    """What a run would write and use, from the files and benchmark files of the last run.
+
+    Attributes:
+        size_bytes: of the H5 files; None when no area of that kind was built before.
+        job_seconds: CPU seconds of areas and steps, one job after another; None when there is no benchmark file to go
+            by.
+    """
+
+    size_bytes: Count | None = field(name="bytes")
+    job_seconds: Limit | None
+
+
+class PlanCounts(Form, frozen=True):
+    """Areas by what a run would do with them."""
+
+    build: Count
+    undecided: Count
+    untouched: Count
+
+
+class BuiltGroup(Form, frozen=True):
+    """Areas that are built for one reason, in words too; an area is in one group. Area type → areas of the group."""
+
+    reason: Text
+    words: Text
+    counts: Mapping[AreaType, Annotated[int, Meta(ge=1)]]
+    areas: SomeKeys
+
+
+class CheckedGroup(Form, frozen=True):
+    """Areas whose file stays but is checked against the targets again, for one reason."""
+
+    reason: Text
+    areas: SomeKeys
+
+
+class Undecided(Form, frozen=True):
+    """Areas that cannot be compared before the steps have run, and why."""
+
+    reason: str | None
+    areas: Keys
+
+
+class PlanDocument(Form, frozen=True, kw_only=True):
+    """What one plain run would do.
+
+    Attributes:
+        groups: areas that are built, by reason.
+        checked: areas that are only checked again, by reason.
+        steps: jobs before the areas that run.
+        orphans: files in the output folders that belong to no area.
+    """
+
+    schema_version: Literal[2] = 2
+    counts: PlanCounts
+    groups: tuple[BuiltGroup, ...]
+    checked: tuple[CheckedGroup, ...]
+    undecided: Undecided
+    untouched: Keys
+    steps: tuple[StepPlan, ...]
+    orphans: tuple[str, ...]
+    estimate: Estimate
