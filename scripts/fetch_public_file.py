@@ -25,7 +25,7 @@ def fetch_public_file(path_to_sources: Path, package: str, path_to_cache: Path, 
     sources = load_sources(path_to_sources)
     if package not in sources:
         raise ConfigError(f"{path_to_sources}: packages: expected one of {', '.join(sources)}, found {package}")
-    names = {file.name for file in sources[package].files}
+    names = sources[package].files.keys()
     unknown = [path.name for path in paths_to_output if path.name not in names]
     if unknown:
         raise ConfigError(

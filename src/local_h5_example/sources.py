@@ -10,12 +10,13 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-import yaml
+from msgspec import Meta, field
 
-from local_h5.contracts.schema import check
+from local_h5.contracts import forms
+from local_h5.contracts.forms import Form, Sha256, Text
 from local_h5.errors import ConfigError, DownloadError
 from local_h5.files.atomic import atomic_output, sha256_of
 
@@ -25,73 +26,63 @@ DOWNLOAD_SECONDS = 900
 _WHEEL_PYTHON = "3.12"
 
 
-@dataclass(frozen=True, slots=True)
-class PinnedFile:
+class PinnedFile(Form, frozen=True):
     """One public file.
 
     Attributes:
-        name: its name in the cache.
         holds: what is in it, in a few words.
         member: its path inside the wheel.
         size: bytes.
         sha256: hexadecimal digest.
     """
 
-    name: str
-    holds: str
-    member: str
-    size: int
-    sha256: str
+    holds: Text
+    member: Text
+    size: Annotated[int, Meta(ge=1)] = field(name="bytes")
+    sha256: Sha256
 
     def is_at(self, path: Path) -> bool:
         """Whether ``path`` is this file, byte for byte."""
         return path.is_file() and path.stat().st_size == self.size and sha256_of(path) == self.sha256
 
 
-@dataclass(frozen=True, slots=True)
-class PinnedPackage:
+FileName = Annotated[str, forms.matching("[A-Za-z0-9][A-Za-z0-9._-]*")]
+Version = Annotated[str, forms.matching("[0-9][0-9A-Za-z.+!-]*")]
+
+
+class PinnedPackage(Form, frozen=True):
     """A wheel that holds pinned files.
 
     Attributes:
         distribution: name on the package index.
         versions: to be tried in order.
         licence: of the files.
-        files: the pinned ones.
+        files: the pinned ones, by the name that they get in the cache.
     """
 
-    distribution: str
-    versions: tuple[str, ...]
-    licence: str
-    files: tuple[PinnedFile, ...]
+    distribution: FileName
+    versions: Annotated[tuple[Version, ...], Meta(min_length=1)]
+    licence: Text
+    files: Annotated[Mapping[FileName, PinnedFile], Meta(min_length=1)]
+
+
+class PinnedSources(Form, frozen=True):
+    """Public files behind the example inputs, by package."""
+
+    packages: Annotated[Mapping[str, PinnedPackage], Meta(min_length=1)]
 
 
 Downloader = Callable[[str, str, Path], Path]
 """(distribution, version, folder) → the wheel in that folder; raises DownloadError."""
 
 
-def load_sources(path: Path) -> dict[str, PinnedPackage]:
+def load_sources(path: Path) -> Mapping[str, PinnedPackage]:
     """Read the table of pinned packages (``config/example_sources.yaml``).
 
     Raises:
-        ConfigError: missing, no YAML, or against ``schemas/example_sources.schema.json``.
+        ConfigError: missing, no YAML, or of another form.
     """
-    try:
-        table = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: expected a readable YAML file, found {error}") from error
-    check("example_sources", table, path, ConfigError)
-    return {
-        name: PinnedPackage(
-            distribution=package["distribution"],
-            versions=tuple(package["versions"]),
-            licence=package["licence"],
-            files=tuple(
-                PinnedFile(file, entry["holds"], entry["member"], entry["bytes"], entry["sha256"])
-                for file, entry in package["files"].items()
-            ),
-        )
-        for name, package in table["packages"].items()
-    }
+    return forms.read_yaml(path, PinnedSources, ConfigError, "Correct the table.").packages
 
 
 def fetch_package(package: PinnedPackage, cache: Path, download: Downloader | None = None) -> Mapping[str, Path]:
@@ -109,27 +100,27 @@ def fetch_package(package: PinnedPackage, cache: Path, download: Downloader | No
         DownloadError: no version gave all files with their pinned digests; says why for each version.
     """
     download = download or pip_download
-    missing = [file for file in package.files if not file.is_at(cache / file.name)]
+    missing = {name: file for name, file in package.files.items() if not file.is_at(cache / name)}
     reasons: list[str] = []
     for version in package.versions if missing else ():
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache, prefix=".wheel-") as folder:
             try:
                 wheel = download(package.distribution, version, Path(folder))
-                for file in tuple(missing):
-                    take_member(wheel, file, cache / file.name)
-                    missing.remove(file)
+                for name in tuple(missing):
+                    take_member(wheel, missing[name], cache / name)
+                    del missing[name]
             except DownloadError as error:
                 reasons.append(f"{version}: {error}")
         if not missing:
             break
     if missing:
         raise DownloadError(
-            f"{package.distribution}: {', '.join(file.name for file in missing)}: expected the pinned bytes "
+            f"{package.distribution}: {', '.join(missing)}: expected the pinned bytes "
             f"from one of the versions {', '.join(package.versions)}, found {' | '.join(reasons)}. Check the "
             f"network, or put the files into {cache} by hand."
         )
-    return {file.name: cache / file.name for file in package.files}
+    return {name: cache / name for name in package.files}
 
 
 def take_member(wheel: Path, file: PinnedFile, target: Path) -> None:

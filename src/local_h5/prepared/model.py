@@ -8,13 +8,13 @@ import re
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from local_h5 import us
+from local_h5.contracts.forms import Form
 from local_h5.contracts.results import Excluded, PlaceBound
 from local_h5.errors import ModelError, SourceError, WriteError
 from local_h5.files.atomic import sha256_of
@@ -24,7 +24,7 @@ from local_h5.inputs.id_columns import may_hold_ids, named_rows
 from local_h5.inputs.membership import HOUSEHOLD, PERSON
 from local_h5.inputs.source import ENTITIES, STRUCTURAL, SourceDataset
 from local_h5.prepared.formulas import FormulaReads
-from local_h5.prepared.places import GEOGRAPHIC, Kept, place_columns
+from local_h5.prepared.places import GEOGRAPHIC, Kept, Name, place_columns
 from local_h5.prepared.snapshot import IncomeLimits, SourceColumn, SourceSnapshot, StateValues
 
 PACKAGES = ("policyengine-us", "policyengine-core")
@@ -46,18 +46,22 @@ _STATE_CODES = 100
 """Codes of two digits."""
 
 
-@dataclass(frozen=True, slots=True)
-class VariableRules:
-    """Which source variables are left out, which the loader moves, which hold ids (``config/variables.yaml``)."""
+class VariableRules(Form, frozen=True):
+    """Which source variables are left out, which the loader moves, which hold ids (``config/variables.yaml``).
 
-    calculated: frozenset[str]
-    moved: Mapping[str, str]
-    ids: Mapping[str, str] = field(default_factory=dict)
-    """Variable → the entity whose ids it holds."""
-    no_ids: frozenset[str] = frozenset()
-    """Variables that look like ids and name no unit of the file."""
-    kept: Mapping[str, Kept] = field(default_factory=dict)
-    """Variables that the model can compute from the place and that are inputs of the source nevertheless."""
+    Attributes:
+        calculated: variables that the model calculates; a stored value would override its formula.
+        moved: variable → the variable under which the loader stores it.
+        ids: variable → the entity whose ids it holds; 0 is none.
+        no_ids: variables that look like ids and name no unit of the file.
+        kept: variables that the model can compute from the place and that are inputs of the source nevertheless.
+    """
+
+    calculated: frozenset[Name]
+    moved: Mapping[Name, Name]
+    ids: Mapping[Name, Literal["person", "household", "tax_unit", "spm_unit", "family", "marital_unit"]] = {}
+    no_ids: frozenset[Name] = frozenset()
+    kept: Mapping[Name, Kept] = {}
 
 
 def build_snapshot(

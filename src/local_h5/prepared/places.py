@@ -10,8 +10,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any
 
+from local_h5.contracts import forms
+from local_h5.contracts.forms import Form, Text
 from local_h5.errors import SourceError
 from local_h5.prepared.formulas import HIDDEN, FormulaReads
 
@@ -131,12 +133,19 @@ NO_RESPONSE = frozenset(
 """Responses to a reform: nought in a file, so that earnings do not depend on the place by way of net income."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """Why a column with a formula is kept as an input, and beside which column it is not."""
+Name = Annotated[str, forms.matching("[a-z][a-z0-9_]*")]
+"""Of a variable of the source."""
 
-    because: str
-    unless: str | None = None
+
+class Kept(Form, frozen=True):
+    """Why a column with a formula is kept as an input, and beside which column it is not.
+
+    Attributes:
+        unless: a variable beside which it is left out, because the model computes it from that one.
+    """
+
+    because: Text
+    unless: Name | None = None
 
 
 @dataclass(frozen=True, slots=True)

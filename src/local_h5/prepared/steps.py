@@ -5,10 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import yaml
 
 from local_h5.areas import check_coverage, read_districts
-from local_h5.contracts.schema import check
+from local_h5.contracts import forms
 from local_h5.errors import ConfigError
 from local_h5.inputs.geography.block_table import BlockTable
 from local_h5.inputs.geography.blocks import UnknownBlocks, build_block_table
@@ -18,7 +17,6 @@ from local_h5.inputs.geography.tables import BlockTableFiles
 from local_h5.inputs.source import SourceDataset, count_households
 from local_h5.prepared.housing import TABLE, VARIABLES, housing_eligibility
 from local_h5.prepared.model import MedicaidCost, VariableRules, build_snapshot
-from local_h5.prepared.places import Kept
 from local_h5.prepared.snapshot import SourceSnapshot
 from local_h5.takeup.prepare import CloneGeography, SourceFacts, prepare_takeup
 from local_h5.takeup.programmes import Programme, required_eligibility, required_variables
@@ -31,21 +29,8 @@ def load_variable_rules(path: Path) -> VariableRules:
     Raises:
         ConfigError: missing, not YAML, or of another form.
     """
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(
-            f"{path}: expected a YAML file, found {error}. Correct the path of 'variables' in the configuration, "
-            "or the file."
-        ) from error
-    check("variable_rules", data, path, ConfigError)
-    return VariableRules(
-        frozenset(data["calculated"]),
-        data["moved"],
-        data.get("ids", {}),
-        frozenset(data.get("no_ids", ())),
-        {name: Kept(**rule) for name, rule in data.get("kept", {}).items()},
-    )
+    advice = "Correct the path of 'variables' in the configuration, or the file."
+    return forms.read_yaml(path, VariableRules, ConfigError, advice)
 
 
 def prepare_snapshot(

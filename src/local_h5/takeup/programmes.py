@@ -1,4 +1,4 @@
-"""Definitions of the take-up programmes, read from YAML files and checked against their JSON schema.
+"""Definitions of the take-up programmes, read from YAML files.
 
 ``programmes.yaml`` lists variable → file; each file defines one programme: entity, rate, reports, eligibility, sources.
 A programme is added by adding a file and a row.
@@ -6,43 +6,135 @@ A programme is added by adding a file and a row.
 
 import importlib.resources
 import itertools
-import json
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import numpy as np
-import yaml
+from msgspec import Meta
 
 from local_h5 import us
-from local_h5.contracts import schema
+from local_h5.contracts import forms
+from local_h5.contracts.forms import Form, Share, Text
 from local_h5.errors import InputError
 from local_h5.takeup.rates import Axis, CellRates, ConstantRate, Level, StateRates
 
 _PERSON: Final = "person"
 _LIST_FILE: Final = "programmes.yaml"
+_ADVICE: Final = "Correct the path or the file."
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+Name = Annotated[str, forms.matching("[A-Za-z_][A-Za-z0-9_]*")]
+IsoDate = Annotated[str, forms.matching("[0-9]{4}-[0-9]{2}-[0-9]{2}")]
+Entity = Literal["person", "tax_unit", "spm_unit", "family", "marital_unit"]
+
+
+class Source(Form, frozen=True):
     """Where a rate comes from."""
 
-    title: str
-    url: str | None
+    title: Text
+    url: Annotated[str, Meta(pattern="^https?://")] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reports:
-    """A variable that says who receives already."""
+class Reports(Form, frozen=True):
+    """A variable that says who receives already. Left out of the draw when the source lacks it.
 
-    variable: str
-    entity: str
-    """The programme's entity, or person: then a unit reports when any of its persons does."""
+    Attributes:
+        entity: the programme's entity, or person: then a unit reports when any of its persons does.
+        source: whether the model holds the variable, or only the source file does.
+    """
+
+    variable: Name
+    entity: Entity
     source: Literal["model", "file"]
-    """Whether the model holds the variable, or only the source file does."""
+
+
+class LevelForm(Form, frozen=True):
+    """A step of an axis. A value is of the first level whose bound holds; the last level has none."""
+
+    name: Name
+    at_most: float | None = None
+    below: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.at_most is not None and self.below is not None:
+            raise ValueError("expected at_most or below, found both")
+
+    @property
+    def level(self) -> Level:
+        """As the draw takes it."""
+        return Level(self.name, self.below if self.at_most is None else self.at_most, self.at_most is not None)
+
+
+class AxisForm(Form, frozen=True):
+    """One characteristic by which the rate of a unit differs; the aggregate makes the persons' values the unit's."""
+
+    name: Name
+    variable: Name
+    entity: Entity
+    levels: Annotated[tuple[LevelForm, ...], Meta(min_length=1)]
+    aggregate: Literal["sum"] | None = None
+
+
+class CellsForm(Form, frozen=True):
+    """Rates by the unit's own characteristics, nested in the order of the axes."""
+
+    axes: Annotated[tuple[AxisForm, ...], Meta(min_length=1)]
+    rates: Annotated[Mapping[str, Any], Meta(min_length=1)]
+
+
+class RateForm(Form, frozen=True):
+    """A rate, in one of three ways.
+
+    Attributes:
+        constant: ISO date → rate; the latest entry whose year is not after the file's year counts.
+        by_state: postal code of the state → rate.
+        by_cell: by the unit's own characteristics.
+    """
+
+    constant: Annotated[Mapping[IsoDate, Share], Meta(min_length=1)] | None = None
+    by_state: Annotated[Mapping[Annotated[str, forms.matching("[A-Z]{2}")], Share], Meta(min_length=1)] | None = None
+    by_cell: CellsForm | None = None
+
+    def __post_init__(self) -> None:
+        given = [name for name in self.__struct_fields__ if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"expected one of constant, by_state, by_cell, found {', '.join(given) or 'none'}")
+
+
+class ProgrammeForm(Form, frozen=True):
+    """One programme whose take-up is drawn.
+
+    Attributes:
+        variable: take-up variable of the model; also part of the key of every draw.
+        entity: of the variable.
+        rate: at which it is drawn.
+        sources: where the numbers come from.
+        reports: who receives already according to the source.
+        eligibility: table that restricts the draw.
+    """
+
+    variable: Name
+    entity: Entity
+    rate: RateForm
+    sources: tuple[Source, ...]
+    reports: Reports | None = None
+    eligibility: Name | None = None
+
+    def __post_init__(self) -> None:
+        if self.reports is not None and self.rate.by_cell is not None:  # it has no groups to adjust over
+            raise ValueError("rate: expected constant or by_state beside reports, found by_cell")
+
+
+class ProgrammesForm(Form, frozen=True):
+    """The programmes whose take-up is drawn: variable → the file, in the same folder, that defines it."""
+
+    programmes: Annotated[
+        Mapping[Name, Annotated[str, forms.matching(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*\.ya?ml")]], Meta(min_length=1)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +180,8 @@ def load_programmes(path: Path | None = None) -> tuple[Programme, ...]:
         listing = folder / _LIST_FILE
     else:
         folder, listing = path.parent, path
-    content = _read_yaml(listing)
-    schema.check("takeup_programmes", content, listing, InputError)
-    return tuple(_load_one(folder / file, variable) for variable, file in content["programmes"].items())
+    listed = forms.read_yaml(listing, ProgrammesForm, InputError, _ADVICE).programmes
+    return tuple(_load_one(folder / file, variable) for variable, file in listed.items())
 
 
 def required_variables(programmes: Sequence[Programme]) -> tuple[ModelVariable, ...]:
@@ -130,58 +221,16 @@ def required_eligibility(programmes: Sequence[Programme]) -> frozenset[str]:
 # --- reading --------------------------------------------------------------------------------------------------------
 
 
-class _Loader(yaml.SafeLoader):
-    """Safe YAML in which dates stay text and a repeated key is an error."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        repeated = sorted({str(key) for key in keys if keys.count(key) > 1})
-        if repeated:
-            raise yaml.constructor.ConstructorError(None, None, f"repeated key {', '.join(repeated)}", node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-
-def _read_yaml(path: Path | Traversable) -> Any:
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
-        # through JSON: keys become text, as the schema's patterns need, and NaN is refused
-        return json.loads(json.dumps(content, allow_nan=False))
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: expected a YAML file, found no file. Correct the path or the file.") from error
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise InputError(f"{path}: expected a YAML file, found {error}. Correct the path or the file.") from error
-
-
 def _load_one(path: Path | Traversable, variable: str) -> Programme:
-    content = _read_yaml(path)
-    schema.check("takeup_programme", content, path, InputError)
-    if content["variable"] != variable:
+    read = forms.read_yaml(path, ProgrammeForm, InputError, _ADVICE)
+    if read.variable != variable:
         raise InputError(
-            f"{path}: variable: expected {variable}, as in the list, found {content['variable']}. Make file and "
-            "list agree."
+            f"{path}: variable: expected {variable}, as in the list, found {read.variable}. Make file and list agree."
         )
-    entity = content["entity"]
-    return Programme(
-        variable=variable,
-        entity=entity,
-        rate=_rate(path, entity, content["rate"]),
-        reports=_reports(path, entity, content.get("reports")),
-        eligibility=content.get("eligibility"),
-        sources=tuple(Source(title=source["title"], url=source.get("url")) for source in content["sources"]),
-    )
-
-
-def _reports(path: Path | Traversable, entity: str, content: Mapping[str, Any] | None) -> Reports | None:
-    if content is None:
-        return None
-    _check_entity(path, "reports.entity", entity, content["entity"])
-    return Reports(content["variable"], content["entity"], content["source"])
+    if read.reports is not None:
+        _check_entity(path, "reports.entity", read.entity, read.reports.entity)
+    rate = _rate(path, read.entity, read.rate)
+    return Programme(variable, read.entity, rate, read.reports, read.eligibility, read.sources)
 
 
 def _check_entity(path: Path | Traversable, field: str, entity: str, found: str) -> None:
@@ -189,37 +238,33 @@ def _check_entity(path: Path | Traversable, field: str, entity: str, found: str)
         raise InputError(f"{path}: {field}: expected {entity} or {_PERSON}, found {found}. Use one of these entities.")
 
 
-def _rate(path: Path | Traversable, entity: str, content: Mapping[str, Any]) -> ConstantRate | StateRates | CellRates:
-    if "constant" in content:
-        return ConstantRate(tuple(sorted(content["constant"].items())))
-    if "by_state" in content:
-        unknown = sorted(set(content["by_state"]) - set(us.STATE_FIPS))
+def _rate(path: Path | Traversable, entity: str, read: RateForm) -> ConstantRate | StateRates | CellRates:
+    if read.constant is not None:
+        return ConstantRate(tuple(sorted(read.constant.items())))
+    if read.by_state is not None:
+        unknown = sorted(set(read.by_state) - set(us.STATE_FIPS))
         if unknown:
             raise InputError(
                 f"{path}: rate.by_state: expected postal codes of states, found {', '.join(unknown)}. Use "
                 "two-letter codes."
             )
-        return StateRates.from_postal(content["by_state"])
-    cells = content["by_cell"]
-    axes = tuple(_axis(path, entity, axis) for axis in cells["axes"])
+        return StateRates.from_postal(read.by_state)
+    assert read.by_cell is not None
+    axes = tuple(_axis(path, entity, axis) for axis in read.by_cell.axes)
     table = np.full([len(axis.levels) for axis in axes], np.nan, dtype=np.float32)
-    _fill_cells(path, axes, cells["rates"], table, ())
+    _fill_cells(path, axes, read.by_cell.rates, table, ())
     return CellRates(axes, table)
 
 
-def _axis(path: Path | Traversable, entity: str, content: Mapping[str, Any]) -> Axis:
-    field = f"rate.by_cell.axes.{content['name']}"
-    _check_entity(path, f"{field}.entity", entity, content["entity"])
-    aggregate = content.get("aggregate")
-    if (aggregate is not None) != (content["entity"] != entity):
+def _axis(path: Path | Traversable, entity: str, read: AxisForm) -> Axis:
+    field = f"rate.by_cell.axes.{read.name}"
+    _check_entity(path, f"{field}.entity", entity, read.entity)
+    if (read.aggregate is not None) != (read.entity != entity):
         raise InputError(
             f"{path}: {field}.aggregate: expected an aggregate exactly when the variable is of another entity "
-            f"than {entity}, found {aggregate}. Add or remove the aggregate."
+            f"than {entity}, found {read.aggregate}. Add or remove the aggregate."
         )
-    levels = tuple(
-        Level(level["name"], level.get("at_most", level.get("below")), "at_most" in level)
-        for level in content["levels"]
-    )
+    levels = tuple(item.level for item in read.levels)
     # the last level has no bound; (bound, inclusive) of the others must grow, or a level could never be reached
     bounds = [(math.inf if x.bound is None else x.bound, x.inclusive) for x in levels]
     grows = all(first < second for first, second in itertools.pairwise(bounds))
@@ -229,7 +274,7 @@ def _axis(path: Path | Traversable, entity: str, content: Mapping[str, Any]) -> 
             f"{path}: {field}.levels: expected different names, rising bounds, and no bound in the last level alone, "
             f"found {found}. Correct the levels."
         )
-    return Axis(content["name"], content["variable"], content["entity"], aggregate, levels)
+    return Axis(read.name, read.variable, read.entity, read.aggregate, levels)
 
 
 def _fill_cells(
@@ -243,7 +288,7 @@ def _fill_cells(
     place = ".".join(axis.levels[index].name for axis, index in zip(axes, cell, strict=False))
     field = f"rate.by_cell.rates.{place}".rstrip(".")
     if len(cell) == len(axes):
-        if not isinstance(rates, int | float):
+        if isinstance(rates, bool) or not isinstance(rates, int | float) or not 0 <= rates <= 1:
             raise InputError(f"{path}: {field}: expected a rate, found {rates}. Write a number from 0 to 1.")
         table[cell] = rates
         return

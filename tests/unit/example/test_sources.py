@@ -13,10 +13,10 @@ CONTENT = {"a.csv": b"a\n1\n", "b.csv": b"b\n2\n"}
 
 
 def package(*versions: str) -> PinnedPackage:
-    files = tuple(
-        PinnedFile(name, "a test", f"pkg/{name}", len(data), hashlib.sha256(data).hexdigest())
+    files = {
+        name: PinnedFile("a test", f"pkg/{name}", len(data), hashlib.sha256(data).hexdigest())
         for name, data in CONTENT.items()
-    )
+    }
     return PinnedPackage("pkg", versions, "CC0-1.0", files)
 
 
@@ -93,7 +93,7 @@ def test_the_committed_table_is_valid_and_has_fallbacks() -> None:
     packages = load_sources(ROOT / "config" / "example_sources.yaml")
     assert {"taxcalc", "policyengine-us-data", "geosnap"} == set(packages)
     assert all(len(entry.versions) > 1 for entry in packages.values())
-    assert packages["taxcalc"].files[0].name == "cps.csv.gz"
+    assert next(iter(packages["taxcalc"].files)) == "cps.csv.gz"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from local_h5 import us
 from local_h5.errors import InputError
@@ -163,7 +164,10 @@ BAD = {
     "unknown key": (SNAP + "rate: {constant: {2018-01-01: 0.5}}\nrates: 1\n", "rates: expected one of"),
     "repeated key": (SNAP + "rate: {constant: {2018-01-01: 0.5}}\nentity: person\n", "repeated key entity"),
     "no rate": (SNAP, "rate: expected a value, found nothing"),
-    "two kinds": (SNAP + "rate: {constant: {2018-01-01: 0.5}, by_state: {AK: 0.1}}\n", "rate"),
+    "two kinds": (
+        SNAP + "rate: {constant: {2018-01-01: 0.5}, by_state: {AK: 0.1}}\n",
+        "rate: expected one of constant, by_state, by_cell, found constant, by_state",
+    ),
     "above one": (SNAP + "rate: {constant: {2018-01-01: 82}}\n", "expected at most 1, found 82"),
     "not a number": (SNAP + "rate: {constant: {2018-01-01: .nan}}\n", "snap.yaml: expected a YAML file"),
     "text": (SNAP + "rate: {constant: {2018-01-01: most}}\n", "expected number, found 'most'"),
@@ -186,7 +190,7 @@ BAD = {
     ),
     "reports and cells": (
         CELL % ("spm_unit", TWO, "{x: 0.1, y: 0.2}") + "reports: {variable: v, entity: person, source: model}\n",
-        "is not valid under any of the schemas",
+        "rate: expected constant or by_state beside reports, found by_cell",
     ),
     "axis of another unit": (CELL % ("family", TWO, "{x: 0.1, y: 0.2}"), "axes.a.entity: expected spm_unit or person"),
     "persons without aggregate": (
@@ -250,7 +254,7 @@ def test_wrong_lists(folder: Path, text: str, message: str) -> None:
 def test_a_variable_wanted_from_two_places_is_an_error() -> None:
     medicaid = DEFAULTS["takes_up_medicaid_if_eligible"]
     assert medicaid.reports is not None
-    other = replace(medicaid, variable="other", reports=replace(medicaid.reports, source="file"))
+    other = replace(medicaid, variable="other", reports=structs.replace(medicaid.reports, source="file"))
     with pytest.raises(InputError, match=r"^other: has_medicaid_health_coverage_at_interview: expected entity person"):
         required_variables([medicaid, other])
 
@@ -260,6 +264,6 @@ def test_a_variable_needed_by_cells_is_not_optional() -> None:
     assert isinstance(filing.rate, CellRates)
     medicaid = DEFAULTS["takes_up_medicaid_if_eligible"]
     assert medicaid.reports is not None
-    reports = replace(medicaid.reports, variable="employment_income")
+    reports = structs.replace(medicaid.reports, variable="employment_income")
     needed = required_variables([replace(medicaid, reports=reports), filing])
     assert {v.variable: v.optional for v in needed}["employment_income"] is False

@@ -45,11 +45,14 @@ def test_storing_more_settles_more(some: set[str], others: set[str]) -> None:
 )
 def test_whoever_reads_it_is_unsettled_too(reads: dict[str, set[str]], roots: set[str], stored: set[str]) -> None:
     """Circles among them too; by walking up from every root."""
-    table = {name: WholeFile("state" if name in roots else None, tuple(read), "-") for name, read in reads.items()}
+    table = {
+        name: WholeFile(*(("state", tuple(read), "-") if name in roots else (None, tuple(read) or ("-",))))
+        for name, read in reads.items()
+    }
     expected = roots & reads.keys() - stored
     while more := {n for n in reads.keys() - stored - expected if reads[n] & expected}:
         expected |= more
-    assert ModelFacts("-", table, {}, {}).unsettled(stored).keys() == expected
+    assert ModelFacts(table, {}, {}).unsettled(stored).keys() == expected
 
 
 def test_where_a_scope_holds() -> None:

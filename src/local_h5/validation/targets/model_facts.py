@@ -5,15 +5,15 @@ installed model's source what may depend on the file, and fails on anything that
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal, Self, get_args
+from typing import Annotated, Literal, Self, get_args
 
-import yaml
+from msgspec import Meta, field
 
-from local_h5.contracts.schema import check
+from local_h5.contracts import forms
+from local_h5.contracts.forms import Form, Text
 from local_h5.errors import ModelError
 from local_h5.requests import AreaType
 
@@ -27,64 +27,70 @@ _SCOPES: tuple[Scope, ...] = get_args(Scope)
 _WHOLE: Mapping[AreaType, Scope] = {"state": "state", "national": "nation"}
 
 
-@dataclass(frozen=True, slots=True)
-class WholeFile:
-    """A variable whose values depend on who else is in the file.
+Name = Annotated[str, forms.matching("[a-z_][a-z0-9_]*")]
+"""Of a variable."""
+
+
+class WholeFile(Form, frozen=True):
+    """How a variable's values depend on who else is in the file.
 
     Attributes:
         scope: where it holds by its own formula; None when it only reads such variables.
         reads: the variables of this kind that its formula reads.
-        reason: what it depends on, in words; empty when it only reads such variables.
+        reason: what it depends on, in words that follow its name; None when it only reads such variables.
     """
 
-    scope: Scope | None
-    reads: tuple[str, ...]
-    reason: str
+    scope: Scope | None = field(name="holds_in", default=None)
+    reads: Annotated[tuple[Name, ...], Meta(extra_json_schema={"minItems": 1, "uniqueItems": True})] = ()
+    reason: Text | None = field(name="because", default=None)
+
+    def __post_init__(self) -> None:
+        if (self.scope is None) != (self.reason is None) or (self.scope is None and not self.reads):
+            raise ValueError("expected holds_in and because, or reads, or all three, found others")
 
 
-@dataclass(frozen=True, slots=True)
-class ModelFacts:
-    """The table of one version.
+class Moved(Form, frozen=True):
+    """The variable that now means what a target's does; why, and who says so."""
+
+    measured_as: Name
+    because: Text
+    source: Text
+
+
+class ModelFacts(Form, frozen=True):
+    """The table of one version of ``policyengine-us``.
 
     Attributes:
-        version: of ``policyengine-us``.
         whole_file: variable → how it depends on the file.
         own: variables whose formulas look as if they did and do not → why.
-        meaning: variable of target databases → the one that means the same in this version.
+        targets: variable of target databases whose meaning this version gives to another name.
     """
 
-    version: str
-    whole_file: Mapping[str, WholeFile]
-    own: Mapping[str, str]
-    meaning: Mapping[str, str]
+    whole_file: Mapping[Name, WholeFile]
+    own: Mapping[Name, Text]
+    targets: Mapping[Name, Moved]
 
     @classmethod
     def of(cls, version: str) -> Self:
         """Read the table of a version.
 
         Raises:
-            ModelError: there is none.
+            ModelError: there is none, or it is of another form.
         """
         path = facts_path(version)
-        try:
-            data = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except OSError as error:
+        if not path.is_file():
             known = sorted(item.stem for item in path.parent.glob("*.yaml"))
             raise ModelError(
                 f"{path}: policyengine-us {version}: expected a version whose values are known to depend on the "
                 f"file or not ({', '.join(known)}), found no table of it. Install a version that has one, or set "
                 "validation.level: structural. docs/validation.md says how a table is made."
-            ) from error
-        check("model_facts", data, path, ModelError)
-        return cls(
-            version,
-            {
-                name: WholeFile(item.get("holds_in"), tuple(item.get("reads", ())), item.get("because", ""))
-                for name, item in data["whole_file"].items()
-            },
-            data["own"],
-            {name: item["measured_as"] for name, item in data["targets"].items()},
-        )
+            )
+        return forms.read_yaml(path, cls, ModelError, "docs/validation.md says how a table is made.")
+
+    @property
+    def meaning(self) -> dict[str, str]:
+        """Variable of target databases → the one that means the same in this version."""
+        return {name: moved.measured_as for name, moved in self.targets.items()}
 
     def unsettled(self, stored: Collection[str]) -> dict[str, tuple[Scope, str]]:
         """Variables that depend on who else is in a file, given the inputs that it stores.
