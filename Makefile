@@ -12,7 +12,7 @@ export OPENBLAS_NUM_THREADS := 1
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help all plan resume verify report test test-engines lint lock clean
+.PHONY: help all plan resume verify report test test-engines lint schemas lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
@@ -45,6 +45,9 @@ lint: $(VENV)/tested  ## style, types, rules
 	mypy
 	snakefmt --check Snakefile rules adapters/engines
 	snakemake --lint --config container=docker://local-h5
+
+schemas: $(VENV)/installed  ## make the JSON schemas anew, from the structures that they describe
+	@python schemas/generate.py
 
 lock:  ## resolve the dependencies anew (needs uv); see docs/dependencies.md
 	uv pip compile $(LOCK) $(TESTED) --group dev -o requirements-dev.lock

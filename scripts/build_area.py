@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Literal
 
-import msgspec
-
 from local_h5.build.area import BuildOptions
+from local_h5.contracts import forms
 from local_h5.contracts.config import StructuralConfig
 from local_h5.contracts.work_items import read_request
+from local_h5.errors import ConfigError
 from local_h5.prepared.files import open_prepared
 from local_h5.requests import results_folder
 from local_h5.validation.structural.common_schema import common_schema
@@ -47,7 +47,7 @@ def build_area_file(
         The fingerprint was made from the same prepared files.
     """
     planned = read_request(path_to_request)
-    config = msgspec.json.decode(path_to_config.read_bytes(), type=StructuralConfig)
+    config = forms.read(path_to_config, StructuralConfig, ConfigError, "a configuration", "Run the workflow again.")
     inputs = open_prepared(path_to_snapshot, path_to_blocks, path_to_clones, path_to_takeup)
     run_area_job(
         planned.request,

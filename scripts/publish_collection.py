@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import get_args
 
 from local_h5.config.settings import Settings
+from local_h5.contracts import schemas
 from local_h5.contracts.policy import Level
 from local_h5.contracts.results import SUFFIX, run_id
+from local_h5.errors import ResultError
 from local_h5.files.digests import DigestMemo
 from local_h5.runs.staleness import is_approved, read_built
 from local_h5.workflow.command import run
@@ -96,6 +98,7 @@ def read_run(settings: Settings, licence: str) -> dict[str, Item]:
     """Every area of the run with the manifest of its sidecar, by relative name without extension.
 
     Raises:
+        ResultError: a sidecar is not what its published schema says.
         PublishError: if areas are not approved, because they failed their validation; every one is named.
     """
     items, refused, memo = {}, [], DigestMemo(None)
@@ -103,6 +106,7 @@ def read_run(settings: Settings, licence: str) -> dict[str, Item]:
         path = settings.layout.output(request)
         sidecar = path.with_name(path.name + SUFFIX)
         document = strict_json(sidecar.read_bytes(), what=str(sidecar))
+        schemas.check("area_result", document, sidecar, ResultError)
         manifest = from_sidecar(document, Label(COUNTRY, DATASET, licence=licence), where=str(sidecar))
         items[request.name] = Item(path, manifest)
         if not is_approved(settings, request, read_built(path)[1], memo):

@@ -5,9 +5,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from msgspec import UNSET, Meta, UnsetType
 
 from local_h5 import us
+from local_h5.contracts import forms
+from local_h5.contracts.forms import Form
 from local_h5.errors import ConfigError, InputError
 from local_h5.files.text_table import read_table
 from local_h5.requests import AreaBuildRequest, AreaFilter
@@ -18,6 +22,14 @@ if TYPE_CHECKING:
 _SUGGESTED = 3
 
 DISTRICT_COLUMNS = ("district", "code", "state", "state_fips", "population_2024")
+
+
+class CustomArea(Form, frozen=True):
+    """An area of the user's own, as the configuration has it; :func:`all_requests` reads the filters."""
+
+    id: Annotated[str, forms.matching("[A-Za-z0-9][A-Za-z0-9_-]{0,63}")]
+    filters: Annotated[tuple[Mapping[str, Any], ...], Meta(min_length=1)]
+    name: str | UnsetType = UNSET
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +75,7 @@ def read_districts(path: Path) -> tuple[District, ...]:
 def all_requests(
     districts: Sequence[District],
     cities: Iterable[str],
-    custom: Iterable[Mapping[str, Any]],
+    custom: Iterable[CustomArea],
     *,
     national_package: str,
     where: object,
@@ -106,9 +118,9 @@ def all_requests(
     own = [
         AreaBuildRequest(
             "custom",
-            item["id"],
-            item.get("name", item["id"]),
-            tuple(AreaFilter.from_json(entry, f"{where}: areas.custom.{item['id']}") for entry in item["filters"]),
+            item.id,
+            item.name or item.id,
+            tuple(AreaFilter.from_json(entry, f"{where}: areas.custom.{item.id}") for entry in item.filters),
         )
         for item in custom
     ]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sentence import parts_of
 
 from local_h5.config.paths import PATHS, plain_path, with_plain_paths
-from local_h5.contracts.schema import load_schema
+from local_h5.contracts.schemas import load_schema
 from local_h5.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -68,17 +68,17 @@ def test_every_path_of_the_schema_is_in_the_list() -> None:
     schema = load_schema("config")
 
     def walk(rules: dict[str, Any], place: str) -> list[str]:
-        if "path" in rules.get("$ref", "").lower():
+        if "$ref" in rules:
+            return walk(schema["$defs"][rules["$ref"].rpartition("/")[2]], place)
+        if any(choice.get("format") == "path" for choice in rules.get("anyOf", [rules])):
             return [place]
-        found = []
-        for key, part in rules.get("properties", {}).items():
-            found += walk(part, f"{place}.{key}".lstrip("."))
-        return found
+        return [
+            found
+            for key, part in rules.get("properties", {}).items()
+            for found in walk(part, f"{place}.{key}".lstrip("."))
+        ]
 
-    found = set(walk(schema, ""))
-    policy = load_schema("validation_policy")
-    found |= {f"validation.{key}" for key in walk(policy, "")}
-    assert found | {"store.url"} == set(PATHS)
+    assert {*walk(schema, ""), "store.url"} == set(PATHS)
 
 
 @pytest.mark.parametrize(

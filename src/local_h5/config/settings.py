@@ -1,6 +1,5 @@
 """The configuration, checked once: what a run reads, where it writes, and which areas it has."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +9,11 @@ from local_h5.areas import District, all_requests, read_districts
 from local_h5.config.layout import Layout
 from local_h5.config.parts import Parts
 from local_h5.config.paths import with_plain_paths
+from local_h5.contracts import forms
 from local_h5.contracts.config import Config, Inputs
 from local_h5.contracts.policy import Policy
-from local_h5.contracts.schema import check, typed
+from local_h5.contracts.typed import typed
 from local_h5.errors import ConfigError
-from local_h5.files.atomic import why_unread
 from local_h5.inputs.missing import MissingRules, code_text
 from local_h5.requests import AreaBuildRequest
 
@@ -67,13 +66,10 @@ class Settings:
             RequestError: a custom area's filter is malformed.
         """
         if overrides:
-            config = merge(config, typed("config", {**overrides}))
-            if isinstance(overrides.get("validation"), Mapping):
-                config = merge(config, {"validation": typed("validation_policy", overrides["validation"])})
+            config = merge(config, typed(Config, overrides))
         config = _with_codes_as_text(config)
-        check("config", config, where, ConfigError)
-        check("validation_policy", config["validation"], f"{where}: validation", ConfigError)
-        return cls.of(Config.of(with_plain_paths(config, where)), where)
+        Config.of(config, where)
+        return cls.of(Config.of(with_plain_paths(config, where), where), where)
 
     @classmethod
     def of(cls, config: Config, where: str) -> Self:
@@ -109,7 +105,7 @@ class Settings:
                 national_package=packages[-1].name,
                 where=where,
             ),
-            Parts.of(districts, config.validation["processes"]),
+            Parts.of(districts, config.validation.processes),
         )
         _check_files(settings)
         return settings
@@ -121,10 +117,7 @@ class Settings:
         Raises:
             ConfigError: missing or malformed.
         """
-        try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise ConfigError(f"{path}: expected a JSON configuration, found {why_unread(path, error)}") from error
+        data = forms.read(path, dict[str, Any], ConfigError, "a JSON configuration", "Let the workflow write it again.")
         return cls.load(data, str(path))
 
     @property
@@ -157,7 +150,7 @@ class Settings:
     @property
     def policy(self) -> Policy:
         """The validation policy."""
-        return Policy.from_config(self.config.validation, example=self.uses_example)
+        return self.config.validation.of_run(example=self.uses_example)
 
     @property
     def target_database(self) -> Path:
@@ -219,8 +212,8 @@ def _check_files(settings: Settings) -> None:
         "inputs.tables.block_districts": tables.block_districts,
         "inputs.tables.block_crosswalk": tables.block_crosswalk,
         "inputs.tables.county_cbsa": tables.county_cbsa,
-        "validation.population.table": config.validation["population"]["table"],
-        "validation.training": config.validation["training"],
+        "validation.population.table": config.validation.population.table,
+        "validation.training": config.validation.training,
     }
     for field, path in named.items():
         if path is not None and not Path(path).is_file():

@@ -1,40 +1,54 @@
-"""The configuration as a type; ``config/config.yaml`` says what each key means.
-
-Its form is checked by ``schemas/config.schema.json`` before, with messages for people.
-"""
+"""The configuration; ``config/config.yaml`` says what each key means, and holds the defaults."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import msgspec
+from msgspec import Meta
+
+from local_h5.areas import CustomArea
+from local_h5.contracts import forms
+from local_h5.contracts.forms import Count, FilePath, Form, Positive, Sha256, Text
+from local_h5.contracts.policy import Policy
+from local_h5.errors import ConfigError
+
+Image = Annotated[str, forms.matching(r"[^\s'\"{}]+")]
+Variable = Annotated[str, forms.matching("[a-z][a-z0-9_]*")]
+AtLeastOne = Annotated[int, Meta(ge=1)]
+Licence = Annotated[str, forms.matching(r"(https://[^\s/]+(/\S*)?|(?!unspecified$)[A-Za-z0-9][A-Za-z0-9.+-]*)")]
+"""An SPDX identifier (CC0-1.0, LicenseRef-...) or an https address."""
 
 
-class NationalInputs(msgspec.Struct, frozen=True):
+class NationalInputs(Form, frozen=True):
     """A nation with weights and geography of its own."""
 
-    weights: str | None
-    geography: str | None
+    weights: FilePath | None
+    geography: FilePath | None
 
 
-class Tables(msgspec.Struct, frozen=True):
+class Tables(Form, frozen=True):
     """Public block tables; null where the fetched ones are meant."""
 
-    block_districts: str | None
-    block_crosswalk: str | None
-    county_cbsa: str | None
+    block_districts: FilePath | None
+    block_crosswalk: FilePath | None
+    county_cbsa: FilePath | None
 
 
-class Inputs(msgspec.Struct, frozen=True):
-    """What a run is made from; null where the example's own is meant."""
+class Inputs(Form, frozen=True):
+    """What a run is made from; null where the example's own is meant.
 
-    weights: str | None
-    geography: str | None
-    dataset: str | None
-    dataset_sha256: str | None
-    targets: str | None
+    Attributes:
+        missing: variable → code → value: what to take for codes of the source that say that a value is missing.
+    """
+
+    weights: FilePath | None
+    geography: FilePath | None
+    dataset: FilePath | None
+    dataset_sha256: Sha256 | None
+    targets: FilePath | None
     national: NationalInputs
     tables: Tables
-    missing: dict[str, dict[str, bool | int | float | str]] = msgspec.field(default_factory=dict)
+    missing: Mapping[Variable, Mapping[str, bool | int | float | str]] = {}
 
     @property
     def own(self) -> dict[str, str | None]:
@@ -47,59 +61,63 @@ class Inputs(msgspec.Struct, frozen=True):
         return None in self.own.values()
 
 
-class Areas(msgspec.Struct, frozen=True):
+class Areas(Form, frozen=True):
     """Which areas a run has."""
 
-    districts: str
-    cities: list[str]
-    custom: list[dict[str, Any]]
+    districts: FilePath
+    cities: tuple[str, ...]
+    custom: tuple[CustomArea, ...]
+
+    def __post_init__(self) -> None:
+        if len(set(self.cities)) != len(self.cities):
+            raise ValueError(f"cities: expected every id once, found {', '.join(self.cities)}")
 
 
-class Geography(msgspec.Struct, frozen=True):
+class Geography(Form, frozen=True):
     """How blocks outside the tables are treated."""
 
     unknown_blocks: Literal["error", "allow"]
 
 
-class Takeup(msgspec.Struct, frozen=True):
+class Takeup(Form, frozen=True):
     """How take-up is drawn."""
 
-    programmes: str
+    programmes: FilePath
     reported: Literal["anchor", "ignore"]
     scope: Literal["clone", "area"]
-    filter: list[str] | None
+    filter: tuple[str, ...] | None
 
 
-class Output(msgspec.Struct, frozen=True):
+class Output(Form, frozen=True):
     """How files are written."""
 
     compression: Literal["none", "gzip", "lzf"]
     medicaid_cost: Literal["state_average", "model"]
 
 
-class Store(msgspec.Struct, frozen=True):
+class Store(Form, frozen=True):
     """Where a run is published, and under which licence."""
 
-    url: str | None
-    licence: str | None = None
+    url: Text | None
+    licence: Licence | None = None
 
 
-class Example(msgspec.Struct, frozen=True):
+class Example(Form, frozen=True):
     """Size and seed of the example."""
 
-    households: int
-    clones: int
-    seed: int
-    certainty_amount: float
-    minimum_per_state: int
-    zero_share: float
-    cache: str
+    households: Annotated[int, Meta(ge=100)]
+    clones: AtLeastOne
+    seed: Count
+    certainty_amount: Positive
+    minimum_per_state: AtLeastOne
+    zero_share: Annotated[float, Meta(ge=0, lt=1)]
+    cache: FilePath
 
 
 class DistrictTable(msgspec.Struct, frozen=True):
     """The table of congressional districts."""
 
-    districts: str
+    districts: FilePath
 
 
 class StructuralConfig(msgspec.Struct, frozen=True):
@@ -110,29 +128,40 @@ class StructuralConfig(msgspec.Struct, frozen=True):
 
     inputs: Inputs
     areas: DistrictTable
-    validation: dict[str, Any]
+    validation: Policy
 
 
-class Config(msgspec.Struct, frozen=True):
-    """A configuration with all its keys, and every path in its plain form."""
+class Config(Form, frozen=True):
+    """A configuration with all its keys.
 
-    results: str
-    notes: dict[str, str]
+    Attributes:
+        results: folder of everything that a run makes.
+        notes: for every sidecar: what a reader must know of the inputs.
+        variables: which variables of the source are left out, moved or ids.
+        container: image for ``--sdm apptainer``, of containers/Dockerfile.
+    """
+
+    results: FilePath
+    notes: Mapping[str, str]
     inputs: Inputs
     areas: Areas
-    variables: str
+    variables: FilePath
     geography: Geography
     takeup: Takeup
     output: Output
-    validation: dict[str, Any]
+    validation: Policy
     store: Store
     example: Example
-    container: str | None = None
+    container: Image | None = None
 
     @classmethod
-    def of(cls, data: Mapping[str, Any]) -> Self:
-        """A mapping that satisfies the schema, as a configuration."""
-        return msgspec.convert(data, cls)
+    def of(cls, data: Mapping[str, Any], where: object = "configuration") -> Self:
+        """A parsed configuration.
+
+        Raises:
+            ConfigError: an unknown or missing key, or a value of another type.
+        """
+        return forms.convert(data, cls, where, ConfigError)
 
     @property
     def structural(self) -> StructuralConfig:
@@ -140,6 +169,6 @@ class Config(msgspec.Struct, frozen=True):
         return StructuralConfig(self.inputs, DistrictTable(self.areas.districts), self.validation)
 
     def as_json(self) -> dict[str, Any]:
-        """The form that :meth:`of` reads."""
+        """The form that it was read from."""
         data: dict[str, Any] = msgspec.to_builtins(self)
         return data

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import UnionType
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
@@ -31,6 +31,7 @@ def matching(pattern: str) -> msgspec.Meta:
 
 
 Text = Annotated[str, msgspec.Meta(min_length=1)]
+FilePath = Annotated[str, msgspec.Meta(min_length=1, extra_json_schema={"format": "path"})]
 Sha256 = Annotated[str, matching("[0-9a-f]{64}")]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -39,7 +40,12 @@ Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 class Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a JSON object or a YAML mapping holds, no more and no less."""
+    """What a JSON object or a YAML mapping holds, no more and no less.
+
+    What ``__post_init__`` asks of several fields together, ``RULES`` says for the JSON schema.
+    """
+
+    RULES: ClassVar[Mapping[str, Any]] = {}
 
 
 def read(path: Path, kind: type[T], error: type[LocalH5Error], what: str, advice: str) -> T:
@@ -171,6 +177,7 @@ def convert(data: Any, kind: type[T], where: object, error: type[LocalH5Error], 
 
 # --- words for what msgspec refuses ---------------------------------------------------------------------------------
 
+_JSON = (dict, list, tuple, str, int, float, type(None))
 _TYPES = {"int": "integer", "float": "number", "str": "string", "bool": "boolean"}
 _BOUNDS = {">=": "at least", ">": "more than", "<=": "at most", "<": "less than"}
 _COUNTED = {"str": "characters", "array": "entries", "object": "keys"}
@@ -183,13 +190,13 @@ def _sentence(data: Any, kind: Any, where: object, advice: str) -> str:
         return ": ".join([str(where), *([".".join(path)] if path else []), str(cause)])
     place, said = _violated(part, value, str(cause or problem))
     names = ".".join([*path, *([place] if place else [])])
-    near = _near(part, place) if place else ""
-    return f"{where}: {f'{names}: ' if names else ''}{said}" + "".join(f". {end}" for end in (near, advice) if end)
+    rest = " ".join(text for text in (_near(part, place) if place else "", advice) if text)
+    return f"{where}: {f'{names}: ' if names else ''}{said}{f'. {rest}' if rest else ''}"
 
 
 def _innermost(data: Any, kind: Any, path: tuple[str, ...]) -> tuple[tuple[str, ...], Any, Any, Exception]:
     """The smallest part of a document that is refused: its place, type and value, and what msgspec says."""
-    for name, value, part in _parts(data, kind):
+    for name, value, part in parts(data, kind):
         try:
             msgspec.convert(value, part)
         except (msgspec.ValidationError, RecursionError):
@@ -201,12 +208,13 @@ def _innermost(data: Any, kind: Any, path: tuple[str, ...]) -> tuple[tuple[str, 
     raise AssertionError(f"{'.'.join(path)}: the whole was refused, and no part of it")
 
 
-def _parts(data: Any, kind: Any) -> Iterator[tuple[str, Any, Any]]:
-    """Name, value and type of what a value consists of; a mapping's keys before its values."""
-    for choice in _choices(kind):
+def parts(data: Any, kind: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Name, value and type of what a value of a type consists of; a mapping's keys before its values."""
+    for choice in choices(kind):
         origin, inner = get_origin(choice), get_args(choice)
         if isinstance(data, Mapping) and _is_form(choice):
             fields = {field.encode_name: field.type for field in msgspec.structs.fields(choice)}
+            yield from ((str(key), key, str) for key in data if not isinstance(key, str))
             yield from ((name, value, fields[name]) for name, value in data.items() if name in fields)
         elif isinstance(data, Mapping) and isinstance(origin, type) and issubclass(origin, Mapping):
             yield from ((str(key), key, inner[0]) for key in data)
@@ -215,14 +223,14 @@ def _parts(data: Any, kind: Any) -> Iterator[tuple[str, Any, Any]]:
             yield from ((str(number), value, inner[0]) for number, value in enumerate(data))
 
 
-def _choices(kind: Any) -> Iterator[Any]:
+def choices(kind: Any) -> Iterator[Any]:
     """The types that a type stands for, without what is said about them."""
     origin = get_origin(kind)
     if origin is Annotated:
-        yield from _choices(get_args(kind)[0])
+        yield from choices(get_args(kind)[0])
     elif origin in (Union, UnionType):
         for choice in get_args(kind):
-            yield from _choices(choice)
+            yield from choices(choice)
     else:
         yield kind
 
@@ -241,26 +249,27 @@ def _violated(kind: Any, value: Any, problem: str) -> tuple[str, str]:
         shown = pattern[1].removesuffix(_NO_BREAK.replace("\\", "\\\\"))
         return "", f'found {json.dumps(value, ensure_ascii=False)} does not match "{shown}"'
     if problem.startswith("Invalid enum value"):
-        admitted = [option for choice in _choices(kind) for option in get_args(choice)]
+        admitted = [option for choice in choices(kind) for option in get_args(choice)]
         return "", f"expected one of {', '.join(map(_option, admitted))}, found {_short(value)}"
     if bound := re.match(r"Expected `(\w+)` (of length )?([<>]=?) (\S+)", problem):
         counted = f" {_COUNTED[bound[1]]}" if bound[2] else ""
         return "", f"expected {_BOUNDS[bound[3]]} {bound[4].removesuffix('.0')}{counted}, found {_short(value)}"
     if types := re.match(r"Expected `(.*)`, got", problem):
         expected = " or ".join(_TYPES.get(name, name) for name in types[1].split(" | "))
-        return "", f"expected {expected}, found {_short(value)} ({type(value).__name__})"
+        quotes = "" if isinstance(value, _JSON) else ". Put texts in quotes"
+        return "", f"expected {expected}, found {_short(value)} ({type(value).__name__}){quotes}"
     return "", problem if "expected" in problem else f"found {_short(value)}: {problem}"
 
 
 def _known(kind: Any) -> list[str]:
-    return [field.encode_name for choice in _choices(kind) for field in msgspec.structs.fields(choice)]
+    return [field.encode_name for choice in choices(kind) for field in msgspec.structs.fields(choice)]
 
 
 def _near(kind: Any, name: str) -> str:
     """The key that was probably meant by an unknown one."""
     import difflib  # only for an error: area jobs do without
 
-    known = [name for choice in _choices(kind) if _is_form(choice) for name in _known(choice)]
+    known = [name for choice in choices(kind) if _is_form(choice) for name in _known(choice)]
     near = difflib.get_close_matches(name, known, n=1) if name not in known else []
     return f"Did you mean {near[0]}?" if near else ""
 

@@ -5,11 +5,13 @@ area's record quotes.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec.structs import replace
 
-from local_h5.contracts.forms import Count, Form, Limit, Positive, Share
+from local_h5.contracts.forms import Count, FilePath, Form, Limit, Positive, Share, Text
+from local_h5.requests import AreaType
 
 Level = Literal["structural", "targets"]
 Reaction = Literal["fail", "warn"]
@@ -52,15 +54,31 @@ class TargetKey(Struct, frozen=True):
     reform: bool
 
 
-class Rule(Struct, frozen=True):
-    """Conditions that a target must all meet; each is a list of admitted values, and an absent one admits all."""
+SomeTypes = Annotated[tuple[AreaType, ...], Meta(min_length=1)]
+SomeTexts = Annotated[tuple[Text, ...], Meta(min_length=1)]
+SomeStrata = Annotated[tuple[int, ...], Meta(min_length=1)]
 
-    conditions: Mapping[str, tuple[Any, ...]]
 
-    @classmethod
-    def from_config(cls, data: Mapping[str, Any]) -> Self:
-        """Read ``{variable: snap, area_type: [state, district]}``."""
-        return cls({name: tuple(v) if isinstance(v, list) else (v,) for name, v in data.items()})
+class Rule(Form, frozen=True):
+    """Conditions that a target must all meet; each is one admitted value or several, and an absent one admits all."""
+
+    area_type: AreaType | SomeTypes | UnsetType = UNSET
+    area_id: Text | SomeTexts | UnsetType = UNSET
+    variable: Text | SomeTexts | UnsetType = UNSET
+    stratum: int | SomeStrata | UnsetType = UNSET
+    reform: bool | UnsetType = UNSET
+
+    RULES: ClassVar[Mapping[str, Any]] = {"minProperties": 1}
+
+    def __post_init__(self) -> None:
+        if not self.conditions:
+            raise ValueError("expected at least one condition, found none")
+
+    @property
+    def conditions(self) -> dict[str, tuple[Any, ...]]:
+        """Field of a target → admitted values."""
+        given = {name: getattr(self, name) for name in TargetKey.__struct_fields__}
+        return {n: v if isinstance(v, tuple) else (v,) for n, v in given.items() if v is not UNSET}
 
     def admits(self, key: TargetKey) -> bool:
         """Whether a target meets every condition."""
@@ -77,53 +95,85 @@ class Rule(Struct, frozen=True):
         return self.conditions.keys() <= {"area_type", "area_id"}
 
 
-class Override(Struct, frozen=True):
-    """Limits that hold instead, for the targets that a rule admits."""
+class Override(Rule, frozen=True):
+    """Limits that hold instead, for the targets that meet the conditions; for all, where there are none."""
 
-    rule: Rule
-    limits: Mapping[str, float]
+    max_rel_abs_error: Limit | UnsetType = UNSET
+    max_share_failing: Share | UnsetType = UNSET
+    min_targets: Count | UnsetType = UNSET
+
+    RULES: ClassVar[Mapping[str, Any]] = {"anyOf": [{"required": [name]} for name in _LIMITS]}
+
+    def __post_init__(self) -> None:
+        if not self.limits:
+            raise ValueError(f"expected one of {', '.join(_LIMITS)}, found none")
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """The limits that it sets."""
+        given = {name: getattr(self, name) for name in _LIMITS}
+        return {name: value for name, value in given.items() if value is not UNSET}
 
 
-class Policy(Struct, frozen=True):
-    """A checked ``validation:`` section; every field is explained in ``config/config.yaml``."""
+class OnFailure(Form, frozen=True):
+    """What follows from a finding of each severity."""
+
+    structural: Reaction
+    sanity: Reaction
+    targets: Reaction
+
+    def of(self, severity: Severity) -> Reaction:
+        """What follows from one of that severity."""
+        return {"structural": self.structural, "sanity": self.sanity, "targets": self.targets}[severity]
+
+
+class Population(Form, frozen=True):
+    """The reference population: its table, and the largest relative difference from it; null for the defaults."""
+
+    table: FilePath | None
+    max_rel_error: Limit | None
+
+
+class Policy(Form, frozen=True):
+    """The section ``validation`` of the configuration; every key is explained in ``config/config.yaml``.
+
+    Attributes:
+        sanity_ceilings: variable → largest plausible absolute value of its targets; ``*`` for any other.
+        training: list of the targets that the calibration was fitted on.
+    """
 
     enabled: bool
     level: Level
-    on_failure: Mapping[Severity, Reaction]
-    max_population_error: float
+    on_failure: OnFailure
+    population: Population
     require_finite: bool
-    max_rel_abs_error: float
-    max_share_failing: float
-    min_targets: int
-    sanity_ceilings: Mapping[str, float]
+    max_rel_abs_error: Limit
+    max_share_failing: Share
+    min_targets: Count
+    sanity_ceilings: Mapping[str, Positive]
     include: tuple[Rule, ...]
     exclude: tuple[Rule, ...]
     overrides: tuple[Override, ...]
+    training: FilePath | None
+    persons_per_run: Annotated[int, Meta(ge=1000)]
+    processes: Annotated[int, Meta(ge=1)]
 
-    @classmethod
-    def from_config(cls, section: Mapping[str, Any], *, example: bool) -> Self:
-        """Read the section of a configuration that satisfies its schema.
+    def of_run(self, *, example: bool) -> "Policy":
+        """The policy with the limit of the population's error that holds.
 
         Args:
-            section: ``validation`` of the configuration.
             example: whether the run's weights are the example's, which meet the population table.
         """
-        given = section["population"]["max_rel_error"]
+        if self.population.max_rel_error is not None:
+            return self
         default = EXAMPLE_POPULATION_ERROR if example else POPULATION_ERROR
-        return cls(
-            section["enabled"],
-            section["level"],
-            dict(section["on_failure"]),
-            default if given is None else given,
-            section["require_finite"],
-            section["max_rel_abs_error"],
-            section["max_share_failing"],
-            section["min_targets"],
-            dict(section["sanity_ceilings"]),
-            tuple(Rule.from_config(rule) for rule in section["include"]),
-            tuple(Rule.from_config(rule) for rule in section["exclude"]),
-            tuple(_override(item) for item in section["overrides"]),
-        )
+        return replace(self, population=replace(self.population, max_rel_error=default))
+
+    @property
+    def max_population_error(self) -> float:
+        """Largest relative difference of an area's persons from the reference; of :meth:`of_run`."""
+        limit = self.population.max_rel_error
+        return POPULATION_ERROR if limit is None else limit
 
     @property
     def wants_targets(self) -> bool:
@@ -132,7 +182,7 @@ class Policy(Struct, frozen=True):
 
     def blocks(self, severity: Severity) -> bool:
         """Whether a finding of that severity keeps the file from being published."""
-        return self.on_failure[severity] == "fail"
+        return self.on_failure.of(severity) == "fail"
 
     def admits(self, key: TargetKey) -> bool:
         """Whether a target is to be evaluated: included by some rule, if there are any, and excluded by none."""
@@ -143,7 +193,7 @@ class Policy(Struct, frozen=True):
         """Largest relative error of one target; the last override that admits it wins."""
         limit = self.max_rel_abs_error
         for override in self.overrides:
-            if override.rule.admits(key):
+            if override.admits(key):
                 limit = override.limits.get("max_rel_abs_error", limit)
         return limit
 
@@ -155,7 +205,7 @@ class Policy(Struct, frozen=True):
         """``max_share_failing`` and ``min_targets`` over all targets of an area."""
         limits: dict[str, float] = {"max_share_failing": self.max_share_failing, "min_targets": self.min_targets}
         for override in self.overrides:
-            if override.rule.is_of_area and override.rule.admits_area(area_type, area_id):
+            if override.is_of_area and override.admits_area(area_type, area_id):
                 limits |= {name: value for name, value in override.limits.items() if name in limits}
         return limits["max_share_failing"], int(limits["min_targets"])
 
@@ -164,8 +214,8 @@ class Policy(Struct, frozen=True):
         return tuple(
             override
             for override in self.overrides
-            if not override.rule.is_of_area
-            and override.rule.admits_area(area_type, area_id)
+            if not override.is_of_area
+            and override.admits_area(area_type, area_id)
             and override.limits.keys() & {"max_share_failing", "min_targets"}
         )
 
@@ -173,7 +223,7 @@ class Policy(Struct, frozen=True):
         """The part of the policy that a structural record quotes."""
         return AppliedPolicy(
             enabled=self.enabled,
-            on_failure={"structural": self.on_failure["structural"]},
+            on_failure={"structural": self.on_failure.structural},
             max_population_error=self.max_population_error,
             require_finite=self.require_finite,
         )
@@ -181,11 +231,11 @@ class Policy(Struct, frozen=True):
     def for_area(self, area_type: str, area_id: str) -> AppliedPolicy:
         """The policy as applied to one area, as its record quotes it."""
         share, least = self.area_limits(area_type, area_id)
-        applying = [item for item in self.overrides if item.rule.admits_area(area_type, area_id)]
+        applying = [item for item in self.overrides if item.admits_area(area_type, area_id)]
         return AppliedPolicy(
             enabled=self.enabled,
             level=self.level,
-            on_failure=self.on_failure,
+            on_failure={severity: self.on_failure.of(severity) for severity in SEVERITIES},
             max_population_error=self.max_population_error,
             require_finite=self.require_finite,
             max_rel_abs_error=self.max_rel_abs_error,
@@ -194,10 +244,5 @@ class Policy(Struct, frozen=True):
             sanity_ceilings=self.sanity_ceilings,
             include=tuple(rule.conditions for rule in self.include),
             exclude=tuple(rule.conditions for rule in self.exclude),
-            overrides=tuple({**item.rule.conditions, **item.limits} for item in applying),
+            overrides=tuple({**item.conditions, **item.limits} for item in applying),
         )
-
-
-def _override(item: Mapping[str, Any]) -> Override:
-    rule = Rule.from_config({name: value for name, value in item.items() if name not in _LIMITS})
-    return Override(rule, {name: item[name] for name in _LIMITS if name in item})

@@ -6,7 +6,7 @@ The sidecar is written last: an H5 without one is not done. It holds nothing tha
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from msgspec import UNSET, Meta, UnsetType, field
 
@@ -144,6 +144,11 @@ class AreaResult(Form, frozen=True):
     source_rows: Rows | UnsetType = UNSET
     reflecting: tuple[PlaceBound, ...] | UnsetType = field(name="may_reflect_source_place", default=UNSET)
     schema_version: Literal[1, 2] = 2
+
+    RULES: ClassVar[Mapping[str, Any]] = {
+        "if": {"properties": {"schema_version": {"const": 2}}},
+        "then": {"required": ["source_rows", "may_reflect_source_place"]},
+    }
 
     def __post_init__(self) -> None:
         for entity in ("household", "person"):

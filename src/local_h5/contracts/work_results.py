@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from msgspec import field
 from msgspec.structs import force_setattr
@@ -17,6 +17,12 @@ Status = Literal["completed", "failed", "skipped"]
 FailedPhase = Literal["request", "select", "build", "write", "validate", "worker"]
 """Where an area failed: what was asked for, no household clone there, the build, writing, the checks themselves (a file
 that does not pass them is completed), or the worker as a whole, which ended before it could answer."""
+
+
+_OF_FAILURE = ("phase", "error", "message")
+_OF_FILE = ("path", "sha256", "bytes", "rows", "validation")
+_NULL: Mapping[str, Any] = {"type": "null"}
+_GIVEN: Mapping[str, Any] = {"not": _NULL}
 
 
 class AreaOutcome(Form, frozen=True):
@@ -43,14 +49,20 @@ class AreaOutcome(Form, frozen=True):
     rows: Mapping[str, Count] | None = None
     validation: Validation | None = None
 
+    RULES: ClassVar[Mapping[str, Any]] = {
+        "if": {"properties": {"status": {"const": "failed"}}},
+        "then": {"properties": {**dict.fromkeys(_OF_FAILURE, _GIVEN), **dict.fromkeys(_OF_FILE, _NULL)}},
+        "else": {"properties": {**dict.fromkeys(_OF_FILE, _GIVEN), **dict.fromkeys(_OF_FAILURE, _NULL)}},
+    }
+
     def __post_init__(self) -> None:
-        of_failure = (self.phase, self.error, self.message)
-        of_file = (self.path, self.sha256, self.bytes, self.rows, self.validation)
-        given, absent = (of_failure, of_file) if self.status == "failed" else (of_file, of_failure)
-        if None in given or any(value is not None for value in absent):
+        given, absent = (_OF_FAILURE, _OF_FILE) if self.status == "failed" else (_OF_FILE, _OF_FAILURE)
+        missing = [name for name in given if getattr(self, name) is None]
+        besides = [name for name in absent if getattr(self, name) is not None]
+        if missing or besides:
             raise ValueError(
-                "expected phase, error and message of a failed area, and path, sha256, bytes, rows and validation of "
-                f"any other, found others for one that is {self.status}"
+                f"expected {', '.join(given)} of an area that is {self.status} and no {', '.join(absent)}, "
+                f"found {'no ' if missing else ''}{', '.join(missing or besides)}"
             )
 
     @classmethod

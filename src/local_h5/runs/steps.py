@@ -353,9 +353,9 @@ def _report(settings: Settings) -> Step:
 
 def _structural_policy(settings: Settings, memo: DigestMemo) -> Any:
     """What the areas' structural verdicts depend on besides their files."""
-    tables = [settings.config.areas.districts, settings.config.validation["population"]["table"]]
+    tables = [settings.config.areas.districts, settings.config.validation.population.table]
     depends_on = [
-        settings.config.validation,
+        to_builtins(settings.config.validation),
         settings.uses_example,
         [memo.sha256(Path(path)) for path in tables if path is not None],
         to_builtins(settings.requests),

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from msgspec import to_builtins
+
 from local_h5.config.settings import Settings
 from local_h5.contracts.results import sidecar_path
 from local_h5.files.digests import DigestMemo
@@ -63,7 +65,7 @@ def compare_targets(settings: Settings, memo: DigestMemo, rebuilt: Iterable[str]
     """
     common, stale = _run_basis(settings, memo), set(rebuilt)
     built = {request.key: _built_sha256(settings, request) for request in settings.requests}
-    limit = settings.config.validation[_LIMIT]
+    limit = settings.config.validation.persons_per_run
     records = {}
     needed: set[int] = set()
     for request in settings.requests:
@@ -100,8 +102,8 @@ def _differences(record: Mapping[str, Any], wanted: Mapping[str, str]) -> tuple[
 def _run_basis(settings: Settings, memo: DigestMemo) -> dict[str, str]:
     """What all records of a run come from, beside their files."""
     section = settings.config.validation
-    policy = {name: value for name, value in section.items() if name not in _ASIDE}
-    tables = [settings.config.areas.districts, section["population"]["table"], section["training"]]
+    policy = {name: value for name, value in to_builtins(section).items() if name not in _ASIDE}
+    tables = [settings.config.areas.districts, section.population.table, section.training]
     versions = library_versions()
     facts = facts_path(versions[MODEL])
     return {

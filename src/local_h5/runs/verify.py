@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from local_h5.config.settings import Settings
+from local_h5.contracts import forms, schemas
 from local_h5.contracts.results import AreaResult, Fingerprint, read_sidecar, sidecar_path
 from local_h5.errors import ResultError
 from local_h5.files.atomic import of_owner, sha256_of
@@ -104,6 +105,7 @@ def _check(
         path.open("rb").close()  # a file that may not be read is no corrupt one
     try:
         result = read_sidecar(sidecar)
+        schemas.check("area_result", forms.parse(sidecar.read_bytes()), sidecar, ResultError)
     except ResultError as error:
         return Finding("corrupt", key, str(error))
     problem = _against_sidecar(h5, key, result) or _against_record(sidecar, record)

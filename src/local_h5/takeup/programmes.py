@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 import numpy as np
 from msgspec import Meta
@@ -59,6 +59,8 @@ class LevelForm(Form, frozen=True):
     at_most: float | None = None
     below: float | None = None
 
+    RULES: ClassVar[Mapping[str, Any]] = {"not": {"required": ["at_most", "below"]}}
+
     def __post_init__(self) -> None:
         if self.at_most is not None and self.below is not None:
             raise ValueError("expected at_most or below, found both")
@@ -99,6 +101,8 @@ class RateForm(Form, frozen=True):
     by_state: Annotated[Mapping[Annotated[str, forms.matching("[A-Z]{2}")], Share], Meta(min_length=1)] | None = None
     by_cell: CellsForm | None = None
 
+    RULES: ClassVar[Mapping[str, Any]] = {"minProperties": 1, "maxProperties": 1}
+
     def __post_init__(self) -> None:
         given = [name for name in self.__struct_fields__ if getattr(self, name) is not None]
         if len(given) != 1:
@@ -123,6 +127,11 @@ class ProgrammeForm(Form, frozen=True):
     sources: tuple[Source, ...]
     reports: Reports | None = None
     eligibility: Name | None = None
+
+    RULES: ClassVar[Mapping[str, Any]] = {
+        "if": {"required": ["reports"]},
+        "then": {"properties": {"rate": {"not": {"required": ["by_cell"]}}}},
+    }
 
     def __post_init__(self) -> None:
         if self.reports is not None and self.rate.by_cell is not None:  # it has no groups to adjust over

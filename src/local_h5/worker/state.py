@@ -1,6 +1,5 @@
 """What a worker loads once: the prepared files of a run, memory-mapped, and the run's choices."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +7,8 @@ from typing import Self
 
 from local_h5.build.area import BuildOptions
 from local_h5.config.layout import Layout
+from local_h5.contracts import forms
 from local_h5.contracts.config import Config
-from local_h5.contracts.schema import check
 from local_h5.errors import ConfigError, PreparedError
 from local_h5.prepared.files import PreparedInputs, open_prepared
 from local_h5.validation.structural.verdict import StructuralPolicy
@@ -55,17 +54,6 @@ class WorkerState:
             opened = open_prepared(layout.snapshot, files.blocks, files.clones, files.takeup)
             first = next(iter(packages.values()), opened)
             packages[name] = PreparedInputs(first.snapshot, opened.blocks, opened.clones, opened.takeup)
-        config = _read_config(layout.config)
+        what = "the resolved configuration of a run"
+        config = forms.read(layout.config, Config, ConfigError, what, "Run the workflow once.")
         return cls(packages, StructuralPolicy.from_config(config.structural), options_from_config(config))
-
-
-def _read_config(path: Path) -> Config:
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"{path}: expected the resolved configuration of a run, found {error}. Run the workflow once."
-        ) from error
-    check("config", config, path, ConfigError)
-    check("validation_policy", config["validation"], f"{path}: validation", ConfigError)
-    return Config.of(config)

@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local_h5.contracts.schema import load_schema
+from local_h5.contracts.schemas import load_schema
 from local_h5.prepared.model import MEDICAID_COST
 from local_h5.requests import AreaType
 from local_h5.validation.targets.model_facts import ModelFacts, WholeFile, facts_path, holds

@@ -14,7 +14,8 @@ import pytest
 from validation_world import Run, with_validation
 
 from local_h5.config.settings import Settings
-from local_h5.contracts.policy import Policy
+from local_h5.contracts import forms
+from local_h5.contracts.policy import OnFailure, Policy
 from local_h5.contracts.results import sidecar_path
 from local_h5.errors import ConfigError
 from local_h5.files.atomic import sha256_of
@@ -57,10 +58,10 @@ def test_a_missing_field_is_refused(finished: Run) -> None:
 
 
 def test_the_defaults(finished: Run) -> None:
-    section = with_validation(finished, population={"table": None, "max_rel_error": None}).config["validation"]
-    policy = Policy.from_config(section, example=True)
+    config = with_validation(finished, population={"table": None, "max_rel_error": None}).config
+    policy = forms.convert(config["validation"], Policy, "test", ConfigError).of_run(example=True)
     assert (policy.level, policy.max_population_error) == ("structural", 0.005)
-    assert policy.on_failure == {"structural": "fail", "sanity": "fail", "targets": "warn"}
+    assert policy.on_failure == OnFailure("fail", "fail", "warn")
     assert not policy.wants_targets
 
 

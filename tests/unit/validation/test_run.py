@@ -86,7 +86,7 @@ def opened(run: Run, targets: Any = None, **policy: Any) -> TargetRun:
 
 def simulated(target_run: TargetRun, model: FakeModel | None = None) -> FakeModel:
     model = model or FakeModel()
-    for part in range(target_run.settings.config.validation["processes"]):
+    for part in range(target_run.settings.config.validation.processes):
         target_run.simulate_part(part, lambda: model)
     return model
 

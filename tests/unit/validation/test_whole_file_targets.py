@@ -67,7 +67,7 @@ def target_run(run: Run, variable: str = "medicaid", who: Any = (), **policy: An
 
 def simulate(target_run: TargetRun) -> WholeFileModel:
     model = WholeFileModel()
-    for part in range(target_run.settings.config.validation["processes"]):
+    for part in range(target_run.settings.config.validation.processes):
         assert target_run.simulate_part(part, lambda: model).problems == {}
     return model
 

@@ -20,7 +20,7 @@ from local_h5.build import writer
 from local_h5.config.layout import Layout
 from local_h5.contracts.config import Config
 from local_h5.contracts.results import Fingerprint, read_sidecar, sidecar_path
-from local_h5.contracts.schema import load_schema
+from local_h5.contracts.schemas import load_schema
 from local_h5.errors import ConfigError, PreparedError, RequestError
 from local_h5.requests import AreaBuildRequest, AreaFilter
 from local_h5.runs.work_items import fingerprints_here
@@ -285,9 +285,10 @@ def test_malformed_items_name_the_place(change: Callable[[Any], object], message
 
 
 def test_a_request_has_one_form_in_all_schemas() -> None:
-    of_result = load_schema("area_result")["properties"]["request"]
-    assert load_schema("work_items")["$defs"]["request"] == of_result
-    assert load_schema("work_result")["$defs"]["request"] == of_result
+    of_result = load_schema("area_result")["$defs"]
+    for name in ("work_items", "work_result"):
+        for part in ("AreaBuildRequest", "AreaFilter"):
+            assert load_schema(name)["$defs"][part] == of_result[part]
 
 
 def test_nothing_is_prepared(tmp_path: Path) -> None:

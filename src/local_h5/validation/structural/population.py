@@ -25,7 +25,7 @@ def reference_populations(config: StructuralConfig) -> References:
     Raises:
         ConfigError: the table is missing, lacks a column, or has a population that is no positive number.
     """
-    table = config.validation["population"]["table"]
+    table = config.validation.population.table
     return _from_districts(Path(config.areas.districts)) if table is None else _from_table(Path(table))
 
 

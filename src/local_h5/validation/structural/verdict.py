@@ -39,7 +39,7 @@ class StructuralPolicy:
         Raises:
             ConfigError: the population table is missing or malformed.
         """
-        policy = Policy.from_config(config.validation, example=config.inputs.example)
+        policy = config.validation.of_run(example=config.inputs.example)
         return cls(policy, reference_populations(config) if policy.enabled else {})
 
     def population(self, request: AreaBuildRequest) -> float | None:

@@ -202,9 +202,9 @@ def _area_findings(
     place = request.area_type, request.area_id
     findings = _limits("targets", rows, *policy.area_limits(*place), "validation.")
     for override in policy.group_limits(*place):
-        group = [row for row, key in zip(rows, keys, strict=True) if override.rule.admits(key)]
+        group = [row for row, key in zip(rows, keys, strict=True) if override.admits(key)]
         share = override.limits.get("max_share_failing", 1.0)
-        label = " ".join(f"{name} {'/'.join(map(str, v))}" for name, v in override.rule.conditions.items())
+        label = " ".join(f"{name} {'/'.join(map(str, v))}" for name, v in override.conditions.items())
         least = int(override.limits.get("min_targets", 0))
         findings += _limits(f"targets of {label}", group, share, least, "validation.overrides: ")
     return findings

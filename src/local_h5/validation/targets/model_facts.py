@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from msgspec import Meta, field
 
@@ -43,6 +43,11 @@ class WholeFile(Form, frozen=True):
     scope: Scope | None = field(name="holds_in", default=None)
     reads: Annotated[tuple[Name, ...], Meta(extra_json_schema={"minItems": 1, "uniqueItems": True})] = ()
     reason: Text | None = field(name="because", default=None)
+
+    RULES: ClassVar[Mapping[str, Any]] = {
+        "dependentRequired": {"holds_in": ["because"], "because": ["holds_in"]},
+        "anyOf": [{"required": ["holds_in"]}, {"required": ["reads"]}],
+    }
 
     def __post_init__(self) -> None:
         if (self.scope is None) != (self.reason is None) or (self.scope is None and not self.reads):

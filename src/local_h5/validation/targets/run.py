@@ -73,7 +73,7 @@ class TargetRun:
         result = read_sidecar(sidecar_path(sample))
         facts = ModelFacts.of(model_versions()[MODEL])
         database = TargetDatabase.read(path_to_targets, result.period, facts.meaning)
-        fitted = settings.config.validation["training"]
+        fitted = settings.config.validation.training
         training = None if fitted is None else read_training(Path(fitted))
         stored = {column.variable for column in result.columns} - {_WEIGHT}
         return cls(settings, database, settings.policy, result.rows, training, facts.unsettled(stored))
@@ -130,7 +130,7 @@ class TargetRun:
 
     @property
     def _persons_per_run(self) -> int:
-        return int(self.settings.config.validation["persons_per_run"])
+        return self.settings.config.validation.persons_per_run
 
     def values_path(self, request: AreaBuildRequest) -> Path:
         """Where the calculated values of an area's own households lie."""

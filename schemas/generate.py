@@ -1,0 +1,149 @@
+"""Make the JSON schemas of this folder from the structures that they describe: `make schemas`."""
+
+import inspect
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from local_h5.contracts.config import Config
+from local_h5.contracts.forms import Form
+from local_h5.contracts.plan import PlanDocument
+from local_h5.contracts.policy import Policy
+from local_h5.contracts.records import ValidationRecord
+from local_h5.contracts.results import AreaResult
+from local_h5.contracts.work_items import WorkItems
+from local_h5.contracts.work_results import WorkResult
+from local_h5.prepared.model import VariableRules
+from local_h5.takeup.programmes import ProgrammeForm, ProgrammesForm
+from local_h5.validation.targets.model_facts import ModelFacts
+from local_h5_example.sources import PinnedSources
+
+
+class Document(NamedTuple):
+    """What a file holds.
+
+    Attributes:
+        title: for people.
+        kind: its structure.
+        written: by us alone: then every key that a reader may leave out is there too.
+    """
+
+    title: str
+    kind: type[msgspec.Struct]
+    written: bool = False
+
+
+DOCUMENTS = {
+    "area_result": Document("Result sidecar of one area file", AreaResult, written=True),
+    "config": Document("Workflow configuration", Config),
+    "example_sources": Document("Public files behind the example inputs", PinnedSources),
+    "model_facts": Document("What is known of one version of policyengine-us", ModelFacts),
+    "plan": Document("What one plain run would do: `local-h5 plan --format json`", PlanDocument, written=True),
+    "takeup_programme": Document("Take-up programme", ProgrammeForm),
+    "takeup_programmes": Document("List of take-up programmes", ProgrammesForm),
+    "validation_policy": Document("Validation policy: the section validation of the configuration", Policy),
+    "validation_record": Document("Validation of one area file", ValidationRecord, written=True),
+    "variable_rules": Document("What becomes of the source's variables", VariableRules),
+    "work_items": Document("Areas that a worker is to build", WorkItems),
+    "work_result": Document("What came of the areas that a worker was to build", WorkResult, written=True),
+}
+
+_WIDTH = 120
+_ATTRIBUTE = re.compile(r"^ {4}(\w+(?:, \w+)*): (.*(?:\n {8}.*)*)", re.MULTILINE)
+
+
+def schema_text(name: str) -> str:
+    """The text of ``<name>.schema.json``."""
+    document = DOCUMENTS[name]
+    (root,), parts = msgspec.json.schema_components([document.kind])
+    kinds = {kind.__name__: kind for kind in _structures(document.kind)}
+    finished = {part: _finished(rules, kinds[part], document.written) for part, rules in parts.items()}
+    root = finished.pop(root["$ref"].rpartition("/")[2])
+    head = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"{name}.schema.json",
+        "title": document.title,
+    }
+    defs = {"$defs": finished} if finished else {}
+    return _text(_plain({**head, **root, **defs})) + "\n"
+
+
+def _finished(rules: Mapping[str, Any], kind: type[msgspec.Struct], written: bool) -> dict[str, Any]:
+    """The schema of a structure with what its docstring and its own rules say."""
+    summary, attributes = _described(kind)
+    properties = {name: dict(part) for name, part in rules["properties"].items()}
+    fields = msgspec.structs.fields(kind)
+    for field in fields:
+        properties[field.encode_name].pop("default", None)
+        if field.name in attributes:
+            properties[field.encode_name]["description"] = attributes[field.name]
+    required = list(rules.get("required", ()))
+    if written:
+        required = [field.encode_name for field in fields if field.default is not msgspec.UNSET]
+    rest = {key: value for key, value in rules.items() if key not in ("title", "description", "properties", "required")}
+    return {
+        "description": summary,
+        **rest,
+        **({"required": required} if required else {}),
+        "properties": properties,
+        **(kind.RULES if issubclass(kind, Form) else {}),
+    }
+
+
+def _described(kind: type) -> tuple[str, dict[str, str]]:
+    """First paragraph of a docstring, and what it says of each attribute."""
+    summary, _, rest = (inspect.getdoc(kind) or "").partition("\n\n")
+    listed = rest.partition("Attributes:\n")[2].partition("\n\n")[0]
+    found: dict[str, str] = {}
+    for names, said in _ATTRIBUTE.findall(listed):
+        found |= dict.fromkeys(names.split(", "), said[0].upper() + " ".join(said.split())[1:])
+    return " ".join(summary.split()), found
+
+
+def _structures(kind: Any) -> set[type[msgspec.Struct]]:
+    """A structure and all that it is made of."""
+    found: set[type[msgspec.Struct]] = set()
+    pending = [msgspec.inspect.type_info(kind)]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, msgspec.inspect.StructType):
+            if part.cls in found:
+                continue
+            found.add(part.cls)
+        for value in (getattr(part, name) for name in part.__struct_fields__):
+            for inner in value if isinstance(value, tuple) else (value,):
+                inner = inner.type if isinstance(inner, msgspec.inspect.Field) else inner
+                if isinstance(inner, msgspec.inspect.Type):
+                    pending.append(inner)
+    return found
+
+
+def _plain(value: Any) -> Any:
+    """A pattern without what only Python needs: there, ``$`` lets a line break follow."""
+    if isinstance(value, Mapping):
+        return {key: _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return value.replace(r"$(?!\n)", "$") if isinstance(value, str) else value
+
+
+def _text(value: Any, indent: str = "", before: int = 0) -> str:
+    """JSON with one line for what fits into it."""
+    line = json.dumps(value, ensure_ascii=False)
+    if not isinstance(value, dict | list) or len(indent) + before + len(line) < _WIDTH:
+        return line
+    inner = indent + "  "
+    if isinstance(value, list):
+        return "[\n" + ",\n".join(inner + _text(part, inner) for part in value) + f"\n{indent}]"
+    parts = (f"{inner}{json.dumps(key)}: {_text(part, inner, len(key) + 5)}" for key, part in value.items())
+    return "{\n" + ",\n".join(parts) + f"\n{indent}}}"
+
+
+if __name__ == "__main__":
+    for document_name in DOCUMENTS:
+        path = Path(__file__).parent / f"{document_name}.schema.json"
+        path.write_text(schema_text(document_name), encoding="utf-8")

@@ -1,0 +1,45 @@
+"""Values that were read as text, with the types that YAML would have given them in a file."""
+
+from collections.abc import Mapping
+from typing import Any, Literal, get_args, get_origin
+
+import yaml
+
+from local_h5.contracts.forms import choices, parts
+
+_ROOM: Mapping[type, tuple[type, ...]] = {bool: (bool,), int: (int, float), float: (float, int)}
+"""Type of a value → types that have room for it, or say better than a text what is wrong with it."""
+
+
+def typed(kind: Any, value: Any) -> Any:
+    """Only where the type has room: ``"10"`` becomes 10 where a number may stand, ``"null"`` None where null may, and
+    both stay text elsewhere. What has a type already keeps it.
+
+    Args:
+        kind: a structure, or a type made of such.
+        value: what a document of it holds, or a part of that.
+    """
+    if isinstance(value, Mapping):
+        kinds = {name: part for name, _, part in parts(value, kind)}
+        return {name: typed(kinds.get(str(name), Any), part) for name, part in value.items()}
+    if isinstance(value, list):
+        kinds = {number: part for number, _, part in parts(value, kind)}
+        return [typed(kinds.get(str(number), Any), item) for number, item in enumerate(value)]
+    if not isinstance(value, str):
+        return value
+    try:
+        meant = yaml.safe_load(value)
+    except (yaml.YAMLError, ValueError):
+        return value
+    return meant if _has_room(kind, meant) else value
+
+
+def _has_room(kind: Any, meant: Any) -> bool:
+    for choice in choices(kind):
+        if meant is None and choice is type(None):
+            return True
+        if choice in _ROOM.get(type(meant), ()):
+            return True
+        if get_origin(choice) is Literal and any(type(meant) is type(option) for option in get_args(choice)):
+            return True
+    return False
