@@ -3,11 +3,10 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from local_h5 import us
 from local_h5.contracts import forms
@@ -32,8 +31,7 @@ class CustomArea(Form, frozen=True):
     name: str | UnsetType = UNSET
 
 
-@dataclass(frozen=True, slots=True)
-class District:
+class District(Struct, frozen=True):
     """A row of the district table: friendly name, normalised code, state, persons (ACS)."""
 
     name: str

@@ -6,11 +6,11 @@ model.
 
 import platform
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
 import numpy as np
+from msgspec import Struct
 
 from local_h5.build.payload import UNKNOWN_COUNTY, area_columns, county_names
 from local_h5.build.writer import Compression, write_h5
@@ -35,8 +35,7 @@ ADULT_AGE = 18
 """An SPM unit without a person of this age makes the model's poverty calculation fail for the whole file."""
 
 
-@dataclass(frozen=True, slots=True)
-class BuildOptions:
+class BuildOptions(Struct, frozen=True):
     """Choices that concern every area of a run.
 
     Attributes:
@@ -50,12 +49,14 @@ class BuildOptions:
     district_codes: Mapping[int, int] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Provenance:
+class Provenance(Struct, frozen=True):
     """What the caller knows beyond the inputs, copied to the sidecar as it is."""
 
     fingerprint: Fingerprint | None = None
-    validation: Validation = Validation("skipped", "not run in this step")  # noqa: RUF009
+    validation: Validation = Validation("skipped", "not run in this step")
+
+
+_OPTIONS, _PROVENANCE = BuildOptions(), Provenance()
 
 
 def build_area(
@@ -63,8 +64,8 @@ def build_area(
     inputs: PreparedInputs,
     folder: Path,
     *,
-    options: BuildOptions = BuildOptions(),
-    provenance: Provenance = Provenance(),
+    options: BuildOptions = _OPTIONS,
+    provenance: Provenance = _PROVENANCE,
     relative_path: str | None = None,
 ) -> AreaResult:
     """Build one area's H5 below ``folder`` and return its result (the caller writes the sidecar).

@@ -1,10 +1,10 @@
 """What one area file holds: every column with its entity, period and dtype, computed only when it is written."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from msgspec import Struct
 
 from local_h5 import us
 from local_h5.inputs.chunks import chunks
@@ -18,8 +18,7 @@ _COUNTY_CODES = 100_000
 """Codes of five digits."""
 
 
-@dataclass(frozen=True, slots=True)
-class PayloadColumn:
+class PayloadColumn(Struct, frozen=True):
     """One dataset ``variable/period`` of an area file.
 
     ``values()`` has a row per unit of ``entity``, in file order; it may use the same memory as the values of the column

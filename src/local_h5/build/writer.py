@@ -1,12 +1,12 @@
 """Writes an area file: equal content gives equal bytes, and a name only ever points at a whole file."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import h5py
 import numpy as np
+from msgspec import Struct
 
 from local_h5.build.payload import PayloadColumn
 from local_h5.contracts.results import WrittenColumn
@@ -17,8 +17,7 @@ from local_h5.files.hdf5 import create_h5
 Compression = Literal["none", "gzip", "lzf"]
 
 
-@dataclass(frozen=True, slots=True)
-class WrittenFile:
+class WrittenFile(Struct, frozen=True):
     """What was written, counted on the file itself."""
 
     sha256: str

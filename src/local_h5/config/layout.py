@@ -1,7 +1,8 @@
 """Where everything of a run lies, below its results folder."""
 
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+from msgspec import Struct
 
 from local_h5.contracts.policy import Level
 from local_h5.requests import AreaBuildRequest
@@ -10,8 +11,7 @@ Area = AreaBuildRequest | str | PurePosixPath
 """An area, or the path of its H5 below the results folder, for example ``districts/NC-01.h5``."""
 
 
-@dataclass(frozen=True, slots=True)
-class PackageFiles:
+class PackageFiles(Struct, frozen=True):
     """What is prepared of one calibration package."""
 
     geography: Path
@@ -20,8 +20,7 @@ class PackageFiles:
     takeup: Path
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """The paths of a run.
 
     Attributes:

@@ -80,6 +80,11 @@ class Rule(Form, frozen=True):
         given = {name: getattr(self, name) for name in TargetKey.__struct_fields__}
         return {n: v if isinstance(v, tuple) else (v,) for n, v in given.items() if v is not UNSET}
 
+    @property
+    def listed(self) -> dict[str, Any]:
+        """The conditions, each as a list."""
+        return {name: list(values) for name, values in self.conditions.items()}
+
     def admits(self, key: TargetKey) -> bool:
         """Whether a target meets every condition."""
         return all(getattr(key, name) in values for name, values in self.conditions.items())
@@ -242,7 +247,7 @@ class Policy(Form, frozen=True):
             max_share_failing=share,
             min_targets=least,
             sanity_ceilings=self.sanity_ceilings,
-            include=tuple(rule.conditions for rule in self.include),
-            exclude=tuple(rule.conditions for rule in self.exclude),
-            overrides=tuple({**item.conditions, **item.limits} for item in applying),
+            include=tuple(rule.listed for rule in self.include),
+            exclude=tuple(rule.listed for rule in self.exclude),
+            overrides=tuple({**item.listed, **item.limits} for item in applying),
         )

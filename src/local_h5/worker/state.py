@@ -1,9 +1,10 @@
 """What a worker loads once: the prepared files of a run, memory-mapped, and the run's choices."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+
+from msgspec import Struct
 
 from local_h5.build.area import BuildOptions
 from local_h5.config.layout import Layout
@@ -15,8 +16,7 @@ from local_h5.validation.structural.verdict import StructuralPolicy
 from local_h5.worker.area_job import options_from_config
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerState:
+class WorkerState(Struct, frozen=True):
     """Shared by all areas of a worker; nothing in it is changed.
 
     Attributes:
@@ -27,7 +27,7 @@ class WorkerState:
 
     packages: Mapping[str, PreparedInputs]
     structural: StructuralPolicy
-    options: BuildOptions = BuildOptions()  # noqa: RUF009
+    options: BuildOptions = BuildOptions()
 
     @classmethod
     def open(cls, results: Path) -> Self:

@@ -6,11 +6,11 @@ as it can be.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import h5py
 import numpy as np
+from msgspec import Struct
 
 from local_h5.build.payload import county_names, zip_codes
 from local_h5.build.writer import dtype_name
@@ -35,8 +35,7 @@ _STATE_NAMES = ("state_code", "state_code_str", "state_name")
 _COLUMN = {"puma": "puma", "place": "place_fips", "zcta": "zcta", "cbsa": "cbsa_code", "sldu": "sldu", "sldl": "sldl"}
 
 
-@dataclass(frozen=True, slots=True)
-class Expectations:
+class Expectations(Struct, frozen=True):
     """What the checks of an area compare with.
 
     Attributes:
@@ -57,15 +56,14 @@ class Expectations:
     places: Places | None = None
 
 
-@dataclass(slots=True)
-class _File:
+class _File(Struct):
     """Datasets of a file by (variable, period); values are read once, when first asked for."""
 
     file: h5py.File
     year: str
-    periods: Mapping[str, tuple[str, ...]] = field(init=False)
-    _open: dict[tuple[str, str], h5py.h5d.DatasetID] = field(default_factory=dict)
-    _values: dict[str, np.ndarray] = field(default_factory=dict)
+    periods: Mapping[str, tuple[str, ...]] = {}
+    _open: dict[tuple[str, str], h5py.h5d.DatasetID] = {}
+    _values: dict[str, np.ndarray] = {}
 
     def __post_init__(self) -> None:
         # The low-level calls cost a tenth of File.__getitem__, and a file has about 90 datasets.

@@ -1,9 +1,9 @@
 """What every area file of a run must hold, said from the prepared inputs and not from what a job wrote."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from local_h5.build.writer import dtype_name
 from local_h5.inputs.geography.block_table import BlockTable
@@ -14,8 +14,7 @@ from local_h5.prepared.snapshot import SourceSnapshot
 _TEXT_DIGITS = {"block_geoid": 15, "tract_geoid": 11, "county_fips": 5, "zip_code": 5}
 
 
-@dataclass(frozen=True, slots=True)
-class ExpectedColumn:
+class ExpectedColumn(Struct, frozen=True):
     """A variable as each file of the run must have it."""
 
     entity: str
@@ -23,8 +22,7 @@ class ExpectedColumn:
     periods: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
+class Places(Struct, frozen=True):
     """What a run knows of each block.
 
     Attributes:
@@ -36,8 +34,7 @@ class Places:
     snapshot: SourceSnapshot
 
 
-@dataclass(frozen=True, slots=True)
-class CommonSchema:
+class CommonSchema(Struct, frozen=True):
     """What each file must have.
 
     Attributes:

@@ -1,11 +1,10 @@
 """The structural verdict of one area, from the run's configuration: what an area job calls after it wrote its file."""
 
 import logging
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from msgspec import to_builtins
+from msgspec import Struct, to_builtins
 from msgspec.structs import replace
 
 from local_h5.contracts.config import StructuralConfig
@@ -25,8 +24,7 @@ UNREADABLE = (LocalH5Error, *H5_ERRORS, IndexError)
 """What reading a damaged or incomplete file raises."""
 
 
-@dataclass(frozen=True, slots=True)
-class StructuralPolicy:
+class StructuralPolicy(Struct, frozen=True):
     """The policy and the reference populations of a run."""
 
     policy: Policy
