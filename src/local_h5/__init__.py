@@ -1,10 +1,18 @@
 """Calibrated US microdata as one H5 file per area.
 
 ``build_h5`` builds one file in one call, ``H5Builder`` several of one source; everything else is in the modules.
-Importing this package imports nothing but the errors: numpy, h5py and the model come when they are used.
+Importing this package imports nothing but the errors and msgspec: numpy, h5py and the model come when they are used.
 """
 
+import sys
 from typing import TYPE_CHECKING, Any
+
+if "typing_extensions" not in sys.modules:
+    # msgspec takes from it what typing has in every Python that we run on; it would be a fifth of a job's imports.
+    sys.modules["typing_extensions"] = None  # type: ignore[assignment]  # looks as if it were not installed
+    import msgspec  # noqa: F401
+
+    del sys.modules["typing_extensions"]
 
 from local_h5.errors import (
     ConfigError,
