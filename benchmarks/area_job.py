@@ -266,7 +266,7 @@ def measure_all(inputs: Inputs, runs: int, say: Callable[[str], None]) -> dict[s
     start = {
         "importing numpy and h5py": measure(["-c", "import numpy, h5py"], 2 * runs),
         "importing all that an area job imports": measure(
-            ["-c", "import sys; sys.path.insert(0, 'scripts'); import build_area, jsonschema_rs"], 2 * runs
+            ["-c", "import sys; sys.path.insert(0, 'scripts'); import build_area"], 2 * runs
         ),
     }
     say("areas")

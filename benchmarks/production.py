@@ -260,7 +260,7 @@ def measure_fraction(
     say("start-up")
     scripts = place.project / "scripts"
     start = min(
-        run(["-c", f"import sys; sys.path.insert(0, {str(scripts)!r}); import build_area, jsonschema_rs"])["cpu"]
+        run(["-c", f"import sys; sys.path.insert(0, {str(scripts)!r}); import build_area"])["cpu"]
         for _ in range(5)
     )
     say("copying and hashing")
