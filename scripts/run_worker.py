@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from local_h5.config.layout import Layout
+from local_h5.contracts import forms
 from local_h5.contracts.records import ValidationRecord, read_record
 from local_h5.errors import RequestError
 from local_h5.files.atomic import check_output, write_text
@@ -112,7 +113,7 @@ def _line(outcome: AreaOutcome) -> str:
 
 def _read(path: Path) -> Any:
     try:
-        return json.loads(sys.stdin.read() if path == STANDARD else path.read_text(encoding="utf-8"))
+        return forms.parse(sys.stdin.read() if path == STANDARD else path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         where = "standard input" if path == STANDARD else path
         raise RequestError(f"{where}: expected JSON, found {error}. Its form is in docs/worker.md.") from error

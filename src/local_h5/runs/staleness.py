@@ -157,7 +157,7 @@ def read_built(h5: Path) -> tuple[str | None, Built | None]:
     try:
         content = sidecar_path(h5).read_bytes()
         data = json.loads(content)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         content, data = b"", None
     if not isinstance(data, dict):
         return ("sidecar missing or unreadable" if h5.exists() or sidecar_path(h5).exists() else "not built"), None
@@ -183,7 +183,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
     """A JSON object; None when the file is missing or holds something else."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return data if isinstance(data, dict) else None
 

@@ -3,10 +3,11 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from local_h5.contracts import forms
+from local_h5.contracts.forms import Form
 from local_h5.errors import InputError
 from local_h5.files.atomic import write_text
 from local_h5.files.digests import DigestMemo
@@ -14,8 +15,7 @@ from local_h5.runs.code import code_digest
 from local_h5.runs.steps import File, Step
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(Form, frozen=True):
     """What a step came from and made: sha256 by role, its parameters, and the digest of its code."""
 
     params: Mapping[str, Any]
@@ -27,15 +27,13 @@ class Trace:
     def read(cls, path: Path) -> Self | None:
         """The trace of a step that has ended; None when there is none that can be read."""
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-            trace = cls(data["params"], data["code"], data["inputs"], data["outputs"])
-        except (OSError, ValueError, KeyError, TypeError):
+            return forms.read(path, cls, InputError, "what a step left behind", "Run it again.")
+        except InputError:
             return None
-        return trace if all(isinstance(part, dict) for part in (trace.params, trace.inputs, trace.outputs)) else None
 
     def write(self, path: Path) -> None:
         """Write it, whole or not at all."""
-        write_text(path, json.dumps(asdict(self), indent=1, sort_keys=True) + "\n")
+        write_text(path, forms.text(self, path, InputError, sort=True))
 
 
 def digest_of(file: File, memo: DigestMemo) -> str | None:
