@@ -260,8 +260,7 @@ def measure_fraction(
     say("start-up")
     scripts = place.project / "scripts"
     start = min(
-        run(["-c", f"import sys; sys.path.insert(0, {str(scripts)!r}); import build_area"])["cpu"]
-        for _ in range(5)
+        run(["-c", f"import sys; sys.path.insert(0, {str(scripts)!r}); import build_area"])["cpu"] for _ in range(5)
     )
     say("copying and hashing")
     jobs = {process.option("--output"): process for process in processes if process.kind == "build_area"}

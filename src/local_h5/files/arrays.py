@@ -5,8 +5,9 @@ aligned, uncompressed datasets, so that every process on a node shares one copy 
 look inside; everything else is in a JSON header, in which an array stands as the name of its dataset.
 
 A class says by ``stored_as`` what its files hold, and in which version of their form: whoever changes its fields raises
-the version. Fields may be numbers, texts, arrays, other dataclasses, structures without arrays, tuples of these, mappings
-from texts to them, and unions of kinds that JSON tells apart. A field that does not count when two objects are compared is not stored.
+the version. Fields may be numbers, texts, arrays, other dataclasses, structures without arrays, tuples of these,
+mappings from texts to them, and unions of kinds that JSON tells apart. A field that does not count when two objects are
+compared is not stored.
 """
 
 import json
