@@ -29,6 +29,7 @@ rule build_area:
         area_slots=1,  # how many areas of a group run at a time: profiles/slurm
     params:
         run=python("build_area.py"),
+        warm=True,  # docs/warm-jobs.md
         config=SETTINGS.layout.area_config.as_posix(),
         compression=CONFIG.output.compression,
         takeup_filter=(

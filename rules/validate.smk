@@ -28,6 +28,7 @@ rule publish_area:
         runtime=5,
     params:
         run=python("publish_area.py"),
+        warm=True,  # docs/warm-jobs.md
     message:
         "{wildcards.folder}/{wildcards.area} may be published"
     shell:
@@ -106,6 +107,7 @@ rule validate_targets:
         runtime=20,
     params:
         run=python("validate_targets.py"),
+        warm=True,  # docs/warm-jobs.md
         config=RESOLVED,
     message:
         "{wildcards.folder}/{wildcards.area} against its targets"

@@ -4,15 +4,10 @@ from pathlib import Path
 from typing import Literal
 
 from local_h5.build.area import BuildOptions
-from local_h5.contracts import forms
-from local_h5.contracts.config import StructuralConfig
 from local_h5.contracts.work_items import read_request
-from local_h5.errors import ConfigError
-from local_h5.prepared.files import open_prepared
 from local_h5.requests import results_folder
-from local_h5.validation.structural.common_schema import common_schema
-from local_h5.validation.structural.verdict import StructuralPolicy
 from local_h5.worker.area_job import run_area_job
+from local_h5.worker.opened import open_once
 from local_h5.workflow.command import run
 
 
@@ -47,17 +42,16 @@ def build_area_file(
         The fingerprint was made from the same prepared files.
     """
     planned = read_request(path_to_request)
-    config = forms.read(path_to_config, StructuralConfig, ConfigError, "a configuration", "Run the workflow again.")
-    inputs = open_prepared(path_to_snapshot, path_to_blocks, path_to_clones, path_to_takeup)
+    opened = open_once(path_to_snapshot, path_to_blocks, path_to_clones, path_to_takeup, path_to_config)
     run_area_job(
         planned.request,
-        inputs,
+        opened.inputs,
         results_folder(planned.request, path_to_output),
         path_to_record,
         options=BuildOptions(compression, takeup_filter),
         fingerprint=planned.fingerprint,
-        schema=common_schema(inputs),
-        structural=StructuralPolicy.from_config(config),
+        schema=opened.schema,
+        structural=opened.structural,
     )
 
 

@@ -24,7 +24,7 @@ AREA_MODULES = (
     "inputs/membership", "prepared/clones", "prepared/files", "prepared/snapshot", "requests", "scripts/build_area",
     "takeup/anchors", "takeup/assign", "takeup/draws", "takeup/eligibility", "takeup/rates", "takeup/table", "us",
     "validation/structural/checks", "validation/structural/common_schema", "validation/structural/population",
-    "validation/structural/verdict", "worker/area_job",
+    "validation/structural/verdict", "worker/area_job", "worker/opened",
 )  # fmt: skip
 """Code that decides the bytes of an area file, beyond what its prepared inputs hold, and its structural verdict."""
 

@@ -7,12 +7,13 @@ than believing that nothing is stale.
 import atexit
 import contextlib
 import gc
+import io
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
-from local_h5.errors import RunningError
+from local_h5.errors import ConfigError, RunningError
 
 Start = Literal["run", "dry-run", "unlock", "other"]
 
@@ -91,6 +92,27 @@ class Engine:
         elsewhere = str(self._workflow.workflow_settings.persistence_backend) != "file"  # what was cut off is not known
         cut_off = elsewhere or (_INCOMPLETE.is_dir() and any(_INCOMPLETE.iterdir()))
         return bool(forced or triggers - {"mtime"} or cut_off)
+
+    def refuse_overridden_profile(self) -> None:
+        """Refuse a profile that names another executor than the run gets.
+
+        Snakemake takes ``profiles/default`` for the workflow's own profile, and that overrides ``--profile``: areas
+        would be built here, and not on the cluster that somebody named.
+
+        Raises:
+            ConfigError: ``--profile`` or ``SNAKEMAKE_PROFILE`` names such a profile.
+        """
+        options = self._options
+        if self.start not in ("run", "dry-run") or not getattr(options, "profile", None) or options.executor:
+            return
+        for profile in options.profile:
+            alone, all_of_them = _executor_with([profile]), _executor_with(None)
+            if alone not in (None, all_of_them):
+                raise ConfigError(
+                    f"--profile {profile}: executor: expected none, because the profile of the workflow has "
+                    f"{all_of_them} and overrides it, found {alone}. Name the profile by --workflow-profile {profile}, "
+                    f"or the executor by --executor {alone}."
+                )
 
     def force(self, outputs: Iterable[Path]) -> None:
         """Let the job that makes these files run, as ``--forcerun`` with one of them would; call it in an input
@@ -178,6 +200,15 @@ def keep_all_objects() -> None:
     """
     gc.set_threshold(100_000, 50, 1_000)
     atexit.register(gc.freeze)
+
+
+def _executor_with(profiles: list[str] | None) -> str | None:
+    """The executor that the command line names with these profiles alone; with those that it gets, if None."""
+    cli: Any = sys.modules["snakemake.cli"]
+    with contextlib.redirect_stderr(io.StringIO()):  # it says which profiles it uses
+        if profiles is None:
+            return cli.parse_args(sys.argv[1:])[1].executor
+        return cli.get_argument_parser(profiles=profiles).parse_args(sys.argv[1:]).executor
 
 
 def _command_line() -> Any:

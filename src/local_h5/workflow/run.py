@@ -89,6 +89,7 @@ class Run:
         self.announcement: str | None = None
         if not engine.is_main:
             return  # the main process has decided that this job runs
+        engine.refuse_overridden_profile()
         _check_targets(settings, engine.targets)
         if engine.start == "unlock" and settings.results.is_dir():
             hold_run_lock(settings.results).release()  # refuses while a run is alive

@@ -25,8 +25,13 @@ def reference_populations(config: StructuralConfig) -> References:
     Raises:
         ConfigError: the table is missing, lacks a column, or has a population that is no positive number.
     """
-    table = config.validation.population.table
-    return _from_districts(Path(config.areas.districts)) if table is None else _from_table(Path(table))
+    path = population_table(config)
+    return _from_districts(path) if config.validation.population.table is None else _from_table(path)
+
+
+def population_table(config: StructuralConfig) -> Path:
+    """The file that the references of a run are in."""
+    return Path(config.validation.population.table or config.areas.districts)
 
 
 def _from_districts(path: Path) -> References:
