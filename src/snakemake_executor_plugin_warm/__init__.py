@@ -13,6 +13,7 @@ Snakemake imports each plugin that is installed at each start, so this module im
 import os
 import shutil
 import subprocess
+from pathlib import Path
 from typing import Any
 
 from snakemake.benchmark import BenchmarkRecord, write_benchmark_records
@@ -52,7 +53,7 @@ class Executor(LocalExecutor):
         if command is None:
             return super().run_single_job(job)
         self.workflow.async_run(job.prepare())
-        return self.pool.submit(self.cached_or_run, job, self._run, job, command, os.getcwd())
+        return self.pool.submit(self.cached_or_run, job, self._run, job, command, Path.cwd())
 
     def shutdown(self) -> None:
         """Wait for the jobs, then end the processes."""
@@ -86,7 +87,7 @@ class Executor(LocalExecutor):
         except RuleException:  # a placeholder that is not there; the ordinary way says so
             return None
 
-    def _run(self, job: Any, command: ScriptCommand, folder: str) -> None:
+    def _run(self, job: Any, command: ScriptCommand, folder: Path) -> None:
         """Run a job in one of the processes.
 
         Raises:
@@ -97,14 +98,14 @@ class Executor(LocalExecutor):
         if python is None:
             raise self._failure(job, 127)
         try:
-            ended = self._workers.run(python, environment, list(command.argv), folder, command.log)
+            ended = self._workers.run(python, environment, list(command.argv), str(folder), command.log)
         except Cancelled:
             raise self._failure(job, _INTERRUPTED) from None
         except WorkerEnded as gone:
             if self._workers.cancelled:
                 raise self._failure(job, _INTERRUPTED) from None
             if command.log is not None:
-                with open(os.path.join(folder, command.log), "a", encoding="utf-8") as log:
+                with (folder / command.log).open("a", encoding="utf-8") as log:
                     log.write(f"error: the process of this job {gone.reason}\n")
             raise self._failure(job, gone.status or 1) from None
         if ended.status:

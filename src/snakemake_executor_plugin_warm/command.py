@@ -25,12 +25,13 @@ class ScriptCommand:
     def read(cls, command: str) -> "ScriptCommand | None":
         """Read a command; None when a shell has more to do with it than to split and unquote its words."""
         before, arrow, after = command.rpartition(" 2> ")
-        words, log = _words(before), _words(after)
-        if not arrow or log is None or len(log) != 1:
-            words, log = _words(command), [None]
+        words, logs = _words(before), _words(after)
+        log = logs[0] if arrow and logs is not None and len(logs) == 1 else None
+        if log is None:
+            words = _words(command)
         if words is None or len(words) < 2 or not _PYTHON.fullmatch(words[0]) or words[1].startswith("-"):
             return None
-        return cls(words[0], tuple(words[1:]), log[0])
+        return cls(words[0], tuple(words[1:]), log)
 
 
 def _words(text: str) -> list[str] | None:

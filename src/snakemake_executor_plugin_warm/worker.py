@@ -56,8 +56,8 @@ class Worker:
             job: ``argv``, script first; ``cwd``; ``log``, a file for standard error, or None.
 
         Returns:
-            ``status`` as of a process; ``wall`` and ``cpu`` in seconds; ``max_rss`` in MB, or None where the system does
-            not tell; ``stays``: whether another job may follow.
+            ``status`` as of a process; ``wall`` and ``cpu`` in seconds; ``max_rss`` in MB, or None where the system
+            does not tell; ``stays``: whether another job may follow.
         """
         started, used = time.perf_counter(), _cpu()
         peak_is_own = _forget_peak()
@@ -371,7 +371,7 @@ def _forget_peak() -> bool:
 
 
 def _memory() -> dict[str, float]:
-    """``VmHWM``, the peak, and ``RssAnon``, what is not mapped from files, in MB; empty where the system does not tell."""
+    """``VmHWM``, the peak, and ``RssAnon``, what is not mapped from files, in MB; empty where it is not told."""
     found = {}
     try:
         with open("/proc/self/status") as stream:

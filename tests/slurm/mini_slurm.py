@@ -3,7 +3,7 @@
 By hand:
 
     python tests/slurm/mini_slurm.py --nodes 3 -- sinfo -N -l
-    python tests/slurm/mini_slurm.py --nodes 3 -- snakemake --profile profiles/slurm all
+    python tests/slurm/mini_slurm.py --nodes 3 -- snakemake --workflow-profile profiles/slurm all
 
 starts one, runs the command in its environment and stops it again. Jobs that exceed their memory are killed, and a node
 whose slurmd is gone counts as dead after a few seconds.

@@ -69,7 +69,7 @@ def start(project: Project, cluster: MiniSlurm, *targets: str, **more: str) -> R
     first = max((int(job["id"]) for job in cluster.jobs()), default=0)
     with project.path("run.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "snakemake", "--profile", "profiles/slurm", *(targets or ("all",)), *SITE],
+            [sys.executable, "-m", "snakemake", "--workflow-profile", "profiles/slurm", *(targets or ("all",)), *SITE],
             cwd=project.folder, env=environment | more, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
         )  # fmt: skip
     return Run(project, cluster, process, first)

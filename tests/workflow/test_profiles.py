@@ -68,10 +68,28 @@ def test_every_engine_repeats_jobs_and_groups_areas(name: str) -> None:
     assert settings["set-resource-scopes"] == ["area_slots=local"]
 
 
+@pytest.mark.parametrize("name", PROFILES)
+def test_every_profile_gets_the_executor_that_it_names(name: str, project: Project) -> None:
+    code = "import sys; from snakemake.cli import parse_args; print(parse_args(sys.argv[1:])[1].executor)"
+    # The default one is taken without being named.
+    given = [] if name == "default" else ["--workflow-profile", f"profiles/{name}", *site(name, project.folder)]
+    assert run(project, "-c", code, "all", *given).splitlines()[0] == profile(name)["executor"]
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_a_profile_for_a_cluster_is_refused_where_the_default_one_overrides_it(name: str, project: Project) -> None:
+    with pytest.raises(
+        AssertionError, match=rf"error: --profile profiles/{name}: .*--workflow-profile profiles/{name}"
+    ):
+        run(project, "-m", "snakemake", "-n", "all", "--profile", f"profiles/{name}", *site(name, project.folder))
+
+
 @pytest.mark.parametrize("name", ENGINES)
 def test_a_dry_run_takes_the_profile_and_counts_the_same_jobs(name: str, project: Project) -> None:
     project.h5("districts/NC-01").unlink()
-    text = run(project, "-m", "snakemake", "-n", "all", "--profile", f"profiles/{name}", *site(name, project.folder))
+    text = run(
+        project, "-m", "snakemake", "-n", "all", "--workflow-profile", f"profiles/{name}", *site(name, project.folder)
+    )
     counts = dict(line.split() for line in text.splitlines() if line.startswith(("build_area ", "total ")))
     assert counts == {"build_area": "1", "total": "3"}  # with publish_area and all
     assert "Group job areas_districts" in text
@@ -87,7 +105,8 @@ def test_a_cloud_that_is_not_there_builds_the_same_bytes(
     notes = tmp_path / "notes"
     notes.mkdir()
     run(
-        project, str(Path(__file__).parent / "fake_clouds.py"), str(notes), "--profile", f"profiles/{name}", "all",
+        project, str(Path(__file__).parent / "fake_clouds.py"), str(notes), "all",
+        "--workflow-profile", f"profiles/{name}",
         *site(name, project.folder), "--seconds-between-status-checks", "1", "--latency-wait", "10",
     )  # fmt: skip
 
@@ -154,8 +173,8 @@ def test_a_project_that_is_not_on_the_volume_is_refused(
     project.h5("districts/NC-01").unlink()
     with pytest.raises(AssertionError, match=rf"{option}: expected .* docs/clusters.md"):
         run(
-            project, str(Path(__file__).parent / "fake_clouds.py"), str(tmp_path), "--profile", f"profiles/{name}",
-            "all", *site(name, project.folder), option, value,
+            project, str(Path(__file__).parent / "fake_clouds.py"), str(tmp_path),
+            "--workflow-profile", f"profiles/{name}", "all", *site(name, project.folder), option, value,
         )  # fmt: skip
     assert not list(tmp_path.glob("*.json"))
 

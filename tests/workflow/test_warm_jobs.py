@@ -39,7 +39,7 @@ rule job:
         "{params.run:q} {wildcards.how:q} {output:q} 2> {log:q}"
 """
 
-JOB = '''
+JOB = """
 import ctypes, json, os, resource, signal, sys, time
 from pathlib import Path
 
@@ -66,7 +66,7 @@ elif kind == "sleep":
 Path(output).write_text(json.dumps({
     "pid": os.getpid(), "threads": os.environ["OMP_NUM_THREADS"], "temporary": os.environ["TMPDIR"],
 }))
-'''
+"""
 
 FATAL = ("kill", "segv", "exit", "memory")
 REASONS = {"kill": "SIGKILL", "segv": "SIGSEGV", "exit": "exit status 3", "memory": "MemoryError"}
@@ -127,7 +127,8 @@ def test_every_end_of_a_job_is_its_own(small: Small) -> None:
     assert {(row["threads"], bool(row["temporary"])) for row in written.values()} == {("1", True)}
     for how in FATAL:
         assert f"{how} begins" in text  # its log is shown
-        assert f"{how} out/{how}.txt 2> logs/{how}.log' {'died with' if how in ('kill', 'segv') else 'returned'}" in text
+        ending = "died with" if how in ("kill", "segv") else "returned non-zero"
+        assert f"{how} out/{how}.txt 2> logs/{how}.log' {ending}" in text
         assert REASONS[how] in text
         assert not (small.folder / f"benchmarks/{how}.tsv").exists()
     header, values = (small.folder / "benchmarks/good-0.tsv").read_text().splitlines()
@@ -195,7 +196,9 @@ if any(word.endswith("worker.py") for word in sys.orig_argv):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("options", [("-n",), ("--touch",), ("--unlock",), ("--summary",), ("--list",), ("--dag",)])
-def test_what_runs_no_job_starts_no_process(small: Small, options: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_runs_no_job_starts_no_process(
+    small: Small, options: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     (small.folder / "hook").mkdir()
     (small.folder / "hook/sitecustomize.py").write_text(NOTES_WORKERS)
     monkeypatch.setenv("PYTHONPATH", str(small.folder / "hook"))

@@ -103,9 +103,9 @@ class Engine:
             ConfigError: ``--profile`` or ``SNAKEMAKE_PROFILE`` names such a profile.
         """
         options = self._options
-        if self.start not in ("run", "dry-run") or not getattr(options, "profile", None) or options.executor:
+        if options is None or self.start not in ("run", "dry-run") or options.executor:
             return
-        for profile in options.profile:
+        for profile in options.profile or ():
             alone, all_of_them = _executor_with([profile]), _executor_with(None)
             if alone not in (None, all_of_them):
                 raise ConfigError(

@@ -121,8 +121,7 @@ def test_the_peak_is_the_jobs_own(run: Run) -> None:
         ("def broken(:", 1, "SyntaxError: invalid syntax\n"),
         ("import no_such_module", 1, "No module named 'no_such_module'\n"),
         (
-            "import resource; limit = 1 << 30; resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))\n"
-            "b = bytearray(2 << 30)",
+            "import resource as r; r.setrlimit(r.RLIMIT_AS, (1 << 30, r.RLIM_INFINITY))\nb = bytearray(2 << 30)",
             1,
             "MemoryError\n",
         ),
