@@ -45,6 +45,7 @@ class Worker:
 
     def __init__(self) -> None:
         self.running = False
+        self._process = os.getpid()
         self._scripts: dict[str, tuple[bytes, types.CodeType]] = {}
         self._streams = [os.dup(number) for number in range(3)]
         self._before = Before()
@@ -68,6 +69,8 @@ class Worker:
             status = INTERRUPTED
         finally:
             self.running = False
+        if os.getpid() != self._process:
+            os._exit(status)  # a child that the script forked, and that has come to its end
         stays = self._before.restore() and status != INTERRUPTED
         memory = _memory()
         stays = stays and memory.get("RssAnon", 0.0) <= MAX_PRIVATE_MB
@@ -159,7 +162,6 @@ class Before:
         self._collector = gc.isenabled(), gc.get_threshold()
         self._modules: dict[str, tuple[types.ModuleType, dict[str, Any]]] = {}
         self._files = _open_files()
-        self._kept = 0
         self.note_modules()
 
     def note_modules(self) -> None:
@@ -188,6 +190,8 @@ class Before:
         os.umask(self._umask)
         if _locale.setlocale(_locale.LC_ALL, None) != self._locale:
             _locale.setlocale(_locale.LC_ALL, self._locale)
+        sys.settrace(None)
+        sys.setprofile(None)
         sys.setrecursionlimit(self._recursion)
         sys.setswitchinterval(self._switch)
         if (gc.isenabled(), gc.get_threshold()) != self._collector:
@@ -231,12 +235,9 @@ class Before:
         return True
 
     def _files_are_harmless(self) -> bool:
-        """Whether the open files that are new can be read only; these are what a library has mapped."""
-        now = _open_files()
-        new = now - self._files
-        self._files = now
-        self._kept += len(new)
-        return self._kept <= MAX_KEPT_FILES and all(map(_is_read_only, new))
+        """Whether the files that jobs have left open can be read only; these are what a library has mapped."""
+        left = _open_files() - self._files
+        return len(left) <= MAX_KEPT_FILES and all(map(_is_read_only, left))
 
 
 def _execute(code: types.CodeType, path: str) -> None:

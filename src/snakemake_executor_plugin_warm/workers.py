@@ -55,7 +55,7 @@ class WorkerEnded(Exception):
         """What happened, as the end of a log."""
         if self.status < 0:
             with contextlib.suppress(ValueError):
-                return f"ended by {signal.Signals(-self.status).name}"
+                return f"was ended by {signal.Signals(-self.status).name}"
         return f"ended with exit status {self.status}, before the script did"
 
 

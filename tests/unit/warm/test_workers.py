@@ -139,9 +139,9 @@ def test_how_a_script_ends(run_shared: Run, tmp_path: Path, lines: str, status: 
 @pytest.mark.parametrize(
     ("lines", "status", "reason"),
     [
-        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", -9, "ended by SIGKILL"),
-        ("import ctypes; ctypes.string_at(0)", -11, "ended by SIGSEGV"),
-        ("import os; os.abort()", -6, "ended by SIGABRT"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", -9, "was ended by SIGKILL"),
+        ("import ctypes; ctypes.string_at(0)", -11, "was ended by SIGSEGV"),
+        ("import os; os.abort()", -6, "was ended by SIGABRT"),
         ("import os; os._exit(5)", 5, "ended with exit status 5, before the script did"),
         ("import os; os._exit(0)", 0, "ended with exit status 0, before the script did"),
         ("import os; os.closerange(3, 100)", 0, "ended with exit status 0, before the script did"),
@@ -161,6 +161,14 @@ def test_a_process_that_ends_while_a_child_has_its_socket_is_noticed(run: Run) -
     with pytest.raises(WorkerEnded) as ended:
         run("import os, signal, time\nif os.fork() == 0: time.sleep(20); os._exit(0)\nos.kill(os.getpid(), 9)")
     assert ended.value.status == -9
+
+
+@pytest.mark.parametrize("end", ["pass", "raise SystemExit(3)", "1 / 0"])
+def test_a_child_that_a_script_forks_is_not_taken_for_the_process(run: Run, tmp_path: Path, end: str) -> None:
+    before = pids(run, tmp_path)
+    lines = f"import os\nchild = os.fork()\nif child:\n    os.waitpid(child, 0)\nelse:\n    {end}"
+    assert [run(lines).status for _ in range(3)] == [0, 0, 0]
+    assert pids(run, tmp_path) == before
 
 
 def test_a_process_that_was_killed_between_two_jobs_costs_no_job(run: Run, tmp_path: Path) -> None:
@@ -229,6 +237,10 @@ LEAVES = {
     "a warning that was shown": "import warnings; warnings.warn('shown')",
     "standard error": "import sys, io, os; sys.stderr = io.StringIO(); os.close(2)",
     "standard output": "import sys, io; sys.stdout = io.StringIO()",
+    "a file in the place of one that was kept": (
+        "import os; a = os.open('job.py', os.O_RDONLY); b = os.open('left', os.O_RDWR | os.O_CREAT); os.dup2(b, a)"
+    ),
+    "a trace": "import sys; sys.settrace(lambda *_: None); sys.setprofile(lambda *_: None)",
     "an open file": "import os; os.open('left', os.O_WRONLY | os.O_CREAT)",
     "a socket": "import socket, builtins; builtins.left = socket.socketpair()",
     "a name of a module": "import json; json.dumps = None; json.LEFT = 1",
@@ -266,7 +278,8 @@ print(json.dumps({
     'umask': os.umask(0), 'files': resource.getrlimit(resource.RLIMIT_NOFILE), 'threads': threading.active_count(),
     'level': logging.root.level, 'handlers': len(logging.root.handlers), 'disabled': logging.root.manager.disable,
     'recursion': sys.getrecursionlimit(), 'gc': gc.isenabled(), 'precision': decimal.getcontext().prec,
-    'temporary': tempfile.gettempdir(), 'zone': time.tzname, 'written': sorted(
+    'trace': [sys.gettrace() is None, sys.getprofile() is None], 'temporary': tempfile.gettempdir(),
+    'zone': time.tzname, 'written': sorted(
         os.readlink(f'/proc/self/fd/{n}') for n in os.listdir('/proc/self/fd') if os.path.exists(f'/proc/self/fd/{n}')
         and 'left' in os.readlink(f'/proc/self/fd/{n}')),
 }, default=str), file=open('seen', 'w'))
