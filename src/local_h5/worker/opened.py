@@ -61,9 +61,7 @@ def _prepared(files: tuple[Identity, ...]) -> tuple[PreparedInputs, CommonSchema
 
 @lru_cache(maxsize=1)
 def _configuration(file: Identity) -> StructuralConfig:
-    return forms.read(
-        Path(str(file[0])), StructuralConfig, ConfigError, "a configuration", "Run the workflow again."
-    )
+    return forms.read(Path(str(file[0])), StructuralConfig, ConfigError, "a configuration", "Run the workflow again.")
 
 
 @lru_cache(maxsize=1)
