@@ -6,10 +6,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from local_h5.opened import Opened, open_once
 from worker_world import Prepared
 
 from local_h5.errors import ConfigError, PreparedError
+from local_h5.worker.opened import Opened, open_once
 
 
 @pytest.fixture
