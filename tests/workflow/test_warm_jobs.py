@@ -290,7 +290,7 @@ def test_the_executor_of_the_command_line_is_the_one_that_runs(built: Project, p
     assert len(measured) == len(kept)
 
 
-@pytest.mark.parametrize("how", ["option", "variable"])
+@pytest.mark.parametrize("how", ["option", pytest.param("variable", marks=pytest.mark.slow)])
 def test_a_profile_whose_executor_is_overridden_is_refused(
     project: Project, tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -306,5 +306,5 @@ def test_a_profile_whose_executor_is_overridden_is_refused(
     assert f"--workflow-profile {mine}" in line
     assert "Traceback" not in refused.text
     (mine / "config.yaml").write_text("latency-wait: 60\n")  # names none
-    assert project.run(*given, "all").status == 0
+    assert project.run(*given, "-n", "all").status == 0
     shutil.rmtree(mine)
