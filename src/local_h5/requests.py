@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import msgspec
 
@@ -46,7 +46,6 @@ WITHIN_STATE: Mapping[FilterField, int] = {"puma": 5, "place": 5, "sldu": 3, "sl
 STATE_DIGITS = 2
 
 _LEFT_OUT: Mapping[str, Any] = {"filters": (), "package": "regional"}
-_EXAMPLE = 'Write, for example, {field: county, op: in, value: ["36061", "36047"]}.'
 
 _AREA_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
@@ -93,6 +92,9 @@ class AreaFilter(Form, metaclass=_FilterCalls, frozen=True):
     op: Operation
     value: Annotated[Any, msgspec.Meta(extra_json_schema=_VALUE)]
 
+    ERROR = RequestError
+    ADVICE = 'Write, for example, {field: county, op: in, value: ["36061", "36047"]}.'
+
     def __post_init__(self) -> None:
         values = self.value
         if self.op == "eq" and not isinstance(values, tuple):
@@ -102,15 +104,6 @@ class AreaFilter(Form, metaclass=_FilterCalls, frozen=True):
         _check_filter(self.field, self.op, values)
         codes = tuple(dict.fromkeys(_code(self.field, value) for value in values))
         msgspec.structs.force_setattr(self, "value", codes[0] if self.op == "eq" else codes)
-
-    @classmethod
-    def from_json(cls, data: Any, where: object = "area filter") -> Self:
-        """Read ``{"field": …, "op": "eq"|"in", "value": …}``.
-
-        Raises:
-            RequestError: as for the filter itself, or another form.
-        """
-        return forms.convert(data, cls, where, RequestError, _EXAMPLE)
 
     @property
     def values(self) -> tuple[str, ...]:
@@ -151,6 +144,9 @@ class AreaBuildRequest(Form, metaclass=_RequestCalls, frozen=True):
     filters: tuple[AreaFilter, ...]
     package: forms.Text
 
+    ERROR = RequestError
+    ADVICE = "Let the workflow write the request again."
+
     if TYPE_CHECKING:
 
         def __init__(
@@ -187,19 +183,6 @@ class AreaBuildRequest(Form, metaclass=_RequestCalls, frozen=True):
     def relative_path(self) -> PurePosixPath:
         """The same, as a path."""
         return PurePosixPath(self.key)
-
-    @classmethod
-    def from_json(cls, data: Any, where: object = "area request") -> Self:
-        """Read the form that :meth:`to_json` writes.
-
-        Raises:
-            RequestError: a missing or unknown key, or a value of the wrong form.
-        """
-        return forms.convert(data, cls, where, RequestError, "Let the workflow write the request again.")
-
-    def to_json(self) -> dict[str, Any]:
-        """The form that :meth:`from_json` reads."""
-        return forms.plain(self, "area request", RequestError)
 
 
 def output_path(folder: Path, relative: PurePosixPath) -> Path:

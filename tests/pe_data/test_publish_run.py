@@ -251,7 +251,7 @@ def test_a_release_manifest_of_files_that_name_no_model() -> None:
 @pytest.mark.workflow
 def test_snakemake_publish(run: Settings, tmp_path: Path) -> None:
     """The rule itself: asking twice asks the store twice, and the second time there is nothing to do."""
-    config = {**run.config.as_json(), "store": {"url": run.config.store.url, "licence": "CC0-1.0"}}
+    config = {**run.config.to_json(), "store": {"url": run.config.store.url, "licence": "CC0-1.0"}}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     (tmp_path / "Snakefile").write_text(
         "from local_h5.config.settings import Settings\n"

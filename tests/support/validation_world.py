@@ -116,7 +116,7 @@ class Run:
     def build(self, *area_ids: str) -> None:
         """Build areas and check their structure, as the area jobs do."""
         settings = self.settings
-        structural = StructuralPolicy.from_config(Config.of(self.config).structural)
+        structural = StructuralPolicy.from_config(Config.from_json(self.config).structural)
         for request in settings.requests:
             if area_ids and request.area_id not in area_ids:
                 continue
@@ -132,7 +132,7 @@ class Run:
     def check(self, area_id: str) -> None:
         """Check an area's structure as it is now, and write its record."""
         path = self.path(area_id)
-        structural = StructuralPolicy.from_config(Config.of(self.config).structural)
+        structural = StructuralPolicy.from_config(Config.from_json(self.config).structural)
         result = read_sidecar(sidecar_path(path))
         _, record = validate_structure(path, result, common_schema(self.inputs), structural)
         write_record(self.settings.layout.record("structural", result.output.path), record)
@@ -227,7 +227,7 @@ def copy_of(run: Run, folder: Path) -> Run:
 
 def policy_of(run: Run) -> StructuralPolicy:
     """What decides the structural verdicts of a run."""
-    return StructuralPolicy.from_config(Config.of(run.config).structural)
+    return StructuralPolicy.from_config(Config.from_json(run.config).structural)
 
 
 def with_validation(run: Run, **fields: Any) -> Run:

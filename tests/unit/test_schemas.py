@@ -100,10 +100,10 @@ def test_schema_and_structure_refuse_the_same(key: str, value: Any, config: dict
     assert bool(list(Draft202012Validator(schemas.load_schema("config")).iter_errors(changed))) == wrong
     if wrong:
         with pytest.raises(LocalH5Error, match=f"^my.yaml: {key}") as caught:
-            Config.of(changed, "my.yaml")
+            Config.from_json(changed, "my.yaml")
         assert "\n" not in str(caught.value)
     else:
-        Config.of(changed, "my.yaml")
+        Config.from_json(changed, "my.yaml")
 
 
 def test_a_violation_names_file_place_and_schema() -> None:

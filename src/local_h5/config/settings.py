@@ -68,8 +68,8 @@ class Settings:
         if overrides:
             config = merge(config, typed(Config, overrides))
         config = _with_codes_as_text(config)
-        Config.of(config, where)
-        return cls.of(Config.of(with_plain_paths(config, where), where), where)
+        Config.from_json(config, where)
+        return cls.of(Config.from_json(with_plain_paths(config, where), where), where)
 
     @classmethod
     def of(cls, config: Config, where: str) -> Self:

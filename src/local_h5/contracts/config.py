@@ -1,7 +1,7 @@
 """The configuration; ``config/config.yaml`` says what each key means, and holds the defaults."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -154,21 +154,9 @@ class Config(Form, frozen=True):
     example: Example
     container: Image | None = None
 
-    @classmethod
-    def of(cls, data: Mapping[str, Any], where: object = "configuration") -> Self:
-        """A parsed configuration.
-
-        Raises:
-            ConfigError: an unknown or missing key, or a value of another type.
-        """
-        return forms.convert(data, cls, where, ConfigError)
+    ERROR = ConfigError
 
     @property
     def structural(self) -> StructuralConfig:
         """What decides an area's structural verdict."""
         return StructuralConfig(self.inputs, DistrictTable(self.areas.districts), self.validation)
-
-    def as_json(self) -> dict[str, Any]:
-        """The form that it was read from."""
-        data: dict[str, Any] = msgspec.to_builtins(self)
-        return data

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import UnionType
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
@@ -42,10 +42,40 @@ Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 class Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a JSON object or a YAML mapping holds, no more and no less.
 
-    What ``__post_init__`` asks of several fields together, ``RULES`` says for the JSON schema.
+    Attributes:
+        RULES: what ``__post_init__`` asks of several fields together, for the JSON schema.
+        ERROR: raised for what is no such form. ADVICE: what to do about it, as a sentence.
     """
 
     RULES: ClassVar[Mapping[str, Any]] = {}
+    ERROR: ClassVar[type[LocalH5Error]] = LocalH5Error
+    ADVICE: ClassVar[str] = ""
+
+    @classmethod
+    def from_json(cls, data: Any, where: object = None) -> Self:
+        """Parsed JSON as this form.
+
+        Args:
+            data: parsed.
+            where: the file, for the message; what the form is called by default.
+
+        Raises:
+            LocalH5Error: the class's own ``ERROR``, for a missing or unknown key, or a value that may not stand there.
+        """
+        return convert(data, cls, where or cls.called(), cls.ERROR, cls.ADVICE)
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON that :meth:`from_json` reads.
+
+        Raises:
+            LocalH5Error: the class's own ``ERROR``, for a field that holds what its type does not allow.
+        """
+        return plain(self, self.called(), self.ERROR)
+
+    @classmethod
+    def called(cls) -> str:
+        """The class's name in words."""
+        return re.sub(r"(?<!^)(?=[A-Z])", " ", cls.__name__).lower()
 
 
 def read(path: Path, kind: type[T], error: type[LocalH5Error], what: str, advice: str) -> T:

@@ -6,7 +6,7 @@ Imports neither numpy nor the model: what decides about publishing has to be qui
 import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import force_setattr, replace
@@ -137,6 +137,9 @@ class ValidationRecord(Form, frozen=True, kw_only=True):
     targets: tuple[TargetRow, ...] = ()
     issues: tuple[Issue, ...] = ()
 
+    ERROR = ResultError
+    ADVICE = "Let the workflow validate again."
+
     def __post_init__(self) -> None:
         unsaid = [item.severity for item in self.findings if item.severity not in self.policy.on_failure]
         if unsaid:
@@ -159,14 +162,6 @@ class ValidationRecord(Form, frozen=True, kw_only=True):
         """What kept the file from being checked."""
         return tuple(issue.message for issue in self.issues)
 
-    def to_json(self) -> dict[str, Any]:
-        """The record's JSON.
-
-        Raises:
-            ResultError: a field holds what its type does not allow.
-        """
-        return forms.plain(self, _where(self), ResultError)
-
 
 def of_sidecar(record: ValidationRecord, text: str) -> ValidationRecord:
     """The record with the digest of the sidecar that is written beside it."""
@@ -180,11 +175,7 @@ def write_record(path: Path, record: ValidationRecord) -> None:
     Raises:
         ResultError: a field holds what its type does not allow.
     """
-    write_text(path, forms.text(record, _where(record), ResultError))
-
-
-def _where(record: ValidationRecord) -> str:
-    return f"validation of {record.area.path}"
+    write_text(path, forms.text(record, path, ResultError))
 
 
 def read_record(path: Path) -> ValidationRecord:
@@ -193,8 +184,7 @@ def read_record(path: Path) -> ValidationRecord:
     Raises:
         ResultError: missing, not JSON, or of another form.
     """
-    advice = "Let the workflow validate again."
-    return forms.read(path, ValidationRecord, ResultError, "the record of a validation", advice)
+    return forms.read(path, ValidationRecord, ResultError, "the record of a validation", ValidationRecord.ADVICE)
 
 
 class Refusal(Form, frozen=True):

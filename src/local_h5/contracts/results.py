@@ -6,7 +6,7 @@ The sidecar is written last: an H5 without one is not done. It holds nothing tha
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import UNSET, Meta, UnsetType, field
 
@@ -145,6 +145,8 @@ class AreaResult(Form, frozen=True):
     reflecting: tuple[PlaceBound, ...] | UnsetType = field(name="may_reflect_source_place", default=UNSET)
     schema_version: Literal[1, 2] = 2
 
+    ERROR = ResultError
+    ADVICE = "Build the area again."
     RULES: ClassVar[Mapping[str, Any]] = {
         "if": {"properties": {"schema_version": {"const": 2}}},
         "then": {"required": ["source_rows", "may_reflect_source_place"]},
@@ -157,26 +159,6 @@ class AreaResult(Form, frozen=True):
                     raise ValueError(f"{name}.{entity}: expected a value, found nothing")
         if self.schema_version == 2 and UNSET in (self.source_rows, self.reflecting):
             raise ValueError("expected source_rows and may_reflect_source_place in version 2, found one without")
-
-    def to_json(self) -> dict[str, Any]:
-        """The sidecar's content.
-
-        Raises:
-            ResultError: a field holds what its type does not allow.
-        """
-        return forms.plain(self, self.output.path + SUFFIX, ResultError)
-
-    @classmethod
-    def from_json(cls, data: Any, where: object) -> Self:
-        """Read what :meth:`to_json` gives.
-
-        Raises:
-            ResultError: it is of another form.
-        """
-        return forms.convert(data, cls, where, ResultError, _ADVICE)
-
-
-_ADVICE = "Build the area again."
 
 
 def sidecar_path(h5: Path) -> Path:
@@ -212,4 +194,4 @@ def read_sidecar(path: Path) -> AreaResult:
     Raises:
         ResultError: missing, not JSON, or of another form.
     """
-    return forms.read(path, AreaResult, ResultError, "a result sidecar", _ADVICE)
+    return forms.read(path, AreaResult, ResultError, "a result sidecar", AreaResult.ADVICE)

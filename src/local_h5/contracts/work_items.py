@@ -33,6 +33,9 @@ class WorkItems(Form, frozen=True, kw_only=True):
     schema_version: Literal[1]
     items: tuple[WorkItem, ...] = field(name="areas")
 
+    ERROR = RequestError
+    ADVICE = "Its form is in docs/worker.md."
+
 
 def read_request(path: Path) -> WorkItem:
     """What an area's job is to build.
@@ -53,14 +56,14 @@ def read_items(data: Any, where: object = "work items") -> tuple[WorkItem, ...]:
     Raises:
         RequestError: of another form, a filter's code is malformed, or two items would write the same file.
     """
-    items = forms.convert(data, WorkItems, where, RequestError, "Its form is in docs/worker.md.").items
+    items = WorkItems.from_json(data, where).items
     check_distinct(items, where)
     return items
 
 
 def write_items(items: Iterable[WorkItem]) -> dict[str, Any]:
     """The form that :func:`read_items` reads."""
-    return forms.plain(WorkItems(schema_version=1, items=tuple(items)), "work items", RequestError)
+    return WorkItems(schema_version=1, items=tuple(items)).to_json()
 
 
 def check_distinct(items: Iterable[WorkItem], where: object) -> None:

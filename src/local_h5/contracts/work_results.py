@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Literal, Self
 from msgspec import field
 from msgspec.structs import force_setattr
 
-from local_h5.contracts import forms
 from local_h5.contracts.forms import Count, Form, Limit, Sha256, Text
 from local_h5.contracts.results import AreaResult, Validation
 from local_h5.errors import ResultError
@@ -106,6 +105,8 @@ class WorkResult(Form, frozen=True):
     counts: Counts = Counts(0, 0, 0)
     schema_version: Literal[1] = 1
 
+    ERROR = ResultError
+
     def __post_init__(self) -> None:
         found = Counter(outcome.status for outcome in self.outcomes)
         force_setattr(self, "counts", Counts(found["completed"], found["failed"], found["skipped"]))
@@ -114,23 +115,6 @@ class WorkResult(Form, frozen=True):
     def failed(self) -> tuple[AreaOutcome, ...]:
         """The areas that failed."""
         return tuple(outcome for outcome in self.outcomes if outcome.status == "failed")
-
-    def to_json(self) -> dict[str, Any]:
-        """The result's JSON.
-
-        Raises:
-            ResultError: a field holds what its type does not allow.
-        """
-        return forms.plain(self, "result of the worker", ResultError)
-
-    @classmethod
-    def from_json(cls, data: Any, where: object = "result of a worker") -> Self:
-        """Read what :meth:`to_json` gives.
-
-        Raises:
-            ResultError: it is of another form.
-        """
-        return forms.convert(data, cls, where, ResultError)
 
     @classmethod
     def joined(cls, results: "Iterable[WorkResult]") -> Self:

@@ -346,7 +346,7 @@ def _report(settings: Settings) -> Step:
             "records": tuple(settings.layout.record(level, r) for r in settings.requests for level in levels),
         },
         {name: settings.layout.validation / file for name, file in files.items()},
-        {"config": settings.config.as_json()},
+        {"config": settings.config.to_json()},
         code.REPORT_MODULES,
     )
 

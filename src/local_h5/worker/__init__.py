@@ -26,9 +26,10 @@ An item that says which fingerprint its file must have is skipped while the file
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from local_h5.contracts.work_items import WorkItem, read_items, write_items
+from local_h5.contracts.work_results import AreaOutcome, WorkResult
+
 if TYPE_CHECKING:
-    from local_h5.contracts.work_items import WorkItem, read_items, write_items
-    from local_h5.contracts.work_results import AreaOutcome, WorkResult
     from local_h5.worker.legacy import legacy_view
     from local_h5.worker.service import run_areas
     from local_h5.worker.state import WorkerState
@@ -44,20 +45,11 @@ __all__ = [
     "write_items",
 ]
 
-_HOME = {
-    "AreaOutcome": "contracts.work_results",
-    "WorkItem": "contracts.work_items",
-    "WorkResult": "contracts.work_results",
-    "WorkerState": "worker.state",
-    "legacy_view": "worker.legacy",
-    "read_items": "contracts.work_items",
-    "run_areas": "worker.service",
-    "write_items": "contracts.work_items",
-}
+_ON_USE = {"WorkerState": "state", "legacy_view": "legacy", "run_areas": "service"}
+"""An area job imports this package for its one area, and none of these."""
 
 
 def __getattr__(name: str) -> Any:
-    # On use: an area job imports this package for its one area, and none of these.
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"local_h5.{_HOME[name]}"), name)
+    if name in _ON_USE:
+        return getattr(import_module(f"{__name__}.{_ON_USE[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -127,7 +127,7 @@ class Run:
         for name in _OF_0_1:
             path = settings.layout.prepared / name
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-        _write_if_changed(settings.layout.config, config.as_json())
+        _write_if_changed(settings.layout.config, config.to_json())
         _write_if_changed(settings.layout.area_config, msgspec.to_builtins(config.structural))
         self._memo.save()
 

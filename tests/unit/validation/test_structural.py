@@ -154,9 +154,9 @@ def test_the_population_is_compared_with_its_reference(run: Run, tmp_path: Path)
 
 def test_the_tolerance_is_narrow_for_the_example_and_wide_otherwise(finished: Run) -> None:
     config = with_validation(finished, population={"table": None, "max_rel_error": None}).config
-    assert StructuralPolicy.from_config(Config.of(config).structural).policy.max_population_error == 0.005
+    assert StructuralPolicy.from_config(Config.from_json(config).structural).policy.max_population_error == 0.005
     config["inputs"] |= {"weights": "w", "geography": "g", "dataset": "d"}
-    assert StructuralPolicy.from_config(Config.of(config).structural).policy.max_population_error == 0.05
+    assert StructuralPolicy.from_config(Config.from_json(config).structural).policy.max_population_error == 0.05
 
 
 def test_require_finite_can_be_waived(run: Run) -> None:
@@ -197,7 +197,7 @@ def test_what_a_verdict_depends_on_is_part_of_the_fingerprint(finished: Run) -> 
         other = policy_of(with_validation(finished, **fields))
         assert other.decides(request) != decides
     unrelated = StructuralPolicy.from_config(
-        Config.of(with_validation(finished, max_rel_abs_error=0.9).config).structural
+        Config.from_json(with_validation(finished, max_rel_abs_error=0.9).config).structural
     )
     assert unrelated.decides(request) == decides
 

@@ -235,7 +235,7 @@ def test_a_plan_made_elsewhere_is_refused(prepared: Prepared, tmp_path: Path) ->
 def test_a_file_that_fails_its_checks_is_completed(prepared: Prepared, tmp_path: Path) -> None:
     config = json.loads((prepared.results / "prepared/config.json").read_text())
     config["validation"]["population"]["max_rel_error"] = 1e-9
-    state = replace(prepared.state, structural=StructuralPolicy.from_config(Config.of(config).structural))
+    state = replace(prepared.state, structural=StructuralPolicy.from_config(Config.from_json(config).structural))
     (outcome,) = run_areas([WorkItem(NC_01)], state, tmp_path).outcomes
     assert outcome.validation is not None
     assert (outcome.status, outcome.validation.status) == ("completed", "failed")

@@ -48,7 +48,7 @@ def test_rules_for_missing_values_take_codes_as_text_or_as_numbers(
     for text in ('{"-1": false, "NaN": true}', "{-1: false, .nan: true}", "{-1: true, .nan: true}"):
         mine.write_text(f"inputs: {{missing: {{is_female: {text}}}}}\n")
         settings = load_settings([mine])
-        json.dumps(settings.config.as_json(), sort_keys=True, allow_nan=False)  # as a run keeps it
+        json.dumps(settings.config.to_json(), sort_keys=True, allow_nan=False)  # as a run keeps it
         assert settings.missing.rules["is_female"].keys() == {"-1", "NaN"}
         step = next(step for step in all_steps(settings, DigestMemo(None)) if step.name == "snapshot")
         params.append(step.params)
@@ -181,8 +181,8 @@ def test_values_inside_sections_mean_what_they_mean_in_a_file(
     monkeypatch.chdir(ROOT)
     section, key, value = OVERRIDES[override]
     settings = load_settings([], [override])
-    assert settings.config.as_json()[section][key] == value
-    assert type(settings.config.as_json()[section][key]) is type(value)
+    assert settings.config.to_json()[section][key] == value
+    assert type(settings.config.to_json()[section][key]) is type(value)
     # as a Snakefile sees it
     config = read_config(Path("config/config.yaml"))
     given = cli.parse_config([override])
