@@ -14,6 +14,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from msgspec import structs
 from plain_model import snapshot_without_model
 from sentence import parts_of
 from tiny_world import World
@@ -182,9 +183,9 @@ def test_a_first_group_by_month_is_refused_for_a_whole_area(world: World, monkey
 
     def monthly_first(*arguments: object) -> object:
         snapshot = snapshot_without_model(*arguments)  # type: ignore[arg-type]
-        months = [replace(c, variable="aaa") for c in snapshot.columns if c.period != "2024"]
+        months = [structs.replace(c, variable="aaa") for c in snapshot.columns if c.period != "2024"]
         assert all(isinstance(month, SourceColumn) for month in months)
-        return replace(snapshot, columns=(*months, *snapshot.columns))
+        return structs.replace(snapshot, columns=(*months, *snapshot.columns))
 
     monkeypatch.setattr(facade, "prepare_snapshot", monthly_first)
     with pytest.raises(WriteError, match="aaa"):
@@ -245,7 +246,9 @@ def test_a_county_that_the_model_lacks_is_counted(world: World, monkeypatch: pyt
     def lacking(*arguments: object) -> object:
         snapshot = snapshot_without_model(*arguments)  # type: ignore[arg-type]
         known = snapshot.county_fips != 37119
-        return replace(snapshot, county_fips=snapshot.county_fips[known], county_name=snapshot.county_name[known])
+        return structs.replace(
+            snapshot, county_fips=snapshot.county_fips[known], county_name=snapshot.county_name[known]
+        )
 
     monkeypatch.setattr(facade, "prepare_snapshot", lacking)
     local_h5.build_h5(**world.write())

@@ -6,12 +6,12 @@ names what ``src/local_h5/defaults/models/<version>.yaml`` has to say.
 
 import importlib.metadata
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from local_h5 import us
 from local_h5.build.area import build_area

@@ -1,7 +1,6 @@
 """Prepared arrays come back as they went in, memory-mapped, and nothing else is taken for them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, make_dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -11,21 +10,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays, scalar_dtypes
+from msgspec import Struct, defstruct
 from numpy.typing import NDArray
 
 from local_h5.errors import PreparedError
 from local_h5.files.arrays import open_arrays, write_arrays
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     name: str
     flags: NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Things:
+class Things(Struct, frozen=True, eq=False):
     stored_as: ClassVar = ("things", 2)
+    not_stored: ClassVar = ("aside",)
 
     year: int
     numbers: np.ndarray
@@ -36,8 +35,8 @@ class Things:
     any_of: tuple[float | Part | NDArray[np.float32], ...]
     choice: Literal["one", "two"] = "one"
     maybe: NDArray[np.int64] | None = None
-    notes: Mapping[str, str] = field(default_factory=dict)
-    aside: Mapping[int, int] = field(default_factory=dict, compare=False)
+    notes: Mapping[str, str] = {}
+    aside: Mapping[int, int] = {}
 
 
 THINGS = Things(
@@ -53,6 +52,9 @@ THINGS = Things(
 )
 
 
+STORED = [name for name in Things.__struct_fields__ if name != "aside"]
+
+
 def written(path: Path, things: Things = THINGS) -> Path:
     write_arrays(path, things)
     return path
@@ -65,7 +67,7 @@ def same(one: object, two: object) -> bool:
     if isinstance(one, np.ndarray):
         return one.dtype == two.dtype and np.array_equal(one, two, equal_nan=one.dtype.kind in "fc")
     if isinstance(one, Part | Things):
-        names = [item.name for item in fields(one) if item.compare]
+        names = [name for name in one.__struct_fields__ if name not in getattr(one, "not_stored", ())]
         return all(same(getattr(one, name), getattr(two, name)) for name in names)
     if isinstance(one, dict):
         return list(one) == list(two) and all(same(one[key], two[key]) for key in one)
@@ -77,7 +79,7 @@ def same(one: object, two: object) -> bool:
 def test_everything_comes_back(tmp_path: Path) -> None:
     things = open_arrays(written(tmp_path / "a.h5"), Things)
     assert same(things, THINGS)
-    assert things.aside == {}  # what does not count in a comparison is not kept
+    assert things.aside == {}  # what a class names as not stored is not kept
     for array in (things.numbers, things.words, things.part.flags, things.by_name["a b"][1], things.any_of[2]):
         assert array.ctypes.data % 64 == 0
         assert not array.flags.writeable
@@ -159,8 +161,7 @@ def test_a_damaged_file_is_an_error(tmp_path: Path, damage) -> None:
 
 @pytest.mark.parametrize(("kind", "version"), [("others", 2), ("things", 3)])
 def test_another_kind_or_version_is_an_error(tmp_path: Path, kind: str, version: int) -> None:
-    @dataclass(frozen=True)
-    class Others:
+    class Others(Struct, frozen=True):
         stored_as: ClassVar = (kind, version)
 
     with pytest.raises(PreparedError, match=rf"format: expected {kind} version {version}, found things version 2"):
@@ -169,7 +170,7 @@ def test_another_kind_or_version_is_an_error(tmp_path: Path, kind: str, version:
 
 @pytest.mark.parametrize(("left_out", "more"), [("year", []), ("year", [("years", int)]), ("", [("more", str, "")])])
 def test_other_fields_under_the_same_version_are_an_error(tmp_path: Path, left_out: str, more: list[Any]) -> None:
-    own = [(item.name, item.type) for item in fields(Things) if item.compare and item.name != left_out]
-    other = make_dataclass("Other", [*own, *more], frozen=True, namespace={"stored_as": Things.stored_as})
+    own = [(name, kind) for name, kind in Things.__annotations__.items() if name in STORED and name != left_out]
+    other = defstruct("Other", [*own, *more], frozen=True, namespace={"stored_as": Things.stored_as})
     with pytest.raises(PreparedError, match=r"unreadable file \(Other with the fields year, numbers, .*Delete it"):
         open_arrays(written(tmp_path / "a.h5"), other)

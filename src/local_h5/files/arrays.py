@@ -1,19 +1,17 @@
-"""A frozen dataclass of arrays as one HDF5 file that is memory-mapped when read.
+"""A structure of arrays as one HDF5 file that is memory-mapped when read.
 
 All prepared inputs (source snapshot, geography, clone index, take-up table) have this form. Arrays are contiguous,
 aligned, uncompressed datasets, so that every process on a node shares one copy in the page cache, and any HDF5 tool can
 look inside; everything else is in a JSON header, in which an array stands as the name of its dataset.
 
 A class says by ``stored_as`` what its files hold, and in which version of their form: whoever changes its fields raises
-the version. Fields may be numbers, texts, arrays, other dataclasses, structures without arrays, tuples of these,
-mappings from texts to them, and unions of kinds that JSON tells apart. A field that does not count when two objects are
-compared is not stored.
+the version. Fields may be numbers, texts, arrays, other structures, tuples of these, mappings from texts to them, and
+unions of kinds that JSON tells apart. A class may say by ``not_stored`` which of its fields a file does not hold.
 """
 
 import json
 import mmap
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import Field, fields, is_dataclass
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from types import UnionType
@@ -32,7 +30,7 @@ _ALIGNMENT = 64
 
 
 class Stored(Protocol):
-    """A dataclass that says what its files hold: kind and version of their form."""
+    """A structure that says what its files hold: kind and version of their form."""
 
     stored_as: ClassVar[tuple[str, int]]
 
@@ -108,9 +106,7 @@ def _taken_apart(value: Any, place: str, arrays: dict[str, np.ndarray]) -> Any:
         arrays[place] = value
         return place
     if isinstance(value, msgspec.Struct):
-        return msgspec.to_builtins(value)
-    if is_dataclass(value):
-        value = {item.name: getattr(value, item.name) for item in _stored(type(value))}
+        value = {name: getattr(value, name) for name in _stored(type(value))}
     if isinstance(value, Mapping):
         return {name: _taken_apart(item, f"{place}/{name}", arrays) for name, item in value.items()}
     if isinstance(value, tuple):
@@ -118,8 +114,13 @@ def _taken_apart(value: Any, place: str, arrays: dict[str, np.ndarray]) -> Any:
     return value
 
 
-def _stored(cls: Any) -> Iterator[Field[Any]]:
-    return (item for item in fields(cls) if item.compare)
+def _stored(cls: type[msgspec.Struct]) -> tuple[str, ...]:
+    """Names of the fields that a file holds."""
+    return tuple(name for name in cls.__struct_fields__ if name not in getattr(cls, "not_stored", ()))
+
+
+def _is_structure(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
 @cache
@@ -131,10 +132,8 @@ def _reader(kind: Any) -> _Read:
         return lambda data, array: kinds.get(type(data), _as_it_is)(data, array)
     if origin is np.ndarray:
         return lambda data, array: array(data)
-    if is_dataclass(origin):
-        return _dataclass_reader(origin)
-    if isinstance(origin, type) and issubclass(origin, msgspec.Struct):
-        return lambda data, array: msgspec.convert(data, origin)
+    if _is_structure(origin):
+        return _structure_reader(origin)
     if origin is Mapping:
         read = _reader(of[1])
         return lambda data, array: {name: read(item, array) for name, item in data.items()}
@@ -147,9 +146,8 @@ def _reader(kind: Any) -> _Read:
     return _as_it_is
 
 
-def _dataclass_reader(cls: Any) -> _Read:
-    kinds: dict[str, Any] = {item.name: item.type for item in _stored(cls)}
-    readers = {name: _reader(kind) for name, kind in kinds.items()}
+def _structure_reader(cls: type[msgspec.Struct]) -> _Read:
+    readers = {name: _reader(cls.__annotations__[name]) for name in _stored(cls)}
 
     def read(data: Any, array: Callable[[str], np.ndarray]) -> Any:
         if data.keys() != readers.keys():
@@ -161,7 +159,7 @@ def _dataclass_reader(cls: Any) -> _Read:
 
 def _json_type(kind: Any) -> Any:
     origin = get_origin(kind) or kind
-    return str if origin is np.ndarray else dict if is_dataclass(origin) else origin
+    return str if origin is np.ndarray else dict if _is_structure(origin) else origin
 
 
 def _as_it_is(data: Any, array: Callable[[str], np.ndarray]) -> Any:

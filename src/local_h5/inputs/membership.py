@@ -7,10 +7,10 @@ depends on nothing else, so a unit has one id in every file that holds it (``doc
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+from msgspec import Struct
 
 from local_h5.errors import SourceError
 from local_h5.inputs.chunks import chunks
@@ -22,8 +22,7 @@ LARGEST_ID = 2**31 - 1
 """Ids are int32, as the model keeps them."""
 
 
-@dataclass(frozen=True, slots=True)
-class CompressedRows:
+class CompressedRows(Struct, frozen=True):
     """For every household, the source rows of one entity that belong to it, in source row order.
 
     ``rows[indptr[h]:indptr[h + 1]]`` are household ``h``'s rows; ``indptr`` int64 (n_households + 1,), ``rows``
@@ -58,8 +57,7 @@ class CompressedRows:
         return self.rows[place]
 
 
-@dataclass(frozen=True, slots=True)
-class Membership:
+class Membership(Struct, frozen=True):
     """Entity membership of the source.
 
     Attributes:
@@ -86,8 +84,7 @@ class Membership:
         return self.members[entity].owner()
 
 
-@dataclass(frozen=True, slots=True)
-class EntityRows:
+class EntityRows(Struct, frozen=True):
     """One entity's rows in an area file.
 
     Attributes:
@@ -101,8 +98,7 @@ class EntityRows:
     counts: np.ndarray
 
 
-@dataclass(frozen=True, slots=True)
-class Reindexed:
+class Reindexed(Struct, frozen=True):
     """Rows, ids and links of an area file. Ids and links are made when they are asked for.
 
     Attributes:

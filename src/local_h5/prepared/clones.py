@@ -8,10 +8,10 @@ out ordered by (clone, household), the order of the file.
 
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import ClassVar, Self
 
 import numpy as np
+from msgspec import Struct
 
 from local_h5 import us
 from local_h5.errors import EmptySelectionError, InputError, RequestError
@@ -35,8 +35,7 @@ TABLE_FIELD: Mapping[FilterField, str] = {
 """Field → its column in the block table."""
 
 
-@dataclass(frozen=True, slots=True)
-class CloneSelection:
+class CloneSelection(Struct, frozen=True):
     """The household clones of one area, ordered by (clone, household).
 
     ``clone`` int32, ``household`` int32 (source index), ``weight`` float64, ``block`` int32 (row of the block table),
@@ -53,8 +52,7 @@ class CloneSelection:
         return len(self.household)
 
 
-@dataclass(frozen=True, slots=True)
-class CloneIndex:
+class CloneIndex(Struct, frozen=True):
     """Active household clones of one calibration package.
 
     Attributes:
@@ -263,8 +261,7 @@ class CloneIndex:
         return int(low), int(high)
 
 
-@dataclass(frozen=True, slots=True)
-class _Rows:
+class _Rows(Struct, frozen=True):
     """The rows that one filter admits, not yet written out.
 
     Attributes:

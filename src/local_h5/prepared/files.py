@@ -1,7 +1,8 @@
 """The prepared files on disk: written by the prepare steps, memory-mapped by area jobs."""
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from local_h5.files.arrays import open_arrays
 from local_h5.inputs.geography.block_table import BlockTable
@@ -11,8 +12,7 @@ from local_h5.prepared.snapshot import SourceSnapshot
 from local_h5.takeup.table import Takeup
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedInputs:
+class PreparedInputs(Struct, frozen=True):
     """Everything that area builds read; made once, shared by all areas of a calibration package."""
 
     snapshot: SourceSnapshot

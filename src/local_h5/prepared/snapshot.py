@@ -5,17 +5,16 @@ one matrix; text and enums are integer codes with one vocabulary per variable.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from msgspec import Struct
 
 from local_h5.contracts.results import Excluded, PlaceBound
 from local_h5.inputs.membership import Membership
 
 
-@dataclass(frozen=True, slots=True)
-class SourceColumn:
+class SourceColumn(Struct, frozen=True):
     """One variable in one period.
 
     Attributes:
@@ -37,8 +36,7 @@ class SourceColumn:
     names: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class IncomeLimits:
+class IncomeLimits(Struct, frozen=True):
     """HUD income limits by county and SPM-unit size.
 
     ``county`` int32 (n_counties,) FIPS ascending; ``limit`` float64 (n_counties, n_sizes), the highest of the three
@@ -49,8 +47,7 @@ class IncomeLimits:
     limit: np.ndarray
 
 
-@dataclass(frozen=True, slots=True)
-class StateValues:
+class StateValues(Struct, frozen=True):
     """An input that every person of a state has alike, written by the state that a clone lives in.
 
     Attributes:
@@ -62,8 +59,7 @@ class StateValues:
     by_fips: np.ndarray
 
 
-@dataclass(frozen=True, slots=True)
-class SourceSnapshot:
+class SourceSnapshot(Struct, frozen=True):
     """Columns, membership and model values of one source.
 
     Attributes:

@@ -1,10 +1,10 @@
 """From input files to prepared inputs: the pieces that the prepare scripts and the facade share."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from msgspec.structs import replace
 
 from local_h5.areas import check_coverage, read_districts
 from local_h5.contracts import forms

@@ -11,10 +11,10 @@ household clone takes up in its district's file if and only if it does in its st
 of one file.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from local_h5.errors import InputError
@@ -25,8 +25,7 @@ _CHUNK_UNITS: Final = 1 << 20
 """Unit clones worked on at a time."""
 
 
-@dataclass(frozen=True, slots=True)
-class AdjustedRates:
+class AdjustedRates(Struct, frozen=True):
     """The adjusted rate of every clone, or of every clone and state."""
 
     values: NDArray[np.float64]

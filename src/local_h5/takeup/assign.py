@@ -7,10 +7,10 @@ lie in [0, 1), this is ``E & (u < r)`` without reports and ``R | (E' & ~R & (u <
 
 import hashlib
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from local_h5.inputs.chunks import chunks
@@ -36,8 +36,7 @@ class UnitRows(Protocol):
         """Integer (n,): number of units of every household clone."""
 
 
-@dataclass(frozen=True, slots=True)
-class AreaUnits:
+class AreaUnits(Struct, frozen=True):
     """The household clones of a file, in file order, and their units."""
 
     household_ids: NDArray[np.integer]
@@ -65,8 +64,7 @@ class AreaUnits:
             yield AreaUnits(self.household_ids[part], self.clones[part], self.state[part], self.county[part], rows)
 
 
-@dataclass(frozen=True, slots=True)
-class _PartRows:
+class _PartRows(Struct, frozen=True):
     """:class:`UnitRows` of a stretch of household clones."""
 
     source_row: NDArray[np.integer]

@@ -11,10 +11,10 @@ arrays; the doubles are the same bit for bit. 128-bit numbers are pairs of uint6
 that stay in the processor's cache.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from local_h5.errors import InputError
@@ -33,8 +33,7 @@ _HASH_MIX: Final = np.uint64(0xFF51AFD7ED558CCD)
 _POWERS: Final[U64] = np.array([pow(_HASH_BASE, k, 1 << 64) for k in range(21)], dtype=np.uint64)
 
 
-@dataclass(frozen=True, slots=True)
-class KeySuffix:
+class KeySuffix(Struct, frozen=True):
     """What ``":{household_id}:{clone}"`` adds to a hash, so that the programmes of a file share the work.
 
     Appending this text to a text with hash ``x`` gives the hash ``x * factor + addend`` (mod 2**64).

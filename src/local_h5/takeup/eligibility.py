@@ -1,10 +1,11 @@
 """Who may take up a programme where: one bit per county and source unit."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from local_h5.errors import InputError
@@ -13,8 +14,7 @@ NO_COUNTY: Final = 0
 """County code of a household clone without a block: nobody there is eligible."""
 
 
-@dataclass(frozen=True, slots=True)
-class PackedEligibility:
+class PackedEligibility(Struct, frozen=True):
     """Eligibility of every source unit in every county that the geography uses."""
 
     counties: NDArray[np.int32]

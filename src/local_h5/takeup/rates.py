@@ -1,10 +1,10 @@
 """Take-up rates of the three kinds: constant by date, by state, by cell of the unit's own characteristics."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from local_h5 import us
@@ -16,8 +16,7 @@ _N_STATE_CODES: Final = 100
 _EXAMPLES: Final = 5
 
 
-@dataclass(frozen=True, slots=True)
-class ConstantRate:
+class ConstantRate(Struct, frozen=True):
     """One rate for everybody, which may change from year to year."""
 
     entries: tuple[tuple[str, float], ...]
@@ -38,8 +37,7 @@ class ConstantRate:
         return past[-1]
 
 
-@dataclass(frozen=True, slots=True)
-class StateRates:
+class StateRates(Struct, frozen=True):
     """One rate per state."""
 
     by_fips: NDArray[np.float64]
@@ -79,8 +77,7 @@ class StateRates:
         return rates
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
+class Level(Struct, frozen=True):
     """One step of an axis: the values up to a bound that no earlier step has."""
 
     name: str
@@ -90,8 +87,7 @@ class Level:
     """Whether the bound itself belongs to the level (``at_most``) or not (``below``)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Axis:
+class Axis(Struct, frozen=True):
     """One characteristic by which the rate of a unit differs."""
 
     name: str
@@ -125,8 +121,7 @@ class Axis:
         return level
 
 
-@dataclass(frozen=True, slots=True)
-class CellRates:
+class CellRates(Struct, frozen=True):
     """One rate per combination of levels."""
 
     axes: tuple[Axis, ...]

@@ -1,10 +1,10 @@
 """The prepared take-up table: what an area job needs to know about every programme."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from local_h5.errors import InputError
@@ -22,8 +22,7 @@ ReportStatus = Literal["none", "anchor", "ignored", "absent"]
 """The programme has no reports, uses them, ignores them on request, or the source lacks them."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProgrammeTable:
+class ProgrammeTable(Struct, frozen=True):
     """One programme for one source and geography."""
 
     variable: str
@@ -49,8 +48,7 @@ class ProgrammeTable:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class Takeup:
+class Takeup(Struct, frozen=True):
     """All programmes for one source, geography and year."""
 
     stored_as: ClassVar = ("takeup", 2)

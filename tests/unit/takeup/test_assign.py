@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from local_h5.errors import InputError
 from local_h5.inputs import chunks
@@ -304,8 +305,8 @@ def test_digest_changes_with_what_concerns_the_area(world: World, all_rows: np.n
     assert before == inputs_digest(world.prepare(), world.area(alaska))
     assert before != inputs_digest(takeup, world.area(alaska), [MEDICAID])
 
-    other_rate = [replace(t, rate=0.33) if t.variable == "takes_up_dc_ptc" else t for t in takeup.programmes]
-    assert inputs_digest(replace(takeup, programmes=tuple(other_rate)), world.area(alaska)) != before
+    other_rate = [structs.replace(t, rate=0.33) if t.variable == "takes_up_dc_ptc" else t for t in takeup.programmes]
+    assert inputs_digest(structs.replace(takeup, programmes=tuple(other_rate)), world.area(alaska)) != before
 
     def with_report(row: int) -> World:
         household = row % len(world.household_ids)

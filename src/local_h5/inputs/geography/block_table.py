@@ -4,10 +4,10 @@ Prepared once (:mod:`~local_h5.inputs.geography.blocks`), stored as plain arrays
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from local_h5.errors import InputError
@@ -17,8 +17,7 @@ TEXT_FIELDS = (*CROSSWALK_FIELDS, "cbsa_code")
 """The text fields of a block, in the order in which they are stored."""
 
 
-@dataclass(frozen=True, slots=True)
-class TextField:
+class TextField(Struct, frozen=True):
     """One text per block, stored as positions in a list of distinct texts."""
 
     codes: NDArray[np.int32]
@@ -27,8 +26,7 @@ class TextField:
     """Distinct texts, ascending, the empty one first. As wide as the widest text of the whole source table."""
 
 
-@dataclass(frozen=True, slots=True)
-class BlockTable:
+class BlockTable(Struct, frozen=True):
     """Facts about B distinct blocks."""
 
     stored_as: ClassVar = ("block_table", 2)

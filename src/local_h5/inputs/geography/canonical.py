@@ -6,11 +6,10 @@ are normalised here, once, and nowhere else.
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from dataclasses import field as dataclass_field
 from typing import ClassVar, Self
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from local_h5.errors import InputError
@@ -23,14 +22,14 @@ MAX_CLONES = 10_000
 _DIGEST_HEADER = b"local_h5 geography 1\n"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Geography:
+class Geography(Struct, frozen=True, eq=False):
     """Block and district of every household clone, clone-major: row ``c * n_households + h``.
 
     Two geographies are equal when their arrays and sizes are; how districts were written is not part of it.
     """
 
     stored_as: ClassVar = ("geography", 2)
+    not_stored: ClassVar = ("spelling",)
 
     block: NDArray[np.int64]
     """(n,) census block GEOID as an integer; 0 where there is none."""
@@ -38,7 +37,7 @@ class Geography:
     """(n,) normalised district, ``100 * state + number``, at-large seats as number 1; 0 where there is none."""
     n_households: int
     n_clones: int
-    spelling: Mapping[int, int] = dataclass_field(default_factory=dict, compare=False)
+    spelling: Mapping[int, int] = {}
     """Normalised district → the code by which the input wrote it, for seats that it wrote in one other way (200)."""
 
     @property

@@ -7,9 +7,9 @@ Everything else is counted, and the error shows examples.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from local_h5 import us
@@ -21,8 +21,7 @@ _MAX_TEXT = 32
 _EXAMPLES = 3
 
 
-@dataclass(frozen=True, slots=True)
-class CodeKind:
+class CodeKind(Struct, frozen=True):
     """What the codes of one column look like."""
 
     name: str
