@@ -27,9 +27,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from local_h5.contracts.work_items import WorkItem, read_items, write_items
-from local_h5.contracts.work_results import AreaOutcome, WorkResult
 
 if TYPE_CHECKING:
+    from local_h5.contracts.work_results import AreaOutcome, WorkResult
     from local_h5.worker.legacy import legacy_view
     from local_h5.worker.service import run_areas
     from local_h5.worker.state import WorkerState
@@ -45,11 +45,17 @@ __all__ = [
     "write_items",
 ]
 
-_ON_USE = {"WorkerState": "state", "legacy_view": "legacy", "run_areas": "service"}
+_ON_USE = {
+    "AreaOutcome": "local_h5.contracts.work_results",
+    "WorkResult": "local_h5.contracts.work_results",
+    "WorkerState": "local_h5.worker.state",
+    "legacy_view": "local_h5.worker.legacy",
+    "run_areas": "local_h5.worker.service",
+}
 """An area job imports this package for its one area, and none of these."""
 
 
 def __getattr__(name: str) -> Any:
     if name in _ON_USE:
-        return getattr(import_module(f"{__name__}.{_ON_USE[name]}"), name)
+        return getattr(import_module(_ON_USE[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
