@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
+from msgspec import Struct
 
 from local_h5.errors import PreparedError
 from local_h5.files.arrays import open_arrays
@@ -44,8 +45,7 @@ def reform_name(variable: str) -> str:
     return f"income_tax without {variable}"
 
 
-@dataclass(frozen=True, slots=True)
-class Values:
+class Values(Struct, frozen=True):
     """Calculated values.
 
     Attributes:
