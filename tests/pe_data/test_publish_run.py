@@ -17,7 +17,7 @@ from local_h5.config.settings import Settings
 from local_h5.contracts.policy import AppliedPolicy, Level
 from local_h5.contracts.records import CheckedFile, Finding, Summary, ValidationRecord, write_record
 from local_h5.contracts.results import SUFFIX
-from local_h5.errors import ConfigError
+from local_h5.errors import ConfigError, ResultError
 from local_h5.files.atomic import sha256_of, write_text
 from pe_data.channels import history, read
 from pe_data.collection import Collection
@@ -39,13 +39,15 @@ NAMES = ["cities/NYC", "districts/AL-01", "national/US", "states/AL"]
 
 
 def sidecar(path: str, data: bytes, status: str = "passed", model: str = "2.68.0") -> dict[str, Any]:
-    """The parts of a result sidecar that publication reads."""
+    """A result sidecar of version 1; publication reads some of it, and holds all of it against the schema."""
     return {
         "schema_version": 1,
+        "request": {"area_type": "state", "area_id": "AL", "display_name": "", "filters": [], "package": "regional"},
         "status": "completed",
         "output": {"path": path, "sha256": sha256_bytes(data), "bytes": len(data)},
         "period": 2024,
         "rows": {"household": 1, "person": 2},
+        "weights": {"households": 1.0, "persons": 2.0, "effective_sample_size": 1.0, "largest_share": 1.0},
         "columns": [
             {"name": "household_id", "entity": "household", "dtype": "int32", "periods": ["2024"]},
             {"name": "age", "entity": "person", "dtype": "float32", "periods": ["2024"]},
@@ -54,6 +56,8 @@ def sidecar(path: str, data: bytes, status: str = "passed", model: str = "2.68.0
         "versions": {"policyengine-us": model, "policyengine-core": "3.33.12", "numpy": "2.4.6"},
         "inputs": [{"name": "weights", "sha256": sha256_bytes(b"weights"), "bytes": 7}],
         "validation": {"status": status, "summary": ""},
+        **{name: {} for name in ("coverage", "checks", "notes")},
+        **{name: [] for name in ("excluded", "issues")},
     }
 
 
@@ -97,6 +101,20 @@ def write_area(settings: Settings, relative: str, salt: bytes, **more: str) -> N
         "records": {"structural": sha256_bytes(b"{}")},
     }
     write_text((settings.results / "published" / relative).with_suffix(".json"), json.dumps(approval))
+
+
+def test_a_sidecar_that_is_not_as_published_is_refused(run: Settings) -> None:
+    """An added key, and a share that is none; the approval is by the sidecar as it is."""
+    for change in ({"more": 1}, {"coverage": {"puma": 2}}):
+        area = run.layout.output("states/AL.h5")
+        text = json.dumps(sidecar("states/AL.h5", area.read_bytes()) | change)
+        area.with_name(area.name + SUFFIX).write_text(text)
+        approval = json.loads(run.layout.approval("states/AL.h5").read_text())
+        run.layout.approval("states/AL.h5").write_text(
+            json.dumps(approval | {"sidecar_sha256": sha256_bytes(text.encode())})
+        )
+        with pytest.raises(ResultError, match=r"AL\.h5\.result\.json: .*schemas/area_result\.schema\.json"):
+            publish(run)
 
 
 def publish(settings: Settings, licence: str = UNSPECIFIED) -> tuple[str, dict[str, Any]]:
