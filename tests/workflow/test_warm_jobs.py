@@ -148,7 +148,8 @@ def test_a_job_that_fails_is_tried_again(small: Small) -> None:
 @pytest.mark.parametrize("retries", [0, 1])
 @pytest.mark.parametrize("how", FATAL)
 def test_a_run_that_does_not_keep_going_ends(small: Small, how: str, retries: int) -> None:
-    status, text = small.run([how, *(f"good-{number}" for number in range(20))], retries=retries)
+    good = [f"good-{number}" for number in range(20)]
+    status, text = small.run([how, *good], "--show-failed-logs", retries=retries)
     assert status == 1
     assert how not in small.written()
     assert REASONS[how] in text
@@ -224,7 +225,7 @@ rule warm:
 
 rule shadow:
     output: "shadow.txt"
-    shadow: "minimal"
+    shadow: "shallow"
     params: warm=True
     shell: "python job.py good {output} && touch left-behind"
 
@@ -263,8 +264,8 @@ rule module_like:
     output: "local/{x}.txt"
     params: warm=True
     threads: 2
-    shell: "python job.py {wildcards.x} {output} 2> {log}"
     log: "local/{x}.log"
+    shell: "python job.py {wildcards.x} {output} 2> {log}"
 """
 
 
