@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 import msgspec
 
 from local_h5.contracts.config import Config
-from local_h5.contracts.forms import Form
 from local_h5.contracts.plan import PlanDocument
 from local_h5.contracts.policy import Policy
 from local_h5.contracts.records import ValidationRecord
 from local_h5.contracts.results import AreaResult
 from local_h5.contracts.work_items import WorkItems
 from local_h5.contracts.work_results import WorkResult
+from local_h5.files.forms import Form
 from local_h5.prepared.model import VariableRules
 from local_h5.takeup.programmes import ProgrammeForm, ProgrammesForm
 from local_h5.validation.targets.model_facts import ModelFacts

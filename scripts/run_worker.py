@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from local_h5.config.layout import Layout
-from local_h5.contracts import forms
 from local_h5.contracts.records import ValidationRecord, read_record
 from local_h5.errors import RequestError
+from local_h5.files import forms
 from local_h5.files.atomic import check_output, write_text
 from local_h5.runs.run_lock import hold_run_lock
 from local_h5.runs.work_items import fingerprints_here

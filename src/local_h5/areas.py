@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from local_h5 import us
-from local_h5.contracts import forms
-from local_h5.contracts.forms import Form
 from local_h5.errors import ConfigError, InputError
+from local_h5.files import forms
+from local_h5.files.forms import Form
 from local_h5.files.text_table import read_table
 from local_h5.requests import AreaBuildRequest, AreaFilter
 

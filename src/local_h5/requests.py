@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import msgspec
 
-from local_h5.contracts import forms
-from local_h5.contracts.forms import Form
 from local_h5.errors import RequestError
+from local_h5.files import forms
+from local_h5.files.forms import Form
 
 AreaType = Literal["national", "state", "district", "city", "custom"]
 FilterField = Literal["block", "tract", "county", "district", "state", "puma", "place", "zcta", "cbsa", "sldu", "sldl"]

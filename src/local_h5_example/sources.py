@@ -15,10 +15,10 @@ from typing import Annotated
 
 from msgspec import Meta, field
 
-from local_h5.contracts import forms
-from local_h5.contracts.forms import Form, Sha256, Text
 from local_h5.errors import ConfigError, DownloadError
+from local_h5.files import forms
 from local_h5.files.atomic import atomic_output, sha256_of
+from local_h5.files.forms import Form, Sha256, Text
 
 DOWNLOAD_SECONDS = 900
 """How long one wheel may take."""

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sentence import parts_of
 
-from local_h5.contracts import forms
-from local_h5.contracts.forms import Count, Form, Share, Text
 from local_h5.contracts.results import Fingerprint
 from local_h5.contracts.typed import typed
 from local_h5.errors import LocalH5Error
+from local_h5.files import forms
+from local_h5.files.forms import Count, Form, Share, Text
 from local_h5.requests import AreaBuildRequest
 
 

@@ -52,7 +52,6 @@ LAYERS = (
     "errors",
     "us",
     "files",
-    "contracts.forms",
     "requests",
     "areas",
     "contracts",

@@ -11,9 +11,10 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from local_h5.contracts import forms, schemas
+from local_h5.contracts import schemas
 from local_h5.contracts.config import Config
 from local_h5.errors import LocalH5Error
+from local_h5.files import forms
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "schemas"

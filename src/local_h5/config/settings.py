@@ -9,11 +9,11 @@ from local_h5.areas import District, all_requests, read_districts
 from local_h5.config.layout import Layout
 from local_h5.config.parts import Parts
 from local_h5.config.paths import with_plain_paths
-from local_h5.contracts import forms
 from local_h5.contracts.config import Config, Inputs
 from local_h5.contracts.policy import Policy
 from local_h5.contracts.typed import typed
 from local_h5.errors import ConfigError
+from local_h5.files import forms
 from local_h5.inputs.missing import MissingRules, code_text
 from local_h5.requests import AreaBuildRequest
 

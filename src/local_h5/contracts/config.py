@@ -7,10 +7,10 @@ import msgspec
 from msgspec import Meta
 
 from local_h5.areas import CustomArea
-from local_h5.contracts import forms
-from local_h5.contracts.forms import Count, FilePath, Form, Positive, Sha256, Text
 from local_h5.contracts.policy import Policy
 from local_h5.errors import ConfigError
+from local_h5.files import forms
+from local_h5.files.forms import Count, FilePath, Form, Positive, Sha256, Text
 
 Image = Annotated[str, forms.matching(r"[^\s'\"{}]+")]
 Variable = Annotated[str, forms.matching("[a-z][a-z0-9_]*")]

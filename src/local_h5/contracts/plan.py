@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
-from local_h5.contracts import forms
-from local_h5.contracts.forms import Count, Form, Limit, Text
+from local_h5.files import forms
+from local_h5.files.forms import Count, Form, Limit, Text
 from local_h5.requests import AreaType
 
 AreaKey = Annotated[str, forms.matching(r"[a-z]+/[A-Za-z0-9_-]+\.h5")]

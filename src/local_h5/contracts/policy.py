@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
-from local_h5.contracts.forms import Count, FilePath, Form, Limit, Positive, Share, Text
+from local_h5.files.forms import Count, FilePath, Form, Limit, Positive, Share, Text
 from local_h5.requests import AreaType
 
 Level = Literal["structural", "targets"]

@@ -11,12 +11,12 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import force_setattr, replace
 
-from local_h5.contracts import forms
-from local_h5.contracts.forms import Count, Form, Sha256, Text
 from local_h5.contracts.policy import AppliedPolicy, Level, Severity
 from local_h5.contracts.results import Issue
 from local_h5.errors import ResultError
+from local_h5.files import forms
 from local_h5.files.atomic import write_text
+from local_h5.files.forms import Count, Form, Sha256, Text
 from local_h5.requests import AreaType
 
 Status = Literal["passed", "failed", "error", "skipped"]

@@ -10,10 +10,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import UNSET, Meta, UnsetType, field
 
-from local_h5.contracts import forms
-from local_h5.contracts.forms import Count, Form, Positive, Sha256, Share, Text
 from local_h5.errors import ResultError
+from local_h5.files import forms
 from local_h5.files.atomic import write_text
+from local_h5.files.forms import Count, Form, Positive, Sha256, Share, Text
 from local_h5.requests import AreaBuildRequest
 
 SUFFIX = ".result.json"

@@ -5,7 +5,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import yaml
 
-from local_h5.contracts.forms import choices, parts
+from local_h5.files.forms import choices, parts
 
 _ROOM: Mapping[type, tuple[type, ...]] = {bool: (bool,), int: (int, float), float: (float, int)}
 """Type of a value → types that have room for it, or say better than a text what is wrong with it."""

@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 from msgspec import field
 
-from local_h5.contracts import forms
-from local_h5.contracts.forms import Form
 from local_h5.contracts.results import Fingerprint
 from local_h5.errors import RequestError
+from local_h5.files import forms
+from local_h5.files.forms import Form
 from local_h5.requests import AreaBuildRequest
 
 

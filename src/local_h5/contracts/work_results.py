@@ -7,9 +7,9 @@ from typing import Any, ClassVar, Literal, Self
 from msgspec import field
 from msgspec.structs import force_setattr
 
-from local_h5.contracts.forms import Count, Form, Limit, Sha256, Text
 from local_h5.contracts.results import AreaResult, Validation
 from local_h5.errors import ResultError
+from local_h5.files.forms import Count, Form, Limit, Sha256, Text
 from local_h5.requests import AreaBuildRequest
 
 Status = Literal["completed", "failed", "skipped"]

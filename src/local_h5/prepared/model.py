@@ -14,10 +14,10 @@ from typing import Any, Literal
 import numpy as np
 
 from local_h5 import us
-from local_h5.contracts.forms import Form
 from local_h5.contracts.results import Excluded, PlaceBound
 from local_h5.errors import ModelError, SourceError, WriteError
 from local_h5.files.atomic import sha256_of
+from local_h5.files.forms import Form
 from local_h5.files.hdf5 import create_h5
 from local_h5.inputs.columns import MONTHS, ColumnKind
 from local_h5.inputs.id_columns import may_hold_ids, named_rows

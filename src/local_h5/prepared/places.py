@@ -12,9 +12,9 @@ from pathlib import PurePath
 from types import MappingProxyType
 from typing import Annotated, Any
 
-from local_h5.contracts import forms
-from local_h5.contracts.forms import Form, Text
 from local_h5.errors import SourceError
+from local_h5.files import forms
+from local_h5.files.forms import Form, Text
 from local_h5.prepared.formulas import HIDDEN, FormulaReads
 
 GEOGRAPHIC = frozenset(

@@ -7,8 +7,8 @@ import numpy as np
 from msgspec.structs import replace
 
 from local_h5.areas import check_coverage, read_districts
-from local_h5.contracts import forms
 from local_h5.errors import ConfigError
+from local_h5.files import forms
 from local_h5.inputs.geography.block_table import BlockTable
 from local_h5.inputs.geography.blocks import UnknownBlocks, build_block_table
 from local_h5.inputs.geography.canonical import Geography

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from local_h5.config.settings import Settings
-from local_h5.contracts import forms
 from local_h5.contracts.results import Fingerprint
 from local_h5.contracts.work_items import WorkItem, read_request
 from local_h5.errors import PreparedError, RequestError
+from local_h5.files import forms
 from local_h5.files.atomic import write_text
 from local_h5.requests import AreaBuildRequest
 

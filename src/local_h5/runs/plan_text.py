@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from local_h5.contracts import forms
 from local_h5.contracts.plan import BuiltGroup, CheckedGroup, PlanCounts, PlanDocument, Undecided
 from local_h5.errors import ResultError
+from local_h5.files import forms
 from local_h5.runs.plan import Group, Plan, count_types
 
 _SHOWN = 8

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from local_h5.contracts import forms
-from local_h5.contracts.forms import Form
 from local_h5.errors import InputError
+from local_h5.files import forms
 from local_h5.files.atomic import write_text
 from local_h5.files.digests import DigestMemo
+from local_h5.files.forms import Form
 from local_h5.runs.code import code_digest
 from local_h5.runs.steps import File, Step
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Literal
 
 from local_h5.config.settings import Settings
-from local_h5.contracts import forms, schemas
+from local_h5.contracts import schemas
 from local_h5.contracts.results import AreaResult, Fingerprint, read_sidecar, sidecar_path
 from local_h5.errors import ResultError
+from local_h5.files import forms
 from local_h5.files.atomic import of_owner, sha256_of
 from local_h5.files.digests import DigestMemo
 from local_h5.runs.forecast import compute, forecast

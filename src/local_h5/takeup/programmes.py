@@ -17,9 +17,9 @@ import numpy as np
 from msgspec import Meta
 
 from local_h5 import us
-from local_h5.contracts import forms
-from local_h5.contracts.forms import Form, Share, Text
 from local_h5.errors import InputError
+from local_h5.files import forms
+from local_h5.files.forms import Form, Share, Text
 from local_h5.takeup.rates import Axis, CellRates, ConstantRate, Level, StateRates
 
 _PERSON: Final = "person"

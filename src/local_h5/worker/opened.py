@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from local_h5.contracts import forms
 from local_h5.contracts.config import StructuralConfig
 from local_h5.errors import ConfigError
+from local_h5.files import forms
 from local_h5.prepared.files import PreparedInputs, open_prepared
 from local_h5.validation.structural.common_schema import CommonSchema, common_schema
 from local_h5.validation.structural.population import population_table

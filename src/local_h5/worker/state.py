@@ -8,9 +8,9 @@ from msgspec import Struct
 
 from local_h5.build.area import BuildOptions
 from local_h5.config.layout import Layout
-from local_h5.contracts import forms
 from local_h5.contracts.config import Config
 from local_h5.errors import ConfigError, PreparedError
+from local_h5.files import forms
 from local_h5.prepared.files import PreparedInputs, open_prepared
 from local_h5.validation.structural.verdict import StructuralPolicy
 from local_h5.worker.area_job import options_from_config

@@ -14,10 +14,10 @@ import pytest
 from validation_world import Run, with_validation
 
 from local_h5.config.settings import Settings
-from local_h5.contracts import forms
 from local_h5.contracts.policy import OnFailure, Policy
 from local_h5.contracts.results import sidecar_path
 from local_h5.errors import ConfigError
+from local_h5.files import forms
 from local_h5.files.atomic import sha256_of
 
 ROOT = Path(__file__).parents[3]

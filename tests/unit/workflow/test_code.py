@@ -14,7 +14,7 @@ from local_h5.runs.code import LIBRARY, code_digest, essence
 ROOT = LIBRARY.parents[1]
 
 HARMLESS = {
-    "areas", "contracts/config", "contracts/forms", "contracts/results", "contracts/work_items", "errors",
+    "areas", "contracts/config", "files/forms", "contracts/results", "contracts/work_items", "errors",
     "files/atomic", "files/strict_yaml", "files/text_table", "inputs/pickles", "requests",
 }  # fmt: skip
 """They raise, write whole files or nothing, and check forms; what they hold is in requests and configuration."""

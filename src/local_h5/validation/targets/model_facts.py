@@ -12,9 +12,9 @@ from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from msgspec import Meta, field
 
-from local_h5.contracts import forms
-from local_h5.contracts.forms import Form, Text
 from local_h5.errors import ModelError
+from local_h5.files import forms
+from local_h5.files.forms import Form, Text
 from local_h5.requests import AreaType
 
 MODEL = "policyengine-us"
