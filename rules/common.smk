@@ -71,7 +71,4 @@ def clone_index(wildcards):
     )
 
 
-AREA_PACKAGE = {
-    request.name: request.package
-    for request in SETTINGS.requests
-}
+AREA_PACKAGE = {request.name: request.package for request in SETTINGS.requests}
