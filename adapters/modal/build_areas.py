@@ -27,6 +27,7 @@ image = (
     .pip_install_from_requirements("requirements.lock", extra_options="--require-hashes")
     .env({"PYTHONPATH": f"{PROJECT}/src"})
     .add_local_dir("src/local_h5", f"{PROJECT}/src/local_h5", ignore=["**/__pycache__"])
+    .add_local_dir("src/foreign_pickle", f"{PROJECT}/src/foreign_pickle", ignore=["**/__pycache__"])
     .add_local_dir("schemas", f"{PROJECT}/src/local_h5/schemas")  # a link in the sources, which mounts do not follow
     .add_local_dir("scripts", f"{PROJECT}/scripts", ignore=["**/__pycache__"])  # they count as code in fingerprints
     .add_local_dir("config", f"{PROJECT}/config")
