@@ -131,11 +131,6 @@ class Settings:
         return MissingRules.from_config(self.config.inputs.missing, f"{self.where}: inputs.missing")
 
     @property
-    def uses_example(self) -> bool:
-        """Whether any input is the example's own."""
-        return self.config.inputs.example
-
-    @property
     def tables(self) -> "BlockTableFiles":
         """The public block tables."""
         from local_h5.inputs.geography.tables import BlockTableFiles
@@ -150,7 +145,7 @@ class Settings:
     @property
     def policy(self) -> Policy:
         """The validation policy."""
-        return self.config.validation.of_run(example=self.uses_example)
+        return self.config.validation.of_run(example=self.config.inputs.example)
 
     @property
     def target_database(self) -> Path:

@@ -17,7 +17,7 @@ SomeKeys = Annotated[tuple[AreaKey, ...], Meta(min_length=1, extra_json_schema={
 
 
 class StepPlan(Form, frozen=True):
-    """A step that would run, and why; CPU seconds of its last run, null when there is no benchmark file."""
+    """A step that would run, and why; seconds that its job took the last time, null when there is no benchmark file."""
 
     name: str
     reasons: Annotated[tuple[str, ...], Meta(min_length=1)]
@@ -29,8 +29,7 @@ class Estimate(Form, frozen=True):
 
     Attributes:
         size_bytes: of the H5 files; None when no area of that kind was built before.
-        job_seconds: CPU seconds of areas and steps, one job after another; None when there is no benchmark file to go
-            by.
+        job_seconds: by the clock, of areas and steps, one job after another; None when there is no benchmark file.
     """
 
     size_bytes: Count | None = field(name="bytes")

@@ -356,7 +356,7 @@ def _structural_policy(settings: Settings, memo: DigestMemo) -> Any:
     tables = [settings.config.areas.districts, settings.config.validation.population.table]
     depends_on = [
         to_builtins(settings.config.validation),
-        settings.uses_example,
+        settings.config.inputs.example,
         [memo.sha256(Path(path)) for path in tables if path is not None],
         to_builtins(settings.requests),
         code.code_digest(["contracts/policy", "validation/structural/population"], memo),

@@ -113,7 +113,7 @@ def render(
     if difference is not None and all(request.package == REGIONAL for request in settings.requests):
         verdict = "agree" if difference <= SUM_TOLERANCE else f"DISAGREE by {difference:.1e}"
         lines.append(f"Weighted households of districts, states and nation {verdict}.")
-    if settings.uses_example:
+    if settings.config.inputs.example:
         lines.append("Example data: synthetic geography, ages partly imputed. Not an estimate of anything.")
     folder = settings.results
     lines += [
