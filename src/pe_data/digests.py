@@ -8,6 +8,7 @@ about one text (duplicate keys, NaN, anything after the document).
 import errno
 import hashlib
 import json
+import math
 import os
 import re
 import stat
@@ -144,7 +145,11 @@ def canonical_json(document: Mapping[str, object]) -> bytes:
 
 
 def strict_json(raw: bytes, *, what: str) -> dict[str, object]:
-    """Parse a JSON object; duplicate keys, NaN, infinities and non-objects are refused.
+    """Parse a JSON object, in time proportional to its size.
+
+    Refused is what two readers may understand differently, or what cannot be written again as it was: a key twice in
+    one object, NaN, numbers beyond 64 bits or a float's range, half a surrogate pair, another
+    encoding than UTF-8, anything but one object.
 
     Args:
         raw: The bytes of the document.
@@ -153,26 +158,44 @@ def strict_json(raw: bytes, *, what: str) -> dict[str, object]:
     Raises:
         InvalidDocumentError: if `raw` is not one strict JSON object.
     """
-
-    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        result = dict(pairs)
-        if len(result) != len(pairs):
-            twice = first_twice(name for name, _ in pairs)
-            raise InvalidDocumentError(f"{what}: key {str(twice)[:80]!r} stands twice in one object")
-        return result
-
-    def refuse(constant: str) -> object:
-        raise InvalidDocumentError(f"{what}: {constant} is not JSON")
-
     if raw.startswith(b"\x1f\x8b"):
         raise InvalidDocumentError(
             f"{what}: expected JSON, found bytes of gzip. A server that compresses what nobody asked it to is set up "
             "wrongly: tell whoever runs it"
         )
     try:
-        document = json.loads(raw, object_pairs_hook=unique, parse_constant=refuse)
-    except (ValueError, RecursionError) as error:  # also bytes that are no text, and integers without end
+        text = raw.decode()  # json would take other encodings too
+        document = json.loads(
+            text, object_pairs_hook=_object, parse_int=_integer, parse_float=_float, parse_constant=_constant
+        )
+        if "\\u" in text:
+            _CANONICAL.encode(document).encode()
+    except (ValueError, RecursionError) as error:
         raise InvalidDocumentError(f"{what}: not readable as JSON: {error}") from error
     if not isinstance(document, dict):
         raise InvalidDocumentError(f"{what}: expected a JSON object, found {type(document).__name__}")
     return document
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError(f"key {str(first_twice(name for name, _ in pairs))[:80]!r} stands twice in one object")
+    return result
+
+
+def _integer(text: str) -> int:
+    if len(text) > 20 or not -(1 << 63) <= int(text) < 1 << 63:
+        raise ValueError(f"an integer beyond 64 bits: {text[:40]}")
+    return int(text)
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"a number out of range: {text[:40]}")
+    return number
+
+
+def _constant(text: str) -> object:
+    raise ValueError(f"{text} is not JSON")

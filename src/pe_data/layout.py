@@ -44,14 +44,15 @@ AUDIT_PREFIX = "audit/"
 TRUST_PREFIX = "trust/"
 PROBE_KEY = "channels/.probe.json"
 
-_COUNTRY = re.compile(r"[a-z]{2,3}")
-_DATASET = re.compile(r"[a-z0-9_]{1,100}")
-_SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+COUNTRY = r"(?!gc$)[a-z]{2,3}"
+"""Pattern of a country; the folder `gc` is none."""
+DATASET = r"[a-z0-9_]{1,100}"
+SEGMENT = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}"
+MEMBER = rf"(?!.*\.\.){SEGMENT}(?:/{SEGMENT})*"
 _OBJECT = re.compile(
     r"(?P<country>[a-z]{2,3})/(?P<shard>[0-9a-f]{2})/(?P<sha256>[0-9a-f]{64})"
     r"\.(?P<suffix>h5|parquet|manifest\.json|collection\.json|tombstone\.json)"
 )
-_RESERVED_COUNTRIES = {"gc"}
 
 
 class ObjectKind(StrEnum):
@@ -76,14 +77,14 @@ class ObjectKey:
 
 def check_country(country: str) -> str:
     """Return `country` if it is two or three lower-case letters, else raise InvalidNameError."""
-    if not _COUNTRY.fullmatch(country) or country in _RESERVED_COUNTRIES:
+    if not re.fullmatch(COUNTRY, country):
         raise InvalidNameError(f"country: expected a lower-case code of two or three letters, found {country[:80]!r}")
     return country
 
 
 def check_dataset(dataset: str) -> str:
     """Return `dataset` if it is one segment of `[a-z0-9_]`, else raise InvalidNameError."""
-    if not _DATASET.fullmatch(dataset):
+    if not re.fullmatch(DATASET, dataset):
         raise InvalidNameError(
             "dataset: expected one segment of lower-case letters, digits and underscores "
             f"(such as 'enhanced_cps_2024'), found {dataset[:80]!r}"
@@ -116,7 +117,7 @@ def check_member(member: str) -> str:
         InvalidNameError: naming the segment that is wrong.
     """
     for segment in member.split("/"):
-        if not _SEGMENT.fullmatch(segment) or ".." in segment:
+        if not re.fullmatch(SEGMENT, segment) or ".." in segment:
             raise InvalidNameError(
                 "member: expected segments of letters, digits, '-', '_' and single '.', found "
                 f"segment {segment[:80]!r} in {member[:120]!r}"

@@ -2,6 +2,9 @@
 
 from datetime import UTC, datetime
 
+TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z"
+"""Pattern of a time; which of them there are is `parse_time`'s to say."""
+
 
 def format_time(moment: datetime) -> str:
     """`moment` in UTC as pointers and marks write it."""

@@ -144,7 +144,7 @@ documents = st.dictionaries(
     st.recursive(
         st.none()
         | st.booleans()
-        | st.integers()
+        | st.integers(-(2**63), 2**63 - 1)
         | st.text(max_size=5)
         | st.floats(allow_nan=False, allow_infinity=False),
         lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
@@ -178,7 +178,7 @@ def test_canonical_json_reads_back_and_is_stable(document: dict[str, object]) ->
     ],
 )
 def test_strict_json(raw: bytes, message: str) -> None:
-    with pytest.raises(InvalidDocumentError, match=f"doc: {message}"):
+    with pytest.raises(InvalidDocumentError, match=f"doc: .*{message}"):
         strict_json(raw, what="doc")
     with pytest.raises(ValueError, match="not JSON compliant"):
         canonical_json({"a": float("nan")})
