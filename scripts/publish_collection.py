@@ -19,7 +19,7 @@ from pe_data.channels import read
 from pe_data.config import store_for
 from pe_data.countries import UNSPECIFIED
 from pe_data.digests import strict_json
-from pe_data.errors import PeDataError, PublishError
+from pe_data.errors import InputError, PeDataError
 from pe_data.fields import Fields
 from pe_data.manifest.describe import Label
 from pe_data.manifest.from_sidecar import from_sidecar
@@ -99,7 +99,7 @@ def read_run(settings: Settings, licence: str) -> dict[str, Item]:
 
     Raises:
         ResultError: a sidecar is not what its published schema says.
-        PublishError: if areas are not approved, because they failed their validation; every one is named.
+        InputError: if areas are not approved, because they failed their validation; every one is named.
     """
     items, refused, memo = {}, [], DigestMemo(None)
     for request in settings.requests:
@@ -116,7 +116,7 @@ def read_run(settings: Settings, licence: str) -> dict[str, Item]:
             "not published, because these areas have no approval of rules/validate.smk (they failed their validation, "
             "their sidecar was changed, or their records are others now)"
         )
-        raise PublishError(f"{text}: {', '.join(refused)}")
+        raise InputError(f"{text}: {', '.join(refused)}")
     return items
 
 
@@ -124,7 +124,7 @@ def read_validation(settings: Settings, items: Mapping[str, Item]) -> Validation
     """What the records of the run say, by the levels that the approvals name; None where they name none.
 
     Raises:
-        PublishError: a record is missing, or of another file than the one that is published.
+        InputError: a record is missing, or of another file than the one that is published.
     """
     files = {}
     for request in settings.requests:

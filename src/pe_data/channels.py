@@ -14,14 +14,13 @@ from datetime import datetime
 from pe_data import steps
 from pe_data.digests import Sha256, check_bytes
 from pe_data.errors import (
-    ChannelConflictError,
+    ConflictError,
     InvalidDocumentError,
     InvalidNameError,
     ObjectExistsError,
     ObjectNotFoundError,
     PointerMismatchError,
     StoreUnavailableError,
-    UnsupportedChannelError,
     VersionMismatchError,
 )
 from pe_data.layout import (
@@ -114,12 +113,12 @@ def read(
     Raises:
         ObjectNotFoundError: if nothing was ever published on the channel.
         PointerMismatchError: if the pointer was made for another place.
-        UnsupportedChannelError: for `next`, which `pe_data.trust.nominate.read_verified` reads.
+        InvalidNameError: for `next`, which `pe_data.trust.nominate.read_verified` reads.
     """
     key = channel_key(country, dataset, channel)
     what = f"{store.url}: {key}"
     if check_channel(channel) == "next":
-        raise UnsupportedChannelError(f"{what}: next holds signed nominations, which are read with their signatures")
+        raise InvalidNameError(f"{what}: next holds signed nominations, which are read with their signatures")
     document = store.get(key, max_bytes=POINTER_LIMIT)
     pointer = parse_unsigned(document.data, what=what)
     check_place(
@@ -169,7 +168,7 @@ def move(
         The pointer that stands now; `moved` is False if it said so before.
 
     Raises:
-        ChannelConflictError: if another writer moved the channel in between.
+        ConflictError: if another writer moved the channel in between.
         PointerMismatchError: if the channel belongs to another namespace.
     """
     if not NAMESPACE.fullmatch(namespace):
@@ -221,7 +220,7 @@ def replace_pointer(
         before: What stood there when it was read; None for nothing.
 
     Raises:
-        ChannelConflictError: if another writer moved the channel in between.
+        ConflictError: if another writer moved the channel in between.
     """
     if before:
         archived = history_key(body.country, body.dataset, body.channel, before.version, before.sha256)
@@ -301,9 +300,7 @@ def _was_written(store: Store, body: PointerBody, data: bytes, sha256: Sha256) -
     return store.exists(history_key(body.country, body.dataset, body.channel, body.version, sha256))
 
 
-def conflict(
-    store: Store, country: str, dataset: str, version: int, channel: ChannelName = "latest"
-) -> ChannelConflictError:
+def conflict(store: Store, country: str, dataset: str, version: int, channel: ChannelName = "latest") -> ConflictError:
     """The error for a writer who wanted to write `version` and was not first."""
     found = "no pointer"
     with suppress(ObjectNotFoundError, InvalidDocumentError, PointerMismatchError):
@@ -313,7 +310,7 @@ def conflict(
             winner = read(store, country, dataset).body
         found = f"version {winner.version} at sha256:{winner.artifact_sha256}"
     again = "publish" if channel == "latest" else "promote"
-    return ChannelConflictError(
+    return ConflictError(
         f"{store.url}: channel {channel} of {country}/{dataset}: another writer was first: expected "
         f"to write version {version}, found {found}. Your files are in the store, the channel was "
         f"not moved by you. Look at `pe-data channel show`, then {again} again if yours is newer"

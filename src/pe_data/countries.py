@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from pe_data.errors import PublishError
+from pe_data.errors import InputError
 
 Access = Literal["public", "gated"]
 
@@ -73,9 +73,9 @@ def gated_codes() -> tuple[str, ...]:
 
 
 def check_terms(country: str, dataset: str, access: Access, licence: str) -> None:
-    """Raise PublishError for a gated artifact that does not say under which licence it is."""
+    """Raise InputError for a gated artifact that does not say under which licence it is."""
     if access == "gated" and licence == UNSPECIFIED:
-        raise PublishError(
+        raise InputError(
             f"{country}/{dataset}: licence: expected the name of the licence that its readers are bound by, as for "
             "every gated artifact, found none. Say --licence"
         )

@@ -19,7 +19,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from pe_data.config import config_path, configured_urls
-from pe_data.errors import CredentialsError
+from pe_data.errors import ConfigError
 from pe_data.private_files import check_private
 
 TOKEN_VARIABLE = "PE_DATA_TOKEN"
@@ -31,7 +31,7 @@ def token_for(host: str, environment: Mapping[str, str] | None = None) -> str | 
     """The token for the gateway at `host` (with its port, if the address has one).
 
     Raises:
-        CredentialsError: the file is readable by others, or is not what it should be.
+        ConfigError: the file is readable by others, or is not what it should be.
     """
     env = os.environ if environment is None else environment
     if env.get(TOKEN_VARIABLE):
@@ -45,16 +45,16 @@ def token_for(host: str, environment: Mapping[str, str] | None = None) -> str | 
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise CredentialsError(f"{path}: cannot be read as TOML: {type(error).__name__}") from error
+        raise ConfigError(f"{path}: cannot be read as TOML: {type(error).__name__}") from error
     gateways = document.get("gateways", {})
     if not isinstance(gateways, dict):
-        raise CredentialsError(f'{path}: gateways: expected tables such as [gateways."{host}"], found something else')
+        raise ConfigError(f'{path}: gateways: expected tables such as [gateways."{host}"], found something else')
     table = next((gateways[name] for name in gateways if name.lower() == host.lower()), None)
     if table is None:
         return None
     token = table.get("token") if isinstance(table, dict) else None
     if not isinstance(token, str) or not token:
-        raise CredentialsError(f'{path}: gateways."{host}".token: expected a text, found none')
+        raise ConfigError(f'{path}: gateways."{host}".token: expected a text, found none')
     return _checked(token, f'{path}: gateways."{host}".token')
 
 
@@ -79,5 +79,5 @@ def credentials_path(environment: Mapping[str, str] | None = None) -> Path:
 def _checked(token: str, where: str) -> str:
     """A token goes into a header: one printable word. The message does not repeat it."""
     if not token.isascii() or not token.isprintable() or " " in token:
-        raise CredentialsError(f"{where}: expected one word of printable characters, found something else")
+        raise ConfigError(f"{where}: expected one word of printable characters, found something else")
     return token

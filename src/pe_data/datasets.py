@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from pe_data.errors import InvalidUriError
+from pe_data.errors import InvalidNameError
 from pe_data.options import Options
 from pe_data.resolver import ensure_with
 from pe_data.uri import parse_uri
@@ -27,7 +27,7 @@ def ensure_datasets(
     `{name}_year_{year}` → a verified file in `data_folder`, for years that the data covers.
 
     Raises:
-        PeriodNotCoveredError: for a year that a dataset does not cover.
+        InputError: for a year that a dataset does not cover.
         PeDataError: whatever `ensure` raises.
     """
     options = Options.of(cache=cache, store=store, offline=offline, allow_stale=allow_stale)
@@ -36,12 +36,12 @@ def ensure_datasets(
     elif isinstance(datasets, Iterable):
         uris = list(datasets)
     else:
-        raise InvalidUriError(f"datasets: expected addresses, found {type(datasets).__name__}")
+        raise InvalidNameError(f"datasets: expected addresses, found {type(datasets).__name__}")
     named: dict[str, str | os.PathLike[str]] = {}
     for uri in uris:
         name = parse_uri(uri).name
         if name in named and named[name] != uri:
-            raise InvalidUriError(
+            raise InvalidNameError(
                 f"datasets: expected different names, found {name!r} for both {named[name]} and "
                 f"{uri}. Ask for them in two calls"
             )

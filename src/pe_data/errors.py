@@ -1,26 +1,56 @@
-"""Everything that `pe_data` raises on purpose descends from `PeDataError`.
+"""The error tree of :mod:`pe_data`.
 
-A message says which file, object or argument is concerned, what was expected and what was
-found, and what to do about it. `exit_code` is what the command line returns for the error.
+Every error that is raised on purpose is a :class:`PeDataError`. Its text is one line that says which file, object or
+argument, what was expected, what was found and what to do, so that a command line can print it as it is. A class exists
+where a caller does something about it: look elsewhere, try again, ask for a file, leave with another exit code.
 """
 
 from typing import ClassVar
 
 
 class PeDataError(Exception):
-    """Base of every error of this package."""
+    """Base of every error that this package raises on purpose."""
 
     exit_code: ClassVar[int] = 1
+    """What `pe-data` returns for it."""
+
+
+# --- what was handed in -------------------------------------------------------------------------
 
 
 class InvalidNameError(PeDataError):
-    """A country, dataset, channel, member name or digest is not well formed."""
+    """A name, a digest, a channel or an address is not well formed; the message names the part."""
 
     exit_code = 2
 
 
+class ConfigError(PeDataError):
+    """The configuration, an environment variable or a file of tokens cannot be used."""
+
+    exit_code = 2
+
+
+class InputError(PeDataError):
+    """A file, a key, a year or a member that was asked for or handed in cannot be used as it is."""
+
+
+class MissingExtraError(PeDataError):
+    """A function needs a package that comes with an extra."""
+
+
+# --- documents and bytes ------------------------------------------------------------------------
+
+
 class InvalidDocumentError(PeDataError):
-    """A JSON document (pointer, manifest, collection, mark) cannot be read as what it should be."""
+    """A JSON document (pointer, manifest, collection, tombstone) is not what it should be."""
+
+
+class InvalidTombstoneError(InvalidDocumentError):
+    """A tombstone is unsigned, of another artifact or of another type."""
+
+
+class PointerMismatchError(PeDataError):
+    """A pointer stands where another namespace, country, dataset or channel belongs."""
 
 
 class DigestMismatchError(PeDataError):
@@ -32,17 +62,11 @@ class DigestMismatchError(PeDataError):
         self.found = found
 
 
-# --- stores -----------------------------------------------------------------------------------
+# --- stores -------------------------------------------------------------------------------------
 
 
 class StoreError(PeDataError):
-    """A store could not do what it was asked."""
-
-
-class InvalidStoreUrlError(StoreError):
-    """A store address has an unknown scheme or a missing part."""
-
-    exit_code = 2
+    """A store could not do what it was asked, or is not safe to write to."""
 
 
 class ObjectNotFoundError(StoreError):
@@ -57,16 +81,12 @@ class VersionMismatchError(StoreError):
     """A compare-and-swap found another version than the expected one."""
 
 
-class StoreReadOnlyError(StoreError):
-    """A write or a delete was asked of a store that only reads."""
-
-
 class RangeNotSupportedError(StoreError):
     """The server answers only with whole objects."""
 
 
 class ListingNotSupportedError(StoreError):
-    """The store cannot enumerate its objects (a plain HTTP mirror)."""
+    """The store cannot list its objects (a plain HTTP mirror)."""
 
 
 class StorePermissionError(StoreError):
@@ -77,40 +97,27 @@ class StoreUnavailableError(StoreError):
     """The store did not answer within the time limits, or answered with a server error."""
 
 
-class UnsafeStoreError(StoreError):
-    """The capability probe found that the store ignores conditional writes."""
+class GatewayError(StoreError):
+    """A gateway in front of a private store refused; the message has its reason and its advice."""
 
 
-# --- channels ---------------------------------------------------------------------------------
+class ForbiddenError(GatewayError, StorePermissionError):
+    """The gateway wants a token, does not know the one that it got, or the token does not cover what was asked for."""
 
 
-class UnsupportedChannelError(PeDataError):
-    """The channel does not exist here, or needs signing that this version does not have."""
-
-    exit_code = 2
+class GatewayUnavailableError(GatewayError, StoreUnavailableError):
+    """The gateway serves nothing at the moment, for example because it cannot write its audit log."""
 
 
-class PointerMismatchError(PeDataError):
-    """A pointer stands where another namespace, country, dataset or channel belongs."""
+class ConflictError(PeDataError):
+    """Another writer moved the channel, or deleted what this one relied on. Doing it again is safe."""
 
 
-class ChannelConflictError(PeDataError):
-    """Another writer moved the channel first."""
-
-
-# --- trust: keys, signatures and the root ----------------------------------------------------------
+# --- signatures ---------------------------------------------------------------------------------
 
 
 class SignatureError(PeDataError):
     """A signed document does not carry what it takes to be believed."""
-
-
-class UnknownKeyError(SignatureError):
-    """Nobody who is trusted for the role has signed the document."""
-
-
-class BadSignatureError(SignatureError):
-    """A signature does not fit the bytes of the document."""
 
 
 class BelowThresholdError(SignatureError):
@@ -127,61 +134,22 @@ class ExpiredError(SignatureError):
 
 
 class RollbackError(SignatureError):
-    """A signed document or the trust root is older than one that is known to exist."""
+    """A channel, a signed document or the trust root is older than one that this machine has seen or was given."""
 
 
 class TrustRootError(PeDataError):
     """The trust root is missing, damaged, or not signed by the one before it."""
 
 
-class KeyFileError(PeDataError):
-    """A signing key cannot be made, found, opened or used."""
-
-
-class NominationError(PeDataError):
-    """An artifact may not be nominated, or what was handed in is no nomination."""
-
-
-# --- publishing and collection ----------------------------------------------------------------
-
-
-class PublishError(PeDataError):
-    """What was handed in for publication is not consistent."""
-
-
-class BeingDeletedError(PeDataError):
-    """Garbage collection is deleting an artifact that a publication needs."""
-
-
-class GarbageCollectionError(PeDataError):
-    """Garbage collection was asked for something that is not safe."""
-
-
-# --- addresses, cache and resolver -------------------------------------------------------------
-
-
-class InvalidUriError(PeDataError):
-    """An artifact address does not follow the grammar; the message names the part."""
-
-    exit_code = 2
-
-
-class ConfigError(PeDataError):
-    """The configuration file or an environment variable cannot be used."""
-
-    exit_code = 2
+# --- fetching -----------------------------------------------------------------------------------
 
 
 class OfflineError(PeDataError):
     """The network is needed and was forbidden, or nothing usable is in the cache."""
 
 
-class ChannelRollbackError(PeDataError):
-    """A channel shows an older version than this machine has already seen."""
-
-
 class FetchError(PeDataError):
-    """No mirror delivered the bytes; the message lists what each one did."""
+    """No place delivered the bytes; the message lists what each one did."""
 
 
 class CacheError(PeDataError):
@@ -190,6 +158,13 @@ class CacheError(PeDataError):
 
 class NoRoomError(CacheError):
     """What is to be fetched does not fit on the disk of the cache."""
+
+
+class CacheWarning(UserWarning):
+    """Something is usable but not what was asked for: a stale fallback, a skipped mirror."""
+
+
+# --- revocation and certification -----------------------------------------------------------------
 
 
 class RevokedError(PeDataError):
@@ -208,84 +183,10 @@ class UncheckedRevocationError(RevokedError):
 
 
 class CertificationError(PeDataError):
-    """An artifact cannot be certified; the kinds below say why."""
+    """An artifact cannot be certified: unsigned, unpinned, not validated, built for another model, or damaged."""
 
 
-class UnsignedPointerError(CertificationError):
-    """Certification was asked to rest on a pointer that nobody signed."""
-
-
-class MissingDigestError(CertificationError):
-    """Something that must be pinned has no sha256."""
-
-
-class IncompatibleModelError(CertificationError):
-    """The data was not built for the model version that it should be certified for."""
-
-
-class MissingValidationError(CertificationError):
-    """Nobody said that the artifact was validated."""
-
-
-class FailedValidationError(CertificationError):
-    """The artifact was validated and did not pass."""
-
-
-class ChecksumError(CertificationError):
-    """What lies in the store is not what the pointer, the collection or the manifest promises."""
-
-
-class RevocationError(PeDataError):
-    """A revocation cannot be made or published as it was asked for."""
-
-
-class InvalidTombstoneError(InvalidDocumentError):
-    """A tombstone that is not what it should be: unsigned, of another artifact, of another type."""
-
-
-class MemberNotFoundError(PeDataError):
-    """A collection has no member of that name, or the artifact is not a collection."""
-
-
-class PeriodNotCoveredError(PeDataError):
-    """A year was asked for that the artifact does not cover."""
-
-
-class MissingExtraError(PeDataError):
-    """A function needs a package that comes with an extra."""
-
-
-class UnsupportedFileError(PeDataError):
-    """A file is not in a form that can be described or read here."""
-
-
-# --- gateway and audit log ---------------------------------------------------------------------
-
-
-class GatewayError(StoreError):
-    """A gateway in front of a private store refused; the message has its reason and its advice."""
-
-
-class UnauthorizedError(GatewayError, StorePermissionError):
-    """The gateway wants a token, or does not know the one that it got."""
-
-
-class ForbiddenError(GatewayError, StorePermissionError):
-    """The token does not cover what was asked for."""
-
-
-class RateLimitedError(GatewayError):
-    """Too many requests in too short a time."""
-
-
-class GatewayUnavailableError(GatewayError, StoreUnavailableError):
-    """The gateway serves nothing at the moment, for example because it cannot write its audit log."""
-
-
-class CredentialsError(PeDataError):
-    """A file with tokens cannot be used: missing, damaged, or readable by others."""
-
-    exit_code = 2
+# --- the audit log --------------------------------------------------------------------------------
 
 
 class AuditError(PeDataError):
@@ -298,5 +199,8 @@ class AuditChainError(AuditError):
     """The audit log is not the one that was written: its chain of hashes is broken."""
 
 
-class CacheWarning(UserWarning):
-    """Something is usable but not what was asked for: a stale fallback, a skipped mirror."""
+# Names of earlier versions that the documentation gave; an `except` that uses one still works.
+UnsignedPointerError = MissingDigestError = ChecksumError = CertificationError
+MissingValidationError = FailedValidationError = IncompatibleModelError = CertificationError
+UnauthorizedError = ForbiddenError
+RateLimitedError = GatewayError

@@ -8,7 +8,7 @@ opened; any other file is described from its own metadata.
 from pathlib import Path
 
 from pe_data.digests import strict_json
-from pe_data.errors import PublishError
+from pe_data.errors import InputError
 from pe_data.layout import EXTENSIONS
 from pe_data.manifest.describe import Label, check_years, describe
 from pe_data.manifest.from_sidecar import from_sidecar
@@ -24,7 +24,7 @@ def item_of(path: Path, label: Label, *, years: tuple[int, ...] = ()) -> Item:
         years: Which years it covers, if it does not say.
 
     Raises:
-        UnsupportedFileError: it says other years.
+        InputError: it says other years.
     """
     sidecar = path.with_name(path.name + SIDECAR_SUFFIX)
     if sidecar.is_file():
@@ -39,7 +39,7 @@ def items_in(folder: Path, label: Label, *, years: tuple[int, ...] = ()) -> dict
     """Every H5 and Parquet file below `folder`, by relative name without extension.
 
     Raises:
-        PublishError: if there is none, or two files differ only in their extension.
+        InputError: if there is none, or two files differ only in their extension.
     """
     items: dict[str, Item] = {}
     for path in sorted(folder.rglob("*")):
@@ -47,11 +47,11 @@ def items_in(folder: Path, label: Label, *, years: tuple[int, ...] = ()) -> dict
             continue
         name = path.relative_to(folder).with_suffix("").as_posix()
         if name in items:
-            raise PublishError(
+            raise InputError(
                 f"{path}: another file of the same name differs only in its extension "
                 f"({items[name].path.name}); a member has one"
             )
         items[name] = item_of(path, label, years=years)
     if not items:
-        raise PublishError(f"{folder}: expected .h5 or .parquet files in it, found none")
+        raise InputError(f"{folder}: expected .h5 or .parquet files in it, found none")
     return items

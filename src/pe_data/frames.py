@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from pe_data.cache.files import beside
 from pe_data.errors import (
     CacheError,
+    InputError,
     MissingExtraError,
     PeDataError,
-    PeriodNotCoveredError,
-    UnsupportedFileError,
 )
 from pe_data.lookup import manifest_for
 from pe_data.manifest.model import Manifest
@@ -55,7 +54,7 @@ def open_frames(
 
     Raises:
         PeDataError: whatever `ensure` raises; an unknown variable (with close names), a year that
-            is not there, or a missing extra; UnsupportedFileError for a file that is not in a known form, lies
+            is not there, or a missing extra; InputError for a file that is not in a known form, lies
             partly in other files, or needs `allow_pickle`.
     """
     _need_pandas(str(uri))
@@ -71,15 +70,13 @@ def open_frames(
         if not _is_hdfstore(path):
             return _arrays(path, wanted, chosen)
         if not allow_pickle:
-            raise UnsupportedFileError(
+            raise InputError(
                 f"{uri}: expected plain arrays, found a file that pandas wrote as HDF5. Reading one can run any code "
                 "that its maker put there. If you trust them that far, say allow_pickle=True (--allow-pickle)"
             )
         return _hdfstore(path, wanted, chosen)
     except (OSError, KeyError, ValueError, RuntimeError) as error:
-        raise UnsupportedFileError(
-            f"{uri}: the file {path} cannot be read as its manifest describes it: {error}"
-        ) from error
+        raise InputError(f"{uri}: the file {path} cannot be read as its manifest describes it: {error}") from error
 
 
 def export(
@@ -167,7 +164,7 @@ def _hdfstore(path: Path, wanted: Mapping[str, tuple[str, ...]], year: int | Non
                 keys = [f"/{entity}", f"/{entity}/_{year}", f"/{entity}/{year}"]
                 key = next((k for k in keys if k in tables), None)
                 if key is None:
-                    raise UnsupportedFileError(f"{path}: table {entity}: expected one for year {year}. Say --year")
+                    raise InputError(f"{path}: table {entity}: expected one for year {year}. Say --year")
                 frames[entity] = pd.DataFrame(store.get(key))[list(names)]
     except ImportError as error:
         raise MissingExtraError(
@@ -212,7 +209,7 @@ def _wanted(manifest: Manifest, variables: Iterable[str] | None, what: str) -> d
 
 
 def _same_year(year: int | None, years: "int | Iterable[int] | None", what: str) -> int | None:
-    """The one year that is asked for, by either name. Raises PeriodNotCoveredError for several."""
+    """The one year that is asked for, by either name. Raises InputError for several."""
     if years is None:
         return year
     asked = {years} if isinstance(years, int) else set(years)
@@ -220,7 +217,7 @@ def _same_year(year: int | None, years: "int | Iterable[int] | None", what: str)
         asked.add(year)
     if len(asked) > 1:
         listed = ", ".join(map(str, sorted(asked)))
-        raise PeriodNotCoveredError(f"{what}: years: expected one year, found {listed}. Open the file once for each")
+        raise InputError(f"{what}: years: expected one year, found {listed}. Open the file once for each")
     return next(iter(asked), None)
 
 
@@ -230,7 +227,7 @@ def _one_year(manifest: Manifest, year: int | None, what: str) -> int:
         return years[0]
     if year not in years:
         found = "none" if year is None else str(year)
-        raise PeriodNotCoveredError(f"{what}: year: expected one of {', '.join(map(str, years))}, found {found}")
+        raise InputError(f"{what}: year: expected one of {', '.join(map(str, years))}, found {found}")
     return year
 
 

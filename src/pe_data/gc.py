@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 
 from pe_data import steps
 from pe_data.digests import Sha256
-from pe_data.errors import GarbageCollectionError, UncheckedRevocationError
+from pe_data.errors import InputError, UncheckedRevocationError
 from pe_data.layout import (
     ObjectKind,
     mark_key,
@@ -101,23 +101,23 @@ def collect_garbage(
             `objects-deleted`, `mark-deleted`.
 
     Raises:
-        GarbageCollectionError: if the grace is too short, or a root cannot be read.
-        UnsafeStoreError: if the store ignores conditional writes.
+        InputError: if the grace is too short, or a root cannot be read.
+        StoreError: if the store ignores conditional writes.
     """
     moment = now or datetime.now(UTC)
     if grace < SHORTEST_GRACE:
-        raise GarbageCollectionError(
+        raise InputError(
             f"grace: expected at least {SHORTEST_GRACE}, found {grace}. A publication that is "
             "running may rely on an artifact that nothing leads to yet"
         )
     if keep_versions < 1:
-        raise GarbageCollectionError(f"keep_versions: expected at least 1, found {keep_versions}")
+        raise InputError(f"keep_versions: expected at least 1, found {keep_versions}")
     if not dry_run:
         probe_conditional_writes(store)
     reachable = reachable_artifacts(store, keep_versions)
     found = _artifacts(store)
     if found and not reachable - tombstoned(store):
-        raise GarbageCollectionError(
+        raise InputError(
             f"{store.url}: {len(found)} artifacts and neither a channel nor a pin: everything "
             "would be garbage. A mirror without channels is not collected; if this is the right "
             "store, pin what must stay (`pe-data pin`)"

@@ -22,7 +22,7 @@ from enum import StrEnum
 from typing import Literal, get_args
 
 from pe_data.digests import Sha256, parse_sha256
-from pe_data.errors import InvalidNameError, UnsupportedChannelError
+from pe_data.errors import InvalidNameError
 
 Extension = Literal["h5", "parquet"]
 ChannelName = Literal["latest", "next"]
@@ -96,18 +96,18 @@ def check_channel(channel: str) -> ChannelName:
     """Return `channel` if it is `latest` or `next`.
 
     Raises:
-        UnsupportedChannelError: for anything else; `stable` and `lts-*` get told where they live.
+        InvalidNameError: for anything else; `stable` and `lts-*` get told where they live.
     """
     for known in CHANNELS:
         if channel == known:
             return known
     if channel == "stable" or channel.startswith("lts"):
-        raise UnsupportedChannelError(
+        raise InvalidNameError(
             f"channel {channel[:40]!r} does not exist here: 'stable' and 'lts-*' belong to release "
             "bundles, which certify and pin artifacts by sha256. Use the bundle, or one of "
             f"{', '.join(CHANNELS)} or a pinned sha256 here."
         )
-    raise UnsupportedChannelError(f"channel: expected one of {', '.join(CHANNELS)}, found {channel[:40]!r}")
+    raise InvalidNameError(f"channel: expected one of {', '.join(CHANNELS)}, found {channel[:40]!r}")
 
 
 def check_member(member: str) -> str:

@@ -7,7 +7,7 @@ from pe_data.channels import list_channels
 from pe_data.config import DEFAULT, store_for
 from pe_data.countries import DATASET_EXAMPLE
 from pe_data.digests import Sha256
-from pe_data.errors import InvalidUriError, OfflineError
+from pe_data.errors import InvalidNameError, OfflineError
 from pe_data.layout import check_country, check_dataset
 from pe_data.manifest.model import Status
 from pe_data.options import Options
@@ -54,12 +54,12 @@ def place_of(text: str) -> tuple[str, str | None]:
 
     Raises:
         InvalidNameError: none of these.
-        InvalidUriError: an address of a member, or pinned: a list is of what a store has now.
+        InvalidNameError: an address of a member, or pinned: a list is of what a store has now.
     """
     names, at, reference = text.removeprefix(SCHEME).partition("@")
     country, _, dataset = names.partition("/")
     if "/" in dataset or (at and reference != "latest"):
-        raise InvalidUriError(
+        raise InvalidNameError(
             f"list {text[:120]!r}: expected a country or a dataset such as {DATASET_EXAMPLE}, found more than that. "
             f"`pe-data schema` and `pe-data resolve` take the address of a file"
         )

@@ -2,7 +2,7 @@
 
 import os
 
-from pe_data.errors import MemberNotFoundError
+from pe_data.errors import InputError
 from pe_data.layout import payload_key
 from pe_data.manifest.describe import Label, describe
 from pe_data.manifest.model import Manifest
@@ -27,7 +27,7 @@ def manifest_for(uri: "str | os.PathLike[str]", options: Options, *, year: int |
     `year` for one that does not say which it covers.
 
     Raises:
-        MemberNotFoundError: the address names a whole collection.
+        InputError: the address names a whole collection.
         PeDataError: as `ensure`.
     """
     parsed = parse_uri(uri)
@@ -37,7 +37,7 @@ def manifest_for(uri: "str | os.PathLike[str]", options: Options, *, year: int |
             members = remote.collection.members
             example = min(members, default="")
             name, at, reference = str(uri).rpartition("@")
-            raise MemberNotFoundError(
+            raise InputError(
                 f"{uri}: member: expected one, found a collection of {len(members)}. Name a "
                 f"member, such as {name}/{example}{at}{reference}"
             )

@@ -20,7 +20,7 @@ from enum import StrEnum
 
 from pe_data.digests import Sha256, canonical_json, strict_json
 from pe_data.errors import (
-    BeingDeletedError,
+    ConflictError,
     ObjectExistsError,
     ObjectNotFoundError,
     VersionMismatchError,
@@ -114,14 +114,14 @@ def rescue(store: Store, country: str, sha256: Sha256, now: datetime) -> None:
     """Take an artifact back from the garbage collection; does nothing if it has no mark.
 
     Raises:
-        BeingDeletedError: if the deletion has begun.
+        ConflictError: if the deletion has begun.
     """
     while True:
         mark = read_mark(store, country, sha256)
         if mark is None or mark.state is MarkState.RESCUED:
             return
         if mark.state is MarkState.DELETING:
-            raise BeingDeletedError(
+            raise ConflictError(
                 f"{store.url}: sha256:{sha256} is being deleted by the garbage collection of "
                 f"{mark.by} since {format_time(mark.since)}. Publish again in a minute; if this "
                 "goes on, that collection was killed: `pe-data gc` finishes it after a while"

@@ -25,7 +25,7 @@ from pe_data.errors import (
     InvalidDocumentError,
     ObjectExistsError,
     ObjectNotFoundError,
-    StoreReadOnlyError,
+    StoreError,
 )
 from pe_data.layout import (
     EXTENSIONS,
@@ -131,10 +131,10 @@ def mirror(
         DigestMismatchError: if bytes of the source are not what their name says.
         ListingNotSupportedError: without `roots`, if the source cannot be listed.
         UncheckedRevocationError: there is a tombstone that cannot be checked on this machine.
-        StoreReadOnlyError: if the target only reads.
+        StoreError: if the target only reads.
     """
     if not target.writable:
-        raise StoreReadOnlyError(f"{target.url}: a mirror needs a target that can be written")
+        raise StoreError(f"{target.url}: a mirror needs a target that can be written")
     chosen = list(_everything(source) if roots is None else roots)
     collections: dict[Sha256, tuple[str, bytes]] = {}
     jobs: dict[tuple[str, Sha256], _Job] = {}

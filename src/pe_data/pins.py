@@ -33,7 +33,7 @@ def add_pin(store: Store, country: str, sha256: Sha256, *, reason: str, now: dat
 
     Raises:
         ObjectNotFoundError: if the store has neither a manifest nor a collection of it.
-        BeingDeletedError: if the garbage collection has begun to delete it.
+        ConflictError: if the garbage collection has begun to delete it.
     """
     key = pin_key(country, sha256)
     try:

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 
 from pe_data.digests import Sha256, canonical_json, sha256_bytes, strict_json
 from pe_data.errors import (
-    ChannelRollbackError,
     ExpiredError,
     InvalidDocumentError,
     PointerMismatchError,
+    RollbackError,
 )
 from pe_data.fields import Fields
 from pe_data.layout import ChannelName, check_channel, check_country, check_dataset
@@ -198,7 +198,7 @@ def verify(
         SignatureError: one of its kinds: below the threshold, unknown key, bad signature.
         PointerMismatchError: it was made for another namespace, country, dataset or channel.
         ExpiredError: it is past its date, or comes from the future.
-        ChannelRollbackError: it is older than the floor that was shipped with the trust root.
+        RollbackError: it is older than the floor that was shipped with the trust root.
     """
     from pe_data.trust.policy import Role
 
@@ -221,7 +221,7 @@ def verify(
         )
     floor = policy.floors.get(f"{country}/{dataset}", 0)
     if body.version < floor:
-        raise ChannelRollbackError(
+        raise RollbackError(
             f"{what}: expected version {floor} or later, as shipped with the trust root, found version "
             f"{body.version}. The store was set back or rebuilt; ask its operator"
         )

@@ -8,19 +8,19 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from pe_data.errors import CacheError, ConfigError, CredentialsError
+from pe_data.errors import CacheError, ConfigError
 
 _OTHERS = 0o077
 
 
 def check_private(path: Path) -> None:
-    """Raise CredentialsError unless `path` is a file that nobody but its owner can read."""
+    """Raise ConfigError unless `path` is a file that nobody but its owner can read."""
     try:
         mode = path.stat().st_mode
     except OSError as error:
-        raise CredentialsError(f"{path}: cannot be read: {error.strerror}") from error
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     if not stat.S_ISREG(mode) or (os.name == "posix" and mode & _OTHERS):
-        raise CredentialsError(
+        raise ConfigError(
             f"{path}: expected a file that only its owner can read (mode 600), found mode {stat.S_IMODE(mode):o}: "
             f"chmod 600 {path}"
         )

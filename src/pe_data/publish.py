@@ -16,7 +16,7 @@ from pe_data import steps
 from pe_data.channels import Move, move, read
 from pe_data.collection import COLLECTION_LIMIT, RUN_ID, Collection
 from pe_data.digests import Sha256, check_bytes, sha256_bytes
-from pe_data.errors import ObjectNotFoundError, PublishError
+from pe_data.errors import ConflictError, InputError, ObjectNotFoundError
 from pe_data.layout import (
     check_country,
     check_dataset,
@@ -62,7 +62,7 @@ def _deletions_told() -> Iterator[None]:
     try:
         yield
     except ObjectNotFoundError as error:
-        raise PublishError(
+        raise ConflictError(
             f"{error}. It was deleted while this publication ran, as a garbage collection does (`pe-data gc`); the "
             "channel was not moved. Publish again"
         ) from error
@@ -118,10 +118,10 @@ def publish_artifact(
     The country and the dataset are those of its manifest.
 
     Raises:
-        UnsafeStoreError: if the store ignores conditional writes (nothing was published).
-        PublishError: if the file and its manifest do not belong together.
+        StoreError: if the store ignores conditional writes (nothing was published).
+        InputError: if the file and its manifest do not belong together.
         RevokedError: if these bytes were revoked.
-        ChannelConflictError: if another writer moved the channel first.
+        ConflictError: if another writer moved the channel first.
     """
     moment = now or datetime.now(UTC)
     manifest = item.manifest
@@ -219,7 +219,7 @@ def set_channel(
     Raises:
         ObjectNotFoundError: if the artifact, its manifest or a member is not there.
         RevokedError: if the artifact or a member was revoked.
-        ChannelConflictError: if the channel does not stand at `expected_version`, or another
+        ConflictError: if the channel does not stand at `expected_version`, or another
             writer moved it in between.
     """
     moment = now or datetime.now(UTC)
@@ -293,9 +293,9 @@ def _check_items(items: Mapping[str, Item], country: str, dataset: str, run_id: 
     check_country(country)
     check_dataset(dataset)
     if not items:
-        raise PublishError(f"collection {country}/{dataset}: expected at least one file, found none")
+        raise InputError(f"collection {country}/{dataset}: expected at least one file, found none")
     if not RUN_ID.fullmatch(run_id):
-        raise PublishError(f"run id: expected letters, digits and '._:+-', at most 128, found {run_id[:80]!r}")
+        raise InputError(f"run id: expected letters, digits and '._:+-', at most 128, found {run_id[:80]!r}")
     for name in items:
         check_member(name)
 

@@ -11,7 +11,7 @@ from itertools import islice
 from pe_data.channels import history
 from pe_data.collection import COLLECTION_LIMIT, Collection
 from pe_data.digests import Sha256, check_bytes
-from pe_data.errors import GarbageCollectionError, InvalidNameError, ObjectNotFoundError, PeDataError
+from pe_data.errors import InputError, InvalidNameError, ObjectNotFoundError, PeDataError
 from pe_data.layout import (
     CHANNELS_PREFIX,
     PINS_PREFIX,
@@ -32,7 +32,7 @@ def reachable_artifacts(store: Store, keep_versions: int) -> frozenset[Artifact]
     """Every artifact that a channel, a pin or a tombstone leads to, members included.
 
     Raises:
-        GarbageCollectionError: if a root or a collection on the way cannot be read.
+        InputError: if a root or a collection on the way cannot be read.
     """
     roots = set(_channel_roots(store, keep_versions))
     for meta in store.list(PINS_PREFIX):
@@ -81,14 +81,14 @@ def _channel_roots(store: Store, keep_versions: int) -> Iterator[Artifact]:
                     yield country, pointer.body.artifact_sha256
             else:
                 raise _unreadable(meta.key, f"{name} is no channel")
-        except GarbageCollectionError:
+        except InputError:
             raise
         except PeDataError as error:
             raise _unreadable(meta.key, str(error)) from error
 
 
-def _unreadable(key: str, reason: str) -> GarbageCollectionError:
-    return GarbageCollectionError(
+def _unreadable(key: str, reason: str) -> InputError:
+    return InputError(
         f"{key}: this root cannot be read, so nothing was marked or deleted: {reason}. Repair it "
         "first; pe-data fsck lists what is wrong"
     )

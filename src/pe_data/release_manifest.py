@@ -9,7 +9,7 @@ from the manifests of the files; nothing is read again.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from pe_data.errors import PublishError
+from pe_data.errors import InputError
 from pe_data.manifest.model import Manifest
 
 SCHEMA_VERSION = 1
@@ -40,7 +40,7 @@ def release_manifest(manifests: Mapping[str, Manifest], release: Release) -> dic
     """The document for files by relative name without extension (`states/AL`).
 
     Raises:
-        PublishError: if the files were not all built with the same model.
+        InputError: if the files were not all built with the same model.
     """
     defaults = {role: key for role, key in release.default_datasets.items() if key in manifests}
     build: dict[str, object] = {
@@ -82,7 +82,7 @@ def _one_package(
     found = {package_of(manifest): name for name, manifest in sorted(manifests.items())}
     if len(found) > 1:
         (first, at), (second, also) = list(found.items())[:2]
-        raise PublishError(
+        raise InputError(
             f"release manifest: expected files built with one version, found {first[0]} {first[1]} "
             f"in {at} and {second[0]} {second[1]} in {also}; build the older ones again"
         )

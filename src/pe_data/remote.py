@@ -23,9 +23,9 @@ from pe_data.errors import (
     CacheError,
     DigestMismatchError,
     FetchError,
+    InputError,
     InvalidDocumentError,
     InvalidNameError,
-    MemberNotFoundError,
     ObjectNotFoundError,
     PointerMismatchError,
     RevokedError,
@@ -207,10 +207,11 @@ class Remote:
     @property
     def _member(self) -> Member:
         """The row of the collection that the address names."""
+        collection = self.collection
         try:
-            return self.collection.member(self.uri.member or "")
+            return collection.member(self.uri.member or "")
         except InvalidNameError as error:
-            raise MemberNotFoundError(f"{self.uri}: {error}") from None
+            raise InputError(f"{self.uri}: {error}") from None
 
     @cached_property
     def collection(self) -> Collection:
@@ -237,7 +238,7 @@ class Remote:
         """The collection document as stored."""
         sha256 = self._root.sha256
         if not self._root.is_collection:
-            raise MemberNotFoundError(
+            raise InputError(
                 f"{self.uri}: member: expected a collection, found a single artifact "
                 f"(sha256:{sha256}). Leave the member out"
             )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pe_data.digests import Sha256, parse_sha256, sha256_file
-from pe_data.errors import DigestMismatchError, InvalidNameError, InvalidUriError, PeDataError
+from pe_data.errors import DigestMismatchError, InvalidNameError, PeDataError
 from pe_data.options import Options
 from pe_data.revocation.known import Known
 from pe_data.uri import HubUri, PathUri, StoreUri, WebUri, parse_uri
@@ -112,9 +112,9 @@ def with_sha256(
 
     digest = parse_sha256(sha256)
     if isinstance(parsed, StoreUri):
-        raise InvalidUriError(f"address {str(uri)!r}: reference: write @sha256:{digest} in the address")
+        raise InvalidNameError(f"address {str(uri)!r}: reference: write @sha256:{digest} in the address")
     if parsed.sha256 not in (None, digest):
-        raise InvalidUriError(
+        raise InvalidNameError(
             f"address {str(uri)!r}: sha256: expected {digest} as in the argument, found {parsed.sha256}"
         )
     return replace(parsed, sha256=digest)

@@ -20,9 +20,9 @@ from pe_data.digests import Sha256, open_plain, sha256_bytes
 from pe_data.errors import (
     CacheError,
     CacheWarning,
-    ChannelRollbackError,
     InvalidDocumentError,
     PointerMismatchError,
+    RollbackError,
 )
 from pe_data.layout import ChannelName, check_channel, check_country, check_dataset
 from pe_data.pointers import (
@@ -85,7 +85,7 @@ class SeenChannels:
         """Remember a pointer that was just read, with its bytes as stored.
 
         Raises:
-            ChannelRollbackError: it is older than the one seen last, or signed and another of its version.
+            RollbackError: it is older than the one seen last, or signed and another of its version.
             PointerMismatchError: it has another namespace than the one seen last.
         """
         body = pointer.body
@@ -94,7 +94,7 @@ class SeenChannels:
         if before is not None:
             self._check_namespace(before.body, body, path)
             if body.version < before.body.version:
-                raise ChannelRollbackError(
+                raise RollbackError(
                     f"{self.store_url}: channel {body.channel} of {body.country}/{body.dataset}: "
                     f"expected version {before.body.version} or later, which this machine has "
                     f"seen, found version {body.version}. The store was set back or rebuilt. If "
@@ -103,7 +103,7 @@ class SeenChannels:
             if before.sha256 == pointer.sha256:
                 return
             if body.version == before.body.version and isinstance(pointer, VerifiedPointer):
-                raise ChannelRollbackError(
+                raise RollbackError(
                     f"{self.store_url}: channel {body.channel} of {body.country}/{body.dataset}: expected one pointer "
                     f"of version {body.version}, found another than the one that this machine has seen "
                     f"(sha256:{before.body.artifact_sha256}). Somebody signed twice; ask the operator of the store"

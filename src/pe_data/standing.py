@@ -19,7 +19,7 @@ def read_latest(uri: StoreUri, places: Places, options: Options) -> tuple[Pointe
     Raises:
         ObjectNotFoundError: nothing was ever published under that name.
         StoreUnavailableError, OfflineError: the store cannot be asked, and nothing stands in.
-        ChannelRollbackError: this machine has seen a newer one.
+        RollbackError: this machine has seen a newer one.
         PointerMismatchError: the pointer was made for another place.
     """
     config, seen = places.config, SeenChannels(options.cache, places.config.url)
@@ -50,7 +50,7 @@ def read_nomination(uri: StoreUri, places: Places, options: Options) -> Verified
 
     Raises:
         SignatureError, TrustRootError: one of their kinds: it is not to be believed.
-        ChannelRollbackError: this machine has seen a newer one.
+        RollbackError: this machine has seen a newer one.
     """
     from pe_data.trust.nominate import read_verified
     from pe_data.trust.opening import open_policy

@@ -19,11 +19,12 @@ from pe_data.collection import COLLECTION_LIMIT, Collection, Member
 from pe_data.countries import check_terms
 from pe_data.digests import HashingStream, Sha256, check_bytes, sha256_bytes
 from pe_data.errors import (
+    ConflictError,
     DigestMismatchError,
+    InputError,
     InvalidDocumentError,
     ObjectExistsError,
     ObjectNotFoundError,
-    PublishError,
     StoreUnavailableError,
 )
 from pe_data.layout import check_country, collection_key, manifest_key, payload_key
@@ -123,12 +124,12 @@ class Upload:
         """Store one payload, then its manifest. Raises RevokedError for bytes that were revoked."""
         artifact = item.manifest.artifact
         if item.manifest.country != self._country:
-            raise PublishError(
+            raise InputError(
                 f"{item.path}: its manifest is for country {item.manifest.country!r}, expected {self._country!r}"
             )
         found = _size(item.path)
         if found != artifact.size_bytes:
-            raise PublishError(
+            raise InputError(
                 f"{item.path}: expected {artifact.size_bytes} bytes as in its manifest, found "
                 f"{found}. The file changed after its manifest was made; make both again"
             )
@@ -176,7 +177,7 @@ class Upload:
         whole grace period can have passed since it began.
 
         Raises:
-            PublishError: if something was deleted; publishing again uploads it.
+            ConflictError: if something was deleted; publishing again uploads it.
         """
         members = list(members)
         digests = [digest, *(member.artifact_sha256 for member in members)]
@@ -194,7 +195,7 @@ class Upload:
             self._bar.refuse(self._country, one, f"{self._store.url}: country {self._country}")
         for key in keys:
             if not self._store.exists(key):
-                raise PublishError(
+                raise ConflictError(
                     f"{self._store.url}: {key} was deleted while this publication ran; the "
                     "channel was not moved. Publish again"
                 )
@@ -300,4 +301,4 @@ def _size(path: Path) -> int:
     try:
         return path.stat().st_size
     except FileNotFoundError as error:
-        raise PublishError(f"{path}: there is no such file to publish") from error
+        raise InputError(f"{path}: there is no such file to publish") from error

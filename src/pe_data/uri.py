@@ -9,7 +9,7 @@
 
 `@sha256:` names the bytes that come back: the payload, or the collection when there is no member
 path. With a member path it pins the collection, and the member comes out of it.
-An address that does not follow the grammar raises `InvalidUriError`, which names the wrong part.
+An address that does not follow the grammar raises `InvalidNameError`, which names the wrong part.
 """
 
 import os
@@ -20,7 +20,7 @@ from typing import Literal
 
 from pe_data.countries import DATASET_EXAMPLE, MEMBER_EXAMPLE
 from pe_data.digests import Sha256, parse_sha256
-from pe_data.errors import InvalidNameError, InvalidUriError, UnsupportedChannelError
+from pe_data.errors import InvalidNameError
 from pe_data.layout import ChannelName, check_channel, check_country, check_dataset, check_member
 
 SCHEME = "pe-data://"
@@ -116,15 +116,15 @@ def parse_uri(text: "str | os.PathLike[str]") -> Uri:
     """Read an address; a path object is a file on this machine.
 
     Raises:
-        InvalidUriError: the message names the part (scheme, country, dataset, member, reference,
+        InvalidNameError: the message names the part (scheme, country, dataset, member, reference,
             sha256, owner, repository, file, revision), what was expected and what was found.
-        UnsupportedChannelError: `@stable`, `@lts-…` (they live in release bundles) or another
+        InvalidNameError: `@stable`, `@lts-…` (they live in release bundles) or another
             channel that does not exist.
     """
     if isinstance(text, os.PathLike):
         return _path(os.fspath(text))
     if not isinstance(text, str):
-        raise InvalidUriError(
+        raise InvalidNameError(
             f"address: expected text such as {EXAMPLE!r} or a path, found {type(text).__name__} {str(text)[:80]!r}"
         )
     if not text or text != text.strip():
@@ -149,10 +149,10 @@ def parse_uri(text: "str | os.PathLike[str]") -> Uri:
 
 def _path(text: object) -> PathUri:
     if not isinstance(text, str):
-        raise InvalidUriError(f"address: expected text or a path, found {type(text).__name__}")
+        raise InvalidNameError(f"address: expected text or a path, found {type(text).__name__}")
     scheme = _SCHEME.match(text)
     if scheme is not None and scheme[1] in ("pe-data", "hf", "https", "http"):
-        raise InvalidUriError(
+        raise InvalidNameError(
             f"address {_short(text)!r}: expected text, found a path object, which drops a slash. Write it as a str, "
             f"such as {EXAMPLE!r}"
         )
@@ -189,7 +189,7 @@ def _store(text: str, rest: str) -> StoreUri:
         if member:
             check_member(member)
     except InvalidNameError as error:
-        raise InvalidUriError(f"address {_short(text)!r}: {error}") from None
+        raise InvalidNameError(f"address {_short(text)!r}: {error}") from None
     channel, sha256 = _reference(text, reference)
     return StoreUri(country, dataset, member or None, channel, sha256)
 
@@ -201,8 +201,8 @@ def _reference(text: str, reference: str) -> tuple[ChannelName | None, Sha256 | 
         raise _error(text, "reference", "'sha256:' and 64 hexadecimal digits", reference)
     try:
         return check_channel(reference), None
-    except UnsupportedChannelError as error:
-        raise UnsupportedChannelError(f"address {_short(text)!r}: {error}") from None
+    except InvalidNameError as error:
+        raise InvalidNameError(f"address {_short(text)!r}: {error}") from None
 
 
 def _hub(text: str, rest: str) -> HubUri:
@@ -233,7 +233,7 @@ def _web(text: str) -> WebUri:
     if not host:
         raise _error(text, "host", "a host name", host)
     if "@" in host:
-        raise InvalidUriError(
+        raise InvalidNameError(
             "address: host: expected a host name, found a user name or password before '@'. "
             "Credentials do not belong in an address."
         )
@@ -258,12 +258,12 @@ def _sha256(text: str, digest: str) -> Sha256:
     try:
         return parse_sha256(digest)
     except InvalidNameError as error:
-        raise InvalidUriError(f"address {_short(text)!r}: {error}") from None
+        raise InvalidNameError(f"address {_short(text)!r}: {error}") from None
 
 
-def _error(text: str, part: str, expected: str, found: str) -> InvalidUriError:
+def _error(text: str, part: str, expected: str, found: str) -> InvalidNameError:
     what = repr(_short(found)) if found else "nothing"
-    return InvalidUriError(f"address {_short(text)!r}: {part}: expected {expected}, found {what}")
+    return InvalidNameError(f"address {_short(text)!r}: {part}: expected {expected}, found {what}")
 
 
 def _short(text: str) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from pe_data.digests import Sha256, canonical_json, sha256_bytes, strict_json
-from pe_data.errors import InvalidDocumentError, PublishError
+from pe_data.errors import InputError, InvalidDocumentError
 from pe_data.fields import Fields
 
 RECORD_VERSION = 1
@@ -87,7 +87,7 @@ class Record:
 
         Raises:
             InvalidDocumentError: not such a record.
-            PublishError: it is of another file.
+            InputError: it is of another file.
         """
         fields = Fields.of(strict_json(raw, what=where), where)
         version = fields.integer("schema_version")
@@ -95,7 +95,7 @@ class Record:
             raise fields.fail("schema_version", str(RECORD_VERSION), version)
         found = fields.sub("area").sha256("sha256")
         if found != artifact:
-            raise PublishError(f"{where}: expected the validation of sha256:{artifact}, found one of sha256:{found}")
+            raise InputError(f"{where}: expected the validation of sha256:{artifact}, found one of sha256:{found}")
         published = fields.value.get("published")
         if not isinstance(published, bool):
             raise fields.fail("published", "true or false", published)
@@ -115,7 +115,7 @@ def from_records(files: Mapping[str, tuple[Sha256, Iterable[Path]]]) -> Validati
         files: By name: digest of the file, and its records, one per level.
 
     Raises:
-        PublishError: a file has no record, two of one level, or one of another file.
+        InputError: a file has no record, two of one level, or one of another file.
         InvalidDocumentError: a record cannot be read.
     """
     rows = [
@@ -155,8 +155,8 @@ def _records(name: str, sha256: Sha256, paths: Iterable[Path]) -> Iterator[Recor
         except OSError as error:
             raise InvalidDocumentError(f"{path}: cannot be read: {error.strerror or error}") from error
         if record.level in levels:
-            raise PublishError(f"{path}: a second record of level {record.level} for {name}")
+            raise InputError(f"{path}: a second record of level {record.level} for {name}")
         levels.add(record.level)
         yield record
     if not levels:
-        raise PublishError(f"{name}: expected a validation record, found none. Validate it, or publish without records")
+        raise InputError(f"{name}: expected a validation record, found none. Validate it, or publish without records")

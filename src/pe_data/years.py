@@ -7,7 +7,7 @@ from pathlib import Path
 from pe_data.cache.files import PLAIN, SECRET, beside
 from pe_data.countries import access_of
 from pe_data.digests import CHUNK_BYTES, Sha256, sha256_file
-from pe_data.errors import CacheError, DigestMismatchError, PeriodNotCoveredError
+from pe_data.errors import CacheError, DigestMismatchError, InputError
 from pe_data.manifest.describe import Label, describe, file_extension
 from pe_data.options import Options
 from pe_data.private_files import close_to_others
@@ -20,7 +20,7 @@ def place_years(
 ) -> dict[str, Path]:
     """`{name}_year_{year}` → a verified copy in `folder`, for years that the data covers.
 
-    Raises PeriodNotCoveredError before anything is downloaded where a manifest tells, and
+    Raises InputError before anything is downloaded where a manifest tells, and
     CacheError if `folder` cannot be written. A copy of gated data is its reader's alone.
     """
     parsed = parse_uri(uri)
@@ -45,7 +45,7 @@ def _check(uri: "str | os.PathLike[str]", years: tuple[int, ...], covered: tuple
     for year in years:
         if year not in covered:
             listed = ", ".join(map(str, covered))
-            raise PeriodNotCoveredError(
+            raise InputError(
                 f"{uri}: year: expected one of {listed}, which the data covers, found {year}. "
                 "Ageing data to another year is the work of the country model"
             )

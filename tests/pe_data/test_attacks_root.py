@@ -15,7 +15,7 @@ from trust_helpers import make_trust, variables
 
 from pe_data.errors import (
     BelowThresholdError,
-    ChannelConflictError,
+    ConflictError,
     ExpiredError,
     RollbackError,
     SignatureError,
@@ -306,7 +306,7 @@ def test_two_people_publish_different_versions_of_one_number(world: World) -> No
     proposal = Proposal(build(later, 2), previous)
     for signer in world.trust.signers.values():
         proposal.sign(signer)
-    with pytest.raises(ChannelConflictError, match="published a version with this number first"):
+    with pytest.raises(ConflictError, match="published a version with this number first"):
         publish(world.store, proposal)
 
 

@@ -20,16 +20,10 @@ from pe_data.cli import run
 from pe_data.digests import canonical_json, sha256_bytes, strict_json
 from pe_data.errors import (
     CertificationError,
-    ChecksumError,
     ExpiredError,
-    FailedValidationError,
-    IncompatibleModelError,
     InvalidDocumentError,
-    MissingDigestError,
-    MissingValidationError,
     RevokedError,
     SignatureError,
-    UnsignedPointerError,
 )
 from pe_data.layout import channel_key, payload_key
 from pe_data.manifest.model import Build
@@ -183,17 +177,17 @@ def test_a_single_file_is_certified(world: World) -> None:
 
 
 def test_latest_and_a_bare_pointer_are_unsigned(world: World) -> None:
-    with pytest.raises(UnsignedPointerError, match="not signed"):
+    with pytest.raises(CertificationError, match="not signed"):
         certify(channel="latest")
     digest = publish_and_nominate(world)
     body = nominate(world, digest, digest)
     key = channel_key("us", "areas", "next")
     world.store.delete(key)
     world.store.put_create(key, body.to_bytes())
-    with pytest.raises(UnsignedPointerError, match="bare pointer"):
+    with pytest.raises(CertificationError, match="bare pointer"):
         certify()
     unsigned = read(world.store, "us", "areas").pointer
-    with pytest.raises(UnsignedPointerError, match="UnsignedPointer"):
+    with pytest.raises(CertificationError, match="UnsignedPointer"):
         check_nomination(unsigned, Options.of(), world.store)  # type: ignore[arg-type]
 
 
@@ -219,7 +213,7 @@ def test_a_missing_digest_is_an_error_of_its_own(world: World) -> None:
     key = channel_key("us", "areas", "next")
     world.store.delete(key)
     world.store.put_create(key, world.trust.sign(canonical_json(body), POINTER_TYPE).to_bytes())
-    with pytest.raises(MissingDigestError, match="artifact_sha256"):
+    with pytest.raises(CertificationError, match="artifact_sha256"):
         certify()
     raw = canonical_json(
         {
@@ -234,7 +228,7 @@ def test_a_missing_digest_is_an_error_of_its_own(world: World) -> None:
     other = sha256_bytes(raw)
     world.store.put_create(f"us/{other[:2]}/{other}.collection.json", raw)
     nominate(world, other, other)
-    with pytest.raises(MissingDigestError, match="artifact_sha256"):
+    with pytest.raises(CertificationError, match="artifact_sha256"):
         certify()
 
 
@@ -249,11 +243,11 @@ def test_what_was_revoked_is_not_certified(world: World, what: str) -> None:
 
 def test_another_model_version_needs_the_same_fingerprint(world: World) -> None:
     publish_and_nominate(world)
-    with pytest.raises(IncompatibleModelError, match=r"built with version 1\.2\.3.*certified for 2\.0\.0"):
+    with pytest.raises(CertificationError, match=r"built with version 1\.2\.3.*certified for 2\.0\.0"):
         certify(model_version="2.0.0")
-    with pytest.raises(IncompatibleModelError, match="print-2"):
+    with pytest.raises(CertificationError, match="print-2"):
         certify(model_version="2.0.0", model_fingerprint="print-2")
-    with pytest.raises(IncompatibleModelError, match="not installed"):
+    with pytest.raises(CertificationError, match="not installed"):
         certify(model_version=None)
     block = certify(model_version="2.0.0", model_fingerprint="print-1")
     assert block["certification"]["compatibility_basis"] == "matching_data_build_fingerprint"
@@ -269,22 +263,22 @@ def test_the_fingerprint_of_files_that_differ_covers_all_of_them(world: World) -
 
 def test_files_of_two_models_or_of_none_are_refused(world: World) -> None:
     publish_and_nominate(world, builds=(MODEL, replace(MODEL, model_version="1.3.0")))
-    with pytest.raises(IncompatibleModelError, match=r"1\.2\.3.*1\.3\.0"):
+    with pytest.raises(CertificationError, match=r"1\.2\.3.*1\.3\.0"):
         certify()
     for path in (world.store.root / "us").glob("*/*.manifest.json"):
         path.unlink()
     world.store.delete(channel_key("us", "areas", "latest"))
     publish_and_nominate(world, builds=(Build(), Build()))
-    with pytest.raises(IncompatibleModelError, match="found none in its manifest"):
+    with pytest.raises(CertificationError, match="found none in its manifest"):
         certify(cache=world.folder / "cold")
 
 
 def test_validation_must_be_there_and_pass(world: World) -> None:
     publish_and_nominate(world, validation=None)
-    with pytest.raises(MissingValidationError):
+    with pytest.raises(CertificationError):
         certify()
     publish_and_nominate(world, validation=replace(PASSED, status="failed"))
-    with pytest.raises(FailedValidationError, match="failed"):
+    with pytest.raises(CertificationError, match="failed"):
         certify()
 
 
@@ -295,10 +289,10 @@ def test_damaged_bytes_in_the_store_are_not_certified(world: World) -> None:
     path.chmod(0o644)
     path.write_bytes(bytes([data[0] ^ 1]) + data[1:])
     assert certify(depth="presence")["build_id"] == "run-7"
-    with pytest.raises(ChecksumError, match="expected sha256"):
+    with pytest.raises(CertificationError, match="expected sha256"):
         certify()
     path.unlink()
-    with pytest.raises(ChecksumError, match="not what it should be"):
+    with pytest.raises(CertificationError, match="not what it should be"):
         certify(depth="presence")
     nominate(world, digest, "0" * 64)
     with pytest.raises(pe_data.PeDataError):
@@ -345,7 +339,7 @@ def test_a_store_out_of_reach_cannot_tell(world: World, monkeypatch: pytest.Monk
 def test_a_release_without_a_digest_is_refused(world: World) -> None:
     document = json.loads(written(world).read_bytes())
     document["datasets"][f"areas/{AL}"]["sha256"] = None
-    with pytest.raises(MissingDigestError, match=AL):
+    with pytest.raises(CertificationError, match=AL):
         read_pins(canonical_json(document), what="release")
     document["datasets"][f"areas/{AL}"]["sha256"] = "0" * 63
     with pytest.raises(InvalidDocumentError, match="sha256"):

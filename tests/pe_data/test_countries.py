@@ -12,7 +12,7 @@ from gateway_helpers import DATASET, LICENCE, publish_survey, survey_label, writ
 import pe_data
 from pe_data.cli import app
 from pe_data.countries import COUNTRIES, access_of, gated_codes
-from pe_data.errors import PublishError
+from pe_data.errors import InputError
 from pe_data.manifest.describe import Label, describe
 from pe_data.publish import publish_artifact
 from pe_data.store.folder import FolderStore
@@ -83,7 +83,7 @@ def test_the_usual_access_comes_from_the_table_and_is_gated_for_strangers(tmp_pa
 def test_a_gated_artifact_without_a_licence_is_not_published(tmp_path):
     path = write_households(tmp_path / "a.h5")
     item = Item(path, describe(path, Label("uk", "a_2023")))
-    with pytest.raises(PublishError, match=r"uk/a_2023: licence: expected .* found none. Say --licence"):
+    with pytest.raises(InputError, match=r"uk/a_2023: licence: expected .* found none. Say --licence"):
         publish_artifact(FolderStore(tmp_path / "store"), item)
     assert not list((tmp_path / "store").rglob("*.h5"))
 
@@ -95,7 +95,7 @@ def test_the_command_line_publishes_with_licence_and_inputs(tmp_path):
     command = ["publish", str(path), f"uk/{DATASET}", "--store", str(tmp_path / "store")]
     runner = CliRunner()
     refused = runner.invoke(app, command)
-    assert isinstance(refused.exception, PublishError)
+    assert isinstance(refused.exception, InputError)
     named = [*command, "--licence", LICENCE, "--input", f"FRS 2023-24 adult={survey}"]
     assert runner.invoke(app, named).exit_code == 0
     manifest = pe_data_manifest(FolderStore(tmp_path / "store"))

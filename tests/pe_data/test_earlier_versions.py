@@ -20,7 +20,7 @@ from pe_data.certification.release import read_pins
 from pe_data.channels import history, read
 from pe_data.cli import run
 from pe_data.digests import parse_sha256, sha256_bytes, sha256_file
-from pe_data.errors import ChannelRollbackError, RevokedError
+from pe_data.errors import RevokedError, RollbackError
 from pe_data.gateway.tokens import TokenBook
 from pe_data.gc import collect_garbage
 from pe_data.layout import channel_key, mark_key, tombstone_key
@@ -130,7 +130,7 @@ def test_a_store_that_was_set_back_is_noticed(old: Old) -> None:
     key = channel_key("us", "small", "latest")
     _, first = history(old.store, "us", "small")
     old.store.put_swap(key, first.body.to_bytes(), old.store.head(key).token)
-    with pytest.raises(ChannelRollbackError, match="expected version 2"):
+    with pytest.raises(RollbackError, match="expected version 2"):
         pe_data.ensure("pe-data://us/small@latest")
 
 

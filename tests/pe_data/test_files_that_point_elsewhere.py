@@ -14,7 +14,7 @@ import pytest
 import pe_data
 from local_h5.files.hdf5 import outside as outside_of
 from pe_data.cli import run
-from pe_data.errors import UnsupportedFileError
+from pe_data.errors import InputError
 from pe_data.manifest.describe import Label, describe
 from pe_data.manifest.self_contained import outside
 
@@ -75,9 +75,9 @@ def test_a_file_that_points_elsewhere_is_refused(
     tmp_path: Path, secret: Path, way: Callable[[h5py.Group, str, Path], None], where: str
 ) -> None:
     path = write(tmp_path / "a.h5", way, secret, where)
-    with pytest.raises(UnsupportedFileError, match="Expected a file that holds all of its data"):
+    with pytest.raises(InputError, match="Expected a file that holds all of its data"):
         pe_data.open(str(path), year=2024)
-    with pytest.raises(UnsupportedFileError, match=r"(other|another) file"):
+    with pytest.raises(InputError, match=r"(other|another) file"):
         describe(path, Label("us", "cps_2024"))
     assert run(["publish", str(path), "us/cps_2024"]) == 1
     assert run(["schema", str(path)]) == 1
@@ -128,15 +128,15 @@ def test_pickles_run_only_when_asked(tmp_path: Path, command: str) -> None:
     with h5py.File(path, "r+") as file:
         file["person/_2024"].attrs["non_index_axes"] = np.bytes_(pickle.dumps(Evil(mark), 0))
     if command == "open":
-        with pytest.raises(UnsupportedFileError, match="allow_pickle=True"):
+        with pytest.raises(InputError, match="allow_pickle=True"):
             pe_data.open(str(path), year=2024)
     elif command == "export":
-        with pytest.raises(UnsupportedFileError, match="allow_pickle=True"):
+        with pytest.raises(InputError, match="allow_pickle=True"):
             pe_data.export(str(path), "csv", tmp_path / "out", year=2024)
     else:
         assert run(["export", str(path), "--to", "csv", "--out", str(tmp_path / "out"), "--year", "2024"]) == 1
     assert not mark.exists()
     # So it is no empty threat: who asks for it gets it.
-    with contextlib.suppress(UnsupportedFileError, TypeError, AttributeError, KeyError):
+    with contextlib.suppress(InputError, TypeError, AttributeError, KeyError):
         pe_data.open(str(path), year=2024, allow_pickle=True)
     assert mark.exists()

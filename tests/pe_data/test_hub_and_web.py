@@ -15,11 +15,11 @@ from pe_data.errors import (
     CacheWarning,
     DigestMismatchError,
     FetchError,
+    InputError,
     MissingExtraError,
     ObjectNotFoundError,
     OfflineError,
     PeDataError,
-    PeriodNotCoveredError,
 )
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -142,7 +142,7 @@ def test_datasets_by_year_as_country_modules_ask_for_them(hub, tmp_path):
     found = pe_data.ensure_datasets(datasets=[MODEL], years=[2024], data_folder=tmp_path / "data")
     assert found == {"enhanced_cps_2024_year_2024": tmp_path / "data" / "enhanced_cps_2024_year_2024.h5"}
     assert found["enhanced_cps_2024_year_2024"].read_bytes() == hub.body
-    with pytest.raises(PeriodNotCoveredError, match="country model"):
+    with pytest.raises(InputError, match="country model"):
         pe_data.ensure_datasets(datasets=[MODEL], years=[2026], data_folder=tmp_path / "data")
 
 

@@ -11,7 +11,7 @@ from securesystemslib.signer import CryptoSigner
 from trust_helpers import variables
 
 from pe_data.cli import run
-from pe_data.errors import CredentialsError, InvalidDocumentError, KeyFileError, MissingExtraError
+from pe_data.errors import ConfigError, InputError, InvalidDocumentError, MissingExtraError
 from pe_data.trust.envelope import POINTER_TYPE, sign
 from pe_data.trust.keys import describe_key, find_public, list_keys, load_signer, new_key
 
@@ -38,31 +38,31 @@ def test_the_private_part_is_encrypted_and_its_owners_alone(tmp_path: Path) -> N
     assert b"ENCRYPTED PRIVATE KEY" in private.read_bytes()
     assert stat.S_IMODE(private.stat().st_mode) == 0o600
     private.chmod(0o640)
-    with pytest.raises(CredentialsError, match="chmod 600"):
+    with pytest.raises(ConfigError, match="chmod 600"):
         load_signer("alice", say, folder=tmp_path)
 
 
 def test_what_can_be_wrong_with_a_key(tmp_path: Path) -> None:
     new_key("alice", PASSPHRASE, folder=tmp_path)
-    with pytest.raises(KeyFileError, match="wrong passphrase"):
+    with pytest.raises(InputError, match="wrong passphrase"):
         load_signer("alice", lambda _: "another one", folder=tmp_path)
-    with pytest.raises(KeyFileError, match="nobody to ask"):
+    with pytest.raises(InputError, match="nobody to ask"):
         load_signer("alice", None, folder=tmp_path)
-    with pytest.raises(KeyFileError, match="found a key that is there already"):
+    with pytest.raises(InputError, match="found a key that is there already"):
         new_key("alice", PASSPHRASE, folder=tmp_path)
-    with pytest.raises(KeyFileError, match="at least 8 characters"):
+    with pytest.raises(InputError, match="at least 8 characters"):
         new_key("bob", "short", folder=tmp_path)
     for name in ("../bob", "", ".bob", "a/b"):
-        with pytest.raises(KeyFileError, match="plain name"):
+        with pytest.raises(InputError, match="plain name"):
             new_key(name, PASSPHRASE, folder=tmp_path)
-    with pytest.raises(KeyFileError, match="found alice there"):
+    with pytest.raises(InputError, match="found alice there"):
         load_signer("carol", say, folder=tmp_path)
     new_key("bob", PASSPHRASE, folder=tmp_path)
     (tmp_path / "alice.pub").write_bytes((tmp_path / "bob.pub").read_bytes())
-    with pytest.raises(KeyFileError, match=r"does not belong to the \.pub file"):
+    with pytest.raises(InputError, match=r"does not belong to the \.pub file"):
         load_signer("alice", say, folder=tmp_path)
     (tmp_path / "bob.key").unlink()
-    with pytest.raises(KeyFileError, match="only its public part"):
+    with pytest.raises(InputError, match="only its public part"):
         load_signer("bob", say, folder=tmp_path)
     (tmp_path / "bob.pub").write_text('{"key_id": "x", "key": {"keytype": "ed25519"}}')
     with pytest.raises(InvalidDocumentError, match="expected a public key"):
@@ -73,11 +73,11 @@ def test_a_key_from_the_environment(tmp_path: Path) -> None:
     signer = CryptoSigner.generate_ed25519()
     with variables({"ROBOT_KEY": signer.private_bytes.decode()}):
         assert load_signer("env:ROBOT_KEY").public_key == signer.public_key
-    with pytest.raises(KeyFileError, match="found nothing"):
+    with pytest.raises(InputError, match="found nothing"):
         load_signer("env:ROBOT_KEY_THAT_IS_NOT_SET")
     another = generate_private_key(SECP256R1())
     pem = another.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-    with variables({"ROBOT_KEY": pem}), pytest.raises(KeyFileError, match="expected an ed25519 key"):
+    with variables({"ROBOT_KEY": pem}), pytest.raises(InputError, match="expected an ed25519 key"):
         load_signer("env:ROBOT_KEY")
 
 
@@ -91,12 +91,12 @@ def test_a_key_that_is_held_elsewhere_is_passed_on(tmp_path: Path) -> None:
     loaded = load_signer("robot", folder=tmp_path)
     assert loaded.public_key.keyid == described.key_id == signer.public_key.keyid
     loaded.public_key.verify_signature(loaded.sign(b"data"), b"data")
-    with pytest.raises(KeyFileError, match=r"expected an address beginning with one of .*gcpkms"):
+    with pytest.raises(InputError, match=r"expected an address beginning with one of .*gcpkms"):
         describe_key("other", public, "nowhere:x", folder=tmp_path)
-    with pytest.raises(KeyFileError, match="expected a public key in PEM"):
+    with pytest.raises(InputError, match="expected a public key in PEM"):
         describe_key("other", b"no pem", f"file2:{held}", folder=tmp_path)
     held.unlink()
-    with pytest.raises(KeyFileError, match="the signer cannot be used"):
+    with pytest.raises(InputError, match="the signer cannot be used"):
         load_signer("robot", folder=tmp_path)
 
 

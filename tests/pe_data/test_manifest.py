@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pe_data.digests import sha256_file
-from pe_data.errors import InvalidDocumentError, UnsupportedFileError
+from pe_data.errors import InputError, InvalidDocumentError
 from pe_data.folder import item_of
 from pe_data.manifest.columns import inputs_of, normal_dtype
 from pe_data.manifest.describe import Label, describe
@@ -264,7 +264,7 @@ def test_a_hostile_pickle_in_an_attribute_is_refused(tmp_path):
     hostile = b"cos\nsystem\n(S'touch " + str(marker).encode() + b"'\ntR."
     with h5py.File(path, "r+") as file:
         file["person/table"].attrs["values_block_0_kind"] = np.bytes_(hostile)
-    with pytest.raises(UnsupportedFileError, match="refused"):
+    with pytest.raises(InputError, match="refused"):
         describe(path, Label("us", "x_2024"))
     assert not marker.exists()
 
@@ -289,14 +289,14 @@ def test_parquet(tmp_path):
 def test_other_and_damaged_files(tmp_path, content):
     path = tmp_path / "x.h5"
     path.write_bytes(content)
-    with pytest.raises(UnsupportedFileError, match=r"x\.h5"):
+    with pytest.raises(InputError, match=r"x\.h5"):
         describe(path, LABEL)
 
 
 def test_a_year_is_needed(tmp_path):
     path = tmp_path / "p.parquet"
     pd.DataFrame({"person_id": [1]}).to_parquet(path)
-    with pytest.raises(UnsupportedFileError, match="--year"):
+    with pytest.raises(InputError, match="--year"):
         describe(path, LABEL)
     assert describe(path, LABEL, years=(2026,)).time_period == (2026,)
 
@@ -454,7 +454,7 @@ def write_years(path, *periods):
 def test_a_year_that_the_file_contradicts_is_refused(tmp_path, periods, said):
     """The manifest stays for good, so the mistake could not be put right."""
     path = write_years(tmp_path / "area.h5", *periods)
-    with pytest.raises(UnsupportedFileError, match="as the periods in the file say, found"):
+    with pytest.raises(InputError, match="as the periods in the file say, found"):
         describe(path, LABEL, years=said)
     assert describe(path, LABEL, years=(2024,)).time_period == (2024,)
 
@@ -476,7 +476,7 @@ def test_parquet_and_pandas_files_contradict_too(tmp_path):
     with pd.HDFStore(tmp_path / "a.h5", "w") as store:
         store.put("person/_2024", pd.DataFrame({"person_id": [1, 2]}), track_times=False)
     for name in ("a.parquet", "a.h5"):
-        with pytest.raises(UnsupportedFileError, match="expected 2024"):
+        with pytest.raises(InputError, match="expected 2024"):
             describe(tmp_path / name, LABEL, years=(2031,))
 
 
@@ -486,7 +486,7 @@ def test_a_sidecar_contradicts_a_label_and_its_own_columns(tmp_path):
     document = small_sidecar(path, describe(path, LABEL))
     sidecar = path.with_name("area.h5.result.json")
     sidecar.write_text(json.dumps(document))
-    with pytest.raises(UnsupportedFileError, match="expected 2024"):
+    with pytest.raises(InputError, match="expected 2024"):
         item_of(path, LABEL, years=(2031,))
     assert item_of(path, LABEL, years=(2024,)).manifest.time_period == (2024,)
     sidecar.write_text(json.dumps(document | {"period": 2031}))

@@ -15,9 +15,9 @@ from pe_data.channels import read
 from pe_data.config import StoreConfig, store_for
 from pe_data.errors import (
     CacheWarning,
-    ChannelRollbackError,
     PointerMismatchError,
     RevokedError,
+    RollbackError,
     UncheckedRevocationError,
 )
 from pe_data.layout import channel_key, payload_key, tombstone_key
@@ -77,7 +77,7 @@ def test_a_name_does_not_bring_an_old_version_back(world: World, version: int) -
     publish_areas(world.store, areas(world.folder / "more", AL, salt="2"), "r2")
     pe_data.ensure(LATEST)
     rewrite(world, namespace="policyengine", version=version, prev=None if version == 1 else "0" * 64)
-    with pytest.raises((PointerMismatchError, ChannelRollbackError), match="version 2"):
+    with pytest.raises((PointerMismatchError, RollbackError), match="version 2"):
         pe_data.ensure(LATEST)
 
 

@@ -18,8 +18,7 @@ from storage_helpers import NOW, areas, make_item, publish_areas
 
 from pe_data.channels import history, read
 from pe_data.errors import (
-    BeingDeletedError,
-    ChannelConflictError,
+    ConflictError,
     StoreError,
     StoreUnavailableError,
     VersionMismatchError,
@@ -125,7 +124,7 @@ def test_the_loser_of_a_race_is_told_and_its_files_stay(store: Store, tmp_path: 
             publish_areas(store, areas(tmp_path / "other", "a", salt="3"), run_id="r3")
 
     items = areas(tmp_path, "a", salt="2")
-    with pytest.raises(ChannelConflictError, match="expected to write version 2, found version 2"):
+    with pytest.raises(ConflictError, match="expected to write version 2, found version 2"):
         publish_areas(store, items, run_id="r2", on_step=overtake)
     assert store.exists(payload_key("us", items["a"].manifest.artifact.sha256, "h5"))
     assert publish_areas(store, items, run_id="r2").version == 3
@@ -229,7 +228,7 @@ def test_an_artifact_that_is_being_deleted_stops_the_publication(store: Store, t
     mark = read_mark(store, "us", digest)
     assert mark is not None
     swap_mark(store, mark, MarkState.DELETING, NOW)
-    with pytest.raises(BeingDeletedError, match=f"sha256:{digest} is being deleted"):
+    with pytest.raises(ConflictError, match=f"sha256:{digest} is being deleted"):
         publish_areas(store, items)
 
 
@@ -277,7 +276,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from pe_data.channels import move
 from pe_data.digests import sha256_bytes
-from pe_data.errors import ChannelConflictError
+from pe_data.errors import ConflictError
 from pe_data.store.folder import FolderStore
 
 store = FolderStore(Path(sys.argv[1]))
@@ -291,7 +290,7 @@ while won < 5:
                        namespace="t", now=datetime.now(UTC))
         won += 1
         print(outcome.pointer.body.version, digest, flush=True)
-    except ChannelConflictError:
+    except ConflictError:
         lost += 1
 """
 

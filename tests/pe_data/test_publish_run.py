@@ -23,7 +23,7 @@ from pe_data.channels import history, read
 from pe_data.collection import Collection
 from pe_data.countries import UNSPECIFIED
 from pe_data.digests import sha256_bytes
-from pe_data.errors import PublishError
+from pe_data.errors import InputError
 from pe_data.fsck import check_store
 from pe_data.layout import MEDIA_TYPES, collection_key
 from pe_data.manifest.encoding import unpack
@@ -244,14 +244,14 @@ def test_areas_that_failed_validation_are_not_published(run: Settings) -> None:
     (run.results / "published" / "districts" / "AL-01.json").unlink()
     run.layout.record("structural", run.requests[0]).write_text('{"another": "verdict"}')
     (run.results / "published" / "states" / "AL.json").write_text(json.dumps({"sha256": sha256_bytes(b"before")}))
-    with pytest.raises(PublishError, match=r"US\.h5.*AL\.h5.*AL-01\.h5"):
+    with pytest.raises(InputError, match=r"US\.h5.*AL\.h5.*AL-01\.h5"):
         publish(run)
     assert not Path(run.config.store.url).exists()
 
 
 def test_areas_of_two_models_are_one_error(run: Settings) -> None:
     write_area(run, "districts/AL-01.h5", b"first", model="2.67.0")
-    with pytest.raises(PublishError, match=r"policyengine-us 2\.6\d\.0 in .* and policyengine-us 2\.6\d\.0 in"):
+    with pytest.raises(InputError, match=r"policyengine-us 2\.6\d\.0 in .* and policyengine-us 2\.6\d\.0 in"):
         publish(run)
 
 

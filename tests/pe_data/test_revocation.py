@@ -20,8 +20,8 @@ import pe_data
 from pe_data.cli import run
 from pe_data.errors import (
     CacheWarning,
+    InputError,
     InvalidTombstoneError,
-    RevocationError,
     RevokedError,
     StorePermissionError,
     UncheckedRevocationError,
@@ -223,13 +223,13 @@ def test_below_the_threshold_nothing_is_written(tmp_path: Path, monkeypatch: pyt
 
 
 def test_only_pins_of_what_was_published_are_revoked(world: World) -> None:
-    with pytest.raises(RevocationError, match="pinned address"):
+    with pytest.raises(InputError, match="pinned address"):
         world.tombstone("pe-data://us/areas@latest")
     with pytest.raises(pe_data.PeDataError, match="found neither"):
         world.tombstone(f"pe-data://us/areas@sha256:{'0' * 64}")
-    with pytest.raises(RevocationError, match="for collections"):
+    with pytest.raises(InputError, match="for collections"):
         world.tombstone(world.single(AL), with_members=True)
-    with pytest.raises(RevocationError, match="expected dataset 'areas'"):
+    with pytest.raises(InputError, match="expected dataset 'areas'"):
         world.tombstone(world.single(AL).replace("us/areas", "us/cps"))
     with pytest.raises(InvalidTombstoneError, match="printable"):
         world.tombstone(world.single(AL), reason="\x1b[2J")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from pe_data.audit.records import Head
 from pe_data.digests import canonical_json, strict_json
-from pe_data.errors import BelowThresholdError, InvalidDocumentError, UnknownKeyError
+from pe_data.errors import BelowThresholdError, InvalidDocumentError
 from pe_data.fields import Fields
 from pe_data.times import format_time, parse_time
 
@@ -101,7 +101,7 @@ def read(where: str, raw: Raw, country: str, policy: "TrustPolicy | None", now: 
     if marked and policy is not None:
         try:
             checkpoint, binds = read_signed(raw, country, policy, what=where, now=now), True
-        except (UnknownKeyError, BelowThresholdError) as error:
+        except BelowThresholdError as error:
             checkpoint, stranger = read_unchecked(raw, country, what=where), str(error)
     else:
         checkpoint = read_unchecked(raw, country, what=where)

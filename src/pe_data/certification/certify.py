@@ -19,7 +19,6 @@ from pe_data.errors import (
     CertificationError,
     InvalidDocumentError,
     ObjectNotFoundError,
-    UnsignedPointerError,
 )
 from pe_data.layout import check_country, check_dataset, payload_key
 from pe_data.options import Options
@@ -106,15 +105,15 @@ def certify_data_release(
         signers: Sign the in-toto statement with these.
 
     Raises:
-        UnsignedPointerError: `latest` was asked for, or the pointer on `next` has no signatures.
+        CertificationError: `latest` was asked for, or the pointer on `next` has no signatures.
         SignatureError: one of its kinds; `ExpiredError` for a nomination past its date.
         RevokedError: something of it was revoked.
-        MissingDigestError, ChecksumError, MissingValidationError, FailedValidationError,
-        IncompatibleModelError: see their names; all are CertificationErrors.
+        CertificationError: something that it rests on is missing, unpinned, damaged, not validated, or built for
+            another model.
     """
     check_country(country)
     if channel != "next":
-        raise UnsignedPointerError(
+        raise CertificationError(
             f"{country}: channel: certification takes signed nominations, which are on 'next'; found {channel[:40]!r}, "
             "which is not signed. Nominate the artifact with `pe-data promote`"
         )
@@ -169,7 +168,7 @@ def _verified(remote: Remote) -> VerifiedPointer:
             if body is not None:
                 diagnose(error, body, what)
             raise error from None
-        raise UnsignedPointerError(
+        raise CertificationError(
             f"{what}: expected a signed nomination, found a bare pointer without signatures. Somebody put it there "
             "by hand; nominate the artifact with `pe-data promote`"
         ) from error

@@ -13,14 +13,10 @@ from pe_data.certification.schemas import check_schema
 from pe_data.collection import Member
 from pe_data.digests import HashingStream, Sha256, sha256_bytes, strict_json
 from pe_data.errors import (
-    ChecksumError,
+    CertificationError,
     DigestMismatchError,
-    FailedValidationError,
     InvalidDocumentError,
-    MissingDigestError,
-    MissingValidationError,
     ObjectNotFoundError,
-    UnsignedPointerError,
 )
 from pe_data.layout import payload_key
 from pe_data.manifest.model import Manifest
@@ -73,15 +69,12 @@ def check_nomination(pointer: VerifiedPointer, options: Options, store: Store, *
         depth: `full` hashes every payload as it lies in the store; `presence` compares sizes.
 
     Raises:
-        UnsignedPointerError: `pointer` is not a verified nomination.
-        RevokedError: the artifact, its collection or a member was revoked.
-        MissingDigestError: the collection leaves out a digest.
-        ChecksumError: bytes in the store are not what is bound, or not there.
-        MissingValidationError, FailedValidationError: no validation record, or one that did not pass.
+        CertificationError: `pointer` is not a verified nomination, the collection leaves out a digest, bytes in the
+            store are not what is bound or not there, or there is no validation record that passed.
         InvalidDocumentError: a document does not fit its schema.
     """
     if not isinstance(pointer, VerifiedPointer):
-        raise UnsignedPointerError(
+        raise CertificationError(
             f"certification: expected a nomination whose signatures were verified, found {type(pointer).__name__}. "
             "Nominate it with `pe-data promote`"
         )
@@ -97,7 +90,7 @@ def check_nomination(pointer: VerifiedPointer, options: Options, store: Store, *
             found, run_id = [_single(remote, pin)], None
             validation = found[0].manifest.validation
     except DigestMismatchError as error:
-        raise ChecksumError(str(error)) from error
+        raise CertificationError(str(error)) from error
     digests = [body.artifact_sha256, *(one.member.artifact_sha256 for one in found)]
     _refuse_revoked(pin, digests, options, replace(remote.places, uri=pin))
     _each(lambda one: _check_payload(store, one, depth), found)
@@ -105,7 +98,7 @@ def check_nomination(pointer: VerifiedPointer, options: Options, store: Store, *
 
 
 def diagnose(error: InvalidDocumentError, raw: bytes, what: str) -> None:
-    """Raise MissingDigestError if `raw`, which was refused with `error`, leaves out a digest."""
+    """Raise CertificationError if `raw`, which was refused with `error`, leaves out a digest."""
     document = strict_json(raw, what=what)
     rows = [document]
     members = document.get("members")
@@ -114,7 +107,7 @@ def diagnose(error: InvalidDocumentError, raw: bytes, what: str) -> None:
     for row in rows:
         for name in DIGESTS:
             if row.get(name) is None:
-                raise MissingDigestError(
+                raise CertificationError(
                     f"{what}: field {name}: expected a sha256, found none. Without it nothing is pinned, and nothing "
                     "is certified"
                 ) from error
@@ -145,7 +138,7 @@ def _single(remote: Remote, pin: StoreUri) -> Checked:
     manifest = _described(remote)
     artifact = manifest.artifact
     if manifest.dataset != pin.dataset:
-        raise ChecksumError(f"{pin}: manifest: expected dataset {pin.dataset!r}, found {manifest.dataset!r}")
+        raise CertificationError(f"{pin}: manifest: expected dataset {pin.dataset!r}, found {manifest.dataset!r}")
     member = Member(artifact.sha256, sha256_bytes(remote.manifest_bytes), artifact.size_bytes, artifact.extension)
     return Checked(pin.dataset, pin, member, manifest)
 
@@ -175,15 +168,17 @@ def _check_payload(store: Store, one: Checked, depth: Depth) -> None:
         if depth == "presence":
             size = store.head(key).size
             if size != member.size_bytes:
-                raise ChecksumError(f"{what}: expected {member.size_bytes} bytes, found {size}. Run pe-data fsck")
+                raise CertificationError(f"{what}: expected {member.size_bytes} bytes, found {size}. Run pe-data fsck")
             return
         stream = HashingStream(store.open_stream(key).pieces, what=what, max_bytes=member.size_bytes)
         for _ in stream:
             pass
     except (ObjectNotFoundError, DigestMismatchError) as error:
-        raise ChecksumError(f"{one.uri}: the payload is not what it should be: {error}. Run pe-data fsck") from error
+        raise CertificationError(
+            f"{one.uri}: the payload is not what it should be: {error}. Run pe-data fsck"
+        ) from error
     if (stream.digest, stream.size) != (member.artifact_sha256, member.size_bytes):
-        raise ChecksumError(
+        raise CertificationError(
             f"{what}: expected sha256 {member.artifact_sha256} over {member.size_bytes} bytes, found "
             f"{stream.digest} over {stream.size}. Run pe-data fsck"
         )
@@ -191,12 +186,12 @@ def _check_payload(store: Store, one: Checked, depth: Depth) -> None:
 
 def _passed(validation: Validation | None, pin: StoreUri) -> Validation:
     if validation is None:
-        raise MissingValidationError(
+        raise CertificationError(
             f"{pin}: validation: expected a record that passed, found none. Publish it with its validation records, "
             "then nominate that"
         )
     if validation.status != "passed":
-        raise FailedValidationError(f"{pin}: validation: expected a record that passed, found {validation.summary()}")
+        raise CertificationError(f"{pin}: validation: expected a record that passed, found {validation.summary()}")
     return validation
 
 

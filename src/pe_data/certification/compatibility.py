@@ -10,7 +10,7 @@ from importlib import metadata
 from pe_data.certification.checks import Nominated
 from pe_data.certification.release import Basis
 from pe_data.digests import sha256_bytes
-from pe_data.errors import IncompatibleModelError
+from pe_data.errors import CertificationError
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,20 +32,20 @@ def compatible(nominated: Sequence[Nominated], version: str | None, fingerprint:
         fingerprint: Of the data build with that version, if it is known.
 
     Raises:
-        IncompatibleModelError: it does not, or nobody can say.
+        CertificationError: it does not, or nobody can say.
     """
     package, built_with = model_of(nominated)
     own = _fingerprint(nominated)
     wanted = version or _installed(package)
     if wanted is None:
-        raise IncompatibleModelError(
+        raise CertificationError(
             f"{package}: expected the version to certify for, found none: it is not installed here. Say --model-version"
         )
     if wanted == built_with:
         return Model(package, built_with, wanted, "exact_build_model_version", own)
     if fingerprint is not None and fingerprint == own:
         return Model(package, built_with, wanted, "matching_data_build_fingerprint", own)
-    raise IncompatibleModelError(
+    raise CertificationError(
         f"{package}: the data was built with version {built_with}, and should be certified for {wanted}: expected the "
         f"same version, or a model with the data-build fingerprint {own or '(the manifests have none)'}, found "
         f"{fingerprint or 'no fingerprint'}. Build the data again with {package} {wanted}"
@@ -73,18 +73,18 @@ def model_of(datasets: Iterable[Nominated]) -> tuple[str, str]:
     """Package and version of the model that built every file.
 
     Raises:
-        IncompatibleModelError: a manifest does not say, or two say different things.
+        CertificationError: a manifest does not say, or two say different things.
     """
     found: dict[tuple[str, str], str] = {}
     for one in (file for dataset in datasets for file in dataset.files):
         build = one.manifest.build
         if not build.model_package or not build.model_version:
-            raise IncompatibleModelError(
+            raise CertificationError(
                 f"{one.uri}: build.model_version: expected the model that built it, found none in its manifest. "
                 "It cannot be certified for any; publish it with the sidecar of its build"
             )
         found.setdefault((build.model_package, build.model_version), one.name)
     if len(found) != 1:
         text = "; ".join(f"{name} with {' '.join(model)}" for model, name in sorted(found.items())) or "no files"
-        raise IncompatibleModelError(f"expected files built with one model version, found {text}. Build them again")
+        raise CertificationError(f"expected files built with one model version, found {text}. Build them again")
     return next(iter(found))

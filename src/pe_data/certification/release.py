@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pe_data.certification.schemas import check_schema
 from pe_data.digests import Sha256, strict_json
-from pe_data.errors import InvalidDocumentError, MissingDigestError
+from pe_data.errors import CertificationError, InvalidDocumentError
 from pe_data.fields import Fields
 from pe_data.layout import check_country
 from pe_data.uri import StoreUri, parse_store_uri
@@ -147,7 +147,7 @@ def read_pins(raw: bytes, *, what: str) -> dict[str, DatasetPin]:
     """The pins of a data-release block that was written earlier.
 
     Raises:
-        MissingDigestError: a dataset has no sha256.
+        CertificationError: a dataset has no sha256.
         InvalidDocumentError: it does not fit the schema.
     """
     document = strict_json(raw, what=what)
@@ -177,7 +177,7 @@ def _need_digests(document: Mapping[str, Any], what: str) -> None:
     datasets = document.get("datasets")
     for name, row in datasets.items() if isinstance(datasets, dict) else ():
         if isinstance(row, dict) and row.get("sha256") is None:
-            raise MissingDigestError(
+            raise CertificationError(
                 f"{what}: field datasets.{name}.sha256: expected a sha256, found none. A release that does not pin "
                 "its bytes cannot be reproduced; certify it again with `pe-data certify`"
             )

@@ -64,7 +64,7 @@ def bundle_status(path: Path, options: Options) -> BundleStatus:
 
     Raises:
         InvalidDocumentError: the file is not such a block.
-        MissingDigestError: it pins something without a sha256.
+        CertificationError: it pins something without a sha256.
     """
     try:
         with path.open("rb") as handle:

@@ -77,7 +77,7 @@ def serve(
         on_ready: Called with the address once requests are answered.
 
     Raises:
-        CredentialsError: the file of tokens cannot be used.
+        ConfigError: the file of tokens cannot be used.
         AuditError: the log cannot be written, or is not as it was left; or its checkpoints would not count.
         TrustRootError, ExpiredError: a trust root is configured, and the store's cannot be used.
         GatewayError: the address cannot be used as asked.

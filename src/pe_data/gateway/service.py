@@ -21,7 +21,7 @@ from anyio import to_thread
 from pe_data.audit.records import Action, Entry, Record
 from pe_data.errors import (
     AuditError,
-    CredentialsError,
+    ConfigError,
     InvalidDocumentError,
     ObjectNotFoundError,
     PeDataError,
@@ -291,7 +291,7 @@ async def _refusing(work: Awaitable[T], token: Token | None = None) -> T:
 def _credentials(ask: Callable[[], T]) -> T:
     try:
         return ask()
-    except CredentialsError as error:
+    except ConfigError as error:
         raise Refusal(
             503, "tokens-unavailable", "the gateway cannot read its file of tokens", "Try again later"
         ) from error

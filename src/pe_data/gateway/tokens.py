@@ -22,7 +22,7 @@ from filelock import FileLock
 
 from pe_data.cache.files import sync_folder
 from pe_data.digests import Sha256, canonical_json, sha256_bytes, strict_json
-from pe_data.errors import CredentialsError, InvalidDocumentError, InvalidNameError
+from pe_data.errors import ConfigError, InvalidDocumentError, InvalidNameError
 from pe_data.fields import Fields
 from pe_data.layout import check_country, check_dataset
 from pe_data.private_files import check_private
@@ -85,7 +85,7 @@ def new_token(
 
     Raises:
         InvalidNameError: no name of a user, or no scope.
-        CredentialsError: the file cannot be used.
+        ConfigError: the file cannot be used.
     """
     if not _USER.fullmatch(user):
         raise InvalidNameError(f"user: expected a name or an e-mail address without blanks, found {user[:120]!r}")
@@ -101,7 +101,7 @@ def revoke_tokens(path: Path, which: str, now: datetime) -> tuple[Token, ...]:
     """End a token by id, or all those of a user; returns those that ended.
 
     Raises:
-        CredentialsError: no token has that id or user, or the file cannot be used.
+        ConfigError: no token has that id or user, or the file cannot be used.
     """
     ended: list[Token] = []
 
@@ -111,12 +111,12 @@ def revoke_tokens(path: Path, which: str, now: datetime) -> tuple[Token, ...]:
 
     _change(path, change)
     if not ended:
-        raise CredentialsError(f"{path}: no token has the id or the user {which[:120]!r}; see `pe-data token list`")
+        raise ConfigError(f"{path}: no token has the id or the user {which[:120]!r}; see `pe-data token list`")
     return tuple(ended)
 
 
 def read_tokens(path: Path) -> tuple[Token, ...]:
-    """Every token of the file. Raises CredentialsError."""
+    """Every token of the file. Raises ConfigError."""
     check_private(path)
     try:
         fields = Fields.of(strict_json(path.read_bytes(), what=str(path)), str(path))
@@ -125,16 +125,16 @@ def read_tokens(path: Path) -> tuple[Token, ...]:
             raise fields.fail("schema_version", str(SCHEMA_VERSION), version)
         return tuple(_token(row) for row in fields.rows("tokens"))
     except (InvalidDocumentError, InvalidNameError, ValueError) as error:
-        raise CredentialsError(f"{error}. Mend the file or restore it; no token is accepted until then") from error
+        raise ConfigError(f"{error}. Mend the file or restore it; no token is accepted until then") from error
     except OSError as error:
-        raise CredentialsError(f"{path}: cannot be read: {error.strerror}") from error
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 class TokenBook:
     """The tokens of a file, read again whenever it changes."""
 
     def __init__(self, path: Path, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        """Raises CredentialsError if the file cannot be used."""
+        """Raises ConfigError if the file cannot be used."""
         self.path, self._clock = path, clock
         self._state: tuple[int, ...] = ()
         self._by_digest: dict[Sha256, Token] = {}
@@ -142,13 +142,13 @@ class TokenBook:
         self._refresh()
 
     def find(self, text: str) -> Token | None:
-        """The token, if it is one that counts now. Raises CredentialsError if the file cannot be read."""
+        """The token, if it is one that counts now. Raises ConfigError if the file cannot be read."""
         self._refresh()
         token = self._by_digest.get(sha256_bytes(text.encode()))
         return token if token and self._counts(token) else None
 
     def is_active(self, token_id: str) -> bool:
-        """Whether the token with that id counts now. Raises CredentialsError."""
+        """Whether the token with that id counts now. Raises ConfigError."""
         self._refresh()
         return any(one.id == token_id and self._counts(one) for one in self._by_digest.values())
 
@@ -162,7 +162,7 @@ class TokenBook:
         try:
             found = self.path.stat()
         except OSError as error:
-            raise CredentialsError(f"{self.path}: cannot be read: {error.strerror}") from error
+            raise ConfigError(f"{self.path}: cannot be read: {error.strerror}") from error
         state = (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
         if state != self._state:
             self._by_digest = {token.sha256: token for token in read_tokens(self.path)}
@@ -187,7 +187,7 @@ def _change(path: Path, change: Callable[[tuple[Token, ...]], tuple[Token, ...]]
             temporary.replace(path)
             sync_folder(path.parent)
     except OSError as error:
-        raise CredentialsError(f"{path}: cannot be written: {error.strerror or error}") from error
+        raise ConfigError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def _document(token: Token) -> dict[str, object]:

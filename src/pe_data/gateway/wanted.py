@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Literal
 
 from pe_data.digests import Sha256
-from pe_data.errors import InvalidNameError, UnsupportedChannelError
+from pe_data.errors import InvalidNameError
 from pe_data.gateway.refusal import Refusal
 from pe_data.layout import CHANNELS_PREFIX, check_country, check_dataset, parse_object_key
 
@@ -61,7 +61,7 @@ def listed(prefix: str) -> tuple[str | None, str | None]:
         try:
             dataset = match["dataset"]
             return check_country(match["country"]), check_dataset(dataset) if dataset else None
-        except (InvalidNameError, UnsupportedChannelError):
+        except InvalidNameError:
             pass
     raise Refusal(404, "no-such-list", "only channels can be listed here", "Ask for the prefix channels/ or below")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pe_data.countries import UNSPECIFIED, access_of
 from pe_data.digests import Sha256, sha256_file
-from pe_data.errors import MissingExtraError, UnsupportedFileError
+from pe_data.errors import InputError, MissingExtraError
 from pe_data.layout import MEDIA_TYPES, Extension
 from pe_data.manifest.columns import entities_with_roles, grouped
 from pe_data.manifest.content import Content
@@ -57,7 +57,7 @@ def describe(
         sha256: The digest if it is known; computed otherwise.
 
     Raises:
-        UnsupportedFileError: neither H5 nor Parquet, damaged, without any year, or of other years than `years`.
+        InputError: neither H5 nor Parquet, damaged, without any year, or of other years than `years`.
         MissingExtraError: the package that reads such files is not installed.
     """
     extension = file_extension(path)
@@ -65,7 +65,7 @@ def describe(
     check_years(years, content.years, what=str(path))
     covered = years or content.years or default_years or _years_in(label.dataset)
     if not covered:
-        raise UnsupportedFileError(
+        raise InputError(
             f"{path}: expected a year in the file or in the dataset's name, found none. "
             "Say which years it covers (--year 2024)."
         )
@@ -74,10 +74,10 @@ def describe(
 
 
 def check_years(said: tuple[int, ...], found: tuple[int, ...], *, what: str) -> None:
-    """Raise UnsupportedFileError if somebody says years that the file, which says its own, does not have."""
+    """Raise InputError if somebody says years that the file, which says its own, does not have."""
     wrong = sorted(set(said) - set(found))
     if found and wrong:
-        raise UnsupportedFileError(
+        raise InputError(
             f"{what}: year: expected {' or '.join(map(str, sorted(found)))}, as the periods in the file say, found "
             f"{', '.join(map(str, wrong))}. Leave the year out (--year is for a file that does not say)"
         )
@@ -114,14 +114,14 @@ def manifest_of(label: Label, artifact: Artifact, content: Content, years: tuple
 
 
 def file_extension(path: Path) -> Extension:
-    """`h5` or `parquet` by the first bytes of a file; UnsupportedFileError for anything else."""
+    """`h5` or `parquet` by the first bytes of a file; InputError for anything else."""
     try:
         with path.open("rb") as handle:
             start = handle.read(4)
     except OSError as error:
-        raise UnsupportedFileError(f"{path}: cannot be read: {error.strerror}") from error
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
     if start not in _MAGIC:
-        raise UnsupportedFileError(f"{path}: expected an H5 or Parquet file, found one that starts with {start!r}")
+        raise InputError(f"{path}: expected an H5 or Parquet file, found one that starts with {start!r}")
     return _MAGIC[start]
 
 

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import h5py
 import numpy as np
 
-from pe_data.errors import UnsupportedFileError
+from pe_data.errors import InputError
 from pe_data.manifest.columns import (
     Column,
     entity_names,
@@ -33,14 +33,14 @@ _TIME = ("time_period", "_time_period")
 
 
 def read_h5(path: Path, entity_of: Mapping[str, str]) -> Content:
-    """Columns, rows and years of `path`. Raises UnsupportedFileError."""
+    """Columns, rows and years of `path`. Raises InputError."""
     try:
         with open_h5(path) as file:
             if any("pandas_type" in group.attrs for group in _groups(file)):
                 return _hdfstore(file, path)
             return _arrays(file, path, entity_of)
     except (OSError, KeyError, RuntimeError) as error:
-        raise UnsupportedFileError(f"{path}: not readable as H5: {error}") from error
+        raise InputError(f"{path}: not readable as H5: {error}") from error
 
 
 # --- period-grouped and flat ------------------------------------------------------------------
@@ -61,15 +61,13 @@ def _arrays(file: h5py.File, path: Path, entity_of: Mapping[str, str]) -> Conten
         if not arrays:
             continue
         if len({len(array) for array in arrays}) > 1:
-            raise UnsupportedFileError(
+            raise InputError(
                 f"{path}: variable {name}: expected one length for all periods, found "
                 f"{sorted({len(array) for array in arrays})}"
             )
         lengths[name], dtypes[name], periods[name] = len(arrays[0]), _dtype(arrays[0]), keys
     if not lengths:
-        raise UnsupportedFileError(
-            f"{path}: expected variables (groups with a dataset per period, or 1-D datasets), found none"
-        )
+        raise InputError(f"{path}: expected variables (groups with a dataset per period, or 1-D datasets), found none")
     sizes = {name: lengths[f"{name}_id"] for name in entity_names(lengths)}
     columns = tuple(
         Column(
@@ -122,14 +120,14 @@ def _hdfstore(file: h5py.File, path: Path) -> Content:
         fixed = kind == "frame"
         count = len(group["axis1" if fixed else "table"])
         if rows.setdefault(entity, count) != count:
-            raise UnsupportedFileError(
+            raise InputError(
                 f"{path}: table {group.name}: expected {rows[entity]} rows as in another year, "
                 f"found {count}. Describe such years in files of their own."
             )
         for name, dtype in _fixed_columns(group) if fixed else _table_columns(group):
             columns.setdefault((entity, name), Column(name, entity, dtype))
     if not rows:
-        raise UnsupportedFileError(f"{path}: expected tables of pandas, found none")
+        raise InputError(f"{path}: expected tables of pandas, found none")
     return Content(tuple(columns.values()), rows, tuple(sorted(years)))
 
 
@@ -195,9 +193,7 @@ def _unpickled_texts(data: Any) -> list[str]:
     try:
         value = _TextUnpickler(io.BytesIO(raw)).load()
     except (pickle.UnpicklingError, EOFError, ValueError, TypeError, IndexError) as error:
-        raise UnsupportedFileError(
-            f"a pickled attribute of the file: expected a list of texts, found {error}"
-        ) from error
+        raise InputError(f"a pickled attribute of the file: expected a list of texts, found {error}") from error
     return [str(item) for item in (value if isinstance(value, list | tuple | np.ndarray) else [value])]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pe_data.errors import UnsupportedFileError
+from pe_data.errors import InputError
 from pe_data.manifest.columns import PERSON, Column, normal_dtype
 from pe_data.manifest.content import Content
 
@@ -21,13 +21,13 @@ def read_parquet(path: Path, entity_of: Mapping[str, str]) -> Content:
 
     The entity is that of `entity_of` (any column), else the one in the footer, else `person` if
     there is a `person_id`, else the one whose id column comes first, else `row`.
-    Raises UnsupportedFileError.
+    Raises InputError.
     """
     try:
         with pq.ParquetFile(path) as file:
             schema, rows = file.schema_arrow, file.metadata.num_rows
     except (pa.ArrowInvalid, OSError) as error:
-        raise UnsupportedFileError(f"{path}: not readable as Parquet: {error}") from error
+        raise InputError(f"{path}: not readable as Parquet: {error}") from error
     fields = [f for f in schema if not f.name.startswith("__index_level_")]
     entity = _entity([f.name for f in fields], schema.metadata or {}, entity_of)
     columns = tuple(Column(f.name, entity, _dtype(f.type)) for f in fields)

@@ -12,7 +12,7 @@ from pathlib import Path
 import h5py
 from h5py import h5d, h5l, h5o
 
-from pe_data.errors import UnsupportedFileError
+from pe_data.errors import InputError
 
 
 @contextmanager
@@ -20,13 +20,13 @@ def open_h5(path: Path) -> Iterator[h5py.File]:
     """The file, open to be read.
 
     Raises:
-        UnsupportedFileError: something in it lies in another file.
+        InputError: something in it lies in another file.
         OSError: as `h5py.File`.
     """
     with h5py.File(path, "r") as file:
         found = outside(file)
         if found is not None:
-            raise UnsupportedFileError(
+            raise InputError(
                 f"{path}: {found}. Expected a file that holds all of its data. Ask whoever made it for one"
             )
         yield file

@@ -13,11 +13,11 @@ from pe_data import steps
 from pe_data.collection import COLLECTION_LIMIT, Collection
 from pe_data.digests import Sha256, check_bytes
 from pe_data.errors import (
+    InputError,
     InvalidTombstoneError,
     ObjectExistsError,
     ObjectNotFoundError,
-    RevocationError,
-    StoreReadOnlyError,
+    StoreError,
     StoreUnavailableError,
 )
 from pe_data.layout import EXTENSIONS, collection_key, manifest_key, payload_key, tombstone_key
@@ -88,11 +88,11 @@ def tombstone_for(
         with_members: Of a collection: end every member as well, wherever else it is listed.
 
     Raises:
-        RevocationError: the address is not pinned, or `with_members` for a single artifact.
+        InputError: the address is not pinned, or `with_members` for a single artifact.
         ObjectNotFoundError: the store has no such artifact.
     """
     if uri.sha256 is None:
-        raise RevocationError(
+        raise InputError(
             f"{uri}: revoking is for ever, so it takes the digest: expected …@sha256:…, found @{uri.channel}. "
             f"`pe-data resolve {uri}` prints the pinned address"
         )
@@ -102,11 +102,11 @@ def tombstone_for(
     sha256, members = uri.sha256, tuple[Sha256, ...]()
     if uri.member is not None:
         if collection is None:
-            raise RevocationError(f"{uri}: expected a collection for the member, found a single artifact")
+            raise InputError(f"{uri}: expected a collection for the member, found a single artifact")
         sha256, collection = collection.member(uri.member).artifact_sha256, None
     if with_members:
         if collection is None:
-            raise RevocationError(f"{uri}: --members is for collections, found a single artifact")
+            raise InputError(f"{uri}: --members is for collections, found a single artifact")
         members = tuple(sorted({member.artifact_sha256 for member in collection.members.values()}))
     described = sha256 if collection is None else next(iter(_members(collection)), None)
     manifest = None if described is None else _manifest(store, uri.country, described)
@@ -116,7 +116,7 @@ def tombstone_for(
             "Nothing is revoked that was never published here"
         )
     if collection is None and manifest is not None and uri.member is None and manifest.dataset != uri.dataset:
-        raise RevocationError(f"{uri}: expected dataset {manifest.dataset!r} as in the manifest, found {uri.dataset!r}")
+        raise InputError(f"{uri}: expected dataset {manifest.dataset!r} as in the manifest, found {uri.dataset!r}")
     named = licence or (manifest.licence if manifest else _UNKNOWN_LICENCE)
     return Tombstone(
         country=uri.country,
@@ -188,10 +188,10 @@ def publish_tombstone(
     Raises:
         InvalidTombstoneError: the signatures do not suffice; nothing was written.
         UncheckedRevocationError: they cannot be checked here; nothing was written.
-        StoreReadOnlyError: the store only reads.
+        StoreError: the store only reads.
     """
     if not store.writable:
-        raise StoreReadOnlyError(f"{store.url}: a revocation needs a store that can be written")
+        raise StoreError(f"{store.url}: a revocation needs a store that can be written")
     claimed = Tombstone.from_bytes(document.body, what=what)
     stone = verifier.check_document(document, country=claimed.country, sha256=claimed.artifact_sha256, what=what)
     raw = document.to_bytes()
@@ -266,7 +266,7 @@ def _collection(store: Store, uri: StoreUri, sha256: Sha256) -> Collection | Non
     check_bytes(raw, sha256, what=what, advice="Run pe-data fsck.")
     collection = Collection.from_bytes(raw, what=what)
     if (collection.country, collection.dataset) != (uri.country, uri.dataset):
-        raise RevocationError(
+        raise InputError(
             f"{uri}: expected the collection of {uri.country}/{uri.dataset}, found that of "
             f"{collection.country}/{collection.dataset}"
         )

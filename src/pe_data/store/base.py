@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from pe_data.digests import Sha256
-from pe_data.errors import ObjectNotFoundError, StoreReadOnlyError
+from pe_data.errors import ObjectNotFoundError, StoreError
 from pe_data.sources.base import Source
 
 DOCUMENT_LIMIT = 16 * 1024 * 1024
@@ -187,5 +187,5 @@ class ReadOnlyStore(Store):
     def delete(self, key: str) -> None:
         raise self._read_only(key)
 
-    def _read_only(self, key: str) -> StoreReadOnlyError:
-        return StoreReadOnlyError(f"{self.url}: {key}: {self.read_only_because}")
+    def _read_only(self, key: str) -> StoreError:
+        return StoreError(f"{self.url}: {key}: {self.read_only_because}")

@@ -21,15 +21,14 @@ from pe_data.credentials import LOOPBACK, TOKEN_VARIABLE, credentials_path, toke
 from pe_data.digests import CHUNK_BYTES
 from pe_data.errors import (
     ForbiddenError,
+    GatewayError,
     GatewayUnavailableError,
     InvalidDocumentError,
-    InvalidStoreUrlError,
+    InvalidNameError,
     ListingNotSupportedError,
     ObjectNotFoundError,
-    RateLimitedError,
     StoreError,
     StoreUnavailableError,
-    UnauthorizedError,
 )
 from pe_data.layout import CHANNELS_PREFIX, ObjectKind, parse_object_key
 from pe_data.sources.base import SourceError
@@ -61,12 +60,12 @@ class GatewayStore(ReadOnlyStore):
         """Nothing is asked yet, not even for the token.
 
         Raises:
-            InvalidStoreUrlError: plain http to another machine.
+            InvalidNameError: plain http to another machine.
         """
         scheme, _, rest = url.partition("://")
         parts = urlsplit(f"{scheme.removeprefix('gateway+')}://{rest}")
         if parts.scheme == "http" and parts.hostname not in LOOPBACK:
-            raise InvalidStoreUrlError(
+            raise InvalidNameError(
                 f"store address {url!r}: a token must not cross a network in the clear: expected gateway+https://, "
                 "found gateway+http:// to another machine"
             )
@@ -192,7 +191,7 @@ class GatewayStore(ReadOnlyStore):
         """One request with the token, to the gateway itself. Raises StoreError or _Redirected."""
         token = token_for(self._host)
         if token is None:
-            raise UnauthorizedError(
+            raise ForbiddenError(
                 f"{self.url}: {key}: expected a token for this gateway, found none. {self._where_tokens_go()}"
             )
         request = urllib.request.Request(
@@ -224,13 +223,13 @@ class GatewayStore(ReadOnlyStore):
         said = f"{self.url}: {key}: {_said(error)}"
         match error.code:
             case 401:
-                return UnauthorizedError(f"{said}. {self._where_tokens_go()}")
+                return ForbiddenError(f"{said}. {self._where_tokens_go()}")
             case 403:
                 return ForbiddenError(said)
             case 404:
                 return ObjectNotFoundError(said)
             case 429:
-                return RateLimitedError(said)
+                return GatewayError(said)
             case 503:
                 return GatewayUnavailableError(said)
             case code if code >= 500:

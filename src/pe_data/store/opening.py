@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 from obstore.exceptions import BaseError
 from obstore.store import AzureStore, GCSStore, HTTPStore, S3Store
 
-from pe_data.errors import InvalidStoreUrlError
+from pe_data.errors import InvalidNameError
 from pe_data.store.base import Store, Timeouts
 from pe_data.store.folder import FolderStore
 from pe_data.store.objects import Client, ObjectStore, memory_store
@@ -46,7 +46,7 @@ def open_store(
         timeouts: Limits on waiting.
 
     Raises:
-        InvalidStoreUrlError: if the scheme is unknown, a part is missing, or a setting is wrong.
+        InvalidNameError: if the scheme is unknown, a part is missing, or a setting is wrong.
     """
     limits = timeouts or Timeouts()
     settings = dict(options or {})
@@ -55,20 +55,20 @@ def open_store(
         return FolderStore(_folder(url, url), timeouts=limits)
     parts = urlsplit(url)
     if parts.query or parts.fragment or parts.username or parts.password:
-        raise InvalidStoreUrlError(
+        raise InvalidNameError(
             f"store address {scheme}://{parts.hostname or ''}{parts.path}: no user, query or "
             "fragment belongs here; hand credentials over in the environment"
         )
     if scheme == "file":
         if parts.netloc:
-            raise InvalidStoreUrlError(f"store address {url!r}: a folder needs three slashes, file:///folder")
+            raise InvalidNameError(f"store address {url!r}: a folder needs three slashes, file:///folder")
         return FolderStore(_folder(unquote(parts.path), url), timeouts=limits)
     if scheme == "memory":
         return memory_store()
     if scheme not in SCHEMES:
-        raise InvalidStoreUrlError(f"store address {url!r}: unknown scheme {scheme!r}; expected {EXAMPLES}")
+        raise InvalidNameError(f"store address {url!r}: unknown scheme {scheme!r}; expected {EXAMPLES}")
     if not parts.hostname:
-        raise InvalidStoreUrlError(f"store address {url!r}: expected a bucket, container or host after {scheme}://")
+        raise InvalidNameError(f"store address {url!r}: expected a bucket, container or host after {scheme}://")
     if scheme.startswith("gateway+"):
         from pe_data.store.gateway import GatewayStore
 
@@ -87,7 +87,7 @@ def open_store(
     try:
         client = _client(scheme, url, settings, limits)
     except (BaseError, ValueError) as error:
-        raise InvalidStoreUrlError(f"store address {url!r}: {short(error)}") from error
+        raise InvalidNameError(f"store address {url!r}: {short(error)}") from error
     if isinstance(client, HTTPStore):
         from pe_data.store.http import HttpStore
 
@@ -97,7 +97,7 @@ def open_store(
 
 def _folder(text: str, url: str) -> Path:
     if not text:
-        raise InvalidStoreUrlError(f"store address {url!r} is empty; expected {EXAMPLES}")
+        raise InvalidNameError(f"store address {url!r} is empty; expected {EXAMPLES}")
     return Path(text).expanduser()
 
 

@@ -16,8 +16,6 @@ from pe_data.digests import canonical_json
 from pe_data.errors import (
     ObjectExistsError,
     StoreError,
-    StoreReadOnlyError,
-    UnsafeStoreError,
     VersionMismatchError,
 )
 from pe_data.layout import PROBE_KEY
@@ -31,11 +29,11 @@ def probe_conditional_writes(store: Store) -> None:
     """Check that `store` creates exclusively and swaps by version.
 
     Raises:
-        StoreReadOnlyError: if the store only reads.
-        UnsafeStoreError: naming what the store ignored; nothing but the probe was written.
+        StoreError: if the store only reads.
+        StoreError: naming what the store ignored; nothing but the probe was written.
     """
     if not store.writable:
-        raise StoreReadOnlyError(f"{store.url}: this store only reads; publish to its origin")
+        raise StoreError(f"{store.url}: this store only reads; publish to its origin")
     with suppress(ObjectExistsError):
         store.put_create(PROBE_KEY, _body())
     try:
@@ -66,10 +64,10 @@ def _body() -> bytes:
     return canonical_json({"probe": uuid.uuid4().hex})
 
 
-def _unsafe(store: Store, feature: str, behaviour: str) -> UnsafeStoreError:
+def _unsafe(store: Store, feature: str, behaviour: str) -> StoreError:
     with suppress(StoreError):
         store.delete(PROBE_KEY)
-    return UnsafeStoreError(
+    return StoreError(
         f"{store.url}: this server does not do {feature}: it {behaviour}. Two publishers would "
         "overwrite each other, so nothing is published here. Use a server with conditional "
         "writes (AWS S3, GCS, Azure, MinIO, a local folder)."

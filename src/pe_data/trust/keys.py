@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from pe_data.cache.files import SECRET, write_atomic
 from pe_data.config import APP
 from pe_data.digests import canonical_json, strict_json
-from pe_data.errors import InvalidDocumentError, KeyFileError
+from pe_data.errors import InputError, InvalidDocumentError
 from pe_data.fields import Fields
 from pe_data.private_files import check_private
 from pe_data.trust.libraries import need_libraries
@@ -53,11 +53,11 @@ class PublicKey:
 
     @classmethod
     def read(cls, path: Path) -> "PublicKey":
-        """Read a `.pub` file. Raises KeyFileError, InvalidDocumentError."""
+        """Read a `.pub` file. Raises InputError, InvalidDocumentError."""
         try:
             raw = path.read_bytes()
         except OSError as error:
-            raise KeyFileError(f"key {path}: cannot be read: {error.strerror or error}") from error
+            raise InputError(f"key {path}: cannot be read: {error.strerror or error}") from error
         fields = Fields.of(strict_json(raw, what=str(path)), str(path))
         return cls(path.stem, fields.text("key_id"), dict(fields.sub("key").value), fields.optional_text("signer"))
 
@@ -93,7 +93,7 @@ def new_key(name: str, passphrase: str, *, folder: Path | None = None) -> Public
     """Make an ed25519 key and write its two files.
 
     Raises:
-        KeyFileError: the name is taken or not a file name, or the passphrase is too short.
+        InputError: the name is taken or not a file name, or the passphrase is too short.
     """
     need_libraries()
     from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
@@ -101,7 +101,7 @@ def new_key(name: str, passphrase: str, *, folder: Path | None = None) -> Public
 
     path = _new_path(name, folder)
     if len(passphrase) < SHORTEST_PASSPHRASE:
-        raise KeyFileError(f"key {name}: passphrase: expected at least {SHORTEST_PASSPHRASE} characters")
+        raise InputError(f"key {name}: passphrase: expected at least {SHORTEST_PASSPHRASE} characters")
     private = _private_key()
     public = PublicKey.of(name, CryptoSigner(private).public_key)
     pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(passphrase.encode()))
@@ -119,7 +119,7 @@ def describe_key(name: str, public_pem: bytes, signer: str, *, folder: Path | No
         signer: Its address for `securesystemslib`, such as `gcpkms:projects/…`.
 
     Raises:
-        KeyFileError: the name is taken, or the PEM or the address cannot be used.
+        InputError: the name is taken, or the PEM or the address cannot be used.
     """
     need_libraries()
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
@@ -128,11 +128,11 @@ def describe_key(name: str, public_pem: bytes, signer: str, *, folder: Path | No
     path = _new_path(name, folder)
     if signer.partition(":")[0] not in SIGNER_FOR_URI_SCHEME:
         known = ", ".join(sorted(SIGNER_FOR_URI_SCHEME))
-        raise KeyFileError(f"key {name}: signer: expected an address beginning with one of {known}, found {signer!r}")
+        raise InputError(f"key {name}: signer: expected an address beginning with one of {known}, found {signer!r}")
     try:
         key = SSlibKey.from_crypto(load_pem_public_key(public_pem))
     except ValueError as error:
-        raise KeyFileError(f"key {name}: expected a public key in PEM, found {error}") from error
+        raise InputError(f"key {name}: expected a public key in PEM, found {error}") from error
     public = PublicKey.of(name, key, signer)
     write_atomic(path.with_suffix(PUBLIC), public.to_bytes())
     return public
@@ -145,7 +145,7 @@ def list_keys(folder: Path | None = None) -> Iterator[PublicKey]:
 
 
 def find_public(reference: str, *, folder: Path | None = None) -> PublicKey:
-    """The public description behind a name or a path. Raises KeyFileError."""
+    """The public description behind a name or a path. Raises InputError."""
     return PublicKey.read(_path(reference, folder).with_suffix(PUBLIC))
 
 
@@ -156,8 +156,8 @@ def load_signer(reference: str, passphrase: Passphrase | None = None, *, folder:
         passphrase: Asked only if the key is encrypted.
 
     Raises:
-        KeyFileError: there is no such key, or the passphrase is wrong.
-        CredentialsError: others can read its file.
+        InputError: there is no such key, or the passphrase is wrong.
+        ConfigError: others can read its file.
     """
     need_libraries()
     if reference.startswith("env:"):
@@ -170,7 +170,7 @@ def load_signer(reference: str, passphrase: Passphrase | None = None, *, folder:
     try:
         pem = private.read_bytes()
     except OSError as error:
-        raise KeyFileError(
+        raise InputError(
             f"key {private}: cannot be read: {error.strerror or error}. This machine may hold only its public part"
         ) from error
     check_private(private)
@@ -180,7 +180,7 @@ def load_signer(reference: str, passphrase: Passphrase | None = None, *, folder:
 def _from_environment(variable: str, passphrase: Passphrase | None) -> "Signer":
     pem = os.environ.get(variable)
     if not pem:
-        raise KeyFileError(f"key env:{variable}: expected a PKCS8 PEM in the environment variable, found nothing")
+        raise InputError(f"key env:{variable}: expected a PKCS8 PEM in the environment variable, found nothing")
     return _open(pem.encode(), f"env:{variable}", passphrase, None)
 
 
@@ -193,18 +193,18 @@ def _open(pem: bytes, what: str, passphrase: Passphrase | None, public: "Key | N
     secret = None
     if b"ENCRYPTED" in pem:
         if passphrase is None:
-            raise KeyFileError(f"key {what}: it is encrypted, and there is nobody to ask for its passphrase")
+            raise InputError(f"key {what}: it is encrypted, and there is nobody to ask for its passphrase")
         secret = passphrase(what).encode()
     try:
         private = load_pem_private_key(pem, secret)
     except ValueError as error:
-        raise KeyFileError(f"key {what}: wrong passphrase, or not a PKCS8 PEM ({error})") from error
+        raise InputError(f"key {what}: wrong passphrase, or not a PKCS8 PEM ({error})") from error
     if not isinstance(private, Ed25519PrivateKey):
-        raise KeyFileError(f"key {what}: expected an ed25519 key, found {type(private).__name__}")
+        raise InputError(f"key {what}: expected an ed25519 key, found {type(private).__name__}")
     try:
         return CryptoSigner(private, public if isinstance(public, SSlibKey) else None)
     except (KeyMismatchError, ValueError) as error:
-        raise KeyFileError(f"key {what}: does not belong to the {PUBLIC} file beside it") from error
+        raise InputError(f"key {what}: does not belong to the {PUBLIC} file beside it") from error
 
 
 def _held_elsewhere(public: PublicKey, address: str, passphrase: Passphrase | None) -> "Signer":
@@ -214,7 +214,7 @@ def _held_elsewhere(public: PublicKey, address: str, passphrase: Passphrase | No
     try:
         return Signer.from_priv_key_uri(address, public.load(), passphrase)
     except (Error, ImportError, OSError, ValueError) as error:
-        raise KeyFileError(f"key {public.name}: {address}: the signer cannot be used: {error}") from error
+        raise InputError(f"key {public.name}: {address}: the signer cannot be used: {error}") from error
 
 
 def _private_key() -> "Ed25519PrivateKey":
@@ -225,11 +225,11 @@ def _private_key() -> "Ed25519PrivateKey":
 
 def _new_path(name: str, folder: Path | None) -> Path:
     if not name or Path(name).name != name or name.startswith("."):
-        raise KeyFileError(f"key: expected a plain name such as alice, found {name[:80]!r}")
+        raise InputError(f"key: expected a plain name such as alice, found {name[:80]!r}")
     path = (folder or key_folder()) / f"{name}{PRIVATE}"
     for taken in (path, path.with_suffix(PUBLIC)):
         if taken.exists():
-            raise KeyFileError(f"key {taken}: expected a new name, found a key that is there already")
+            raise InputError(f"key {taken}: expected a new name, found a key that is there already")
     return path
 
 
@@ -240,5 +240,5 @@ def _path(reference: str, folder: Path | None) -> Path:
     path = (folder or key_folder()) / f"{reference}{PUBLIC}"
     if not path.is_file():
         known = ", ".join(sorted(one.stem for one in path.parent.glob(f"*{PUBLIC}"))) or "no keys"
-        raise KeyFileError(f"key {reference!r}: expected a name in {path.parent} or a file, found {known} there")
+        raise InputError(f"key {reference!r}: expected a name in {path.parent} or a file, found {known} there")
     return path

@@ -21,7 +21,7 @@ from pe_data.channels import (
 )
 from pe_data.collection import COLLECTION_LIMIT, Collection, Member
 from pe_data.digests import Sha256, check_bytes, sha256_bytes
-from pe_data.errors import InvalidDocumentError, NominationError, ObjectNotFoundError
+from pe_data.errors import InputError, InvalidDocumentError, ObjectNotFoundError
 from pe_data.layout import channel_key, collection_key, manifest_key, payload_key
 from pe_data.manifest.encoding import READ_LIMIT, unpack
 from pe_data.manifest.model import Manifest
@@ -87,7 +87,7 @@ def candidate(store: Store, country: str, dataset: str, artifact: Sha256 | None 
         artifact: Its digest; None for what `latest` stands at.
 
     Raises:
-        NominationError: it was not validated, its validation did not pass, or it is of another dataset.
+        InputError: it was not validated, its validation did not pass, or it is of another dataset.
         RevokedError: it, or a member, was revoked.
         ObjectNotFoundError: something of it is not in the store.
     """
@@ -115,17 +115,15 @@ def candidate(store: Store, country: str, dataset: str, artifact: Sha256 | None 
             for _ in pool.map(check_member, found.members.items()):
                 pass
     if (found.country, found.dataset) != (country, dataset):
-        raise NominationError(
-            f"{what}: expected an artifact of this dataset, found one of {found.country}/{found.dataset}"
-        )
+        raise InputError(f"{what}: expected an artifact of this dataset, found one of {found.country}/{found.dataset}")
     validation = found.validation
     if validation is None:
-        raise NominationError(
+        raise InputError(
             f"{what}: expected a validation record that passed, found none: it was published without one. Publish it "
             "with `pe-data publish --validation` or `snakemake publish`, then promote that"
         )
     if validation.status != "passed":
-        raise NominationError(f"{what}: expected a validation record that passed, found {validation.summary()}")
+        raise InputError(f"{what}: expected a validation record that passed, found {validation.summary()}")
     return Candidate(country, dataset, digest, manifest_sha256, members, validation)
 
 
@@ -143,11 +141,11 @@ def propose(
     what it says is not believed, only counted on from.
 
     Raises:
-        NominationError: the lifetime is not between a minute and a year.
+        InputError: the lifetime is not between a minute and a year.
         InvalidDocumentError: something stands on the channel that is no pointer.
     """
     if not timedelta(minutes=1) <= lifetime <= LONGEST:
-        raise NominationError(f"expires: expected between 1m and {LONGEST.days}d, found {lifetime}")
+        raise InputError(f"expires: expected between 1m and {LONGEST.days}d, found {lifetime}")
     moment = now or datetime.now(UTC)
     current = _current(store, chosen.country, chosen.dataset)
     before = current.pointer.claimed() if current else None
@@ -173,9 +171,9 @@ def nominate(
 
     Raises:
         SignatureError: one of its kinds: below the threshold, unknown key, expired, …
-        NominationError, RevokedError: the artifact may not be nominated (any more).
-        ChannelConflictError: the channel moved since it was proposed, or another writer was first.
-        UnsafeStoreError: the store ignores conditional writes.
+        InputError, RevokedError: the artifact may not be nominated (any more).
+        ConflictError: the channel moved since it was proposed, or another writer was first.
+        StoreError: the store ignores conditional writes.
     """
     moment = now or datetime.now(UTC)
     claimed = SignedPointer(document, "nomination").claimed()
@@ -192,7 +190,7 @@ def nominate(
         raise conflict(store, country, dataset, body.version, "next")
     chosen = candidate(store, country, dataset, body.artifact_sha256)
     if chosen.manifest_sha256 != body.manifest_sha256:
-        raise NominationError(
+        raise InputError(
             f"{pointer.what}: expected manifest sha256 {chosen.manifest_sha256}, found {body.manifest_sha256}. "
             "Nominate it again"
         )

@@ -12,12 +12,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, get_args
 
 from pe_data.errors import (
-    BadSignatureError,
     BelowThresholdError,
     ExpiredError,
     SignatureError,
     TrustRootError,
-    UnknownKeyError,
 )
 from pe_data.layout import check_country
 from pe_data.trust.envelope import (
@@ -103,8 +101,8 @@ class TrustPolicy:
         Raises:
             ExpiredError: the trust root or the role is past its date.
             TrustRootError: the trust root has no such role.
-            UnknownKeyError: none of the signatures is by a key of the role.
-            BadSignatureError: below the threshold, and a signature does not fit the bytes.
+            BelowThresholdError: none of the signatures is by a key of the role.
+            SignatureError: below the threshold, and a signature does not fit the bytes.
             BelowThresholdError: too few different keys.
         """
         authority = self.authority(role, what=what, now=now)
@@ -129,15 +127,17 @@ class TrustPolicy:
             return tuple(counted.values())
         needs = f"role {role.name} of trust root version {self.version} needs {authority.threshold}"
         if bad:
-            raise BadSignatureError(
+            raise SignatureError(
                 f"{what}: the signature of key {bad[0][:80]} does not fit the document, which was changed "
                 f"or signed by another key. {needs} good signature(s), found {len(counted)}. Do not use it"
             )
         if unknown and not counted:
-            raise UnknownKeyError(
+            raise BelowThresholdError(
                 f"{what}: signed by {', '.join(name[:80] for name in unknown)}, which the role does not have. {needs} "
                 f"of the keys {', '.join(authority.key_ids)}. It was signed by somebody else, or with a key that "
-                "was taken out of the root: have it signed again"
+                "was taken out of the root: have it signed again",
+                counted=0,
+                threshold=authority.threshold,
             )
         raise BelowThresholdError(
             f"{what}: {needs} signature(s) of different keys, found {len(counted)}. Have another person "

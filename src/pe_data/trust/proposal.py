@@ -18,7 +18,7 @@ from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 from pe_data.digests import canonical_json, strict_json
 from pe_data.errors import (
     BelowThresholdError,
-    ChannelConflictError,
+    ConflictError,
     InvalidDocumentError,
     ObjectExistsError,
     ObjectNotFoundError,
@@ -133,7 +133,7 @@ def publish(store: Store, proposal: Proposal) -> None:
 
     Raises:
         BelowThresholdError: signatures are missing.
-        ChannelConflictError: another version with this number is there.
+        ConflictError: another version with this number is there.
     """
     proposal.check_signed()
     version, number = proposal.version, proposal.version.number
@@ -187,8 +187,8 @@ def _swap_timestamp(store: Store, version: Version) -> None:
         raise _taken(store, TIMESTAMP_KEY) from error
 
 
-def _taken(store: Store, key: str) -> ChannelConflictError:
-    return ChannelConflictError(
+def _taken(store: Store, key: str) -> ConflictError:
+    return ConflictError(
         f"{store.url}: {key}: another person published a version with this number first. Look at it with "
         "`pe-data root show`, and make yours again from there"
     )
