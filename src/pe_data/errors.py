@@ -14,6 +14,9 @@ class PeDataError(Exception):
     exit_code: ClassVar[int] = 1
     """What `pe-data` returns for it."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))
+
 
 # --- what was handed in -------------------------------------------------------------------------
 

@@ -217,7 +217,11 @@ class Remote:
     def collection(self) -> Collection:
         """The verified collection behind the address."""
         what = f"{self.uri}: collection sha256:{self._root.sha256}"
-        collection = Collection.from_bytes(self.collection_bytes, what=what)
+        raw = self.collection_bytes
+        try:
+            collection = Collection.from_bytes(raw, what=what)
+        except InvalidNameError as error:
+            raise InvalidDocumentError(f"{what}: {error}") from None
         for name in ("country", "dataset"):
             expected, found = getattr(self.uri, name), getattr(collection, name)
             if expected != found:

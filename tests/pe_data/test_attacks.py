@@ -23,7 +23,6 @@ import pe_data
 from pe_data.digests import Sha256, canonical_json, sha256_bytes
 from pe_data.errors import (
     CacheWarning,
-    InputError,
     InvalidDocumentError,
     InvalidNameError,
     PeDataError,
@@ -287,7 +286,7 @@ def test_path_traversal_in_a_member(world: World, member: str) -> None:
     raw = canonical_json(document)
     digest = sha256_bytes(raw)
     world.store.put_create(collection_key("us", digest), raw)
-    with pytest.raises(InputError, match="expected segments of letters"):
+    with pytest.raises(InvalidDocumentError, match="expected segments of letters"):
         pe_data.ensure(f"pe-data://us/areas/{NC}@sha256:{digest}")
     with pytest.raises(InvalidNameError, match="member"):
         pe_data.ensure(f"pe-data://us/areas/{member}@sha256:{digest}")

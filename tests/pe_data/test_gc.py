@@ -255,7 +255,7 @@ def test_collecting_at_every_step_of_a_publication(store: Store, tmp_path: Path,
             confirm_after=timedelta(0),
         )
         version = 4
-    except InputError:
+    except ConflictError:
         version = 3
     assert read(store, "us", "areas").body.version == version
     assert version == {"manifest-done": 3}.get(at, version)

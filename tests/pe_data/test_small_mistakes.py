@@ -18,6 +18,7 @@ from pe_data.cli import run
 from pe_data.cli.common import print_json, say
 from pe_data.digests import strict_json
 from pe_data.errors import (
+    ConflictError,
     InputError,
     InvalidDocumentError,
     InvalidNameError,
@@ -182,9 +183,9 @@ def test_a_publication_that_lost_against_a_collection_says_what_to_do(
         raise ObjectNotFoundError(f"{store.url}: us/aa/x.manifest.json: there is no such object")
 
     monkeypatch.setattr(publishing, "move", gone)
-    with pytest.raises(InputError, match=r"as a garbage collection does .*Publish again"):
+    with pytest.raises(ConflictError, match=r"as a garbage collection does .*Publish again"):
         publish_areas(store, areas(tmp_path / "more", "districts/NC-03"), "r2")
-    with pytest.raises(InputError, match="Publish again"):
+    with pytest.raises(ConflictError, match="Publish again"):
         publish_artifact(store, make_item(tmp_path / "files", "one", b"\x89HDF1", dataset="one"))
 
 
