@@ -34,17 +34,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from pe_data.audit.segments import records
-from pe_data.audit.verify import verify_log
-from pe_data.countries import GATED_EXAMPLE
-from pe_data.digests import sha256_bytes
-from pe_data.gateway.tokens import Scope, new_token
-from pe_data.layout import MEDIA_TYPES, manifest_key
-from pe_data.manifest.columns import inputs_of
-from pe_data.manifest.model import Artifact, ColumnGroup, Entity, InputFile, Manifest
-from pe_data.publish import publish_artifact
+from pe_data.describe.columns import inputs_of
+from pe_data.documents.manifest import Artifact, ColumnGroup, Entity, InputFile, Manifest
+from pe_data.names.countries import GATED_EXAMPLE
+from pe_data.names.digests import sha256_bytes
+from pe_data.names.keys import MEDIA_TYPES, manifest_key
 from pe_data.store.folder import FolderStore
-from pe_data.upload import Item
+from pe_data.write.publish import publish_artifact
+from pe_data.write.upload import Item
+from pe_data_gateway.audit.segments import records
+from pe_data_gateway.audit.verify import verify_log
+from pe_data_gateway.tokens import Scope, new_token
 
 COUNTRY = GATED_EXAMPLE.code
 DATASETS = 20

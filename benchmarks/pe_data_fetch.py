@@ -3,7 +3,7 @@
     python benchmarks/pe_data_fetch.py [--megabytes 400] [--repeat 7] [--folder DIR]
 
 One nginx on the loopback interface serves a file of random bytes. "sha256" hashes that file, warm,
-with `hashlib.file_digest`. "fetch" is `pe_data.cache.download.fetch` from an empty cache: request,
+with `hashlib.file_digest`. "fetch" is `pe_data.cache.fetch.fetch` from an empty cache: request,
 receive, write, hash, compare. It ends with an fsync, which is as fast as the disk and no faster; it
 is timed apart, so that the first figure speaks of the code and the second of the machine too. Each
 figure is the best of the repeats, taken in turn, because other programs only ever slow one down.
@@ -24,10 +24,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pe_data.cache.download import Tuning, Wanted, fetch
-from pe_data.cache.store import Cache
-from pe_data.digests import Sha256
-from pe_data.sources.web import WebSource
+from pe_data.cache.entries import Cache
+from pe_data.cache.fetch import Tuning, Wanted, fetch
+from pe_data.names.digests import Sha256
+from pe_data.store.web_source import WebSource
 
 CHUNK = 1 << 20
 

@@ -8,12 +8,12 @@ Payloads are a few bytes, so that the cost is that of the store's own work: two 
 import argparse
 from pathlib import Path
 
-from pe_data.digests import sha256_bytes
-from pe_data.layout import MEDIA_TYPES
-from pe_data.manifest.model import Artifact, ColumnGroup, Entity, Manifest
-from pe_data.publish import publish_collection
+from pe_data.documents.manifest import Artifact, ColumnGroup, Entity, Manifest
+from pe_data.names.digests import sha256_bytes
+from pe_data.names.keys import MEDIA_TYPES
 from pe_data.store.opening import open_store
-from pe_data.upload import Item
+from pe_data.write.publish import publish_collection
+from pe_data.write.upload import Item
 
 COUNTRY, DATASET = "us", "areas"
 

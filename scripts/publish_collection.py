@@ -15,20 +15,20 @@ from local_h5.errors import ResultError
 from local_h5.files.digests import DigestMemo
 from local_h5.runs.staleness import is_approved, read_built
 from local_h5.workflow.command import run
-from pe_data.channels import read
-from pe_data.config import store_for
-from pe_data.countries import UNSPECIFIED
-from pe_data.digests import strict_json
+from pe_data.config.settings import store_for
+from pe_data.describe.file import Label
+from pe_data.describe.from_sidecar import from_sidecar
+from pe_data.documents.fields import Fields
+from pe_data.documents.pointer import DEFAULT_NAMESPACE
+from pe_data.documents.validation import Validation, from_records
 from pe_data.errors import InputError, PeDataError
-from pe_data.fields import Fields
-from pe_data.manifest.describe import Label
-from pe_data.manifest.from_sidecar import from_sidecar
-from pe_data.pointers import DEFAULT_NAMESPACE
-from pe_data.publish import Progress, publish_collection
-from pe_data.release_manifest import Release, release_manifest
+from pe_data.names.countries import UNSPECIFIED
+from pe_data.names.digests import strict_json
+from pe_data.read.channels import read
 from pe_data.store.opening import open_store
-from pe_data.upload import Item
-from pe_data.validation import Validation, from_records
+from pe_data.write.publish import Progress, publish_collection
+from pe_data.write.release_manifest import Release, release_manifest
+from pe_data.write.upload import Item
 
 COUNTRY, DATASET = "us", "local_areas"
 EVERY = 50  # a line of progress per so many files

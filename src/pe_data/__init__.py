@@ -12,13 +12,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pe_data.certification.certify import certify_data_release
-    from pe_data.datasets import ensure_datasets
+    from pe_data.certify.certify import certify_data_release
     from pe_data.errors import PeDataError
-    from pe_data.frames import export
-    from pe_data.frames import open_frames as open
-    from pe_data.resolver import ensure, resolve
-    from pe_data.uri import parse_uri
+    from pe_data.names.uri import parse_uri
+    from pe_data.read.datasets import ensure_datasets
+    from pe_data.read.frames import export
+    from pe_data.read.frames import open_frames as open
+    from pe_data.read.resolver import ensure, resolve
 
 __all__ = [
     "PeDataError",
@@ -33,13 +33,13 @@ __all__ = [
 
 _HOMES = {
     "PeDataError": ("pe_data.errors", "PeDataError"),
-    "certify_data_release": ("pe_data.certification.certify", "certify_data_release"),
-    "ensure": ("pe_data.resolver", "ensure"),
-    "ensure_datasets": ("pe_data.datasets", "ensure_datasets"),
-    "export": ("pe_data.frames", "export"),
-    "open": ("pe_data.frames", "open_frames"),
-    "parse_uri": ("pe_data.uri", "parse_uri"),
-    "resolve": ("pe_data.resolver", "resolve"),
+    "certify_data_release": ("pe_data.certify.certify", "certify_data_release"),
+    "ensure": ("pe_data.read.resolver", "ensure"),
+    "ensure_datasets": ("pe_data.read.datasets", "ensure_datasets"),
+    "export": ("pe_data.read.frames", "export"),
+    "open": ("pe_data.read.frames", "open_frames"),
+    "parse_uri": ("pe_data.names.uri", "parse_uri"),
+    "resolve": ("pe_data.read.resolver", "resolve"),
 }
 
 

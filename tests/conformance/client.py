@@ -19,8 +19,8 @@ from pathlib import Path
 from tuf.ngclient import Updater
 from tuf.ngclient.urllib3_fetcher import Urllib3Fetcher
 
-from pe_data.cache.locks import exclusive
 from pe_data.errors import PeDataError, TrustRootError
+from pe_data.files.locks import exclusive
 from pe_data.trust.client import library_errors, refresh
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from pe_data.cache.store import Cache
-from pe_data.options import Options
-from pe_data.resolver import ensure_with
+from pe_data.cache.entries import Cache
+from pe_data.read.options import Options
+from pe_data.read.resolver import ensure_with
 
 
 @dataclass

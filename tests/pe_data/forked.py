@@ -15,12 +15,12 @@ from typing import Any
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
     [
-        "pe_data.mirror",
-        "pe_data.publish",
-        "pe_data.resolver",
-        "pe_data.revocation.revoke",
-        "pe_data.revocation.verify",
-        "pe_data.sources.web",
+        "pe_data.keep.mirror",
+        "pe_data.write.publish",
+        "pe_data.read.resolver",
+        "pe_data.write.revoke",
+        "pe_data.trust.tombstones",
+        "pe_data.store.web_source",
         "pe_data.store.folder",
         "pe_data.trust.client",
     ]

@@ -20,14 +20,14 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from pe_data.digests import sha256_bytes
-from pe_data.gateway.tokens import Scope, new_token
-from pe_data.manifest.columns import inputs_of
-from pe_data.manifest.describe import Label, describe
-from pe_data.manifest.model import Build, InputFile
-from pe_data.publish import PublishReport, publish_artifact, publish_collection
+from pe_data.describe.columns import inputs_of
+from pe_data.describe.file import Label, describe
+from pe_data.documents.manifest import Build, InputFile
+from pe_data.names.digests import sha256_bytes
 from pe_data.store.base import Store
-from pe_data.upload import Item
+from pe_data.write.publish import PublishReport, publish_artifact, publish_collection
+from pe_data.write.upload import Item
+from pe_data_gateway.tokens import Scope, new_token
 
 DATASET = "enhanced_frs_2023"
 SURVEY = "FRS 2023-24"

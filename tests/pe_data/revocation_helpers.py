@@ -9,15 +9,15 @@ import pytest
 from storage_helpers import areas, killing, publish_areas
 from trust_helpers import Trust, make_trust
 
-from pe_data.digests import Sha256, sha256_bytes
-from pe_data.layout import tombstone_key
-from pe_data.publish import PublishReport
-from pe_data.revocation.revoke import RevocationReport, publish_tombstone, tombstone_for
-from pe_data.revocation.tombstone import Tombstone
-from pe_data.revocation.verify import Verifier
+from pe_data.documents.envelope import TOMBSTONE_TYPE, SignedDocument, parse_envelope
+from pe_data.documents.tombstone import Tombstone
+from pe_data.names.digests import Sha256, sha256_bytes
+from pe_data.names.keys import tombstone_key
+from pe_data.names.uri import parse_store_uri
 from pe_data.store.folder import FolderStore
-from pe_data.trust.envelope import TOMBSTONE_TYPE, SignedDocument, parse_envelope
-from pe_data.uri import parse_store_uri
+from pe_data.trust.tombstones import Verifier
+from pe_data.write.publish import PublishReport
+from pe_data.write.revoke import RevocationReport, publish_tombstone, tombstone_for
 
 AL, NC = "states/AL", "states/NC"
 REASON = "the census office withdrew its licence"

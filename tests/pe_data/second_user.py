@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pe_data
-from pe_data.cache import store as cache_store
+from pe_data.cache import entries as cache_store
 from pe_data.errors import PeDataError
 
 

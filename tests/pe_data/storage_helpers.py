@@ -9,16 +9,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pe_data.digests import canonical_json, sha256_bytes
-from pe_data.layout import MEDIA_TYPES
-from pe_data.manifest.model import Artifact, ColumnGroup, Entity, Manifest
-from pe_data.mirror import mirror
-from pe_data.publish import PublishReport, publish_collection
+from pe_data.documents.envelope import POINTER_TYPE, Signature, SignedDocument
+from pe_data.documents.manifest import Artifact, ColumnGroup, Entity, Manifest
+from pe_data.keep.mirror import mirror
+from pe_data.names.digests import canonical_json, sha256_bytes
+from pe_data.names.keys import MEDIA_TYPES
 from pe_data.steps import StepHook
 from pe_data.store.base import Store
 from pe_data.store.folder import FolderStore
-from pe_data.trust.envelope import POINTER_TYPE, Signature, SignedDocument
-from pe_data.upload import Item
+from pe_data.write.publish import PublishReport, publish_collection
+from pe_data.write.upload import Item
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from gateway_helpers import SURVEY, write_households
 
-from pe_data.digests import Sha256, sha256_bytes, sha256_file
-from pe_data.manifest.describe import Label, describe
-from pe_data.manifest.model import Manifest
+from pe_data.describe.file import Label, describe
+from pe_data.documents.manifest import Manifest
+from pe_data.names.digests import Sha256, sha256_bytes, sha256_file
 
 MODEL = ("policyengine-uk", "2.0.0")
 

@@ -20,7 +20,8 @@ from storage_helpers import areas, publish_areas
 from trust_helpers import make_trust
 
 import pe_data
-from pe_data.digests import Sha256, canonical_json, sha256_bytes
+from pe_data.cache.known_revocations import Known
+from pe_data.documents.envelope import POINTER_TYPE, STATEMENT_TYPE, TOMBSTONE_TYPE, sign
 from pe_data.errors import (
     CacheWarning,
     InvalidDocumentError,
@@ -29,15 +30,14 @@ from pe_data.errors import (
     RevokedError,
     UncheckedRevocationError,
 )
-from pe_data.fsck import check_store
-from pe_data.gc import collect_garbage
-from pe_data.layout import channel_key, collection_key, manifest_key, payload_key, tombstone_key
-from pe_data.mirror import mirror
-from pe_data.options import Options
-from pe_data.revocation.known import Known
-from pe_data.revocation.verify import Verifier
+from pe_data.keep.fsck import check_store
+from pe_data.keep.gc import collect_garbage
+from pe_data.keep.mirror import mirror
+from pe_data.names.digests import Sha256, canonical_json, sha256_bytes
+from pe_data.names.keys import channel_key, collection_key, manifest_key, payload_key, tombstone_key
+from pe_data.read.options import Options
 from pe_data.store.folder import FolderStore
-from pe_data.trust.envelope import POINTER_TYPE, STATEMENT_TYPE, TOMBSTONE_TYPE, sign
+from pe_data.trust.tombstones import Verifier
 
 DAY = 24 * 3600
 

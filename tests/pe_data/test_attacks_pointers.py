@@ -15,7 +15,8 @@ from attack_world import KEY, NEXT, World, now, open_world, pointer, verify_at, 
 from securesystemslib.signer import CryptoSigner
 from trust_helpers import publish_validated
 
-from pe_data.digests import canonical_json
+from pe_data.documents.envelope import POINTER_TYPE, TOMBSTONE_TYPE, SignedDocument, sign
+from pe_data.documents.pointer import SignedPointer, parse_body
 from pe_data.errors import (
     BelowThresholdError,
     ConflictError,
@@ -29,15 +30,14 @@ from pe_data.errors import (
     StoreUnavailableError,
     TrustRootError,
 )
-from pe_data.layout import channel_key
-from pe_data.pointers import SignedPointer, parse_body
+from pe_data.names.digests import canonical_json
+from pe_data.names.keys import channel_key
 from pe_data.store.base import VersionToken
 from pe_data.store.folder import FolderStore
 from pe_data.trust.anchor import Floor
 from pe_data.trust.current import floor_of
-from pe_data.trust.envelope import POINTER_TYPE, TOMBSTONE_TYPE, SignedDocument, sign
-from pe_data.trust.nominate import nominate
 from pe_data.trust.root import build
+from pe_data.write.nominate import nominate
 
 
 @pytest.fixture
@@ -342,7 +342,7 @@ def test_only_what_passed_its_validation_is_nominated(world: World) -> None:
     from storage_helpers import make_item
     from trust_helpers import VALIDATION
 
-    from pe_data.publish import publish_artifact
+    from pe_data.write.publish import publish_artifact
 
     item = make_item(world.folder, "bare", b"bare", dataset="bare")
     publish_artifact(world.store, item)

@@ -13,6 +13,7 @@ from attack_world import NEXT, ROLES, World, now, open_world, write
 from securesystemslib.signer import CryptoSigner, SSlibKey
 from trust_helpers import make_trust, variables
 
+from pe_data.documents.envelope import POINTER_TYPE, TOMBSTONE_TYPE, Signature
 from pe_data.errors import (
     BelowThresholdError,
     ConflictError,
@@ -21,16 +22,15 @@ from pe_data.errors import (
     SignatureError,
     TrustRootError,
 )
-from pe_data.layout import TRUST_PREFIX, tombstone_key
+from pe_data.names.keys import TRUST_PREFIX, tombstone_key
 from pe_data.store.base import VersionToken
 from pe_data.store.folder import FolderStore
 from pe_data.trust.anchor import Floor
 from pe_data.trust.current import read_current
-from pe_data.trust.envelope import POINTER_TYPE, TOMBSTONE_TYPE, Signature
-from pe_data.trust.nominate import nominate
 from pe_data.trust.opening import open_policy
 from pe_data.trust.proposal import Proposal, publish
 from pe_data.trust.root import build
+from pe_data.write.nominate import nominate
 
 
 @pytest.fixture

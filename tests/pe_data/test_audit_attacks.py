@@ -15,20 +15,20 @@ from hypothesis import strategies as st
 from securesystemslib.signer import CryptoSigner
 from trust_helpers import Trust, make_trust, variables
 
-from pe_data.audit.checkpoints import Checkpoint, to_bytes
-from pe_data.audit.records import Entry, Head, chain, parse_record
-from pe_data.audit.segments import checkpoint_keys, read_checkpoints
-from pe_data.audit.verify import Verdict, verify_log
 from pe_data.cli import app, run
-from pe_data.digests import Sha256
 from pe_data.errors import AuditChainError, AuditError
-from pe_data.gateway.audit_log import AuditLog
-from pe_data.gateway.audit_recovery import Evidence
-from pe_data.gateway.checkpointer import Checkpointer, check_signers
-from pe_data.layout import manifest_key
+from pe_data.names.digests import Sha256
+from pe_data.names.keys import manifest_key
 from pe_data.store.folder import FolderStore
 from pe_data.trust.policy import TrustPolicy
 from pe_data.trust.root import Holders
+from pe_data_gateway.audit.checkpoints import Checkpoint, to_bytes
+from pe_data_gateway.audit.records import Entry, Head, chain, parse_record
+from pe_data_gateway.audit.segments import checkpoint_keys, read_checkpoints
+from pe_data_gateway.audit.verify import Verdict, verify_log
+from pe_data_gateway.audit_log import AuditLog
+from pe_data_gateway.audit_recovery import Evidence
+from pe_data_gateway.checkpointer import Checkpointer, check_signers
 
 NOW = datetime.now(UTC)
 

@@ -11,17 +11,17 @@ import pytest
 from click.testing import CliRunner
 from trust_helpers import make_trust, variables
 
-from pe_data.audit.checkpoints import Checkpoint, to_bytes
-from pe_data.audit.records import Entry, Head, NamedInput, chain, parse_record
-from pe_data.audit.report import Question, by_user, is_input
-from pe_data.audit.segments import lines, records
-from pe_data.audit.verify import verify_log
 from pe_data.cli import app
-from pe_data.digests import Sha256, canonical_json, sha256_bytes
 from pe_data.errors import AuditChainError, AuditError, InvalidDocumentError
-from pe_data.gateway.audit_log import AuditLog
-from pe_data.gateway.checkpointer import Checkpointer
+from pe_data.names.digests import Sha256, canonical_json, sha256_bytes
 from pe_data.store.folder import FolderStore
+from pe_data_gateway.audit.checkpoints import Checkpoint, to_bytes
+from pe_data_gateway.audit.records import Entry, Head, NamedInput, chain, parse_record
+from pe_data_gateway.audit.report import Question, by_user, is_input
+from pe_data_gateway.audit.segments import lines, records
+from pe_data_gateway.audit.verify import verify_log
+from pe_data_gateway.audit_log import AuditLog
+from pe_data_gateway.checkpointer import Checkpointer
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 FRS = NamedInput("FRS 2023-24 adult.tab", Sha256("1" * 64))

@@ -11,13 +11,15 @@ from revocation_helpers import AL, NC, REASON, World, make_world
 from storage_helpers import make_item
 
 import pe_data
-from pe_data.certification.certify import SIGNED_NAME, STATEMENT_NAME, certify_data_release
-from pe_data.certification.checks import check_nomination
-from pe_data.certification.release import read_pins
-from pe_data.certification.status import State, bundle_status
-from pe_data.channels import read
+from pe_data.certify.certify import SIGNED_NAME, STATEMENT_NAME, certify_data_release
+from pe_data.certify.checks import check_nomination
+from pe_data.certify.release import read_pins
+from pe_data.certify.status import State, bundle_status
 from pe_data.cli import run
-from pe_data.digests import canonical_json, sha256_bytes, strict_json
+from pe_data.documents.envelope import POINTER_TYPE, STATEMENT_TYPE, parse_envelope
+from pe_data.documents.manifest import Build
+from pe_data.documents.pointer import PointerBody
+from pe_data.documents.validation import Validation
 from pe_data.errors import (
     CertificationError,
     ExpiredError,
@@ -25,19 +27,17 @@ from pe_data.errors import (
     RevokedError,
     SignatureError,
 )
-from pe_data.layout import channel_key, payload_key
-from pe_data.manifest.model import Build
-from pe_data.options import Options
-from pe_data.pointers import PointerBody
-from pe_data.publish import publish_artifact, publish_collection
+from pe_data.names.digests import canonical_json, sha256_bytes, strict_json
+from pe_data.names.keys import channel_key, payload_key
+from pe_data.names.times import format_time
+from pe_data.read.channels import read
+from pe_data.read.options import Options
 from pe_data.store.base import Store
 from pe_data.store.folder import FolderStore
 from pe_data.store.opening import open_store
-from pe_data.times import format_time
-from pe_data.trust.envelope import POINTER_TYPE, STATEMENT_TYPE, parse_envelope
 from pe_data.trust.policy import Role
-from pe_data.upload import Item
-from pe_data.validation import Validation
+from pe_data.write.publish import publish_artifact, publish_collection
+from pe_data.write.upload import Item
 
 MODEL = Build(model_package="policyengine-xx", model_version="1.2.3", data_build_fingerprint="print-1")
 VERSIONS = itertools.count(1)

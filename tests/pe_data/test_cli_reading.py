@@ -11,11 +11,11 @@ from fetch_helpers import WebServer
 from storage_helpers import NOW, make_item
 
 from pe_data.cli import app, run
-from pe_data.manifest.describe import Label, describe
-from pe_data.manifest.model import Build
-from pe_data.publish import publish_collection
+from pe_data.describe.file import Label, describe
+from pe_data.documents.manifest import Build
 from pe_data.store.folder import FolderStore
-from pe_data.upload import Item
+from pe_data.write.publish import publish_collection
+from pe_data.write.upload import Item
 
 AREA = "pe-data://us/areas/districts/NC-01@latest"
 

@@ -10,15 +10,17 @@ from click.testing import CliRunner
 from gateway_helpers import DATASET, LICENCE, publish_survey, survey_label, write_households
 
 import pe_data
+import pe_data_gateway
 from pe_data.cli import app
-from pe_data.countries import COUNTRIES, access_of, gated_codes
+from pe_data.describe.file import Label, describe
 from pe_data.errors import InputError
-from pe_data.manifest.describe import Label, describe
-from pe_data.publish import publish_artifact
+from pe_data.names.countries import COUNTRIES, access_of, gated_codes
 from pe_data.store.folder import FolderStore
-from pe_data.upload import Item
+from pe_data.write.publish import publish_artifact
+from pe_data.write.upload import Item
 
 PACKAGE = Path(pe_data.__file__).parent
+GATEWAY = Path(pe_data_gateway.__file__).parent
 ENTITIES = {entity for country in COUNTRIES.values() for entity in country.entities} - {"person", "household", "family"}
 NAMES = re.compile(
     rf"\b(?:{'|'.join(COUNTRIES)})\b|\b(?:{'|'.join(ENTITIES)})\b|policyengine[-_](?:{'|'.join(COUNTRIES)})\b|\b(?:cps|frs)\b"
@@ -39,16 +41,16 @@ def texts(tree: ast.Module) -> Iterator[ast.Constant]:
 
 
 def test_no_module_but_the_table_names_a_country_an_entity_or_a_model():
-    modules = [path for path in PACKAGE.rglob("*.py") if path.name != "countries.py"]
+    modules = [path for package in (PACKAGE, GATEWAY) for path in package.rglob("*.py") if path.name != "countries.py"]
     assert len(modules) > 50
     found = [
-        f"{path.relative_to(PACKAGE)}:{text.lineno}: {text.value[:60]!r}"
+        f"{path.relative_to(PACKAGE.parent)}:{text.lineno}: {text.value[:60]!r}"
         for path in modules
         for text in texts(ast.parse(path.read_text(encoding="utf-8")))
         if NAMES.search(text.value)
     ]
     assert found == []
-    table = ast.parse((PACKAGE / "countries.py").read_text(encoding="utf-8"))
+    table = ast.parse((PACKAGE / "names" / "countries.py").read_text(encoding="utf-8"))
     assert sum(bool(NAMES.search(text.value)) for text in texts(table)) >= 2 * len(COUNTRIES)
 
 
@@ -64,8 +66,8 @@ def test_what_a_gated_country_publishes_is_gated_and_names_its_licence(tmp_path)
 
 
 def pe_data_manifest(store):
-    from pe_data.lookup import manifest_for
-    from pe_data.options import Options
+    from pe_data.read.lookup import manifest_for
+    from pe_data.read.options import Options
 
     options = Options.of(store=str(store.root), cache=store.root.parent / "cache")
     return manifest_for(f"pe-data://uk/{DATASET}@latest", options)[0].to_dict()

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pe_data.digests import canonical_json, strict_json
 from pe_data.documents.document import (
     Count,
     Country,
@@ -22,6 +21,7 @@ from pe_data.documents.document import (
     check_times,
 )
 from pe_data.errors import InvalidDocumentError
+from pe_data.names.digests import canonical_json, strict_json
 
 A = "a" * 64
 

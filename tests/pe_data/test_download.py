@@ -15,15 +15,15 @@ from fetch_helpers import Fault, WebServer
 from storage_helpers import NOW, make_item
 
 import pe_data
-from pe_data.cache.download import Tuning, Wanted, fetch
+from pe_data.cache.entries import Cache
+from pe_data.cache.fetch import Tuning, Wanted, fetch
 from pe_data.cache.partial import PART_BYTES, Partial
-from pe_data.cache.store import Cache
-from pe_data.digests import sha256_bytes, sha256_file
 from pe_data.errors import FetchError
-from pe_data.publish import publish_artifact
-from pe_data.sources.web import WebSource
+from pe_data.names.digests import sha256_bytes, sha256_file
 from pe_data.store.folder import FolderStore
-from pe_data.store.source import StoreSource
+from pe_data.store.object_source import StoreSource
+from pe_data.store.web_source import WebSource
+from pe_data.write.publish import publish_artifact
 
 SIZE = 3 * PART_BYTES + 12_345
 PATIENT = Tuning(pause_seconds=0.01)

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pe_data.cache import download, partial
-from pe_data.cache.download import Tuning, Wanted, fetch
-from pe_data.cache.store import Cache
-from pe_data.digests import sha256_bytes, sha256_file
+from pe_data.cache import fetch as download
+from pe_data.cache import partial
+from pe_data.cache.entries import Cache
+from pe_data.cache.fetch import Tuning, Wanted, fetch
 from pe_data.errors import FetchError
-from pe_data.sources.base import Body, Source, SourceError
+from pe_data.names.digests import sha256_bytes, sha256_file
+from pe_data.store.byte_source import Body, Source, SourceError
 
 PART = 64
 DATA = bytes(range(256)) * 3 + b"end"

@@ -13,21 +13,21 @@ from gateway_helpers import gateway
 
 import pe_data
 from local_h5.runs import verify as results_check
-from pe_data.audit.verify import verify_log
+from pe_data.cache.entries import Cache
 from pe_data.cache.partial import PART_BYTES, Partial
-from pe_data.cache.store import Cache
-from pe_data.certification.release import read_pins
-from pe_data.channels import history, read
+from pe_data.certify.release import read_pins
 from pe_data.cli import run
-from pe_data.digests import parse_sha256, sha256_bytes, sha256_file
 from pe_data.errors import RevokedError, RollbackError
-from pe_data.gateway.tokens import TokenBook
-from pe_data.gc import collect_garbage
-from pe_data.layout import channel_key, mark_key, tombstone_key
-from pe_data.pins import list_pins
+from pe_data.keep.gc import collect_garbage
+from pe_data.keep.pins import list_pins
+from pe_data.names.digests import parse_sha256, sha256_bytes, sha256_file
+from pe_data.names.keys import channel_key, mark_key, tombstone_key
+from pe_data.read.channels import history, read
 from pe_data.store.folder import FolderStore
 from pe_data.trust.keys import load_signer
 from pe_data.trust.opening import open_policy
+from pe_data_gateway.audit.verify import verify_log
+from pe_data_gateway.tokens import TokenBook
 
 STORES = Path(__file__).parents[1] / "data" / "stores"
 FIXTURES = sorted(path.name.removesuffix(".tar.gz") for path in STORES.glob("*.tar.gz"))
@@ -112,7 +112,7 @@ def test_what_was_revoked_is_refused(old: Old, tmp_path: Path) -> None:
 def test_a_hit_needs_neither_network_nor_hash(old: Old, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PE_DATA_STORE", "http://127.0.0.1:9")
     monkeypatch.setenv("PE_DATA_OFFLINE", "1")
-    monkeypatch.setattr("pe_data.cache.store.sha256_file", lambda path: pytest.fail(f"{path} was hashed"))
+    monkeypatch.setattr("pe_data.cache.entries.sha256_file", lambda path: pytest.fail(f"{path} was hashed"))
     assert pe_data.ensure(old.pin("small")).stem == old.about["digests"]["small"]
 
 

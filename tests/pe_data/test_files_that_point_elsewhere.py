@@ -14,9 +14,9 @@ import pytest
 import pe_data
 from local_h5.files.hdf5 import outside as outside_of
 from pe_data.cli import run
+from pe_data.describe.file import Label, describe
+from pe_data.describe.self_contained import outside
 from pe_data.errors import InputError
-from pe_data.manifest.describe import Label, describe
-from pe_data.manifest.self_contained import outside
 
 
 @pytest.fixture(autouse=True)

@@ -5,15 +5,15 @@ from pathlib import Path
 import pytest
 from storage_helpers import areas, forged, make_item, publish_areas
 
-from pe_data.channels import read
-from pe_data.digests import sha256_bytes
+from pe_data.documents.encoding import pack
 from pe_data.errors import ListingNotSupportedError
-from pe_data.fsck import FsckReport, check_store, iterate_lines
-from pe_data.layout import channel_key, collection_key, history_key, manifest_key, payload_key, tombstone_key
-from pe_data.manifest.encoding import pack
-from pe_data.publish import publish_artifact
+from pe_data.keep.fsck import FsckReport, check_store, iterate_lines
+from pe_data.names.digests import sha256_bytes
+from pe_data.names.keys import channel_key, collection_key, history_key, manifest_key, payload_key, tombstone_key
+from pe_data.read.channels import read
 from pe_data.store.base import Store
 from pe_data.store.opening import open_store
+from pe_data.write.publish import publish_artifact
 
 DIGEST = sha256_bytes(b"a")
 

@@ -16,21 +16,21 @@ from hypothesis import strategies as st
 from securesystemslib.signer import CryptoSigner
 from trust_helpers import make_trust
 
-from pe_data.certification.release import read_pins
-from pe_data.collection import Collection, Member
-from pe_data.digests import Sha256, canonical_json, strict_json
+from pe_data.certify.release import read_pins
+from pe_data.describe.columns import inputs_of
+from pe_data.documents.collection import Collection, Member
+from pe_data.documents.encoding import pack, unpack
+from pe_data.documents.envelope import POINTER_TYPE, TOMBSTONE_TYPE, parse_envelope, sign
+from pe_data.documents.manifest import Artifact, Build, ColumnGroup, Entity, InputFile, Manifest
+from pe_data.documents.pointer import PointerBody, parse_body, parse_signed, parse_unsigned
+from pe_data.documents.tombstone import Tombstone
 from pe_data.errors import PeDataError
-from pe_data.layout import MEDIA_TYPES, parse_object_key
-from pe_data.manifest.columns import inputs_of
-from pe_data.manifest.encoding import pack, unpack
-from pe_data.manifest.model import Artifact, Build, ColumnGroup, Entity, InputFile, Manifest
-from pe_data.pointers import PointerBody, parse_body, parse_signed, parse_unsigned
-from pe_data.revocation.tombstone import Tombstone
+from pe_data.names.digests import Sha256, canonical_json, strict_json
+from pe_data.names.keys import MEDIA_TYPES, parse_object_key
+from pe_data.names.uri import parse_uri
 from pe_data.store.folder import FolderStore
 from pe_data.trust.anchor import Floor
 from pe_data.trust.client import StoreFetcher, check_metadata, refresh
-from pe_data.trust.envelope import POINTER_TYPE, TOMBSTONE_TYPE, parse_envelope, sign
-from pe_data.uri import parse_uri
 
 A, B = Sha256("a" * 64), Sha256("b" * 64)
 TIME = "2026-01-31T12:00:00.000000Z"

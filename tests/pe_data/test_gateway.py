@@ -22,15 +22,15 @@ from gateway_helpers import (
 )
 
 import pe_data
-from pe_data.audit.segments import records
 from pe_data.cli import app
-from pe_data.digests import sha256_bytes
-from pe_data.gateway.app import make_app
-from pe_data.gateway.tokens import PREFIX, TOKEN, read_tokens, revoke_tokens
-from pe_data.layout import collection_key, manifest_key, payload_key, tombstone_key
-from pe_data.revocation.tombstone import Tombstone
+from pe_data.documents.envelope import TOMBSTONE_TYPE, Signature, SignedDocument
+from pe_data.documents.tombstone import Tombstone
+from pe_data.names.digests import sha256_bytes
+from pe_data.names.keys import collection_key, manifest_key, payload_key, tombstone_key
 from pe_data.store.folder import FolderStore
-from pe_data.trust.envelope import TOMBSTONE_TYPE, Signature, SignedDocument
+from pe_data_gateway.app import make_app
+from pe_data_gateway.audit.segments import records
+from pe_data_gateway.tokens import PREFIX, TOKEN, read_tokens, revoke_tokens
 
 NOBODY = PREFIX + "A" * 43
 

@@ -19,10 +19,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pe_data
-from pe_data.audit.records import Entry, Head, chain, parse_record
 from pe_data.cli import app
-from pe_data.credentials import token_for
-from pe_data.digests import sha256_bytes
+from pe_data.config.credentials import token_for
+from pe_data.describe.file import describe
 from pe_data.errors import (
     ConfigError,
     ForbiddenError,
@@ -35,17 +34,18 @@ from pe_data.errors import (
     StoreError,
     StoreUnavailableError,
 )
-from pe_data.gateway.limits import RateLimit
-from pe_data.gateway.links import Links
-from pe_data.gateway.refusal import Refusal
-from pe_data.gateway.tokens import TOKEN, read_tokens
-from pe_data.gateway.wanted import listed, wanted
-from pe_data.layout import manifest_key, payload_key
-from pe_data.manifest.describe import describe
-from pe_data.publish import publish_artifact
+from pe_data.names.digests import sha256_bytes
+from pe_data.names.keys import manifest_key, payload_key
 from pe_data.store.folder import FolderStore
 from pe_data.store.opening import open_store
-from pe_data.upload import Item
+from pe_data.write.publish import publish_artifact
+from pe_data.write.upload import Item
+from pe_data_gateway.audit.records import Entry, Head, chain, parse_record
+from pe_data_gateway.limits import RateLimit
+from pe_data_gateway.links import Links
+from pe_data_gateway.refusal import Refusal
+from pe_data_gateway.tokens import TOKEN, read_tokens
+from pe_data_gateway.wanted import listed, wanted
 
 TOKEN_TEXT = "pedata_" + "x" * 43
 SHA = sha256_bytes(b"payload")
@@ -475,7 +475,7 @@ def test_two_tokens_made_at_once_are_both_there(tmp_path):
 
 # --- what is not loaded ---------------------------------------------------------------------------
 
-HEAVY = {"starlette", "uvicorn", "itsdangerous", "tuf", "securesystemslib", "pe_data.gateway", "pe_data.store.gateway"}
+HEAVY = {"starlette", "uvicorn", "itsdangerous", "tuf", "securesystemslib", "pe_data_gateway", "pe_data.store.gateway"}
 
 
 def test_pinned_and_latest_fetches_of_public_data_load_nothing_of_this(tmp_path):

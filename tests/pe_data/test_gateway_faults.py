@@ -20,10 +20,10 @@ from gateway_helpers import (
     publish_survey,
 )
 
-from pe_data.audit.segments import records
 from pe_data.cli import app
-from pe_data.layout import manifest_key
+from pe_data.names.keys import manifest_key
 from pe_data.store.folder import FolderStore
+from pe_data_gateway.audit.segments import records
 
 # --- a gateway of one's own: limits, faults, deaths -----------------------------------------------
 

@@ -16,14 +16,14 @@ from gateway_helpers import DATASET, Answer, Running, ask, gateway, give_token, 
 from trust_helpers import Trust, make_trust, variables
 
 import pe_data
-from pe_data.audit.segments import records
-from pe_data.digests import Sha256
+from pe_data.documents.envelope import POINTER_TYPE, TOMBSTONE_TYPE
+from pe_data.documents.tombstone import Tombstone
 from pe_data.errors import RevokedError, StoreUnavailableError
-from pe_data.gateway.revocations import LOOK_SECONDS, Revocations
-from pe_data.layout import manifest_key, payload_key, tombstone_key
-from pe_data.revocation.tombstone import Tombstone
+from pe_data.names.digests import Sha256
+from pe_data.names.keys import manifest_key, payload_key, tombstone_key
 from pe_data.store.folder import FolderStore
-from pe_data.trust.envelope import POINTER_TYPE, TOMBSTONE_TYPE
+from pe_data_gateway.audit.segments import records
+from pe_data_gateway.revocations import LOOK_SECONDS, Revocations
 
 REASON = "the survey office withdrew the licence"
 

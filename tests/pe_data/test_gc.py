@@ -8,20 +8,20 @@ from pathlib import Path
 import pytest
 from storage_helpers import NOW, areas, forged, make_item, publish_areas
 
-from pe_data.channels import read
-from pe_data.digests import Sha256, sha256_bytes
 from pe_data.errors import ConflictError, InputError, ObjectNotFoundError
-from pe_data.fsck import Finding, check_store
-from pe_data.gc import RESUME_AFTER, CollectionReport, collect_garbage
-from pe_data.layout import channel_key, parse_object_key, tombstone_key
-from pe_data.marks import MarkState, marked_artifacts, read_mark
-from pe_data.pins import add_pin, list_pins, remove_pin
-from pe_data.publish import publish_artifact
-from pe_data.reachable import reachable_artifacts
+from pe_data.keep.fsck import Finding, check_store
+from pe_data.keep.gc import RESUME_AFTER, CollectionReport, collect_garbage
+from pe_data.keep.pins import add_pin, list_pins, remove_pin
+from pe_data.keep.reachable import reachable_artifacts
+from pe_data.names.digests import Sha256, sha256_bytes
+from pe_data.names.keys import channel_key, parse_object_key, tombstone_key
+from pe_data.read.channels import read
 from pe_data.store.base import Store
 from pe_data.store.folder import FolderStore
 from pe_data.store.objects import memory_store
 from pe_data.store.opening import open_store
+from pe_data.write.marks import MarkState, marked_artifacts, read_mark
+from pe_data.write.publish import publish_artifact
 
 DAY = timedelta(days=1)
 

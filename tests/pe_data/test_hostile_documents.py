@@ -14,22 +14,22 @@ from hypothesis import strategies as st
 from storage_helpers import areas, publish_areas
 
 import pe_data
-from pe_data.cache.store import Cache
-from pe_data.certification.release import read_pins
-from pe_data.collection import Collection
-from pe_data.digests import Sha256, canonical_json, first_twice, parse_sha256, sha256_bytes, strict_json
+from pe_data.cache.entries import Cache
+from pe_data.cache.known_revocations import Known
+from pe_data.certify.release import read_pins
+from pe_data.cli.tables import column_rows, entity_rows
+from pe_data.documents.collection import Collection
+from pe_data.documents.encoding import READ_LIMIT
+from pe_data.documents.envelope import TOMBSTONE_TYPE, parse_envelope
+from pe_data.documents.fields import Fields
+from pe_data.documents.manifest import Manifest
+from pe_data.documents.pointer import parse_unsigned
+from pe_data.documents.tombstone import Tombstone
 from pe_data.errors import InvalidNameError, PeDataError
-from pe_data.fields import Fields
-from pe_data.layout import collection_key
-from pe_data.manifest.encoding import READ_LIMIT
-from pe_data.manifest.model import Manifest
-from pe_data.manifest.table import column_rows, entity_rows
-from pe_data.pointers import parse_unsigned
-from pe_data.revocation.known import Known
-from pe_data.revocation.tombstone import Tombstone
+from pe_data.names.digests import Sha256, canonical_json, first_twice, parse_sha256, sha256_bytes, strict_json
+from pe_data.names.keys import collection_key
+from pe_data.read.web import _read_record, _record_path
 from pe_data.store.folder import FolderStore
-from pe_data.trust.envelope import TOMBSTONE_TYPE, parse_envelope
-from pe_data.web import _read_record, _record_path
 
 A = "a" * 64
 
@@ -101,7 +101,7 @@ def test_a_pinned_collection_removes_nothing_outside_the_cache(
 
 
 def test_a_damaged_memory_of_a_web_file_names_no_path(tmp_path: Path) -> None:
-    from pe_data.options import Options
+    from pe_data.read.options import Options
 
     options = Options(Cache(tmp_path))
     path = _record_path(options, "https://example.org/a.h5")

@@ -17,20 +17,20 @@ import pytest
 from storage_helpers import make_item
 
 import pe_data
-from pe_data.cache.download import Tuning, Wanted, fetch
+from pe_data.cache.entries import Cache
+from pe_data.cache.fetch import Tuning, Wanted, fetch
 from pe_data.cache.partial import PART_BYTES, Partial
-from pe_data.cache.store import Cache
 from pe_data.cli import run
-from pe_data.digests import Sha256, canonical_json, sha256_bytes, sha256_file
 from pe_data.errors import FetchError, ObjectNotFoundError, StoreUnavailableError
-from pe_data.layout import manifest_key, payload_key, tombstone_key
-from pe_data.publish import publish_artifact
-from pe_data.sources import web
-from pe_data.sources.base import Body, Source, SourceError
-from pe_data.sources.pace import Meter, Pace, TooSlowError
-from pe_data.sources.web import LinkedSource, WebSource, number
+from pe_data.names.digests import Sha256, canonical_json, sha256_bytes, sha256_file
+from pe_data.names.keys import manifest_key, payload_key, tombstone_key
+from pe_data.store import web_source as web
+from pe_data.store.byte_source import Body, Source, SourceError
 from pe_data.store.folder import FolderStore
 from pe_data.store.opening import open_store
+from pe_data.store.pace import Meter, Pace, TooSlowError
+from pe_data.store.web_source import LinkedSource, WebSource, number
+from pe_data.write.publish import publish_artifact
 
 DATA = b"\x89HDF" + os.urandom(20_000)
 SHA = sha256_bytes(DATA)
@@ -346,7 +346,7 @@ def test_several_connections_to_a_slow_source(tmp_path: Path, parts: int) -> Non
 
 
 def test_a_server_that_drips_its_payload(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pe_data.cache.download.PACE", FAST)
+    monkeypatch.setattr("pe_data.cache.fetch.PACE", FAST)
     right = (good / manifest_key("us", SHA)).read_bytes()
     with scripted({".manifest.json": body(right), ".h5": drip(DATA, 0.02)}) as hostile:
         began = time.monotonic()
@@ -408,7 +408,7 @@ HEADERS = {
 
 @pytest.mark.parametrize("kind", HEADERS)
 def test_hostile_headers_move_on_to_the_next_place(good: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    monkeypatch.setattr("pe_data.cache.download.Tuning", partial(Tuning, pause_seconds=0))
+    monkeypatch.setattr("pe_data.cache.fetch.Tuning", partial(Tuning, pause_seconds=0))
     right = (good / manifest_key("us", SHA)).read_bytes()
     answers = {".manifest.json": body(right), ".h5": raw(HEADERS[kind].encode())}
     with scripted(answers) as hostile:

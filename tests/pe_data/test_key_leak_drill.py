@@ -8,8 +8,8 @@ import pytest
 from trust_helpers import validation_record, variables
 
 from pe_data.cli import run
-from pe_data.digests import sha256_file
-from pe_data.layout import channel_key
+from pe_data.names.digests import sha256_file
+from pe_data.names.keys import channel_key
 from pe_data.store.folder import FolderStore
 
 

@@ -11,8 +11,8 @@ from securesystemslib.signer import CryptoSigner
 from trust_helpers import variables
 
 from pe_data.cli import run
+from pe_data.documents.envelope import POINTER_TYPE, sign
 from pe_data.errors import ConfigError, InputError, InvalidDocumentError, MissingExtraError
-from pe_data.trust.envelope import POINTER_TYPE, sign
 from pe_data.trust.keys import describe_key, find_public, list_keys, load_signer, new_key
 
 PASSPHRASE = "correct horse"

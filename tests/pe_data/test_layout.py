@@ -7,20 +7,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pe_data import layout
-from pe_data.digests import (
+from pe_data.errors import (
+    DigestMismatchError,
+    InvalidDocumentError,
+    InvalidNameError,
+    PeDataError,
+)
+from pe_data.names import keys as layout
+from pe_data.names.digests import (
     HashingStream,
     canonical_json,
     parse_sha256,
     sha256_bytes,
     sha256_file,
     strict_json,
-)
-from pe_data.errors import (
-    DigestMismatchError,
-    InvalidDocumentError,
-    InvalidNameError,
-    PeDataError,
 )
 from pe_data.store.folder import FolderStore
 from pe_data.store.opening import open_store

@@ -15,14 +15,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pe_data.digests import sha256_file
+from pe_data.describe.columns import inputs_of, normal_dtype
+from pe_data.describe.file import Label, describe
+from pe_data.describe.from_sidecar import from_sidecar
+from pe_data.documents.encoding import pack, unpack
+from pe_data.documents.manifest import Build, InputFile, Manifest
 from pe_data.errors import InputError, InvalidDocumentError
-from pe_data.folder import item_of
-from pe_data.manifest.columns import inputs_of, normal_dtype
-from pe_data.manifest.describe import Label, describe
-from pe_data.manifest.encoding import pack, unpack
-from pe_data.manifest.from_sidecar import from_sidecar
-from pe_data.manifest.model import Build, InputFile, Manifest
+from pe_data.names.digests import sha256_file
+from pe_data.write.folder import item_of
 
 SCHEMA = json.loads((files("pe_data") / "schemas" / "manifest.schema.json").read_text())
 LABEL = Label("us", "local_areas", licence="CC0-1.0")
@@ -470,7 +470,7 @@ def test_a_file_that_says_no_year_takes_the_one_that_is_said(tmp_path, form):
 
 
 def test_parquet_and_pandas_files_contradict_too(tmp_path):
-    from pe_data.frames import _write_parquet
+    from pe_data.read.frames import _write_parquet
 
     _write_parquet(pd.DataFrame({"person_id": [1, 2]}), tmp_path / "a.parquet", "person", (2024,))
     with pd.HDFStore(tmp_path / "a.h5", "w") as store:

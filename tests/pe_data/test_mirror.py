@@ -8,8 +8,7 @@ import forked
 import pytest
 from storage_helpers import areas, make_item, mirrored, publish_areas
 
-from pe_data.channels import read
-from pe_data.digests import sha256_bytes
+from pe_data.documents.encoding import pack
 from pe_data.errors import (
     DigestMismatchError,
     InvalidDocumentError,
@@ -17,14 +16,15 @@ from pe_data.errors import (
     ObjectNotFoundError,
     StoreError,
 )
-from pe_data.layout import collection_key, manifest_key, payload_key
-from pe_data.manifest.encoding import pack
-from pe_data.mirror import Root, mirror
-from pe_data.publish import PublishReport
+from pe_data.keep.mirror import Root, mirror
+from pe_data.names.digests import sha256_bytes
+from pe_data.names.keys import collection_key, manifest_key, payload_key
+from pe_data.read.channels import read
 from pe_data.store.base import ObjectStream, Store
 from pe_data.store.folder import FolderStore
 from pe_data.store.objects import ObjectStore, memory_store
 from pe_data.store.opening import open_store
+from pe_data.write.publish import PublishReport
 
 NAMES = ("a", "b", "c")
 

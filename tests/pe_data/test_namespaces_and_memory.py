@@ -10,9 +10,11 @@ from revocation_helpers import AL, REASON, World, make_world
 from storage_helpers import areas, publish_areas
 
 import pe_data
-from pe_data.cache.store import Cache
-from pe_data.channels import read
-from pe_data.config import StoreConfig, store_for
+from pe_data.cache.entries import Cache
+from pe_data.cache.known_revocations import Known
+from pe_data.config.settings import StoreConfig, store_for
+from pe_data.documents.envelope import TOMBSTONE_TYPE
+from pe_data.documents.pointer import PointerBody
 from pe_data.errors import (
     CacheWarning,
     PointerMismatchError,
@@ -20,11 +22,9 @@ from pe_data.errors import (
     RollbackError,
     UncheckedRevocationError,
 )
-from pe_data.layout import channel_key, payload_key, tombstone_key
-from pe_data.pointers import PointerBody
-from pe_data.revocation.known import Known
+from pe_data.names.keys import channel_key, payload_key, tombstone_key
+from pe_data.read.channels import read
 from pe_data.store.folder import FolderStore
-from pe_data.trust.envelope import TOMBSTONE_TYPE
 
 LATEST = f"pe-data://us/areas/{AL}@latest"
 
@@ -130,7 +130,7 @@ def test_a_read_only_cache_gives_what_it_has_through_a_channel_that_it_never_saw
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is written where nothing can be; what cannot be remembered is said, and is in nobody's way."""
-    from pe_data.cache import files
+    from pe_data.files import atomic as files
 
     pe_data.ensure(world.single(AL))
     right = pe_data.ensure(world.member(AL))
@@ -142,7 +142,7 @@ def test_a_read_only_cache_gives_what_it_has_through_a_channel_that_it_never_saw
         with files.local_errors(path):
             raise PermissionError(13, "Permission denied")
 
-    for module in ("seen", "cache.store", "revocation.known"):
+    for module in ("read.seen", "cache.entries", "cache.known_revocations"):
         monkeypatch.setattr(f"pe_data.{module}.write_atomic", refuse)
     with pytest.warns(CacheWarning, match="cannot remember where the channel stands"):
         assert pe_data.ensure(LATEST) == right
@@ -155,7 +155,7 @@ def junk(world: World, name: str) -> bytes:
     """Well-formed, of this very artifact, and signed by a key that nobody knows."""
     from securesystemslib.signer import CryptoSigner
 
-    from pe_data.trust import envelope
+    from pe_data.documents import envelope
 
     stone = world.tombstone(world.single(name))
     return envelope.sign(stone.to_bytes(), TOMBSTONE_TYPE, [CryptoSigner.generate_ed25519()]).to_bytes()

@@ -9,21 +9,21 @@ import pytest
 from storage_helpers import areas, make_item, publish_areas
 
 import pe_data
-from pe_data import frames, hub, web, years
-from pe_data.cache.files import beside
-from pe_data.cache.store import Cache
-from pe_data.digests import Sha256, open_plain, sha256_bytes, sha256_file
+from pe_data.cache.entries import Cache
+from pe_data.cache.known_revocations import Known
+from pe_data.documents.tombstone import Tombstone
 from pe_data.errors import CacheError, FetchError, PeDataError, RevokedError, StoreError
-from pe_data.layout import payload_key
-from pe_data.mirror import mirror
-from pe_data.options import Options
-from pe_data.publish import publish_artifact
-from pe_data.revocation.known import Known
-from pe_data.revocation.tombstone import Tombstone
-from pe_data.seen import SeenChannels
-from pe_data.sources.base import Body
+from pe_data.files.atomic import beside
+from pe_data.keep.mirror import mirror
+from pe_data.keep.verified import Verified
+from pe_data.names.digests import Sha256, open_plain, sha256_bytes, sha256_file
+from pe_data.names.keys import payload_key
+from pe_data.read import frames, hub, web, years
+from pe_data.read.options import Options
+from pe_data.read.seen import SeenChannels
+from pe_data.store.byte_source import Body
 from pe_data.store.folder import FolderStore
-from pe_data.verified import Verified
+from pe_data.write.publish import publish_artifact
 
 DATA = b"\x89HDF" + os.urandom(5000)
 SHA = sha256_bytes(DATA)
@@ -120,7 +120,7 @@ def test_copies_exports_and_memories_write_to_no_link(
     guessed.symlink_to(victim)
     for module in (years, frames):
         monkeypatch.setattr(module, "beside", lambda _: guessed)
-    monkeypatch.setattr("pe_data.verified.beside", lambda _: guessed)
+    monkeypatch.setattr("pe_data.keep.verified.beside", lambda _: guessed)
     source = pe_data.ensure(PIN)
     with pytest.raises(CacheError, match="cannot be written"):
         years._copy(source, SHA, tmp_path / "out" / "a.h5", gated=False)

@@ -7,8 +7,14 @@ from datetime import UTC, datetime
 import pytest
 from storage_helpers import NOW, forged
 
-from pe_data.channels import history, list_channels, move, read, read_next
-from pe_data.digests import canonical_json, sha256_bytes
+from pe_data.documents.pointer import (
+    PointerBody,
+    SignedPointer,
+    UnsignedPointer,
+    VerifiedPointer,
+    parse_signed,
+    parse_unsigned,
+)
 from pe_data.errors import (
     InvalidDocumentError,
     InvalidNameError,
@@ -16,11 +22,12 @@ from pe_data.errors import (
     PeDataError,
     PointerMismatchError,
 )
-from pe_data.layout import channel_key
-from pe_data.pointers import PointerBody, SignedPointer, UnsignedPointer, VerifiedPointer, parse_signed, parse_unsigned
+from pe_data.names.digests import canonical_json, sha256_bytes
+from pe_data.names.keys import channel_key
+from pe_data.names.times import format_time, parse_time
+from pe_data.read.channels import history, list_channels, move, read, read_next
 from pe_data.store.base import Store
 from pe_data.store.objects import memory_store
-from pe_data.times import format_time, parse_time
 
 A = sha256_bytes(b"a")
 M = sha256_bytes(b"manifest")

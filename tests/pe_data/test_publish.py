@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from storage_helpers import NOW, areas, make_item, publish_areas
 
-from pe_data.channels import read
-from pe_data.collection import Collection
-from pe_data.digests import sha256_bytes
+from pe_data.documents.collection import Collection
+from pe_data.documents.encoding import unpack
+from pe_data.documents.manifest import Manifest
 from pe_data.errors import (
     DigestMismatchError,
     InputError,
@@ -19,14 +19,14 @@ from pe_data.errors import (
     PointerMismatchError,
     StoreError,
 )
-from pe_data.layout import CHANNELS_PREFIX, collection_key, manifest_key, payload_key
-from pe_data.manifest.encoding import unpack
-from pe_data.manifest.model import Manifest
-from pe_data.publish import Progress, publish_artifact, publish_collection
+from pe_data.names.digests import sha256_bytes
+from pe_data.names.keys import CHANNELS_PREFIX, collection_key, manifest_key, payload_key
+from pe_data.read.channels import read
 from pe_data.store.base import Store
 from pe_data.store.objects import ObjectStore, memory_store
 from pe_data.store.opening import open_store
-from pe_data.upload import ByteBudget
+from pe_data.write.publish import Progress, publish_artifact, publish_collection
+from pe_data.write.upload import ByteBudget
 
 
 @pytest.fixture

@@ -16,19 +16,19 @@ import pytest
 import storage_helpers
 from storage_helpers import NOW, areas, make_item, publish_areas
 
-from pe_data.channels import history, read
 from pe_data.errors import (
     ConflictError,
     StoreError,
     StoreUnavailableError,
     VersionMismatchError,
 )
-from pe_data.fsck import check_store
-from pe_data.layout import payload_key
-from pe_data.marks import MarkState, create_mark, read_mark, swap_mark
+from pe_data.keep.fsck import check_store
+from pe_data.names.keys import payload_key
+from pe_data.read.channels import history, read
 from pe_data.store.base import Store
 from pe_data.store.objects import ObjectStore, memory_store
 from pe_data.store.opening import open_store
+from pe_data.write.marks import MarkState, create_mark, read_mark, swap_mark
 
 
 @pytest.fixture
@@ -274,8 +274,8 @@ WRITER = """
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from pe_data.channels import move
-from pe_data.digests import sha256_bytes
+from pe_data.read.channels import move
+from pe_data.names.digests import sha256_bytes
 from pe_data.errors import ConflictError
 from pe_data.store.folder import FolderStore
 

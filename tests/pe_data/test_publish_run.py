@@ -19,19 +19,19 @@ from local_h5.contracts.records import CheckedFile, Finding, Summary, Validation
 from local_h5.contracts.results import SUFFIX
 from local_h5.errors import ConfigError, ResultError
 from local_h5.files.atomic import sha256_of, write_text
-from pe_data.channels import history, read
-from pe_data.collection import Collection
-from pe_data.countries import UNSPECIFIED
-from pe_data.digests import sha256_bytes
+from pe_data.documents.collection import Collection
+from pe_data.documents.encoding import unpack
+from pe_data.documents.manifest import Artifact, Build, ColumnGroup, Entity, Manifest
 from pe_data.errors import InputError
-from pe_data.fsck import check_store
-from pe_data.layout import MEDIA_TYPES, collection_key
-from pe_data.manifest.encoding import unpack
-from pe_data.manifest.model import Artifact, Build, ColumnGroup, Entity, Manifest
-from pe_data.release_manifest import Release, release_manifest
+from pe_data.keep.fsck import check_store
+from pe_data.names.countries import UNSPECIFIED
+from pe_data.names.digests import sha256_bytes
+from pe_data.names.keys import MEDIA_TYPES, collection_key
+from pe_data.read.channels import history, read
 from pe_data.store.base import Store
 from pe_data.store.opening import open_store
-from pe_data.trust.nominate import candidate
+from pe_data.write.nominate import candidate
+from pe_data.write.release_manifest import Release, release_manifest
 
 ROOT = Path(__file__).parents[2]
 DISTRICTS = "district,code,state,state_fips,population_2024\nAL-01,101,AL,1,760389\n"

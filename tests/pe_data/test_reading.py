@@ -14,9 +14,11 @@ from fetch_helpers import Fault, WebServer
 from storage_helpers import NOW, make_item
 
 import pe_data
-from pe_data import config, staleness
+from pe_data.cache.entries import Cache
 from pe_data.cache.maintain import prune, verify_cache
-from pe_data.cache.store import Cache
+from pe_data.config import settings as config
+from pe_data.describe.file import Label, describe
+from pe_data.documents.manifest import Build
 from pe_data.errors import (
     CacheError,
     ConfigError,
@@ -24,17 +26,16 @@ from pe_data.errors import (
     MissingExtraError,
     PeDataError,
 )
-from pe_data.layout import channel_key
-from pe_data.listing import list_store
-from pe_data.lookup import manifest_for
-from pe_data.manifest.describe import Label, describe
-from pe_data.manifest.model import Build
-from pe_data.options import Options
-from pe_data.publish import publish_artifact, publish_collection
-from pe_data.staleness import State
+from pe_data.names.keys import channel_key
+from pe_data.read import staleness
+from pe_data.read.listing import list_store
+from pe_data.read.lookup import manifest_for
+from pe_data.read.options import Options
+from pe_data.read.staleness import State
 from pe_data.store.folder import FolderStore
 from pe_data.store.opening import open_store
-from pe_data.upload import Item
+from pe_data.write.publish import publish_artifact, publish_collection
+from pe_data.write.upload import Item
 
 
 @pytest.fixture(autouse=True)
@@ -165,7 +166,7 @@ def test_export_into_something_that_is_no_folder(tmp_path):
 def test_without_pyarrow_a_parquet_file_says_what_to_install(tmp_path, monkeypatch):
     (tmp_path / "p.parquet").write_bytes(b"PAR1")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    monkeypatch.delitem(sys.modules, "pe_data.manifest.from_parquet", raising=False)
+    monkeypatch.delitem(sys.modules, "pe_data.describe.from_parquet", raising=False)
     with pytest.raises(MissingExtraError, match=r"local-h5\[frames\]"):
         describe(tmp_path / "p.parquet", Label("us", "x_2024"))
 

@@ -15,8 +15,7 @@ from fetch_helpers import Fault, WebServer
 from storage_helpers import NOW, make_item
 
 import pe_data
-from pe_data.cache.files import write_atomic
-from pe_data.digests import sha256_file
+from pe_data.documents.encoding import pack
 from pe_data.errors import (
     CacheError,
     CacheWarning,
@@ -33,10 +32,11 @@ from pe_data.errors import (
     RollbackError,
     TrustRootError,
 )
-from pe_data.layout import channel_key, manifest_key, payload_key
-from pe_data.manifest.encoding import pack
-from pe_data.publish import publish_artifact, publish_collection
+from pe_data.files.atomic import write_atomic
+from pe_data.names.digests import sha256_file
+from pe_data.names.keys import channel_key, manifest_key, payload_key
 from pe_data.store.folder import FolderStore
+from pe_data.write.publish import publish_artifact, publish_collection
 
 LATEST = "pe-data://us/areas/districts/NC-01@latest"
 DATA = {
@@ -356,7 +356,7 @@ def test_what_can_never_fit_is_refused_before_it_is_begun(store, cache, monkeypa
     def usage(_):
         return SimpleNamespace(free=free)
 
-    monkeypatch.setattr("pe_data.cache.download.shutil.disk_usage", usage)
+    monkeypatch.setattr("pe_data.cache.fetch.shutil.disk_usage", usage)
     pin = f"pe-data://us/areas@sha256:{nc01(store).artifact_sha256}"
     for uri in (LATEST, pin):
         with pytest.raises(NoRoomError, match=rf"expected room for 40004 bytes, found {free}"):
@@ -376,7 +376,7 @@ def test_a_read_only_cache_still_gives_its_files(store, cache, monkeypatch):
     path = pe_data.ensure(target.pinned, store=str(store))
     stamp = path.with_name(path.name + ".stamp")
     stamp.unlink()
-    monkeypatch.setattr("pe_data.cache.store.os.access", lambda *_: False)
+    monkeypatch.setattr("pe_data.cache.entries.os.access", lambda *_: False)
     assert pe_data.ensure(target.pinned, store="https://127.0.0.1:9/none", offline=True) == path
     assert not stamp.exists()
 

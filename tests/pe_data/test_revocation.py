@@ -17,7 +17,9 @@ from revocation_helpers import AL, NC, REASON, World, make_world
 from storage_helpers import areas, publish_areas
 
 import pe_data
+from pe_data.cache.known_revocations import Known
 from pe_data.cli import run
+from pe_data.documents.tombstone import Tombstone
 from pe_data.errors import (
     CacheWarning,
     InputError,
@@ -26,17 +28,15 @@ from pe_data.errors import (
     StorePermissionError,
     UncheckedRevocationError,
 )
-from pe_data.fsck import check_store
-from pe_data.gc import collect_garbage
-from pe_data.layout import collection_key, manifest_key, payload_key, tombstone_key
-from pe_data.lookup import manifest_for
-from pe_data.mirror import mirror
-from pe_data.options import Options
-from pe_data.publish import set_channel
-from pe_data.revocation.known import Known
-from pe_data.revocation.tombstone import Tombstone
+from pe_data.keep.fsck import check_store
+from pe_data.keep.gc import collect_garbage
+from pe_data.keep.mirror import mirror
+from pe_data.names.keys import collection_key, manifest_key, payload_key, tombstone_key
+from pe_data.read.lookup import manifest_for
+from pe_data.read.options import Options
 from pe_data.store.base import StoredDocument
 from pe_data.store.folder import FolderStore
+from pe_data.write.publish import set_channel
 
 DAY = 24 * 3600
 

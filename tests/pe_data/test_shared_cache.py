@@ -18,15 +18,15 @@ from hypothesis import strategies as st
 from storage_helpers import make_item
 
 import pe_data
-from pe_data.cache.files import PLAIN, READ_ONLY, SECRET, local_errors, permitted, write_atomic
+from pe_data.cache.entries import Cache
 from pe_data.cache.maintain import prune, verify_cache
-from pe_data.cache.store import Cache
-from pe_data.config import gated_group
+from pe_data.config.settings import gated_group
+from pe_data.describe.file import describe
 from pe_data.errors import CacheError, ConfigError
-from pe_data.manifest.describe import describe
-from pe_data.publish import publish_artifact, publish_collection
+from pe_data.files.atomic import PLAIN, READ_ONLY, SECRET, local_errors, permitted, write_atomic
 from pe_data.store.folder import FolderStore
-from pe_data.upload import Item
+from pe_data.write.publish import publish_artifact, publish_collection
+from pe_data.write.upload import Item
 
 LATEST = "pe-data://us/areas/a@latest"
 GATED = f"pe-data://uk/{DATASET}@latest"

@@ -13,10 +13,10 @@ import pytest
 from storage_helpers import areas, make_item, publish_areas
 
 import pe_data
-from pe_data import publish as publishing
 from pe_data.cli import run
 from pe_data.cli.common import print_json, say
-from pe_data.digests import strict_json
+from pe_data.cli.tables import printable, text_table
+from pe_data.documents.encoding import pack
 from pe_data.errors import (
     ConflictError,
     InputError,
@@ -25,12 +25,12 @@ from pe_data.errors import (
     ObjectNotFoundError,
     TrustRootError,
 )
-from pe_data.manifest.encoding import pack
-from pe_data.manifest.table import printable, text_table
-from pe_data.publish import publish_artifact
+from pe_data.names.digests import strict_json
 from pe_data.store import opening
 from pe_data.store.folder import FolderStore
 from pe_data.trust.anchor import find_anchor
+from pe_data.write import publish as publishing
+from pe_data.write.publish import publish_artifact
 
 
 @pytest.fixture

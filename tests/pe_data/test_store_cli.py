@@ -11,8 +11,8 @@ from storage_helpers import areas, publish_areas
 
 from pe_data.cli import run
 from pe_data.cli.store_commands import COMMANDS
-from pe_data.digests import sha256_bytes, sha256_file
-from pe_data.layout import payload_key
+from pe_data.names.digests import sha256_bytes, sha256_file
+from pe_data.names.keys import payload_key
 from pe_data.store.base import Store
 from pe_data.store.opening import open_store
 

@@ -20,8 +20,6 @@ from pathlib import Path
 import pytest
 
 from pe_data import steps
-from pe_data.channels import history, list_channels, move, read
-from pe_data.digests import Sha256, sha256_bytes
 from pe_data.errors import (
     ConflictError,
     DigestMismatchError,
@@ -35,7 +33,9 @@ from pe_data.errors import (
     StoreUnavailableError,
     VersionMismatchError,
 )
-from pe_data.layout import PROBE_KEY, channel_key, collection_key, manifest_key, payload_key
+from pe_data.names.digests import Sha256, sha256_bytes
+from pe_data.names.keys import PROBE_KEY, channel_key, collection_key, manifest_key, payload_key
+from pe_data.read.channels import history, list_channels, move, read
 from pe_data.store.base import Store, Timeouts, VersionToken
 from pe_data.store.folder import FolderStore
 from pe_data.store.objects import ObjectStore, memory_store

@@ -11,6 +11,7 @@ import pytest
 from securesystemslib.dsse import Envelope
 from trust_helpers import make_trust, publish_validated, variables
 
+from pe_data.documents.envelope import POINTER_TYPE, TOMBSTONE_TYPE, SignedDocument, add_signature, parse_envelope
 from pe_data.errors import (
     BelowThresholdError,
     ExpiredError,
@@ -19,7 +20,6 @@ from pe_data.errors import (
     TrustRootError,
 )
 from pe_data.store.folder import FolderStore
-from pe_data.trust.envelope import POINTER_TYPE, TOMBSTONE_TYPE, SignedDocument, add_signature, parse_envelope
 from pe_data.trust.opening import open_policy
 from pe_data.trust.policy import Role
 
@@ -137,7 +137,7 @@ def test_a_client_follows_a_rotation(store: FolderStore, tmp_path: Path) -> None
 
 def test_reading_an_envelope_loads_no_library() -> None:
     code = (
-        "import sys, pe_data.trust.envelope, pe_data.trust.policy, pe_data.pointers\n"
+        "import sys, pe_data.documents.envelope, pe_data.trust.policy, pe_data.documents.pointer\n"
         "assert not {'tuf', 'securesystemslib', 'cryptography'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from trust_helpers import VALIDATION, publish_validated, validation_record, variables
 
-from pe_data.channels import read, read_next
 from pe_data.cli import run
-from pe_data.collection import Collection
-from pe_data.digests import sha256_file
-from pe_data.layout import channel_key, collection_key
-from pe_data.pointers import parse_signed
+from pe_data.documents.collection import Collection
+from pe_data.documents.pointer import parse_signed
+from pe_data.names.digests import sha256_file
+from pe_data.names.keys import channel_key, collection_key
+from pe_data.read.channels import read, read_next
 from pe_data.store.folder import FolderStore
 from pe_data.trust.keys import new_key
 
@@ -214,7 +214,7 @@ def test_records_of_other_files_are_refused(pe: Run, tmp_path: Path) -> None:
 
 
 def test_everything_skipped_is_not_passed(tmp_path: Path) -> None:
-    from pe_data.validation import from_records
+    from pe_data.documents.validation import from_records
 
     path = tmp_path / "record.json"
     digest = sha256_file(Path(__file__))
@@ -225,9 +225,9 @@ def test_everything_skipped_is_not_passed(tmp_path: Path) -> None:
 
 
 def test_validation_reads_back_in_manifest_and_collection(store: FolderStore, tmp_path: Path) -> None:
-    from pe_data.layout import manifest_key
-    from pe_data.manifest.encoding import unpack
-    from pe_data.manifest.model import Manifest
+    from pe_data.documents.encoding import unpack
+    from pe_data.documents.manifest import Manifest
+    from pe_data.names.keys import manifest_key
 
     digest = publish_validated(store, tmp_path)
     plain = unpack(store.get(manifest_key("us", digest)).data, "x")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pe_data.errors import InvalidNameError, PeDataError
-from pe_data.uri import HubUri, PathUri, StoreUri, WebUri, parse_store_uri, parse_uri
+from pe_data.names.uri import HubUri, PathUri, StoreUri, WebUri, parse_store_uri, parse_uri
 
 SHA = "4e92" * 16
 

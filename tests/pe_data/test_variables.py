@@ -4,15 +4,17 @@ import re
 from pathlib import Path
 
 import pe_data
+import pe_data_gateway
 
-PACKAGE = Path(pe_data.__file__).parent
+PACKAGES = [Path(package.__file__).parent for package in (pe_data, pe_data_gateway)]
 DOCUMENT = Path(__file__).parents[2] / "docs" / "storage.md"
 
 
 def read_by_the_code() -> set[str]:
     return {
         name
-        for path in PACKAGE.rglob("*.py")
+        for package in PACKAGES
+        for path in package.rglob("*.py")
         for name in re.findall(r"PE_DATA_[A-Z_]*[A-Z]", path.read_text(encoding="utf-8"))
     }
 

@@ -19,17 +19,17 @@ from pathlib import Path
 from securesystemslib.signer import CryptoSigner
 from storage_helpers import make_item
 
-from pe_data.digests import Sha256, sha256_bytes
-from pe_data.publish import publish_artifact
+from pe_data.documents import envelope
+from pe_data.documents.envelope import SignedDocument
+from pe_data.documents.validation import Validation
+from pe_data.names.digests import Sha256, sha256_bytes
 from pe_data.store.base import Store
-from pe_data.trust import envelope
 from pe_data.trust.client import memory_of
-from pe_data.trust.envelope import SignedDocument
 from pe_data.trust.opening import open_policy
 from pe_data.trust.policy import TrustPolicy
 from pe_data.trust.proposal import Proposal, publish
 from pe_data.trust.root import FRESH, LIFETIME, Holders, Terms, Version, build
-from pe_data.validation import Validation
+from pe_data.write.publish import publish_artifact
 
 PEOPLE = ("alice", "bob")
 

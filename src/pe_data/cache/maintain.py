@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from filelock import FileLock, Timeout
 
-from pe_data.cache.files import local_errors
-from pe_data.cache.store import Cache, Entry
-from pe_data.digests import sha256_file
+from pe_data.cache.entries import Cache, Entry
+from pe_data.files.atomic import local_errors
+from pe_data.names.digests import sha256_file
 
 ABANDONED_SECONDS = 7 * 24 * 3600
 """A partial download that nobody went on with for so long goes."""

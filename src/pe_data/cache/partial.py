@@ -13,8 +13,8 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from pe_data.cache.files import PLAIN, local_errors, open_own
 from pe_data.errors import CacheError
+from pe_data.files.atomic import PLAIN, local_errors, open_own
 
 PART_BYTES = 1024 * 1024
 """What a killed download loses at most per connection."""

@@ -10,8 +10,8 @@ from importlib import import_module
 
 import click
 
-from pe_data.countries import COLLECTION_EXAMPLE, MEMBER_EXAMPLE, PUBLIC_EXAMPLE
 from pe_data.errors import PeDataError
+from pe_data.names.countries import COLLECTION_EXAMPLE, MEMBER_EXAMPLE, PUBLIC_EXAMPLE
 
 _READ, _STORE = "pe_data.cli.read_commands", "pe_data.cli.store_commands"
 _TRUST = "pe_data.cli.trust_commands"
@@ -36,9 +36,9 @@ _HOMES = {
     "revoke": "pe_data.cli.revocation_commands",
     "key": "pe_data.cli.key_commands",
     "root": "pe_data.cli.root_commands",
-    "serve": "pe_data.cli.gateway_commands",
-    "token": "pe_data.cli.gateway_commands",
-    "audit": "pe_data.cli.audit_commands",
+    "serve": "pe_data_gateway.cli.gateway_commands",
+    "token": "pe_data_gateway.cli.gateway_commands",
+    "audit": "pe_data_gateway.cli.audit_commands",
 }
 EPILOG = f"""\b
 Try:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import click
 
 from pe_data.cli.common import as_json, options_of, print_json, print_table, say
-from pe_data.manifest.table import human_size
+from pe_data.cli.tables import human_size
 
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _cache = click.option("--cache", help="Cache folder.  [default: PE_DATA_CACHE]")

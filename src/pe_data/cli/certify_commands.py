@@ -56,8 +56,8 @@ def certify(
     \b
     Exit codes: 0 certified; 1 refused, and why is said; 2 wrong usage.
     """
-    from pe_data.certification.certify import certify_data_release
-    from pe_data.trust.libraries import need_libraries
+    from pe_data.certify.certify import certify_data_release
+    from pe_data.documents.signing_libraries import need_libraries
 
     need_libraries()
     if offline:
@@ -106,8 +106,8 @@ def bundle_status(file: Path, store: str | None, cache: str | None, offline: boo
     Exit codes: 0 reproducible, 1 unreproducible: licence revoked, 2 cannot tell (or wrong usage),
     3 unreproducible: payload missing. Of several, the first of: revoked, missing, cannot tell.
     """
-    from pe_data.certification.status import State
-    from pe_data.certification.status import bundle_status as check
+    from pe_data.certify.status import State
+    from pe_data.certify.status import bundle_status as check
 
     status = check(file, options_of(store, cache, offline))
     if json_output:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from pe_data.manifest.table import printable
-from pe_data.options import Options
+from pe_data.cli.tables import printable
+from pe_data.read.options import Options
 
 if TYPE_CHECKING:
-    from pe_data.cache.download import Progress
+    from pe_data.cache.fetch import Progress
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -59,7 +59,7 @@ def print_json(value: Any) -> None:
 
 def print_table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
     """A plain table."""
-    from pe_data.manifest.table import text_table
+    from pe_data.cli.tables import text_table
 
     say(text_table(header, rows))
 

@@ -15,14 +15,14 @@ from pe_data.cli.common import (
     say,
     stale_option,
 )
-from pe_data.countries import PUBLIC_EXAMPLE
-from pe_data.manifest.table import (
+from pe_data.cli.tables import (
     column_rows,
     entity_rows,
     human_size,
     summary_rows,
     text_table,
 )
+from pe_data.names.countries import PUBLIC_EXAMPLE
 
 
 @click.command("list")
@@ -50,8 +50,8 @@ def list_command(
       pe-data list us --search NC-
       pe-data list us --members --json
     """
-    from pe_data.config import store_for
-    from pe_data.listing import list_store, place_of
+    from pe_data.config.settings import store_for
+    from pe_data.read.listing import list_store, place_of
 
     country, dataset = place_of(what) if what else (None, None)
     members = members or dataset is not None
@@ -96,8 +96,8 @@ def resolve(
     \b
       pe-data resolve pe-data://us/local_areas/districts/NC-01@latest
     """
-    from pe_data.remote import Remote
-    from pe_data.uri import parse_store_uri
+    from pe_data.names.uri import parse_store_uri
+    from pe_data.read.remote import Remote
 
     options = options_of(store, cache, offline, allow_stale=allow_stale)
     target = Remote(parse_store_uri(uri), options).target()
@@ -137,7 +137,7 @@ def ensure(
     """
     from dataclasses import replace
 
-    from pe_data.resolver import ensure_with
+    from pe_data.read.resolver import ensure_with
 
     options = options_of(store, cache, offline, allow_stale=allow_stale, verify=verify, allow_revoked=allow_revoked)
     paths: dict[str, str] = {}
@@ -183,7 +183,7 @@ def schema(
       pe-data schema pe-data://us/enhanced_cps_2024@latest --search income
       pe-data schema ./states/NC.h5 --format croissant
     """
-    from pe_data.lookup import NOT_BOUND, is_bound, manifest_for
+    from pe_data.read.lookup import NOT_BOUND, is_bound, manifest_for
 
     options = options_of(store, cache, offline, allow_stale=allow_stale)
     manifest, address = manifest_for(uri, options, year=year)
@@ -193,11 +193,11 @@ def schema(
     if json_output or form == "json":
         print_json(manifest.to_dict() | ({} if bound else {"bound": False}))
     elif form == "croissant":
-        from pe_data.manifest.export_croissant import to_croissant
+        from pe_data.documents.croissant import to_croissant
 
         print_json(to_croissant(manifest, address))
     elif form == "frictionless":
-        from pe_data.manifest.export_frictionless import to_frictionless
+        from pe_data.documents.frictionless import to_frictionless
 
         print_json(to_frictionless(manifest))
     else:
@@ -243,8 +243,8 @@ def export(
       pe-data export pe-data://us/local_areas/districts/NC-01@latest --to csv --out nc01
       pe-data export ./states/NC.h5 --to parquet --variables age,household_weight
     """
-    from pe_data.frames import FORMATS
-    from pe_data.frames import export as export_frames
+    from pe_data.read.frames import FORMATS
+    from pe_data.read.frames import export as export_frames
 
     written = export_frames(
         uri,
@@ -290,8 +290,8 @@ def staleness(
     \b
     Exit codes: 0 current, 1 stale, 2 cannot tell.
     """
-    from pe_data.layout import check_country as check_code
-    from pe_data.staleness import check_country, check_uri, overall
+    from pe_data.names.keys import check_country as check_code
+    from pe_data.read.staleness import check_country, check_uri, overall
 
     if not uris and not country:
         raise click.UsageError(f"say --country {PUBLIC_EXAMPLE.code}, or an address")

@@ -8,7 +8,7 @@ import click
 
 from pe_data.cli.signing import key_option, signers_of
 from pe_data.cli.store_options import emit, json_option, store_option, the_store
-from pe_data.digests import strict_json
+from pe_data.names.digests import strict_json
 
 
 @click.command()
@@ -56,12 +56,12 @@ def revoke(
     \b
     Exit codes: 0 revoked, or was already; 1 refused (too few signatures, no such artifact); 2 wrong usage.
     """
-    from pe_data.revocation.revoke import finish, publish_tombstone, tombstone_for
-    from pe_data.revocation.tombstone import Tombstone
-    from pe_data.revocation.verify import Verifier
-    from pe_data.trust.envelope import TOMBSTONE_TYPE, parse_envelope, sign
-    from pe_data.trust.libraries import need_libraries
-    from pe_data.uri import parse_store_uri
+    from pe_data.documents.envelope import TOMBSTONE_TYPE, parse_envelope, sign
+    from pe_data.documents.signing_libraries import need_libraries
+    from pe_data.documents.tombstone import Tombstone
+    from pe_data.names.uri import parse_store_uri
+    from pe_data.trust.tombstones import Verifier
+    from pe_data.write.revoke import finish, publish_tombstone, tombstone_for
 
     need_libraries()
     if file is not None:

@@ -85,7 +85,7 @@ def init(
       pe-data root init --role root=owner --role next-us=alice --key owner --anchor anchor/
       export PE_DATA_TRUST_ROOT=anchor/root.json
     """
-    from pe_data.trust.libraries import need_libraries
+    from pe_data.documents.signing_libraries import need_libraries
 
     need_libraries()
     from pe_data.trust.proposal import Proposal
@@ -126,7 +126,7 @@ def rotate(
       pe-data root rotate --replace alice=carol --key owner            # alice's key leaked
       pe-data root rotate --role next-us=alice,bob:2 --key owner --out root.proposal
     """
-    from pe_data.trust.libraries import need_libraries
+    from pe_data.documents.signing_libraries import need_libraries
 
     need_libraries()
     from pe_data.trust.current import read_current
@@ -161,7 +161,7 @@ def publish(file: Path, anchor: Path | None, store_url: str | None) -> None:
     Examples:
       pe-data root publish root.proposal
     """
-    from pe_data.trust.libraries import need_libraries
+    from pe_data.documents.signing_libraries import need_libraries
 
     need_libraries()
     from pe_data.trust.proposal import Proposal
@@ -180,7 +180,7 @@ def show(store_url: str | None, as_json: bool) -> None:
     Examples:
       pe-data root show --store s3://bucket/data
     """
-    from pe_data.trust.libraries import need_libraries
+    from pe_data.documents.signing_libraries import need_libraries
 
     need_libraries()
     from pe_data.trust.current import read_current
@@ -237,7 +237,7 @@ def export(folder: Path, store_url: str | None) -> None:
     Examples:
       pe-data root export anchor/
     """
-    from pe_data.trust.libraries import need_libraries
+    from pe_data.documents.signing_libraries import need_libraries
 
     need_libraries()
     from pe_data.trust.current import floor_of, read_current
@@ -277,7 +277,7 @@ def _sign_and_publish(
 
 
 def _write_anchor(folder: Path, root_bytes: bytes, floor: bytes | None) -> None:
-    from pe_data.cache.files import write_atomic
+    from pe_data.files.atomic import write_atomic
     from pe_data.trust.anchor import FLOOR_NAME, ROOT_NAME
 
     write_atomic(folder / ROOT_NAME, root_bytes)

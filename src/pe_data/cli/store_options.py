@@ -7,11 +7,11 @@ from contextlib import contextmanager
 import click
 
 from pe_data.cli.common import print_json, say
-from pe_data.config import DEFAULT, store_for
-from pe_data.countries import DATASET_EXAMPLE
+from pe_data.config.settings import DEFAULT, store_for
+from pe_data.documents.pointer import DEFAULT_NAMESPACE
 from pe_data.errors import InvalidNameError
-from pe_data.layout import check_country, check_dataset
-from pe_data.pointers import DEFAULT_NAMESPACE
+from pe_data.names.countries import DATASET_EXAMPLE
+from pe_data.names.keys import check_country, check_dataset
 from pe_data.store.base import Store
 from pe_data.store.opening import open_store
 

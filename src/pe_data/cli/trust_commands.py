@@ -16,8 +16,8 @@ from pe_data.cli.store_options import (
     the_namespace,
     the_store,
 )
-from pe_data.digests import Sha256, parse_sha256, strict_json
 from pe_data.errors import InvalidNameError
+from pe_data.names.digests import Sha256, parse_sha256, strict_json
 
 
 @click.command()
@@ -65,13 +65,13 @@ def promote(
       pe-data sign nomination.json --key bob                     # on the other machine
       pe-data promote --publish nomination.json
     """
-    from pe_data.trust.libraries import need_libraries
+    from pe_data.documents.signing_libraries import need_libraries
 
     need_libraries()
-    from pe_data.pointers import parse_signed
-    from pe_data.trust.envelope import POINTER_TYPE, sign
-    from pe_data.trust.nominate import candidate, describe, nominate, propose
+    from pe_data.documents.envelope import POINTER_TYPE, sign
+    from pe_data.documents.pointer import parse_signed
     from pe_data.trust.opening import open_policy
+    from pe_data.write.nominate import candidate, describe, nominate, propose
 
     if file is not None:
         if dataset or keys or out:
@@ -112,7 +112,7 @@ def sign(file: Path, keys: tuple[str, ...], out: Path | None, yes: bool) -> None
       pe-data sign nomination.json --key bob
       pe-data sign root.proposal --key bob --out root.signed --yes
     """
-    from pe_data.trust.libraries import need_libraries
+    from pe_data.documents.signing_libraries import need_libraries
 
     need_libraries()
     if not keys:
@@ -141,11 +141,11 @@ def _sign_proposal(raw: bytes, what: str, keys: tuple[str, ...], yes: bool) -> b
 
 
 def _sign_envelope(raw: bytes, what: str, keys: tuple[str, ...], yes: bool) -> bytes:
-    from pe_data.fields import Fields
-    from pe_data.pointers import parse_body
-    from pe_data.trust.envelope import POINTER_TYPE, add_signature, parse_envelope
-    from pe_data.trust.nominate import describe
+    from pe_data.documents.envelope import POINTER_TYPE, add_signature, parse_envelope
+    from pe_data.documents.fields import Fields
+    from pe_data.documents.pointer import parse_body
     from pe_data.trust.policy import PAYLOAD_TYPES
+    from pe_data.write.nominate import describe
 
     kind = Fields.of(strict_json(raw, what=what), what).one_of("payloadType", tuple(PAYLOAD_TYPES.values()))
     document = parse_envelope(raw, payload_type=kind, what=what)

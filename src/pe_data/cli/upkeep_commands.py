@@ -7,19 +7,19 @@ from pathlib import Path
 
 import click
 
-from pe_data import channels
 from pe_data.cli.store_options import emit, json_option, progress, store_option, the_store
-from pe_data.config import cache_folder
-from pe_data.digests import Sha256, parse_sha256, sha256_bytes
-from pe_data.fsck import check_store, iterate_lines
-from pe_data.gc import KEEP_VERSIONS, CollectionReport, collect_garbage
-from pe_data.layout import check_country
-from pe_data.mirror import Root
-from pe_data.mirror import mirror as copy_artifacts
-from pe_data.pins import add_pin, list_pins, remove_pin
+from pe_data.config.settings import cache_folder
+from pe_data.keep.fsck import check_store, iterate_lines
+from pe_data.keep.gc import KEEP_VERSIONS, CollectionReport, collect_garbage
+from pe_data.keep.mirror import Root
+from pe_data.keep.mirror import mirror as copy_artifacts
+from pe_data.keep.pins import add_pin, list_pins, remove_pin
+from pe_data.names.digests import Sha256, parse_sha256, sha256_bytes
+from pe_data.names.keys import check_country
+from pe_data.names.uri import StoreUri, parse_store_uri
+from pe_data.read import channels
 from pe_data.store.base import Store
 from pe_data.store.opening import open_store
-from pe_data.uri import StoreUri, parse_store_uri
 
 _DURATION = re.compile(r"(?P<count>\d+)(?P<unit>[hd])")
 

@@ -1,6 +1,6 @@
 """Documents as typed structures: a field, its type and its bounds are written once.
 
-Reading is strict JSON first (`pe_data.digests.strict_json`), then the structure; writing is canonical JSON, and
+Reading is strict JSON first (`pe_data.names.digests.strict_json`), then the structure; writing is canonical JSON, and
 nothing is written that reading would refuse. A key that a structure does not know is ignored, so that a later version
 may add one, unless the class forbids it. The JSON schemas in `schemas/pe_data` are made from the same classes.
 
@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeV
 
 import msgspec
 
-from pe_data.digests import canonical_json, strict_json
 from pe_data.errors import InvalidDocumentError
-from pe_data.layout import COUNTRY, DATASET, SIZE_LIMIT
-from pe_data.times import TIME, parse_time
+from pe_data.names.digests import canonical_json, strict_json
+from pe_data.names.keys import COUNTRY, DATASET, SIZE_LIMIT
+from pe_data.names.times import TIME, parse_time
 
 T = TypeVar("T")
 MOST = (1 << 63) - 1
@@ -40,7 +40,7 @@ def matching(pattern: str, words: str) -> msgspec.Meta:
 
 
 if TYPE_CHECKING:
-    from pe_data.digests import Sha256 as Digest
+    from pe_data.names.digests import Sha256 as Digest
 else:
     Digest = Annotated[str, matching("[0-9a-f]{64}", "64 lower-case hexadecimal digits")]
 Text = Annotated[str, msgspec.Meta(min_length=1, description="text")]

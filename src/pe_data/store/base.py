@@ -2,7 +2,7 @@
 
 The rules that callers rely on, and that the contract test checks for every backend:
 
-* Keys are relative, `/`-separated, and were made by `pe_data.layout`.
+* Keys are relative, `/`-separated, and were made by `pe_data.names.keys`.
 * `put_create` and `put_create_file` either create the whole object or raise
   `ObjectExistsError`; no reader ever sees a part of an object.
 * `put_swap` replaces an object only if its version is still the expected one, else
@@ -10,7 +10,7 @@ The rules that callers rely on, and that the contract test checks for every back
 * A version token is opaque: it comes from `get`, `head` or a write of the same store.
 * Every call ends within the limits of `Timeouts`; a dead endpoint is `StoreUnavailableError`.
 * `get` refuses documents above `max_bytes`, so that a hostile endless body cannot fill memory, and servers
-  that drip (`pe_data.sources.pace`).
+  that drip (`pe_data.store.pace`).
 """
 
 from abc import ABC, abstractmethod
@@ -20,9 +20,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import ClassVar
 
-from pe_data.digests import Sha256
 from pe_data.errors import ObjectNotFoundError, StoreError
-from pe_data.sources.base import Source
+from pe_data.names.digests import Sha256
+from pe_data.store.byte_source import Source
 
 DOCUMENT_LIMIT = 16 * 1024 * 1024
 """Largest JSON document that `Store.get` reads into memory by default, in bytes."""

@@ -23,7 +23,6 @@ from filelock import FileLock, Timeout
 from obstore.store import LocalStore
 
 from pe_data import steps
-from pe_data.digests import CHUNK_BYTES, Sha256, check_plain, open_plain
 from pe_data.errors import (
     DigestMismatchError,
     InvalidNameError,
@@ -33,6 +32,7 @@ from pe_data.errors import (
     StoreUnavailableError,
     VersionMismatchError,
 )
+from pe_data.names.digests import CHUNK_BYTES, Sha256, check_plain, open_plain
 from pe_data.store.base import ObjectMeta, ObjectStream, Timeouts, VersionToken
 from pe_data.store.objects import ObjectStore
 from pe_data.store.translate import translated

@@ -17,8 +17,7 @@ from functools import partial
 from http.client import HTTPException, HTTPResponse
 from urllib.parse import quote, urljoin, urlsplit
 
-from pe_data.credentials import LOOPBACK, TOKEN_VARIABLE, credentials_path, token_for
-from pe_data.digests import CHUNK_BYTES
+from pe_data.config.credentials import LOOPBACK, TOKEN_VARIABLE, credentials_path, token_for
 from pe_data.errors import (
     ForbiddenError,
     GatewayError,
@@ -30,10 +29,8 @@ from pe_data.errors import (
     StoreError,
     StoreUnavailableError,
 )
-from pe_data.layout import CHANNELS_PREFIX, ObjectKind, parse_object_key
-from pe_data.sources.base import SourceError
-from pe_data.sources.pace import PACE
-from pe_data.sources.web import LinkedSource, number, plain, web_opener
+from pe_data.names.digests import CHUNK_BYTES
+from pe_data.names.keys import CHANNELS_PREFIX, ObjectKind, parse_object_key
 from pe_data.store.base import (
     DOCUMENT_LIMIT,
     ObjectMeta,
@@ -43,6 +40,9 @@ from pe_data.store.base import (
     Timeouts,
     VersionToken,
 )
+from pe_data.store.byte_source import SourceError
+from pe_data.store.pace import PACE
+from pe_data.store.web_source import LinkedSource, number, plain, web_opener
 
 SCHEMES = ("gateway+https", "gateway+http")
 _ANSWER_LIMIT = 64 * 1024

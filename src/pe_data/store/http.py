@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from obstore.store import HTTPStore
 
 from pe_data.errors import ListingNotSupportedError, RangeNotSupportedError
-from pe_data.sources.web import WebSource
 from pe_data.store.base import ObjectMeta, ReadOnlyStore
 from pe_data.store.objects import ObjectStore
 from pe_data.store.translate import translated
+from pe_data.store.web_source import WebSource
 
 
 class HttpStore(ReadOnlyStore, ObjectStore):

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from obstore.store import AzureStore, GCSStore, HTTPStore, LocalStore, MemoryStore, S3Store
 
-from pe_data.digests import Sha256, check_bytes
 from pe_data.errors import (
     InvalidDocumentError,
     ObjectNotFoundError,
@@ -19,7 +18,7 @@ from pe_data.errors import (
     StoreUnavailableError,
     VersionMismatchError,
 )
-from pe_data.sources.pace import PACE, Meter, TooSlowError, clock
+from pe_data.names.digests import Sha256, check_bytes
 from pe_data.store.base import (
     DOCUMENT_LIMIT,
     ObjectMeta,
@@ -28,6 +27,7 @@ from pe_data.store.base import (
     StoredDocument,
     VersionToken,
 )
+from pe_data.store.pace import PACE, Meter, TooSlowError, clock
 from pe_data.store.translate import translated
 
 if TYPE_CHECKING:

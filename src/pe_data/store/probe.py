@@ -12,13 +12,13 @@ own, `channels/.probe.json`, and needs no right to delete:
 import uuid
 from contextlib import suppress
 
-from pe_data.digests import canonical_json
 from pe_data.errors import (
     ObjectExistsError,
     StoreError,
     VersionMismatchError,
 )
-from pe_data.layout import PROBE_KEY
+from pe_data.names.digests import canonical_json
+from pe_data.names.keys import PROBE_KEY
 from pe_data.store.base import Store, VersionToken
 
 _ATTEMPTS = 50

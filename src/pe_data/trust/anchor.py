@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pe_data.config import TRUST_ROOT_VARIABLE, config_path, trust_root
-from pe_data.digests import canonical_json, strict_json
+from pe_data.config.settings import TRUST_ROOT_VARIABLE, config_path, trust_root
+from pe_data.documents.fields import Fields
 from pe_data.errors import TrustRootError
-from pe_data.fields import Fields
+from pe_data.names.digests import canonical_json, strict_json
 
 ROOT_LIMIT = 512_000
 """Largest root that is read, in bytes."""

@@ -29,10 +29,7 @@ from tuf.api.exceptions import (
 from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
-from pe_data.cache.files import PLAIN, local_errors, permitted
-from pe_data.cache.locks import exclusive
-from pe_data.config import cache_folder
-from pe_data.digests import strict_json
+from pe_data.config.settings import cache_folder
 from pe_data.errors import (
     CacheError,
     ExpiredError,
@@ -43,10 +40,13 @@ from pe_data.errors import (
     StorePermissionError,
     TrustRootError,
 )
-from pe_data.layout import TRUST_PREFIX
-from pe_data.private_files import user_number
+from pe_data.files.atomic import PLAIN, local_errors, permitted
+from pe_data.files.locks import exclusive
+from pe_data.files.private import user_number
+from pe_data.names.digests import strict_json
+from pe_data.names.keys import TRUST_PREFIX
+from pe_data.names.times import parse_time
 from pe_data.store.base import Store
-from pe_data.times import parse_time
 from pe_data.trust.anchor import ROOT_LIMIT, Anchor, find_anchor
 from pe_data.trust.policy import Authority, TrustPolicy, public_bytes
 

@@ -11,14 +11,14 @@ from typing import Any, TypeVar
 
 from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 
-from pe_data.channels import list_channels
 from pe_data.errors import ObjectNotFoundError, PeDataError, RollbackError, TrustRootError
-from pe_data.layout import TRUST_PREFIX
+from pe_data.names.keys import TRUST_PREFIX
+from pe_data.read.channels import list_channels
 from pe_data.store.base import Store
 from pe_data.trust.anchor import ROOT_LIMIT, Anchor, Floor, find_anchor
 from pe_data.trust.client import METADATA_LIMIT, Verified, check_metadata, library_errors, memory_of
-from pe_data.trust.nominate import read_verified
 from pe_data.trust.policy import TrustPolicy
+from pe_data.write.nominate import read_verified
 
 Document = TypeVar("Document", Root, Timestamp, Snapshot, Targets)
 

@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pe_data.cache.files import SECRET, write_atomic
-from pe_data.config import APP
-from pe_data.digests import canonical_json, strict_json
+from pe_data.config.settings import APP
+from pe_data.documents.fields import Fields
+from pe_data.documents.signing_libraries import need_libraries
 from pe_data.errors import InputError, InvalidDocumentError
-from pe_data.fields import Fields
-from pe_data.private_files import check_private
-from pe_data.trust.libraries import need_libraries
+from pe_data.files.atomic import SECRET, write_atomic
+from pe_data.files.private import check_private
+from pe_data.names.digests import canonical_json, strict_json
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey

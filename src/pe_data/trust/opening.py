@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pe_data.config import trust_root
+from pe_data.config.settings import trust_root
+from pe_data.documents.signing_libraries import need_libraries
 from pe_data.errors import TrustRootError
 from pe_data.trust.anchor import find_anchor
-from pe_data.trust.libraries import need_libraries
 from pe_data.trust.policy import TrustPolicy
 
 if TYPE_CHECKING:

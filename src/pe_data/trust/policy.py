@@ -11,14 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, get_args
 
-from pe_data.errors import (
-    BelowThresholdError,
-    ExpiredError,
-    SignatureError,
-    TrustRootError,
-)
-from pe_data.layout import check_country
-from pe_data.trust.envelope import (
+from pe_data.documents.envelope import (
     CHECKPOINT_TYPE,
     POINTER_TYPE,
     STATEMENT_TYPE,
@@ -28,6 +21,13 @@ from pe_data.trust.envelope import (
     signature_bytes,
     signed_bytes,
 )
+from pe_data.errors import (
+    BelowThresholdError,
+    ExpiredError,
+    SignatureError,
+    TrustRootError,
+)
+from pe_data.names.keys import check_country
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Key

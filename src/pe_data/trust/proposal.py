@@ -15,7 +15,7 @@ from securesystemslib.signer import Signer
 from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 
-from pe_data.digests import canonical_json, strict_json
+from pe_data.documents.fields import Fields
 from pe_data.errors import (
     BelowThresholdError,
     ConflictError,
@@ -26,8 +26,8 @@ from pe_data.errors import (
     TrustRootError,
     VersionMismatchError,
 )
-from pe_data.fields import Fields
-from pe_data.layout import TRUST_PREFIX
+from pe_data.names.digests import canonical_json, strict_json
+from pe_data.names.keys import TRUST_PREFIX
 from pe_data.store.base import Store
 from pe_data.trust.client import METADATA_LIMIT, check_metadata
 from pe_data.trust.root import TOP_LEVEL, Version

@@ -7,7 +7,7 @@ with the root's keys. The timestamp's date is the shortest: it bounds for how lo
 withholds a newer version can keep an old one alive.
 
 A delegated role has no metadata of its own. What it signs are the documents of the store whose keys
-its paths describe, in envelopes of `pe_data.trust.envelope`.
+its paths describe, in envelopes of `pe_data.documents.envelope`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -29,7 +29,7 @@ from tuf.api.metadata import (
 from tuf.api.metadata import Role as TufRole
 
 from pe_data.errors import TrustRootError
-from pe_data.times import format_time, parse_time
+from pe_data.names.times import format_time, parse_time
 from pe_data.trust.client import ROLE_EXPIRES, check_distinct
 from pe_data.trust.policy import Role
 

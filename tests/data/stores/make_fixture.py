@@ -40,19 +40,19 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "pe_data"))
 from gateway_helpers import gateway
 from trust_helpers import validation_record
 
-from pe_data.cache.download import Wanted, fetch
-from pe_data.cache.store import Cache
+from pe_data.cache.entries import Cache
+from pe_data.cache.fetch import Wanted, fetch
 from pe_data.cli import run
-from pe_data.digests import sha256_bytes, sha256_file
-from pe_data.gateway.tokens import Scope, new_token
-from pe_data.layout import payload_key
+from pe_data.documents.envelope import POINTER_TYPE, sign
+from pe_data.names.digests import sha256_bytes, sha256_file
+from pe_data.names.keys import payload_key
+from pe_data.names.times import format_time
 from pe_data.store.folder import FolderStore
-from pe_data.store.source import source_for
-from pe_data.times import format_time
-from pe_data.trust.envelope import POINTER_TYPE, sign
+from pe_data.store.object_source import source_for
 from pe_data.trust.keys import load_signer
-from pe_data.trust.nominate import candidate, nominate, propose
 from pe_data.trust.opening import open_policy
+from pe_data.write.nominate import candidate, nominate, propose
+from pe_data_gateway.tokens import Scope, new_token
 
 PASSPHRASE = "correct horse"
 AREAS = ("districts/NC-01", "states/NC")

@@ -1,0 +1,263 @@
+"""The folder of verified files, and the stamps that make a hit cheap.
+
+::
+
+    artifacts/4e/4e92….h5             verified bytes, read-only
+    artifacts/4e/4e92….h5.stamp       size and mtime when they were verified
+    artifacts/4e/4e92….manifest.json  plain JSON of the manifest
+    artifacts/4e/4e92….unbound.json   a manifest that came with the payload and that nothing binds
+    artifacts/4e/4e92….collection.json
+    artifacts/gated/uk.user-1000/4e/4e92….h5   payloads of a gated country, for user 1000 alone, or for the
+    artifacts/gated/uk.group-frs/4e/4e92….h5   group `frs` (see `pe_data.files.private`), and their stamps
+    partial/4e92….h5.part, .parts     a download that is under way, and which parts it has
+    channels/{store}/us/name.json     the last pointer seen on a channel
+    locks/4e92….lock                  one download at a time
+    mirrors.jsonl                     mirrors that were skipped, and why
+
+A file enters `artifacts/` by rename, after its sha256 was found right. A hit compares size and
+mtime with the stamp; if they differ or the stamp is missing, the file is hashed again, and goes
+if it is wrong. What this user may not read counts as absent. But for what is below `gated/`, modes follow
+the umask.
+"""
+
+import json
+import os
+import stat as stat_of
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pe_data.errors import CacheError
+from pe_data.files.atomic import PLAIN, READ_ONLY, local_errors, permitted, readable, sync_folder, write_atomic
+from pe_data.files.private import Circle, close_to_others
+from pe_data.names.countries import access_of
+from pe_data.names.digests import Sha256, open_plain, sha256_file
+
+Suffix = Literal["h5", "parquet", "collection.json", "manifest.json", "unbound.json"]
+PAYLOADS: tuple[Suffix, ...] = ("h5", "parquet", "collection.json")
+_DATA: tuple[Suffix, ...] = ("h5", "parquet")
+_ARTIFACTS, _GATED = "artifacts", "gated"
+_STAMP = ".stamp"
+_HEX = frozenset("0123456789abcdef")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One payload or collection in the cache."""
+
+    sha256: Sha256
+    suffix: Suffix
+    path: Path
+    size: int
+    used: float
+    """Seconds since 1970 of the last hit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """A cache folder; makes nothing until something is written."""
+
+    root: Path
+    circle: Circle | None = None
+    """Who may read the payloads that are put here; None: whoever the umask lets."""
+
+    def for_country(self, code: str, group: str | None = None) -> "Cache":
+        """The same cache for what belongs to a country; `group` may read its payloads if they are gated.
+
+        Whether they are is said by the table of countries, never by what a store says of an artifact.
+        """
+        return Cache(self.root, Circle(code, group) if access_of(code) == "gated" else None)
+
+    # --- paths --------------------------------------------------------------------------------
+
+    def path(self, sha256: Sha256, suffix: Suffix) -> Path:
+        """Where the bytes with that digest are or will be. (For a manifest: its payload's.)
+
+        Raises InvalidNameError for anything but a digest: no text leads out of the cache.
+        """
+        return self._folder(suffix) / _name_of(sha256, suffix)
+
+    def partial(self, sha256: str, suffix: str) -> Path:
+        """Where a download collects its bytes."""
+        folder = self.root if self.circle is None or suffix not in _DATA else self._folder("h5")
+        return folder / "partial" / f"{sha256}.{suffix}.part"
+
+    def lock(self, name: str) -> Path:
+        """The lock file for one artifact or channel."""
+        return self.root / "locks" / f"{name}.lock"
+
+    @property
+    def mirror_log(self) -> Path:
+        return self.root / "mirrors.jsonl"
+
+    # --- hits ---------------------------------------------------------------------------------
+
+    def find(self, sha256: Sha256, *, verify: bool = False) -> Path | None:
+        """The payload or collection with that digest, if it is there and right."""
+        for suffix in PAYLOADS:
+            path = self.lookup(sha256, suffix, verify=verify)
+            if path is not None:
+                return path
+        return None
+
+    def lookup(self, sha256: Sha256, suffix: Suffix, *, verify: bool = False) -> Path | None:
+        """The file with that digest and suffix, checked by stamp, or by hash with `verify`.
+
+        A file whose bytes are not what its name says is removed, and None comes back; so it does if
+        this user may not read it.
+        """
+        for path in self._places(sha256, suffix):
+            if self._is_right(path, sha256, verify):
+                if self.circle is not None and suffix in _DATA and path.parents[1] == self.root / _ARTIFACTS:
+                    with local_errors(path):
+                        close_to_others(path)
+                return path
+        return None
+
+    def _is_right(self, path: Path, sha256: Sha256, verify: bool) -> bool:
+        try:
+            stat = path.stat()
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            return False
+        except OSError as error:
+            raise CacheError(f"cache {path}: {error.strerror}") from error
+        if not readable(path):
+            return False
+        if not stat_of.S_ISREG(stat.st_mode) and not stat_of.S_ISDIR(stat.st_mode):
+            self.remove_file(path)  # a pipe or a device: reading it may never end
+            return False
+        if not verify and self._stamp(path) == (stat.st_size, stat.st_mtime_ns):
+            _touch(_stamp_of(path))
+            return True
+        with local_errors(path):
+            right = sha256_file(path) == sha256
+        if right:
+            self.stamp(path)
+        else:
+            self.remove_file(path)
+        return right
+
+    def stamp(self, path: Path) -> None:
+        """Record size and mtime of a file whose hash was just found right.
+
+        On a read-only cache nothing is recorded, and the next hit hashes again.
+        """
+        stat = path.stat()
+        document = {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+        if os.access(path.parent, os.W_OK):
+            write_atomic(_stamp_of(path), json.dumps(document).encode())
+
+    def adopt(self, temporary: Path, sha256: Sha256, suffix: Suffix) -> Path:
+        """Move a verified and synced file to its place (the caller holds the lock)."""
+        path = self.path(sha256, suffix)
+        with local_errors(path):
+            if self.circle is not None and suffix in _DATA:
+                self.circle.make_folder(path.parent, self.root / _ARTIFACTS / _GATED)
+                self.circle.confine(temporary)
+            else:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                temporary.chmod(permitted(path.parent, READ_ONLY))
+            temporary.replace(path)
+            sync_folder(path.parent)
+        return path
+
+    def remove(self, sha256: Sha256, suffix: Suffix) -> None:
+        """Forget a file and its stamp; removing what is not there is no error."""
+        self.remove_file(self.path(sha256, suffix))
+
+    @staticmethod
+    def remove_file(path: Path) -> None:
+        """Forget a file of this cache and its stamp, wherever in it that is."""
+        with local_errors(path):
+            path.unlink(missing_ok=True)
+            _stamp_of(path).unlink(missing_ok=True)
+
+    # --- documents ----------------------------------------------------------------------------
+
+    def read_manifest(self, sha256: Sha256, kind: Suffix = "manifest.json") -> bytes | None:
+        """Plain JSON of the manifest of the payload `sha256`; the caller checks its digest."""
+        try:
+            with open_plain(self.path(sha256, kind)) as handle:
+                return handle.read()
+        except OSError:
+            return None
+
+    def write_document(self, sha256: Sha256, suffix: Suffix, data: bytes) -> Path:
+        """Keep a manifest or a collection whose digest was checked."""
+        path = self.path(sha256, suffix)
+        manifest = suffix in ("manifest.json", "unbound.json")
+        write_atomic(path, data, sync=not manifest)  # a manifest is checked whenever it is read
+        if not manifest:
+            self.stamp(path)
+        return path
+
+    # --- all of it ----------------------------------------------------------------------------
+
+    def entries(self) -> Iterator[Entry]:
+        """Payloads and collections that this user may read, in order of digest."""
+        found = [*(self.root / _ARTIFACTS).glob("??/*"), *(self.root / _ARTIFACTS / _GATED).glob("*/??/*")]
+        for path in sorted(found, key=lambda path: (path.name, str(path))):
+            digest, _, suffix = path.name.partition(".")
+            for known in PAYLOADS:
+                if suffix == known and len(digest) == 64 and _HEX.issuperset(digest) and readable(path):
+                    stamp = _stamp_of(path)
+                    used = (stamp if stamp.exists() else path).stat().st_mtime
+                    yield Entry(Sha256(digest), known, path, path.stat().st_size, used)
+
+    def partials(self) -> Iterator[Path]:
+        """Downloads that are under way or were given up, of payloads that this user may read."""
+        yield from sorted(
+            [*self.root.glob("partial/*.part"), *(self.root / _ARTIFACTS / _GATED).glob("*/partial/*.part")]
+        )
+
+    def begin(self, partial: Path) -> int:
+        """Make the folder of a partial file; returns the mode that the file has to have, before the umask."""
+        with local_errors(partial):
+            if self.circle is not None and partial.is_relative_to(self.root / _ARTIFACTS / _GATED):
+                self.circle.make_folder(partial.parent, self.root / _ARTIFACTS / _GATED)
+                return self.circle.file_mode
+            partial.parent.mkdir(parents=True, exist_ok=True)
+        return PLAIN
+
+    def _folder(self, suffix: Suffix) -> Path:
+        """Where files of that kind are put."""
+        if self.circle is None or suffix not in _DATA:
+            return self.root / _ARTIFACTS
+        return self.root / _ARTIFACTS / _GATED / self.circle.name
+
+    def _places(self, sha256: Sha256, suffix: Suffix) -> Iterator[Path]:
+        """Where the file may be: at its own place, in another circle of its country, where it is public."""
+        first = self.path(sha256, suffix)
+        yield first
+        if self.circle is not None and suffix in _DATA:
+            name = _name_of(sha256, suffix)
+            others = (self.root / _ARTIFACTS / _GATED).glob(f"{self.circle.country}.*/{name}")
+            yield from (path for path in sorted(others) if path != first)
+            yield self.root / _ARTIFACTS / name
+
+    def _stamp(self, path: Path) -> tuple[int, int] | None:
+        try:
+            with open_plain(_stamp_of(path)) as handle:
+                document = json.loads(handle.read())
+            return document["size"], document["mtime_ns"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+
+def _name_of(sha256: Sha256, suffix: Suffix) -> str:
+    digest = Sha256(sha256)
+    return f"{digest[:2]}/{digest}.{suffix}"
+
+
+def _stamp_of(path: Path) -> Path:
+    return path.with_name(path.name + _STAMP)
+
+
+def _touch(stamp: Path) -> None:
+    """Note a hit, at most once an hour; `prune` goes by it."""
+    with suppress(OSError):
+        if time.time() - stamp.stat().st_mtime > 3600:
+            os.utime(stamp)

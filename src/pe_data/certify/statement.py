@@ -1,0 +1,58 @@
+"""The certification as an in-toto Statement v1: which bytes, and how they came to be.
+
+The subjects are the payloads. The predicate holds the build facts of their manifests (inputs, tools,
+model) and the nomination that they rest on. `sign_statement` puts it into a DSSE envelope.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from pe_data.certify.checks import Checked, Nominated
+from pe_data.certify.release import DataRelease
+from pe_data.documents.envelope import STATEMENT_TYPE, SignedDocument, sign
+from pe_data.names.digests import canonical_json, sha256_bytes
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import Signer
+
+STATEMENT_V1 = "https://in-toto.io/Statement/v1"
+_FACTS: tuple[str, ...] = ("build", "inputs", "licence", "access", "time_period")
+PREDICATE_TYPE = "https://policyengine.org/attestation/data-release/v1"
+
+
+def statement_of(release: DataRelease, nominated: Sequence[Nominated]) -> dict[str, Any]:
+    """The statement, unsigned."""
+    files = [file for one in nominated for file in one.files]
+    return {
+        "_type": STATEMENT_V1,
+        "subject": [
+            {"name": file.name, "uri": str(file.uri), "digest": {"sha256": file.member.artifact_sha256}}
+            for file in files
+        ],
+        "predicateType": PREDICATE_TYPE,
+        "predicate": {
+            "countryId": release.country_id,
+            "buildId": release.build_id,
+            "dataProducer": release.data_producer,
+            "dataRelease": {"digest": {"sha256": sha256_bytes(canonical_json(release.to_dict()))}},
+            "certification": release.certification.to_dict(),
+            "nominations": [one.to_dict() for one in release.nominations],
+            "builds": _builds(files),
+            "manifests": {file.name: {"digest": {"sha256": file.member.manifest_sha256}} for file in files},
+        },
+    }
+
+
+def sign_statement(statement: dict[str, Any], signers: "Sequence[Signer]") -> SignedDocument:
+    """The statement in an envelope, signed by every signer."""
+    return sign(canonical_json(statement), STATEMENT_TYPE, signers)
+
+
+def _builds(files: Sequence[Checked]) -> list[dict[str, Any]]:
+    """The build facts, each once, with the files that share them."""
+    found: dict[bytes, tuple[dict[str, Any], list[str]]] = {}
+    for file in files:
+        document = file.manifest.to_dict()
+        facts: dict[str, Any] = {name: document[name] for name in _FACTS if name in document}
+        found.setdefault(canonical_json(facts), (facts, []))[1].append(file.name)
+    return [{**facts, "files": names} for _, (facts, names) in sorted(found.items())]

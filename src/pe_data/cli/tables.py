@@ -1,0 +1,85 @@
+"""A manifest as text: what `pe-data schema` prints."""
+
+from collections.abc import Iterable
+
+from pe_data.documents.manifest import Entity, Manifest
+
+
+def summary_rows(manifest: Manifest) -> list[tuple[str, str]]:
+    """Key facts as (name, value), in reading order."""
+    build, inputs = manifest.build, manifest.inputs
+    rows = [
+        ("dataset", f"{manifest.country}/{manifest.dataset}"),
+        ("years", ", ".join(map(str, manifest.time_period))),
+        ("artifact", f"sha256:{manifest.artifact.sha256}"),
+        ("size", human_size(manifest.artifact.size_bytes)),
+        ("media type", manifest.artifact.media_type),
+        ("status", manifest.status),
+        ("access", manifest.access),
+        ("licence", manifest.licence),
+    ]
+    if build.model_package:
+        rows.append(("model", f"{build.model_package} {build.model_version or '(unknown)'}"))
+    if build.tools:
+        rows.append(("tools", ", ".join(f"{k} {v}" for k, v in sorted(build.tools.items()))))
+    if build.data_build_fingerprint:
+        rows.append(("fingerprint", build.data_build_fingerprint))
+    if manifest.validation:
+        rows.append(("validation", manifest.validation.summary().removeprefix("validation ")))
+    if inputs:
+        rows.append(("inputs", f"{inputs.composite_digest} ({len(inputs.files)} files)"))
+        rows += [("", f"{f.name}  {f.sha256[:12]}…  {human_size(f.size_bytes)}") for f in inputs.files]
+    return rows
+
+
+def column_rows(manifest: Manifest, search: str = "") -> list[tuple[str, str, str, str, str]]:
+    """One row per column: entity, name, dtype, period, role; filtered by a part of the name."""
+    rows = []
+    roles = {name: _roles(entity) for name, entity in manifest.entities.items()}
+    for group in manifest.columns:
+        rows += [
+            (group.entity, name, group.dtype, group.period, roles[group.entity].get(name, ""))
+            for name in group.names
+            if search.lower() in name.lower()
+        ]
+    return sorted(rows)
+
+
+def _roles(entity: Entity) -> dict[str, str]:
+    roles = {column: f"link to {other}" for other, column in entity.links.items()}
+    if entity.id:
+        roles[entity.id] = "id"
+    if entity.weight:
+        roles[entity.weight] = "weight"
+    return roles
+
+
+def entity_rows(manifest: Manifest) -> list[tuple[str, str, str]]:
+    """One row per entity: name, rows, number of columns."""
+    columns = manifest.every_column()
+    return [(name, f"{entity.rows:,}", str(len(columns[name]))) for name, entity in sorted(manifest.entities.items())]
+
+
+def printable(text: str) -> str:
+    """One line for a terminal: whatever would move its cursor, rename its window or turn text round is spelt out."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def text_table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """Left-aligned columns with a header, two blanks apart; cells are `printable`."""
+    lines = [header, *(tuple(map(printable, row)) for row in rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+    texts = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
+    return "\n".join(texts)
+
+
+def human_size(size: int) -> str:
+    """`1.4 MB`; decimal units."""
+    value, units = float(size), ("bytes", "kB", "MB", "GB", "TB")
+    for unit in units[:-1]:
+        if value < 1000:
+            return f"{size} bytes" if unit == "bytes" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} {units[-1]}"

@@ -1,0 +1,17 @@
+"""What a reader of one file format finds; the manifest is made from it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pe_data.describe.columns import Column
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a file holds, read from its metadata."""
+
+    columns: tuple[Column, ...]
+    rows: Mapping[str, int]
+    """Entity → number of rows."""
+    years: tuple[int, ...]
+    """Empty if the file does not say."""

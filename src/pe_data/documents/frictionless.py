@@ -1,0 +1,83 @@
+"""A manifest as a Frictionless data package: one resource per entity."""
+
+import re
+from typing import Any
+
+from pe_data.documents.manifest import Manifest
+
+_IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def to_frictionless(manifest: Manifest, path: str | None = None) -> dict[str, Any]:
+    """The descriptor (`datapackage.json`).
+
+    Args:
+        manifest: What to describe.
+        path: Of the payload, relative to the descriptor or an address; default its file name.
+    """
+    artifact = manifest.artifact
+    file = path or f"{artifact.sha256}.{artifact.extension}"
+    return {
+        "profile": "data-package",
+        "name": _slug(f"{manifest.country}-{manifest.dataset}"),
+        "title": f"{manifest.country}/{manifest.dataset}",
+        "version": manifest.schema_version,
+        "licenses": [_licence(manifest.licence)],
+        "resources": [_resource(manifest, entity, file) for entity in sorted(manifest.entities)],
+    }
+
+
+def _licence(text: str) -> dict[str, str]:
+    """By address or by identifier, as the standard has it; other words get a name that it accepts."""
+    if text.startswith(("https://", "http://")):
+        return {"path": text}
+    return {"name": text if _IDENTIFIER.fullmatch(text) else _slug(text), "title": text}
+
+
+def _resource(manifest: Manifest, entity: str, file: str) -> dict[str, Any]:
+    artifact, described = manifest.artifact, manifest.entities[entity]
+    fields = [
+        {"name": name, "type": _type(group.dtype), **_width(group.dtype)}
+        for group in manifest.columns
+        if group.entity == entity
+        for name in group.names
+    ]
+    schema: dict[str, Any] = {"fields": sorted(fields, key=lambda field: str(field["name"]))}
+    if described.id:
+        schema["primaryKey"] = [described.id]
+    keys = [
+        {"fields": [column], "reference": {"resource": _slug(other), "fields": [target]}}
+        for other, column in sorted(described.links.items())
+        if (target := manifest.entities[other].id)
+    ]
+    if keys:
+        schema["foreignKeys"] = keys
+    return {
+        "name": _slug(entity),
+        "type": "table",
+        "path": file,
+        "format": artifact.extension,
+        "mediatype": artifact.media_type,
+        "bytes": artifact.size_bytes,
+        "hash": f"sha256:{artifact.sha256}",
+        "rows": described.rows,
+        "schema": schema,
+    }
+
+
+def _type(dtype: str) -> str:
+    if dtype == "bool":
+        return "boolean"
+    if dtype.startswith(("int", "uint")):
+        return "integer"
+    return "number" if dtype.startswith("float") else "string"
+
+
+def _width(dtype: str) -> dict[str, Any]:
+    width = dtype.removeprefix("text")
+    return {"constraints": {"maxLength": int(width)}} if width.isdecimal() else {}
+
+
+def _slug(text: str) -> str:
+    """Lower-case letters, digits, `-`, `_` and `.`: what a name may hold."""
+    return "".join(c if c.isalnum() or c in "-_." else "-" for c in text.lower()) or "unnamed"

@@ -1,0 +1,1 @@
+"""Look after a store: copy, check, clean up, pin."""

@@ -1,0 +1,322 @@
+"""Check a store: every object against its digest, every reference against its object.
+
+The check reads; it repairs nothing. Hashing payloads is what takes time, so those that were found
+right before and have not changed since (`pe_data.keep.verified`) are not read again unless asked.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pe_data.documents.collection import COLLECTION_LIMIT, Collection
+from pe_data.documents.encoding import unpack
+from pe_data.documents.manifest import Manifest
+from pe_data.documents.pointer import POINTER_LIMIT, PointerBody, check_place, parse_signed
+from pe_data.documents.tombstone import TOMBSTONE_LIMIT, Tombstone
+from pe_data.errors import (
+    InvalidDocumentError,
+    InvalidTombstoneError,
+    ObjectNotFoundError,
+    PeDataError,
+    UncheckedRevocationError,
+)
+from pe_data.keep.verified import Verified
+from pe_data.names.digests import HashingStream, Sha256, sha256_bytes
+from pe_data.names.keys import (
+    CHANNELS_PREFIX,
+    PROBE_KEY,
+    ObjectKind,
+    channel_key,
+    check_channel,
+    parse_object_key,
+)
+from pe_data.read.channels import history
+from pe_data.store.base import ObjectMeta, Store
+from pe_data.trust.tombstones import Verifier
+
+Artifact = tuple[str, Sha256]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong."""
+
+    key: str
+    problem: str
+    advice: str
+
+
+@dataclass(frozen=True, slots=True)
+class FsckReport:
+    """Outcome of a check."""
+
+    store: str
+    objects: int
+    hashed: int
+    """Payloads that were read."""
+    hashed_bytes: int
+    skipped: int
+    """Payloads that have not changed since they were last found right."""
+    channels: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.findings
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What the first pass over the store found."""
+
+    payloads: dict[Artifact, ObjectMeta] = field(default_factory=dict)
+    manifests: dict[Artifact, Sha256] = field(default_factory=dict)
+    """Digest of the plain JSON."""
+    collections: dict[Artifact, Collection] = field(default_factory=dict)
+    tombstones: dict[Artifact, Tombstone] = field(default_factory=dict)
+    """Those that are genuine."""
+
+
+def check_store(
+    store: Store,
+    *,
+    state_path: Path | None = None,
+    full: bool = False,
+    on_object: Callable[[str], None] | None = None,
+    verifier: Verifier | None = None,
+) -> FsckReport:
+    """Check every object and channel of `store`.
+
+    Args:
+        state_path: Where to remember what was found right; None remembers nothing.
+        full: Read every payload, also the unchanged ones.
+        on_object: Called with each key before it is checked.
+        verifier: Judges tombstones; by default the trust root that belongs to the store.
+
+    Raises:
+        ListingNotSupportedError: if the store cannot be listed.
+    """
+    known = Verified() if full or state_path is None else Verified.load(state_path, store.url)
+    checker = _Checker(store, known, verifier or Verifier.of(lambda: store))
+    pointers = []
+    objects = 0
+    for meta in sorted(store.list(""), key=lambda meta: meta.key):
+        objects += 1
+        if on_object:
+            on_object(meta.key)
+        if meta.key.startswith(CHANNELS_PREFIX):
+            pointers.append(meta.key)
+        else:
+            checker.check_object(meta)
+    checker.check_references()
+    channels = sum(checker.check_channel_object(key) for key in pointers)
+    if state_path is not None:
+        checker.verified.save(state_path, store.url)
+    return FsckReport(
+        store=store.url,
+        objects=objects,
+        hashed=checker.hashed,
+        hashed_bytes=checker.hashed_bytes,
+        skipped=checker.skipped,
+        channels=channels,
+        findings=tuple(checker.findings),
+    )
+
+
+class _Checker:
+    """State of one check."""
+
+    def __init__(self, store: Store, known: Verified, verifier: Verifier) -> None:
+        self._store = store
+        self._verifier = verifier
+        self._known = known
+        self._seen = _Seen()
+        self.verified = Verified()
+        self.findings: list[Finding] = []
+        self.hashed = self.hashed_bytes = self.skipped = 0
+
+    def check_object(self, meta: ObjectMeta) -> None:
+        """Check one object of the content-addressed part; other keys are none of our business."""
+        parsed = parse_object_key(meta.key)
+        if parsed is None:
+            return
+        artifact = (parsed.country, parsed.sha256)
+        try:
+            match parsed.kind:
+                case ObjectKind.PAYLOAD:
+                    self._seen.payloads[artifact] = meta
+                    self._check_payload(meta, parsed.sha256)
+                case ObjectKind.MANIFEST:
+                    self._check_manifest(meta, artifact)
+                case ObjectKind.COLLECTION:
+                    self._check_collection(meta, artifact)
+                case ObjectKind.TOMBSTONE:
+                    self._check_tombstone(meta, artifact)
+        except ObjectNotFoundError:
+            return  # Collected or removed while we looked; references to it are found below.
+        except PeDataError as error:
+            self._found(meta.key, str(error), "remove it, then publish the artifact again")
+
+    def check_references(self) -> None:
+        """Payloads and manifests belong together; members of collections exist."""
+        seen = self._seen
+        for artifact, meta in seen.payloads.items():
+            if artifact in seen.tombstones:
+                self._found(
+                    meta.key,
+                    f"revoked on {seen.tombstones[artifact].date[:10]}, but the payload is still there",
+                    "a revocation was interrupted, or it was put back: run `pe-data revoke` again, or pe-data gc",
+                )
+            elif artifact not in seen.manifests:
+                self._found(
+                    meta.key,
+                    "a payload without manifest: a publication was interrupted",
+                    "publish it again; if nobody needs it, pe-data gc removes it",
+                )
+        for artifact in seen.manifests:
+            if artifact not in seen.payloads and artifact not in seen.tombstones:
+                self._found(
+                    "/".join(artifact),
+                    "a manifest without payload: the payload was removed",
+                    "publish the payload again, or let pe-data gc finish a deletion",
+                )
+        for (_, digest), collection in seen.collections.items():
+            for name, member in collection.members.items():
+                problem = self._reference_problem((collection.country, member.artifact_sha256), member.manifest_sha256)
+                if problem:
+                    self._found(
+                        f"{collection.country}/{digest}: member {name}",
+                        problem,
+                        "publish the collection again from its files",
+                    )
+
+    def check_channel_object(self, key: str) -> bool:
+        """Check one object under channels/; True if it is a pointer."""
+        parts = key.removeprefix(CHANNELS_PREFIX).split("/")
+        if key == PROBE_KEY or (len(parts) == 4 and parts[2] in ("latest.history", "next.history")):
+            return False
+        try:
+            country, dataset, name = parts if len(parts) == 3 else ("", "", "")
+            channel = check_channel(name.removesuffix(".json"))
+            if key != channel_key(country, dataset, channel):
+                raise InvalidDocumentError(f"{key}: not the key of a channel")
+            if channel == "next":
+                raw = self._store.get(key, max_bytes=POINTER_LIMIT).data
+                body = parse_signed(raw, what=key).claimed()
+                check_place(
+                    body,
+                    country=country,
+                    dataset=dataset,
+                    channel=channel,
+                    namespace=None,
+                    what=key,
+                )
+            else:
+                # The whole chain is walked, so that a break anywhere in it is found.
+                chain = list(history(self._store, country, dataset))
+                body = chain[0].body
+            self._check_target(key, body)
+        except PeDataError as error:
+            self._found(key, str(error), "publish the dataset again to write a good pointer")
+        return True
+
+    def _check_target(self, key: str, body: PointerBody) -> None:
+        artifact = (body.country, body.artifact_sha256)
+        stone = self._seen.tombstones.get(artifact)
+        if stone is not None:
+            self._found(
+                key,
+                f"the channel stands at sha256:{body.artifact_sha256}, which was revoked on {stone.date[:10]}",
+                "publish a newer version; readers are refused until then",
+            )
+            return
+        if body.is_collection:
+            problem = None if artifact in self._seen.collections else "the collection is not there"
+        else:
+            problem = self._reference_problem(artifact, body.manifest_sha256)
+        if problem:
+            self._found(
+                key,
+                f"the channel stands at sha256:{body.artifact_sha256}, but {problem}",
+                "publish that artifact again, or `pe-data channel set` to an earlier one",
+            )
+
+    def _reference_problem(self, artifact: Artifact, manifest_sha256: Sha256) -> str | None:
+        if artifact in self._seen.tombstones:
+            return None
+        if artifact not in self._seen.payloads:
+            return f"the payload of sha256:{artifact[1]} is not there"
+        found = self._seen.manifests.get(artifact)
+        if found != manifest_sha256:
+            return f"the manifest of sha256:{artifact[1]} should have sha256 {manifest_sha256}, found {found or 'none'}"
+        return None
+
+    def _check_tombstone(self, meta: ObjectMeta, artifact: Artifact) -> None:
+        raw = self._store.get(meta.key, max_bytes=TOMBSTONE_LIMIT).data
+        country, sha256 = artifact
+        try:
+            stone = self._verifier.check(raw, country=country, sha256=sha256, what=meta.key)
+        except InvalidTombstoneError as error:
+            advice = "it changes nothing; `pe-data revoke` replaces it if the artifact is to be revoked, else remove it"
+            self._found(meta.key, f"a tombstone that is not genuine: {error}", advice)
+        except UncheckedRevocationError as error:
+            self._found(meta.key, str(error), "run fsck where the trust root and the extra 'trust' are installed")
+        else:
+            self._seen.tombstones[artifact] = stone
+
+    def _check_payload(self, meta: ObjectMeta, expected: Sha256) -> None:
+        if self._known.unchanged(meta):
+            self.skipped += 1
+        else:
+            stream = HashingStream(self._store.open_stream(meta.key).pieces, what=meta.key)
+            for _ in stream:
+                pass
+            self.hashed += 1
+            self.hashed_bytes += stream.size
+            if stream.digest != expected:
+                self._found(
+                    meta.key,
+                    f"expected sha256 {expected}, found {stream.digest} over {stream.size} bytes",
+                    "remove it, then publish the artifact again",
+                )
+                return
+        self.verified.add(meta)
+
+    def _check_manifest(self, meta: ObjectMeta, artifact: Artifact) -> None:
+        plain = unpack(self._store.get(meta.key).data, meta.key)
+        found = Manifest.from_bytes(plain, meta.key).artifact
+        if found.sha256 != artifact[1]:
+            raise InvalidDocumentError(
+                f"{meta.key}: expected the manifest of sha256:{artifact[1]}, found one of sha256:{found.sha256}"
+            )
+        payload = self._seen.payloads.get(artifact)
+        if payload and payload.size != found.size_bytes:
+            raise InvalidDocumentError(f"{meta.key}: says {found.size_bytes} bytes, the payload has {payload.size}")
+        self._seen.manifests[artifact] = sha256_bytes(plain)
+
+    def _check_collection(self, meta: ObjectMeta, artifact: Artifact) -> None:
+        raw = self._store.get(meta.key, max_bytes=COLLECTION_LIMIT).data
+        if sha256_bytes(raw) != artifact[1]:
+            raise InvalidDocumentError(f"{meta.key}: expected sha256 {artifact[1]}, found {sha256_bytes(raw)}")
+        collection = Collection.from_bytes(raw, what=meta.key)
+        if collection.country != artifact[0]:
+            raise InvalidDocumentError(
+                f"{meta.key}: expected a collection of {artifact[0]}, found {collection.country}"
+            )
+        self._seen.collections[artifact] = collection
+
+    def _found(self, key: str, problem: str, advice: str) -> None:
+        self.findings.append(Finding(key, problem, advice))
+
+
+def iterate_lines(report: FsckReport) -> Iterator[str]:
+    """The report for a person, line by line."""
+    for finding in report.findings:
+        yield f"{finding.key}: {finding.problem}"
+        yield f"    → {finding.advice}"
+    yield (
+        f"{report.objects} objects, {report.channels} channels; {report.hashed} payloads hashed "
+        f"({report.hashed_bytes / 1e6:.1f} MB), {report.skipped} unchanged since the last check; "
+        f"{len(report.findings)} problem(s)"
+    )

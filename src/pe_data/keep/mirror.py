@@ -1,0 +1,314 @@
+"""Copy artifacts from one store to another: payloads, manifests, collections, tombstones, never channels.
+
+Every byte is checked against its digest before it gets its name in the target. What the target
+has already is not copied again, so an interrupted run is continued by running it again; a payload
+that was cut off goes on where it stopped. An artifact's manifest is copied after its payload and a
+collection after all of its members, so that whatever is in the target is complete.
+
+A revocation travels with the manifest: the tombstone is checked and copied, and the payload in the
+target goes. What the target knows to be revoked is not copied back, whatever the source says.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+from pe_data import steps
+from pe_data.documents.collection import COLLECTION_LIMIT, Collection, Member
+from pe_data.documents.encoding import unpack
+from pe_data.documents.manifest import Manifest
+from pe_data.errors import (
+    DigestMismatchError,
+    InvalidDocumentError,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    StoreError,
+)
+from pe_data.files.atomic import PLAIN, open_own
+from pe_data.names.digests import CHUNK_BYTES, Sha256, check_bytes, sha256_bytes
+from pe_data.names.keys import (
+    EXTENSIONS,
+    Extension,
+    ObjectKind,
+    collection_key,
+    manifest_key,
+    parse_object_key,
+    payload_key,
+)
+from pe_data.store.base import Store
+from pe_data.trust.tombstones import Verifier
+from pe_data.write.bar import Bar
+from pe_data.write.revoke import write_tombstone
+
+WORKERS = 4
+_ADVICE = "The source is damaged or hostile; nothing of it was copied. Try another source."
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """One artifact to copy, with its members if it is a collection."""
+
+    country: str
+    sha256: Sha256
+    manifest_sha256: Sha256 | None = None
+    """If known from a pointer; equal to `sha256` for a collection."""
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorReport:
+    """What a mirror run did."""
+
+    source: str
+    target: str
+    copied: int
+    """Artifacts, collections included."""
+    copied_bytes: int
+    already_there: int
+    revoked: int
+    """Artifacts with a genuine tombstone in the target now."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One payload with its manifest."""
+
+    country: str
+    sha256: Sha256
+    manifest_sha256: Sha256 | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Graves:
+    """The tombstones of both stores."""
+
+    source: Bar
+    target: Bar
+
+    @classmethod
+    def of(cls, source: Store, target: Store) -> "_Graves":
+        """Both judged by one trust root, the source's."""
+        verifier = Verifier.of(lambda: source)
+        return cls(Bar(source, verifier), Bar(target, verifier))
+
+    def bring_over(self, country: str, sha256: Sha256) -> bool:
+        """Whether an artifact is revoked; if so, the target says so afterwards and has no payload of it."""
+        there = self.target.find(country, sha256)
+        if there is None:
+            found = self.source.find(country, sha256)
+            if found is None:
+                return False
+            write_tombstone(self.target.store, country, sha256, found[1], self.target.verifier)
+        for extension in EXTENSIONS:
+            self.target.store.delete(payload_key(country, sha256, extension))
+        return True
+
+
+def mirror(
+    source: Store,
+    target: Store,
+    *,
+    work: Path,
+    roots: Iterable[Root] | None = None,
+    workers: int = WORKERS,
+    on_progress: Callable[[int, int], None] | None = None,
+    on_step: steps.StepHook = steps.ignore,
+) -> MirrorReport:
+    """Copy artifacts from `source` to `target`.
+
+    Args:
+        work: A folder for payloads on their way; keep it between runs to continue in the middle
+            of a payload.
+        roots: What to copy; None copies everything that `source` lists.
+        workers: Payloads at a time.
+        on_progress: Called with (done, total) artifacts in the calling thread.
+        on_step: Fault-injection seam; `payload-fetched`, `payload-copied`, `manifest-copied`,
+            `collection-copied`.
+
+    Raises:
+        DigestMismatchError: if bytes of the source are not what their name says.
+        ListingNotSupportedError: without `roots`, if the source cannot be listed.
+        UncheckedRevocationError: there is a tombstone that cannot be checked on this machine.
+        StoreError: if the target only reads.
+    """
+    if not target.writable:
+        raise StoreError(f"{target.url}: a mirror needs a target that can be written")
+    chosen = list(_everything(source) if roots is None else roots)
+    collections: dict[Sha256, tuple[str, bytes]] = {}
+    jobs: dict[tuple[str, Sha256], _Job] = {}
+    for root in chosen:
+        raw = _collection_of(source, root)
+        if raw is None:
+            jobs.setdefault(
+                (root.country, root.sha256),
+                _Job(root.country, root.sha256, root.manifest_sha256),
+            )
+            continue
+        collections[root.sha256] = (root.country, raw)
+        for member in _members(root, raw).values():
+            jobs[root.country, member.artifact_sha256] = _Job(
+                root.country, member.artifact_sha256, member.manifest_sha256
+            )
+    work.mkdir(parents=True, exist_ok=True)
+    graves = _Graves.of(source, target)
+    copied = copied_bytes = revoked = 0
+    total = len(jobs) + len(collections)
+    with ThreadPoolExecutor(max_workers=workers) as pool:
+        futures = [pool.submit(_copy, source, target, job, graves, work, on_step) for job in jobs.values()]
+        try:
+            for done, future in enumerate(as_completed(futures), 1):
+                size, ended = future.result()
+                copied += size is not None
+                copied_bytes += size or 0
+                revoked += ended
+                if on_progress:
+                    on_progress(done, total)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    for digest, (country, raw) in collections.items():
+        if _create(target, collection_key(country, digest), raw):
+            copied += 1
+            copied_bytes += len(raw)
+        revoked += graves.bring_over(country, digest)
+        on_step("collection-copied")
+    if on_progress:
+        on_progress(total, total)
+    return MirrorReport(source.url, target.url, copied, copied_bytes, total - copied, revoked)
+
+
+def _everything(source: Store) -> Iterable[Root]:
+    """Every artifact with a manifest, and every collection."""
+    for meta in source.list(""):
+        parsed = parse_object_key(meta.key)
+        if parsed and parsed.kind is ObjectKind.MANIFEST:
+            yield Root(parsed.country, parsed.sha256)
+        elif parsed and parsed.kind is ObjectKind.COLLECTION:
+            yield Root(parsed.country, parsed.sha256, parsed.sha256)
+
+
+def _collection_of(source: Store, root: Root) -> bytes | None:
+    """The collection document that `root` is; None if it is a payload."""
+    if root.manifest_sha256 is not None and root.manifest_sha256 != root.sha256:
+        return None
+    if root.manifest_sha256 is None and source.exists(manifest_key(root.country, root.sha256)):
+        return None
+    key = collection_key(root.country, root.sha256)
+    raw = source.get(key, max_bytes=COLLECTION_LIMIT).data
+    return check_bytes(raw, root.sha256, what=f"{source.url}: {key}", advice=_ADVICE)
+
+
+def _members(root: Root, raw: bytes) -> Mapping[str, Member]:
+    return Collection.from_bytes(raw, what=f"collection sha256:{root.sha256}").members
+
+
+def _copy(
+    source: Store, target: Store, job: _Job, graves: _Graves, work: Path, on_step: steps.StepHook
+) -> tuple[int | None, bool]:
+    """Copy one payload and its manifest; bytes copied or None if all was there, and whether it is revoked."""
+    key = manifest_key(job.country, job.sha256)
+    where = f"{source.url}: {key}"
+    stored = source.get(key).data
+    plain = unpack(stored, where)
+    if job.manifest_sha256 is not None:
+        check_bytes(plain, job.manifest_sha256, what=where, advice=_ADVICE)
+    artifact = Manifest.from_bytes(plain, where).artifact
+    if artifact.sha256 != job.sha256:
+        raise InvalidDocumentError(
+            f"{where}: expected the manifest of sha256:{job.sha256}, found one of sha256:{artifact.sha256}. {_ADVICE}"
+        )
+    copied, revoked = None, graves.bring_over(job.country, job.sha256)
+    if not revoked:
+        copied = _copy_payload(source, target, job, artifact.extension, artifact.size_bytes, work, on_step)
+        on_step("payload-copied")
+    if not _create(target, key, stored):
+        _check_same_manifest(target, key, sha256_bytes(plain))
+    elif copied is None:
+        copied = 0
+    on_step("manifest-copied")
+    return copied, revoked
+
+
+def _copy_payload(
+    source: Store,
+    target: Store,
+    job: _Job,
+    extension: Extension,
+    size: int,
+    work: Path,
+    on_step: steps.StepHook,
+) -> int | None:
+    key, part = payload_key(job.country, job.sha256, extension), work / f"{job.sha256}.part"
+    try:
+        found = target.head(key).size
+    except ObjectNotFoundError:
+        pass
+    else:
+        if found != size:
+            raise DigestMismatchError(
+                f"{target.url}: {key}",
+                expected=f"{size} bytes",
+                found=f"{found} bytes",
+                advice="The target holds a damaged payload: remove it, then mirror again.",
+            )
+        part.unlink(missing_ok=True)  # of a run that was killed when the payload was already there
+        return None
+    _fetch(source, key, part, job.sha256, size)
+    on_step("payload-fetched")
+    try:
+        target.put_create_file(key, part, job.sha256)
+    except ObjectExistsError:
+        size = 0
+    part.unlink(missing_ok=True)
+    return size
+
+
+def _fetch(source: Store, key: str, part: Path, expected: Sha256, size: int) -> None:
+    """Complete `part`; it is removed if its bytes turn out wrong."""
+    hasher = hashlib.sha256()
+    position = 0
+    with os.fdopen(open_own(part, PLAIN), "r+b") as handle:
+        if os.fstat(handle.fileno()).st_size <= size:
+            while piece := handle.read(CHUNK_BYTES):
+                hasher.update(piece)
+                position += len(piece)
+        handle.truncate(position)
+        handle.seek(position)
+        pieces = source.open_stream(key, start=position).pieces if position < size else iter(())
+        for piece in pieces:
+            position += len(piece)
+            if position > size:
+                break
+            hasher.update(piece)
+            handle.write(piece)
+    if position != size or hasher.hexdigest() != expected:
+        part.unlink()
+        raise DigestMismatchError(
+            f"{source.url}: {key}",
+            expected=f"sha256 {expected} over {size} bytes",
+            found=f"sha256 {hasher.hexdigest()} over {f'more than {size}' if position > size else position} bytes",
+            advice=_ADVICE,
+        )
+
+
+def _create(target: Store, key: str, data: bytes) -> bool:
+    if target.exists(key):
+        return False
+    try:
+        target.put_create(key, data)
+    except ObjectExistsError:
+        return False
+    return True
+
+
+def _check_same_manifest(target: Store, key: str, expected: Sha256) -> None:
+    where = f"{target.url}: {key}"
+    check_bytes(
+        unpack(target.get(key).data, where),
+        expected,
+        what=where,
+        advice="The target has another manifest for this artifact, which the source's channels "
+        "and collections do not accept; remove it, then mirror again.",
+    )

@@ -1,0 +1,1 @@
+"""From an address to verified bytes, and what stands where."""

@@ -1,0 +1,252 @@
+"""Data frames per entity from an artifact, and files from them (extra `frames`)."""
+
+import difflib
+import os
+from collections.abc import Iterable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pe_data.documents.manifest import Manifest
+from pe_data.errors import (
+    CacheError,
+    InputError,
+    MissingExtraError,
+    PeDataError,
+)
+from pe_data.files.atomic import beside
+from pe_data.read.lookup import manifest_for
+from pe_data.read.options import Options
+from pe_data.read.resolver import ensure_with
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Format = Literal["parquet", "csv"]
+FORMATS: tuple[Format, ...] = ("parquet", "csv")
+
+
+def open_frames(
+    uri: "str | os.PathLike[str]",
+    variables: Iterable[str] | None = None,
+    *,
+    year: int | None = None,
+    years: "int | Iterable[int] | None" = None,
+    cache: Path | str | None = None,
+    store: str | None = None,
+    offline: bool | None = None,
+    allow_stale: bool = False,
+    allow_pickle: bool = False,
+) -> "dict[str, pd.DataFrame]":
+    """Entity → data frame of an artifact, fetched and verified first.
+
+    Args:
+        uri: As for `ensure`.
+        variables: Only these columns; default all. Entities without any are left out.
+        year: Which year of a file that has several; default the only one.
+        years: The same, by the name that `ensure_datasets` has for it: one year, because a frame has one.
+        cache, store, offline, allow_stale: As for `ensure`.
+        allow_pickle: Read files that pandas wrote as HDF5 (`to_hdf`). Reading one unpickles what is in it, and a
+            pickle can run any code: only for files of somebody whom you trust that far.
+
+    Values keep their dtype; fixed-width text becomes `str`. A variable that is stored per month
+    gives twelve columns, `name@2024-01` and so on.
+
+    Raises:
+        PeDataError: whatever `ensure` raises; an unknown variable (with close names), a year that
+            is not there, or a missing extra; InputError for a file that is not in a known form, lies
+            partly in other files, or needs `allow_pickle`.
+    """
+    _need_pandas(str(uri))
+    year = _same_year(year, years, str(uri))
+    options = Options.of(cache=cache, store=store, offline=offline, allow_stale=allow_stale)
+    manifest, _ = manifest_for(uri, options, year=year)
+    wanted = _wanted(manifest, variables, str(uri))
+    path = ensure_with(uri, options)
+    chosen = _one_year(manifest, year, str(uri))
+    try:
+        if manifest.artifact.extension == "parquet":
+            return _parquet(path, wanted)
+        if not _is_hdfstore(path):
+            return _arrays(path, wanted, chosen)
+        if not allow_pickle:
+            raise InputError(
+                f"{uri}: expected plain arrays, found a file that pandas wrote as HDF5. Reading one can run any code "
+                "that its maker put there. If you trust them that far, say allow_pickle=True (--allow-pickle)"
+            )
+        return _hdfstore(path, wanted, chosen)
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
+        raise InputError(f"{uri}: the file {path} cannot be read as its manifest describes it: {error}") from error
+
+
+def export(
+    uri: "str | os.PathLike[str]",
+    to: Format,
+    folder: Path | str,
+    variables: Iterable[str] | None = None,
+    *,
+    year: int | None = None,
+    years: "int | Iterable[int] | None" = None,
+    allow_pickle: bool = False,
+    **options: Any,
+) -> dict[str, Path]:
+    """Write `{entity}.parquet` or `{entity}.csv` per entity; returns entity → file.
+
+    Raises PeDataError for an unknown format or a folder that cannot be written, and whatever
+    `open_frames` raises.
+    """
+    if to not in FORMATS:
+        raise PeDataError(f"format: expected one of {', '.join(FORMATS)}, found {to!r}")
+    year = _same_year(year, years, str(uri))
+    frames = open_frames(uri, variables, year=year, allow_pickle=allow_pickle, **options)
+    manifest, _ = manifest_for(uri, Options.of(**options), year=year)
+    covered = manifest.time_period if year is None else (year,)
+    target = Path(folder)
+    written: dict[str, Path] = {}
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        for entity, frame in frames.items():
+            path = target / f"{entity.replace('|', '_or_').replace('/', '_')}.{to}"
+            temporary = beside(path)
+            if to == "csv":
+                frame.to_csv(temporary, index=False)
+            else:
+                _write_parquet(frame, temporary, entity, covered)
+            temporary.replace(path)
+            written[entity] = path
+    except OSError as error:
+        raise CacheError(f"{target}: cannot be written: {error.strerror or error}") from error
+    return written
+
+
+def _arrays(path: Path, wanted: Mapping[str, tuple[str, ...]], year: int) -> "dict[str, pd.DataFrame]":
+    import h5py
+    import numpy as np
+    import pandas as pd
+
+    from pe_data.describe.self_contained import open_h5
+
+    def values(dataset: "h5py.Dataset") -> Any:
+        data = dataset[()]
+        if data.dtype.kind == "S":
+            return np.char.decode(data, "utf-8")
+        if data.dtype.kind == "O":
+            return np.array([v.decode() if isinstance(v, bytes) else v for v in data])
+        return data
+
+    frames = {}
+    with open_h5(path) as file:
+        for entity, names in wanted.items():
+            columns: dict[str, Any] = {}
+            for name in names:
+                node = file[name]
+                if isinstance(node, h5py.Dataset):
+                    columns[name] = values(node)
+                elif str(year) in node:
+                    columns[name] = values(node[str(year)])
+                elif len(node) == 1 and next(iter(node)).upper() == "ETERNITY":
+                    columns[name] = values(node[next(iter(node))])
+                else:
+                    months = sorted(key for key in node if key.startswith(f"{year}-"))
+                    columns |= {f"{name}@{month}": values(node[month]) for month in months}
+            frames[entity] = pd.DataFrame(columns)
+    return frames
+
+
+def _hdfstore(path: Path, wanted: Mapping[str, tuple[str, ...]], year: int | None) -> "dict[str, pd.DataFrame]":
+    import pandas as pd
+
+    frames = {}
+    try:
+        with pd.HDFStore(path, "r") as store:
+            tables = set(store.keys())
+            for entity, names in wanted.items():
+                keys = [f"/{entity}", f"/{entity}/_{year}", f"/{entity}/{year}"]
+                key = next((k for k in keys if k in tables), None)
+                if key is None:
+                    raise InputError(f"{path}: table {entity}: expected one for year {year}. Say --year")
+                frames[entity] = pd.DataFrame(store.get(key))[list(names)]
+    except ImportError as error:
+        raise MissingExtraError(
+            f"{path}: pandas HDF5 files need the package tables: pip install 'local-h5[frames]'"
+        ) from error
+    return frames
+
+
+def _parquet(path: Path, wanted: Mapping[str, tuple[str, ...]]) -> "dict[str, pd.DataFrame]":
+    import pandas as pd
+
+    return {entity: pd.read_parquet(path, columns=list(names)) for entity, names in wanted.items()}
+
+
+def _write_parquet(frame: "pd.DataFrame", path: Path, entity: str, years: tuple[int, ...]) -> None:
+    """Parquet whose footer says entity and years, so that it can be described again."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from pe_data.describe.from_parquet import ENTITY_KEY, YEARS_KEY
+
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    extra = {ENTITY_KEY: entity.encode(), YEARS_KEY: " ".join(map(str, years)).encode()}
+    pq.write_table(table.replace_schema_metadata((table.schema.metadata or {}) | extra), path)
+
+
+def _wanted(manifest: Manifest, variables: Iterable[str] | None, what: str) -> dict[str, tuple[str, ...]]:
+    """Entity → columns to read; PeDataError for an unknown name."""
+    every = manifest.every_column()
+    if variables is None:
+        return {entity: names for entity, names in every.items() if names}
+    chosen = [variables] if isinstance(variables, str) else list(variables)
+    known = {name for names in every.values() for name in names}
+    for name in chosen:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=3)
+            hint = f" Did you mean {', '.join(near)}?" if near else ""
+            raise PeDataError(f"{what}: variables: expected columns of the file, found {name!r}.{hint}")
+    sets = {entity: frozenset(names) for entity, names in every.items()}
+    picked = {entity: tuple(n for n in chosen if n in names) for entity, names in sets.items()}
+    return {entity: names for entity, names in picked.items() if names}
+
+
+def _same_year(year: int | None, years: "int | Iterable[int] | None", what: str) -> int | None:
+    """The one year that is asked for, by either name. Raises InputError for several."""
+    if years is None:
+        return year
+    asked = {years} if isinstance(years, int) else set(years)
+    if year is not None:
+        asked.add(year)
+    if len(asked) > 1:
+        listed = ", ".join(map(str, sorted(asked)))
+        raise InputError(f"{what}: years: expected one year, found {listed}. Open the file once for each")
+    return next(iter(asked), None)
+
+
+def _one_year(manifest: Manifest, year: int | None, what: str) -> int:
+    years = manifest.time_period
+    if year is None and len(years) == 1:
+        return years[0]
+    if year not in years:
+        found = "none" if year is None else str(year)
+        raise InputError(f"{what}: year: expected one of {', '.join(map(str, years))}, found {found}")
+    return year
+
+
+def _is_hdfstore(path: Path) -> bool:
+    import h5py
+
+    from pe_data.describe.self_contained import open_h5
+
+    with open_h5(path) as file:
+        groups = [node for node in file.values() if isinstance(node, h5py.Group)]
+        below = [n for g in groups for n in g.values() if isinstance(n, h5py.Group)]
+        return any("pandas_type" in group.attrs for group in groups + below)
+
+
+def _need_pandas(what: str) -> None:
+    for package in ("pandas", "pyarrow"):
+        try:
+            import_module(package)
+        except ImportError as error:
+            raise MissingExtraError(
+                f"{what}: data frames need the package {package}: pip install 'local-h5[frames]'"
+            ) from error

@@ -1,0 +1,151 @@
+"""Files in repositories of the Hugging Face hub, through `huggingface_hub` (extra `hf`).
+
+The hub's own cache keeps the file, as it does for every other program of the user; what is added
+here is the check of its bytes. The digest comes from the address or the caller, else from the hub
+itself, which names large files by their sha256. The result is stamped, so that an unchanged file is
+hashed once.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import re
+from contextlib import suppress
+from pathlib import Path
+
+from pe_data.errors import (
+    CacheError,
+    DigestMismatchError,
+    FetchError,
+    MissingExtraError,
+    ObjectNotFoundError,
+    OfflineError,
+)
+from pe_data.files.atomic import write_atomic
+from pe_data.names.digests import Sha256, sha256_file
+from pe_data.names.uri import HubUri
+from pe_data.read.options import Options
+from pe_data.read.revocations import refuse_remembered
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+ENDPOINT_VARIABLE = "HF_ENDPOINT"
+
+
+def ensure_hub(uri: HubUri, options: Options) -> Path:
+    """The verified file, in the hub's cache.
+
+    Raises:
+        MissingExtraError: `huggingface_hub` is not installed.
+        ObjectNotFoundError: no such repository, revision or file (or no permission to see it).
+        OfflineError: offline, and the file is not in the hub's cache.
+        FetchError: the hub did not answer.
+        DigestMismatchError: the bytes are wrong; they were removed from the hub's cache.
+    """
+    path = _download(uri, options, force=False)
+    expected = _expected(uri, path)
+    if expected is not None:
+        refuse_remembered(uri, expected, options, cached=True)
+    if expected is None or _is_right(path, expected, options):
+        return path
+    found = sha256_file(path)
+    _remove(path)
+    if not options.offline:
+        path = _download(uri, options, force=True)
+        if _is_right(path, expected, options):
+            return path
+        found = sha256_file(path)
+        _remove(path)
+    raise DigestMismatchError(
+        str(uri),
+        expected=f"sha256 {expected}",
+        found=f"sha256 {found}",
+        advice="It was removed from the hub's cache. Check the revision and the digest.",
+    )
+
+
+def _download(uri: HubUri, options: Options, *, force: bool) -> Path:
+    try:
+        import huggingface_hub as hub
+        from huggingface_hub import errors as hub_errors
+    except ImportError as error:
+        raise MissingExtraError(
+            f"{uri}: hf:// addresses need the package huggingface_hub: pip install 'local-h5[hf]'"
+        ) from error
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # it warns of every try; the one error below says it
+    try:
+        return Path(
+            hub.hf_hub_download(
+                f"{uri.owner}/{uri.repo}",
+                uri.path,
+                revision=uri.revision,
+                repo_type=uri.repo_type,
+                local_files_only=options.offline,
+                force_download=force,
+                endpoint=os.environ.get(ENDPOINT_VARIABLE),
+            )
+        )
+    except hub_errors.LocalEntryNotFoundError as error:
+        if options.offline:
+            raise OfflineError(
+                f"{uri}: the hub's cache does not have it, and the network is forbidden (offline)"
+            ) from error
+        raise FetchError(f"{uri}: the hub did not answer: {_first_line(error)}") from error
+    except (
+        hub_errors.RepositoryNotFoundError,
+        hub_errors.RevisionNotFoundError,
+        hub_errors.EntryNotFoundError,
+    ) as error:
+        kind = {"RepositoryNotFoundError": "repository", "RevisionNotFoundError": "revision"}
+        part = kind.get(type(error).__name__, "file")
+        raise ObjectNotFoundError(
+            f"{uri}: expected an existing {part}, found none (private ones need a token in HF_TOKEN)"
+        ) from error
+    except _transport_errors(hub_errors.HfHubHTTPError) as error:
+        raise FetchError(f"{uri}: the hub did not deliver: {_first_line(error)}") from error
+    finally:
+        logger.setLevel(level)
+
+
+def _transport_errors(kind: type[Exception]) -> tuple[type[Exception], ...]:
+    """`kind` and its bases: which web library is beneath changes with the version of the hub's."""
+    return tuple(k for k in kind.__mro__ if issubclass(k, Exception) and k is not Exception)
+
+
+def _expected(uri: HubUri, path: Path) -> Sha256 | None:
+    """The digest to check: given, or the hub's own name for a large file."""
+    if uri.sha256:
+        return uri.sha256
+    blob = path.resolve().name
+    return Sha256(blob) if _SHA256.fullmatch(blob) else None
+
+
+def _is_right(path: Path, expected: Sha256, options: Options) -> bool:
+    """Whether the bytes are right; remembered by size and time of the file."""
+    real = path.resolve()
+    stat = real.stat()
+    now = [expected, stat.st_size, stat.st_mtime_ns]
+    name = hashlib.sha256(str(real).encode()).hexdigest()
+    stamp = options.cache.root / "hub" / f"{name}.stamp"
+    if not options.verify:
+        try:
+            if json.loads(stamp.read_bytes()) == now:
+                return True
+        except (OSError, ValueError):
+            pass  # no stamp, or a damaged one: hash
+    if sha256_file(real) != expected:
+        return False
+    with suppress(CacheError):  # it is hashed again next time
+        write_atomic(stamp, json.dumps(now).encode())
+    return True
+
+
+def _remove(path: Path) -> None:
+    path.resolve().unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0][:300] or type(error).__name__

@@ -1,0 +1,134 @@
+"""What a store holds, told without payloads: datasets, channels, members, periods, sizes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pe_data.config.settings import DEFAULT, store_for
+from pe_data.documents.manifest import Status
+from pe_data.errors import InvalidNameError, OfflineError
+from pe_data.names.countries import DATASET_EXAMPLE
+from pe_data.names.digests import Sha256
+from pe_data.names.keys import check_country, check_dataset
+from pe_data.names.uri import SCHEME, StoreUri
+from pe_data.read.channels import list_channels
+from pe_data.read.options import Options
+from pe_data.read.places import is_local
+from pe_data.read.remote import Remote
+from pe_data.store.opening import open_store
+
+
+@dataclass(frozen=True, slots=True)
+class ListedMember:
+    """One member of a collection."""
+
+    name: str
+    sha256: Sha256
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One channel of one dataset."""
+
+    country: str
+    dataset: str
+    channel: str
+    version: int
+    published_at: str
+    sha256: Sha256
+    years: tuple[int, ...]
+    """Of the artifact; of a collection, those of its first member."""
+    size_bytes: int
+    """Of the payload; of a collection, the sum over its members."""
+    member_count: int
+    """0 for a single artifact."""
+    members: tuple[ListedMember, ...]
+    """Those that were asked for."""
+    status: Status = "active"
+    revoked: str | None = None
+    """Why, when and by whom, if the whole was revoked; of a member `pe-data resolve` says it."""
+
+
+def place_of(text: str) -> tuple[str, str | None]:
+    """Country and dataset that `us`, `us/local_areas` or an address stands for.
+
+    Raises:
+        InvalidNameError: none of these.
+        InvalidNameError: an address of a member, or pinned: a list is of what a store has now.
+    """
+    names, at, reference = text.removeprefix(SCHEME).partition("@")
+    country, _, dataset = names.partition("/")
+    if "/" in dataset or (at and reference != "latest"):
+        raise InvalidNameError(
+            f"list {text[:120]!r}: expected a country or a dataset such as {DATASET_EXAMPLE}, found more than that. "
+            f"`pe-data schema` and `pe-data resolve` take the address of a file"
+        )
+    return check_country(country), check_dataset(dataset) if dataset else None
+
+
+def list_store(
+    options: Options, country: str | None = None, dataset: str | None = None, *, search: str = "", members: bool = False
+) -> Iterator[Listed]:
+    """Channels of the store in order of country and dataset.
+
+    Args:
+        country: Only this one.
+        dataset: Only this one of the country.
+        search: Only datasets whose name holds this text, and collections with such a member.
+        members: Give the members too; with `search`, those that match are always given.
+
+    Raises:
+        ListingNotSupportedError: on a plain HTTP mirror.
+        OfflineError: offline, and the store needs the network.
+    """
+    config = store_for(country or DEFAULT, store=options.store)
+    if options.offline and not is_local(config.url):
+        raise OfflineError(f"{config.url}: listing needs the network, which is forbidden (offline)")
+    store = open_store(config.url, options=config.options)
+    needle = search.lower()
+    found = sorted(list_channels(store, country), key=lambda c: (c.country, c.dataset, c.channel))
+    for address in found:
+        if address.channel == "next" or (dataset is not None and address.dataset != dataset):
+            continue
+        remote = Remote(StoreUri(address.country, address.dataset, None, address.channel, None), options)
+        listed = _listed(remote, needle, members)
+        if not needle or needle in address.dataset.lower() or listed.members:
+            yield listed
+
+
+def _listed(remote: Remote, needle: str, members: bool) -> Listed:
+    uri, body = remote.uri, remote.pointer
+    assert body is not None, "a channel address has a pointer"
+    count, shown = 0, tuple[ListedMember, ...]()
+    if not remote.is_collection:
+        years, size = remote.manifest.time_period, remote.manifest.artifact.size_bytes
+    else:
+        every = remote.collection.members
+        size, count = sum(m.size_bytes for m in every.values()), len(every)
+        years = _years(remote, min(every)) if every else ()
+        named = needle and needle not in uri.dataset.lower()
+        shown = tuple(
+            ListedMember(name, member.artifact_sha256, member.size_bytes)
+            for name, member in sorted(every.items())
+            if (needle in name.lower() if named else members)
+        )
+    return Listed(
+        uri.country,
+        uri.dataset,
+        body.channel,
+        body.version,
+        body.published_at,
+        body.artifact_sha256,
+        years,
+        size,
+        count,
+        shown,
+        "revoked" if remote.revoked else "active",
+        str(remote.revoked.error(uri)) if remote.revoked else None,
+    )
+
+
+def _years(remote: Remote, member: str) -> tuple[int, ...]:
+    uri = remote.uri
+    one = StoreUri(uri.country, uri.dataset, member, uri.channel, uri.sha256)
+    return Remote(one, remote.options).manifest.time_period

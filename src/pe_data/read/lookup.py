@@ -1,0 +1,50 @@
+"""The manifest behind any address, without the payload where there is a store."""
+
+import os
+
+from pe_data.describe.file import Label, describe
+from pe_data.documents.manifest import Manifest
+from pe_data.errors import InputError
+from pe_data.names.keys import payload_key
+from pe_data.names.uri import StoreUri, parse_uri
+from pe_data.read.options import Options
+from pe_data.read.remote import Remote
+from pe_data.read.resolver import ensure_with
+
+NOT_BOUND = "not bound: nothing ties it to the bytes; a channel or a collection does"
+
+
+def is_bound(uri: "str | os.PathLike[str]") -> bool:
+    """Whether the manifest behind an address is tied to it; that of a single pinned file is not."""
+    parsed = parse_uri(uri)
+    return not isinstance(parsed, StoreUri) or parsed.sha256 is None or parsed.member is not None
+
+
+def manifest_for(uri: "str | os.PathLike[str]", options: Options, *, year: int | None = None) -> tuple[Manifest, str]:
+    """The manifest, and where the payload is.
+
+    For `pe-data://` only the manifest is fetched; any other file is fetched and described, with
+    `year` for one that does not say which it covers.
+
+    Raises:
+        InputError: the address names a whole collection.
+        PeDataError: as `ensure`.
+    """
+    parsed = parse_uri(uri)
+    if isinstance(parsed, StoreUri):
+        remote = Remote(parsed, options)
+        if remote.is_collection:
+            members = remote.collection.members
+            example = min(members, default="")
+            name, at, reference = str(uri).rpartition("@")
+            raise InputError(
+                f"{uri}: member: expected one, found a collection of {len(members)}. Name a "
+                f"member, such as {name}/{example}{at}{reference}"
+            )
+        artifact = remote.manifest.artifact
+        key = payload_key(parsed.country, artifact.sha256, artifact.extension)
+        return remote.manifest, f"{remote.places.config.url.rstrip('/')}/{key}"
+    path = ensure_with(uri, options)
+    name = "".join(c if c.isalnum() else "_" for c in parsed.name.lower()) or "file"
+    manifest = describe(path, Label("xx", name, access="public"), default_years=(year,) if year else ())
+    return manifest, str(path)

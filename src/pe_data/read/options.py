@@ -1,0 +1,58 @@
+"""How to resolve: which cache and store, whether the network may be used, what is told on the way."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pe_data import steps
+from pe_data.cache.entries import Cache
+from pe_data.config.settings import RECHECK_HOURS, cache_folder, is_offline, recheck_seconds
+
+if TYPE_CHECKING:
+    from pe_data.cache.fetch import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to resolve; the defaults are what `ensure` does."""
+
+    cache: Cache
+    store: str | None = None
+    """Address of a store that overrides the configuration, for every country."""
+    offline: bool = False
+    """Forbid the network."""
+    allow_stale: bool = False
+    """For `@latest` only: if the store cannot be reached, take what was seen last, and warn."""
+    verify: bool = False
+    """Hash cached files again instead of trusting their stamp."""
+    progress: "Progress | None" = None
+    on_step: steps.StepHook = steps.ignore
+    allow_revoked: bool = False
+    """Hand out a revoked artifact that is in the cache, with a warning; never fetch one."""
+    recheck: float = RECHECK_HOURS * 3600
+    """Seconds until the stores are asked again whether a cached file was revoked."""
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        cache: Path | str | None = None,
+        store: str | None = None,
+        offline: bool | None = None,
+        allow_stale: bool = False,
+        verify: bool = False,
+        progress: "Progress | None" = None,
+        allow_revoked: bool = False,
+    ) -> "Options":
+        """Fill in the environment where an argument is None."""
+        folder = cache_folder() if cache is None else Path(cache)
+        return cls(
+            Cache(folder),
+            store,
+            is_offline() if offline is None else offline,
+            allow_stale,
+            verify,
+            progress,
+            allow_revoked=allow_revoked,
+            recheck=recheck_seconds(),
+        )

@@ -1,0 +1,156 @@
+"""The last pointer that this machine saw on each channel, and the last one that it used.
+
+An older version than the one seen last is refused, and so is a channel that has become somebody else's (another
+namespace); of a signed channel also another pointer of the same version. A signed pointer is remembered only once
+it was verified. The one used last, whose files are in the cache, stands in with `allow_stale` when the store cannot
+be reached, and is what `staleness` compares.
+"""
+
+import hashlib
+import warnings
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pe_data.cache.entries import Cache
+from pe_data.documents.pointer import (
+    DEFAULT_NAMESPACE,
+    PointerBody,
+    UnsignedPointer,
+    VerifiedPointer,
+    check_place,
+    parse_body,
+    parse_signed,
+)
+from pe_data.errors import (
+    CacheError,
+    CacheWarning,
+    InvalidDocumentError,
+    PointerMismatchError,
+    RollbackError,
+)
+from pe_data.files.atomic import write_atomic
+from pe_data.names.digests import Sha256, open_plain, sha256_bytes
+from pe_data.names.keys import ChannelName, check_channel, check_country, check_dataset
+
+Kind = Literal["seen", "used"]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A pointer that was believed when it was read."""
+
+    body: PointerBody
+    sha256: Sha256
+    """Of its body."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenChannels:
+    """The pointers seen in one store."""
+
+    cache: Cache
+    store_url: str
+
+    def path(self, country: str, dataset: str, channel: ChannelName, kind: Kind = "seen") -> Path:
+        """The file that keeps the pointer's bytes as they were read."""
+        place = hashlib.sha256(self.store_url.rstrip("/").encode()).hexdigest()[:16]
+        folder = self.cache.root / "channels" / place / check_country(country)
+        return folder / f"{check_dataset(dataset)}.{check_channel(channel)}.{kind}.json"
+
+    def last(self, country: str, dataset: str, channel: ChannelName, kind: Kind = "seen") -> Seen | None:
+        """The pointer seen or used last, or None; a damaged record counts as none."""
+        path = self.path(country, dataset, channel, kind)
+        try:
+            with open_plain(path) as handle:
+                raw = handle.read()
+            if channel == "next" and kind == "seen":
+                raw = parse_signed(raw, what=str(path)).document.body
+            body = parse_body(raw, what=str(path))
+            check_place(
+                body,
+                country=country,
+                dataset=dataset,
+                channel=channel,
+                namespace=None,
+                what=str(path),
+            )
+        except (OSError, InvalidDocumentError, PointerMismatchError):
+            return None
+        return Seen(body, sha256_bytes(raw))
+
+    def accept(self, pointer: UnsignedPointer | VerifiedPointer, raw: bytes) -> None:
+        """Remember a pointer that was just read, with its bytes as stored.
+
+        Raises:
+            RollbackError: it is older than the one seen last, or signed and another of its version.
+            PointerMismatchError: it has another namespace than the one seen last.
+        """
+        body = pointer.body
+        before = self.last(body.country, body.dataset, body.channel)
+        path = self.path(body.country, body.dataset, body.channel)
+        if before is not None:
+            self._check_namespace(before.body, body, path)
+            if body.version < before.body.version:
+                raise RollbackError(
+                    f"{self.store_url}: channel {body.channel} of {body.country}/{body.dataset}: "
+                    f"expected version {before.body.version} or later, which this machine has "
+                    f"seen, found version {body.version}. The store was set back or rebuilt. If "
+                    f"that was meant, remove {path} and try again"
+                )
+            if before.sha256 == pointer.sha256:
+                return
+            if body.version == before.body.version and isinstance(pointer, VerifiedPointer):
+                raise RollbackError(
+                    f"{self.store_url}: channel {body.channel} of {body.country}/{body.dataset}: expected one pointer "
+                    f"of version {body.version}, found another than the one that this machine has seen "
+                    f"(sha256:{before.body.artifact_sha256}). Somebody signed twice; ask the operator of the store"
+                )
+        with suppress(CacheError):  # a cache that cannot be written still gives its files; `use` says so
+            write_atomic(path, raw)
+
+    def _check_namespace(self, before: PointerBody, now: PointerBody, path: Path) -> None:
+        """A namespace that nobody chose may get a name when the channel moves on; any other change is refused."""
+        if before.namespace == now.namespace:
+            return
+        what = f"{self.store_url}: channel {now.channel} of {now.country}/{now.dataset}"
+        if before.namespace != DEFAULT_NAMESPACE or now.version <= before.version:
+            raise PointerMismatchError(
+                f"{what}: expected namespace {before.namespace!r} at version {before.version} or later, which this "
+                f"machine has seen, found {now.namespace!r} at version {now.version}. Somebody else wrote it; ask the "
+                f"operator of the store. If that was meant, remove {path} and try again"
+            )
+        warnings.warn(
+            f"{what}: the channel, which had no name of its own ({before.namespace!r}), is now that of "
+            f"{now.namespace!r}",
+            CacheWarning,
+            stacklevel=4,
+        )
+
+    def use(self, body: PointerBody) -> None:
+        """Remember that what `body` points at is in the cache; a cache that cannot be written is warned about."""
+        path = self.path(body.country, body.dataset, body.channel, "used")
+        last = self.last(body.country, body.dataset, body.channel, "used")
+        if last is not None and last.body == body:
+            return
+        try:
+            write_atomic(path, body.to_bytes())
+        except CacheError as error:
+            warnings.warn(
+                f"{self.store_url}: this machine cannot remember where the channel stands, so it would not notice if "
+                f"the store were set back: {error}",
+                CacheWarning,
+                stacklevel=4,
+            )
+
+    @staticmethod
+    def used(cache: Cache, country: str) -> Iterator[PointerBody]:
+        """Every pointer of a country that was used last, whichever store it came from."""
+        folder = cache.root / "channels"
+        for path in sorted(folder.glob(f"*/{check_country(country)}/*.used.json")):
+            try:
+                yield parse_body(path.read_bytes(), what=str(path))
+            except (OSError, InvalidDocumentError):
+                continue

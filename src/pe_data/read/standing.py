@@ -1,0 +1,62 @@
+"""Where a channel stands, as far as this machine believes it: never older than what it saw before."""
+
+import warnings
+
+from pe_data.documents.pointer import PointerBody, VerifiedPointer
+from pe_data.errors import CacheWarning, ObjectNotFoundError, OfflineError, StoreUnavailableError
+from pe_data.names.uri import StoreUri
+from pe_data.read import channels
+from pe_data.read.options import Options
+from pe_data.read.places import Places
+from pe_data.read.seen import SeenChannels
+
+
+def read_latest(uri: StoreUri, places: Places, options: Options) -> tuple[PointerBody, bool]:
+    """What `@latest` points at, and whether that is stale.
+
+    With `allow_stale` the pointer that was used last stands in for a store that does not answer.
+
+    Raises:
+        ObjectNotFoundError: nothing was ever published under that name.
+        StoreUnavailableError, OfflineError: the store cannot be asked, and nothing stands in.
+        RollbackError: this machine has seen a newer one.
+        PointerMismatchError: the pointer was made for another place.
+    """
+    config, seen = places.config, SeenChannels(options.cache, places.config.url)
+    try:
+        current = channels.read(places.main(), uri.country, uri.dataset, namespace=config.namespace)
+    except (StoreUnavailableError, OfflineError) as error:
+        last = seen.last(uri.country, uri.dataset, "latest", "used") or seen.last(uri.country, uri.dataset, "latest")
+        if not options.allow_stale or last is None:
+            raise
+        warnings.warn(
+            f"{uri}: STALE: the channel could not be read ({error}). Using version "
+            f"{last.body.version} of {last.body.published_at}, which this machine used last",
+            CacheWarning,
+            stacklevel=3,
+        )
+        return last.body, True
+    except ObjectNotFoundError as error:
+        raise ObjectNotFoundError(
+            f"{uri}: expected a channel in {config.url}, found none. Nothing was "
+            "published under that name; `pe-data list` shows what was"
+        ) from error
+    seen.accept(current.pointer, current.raw)
+    return current.body, False
+
+
+def read_nomination(uri: StoreUri, places: Places, options: Options) -> VerifiedPointer:
+    """The verified pointer of `@next`.
+
+    Raises:
+        SignatureError, TrustRootError: one of their kinds: it is not to be believed.
+        RollbackError: this machine has seen a newer one.
+    """
+    from pe_data.trust.opening import open_policy
+    from pe_data.write.nominate import read_verified
+
+    store, config = places.main(), places.config
+    policy = open_policy(store, metadata=options.cache.root / "trust")
+    current, verified = read_verified(store, uri.country, uri.dataset, policy, namespace=config.namespace)
+    SeenChannels(options.cache, config.url).accept(verified, current.raw)
+    return verified

@@ -1,0 +1,176 @@
+"""A single file behind http or https.
+
+With a digest the file is an artifact like any other: cached by sha256, resumed, fetched once.
+Without one nothing says what the right bytes are, and the server's word has to do: the file is
+fetched again when the server's `ETag` or date changed, and a warning gives the digest to pin.
+"""
+
+import hashlib
+import json
+import os
+import warnings
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from pe_data.cache.entries import Suffix
+from pe_data.cache.fetch import BUFFER_BYTES, Wanted, fetch, no_progress
+from pe_data.errors import CacheWarning, DigestMismatchError, FetchError, InvalidNameError, OfflineError
+from pe_data.files.atomic import local_errors, write_atomic
+from pe_data.files.locks import exclusive
+from pe_data.names.digests import Sha256
+from pe_data.names.uri import WebUri
+from pe_data.read.options import Options
+from pe_data.read.revocations import refuse_remembered
+from pe_data.store.byte_source import Body, SourceError
+from pe_data.store.web_source import WebSource
+
+LONGEST = 16 << 30
+"""Bytes of a file whose size nobody vouches for; a server may send for ever."""
+_TOO_LONG = "found more bytes than a file without a digest may have. Give its digest (#sha256=…)"
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """What is known about an address without a digest."""
+
+    sha256: Sha256
+    size: int
+    validator: str
+
+
+def ensure_web(uri: WebUri, options: Options) -> Path:
+    """The verified file in the cache. Raises PeDataError."""
+    if uri.sha256:
+        cached = options.cache.find(uri.sha256, verify=options.verify)
+        refuse_remembered(uri, uri.sha256, options, cached=cached is not None)
+        if cached is not None:
+            return cached
+    source = WebSource(uri.url, uri.url.partition("?")[0])
+    if options.offline:
+        return _offline(uri, options)
+    try:
+        with closing(source.open(0)) as body:
+            if uri.sha256 is None or body.total is None:
+                return _ensure_streamed(uri, body, options)
+            size = body.total
+    except SourceError as error:
+        raise FetchError(f"{uri}: {error}") from error
+    fetched = fetch(
+        options.cache,
+        Wanted(uri.sha256, _suffix(uri.url), size, str(uri)),
+        [source],
+        progress=options.progress or no_progress,
+        on_step=options.on_step,
+    )
+    return fetched.path
+
+
+def _ensure_streamed(uri: WebUri, body: Body, options: Options) -> Path:
+    """Without digest or size: believe the server's validator, or read the body to its end."""
+    cache = options.cache
+    record = _read_record(options, uri.url)
+    if record and uri.sha256 is None and body.validator == record.validator:
+        cached = cache.find(record.sha256, verify=options.verify)
+        if cached is not None and body.total in (None, record.size):
+            refuse_remembered(uri, record.sha256, options, cached=True)
+            return cached
+    name = _name(uri.url)
+    temporary = cache.partial(name, "web")
+    with exclusive(cache.lock(name)):
+        try:
+            with local_errors(temporary):
+                temporary.parent.mkdir(parents=True, exist_ok=True)
+            sha256, size = _receive(body, temporary, options)
+            if body.total not in (None, size):
+                raise SourceError(f"expected {body.total} bytes, found {size}", retry=True)
+            if uri.sha256 not in (None, sha256):
+                raise DigestMismatchError(
+                    str(uri),
+                    expected=f"sha256 {uri.sha256}",
+                    found=f"sha256 {sha256}",
+                    advice="Nothing was kept.",
+                )
+            refuse_remembered(uri, sha256, options, cached=False)
+            path = cache.adopt(temporary, sha256, _suffix(uri.url))
+        finally:
+            temporary.unlink(missing_ok=True)
+        cache.stamp(path)
+    if uri.sha256 is None:
+        if body.validator:
+            _write_record(options, uri.url, _Record(sha256, size, body.validator))
+        warnings.warn(
+            f"{uri}: nothing says what the right bytes are. Pin them: {uri.url}#sha256={sha256}",
+            CacheWarning,
+            stacklevel=4,
+        )
+    return path
+
+
+def _receive(body: Body, temporary: Path, options: Options) -> tuple[Sha256, int]:
+    digest, size = hashlib.sha256(), 0
+    buffer = memoryview(bytearray(BUFFER_BYTES))
+    progress = options.progress or no_progress
+    if body.total is not None and body.total > LONGEST:
+        raise SourceError(_TOO_LONG, retry=False)
+    with local_errors(temporary):
+        temporary.unlink(missing_ok=True)  # whatever it is: nothing that somebody put there is written to
+    with local_errors(temporary), temporary.open("xb") as handle:
+        while count := body.readinto(buffer):
+            if size + count > LONGEST:
+                raise SourceError(_TOO_LONG, retry=False)
+            handle.write(buffer[:count])
+            digest.update(buffer[:count])
+            size += count
+            progress(size, body.total)
+        handle.flush()
+        os.fsync(handle.fileno())
+    return Sha256(digest.hexdigest()), size
+
+
+def _offline(uri: WebUri, options: Options) -> Path:
+    record = _read_record(options, uri.url)
+    if options.allow_stale and record and uri.sha256 is None:
+        cached = options.cache.find(record.sha256, verify=options.verify)
+        if cached is not None:
+            refuse_remembered(uri, record.sha256, options, cached=True)
+            warnings.warn(
+                f"{uri}: STALE: offline, using the bytes fetched last (sha256 {record.sha256})",
+                CacheWarning,
+                stacklevel=4,
+            )
+            return cached
+    raise OfflineError(
+        f"{uri}: the cache does not have it, and the network is forbidden (offline). Pin it with "
+        "#sha256=… once it is cached"
+    )
+
+
+def _suffix(url: str) -> Suffix:
+    return "parquet" if url.partition("?")[0].endswith(".parquet") else "h5"
+
+
+def _name(url: str) -> str:
+    return hashlib.sha256(url.encode()).hexdigest()
+
+
+def _record_path(options: Options, url: str) -> Path:
+    return options.cache.root / "web" / f"{_name(url)}.json"
+
+
+def _read_record(options: Options, url: str) -> _Record | None:
+    try:
+        document = json.loads(_record_path(options, url).read_bytes())
+        return _Record(Sha256(document["sha256"]), document["size"], document["validator"])
+    except (OSError, ValueError, KeyError, TypeError, InvalidNameError):
+        return None
+
+
+def _write_record(options: Options, url: str, record: _Record) -> None:
+    document = {
+        "url": url.partition("?")[0],
+        "sha256": record.sha256,
+        "size": record.size,
+        "validator": record.validator,
+    }
+    write_atomic(_record_path(options, url), json.dumps(document).encode())

@@ -1,1 +1,0 @@
-"""Sources: where the bytes of one download can come from, whoever asks for them."""

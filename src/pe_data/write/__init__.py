@@ -1,0 +1,1 @@
+"""Publish, nominate, revoke: everything that adds to a store."""

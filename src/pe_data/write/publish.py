@@ -1,0 +1,317 @@
+"""Publish artifacts: payload, then manifest, then (for many) the collection, then the pointer.
+
+Every write is create-only or compare-and-swap, and the pointer comes last, so that a crash
+between any two leaves the old pointer valid and a retry completes. What is in the store already
+is not sent again; the first manifest of an artifact wins. A reply that was lost is cleared up by
+reading back before anything is reported as failed.
+"""
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from pe_data import steps
+from pe_data.documents.collection import COLLECTION_LIMIT, RUN_ID, Collection
+from pe_data.documents.encoding import unpack
+from pe_data.documents.manifest import Manifest
+from pe_data.documents.pointer import DEFAULT_NAMESPACE
+from pe_data.documents.validation import Validation
+from pe_data.errors import ConflictError, InputError, ObjectNotFoundError
+from pe_data.names.digests import Sha256, check_bytes, sha256_bytes
+from pe_data.names.keys import (
+    check_country,
+    check_dataset,
+    check_member,
+    collection_key,
+    manifest_key,
+    payload_key,
+)
+from pe_data.read.channels import Move, move, read
+from pe_data.store.base import Store
+from pe_data.store.probe import probe_conditional_writes
+from pe_data.write.bar import Bar
+from pe_data.write.marks import rescue
+from pe_data.write.upload import (
+    CONFIRM_AFTER,
+    DAMAGED,
+    Item,
+    Progress,
+    ProgressCallback,
+    Stored,
+    Upload,
+)
+
+__all__ = [
+    "Item",
+    "Progress",
+    "ProgressCallback",
+    "PublishReport",
+    "publish_artifact",
+    "publish_collection",
+    "set_channel",
+]
+
+WORKERS = 8
+
+
+@contextmanager
+def _deletions_told() -> Iterator[None]:
+    """What was there a moment ago and is not: somebody deletes, and publishing again is the way out."""
+    try:
+        yield
+    except ObjectNotFoundError as error:
+        raise ConflictError(
+            f"{error}. It was deleted while this publication ran, as a garbage collection does (`pe-data gc`); the "
+            "channel was not moved. Publish again"
+        ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class PublishReport:
+    """What a publication did."""
+
+    store: str
+    country: str
+    dataset: str
+    artifact_sha256: Sha256
+    version: int
+    """Of the channel, now."""
+    moved: bool
+    uploaded: int
+    already_there: int
+    uploaded_bytes: int
+    manifests_kept: tuple[str, ...]
+    """Names whose earlier, different manifest stays in force."""
+
+    @property
+    def nothing_to_do(self) -> bool:
+        """Whether everything was published before."""
+        return not self.moved and self.uploaded == 0
+
+    def summary(self) -> str:
+        """One line for a person."""
+        where = f"{self.country}/{self.dataset}@latest is version {self.version}"
+        pin = f"sha256:{self.artifact_sha256}"
+        if self.nothing_to_do:
+            return f"nothing to do: {self.already_there} artifact(s) already there; {where}, {pin}"
+        channel = "moved" if self.moved else "stood there already"
+        return (
+            f"{self.uploaded} artifact(s) uploaded ({self.uploaded_bytes / 1e6:.1f} MB), "
+            f"{self.already_there} already there; channel {channel}: {where}, {pin}"
+        )
+
+
+@_deletions_told()
+def publish_artifact(
+    store: Store,
+    item: Item,
+    *,
+    namespace: str = DEFAULT_NAMESPACE,
+    now: datetime | None = None,
+    on_step: steps.StepHook = steps.ignore,
+    confirm_after: timedelta = CONFIRM_AFTER,
+) -> PublishReport:
+    """Publish one file as a dataset of its own and move `latest` to it.
+
+    The country and the dataset are those of its manifest.
+
+    Raises:
+        StoreError: if the store ignores conditional writes (nothing was published).
+        InputError: if the file and its manifest do not belong together.
+        RevokedError: if these bytes were revoked.
+        ConflictError: if another writer moved the channel first.
+    """
+    moment = now or datetime.now(UTC)
+    manifest = item.manifest
+    probe_conditional_writes(store)
+    upload = Upload(store, manifest.country, moment, on_step, confirm_after)
+    stored = upload.store_item(item)
+    member = stored.member
+    upload.confirm(member.artifact_sha256, [member])
+    outcome = move(
+        store,
+        manifest.country,
+        manifest.dataset,
+        artifact_sha256=member.artifact_sha256,
+        manifest_sha256=member.manifest_sha256,
+        namespace=namespace,
+        now=moment,
+        on_step=on_step,
+    )
+    return _report(store, outcome, {manifest.dataset: stored})
+
+
+@_deletions_told()
+def publish_collection(
+    store: Store,
+    items: Mapping[str, Item],
+    *,
+    country: str,
+    dataset: str,
+    run_id: str,
+    validation: Validation | None = None,
+    namespace: str = DEFAULT_NAMESPACE,
+    now: datetime | None = None,
+    workers: int = WORKERS,
+    on_progress: ProgressCallback | None = None,
+    on_step: steps.StepHook = steps.ignore,
+    confirm_after: timedelta = CONFIRM_AFTER,
+) -> PublishReport:
+    """Publish many files as one collection and move `latest` to it.
+
+    If the channel already stands at a collection with the same members and validation, nothing is
+    moved, even if `run_id` differs: the first run that made these bytes keeps the credit.
+
+    Args:
+        items: Files by relative name without extension (`districts/NC-01`).
+        run_id: Which run of the producer made the files.
+        validation: What was checked of the files; without it the collection cannot be nominated.
+        workers: Uploads at a time.
+        on_progress: Called in the calling thread after each artifact.
+        on_step: Fault-injection seam; `payload-done`, `manifest-done`, `collection-done`,
+            `history-done`, `pointer-done`.
+        confirm_after: A publication that took longer looks once more whether everything is
+            there before it moves the channel.
+
+    Raises:
+        as `publish_artifact`.
+    """
+    moment = now or datetime.now(UTC)
+    _check_items(items, country, dataset, run_id)
+    probe_conditional_writes(store)
+    upload = Upload(store, country, moment, on_step, confirm_after)
+    stored = upload.store_items(items, workers, on_progress)
+    members = {name: one.member for name, one in sorted(stored.items())}
+    target = Collection(country=country, dataset=dataset, run_id=run_id, members=members, validation=validation)
+    digest = _same_members(store, target)
+    if digest is None:
+        digest = upload.store_collection(target)
+    else:
+        upload.refuse_revoked(digest, f"collection {country}/{dataset}")
+    upload.confirm(digest, members.values())
+    outcome = move(
+        store,
+        country,
+        dataset,
+        artifact_sha256=digest,
+        manifest_sha256=digest,
+        namespace=namespace,
+        now=moment,
+        on_step=on_step,
+    )
+    return _report(store, outcome, stored)
+
+
+def set_channel(
+    store: Store,
+    country: str,
+    dataset: str,
+    artifact: Sha256,
+    *,
+    namespace: str = DEFAULT_NAMESPACE,
+    expected_version: int | None = None,
+    now: datetime | None = None,
+) -> Move:
+    """Point `latest` at an artifact that is in the store already, for example an earlier one.
+
+    Raises:
+        ObjectNotFoundError: if the artifact, its manifest or a member is not there.
+        RevokedError: if the artifact or a member was revoked.
+        ConflictError: if the channel does not stand at `expected_version`, or another
+            writer moved it in between.
+    """
+    moment = now or datetime.now(UTC)
+    probe_conditional_writes(store)
+    bar = Bar.of(store)
+    for digest in (artifact, *_members_of(store, country, artifact)):
+        bar.refuse(country, digest, f"{store.url}: channel latest of {country}/{dataset}")
+        rescue(store, country, digest, moment)
+    return move(
+        store,
+        country,
+        dataset,
+        artifact_sha256=artifact,
+        manifest_sha256=_check_complete(store, country, artifact),
+        namespace=namespace,
+        now=moment,
+        expected_version=expected_version,
+    )
+
+
+def _members_of(store: Store, country: str, artifact: Sha256) -> list[Sha256]:
+    key = collection_key(country, artifact)
+    try:
+        raw = store.get(key, max_bytes=COLLECTION_LIMIT).data
+    except ObjectNotFoundError:
+        return []
+    what = f"{store.url}: {key}"
+    check_bytes(raw, artifact, what=what, advice=DAMAGED)
+    members = Collection.from_bytes(raw, what=what).members.values()
+    return [member.artifact_sha256 for member in members]
+
+
+def _check_complete(store: Store, country: str, artifact: Sha256) -> Sha256:
+    """Digest of the artifact's manifest, once everything that belongs to it was seen."""
+    members = _members_of(store, country, artifact)
+    if members:
+        with ThreadPoolExecutor(max_workers=WORKERS) as pool:
+            for _ in pool.map(lambda digest: _check_payload(store, country, digest), members):
+                pass
+        return artifact
+    return _check_payload(store, country, artifact)
+
+
+def _check_payload(store: Store, country: str, artifact: Sha256) -> Sha256:
+    key = manifest_key(country, artifact)
+    what = f"{store.url}: {key}"
+    plain = unpack(store.get(key).data, what)
+    extension = Manifest.from_bytes(plain, what).artifact.extension
+    store.head(payload_key(country, artifact, extension))
+    return sha256_bytes(plain)
+
+
+def _same_members(store: Store, target: Collection) -> Sha256 | None:
+    """Digest of the collection that the channel stands at, if it says the same as `target`."""
+    try:
+        body = read(store, target.country, target.dataset).body
+        if not body.is_collection:
+            return None
+        key = collection_key(target.country, body.artifact_sha256)
+        raw = store.get(key, max_bytes=COLLECTION_LIMIT).data
+    except ObjectNotFoundError:
+        return None
+    what = f"{store.url}: {key}"
+    check_bytes(raw, body.artifact_sha256, what=what, advice=DAMAGED)
+    there = Collection.from_bytes(raw, what=what)
+    same = there.members == target.members and there.validation == target.validation
+    return body.artifact_sha256 if same else None
+
+
+def _check_items(items: Mapping[str, Item], country: str, dataset: str, run_id: str) -> None:
+    check_country(country)
+    check_dataset(dataset)
+    if not items:
+        raise InputError(f"collection {country}/{dataset}: expected at least one file, found none")
+    if not RUN_ID.fullmatch(run_id):
+        raise InputError(f"run id: expected letters, digits and '._:+-', at most 128, found {run_id[:80]!r}")
+    for name in items:
+        check_member(name)
+
+
+def _report(store: Store, outcome: Move, stored: Mapping[str, Stored]) -> PublishReport:
+    body = outcome.pointer.body
+    uploaded = [one for one in stored.values() if one.uploaded]
+    return PublishReport(
+        store=store.url,
+        country=body.country,
+        dataset=body.dataset,
+        artifact_sha256=body.artifact_sha256,
+        version=body.version,
+        moved=outcome.moved,
+        uploaded=len(uploaded),
+        already_there=len(stored) - len(uploaded),
+        uploaded_bytes=sum(one.member.size_bytes for one in uploaded),
+        manifests_kept=tuple(sorted(name for name, one in stored.items() if one.manifest_kept)),
+    )

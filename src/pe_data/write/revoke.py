@@ -1,0 +1,286 @@
+"""Make a revocation: the tombstone first, then the payload goes.
+
+A crash between the two leaves a tombstone beside a payload, which readers refuse already; the next
+revocation of the same artifact, or the garbage collection, removes the payload. A genuine tombstone
+is never written again. One that is not genuine, put there to be in the way, is replaced.
+"""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+from pe_data import steps
+from pe_data.documents.collection import COLLECTION_LIMIT, Collection
+from pe_data.documents.encoding import unpack
+from pe_data.documents.envelope import SignedDocument
+from pe_data.documents.manifest import Manifest
+from pe_data.documents.tombstone import NAME_LIMIT, REASON_LIMIT, TOMBSTONE_LIMIT, Tombstone, check_line
+from pe_data.errors import (
+    InputError,
+    InvalidTombstoneError,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    StoreError,
+    StoreUnavailableError,
+)
+from pe_data.names.digests import Sha256, check_bytes
+from pe_data.names.keys import EXTENSIONS, collection_key, manifest_key, payload_key, tombstone_key
+from pe_data.names.times import format_time
+from pe_data.names.uri import StoreUri
+from pe_data.store.base import Store
+from pe_data.trust.tombstones import Verifier
+
+_UNKNOWN_LICENCE = "unspecified"
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationReport:
+    """What a revocation did."""
+
+    store: str
+    country: str
+    dataset: str
+    artifact_sha256: Sha256
+    reason: str
+    date: str
+    revoked_by: str
+    tombstones: int
+    """Written now."""
+    there_already: int
+    """Genuine tombstones that stood there, which stay as they are."""
+    payloads_removed: int
+    bytes_removed: int
+
+    @property
+    def nothing_to_do(self) -> bool:
+        """Whether all of it had been done before."""
+        return self.tombstones == 0 and self.payloads_removed == 0
+
+    def summary(self) -> str:
+        """One line for a person."""
+        what = f"{self.country}/{self.dataset} sha256:{self.artifact_sha256}"
+        told = f"on {self.date[:10]} by {self.revoked_by}: {self.reason}"
+        if self.nothing_to_do:
+            return f"nothing to do: {what} was revoked {told}"
+        return (
+            f"{what} is revoked {told}; {self.tombstones} tombstone(s) written, {self.there_already} there already, "
+            f"{self.payloads_removed} payload(s) removed ({self.bytes_removed / 1e6:.1f} MB)"
+        )
+
+
+def tombstone_for(
+    store: Store,
+    uri: StoreUri,
+    *,
+    reason: str,
+    revoked_by: str,
+    now: datetime,
+    licence: str | None = None,
+    with_members: bool = False,
+) -> Tombstone:
+    """The tombstone, unsigned, of the artifact that a pinned address names.
+
+    Args:
+        uri: With a digest. With a member path, the member is revoked, not its collection.
+        reason: One line for those who will be refused.
+        revoked_by: Who decides: a person or an office.
+        licence: The licence that ended; by default the one in the manifest.
+        with_members: Of a collection: end every member as well, wherever else it is listed.
+
+    Raises:
+        InputError: the address is not pinned, or `with_members` for a single artifact.
+        ObjectNotFoundError: the store has no such artifact.
+    """
+    if uri.sha256 is None:
+        raise InputError(
+            f"{uri}: revoking is for ever, so it takes the digest: expected …@sha256:…, found @{uri.channel}. "
+            f"`pe-data resolve {uri}` prints the pinned address"
+        )
+    check_line(reason, "reason", REASON_LIMIT)
+    check_line(revoked_by, "revoked by", NAME_LIMIT)
+    collection = _collection(store, uri, uri.sha256)
+    sha256, members = uri.sha256, tuple[Sha256, ...]()
+    if uri.member is not None:
+        if collection is None:
+            raise InputError(f"{uri}: expected a collection for the member, found a single artifact")
+        sha256, collection = collection.member(uri.member).artifact_sha256, None
+    if with_members:
+        if collection is None:
+            raise InputError(f"{uri}: --members is for collections, found a single artifact")
+        members = tuple(sorted({member.artifact_sha256 for member in collection.members.values()}))
+    described = sha256 if collection is None else next(iter(_members(collection)), None)
+    manifest = None if described is None else _manifest(store, uri.country, described)
+    if collection is None and manifest is None:
+        raise ObjectNotFoundError(
+            f"{store.url}: {uri.country}/sha256:{sha256}: expected a manifest or a collection, found neither. "
+            "Nothing is revoked that was never published here"
+        )
+    if collection is None and manifest is not None and uri.member is None and manifest.dataset != uri.dataset:
+        raise InputError(f"{uri}: expected dataset {manifest.dataset!r} as in the manifest, found {uri.dataset!r}")
+    named = licence or (manifest.licence if manifest else _UNKNOWN_LICENCE)
+    return Tombstone(
+        country=uri.country,
+        dataset=uri.dataset,
+        artifact_sha256=sha256,
+        reason=reason,
+        date=format_time(now),
+        revoked_by=revoked_by,
+        licence=check_line(named, "licence", NAME_LIMIT),
+        members=members,
+    )
+
+
+def standing(store: Store, country: str, sha256: Sha256, verifier: Verifier) -> tuple[Tombstone, bytes] | None:
+    """The genuine tombstone that an artifact has already, with its envelope.
+
+    Raises:
+        UncheckedRevocationError: there is one that cannot be checked here.
+    """
+    key = tombstone_key(country, sha256)
+    what = f"{store.url}: {key}"
+    with suppress(ObjectNotFoundError, InvalidTombstoneError):
+        raw = store.get(key, max_bytes=TOMBSTONE_LIMIT).data
+        return verifier.check(raw, country=country, sha256=sha256, what=what), raw
+    return None
+
+
+def finish(store: Store, wanted: Tombstone, verifier: Verifier) -> RevocationReport | None:
+    """Complete what `wanted` asks for if every artifact of it has a genuine tombstone already, else None.
+
+    Raises:
+        UncheckedRevocationError: there is a tombstone that cannot be checked here.
+    """
+    there = [standing(store, wanted.country, sha256, verifier) for sha256 in wanted.covered]
+    stones = [one[0] for one in there if one is not None]
+    if len(stones) != len(wanted.covered):
+        return None
+    removed, size = remove_payloads(store, wanted)
+    first = stones[0]
+    return RevocationReport(
+        store=store.url,
+        country=wanted.country,
+        dataset=wanted.dataset,
+        artifact_sha256=wanted.artifact_sha256,
+        reason=first.reason,
+        date=first.date,
+        revoked_by=first.revoked_by,
+        tombstones=0,
+        there_already=len(stones),
+        payloads_removed=removed,
+        bytes_removed=size,
+    )
+
+
+def publish_tombstone(
+    store: Store,
+    document: SignedDocument,
+    *,
+    verifier: Verifier,
+    what: str,
+    on_step: steps.StepHook = steps.ignore,
+) -> RevocationReport:
+    """Write a signed tombstone under the key of everything that it covers, then remove the payloads.
+
+    The signatures are checked before anything is written. Publishing the same again, or after a
+    crash, completes what is missing. Steps: `tombstone-done` after each tombstone, `payload-removed`
+    after each payload.
+
+    Raises:
+        InvalidTombstoneError: the signatures do not suffice; nothing was written.
+        UncheckedRevocationError: they cannot be checked here; nothing was written.
+        StoreError: the store only reads.
+    """
+    if not store.writable:
+        raise StoreError(f"{store.url}: a revocation needs a store that can be written")
+    claimed = Tombstone.from_bytes(document.body, what=what)
+    stone = verifier.check_document(document, country=claimed.country, sha256=claimed.artifact_sha256, what=what)
+    raw = document.to_bytes()
+    first, written = stone, 0
+    for sha256 in stone.covered:
+        there = write_tombstone(store, stone.country, sha256, raw, verifier)
+        if there is None:
+            written += 1
+        elif sha256 == stone.artifact_sha256:
+            first = there
+        on_step("tombstone-done")
+    removed, size = remove_payloads(store, stone, on_step)
+    return RevocationReport(
+        store=store.url,
+        country=stone.country,
+        dataset=stone.dataset,
+        artifact_sha256=stone.artifact_sha256,
+        reason=first.reason,
+        date=first.date,
+        revoked_by=first.revoked_by,
+        tombstones=written,
+        there_already=len(stone.covered) - written,
+        payloads_removed=removed,
+        bytes_removed=size,
+    )
+
+
+def remove_payloads(store: Store, stone: Tombstone, on_step: steps.StepHook = steps.ignore) -> tuple[int, int]:
+    """Remove what a genuine tombstone ended; how many payloads that were, and their bytes."""
+    removed = size = 0
+    for sha256 in stone.covered:
+        for extension in EXTENSIONS:
+            key = payload_key(stone.country, sha256, extension)
+            try:
+                found = store.head(key).size
+            except ObjectNotFoundError:
+                continue
+            store.delete(key)
+            removed += 1
+            size += found
+            on_step("payload-removed")
+    return removed, size
+
+
+def write_tombstone(store: Store, country: str, sha256: Sha256, raw: bytes, verifier: Verifier) -> Tombstone | None:
+    """Write the tombstone of one artifact; the genuine one that stands there already, if any."""
+    key = tombstone_key(country, sha256)
+    what = f"{store.url}: {key}"
+    try:
+        store.put_create(key, raw)
+    except (ObjectExistsError, StoreUnavailableError) as error:
+        try:
+            there = store.get(key, max_bytes=TOMBSTONE_LIMIT)
+        except ObjectNotFoundError:
+            raise error from None
+        if there.data == raw:  # our own write, now or in a run that was killed
+            return verifier.check(raw, country=country, sha256=sha256, what=what)
+        try:
+            return verifier.check(there.data, country=country, sha256=sha256, what=what)
+        except InvalidTombstoneError:
+            store.put_swap(key, raw, there.meta.token)
+    return None
+
+
+def _collection(store: Store, uri: StoreUri, sha256: Sha256) -> Collection | None:
+    key = collection_key(uri.country, sha256)
+    try:
+        raw = store.get(key, max_bytes=COLLECTION_LIMIT).data
+    except ObjectNotFoundError:
+        return None
+    what = f"{store.url}: {key}"
+    check_bytes(raw, sha256, what=what, advice="Run pe-data fsck.")
+    collection = Collection.from_bytes(raw, what=what)
+    if (collection.country, collection.dataset) != (uri.country, uri.dataset):
+        raise InputError(
+            f"{uri}: expected the collection of {uri.country}/{uri.dataset}, found that of "
+            f"{collection.country}/{collection.dataset}"
+        )
+    return collection
+
+
+def _members(collection: Collection) -> list[Sha256]:
+    return [member.artifact_sha256 for _, member in sorted(collection.members.items())]
+
+
+def _manifest(store: Store, country: str, sha256: Sha256) -> Manifest | None:
+    key = manifest_key(country, sha256)
+    try:
+        stored = store.get(key).data
+    except ObjectNotFoundError:
+        return None
+    return Manifest.from_bytes(unpack(stored, f"{store.url}: {key}"), f"{store.url}: {key}")

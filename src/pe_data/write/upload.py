@@ -1,0 +1,304 @@
+"""The write-once half of a publication: payloads, manifests, collections.
+
+Each object is created exclusively. Finding it there is no failure: it is either an earlier
+publication of the same bytes or our own write whose reply was lost, and it is read back and
+compared before anything is reported.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from pe_data import steps
+from pe_data.documents.collection import COLLECTION_LIMIT, Collection, Member
+from pe_data.documents.encoding import pack, unpack
+from pe_data.documents.manifest import Manifest
+from pe_data.errors import (
+    ConflictError,
+    DigestMismatchError,
+    InputError,
+    InvalidDocumentError,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    StoreUnavailableError,
+)
+from pe_data.names.countries import check_terms
+from pe_data.names.digests import HashingStream, Sha256, check_bytes, sha256_bytes
+from pe_data.names.keys import check_country, collection_key, manifest_key, payload_key
+from pe_data.store.base import Store
+from pe_data.store.folder import FolderStore
+from pe_data.write.bar import Bar
+from pe_data.write.marks import SHORTEST_GRACE, marked_artifacts, rescue
+
+BYTES_IN_FLIGHT = 1024 * 1024 * 1024
+"""A conditional write holds its whole body in memory; this bounds their sum, in bytes."""
+
+CONFIRM_AFTER = SHORTEST_GRACE / 2
+"""A publication that took longer looks again before it moves the channel."""
+
+DAMAGED = "The store holds a damaged object: run pe-data fsck, remove what it names, publish again."
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One file to publish."""
+
+    path: Path
+    manifest: Manifest
+    """What the file is; its `artifact` has the digest and the size that the bytes must have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One artifact that is in the store now."""
+
+    member: Member
+    uploaded: bool
+    """False if the payload was there before."""
+    manifest_kept: bool
+    """True if another manifest was there before, which stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a publication is; handed to the progress callback after each artifact."""
+
+    name: str
+    done: int
+    total: int
+    bytes_done: int
+    bytes_total: int
+
+
+ProgressCallback = Callable[[Progress], None]
+
+
+class Upload:
+    """One publication into one store, up to but without the pointer."""
+
+    def __init__(
+        self,
+        store: Store,
+        country: str,
+        now: datetime,
+        on_step: steps.StepHook,
+        confirm_after: timedelta = CONFIRM_AFTER,
+    ) -> None:
+        self._store = store
+        self._country = check_country(country)
+        self._now = now
+        self._on_step = on_step
+        self._confirm_after = confirm_after
+        self._began = time.monotonic()
+        self._marked = marked_artifacts(store, country)
+        self._budget = ByteBudget(BYTES_IN_FLIGHT)
+        self._bar = Bar.of(store)
+
+    def store_items(
+        self, items: Mapping[str, Item], workers: int, on_progress: ProgressCallback | None
+    ) -> dict[str, Stored]:
+        """Store every item; the first error stops the rest and is raised."""
+        bytes_total = sum(item.manifest.artifact.size_bytes for item in items.values())
+        bytes_done = 0
+        stored: dict[str, Stored] = {}
+        with ThreadPoolExecutor(max_workers=workers) as pool:
+            futures = {pool.submit(self.store_item, item): name for name, item in items.items()}
+            try:
+                for future in as_completed(futures):
+                    name = futures[future]
+                    stored[name] = future.result()
+                    bytes_done += stored[name].member.size_bytes
+                    if on_progress:
+                        on_progress(Progress(name, len(stored), len(items), bytes_done, bytes_total))
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+        return stored
+
+    def store_item(self, item: Item) -> Stored:
+        """Store one payload, then its manifest. Raises RevokedError for bytes that were revoked."""
+        artifact = item.manifest.artifact
+        if item.manifest.country != self._country:
+            raise InputError(
+                f"{item.path}: its manifest is for country {item.manifest.country!r}, expected {self._country!r}"
+            )
+        found = _size(item.path)
+        if found != artifact.size_bytes:
+            raise InputError(
+                f"{item.path}: expected {artifact.size_bytes} bytes as in its manifest, found "
+                f"{found}. The file changed after its manifest was made; make both again"
+            )
+        check_terms(self._country, item.manifest.dataset, item.manifest.access, item.manifest.licence)
+        self._bar.refuse(self._country, artifact.sha256, f"{item.path}")
+        if (self._country, artifact.sha256) in self._marked:
+            rescue(self._store, self._country, artifact.sha256, self._now)
+        with self._budget.hold(0 if isinstance(self._store, FolderStore) else artifact.size_bytes):
+            uploaded = self._store_payload(item)
+        self._on_step("payload-done")
+        manifest_sha256, kept = self._store_manifest(item)
+        self._on_step("manifest-done")
+        member = Member(
+            artifact_sha256=artifact.sha256,
+            manifest_sha256=manifest_sha256,
+            size_bytes=artifact.size_bytes,
+            extension=artifact.extension,
+        )
+        return Stored(member, uploaded, kept)
+
+    def store_collection(self, collection: Collection) -> Sha256:
+        """Store the collection document; returns its digest."""
+        raw = collection.to_bytes()
+        digest = sha256_bytes(raw)
+        self._bar.refuse(self._country, digest, f"collection {collection.country}/{collection.dataset}")
+        if (self._country, digest) in self._marked:
+            rescue(self._store, self._country, digest, self._now)
+        key = collection_key(self._country, digest)
+        try:
+            self._store.put_create(key, raw)
+        except (ObjectExistsError, StoreUnavailableError) as error:
+            stored = _read_back(self._store, key, error)
+            check_bytes(stored, digest, what=f"{self._store.url}: {key}", advice=DAMAGED)
+        self._on_step("collection-done")
+        return digest
+
+    def refuse_revoked(self, digest: Sha256, what: str) -> None:
+        """Raise RevokedError if the artifact, which is in the store already, was revoked."""
+        self._bar.refuse(self._country, digest, what)
+
+    def confirm(self, digest: Sha256, members: Iterable[Member]) -> None:
+        """Just before the pointer: take back again what was marked in the meantime.
+
+        A publication that took long also looks whether everything is still there, because a
+        whole grace period can have passed since it began.
+
+        Raises:
+            ConflictError: if something was deleted; publishing again uploads it.
+        """
+        members = list(members)
+        digests = [digest, *(member.artifact_sha256 for member in members)]
+        marked = marked_artifacts(self._store, self._country) - self._marked
+        for one in digests:
+            if (self._country, one) in marked:
+                rescue(self._store, self._country, one, self._now)
+        if time.monotonic() - self._began < self._confirm_after.total_seconds():
+            return
+        keys = [payload_key(self._country, m.artifact_sha256, m.extension) for m in members]
+        keys += [manifest_key(self._country, m.artifact_sha256) for m in members]
+        if digest not in {member.artifact_sha256 for member in members}:
+            keys.append(collection_key(self._country, digest))
+        for one in digests:
+            self._bar.refuse(self._country, one, f"{self._store.url}: country {self._country}")
+        for key in keys:
+            if not self._store.exists(key):
+                raise ConflictError(
+                    f"{self._store.url}: {key} was deleted while this publication ran; the "
+                    "channel was not moved. Publish again"
+                )
+
+    def _store_payload(self, item: Item) -> bool:
+        artifact = item.manifest.artifact
+        key = payload_key(self._country, artifact.sha256, artifact.extension)
+        where = f"{self._store.url}: {key}"
+        try:
+            size = self._store.head(key).size
+        except ObjectNotFoundError:
+            pass
+        else:
+            if size != artifact.size_bytes:
+                raise DigestMismatchError(
+                    where,
+                    expected=f"{artifact.size_bytes} bytes",
+                    found=f"{size} bytes",
+                    advice=DAMAGED,
+                )
+            return False
+        try:
+            self._store.put_create_file(key, item.path, artifact.sha256)
+        except (ObjectExistsError, StoreUnavailableError) as error:
+            # Our own write with a lost reply, or another publisher of the same bytes.
+            self._verify(key, artifact.sha256, artifact.size_bytes, error)
+        return True
+
+    def _verify(self, key: str, sha256: Sha256, size: int, cause: Exception) -> None:
+        where = f"{self._store.url}: {key}"
+        try:
+            stream = HashingStream(self._store.open_stream(key).pieces, what=where, max_bytes=size)
+        except ObjectNotFoundError:
+            raise cause from None
+        for _ in stream:
+            pass
+        if stream.digest != sha256:
+            raise DigestMismatchError(
+                where,
+                expected=f"sha256 {sha256}",
+                found=f"sha256 {stream.digest}",
+                advice=DAMAGED,
+            )
+
+    def _store_manifest(self, item: Item) -> tuple[Sha256, bool]:
+        """Digest of the manifest in force, and whether it is an earlier, different one."""
+        plain = item.manifest.to_bytes()
+        ours = sha256_bytes(plain)
+        key = manifest_key(self._country, item.manifest.artifact.sha256)
+        where = f"{self._store.url}: {key}"
+        try:
+            stored = self._store.get(key).data
+        except ObjectNotFoundError:
+            try:
+                self._store.put_create(key, pack(plain))
+            except (ObjectExistsError, StoreUnavailableError) as error:
+                stored = _read_back(self._store, key, error)
+            else:
+                return ours, False
+        first = unpack(stored, where)
+        if sha256_bytes(first) == ours:
+            return ours, False
+        found = Manifest.from_bytes(first, where).artifact
+        if found != item.manifest.artifact:
+            raise InvalidDocumentError(
+                f"{where}: expected the manifest of sha256:{item.manifest.artifact.sha256}, "
+                f"found one of sha256:{found.sha256}. {DAMAGED}"
+            )
+        return sha256_bytes(first), True
+
+
+class ByteBudget:
+    """Lets holders in while the sum of what they hold stays within the limit."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._held = 0
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def hold(self, count: int) -> Iterator[None]:
+        """Wait for `count` bytes; something above the whole limit passes alone."""
+        count = min(count, self._limit)
+        with self._changed:
+            self._changed.wait_for(lambda: self._held + count <= self._limit)
+            self._held += count
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._held -= count
+                self._changed.notify_all()
+
+
+def _read_back(store: Store, key: str, cause: Exception) -> bytes:
+    try:
+        return store.get(key, max_bytes=COLLECTION_LIMIT).data
+    except ObjectNotFoundError:
+        raise cause from None
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: there is no such file to publish") from error

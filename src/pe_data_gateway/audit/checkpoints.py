@@ -1,0 +1,176 @@
+"""A checkpoint says where the chain of a log stood at some time, with or without signatures.
+
+Whoever can write the log can also write all of it again, with right hashes. A checkpoint that was
+signed by a key which that person does not have, or of which a copy lies elsewhere, makes that visible:
+the log must still go through the same hash at the same place. An unsigned checkpoint in the same
+folder only guards against mistakes.
+
+Where the trust root has a role `audit-{country}`, a checkpoint signed by it binds; `read` tells the
+verifier and the gateway alike which ones do.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from pe_data.documents.fields import Fields
+from pe_data.errors import BelowThresholdError, InvalidDocumentError
+from pe_data.names.digests import canonical_json, strict_json
+from pe_data.names.times import format_time, parse_time
+from pe_data_gateway.audit.records import Head
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import Signer
+
+    from pe_data.trust.policy import TrustPolicy
+
+SCHEMA_VERSION = 1
+CHECKPOINT_LIMIT = 64 * 1024
+_NAME = re.compile(r"(?:.*/)?([0-9]{12})\.checkpoint\.json", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Where the chain stood."""
+
+    country: str
+    head: Head
+    time: datetime
+    """UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A checkpoint as it was found, and who stands behind it."""
+
+    where: str
+    checkpoint: Checkpoint
+    marked: bool
+    """It carries signatures, whether or not they could be checked."""
+    binds: bool = False
+    """They were checked, and are those of the role."""
+    stranger: str = ""
+    """Why they do not count, if they are by keys that the role does not have, or too few of them. A role whose
+    keys were replaced leaves such checkpoints behind."""
+
+
+Raw = bytes | InvalidDocumentError
+"""What was read under the name of a checkpoint: its bytes, or why there are none."""
+
+
+def country_of(raw: bytes, *, what: str) -> str:
+    """Which country a checkpoint says that it is of (nothing is checked). Raises InvalidDocumentError."""
+    from pe_data.documents.envelope import CHECKPOINT_TYPE, parse_envelope
+
+    body = parse_envelope(raw, payload_type=CHECKPOINT_TYPE, what=what).body if is_signed(raw, what=what) else raw
+    return Fields.of(strict_json(body, what=what), what).text("country")
+
+
+def binding(policy: "TrustPolicy | None", country: str, *, what: str, now: datetime) -> "TrustPolicy | None":
+    """`policy` if it has a role `audit-{country}`, so that checkpoints can bind; else None.
+
+    Raises:
+        ExpiredError: it has one, but that or the trust root is past its date.
+    """
+    from pe_data.trust.policy import Role
+
+    role = Role("audit", country)
+    if policy is None or role.name not in policy.authorities:
+        return None
+    policy.authority(role, what=what, now=now)
+    return policy
+
+
+def read(where: str, raw: Raw, country: str, policy: "TrustPolicy | None", now: datetime) -> Found:
+    """A checkpoint, with what its signatures are worth.
+
+    Args:
+        where: Its place, which ends with its name.
+        policy: One with the role (see `binding`); None checks no signatures.
+
+    Raises:
+        PeDataError: nobody's checkpoint: damaged, of another country, changed after it was signed, or under the
+            name of another one.
+    """
+    if isinstance(raw, InvalidDocumentError):
+        raise raw
+    marked = is_signed(raw, what=where)
+    binds, stranger = False, ""
+    if marked and policy is not None:
+        try:
+            checkpoint, binds = read_signed(raw, country, policy, what=where, now=now), True
+        except BelowThresholdError as error:
+            checkpoint, stranger = read_unchecked(raw, country, what=where), str(error)
+    else:
+        checkpoint = read_unchecked(raw, country, what=where)
+    named = _NAME.fullmatch(where)
+    if named and int(named[1]) != checkpoint.head.seq:
+        raise InvalidDocumentError(
+            f"{where}: expected a checkpoint after record {int(named[1])}, as its name says, found one after record "
+            f"{checkpoint.head.seq}: somebody renamed it"
+        )
+    return Found(where, checkpoint, marked, binds, stranger)
+
+
+def to_bytes(checkpoint: Checkpoint, signers: "Sequence[Signer]" = ()) -> bytes:
+    """The document, signed if there are signers."""
+    body = canonical_json(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "kind": "audit-checkpoint",
+            "country": checkpoint.country,
+            "seq": checkpoint.head.seq,
+            "head": checkpoint.head.hash,
+            "time": format_time(checkpoint.time),
+        }
+    )
+    if not signers:
+        return body
+    from pe_data.documents.envelope import CHECKPOINT_TYPE, sign
+
+    return sign(body, CHECKPOINT_TYPE, signers).to_bytes()
+
+
+def is_signed(raw: bytes, *, what: str) -> bool:
+    """Whether the document carries signatures (nothing is checked)."""
+    return "payloadType" in strict_json(raw, what=what)
+
+
+def read_signed(raw: bytes, country: str, policy: "TrustPolicy", *, what: str, now: datetime) -> Checkpoint:
+    """A checkpoint whose signatures are those of the role `audit-{country}`.
+
+    Raises:
+        PeDataError: not such a document, or not signed by whom it takes.
+    """
+    from pe_data.documents.envelope import CHECKPOINT_TYPE, parse_envelope
+    from pe_data.trust.policy import Role
+
+    document = parse_envelope(raw, payload_type=CHECKPOINT_TYPE, what=what)
+    policy.check(document, Role("audit", country), what=what, now=now)
+    return _of(document.body, country, what)
+
+
+def read_unchecked(raw: bytes, country: str, *, what: str) -> Checkpoint:
+    """What a checkpoint says, signed or not, without checking who said it. Raises InvalidDocumentError."""
+    if not is_signed(raw, what=what):
+        return _of(raw, country, what)
+    from pe_data.documents.envelope import CHECKPOINT_TYPE, parse_envelope
+
+    return _of(parse_envelope(raw, payload_type=CHECKPOINT_TYPE, what=what).body, country, what)
+
+
+def _of(body: bytes, country: str, what: str) -> Checkpoint:
+    fields = Fields.of(strict_json(body, what=what), what)
+    version = fields.integer("schema_version", minimum=1)
+    if version != SCHEMA_VERSION:
+        raise fields.fail("schema_version", f"{SCHEMA_VERSION} (a newer one needs a newer pe-data)", version)
+    if fields.text("country") != country:
+        raise fields.fail("country", repr(country), fields.value["country"])
+    time = fields.text("time")
+    try:
+        moment = parse_time(time)
+    except ValueError:
+        raise InvalidDocumentError(f"{what}: field time: expected a UTC time, found {time[:80]!r}") from None
+    return Checkpoint(country, Head(fields.integer("seq", minimum=1), fields.sha256("head")), moment)

@@ -1,0 +1,1 @@
+"""The commands of the gateway: serve, token, audit."""

@@ -1,0 +1,407 @@
+"""`pe-data audit`: verify, report, export."""
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from pe_data.cli.common import print_table
+from pe_data.cli.store_options import emit, json_option, split_dataset, the_store
+from pe_data.errors import AuditError, PeDataError
+from pe_data.names.countries import GATED_EXAMPLE
+from pe_data.names.keys import check_country
+
+if TYPE_CHECKING:
+    from pe_data.store.base import Store
+    from pe_data.trust.policy import TrustPolicy
+    from pe_data_gateway.audit.checkpoints import Raw
+    from pe_data_gateway.audit.records import Record
+    from pe_data_gateway.audit.report import Question
+    from pe_data_gateway.audit.verify import Verdict
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_DATES = click.DateTime(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
+log_option = click.option(
+    "--log",
+    "log_url",
+    metavar="PLACE",
+    help="Folder or store that has audit/{country}/.  [default: the store of the country]",
+)
+home_option = click.option(
+    "--store",
+    "store_url",
+    metavar="URL",
+    help="Store of the country: it has the trust root, and copies of checkpoints.  [default: the configured one, "
+    "else the place of the log]",
+)
+
+
+def question_options(function: F) -> F:
+    """`--dataset --country --derived-from --user --artifact --since --until`."""
+    for option in (
+        click.option("--until", type=_DATES, help="Before this day (UTC)."),
+        click.option("--since", type=_DATES, help="From this day on (UTC)."),
+        click.option("--artifact", metavar="SHA256", help="Only this artifact."),
+        click.option("--user", help="Only this user."),
+        click.option(
+            "--derived-from",
+            metavar="INPUT",
+            help="Only artifacts built from it: words of an input's name, or sha256:… of its bytes.",
+        ),
+        click.option("--country", help="Every dataset of a country, instead of --dataset."),
+        click.option("--dataset", metavar="COUNTRY/DATASET"),
+    ):
+        function = option(function)
+    return function
+
+
+@click.group()
+def audit() -> None:
+    """Read the access log of a gated country.
+
+    \b
+    Examples:
+      pe-data audit verify uk --log ./private
+      pe-data audit report --dataset uk/enhanced_frs_2023 --derived-from "FRS 2023-24"
+      pe-data audit export --country uk --to csv > accesses.csv
+    """
+
+
+@audit.command()
+@click.argument("country")
+@log_option
+@click.option(
+    "--checkpoint",
+    "kept",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    multiple=True,
+    help="A checkpoint that you kept elsewhere; the log must agree with it.",
+)
+@click.option("--require-signed", is_flag=True, help="Fail unless a signed checkpoint covers the newest record.")
+@click.option(
+    "--lag",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    metavar="RECORDS",
+    help="With --require-signed: so many newest records need not be covered yet, because the gateway runs.",
+)
+@home_option
+@json_option
+def verify(
+    country: str,
+    log_url: str | None,
+    kept: tuple[Path, ...],
+    require_signed: bool,
+    lag: int,
+    store_url: str | None,
+    as_json: bool,
+) -> int:
+    """Prove that the log is the one that was written, or say where it is not.
+
+    Every record is checked against the one before it, and every checkpoint against the log, also those
+    that the gateway copied to the store of the country. If a trust root is configured whose store has a
+    role audit-COUNTRY, signatures of checkpoints are checked, and no unsigned one may follow a signed one.
+    Checkpoints that somebody can delete say nothing against that person: keep copies elsewhere and hand
+    them in.
+
+    \b
+    Examples:
+      pe-data audit verify uk --log ./private
+      pe-data audit verify uk --log s3://private --checkpoint kept/000000004000.checkpoint.json
+
+    \b
+    Exit codes: 0 intact, 1 not intact, 2 cannot tell (no log there, or it cannot be read).
+    """
+    log = _Log.of(log_url, store_url, check_country(country))
+    verdict = log.verdict({str(path): path.read_bytes() for path in kept})
+    good = verdict.clean and (verdict.is_signed(lag) or not require_signed)
+    emit(as_json, {"intact": good, **_plain(verdict)}, _lines(verdict))
+    if verdict.clean and not good:
+        click.echo(f"not accepted (--require-signed): {_unsigned(verdict, lag)}", err=as_json)
+    if verdict.clean and log.unchecked is not None:
+        raise log.unchecked
+    return 0 if good else 1
+
+
+@audit.command()
+@question_options
+@log_option
+@home_option
+@json_option
+def report(
+    dataset: str | None,
+    country: str | None,
+    derived_from: str | None,
+    user: str | None,
+    artifact: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    log_url: str | None,
+    store_url: str | None,
+    as_json: bool,
+) -> int:
+    """Which users had a dataset: a line for each, with first and last time.
+
+    With --derived-from, only artifacts whose manifest names such an input count: "FRS 2023-24" finds
+    `frs_2023_24.tab` and `FRS 2023-24 adult.tab`. The log is verified first, as by `pe-data audit verify`;
+    if it is not intact, the answer still comes, with a warning and exit code 1 (2 if nobody can tell).
+
+    \b
+    Examples:
+      pe-data audit report --dataset uk/enhanced_frs_2023 --derived-from "FRS 2023-24"
+      pe-data audit report --country uk --since 2026-01-01 --json
+    """
+    from pe_data_gateway.audit.report import by_user
+    from pe_data_gateway.audit.segments import records
+
+    code, question = _question(dataset, country, derived_from, user, artifact, since, until)
+    log = _Log.of(log_url, store_url, code)
+    intact = log.verdict().clean
+    users = by_user(records(log.place, code), question)
+    if as_json:
+        emit(True, {"intact": intact, "users": users}, ())
+    elif users:
+        header = ("user", "manifests", "collections", "payload links", "first (UTC)", "last (UTC)", "built from")
+        rows = (
+            (
+                one.user,
+                str(one.manifests),
+                str(one.collections),
+                str(one.payload_links),
+                f"{one.first:%Y-%m-%d %H:%M}",
+                f"{one.last:%Y-%m-%d %H:%M}",
+                ", ".join(one.inputs),
+            )
+            for one in users
+        )
+        print_table(header, rows)
+    else:
+        click.echo("nobody")
+    return log.warn(intact)
+
+
+@audit.command()
+@question_options
+@click.option("--to", "form", type=click.Choice(["csv", "json"]), required=True)
+@log_option
+@home_option
+def export(
+    dataset: str | None,
+    country: str | None,
+    derived_from: str | None,
+    user: str | None,
+    artifact: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    form: str,
+    log_url: str | None,
+    store_url: str | None,
+) -> int:
+    """Write the records themselves to standard output, one per release.
+
+    The log is verified first; if it is not intact, the records still come, with a warning and exit code 1
+    (2 if nobody can tell).
+
+    \b
+    Examples:
+      pe-data audit export --country uk --to csv > accesses.csv
+      pe-data audit export --dataset uk/enhanced_frs_2023 --since 2026-01-01 --to json | jq '.[].user'
+    """
+    from pe_data_gateway.audit.report import matching
+    from pe_data_gateway.audit.segments import records
+
+    code, question = _question(dataset, country, derived_from, user, artifact, since, until)
+    log = _Log.of(log_url, store_url, code)
+    intact = log.verdict().clean
+    rows = (_row(record) for record in matching(records(log.place, code), question))
+    if form == "csv":
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(_COLUMNS)
+        for row in rows:
+            writer.writerow([_cell(row[name]) for name in _COLUMNS])
+        return log.warn(intact)
+    separator = "["
+    for row in rows:
+        click.echo(separator + json.dumps(row, ensure_ascii=False), nl=False)
+        separator = ",\n "
+    click.echo("]" if separator != "[" else "[]")
+    return log.warn(intact)
+
+
+_COLUMNS = (
+    "seq",
+    "time",
+    "user",
+    "token",
+    "action",
+    "country",
+    "dataset",
+    "artifact",
+    "manifest",
+    "inputs",
+    "client",
+    "agent",
+    "request",
+)
+
+
+def _row(record: "Record") -> dict[str, object]:
+    entry = record.entry
+    return {
+        "seq": record.seq,
+        "time": record.time.isoformat(),
+        "user": entry.user,
+        "token": entry.token,
+        "action": entry.action,
+        "country": entry.country,
+        "dataset": entry.dataset,
+        "artifact": entry.artifact,
+        "manifest": entry.manifest,
+        "inputs": [one.name for one in entry.inputs],
+        "client": entry.client,
+        "agent": entry.agent,
+        "request": entry.request,
+    }
+
+
+def _cell(value: object) -> str:
+    """Text for a spreadsheet, which must not take what a client said of itself for a formula."""
+    text = "; ".join(value) if isinstance(value, list) else "" if value is None else str(value)
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+
+
+@dataclass
+class _Log:
+    """A log, and the store whose trust root and copies of checkpoints it is compared with."""
+
+    country: str
+    place: "Store"
+    home: "Store"
+    unchecked: AuditError | None = None
+    """Why signatures could not be checked, once a verdict was asked for; then a clean verdict proves nothing."""
+
+    @classmethod
+    def of(cls, log_url: str | None, store_url: str | None, country: str) -> "_Log":
+        """From the options. Without a store of the country, the place of the log is all there is."""
+        from pe_data.config.settings import is_configured
+
+        if store_url or not log_url or is_configured(country):
+            home = the_store(store_url, country)
+            return cls(country, the_store(log_url, country) if log_url else home, home)
+        place = the_store(log_url, country)
+        return cls(country, place, place)
+
+    def verdict(self, kept: "Mapping[str, bytes] | None" = None) -> "Verdict":
+        """What a verification finds. Raises AuditError if there is nothing to look at, or it cannot be read."""
+        from pe_data_gateway.audit.verify import verify_log
+
+        policy, copies = self._home()
+        try:
+            return verify_log(self.place, self.country, policy=policy, copies=copies, kept=kept, now=datetime.now(UTC))
+        except AuditError:
+            raise
+        except PeDataError as error:
+            raise AuditError(f"cannot tell: {error}") from error
+
+    def _home(self) -> "tuple[TrustPolicy | None, Mapping[str, Raw]]":
+        """Who may sign checkpoints, and the copies of them. What cannot be read goes to `unchecked`."""
+        from pe_data.errors import ListingNotSupportedError
+        from pe_data.trust.opening import policy_if_any
+        from pe_data_gateway.audit.checkpoints import binding
+        from pe_data_gateway.audit.segments import checkpoint_keys, read_checkpoints
+
+        policy: TrustPolicy | None = None
+        copies: Mapping[str, Raw] = {}
+        try:
+            found = policy_if_any(self.home)
+            policy = binding(found, self.country, what=f"{self.home.url}: trust root", now=datetime.now(UTC))
+            if self.home.url != self.place.url:
+                with suppress(ListingNotSupportedError):  # a gateway or a mirror, which releases no log
+                    copies = read_checkpoints(self.home, checkpoint_keys(self.home, self.country))
+        except PeDataError as error:
+            self.unchecked = AuditError(
+                f"cannot tell: who may sign checkpoints, and which copies of them there are, is said by "
+                f"{self.home.url}, which cannot be used: {error}. Name the store of the country with --store"
+            )
+        return policy, copies
+
+    def warn(self, intact: bool) -> int:
+        """Say that an answer rests on a log that is not proven, if so; the exit code."""
+        if not intact:
+            click.echo(f"pe-data: warning: the log is not intact: pe-data audit verify {self.country}", err=True)
+            return 1
+        if self.unchecked is not None:
+            click.echo(f"pe-data: warning: {self.unchecked}", err=True)
+            return 2
+        return 0
+
+
+def _question(
+    dataset: str | None,
+    country: str | None,
+    derived_from: str | None,
+    user: str | None,
+    artifact: str | None,
+    since: datetime | None,
+    until: datetime | None,
+) -> "tuple[str, Question]":
+    from pe_data.names.digests import parse_sha256
+    from pe_data_gateway.audit.report import Question
+
+    if (dataset is None) == (country is None):
+        example = f"{GATED_EXAMPLE.code}/{GATED_EXAMPLE.example}"
+        raise click.UsageError(f"say either --dataset {example} or --country {GATED_EXAMPLE.code}")
+    code, name = split_dataset(dataset) if dataset is not None else (check_country(country or ""), None)
+    digest = parse_sha256(artifact.removeprefix("sha256:"), what="--artifact") if artifact else None
+    if derived_from is not None and not derived_from.strip():
+        raise AuditError("--derived-from: expected the name of an input or sha256:…, found nothing")
+    return code, Question(name, derived_from, user, digest, _utc(since), _utc(until))
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return moment.replace(tzinfo=UTC) if moment else None
+
+
+def _plain(verdict: "Verdict") -> dict[str, object]:
+    from dataclasses import asdict
+
+    return asdict(verdict)
+
+
+def _unsigned(verdict: "Verdict", lag: int) -> str:
+    if not verdict.binding:
+        return f"no trust root with a role audit-{verdict.country} is configured, so that no signature could be checked"
+    if not verdict.covered_signed:
+        return "no checkpoint has a signature of the role"
+    behind = verdict.head.seq - verdict.covered_signed
+    return f"the newest {behind} record(s) have no signed checkpoint after them, expected at most {lag} (--lag)"
+
+
+def _lines(verdict: "Verdict") -> Iterator[str]:
+    for problem in verdict.problems:
+        yield f"{problem.kind}: {problem.where}: {problem.text}"
+    if verdict.torn:
+        yield "the last line is not whole: the gateway was killed or is writing it just now; it was never served"
+    found = "intact" if verdict.clean else "NOT intact"
+    yield f"{found}: {verdict.records} records in {verdict.files} file(s), head {verdict.head.seq} {verdict.head.hash}"
+    word = (
+        "signatures checked"
+        if verdict.binding
+        else f"signatures not checked: no trust root with a role audit-{verdict.country} is configured"
+    )
+    yield (
+        f"checkpoints: {verdict.signed} signed, {verdict.unsigned} other ({word}); "
+        f"records after the last one: {max(0, verdict.head.seq - verdict.covered)}"
+    )
+
+
+COMMANDS: dict[str, click.Command] = {"audit": audit}

@@ -1,0 +1,203 @@
+"""`pe-data serve` and `pe-data token`."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pe_data.cli.signing import signers_of
+from pe_data.cli.store_options import emit, json_option, store_option, the_store
+from pe_data.errors import MissingExtraError
+from pe_data.names.countries import GATED_EXAMPLE, gated_codes
+
+if TYPE_CHECKING:
+    from pe_data_gateway.tokens import Token
+
+TOKENS_VARIABLE = "PE_DATA_TOKENS"
+
+tokens_option = click.option(
+    "--tokens",
+    "tokens_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar=TOKENS_VARIABLE,
+    show_envvar=True,
+    required=True,
+    help="File of tokens (mode 600); holds their digests, not them.",
+)
+
+
+@click.command()
+@store_option
+@click.option("--country", "countries", multiple=True, help="Which countries; default: every gated one.")
+@tokens_option
+@click.option(
+    "--log",
+    "log_folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for audit/{country}/.  [default: the store, if it is a folder]",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8642, show_default=True, help="0 for a free one.")
+@click.option("--certificate", type=click.Path(exists=True, path_type=Path), help="For TLS: PEM with the chain.")
+@click.option("--key", type=click.Path(exists=True, path_type=Path), help="For TLS: PEM with the private key.")
+@click.option("--proxy", metavar="ADDRESS", help="Proxy that ends TLS; only it is let in without.")
+@click.option("--rate", type=click.FloatRange(min=0.01), default=50.0, show_default=True, help="Per second and user.")
+@click.option("--burst", type=click.IntRange(1), default=2000, show_default=True, help="At once, per user.")
+@click.option("--link-seconds", type=click.IntRange(5, 3600), default=300, show_default=True, help="Life of a link.")
+@click.option("--presign/--no-presign", default=True, help="Let S3, GCS and Azure hand out payloads themselves.")
+@click.option("--signer", "signers", multiple=True, metavar="KEY", help="Signs checkpoints; see `pe-data key`.")
+@click.option(
+    "--checkpoint",
+    "kept",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    multiple=True,
+    help="A checkpoint that you kept elsewhere; the log must agree with it before the gateway goes on with it.",
+)
+@click.option(
+    "--new-log",
+    is_flag=True,
+    help="The folder of the log is lost or empty, and the store has copies: go on after the last of them.",
+)
+@click.option("--checkpoint-records", type=click.IntRange(1), default=1000, show_default=True)
+@click.option("--checkpoint-seconds", type=click.FloatRange(min=0.1), default=300.0, show_default=True)
+def serve(
+    store_url: str | None,
+    countries: tuple[str, ...],
+    tokens_path: Path,
+    log_folder: Path | None,
+    host: str,
+    port: int,
+    certificate: Path | None,
+    key: Path | None,
+    proxy: str | None,
+    rate: float,
+    burst: int,
+    link_seconds: int,
+    presign: bool,
+    signers: tuple[str, ...],
+    kept: tuple[Path, ...],
+    new_log: bool,
+    checkpoint_records: int,
+    checkpoint_seconds: float,
+) -> None:
+    """Run the gateway in front of a private store: tokens in, an audit record for every release.
+
+    Nothing is served that is not in the access log first. One process writes one log. Prints its
+    address once it answers; stop it with SIGTERM.
+
+    \b
+    Examples:
+      pe-data token new ada@example.org --scope uk/* --tokens tokens.json
+      pe-data serve --store ./private --tokens tokens.json
+      pe-data serve --store s3://private --log /var/lib/pe-data --tokens tokens.json --proxy 10.0.0.2 --host 10.0.0.3
+    """
+    try:
+        from pe_data_gateway.serve import Settings
+        from pe_data_gateway.serve import serve as run
+    except ImportError as error:
+        raise MissingExtraError(
+            f"the gateway needs the package {(error.name or '?').partition('.')[0]}: pip install 'local-h5[gateway]'"
+        ) from error
+    from pe_data.names.keys import check_country
+
+    served = tuple(check_country(country) for country in countries) or gated_codes()
+    settings = Settings(
+        countries=served,
+        tokens=tokens_path,
+        log=log_folder,
+        host=host,
+        port=port,
+        rate=rate,
+        burst=burst,
+        link_seconds=link_seconds,
+        presign=presign,
+        certificate=certificate,
+        key=key,
+        proxy=proxy,
+        every_records=checkpoint_records,
+        every_seconds=checkpoint_seconds,
+        new_log=new_log,
+        kept=kept,
+    )
+
+    def on_ready(address: str) -> None:
+        click.echo(f"serving {', '.join(served)} at {address}")
+
+    run(the_store(store_url, served[0]), settings, signers=signers_of(signers), on_ready=on_ready)
+
+
+@click.group()
+def token() -> None:
+    """Say who may read through the gateway, and end it.
+
+    \b
+    Examples:
+      pe-data token new ada@example.org --scope uk/* --days 90
+      pe-data token list
+      pe-data token revoke ada@example.org
+    """
+
+
+@token.command("new")
+@click.argument("user")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    required=True,
+    metavar="COUNTRY/DATASET",
+    help=f"What it is for: {GATED_EXAMPLE.code}/{GATED_EXAMPLE.example}, or {GATED_EXAMPLE.code}/* for all.",
+)
+@click.option("--days", type=click.IntRange(1, 3650), default=365, show_default=True, help="Until it expires.")
+@tokens_option
+@json_option
+def new(user: str, scopes: tuple[str, ...], days: int, tokens_path: Path, as_json: bool) -> None:
+    """Make a token for USER and print it, this once.
+
+    A running gateway knows it at the next request.
+    """
+    from pe_data_gateway.tokens import Scope, new_token
+
+    parsed = tuple(Scope.parse(text) for text in scopes)
+    text, made = new_token(tokens_path, user, parsed, timedelta(days=days), datetime.now(UTC))
+    emit(as_json, {"token": text, **_document(made)}, [text])
+    if not as_json:
+        click.echo(f"token {made.id} of {user} for {', '.join(scopes)}, until {made.expires:%Y-%m-%d}", err=True)
+
+
+@token.command("list")
+@tokens_option
+@json_option
+def list_tokens(tokens_path: Path, as_json: bool) -> None:
+    """Show who has which tokens; the tokens themselves are nowhere."""
+    from pe_data_gateway.tokens import read_tokens
+
+    found = [_document(one) for one in read_tokens(tokens_path)]
+    emit(as_json, found, ("  ".join(str(value) for value in row.values() if value) for row in found))
+
+
+@token.command()
+@click.argument("which", metavar="ID|USER")
+@tokens_option
+@json_option
+def revoke(which: str, tokens_path: Path, as_json: bool) -> None:
+    """End a token, or all tokens of a user; a running gateway refuses them at once."""
+    from pe_data_gateway.tokens import revoke_tokens
+
+    ended = revoke_tokens(tokens_path, which, datetime.now(UTC))
+    emit(as_json, [_document(one) for one in ended], (f"token {one.id} of {one.user} has ended" for one in ended))
+
+
+def _document(one: "Token") -> dict[str, object]:
+    state = "revoked" if one.revoked else "expired" if one.expires <= datetime.now(UTC) else "active"
+    return {
+        "id": one.id,
+        "user": one.user,
+        "scopes": " ".join(map(str, one.scopes)),
+        "state": state,
+        "expires": f"{one.expires:%Y-%m-%d}",
+    }
+
+
+COMMANDS: dict[str, click.Command] = {"serve": serve, "token": token}

@@ -1,0 +1,118 @@
+"""What the gateway reads of its store, and keeps in memory because it never changes.
+
+Manifests and collections are write-once, so that a kept one is as good as the store's. Pointers,
+tombstones and the trust root are read every time. The store is asked in threads, and once for many
+requests that want the same document.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from anyio import to_thread
+
+from pe_data.documents.collection import COLLECTION_LIMIT, Collection
+from pe_data.documents.encoding import READ_LIMIT, unpack
+from pe_data.documents.manifest import Manifest
+from pe_data.errors import DigestMismatchError
+from pe_data.names.digests import Sha256, check_bytes, sha256_bytes
+from pe_data.names.keys import collection_key, manifest_key
+from pe_data.store.base import Store
+from pe_data_gateway.audit.records import NamedInput
+
+KEPT_BYTES = 64 * 1024 * 1024
+_DAMAGED = "The store has it damaged; run `pe-data fsck`."
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A manifest or a collection as stored, and what the log has to say of it."""
+
+    raw: bytes
+    dataset: str
+    digest: Sha256
+    """Of the plain JSON."""
+    inputs: tuple[NamedInput, ...]
+
+
+_Read = Callable[[Store, str, Sha256], Document]
+_Place = tuple[_Read, str, Sha256]
+
+
+class Documents:
+    """Reads documents of one store; use from one event loop."""
+
+    def __init__(self, store: Store, kept_bytes: int = KEPT_BYTES) -> None:
+        self.store, self._limit = store, kept_bytes
+        self._kept: OrderedDict[_Place, Document] = OrderedDict()
+        self._size = 0
+        self._coming: dict[_Place, asyncio.Task[Document]] = {}
+
+    async def manifest(self, country: str, sha256: Sha256) -> Document:
+        """The manifest of a payload. Raises ObjectNotFoundError, or PeDataError if it is not what it should be."""
+        return await self._get(_read_manifest, country, sha256)
+
+    async def collection(self, country: str, sha256: Sha256) -> Document:
+        """A collection. Raises as `manifest`."""
+        return await self._get(_read_collection, country, sha256)
+
+    async def fresh(self, key: str, limit: int) -> bytes:
+        """An object that may change. Raises StoreError."""
+        return (await to_thread.run_sync(lambda: self.store.get(key, max_bytes=limit))).data
+
+    async def _get(self, read: _Read, country: str, sha256: Sha256) -> Document:
+        place = (read, country, sha256)
+        kept = self._kept.get(place)
+        if kept is not None:
+            self._kept.move_to_end(place)
+            return kept
+        task = self._coming.get(place)
+        if task is None:
+            task = asyncio.ensure_future(to_thread.run_sync(read, self.store, country, sha256))
+            self._coming[place] = task
+            task.add_done_callback(lambda _: self._coming.pop(place, None))
+        # Shielded: one client that goes away must not end the read for the others.
+        document = await asyncio.shield(task)
+        self._keep(place, document)
+        return document
+
+    def _keep(self, place: _Place, document: Document) -> None:
+        if place in self._kept:
+            return
+        self._kept[place] = document
+        self._size += len(document.raw)
+        while self._size > self._limit and len(self._kept) > 1:
+            _, gone = self._kept.popitem(last=False)
+            self._size -= len(gone.raw)
+
+
+def _read_manifest(store: Store, country: str, sha256: Sha256) -> Document:
+    key = manifest_key(country, sha256)
+    raw = store.get(key, max_bytes=READ_LIMIT).data
+    what = f"{store.url}: {key}"
+    plain = unpack(raw, what)
+    manifest = Manifest.from_bytes(plain, what)
+    if (manifest.country, manifest.artifact.sha256) != (country, sha256):
+        raise DigestMismatchError(
+            what,
+            expected=f"a manifest of {country} sha256 {sha256}",
+            found=f"one of {manifest.country} sha256 {manifest.artifact.sha256}",
+            advice=_DAMAGED,
+        )
+    files = manifest.inputs.files if manifest.inputs else ()
+    inputs = tuple(NamedInput(one.name, one.sha256) for one in files)
+    return Document(raw, manifest.dataset, sha256_bytes(plain), inputs)
+
+
+def _read_collection(store: Store, country: str, sha256: Sha256) -> Document:
+    key = collection_key(country, sha256)
+    raw = store.get(key, max_bytes=COLLECTION_LIMIT).data
+    what = f"{store.url}: {key}"
+    check_bytes(raw, sha256, what=what, advice=_DAMAGED)
+    collection = Collection.from_bytes(raw, what=what)
+    if collection.country != country:
+        raise DigestMismatchError(
+            what, expected=f"a collection of {country}", found=f"one of {collection.country}", advice=_DAMAGED
+        )
+    return Document(raw, collection.dataset, sha256, ())

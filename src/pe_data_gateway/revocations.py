@@ -1,0 +1,106 @@
+"""What the gateway does not release because it was revoked, whatever still lies in the store.
+
+A revocation writes tombstones first and removes payloads then. If it was killed in between, or a backup
+was put back, the payload is there and its tombstone beside it. So before a payload, a link to one or its
+size goes out, the store is asked for a tombstone. One answer serves all requests of the next hundredth of
+a second, as with the file of tokens; a tombstone that was found genuine is not asked for again.
+
+Tombstones are judged as by a reader: one that is not genuine changes nothing and is told to the
+operator; one whose signatures cannot be checked here counts.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from anyio import to_thread
+
+from pe_data.documents.tombstone import TOMBSTONE_LIMIT
+from pe_data.errors import (
+    InvalidDocumentError,
+    InvalidTombstoneError,
+    ObjectNotFoundError,
+    StorePermissionError,
+    UncheckedRevocationError,
+)
+from pe_data.names.digests import Sha256, sha256_bytes
+from pe_data.names.keys import tombstone_key
+from pe_data.store.base import Store
+from pe_data_gateway.logs import LOGGER
+
+LOOK_SECONDS = 0.01
+"""How long an artifact without a tombstone is believed to have none."""
+JUDGED_SECONDS = 60.0
+"""How long the verdict on a tombstone that is not genuine holds: the trust root may have changed since."""
+_KEPT = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    at: float
+    reason: str
+    """Why the artifact is not released; empty if it is."""
+    final: bool
+    """A genuine tombstone: there is no way back."""
+
+
+class Revocations:
+    """Looks for tombstones in one store; use from one event loop."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._looks: OrderedDict[tuple[str, Sha256], _Look] = OrderedDict()
+        self._coming: dict[tuple[str, Sha256], asyncio.Task[_Look]] = {}
+        self._not_genuine: dict[tuple[str, Sha256], float] = {}
+        """When a tombstone (key, digest of its bytes) was found not to be genuine."""
+
+    async def reason(self, country: str, sha256: Sha256) -> str:
+        """Why an artifact is not released, empty if it is. Raises StoreError if the store cannot say."""
+        place = (country, sha256)
+        known = self._looks.get(place)
+        if known is not None and (known.final or time.monotonic() - known.at < LOOK_SECONDS):
+            return known.reason
+        task = self._coming.get(place)
+        if task is None:
+            task = asyncio.ensure_future(to_thread.run_sync(self._look, country, sha256))
+            self._coming[place] = task
+            task.add_done_callback(lambda _: self._coming.pop(place, None))
+        look = await asyncio.shield(task)
+        self._looks[place] = look
+        self._looks.move_to_end(place)
+        while len(self._looks) > _KEPT:
+            self._looks.popitem(last=False)
+        return look.reason
+
+    def _look(self, country: str, sha256: Sha256) -> _Look:
+        key = tombstone_key(country, sha256)
+        now = time.monotonic()
+        try:
+            raw = self._store.get(key, max_bytes=TOMBSTONE_LIMIT).data
+        except (ObjectNotFoundError, StorePermissionError):  # the latter from a bucket that may not be listed
+            return _Look(now, "", False)
+        except InvalidDocumentError as error:
+            LOGGER.error("a tombstone that is none: %r", str(error))
+            return _Look(now, "", False)
+        seen = (key, sha256_bytes(raw))
+        if now - self._not_genuine.get(seen, -JUDGED_SECONDS) < JUDGED_SECONDS:
+            return _Look(now, "", False)
+        return self._judge(raw, country, sha256, key, seen)
+
+    def _judge(self, raw: bytes, country: str, sha256: Sha256, key: str, seen: tuple[str, Sha256]) -> _Look:
+        from pe_data.trust.tombstones import Verifier, reason_of
+
+        what = f"{self._store.url}: {key}"
+        try:
+            stone = Verifier.of(lambda: self._store).check(raw, country=country, sha256=sha256, what=what)
+        except InvalidTombstoneError as error:
+            LOGGER.error("%r", reason_of(error))
+            self._not_genuine[seen] = time.monotonic()
+            return _Look(time.monotonic(), "", False)
+        except UncheckedRevocationError as error:
+            LOGGER.error("%r", str(error))
+            reason = "there is a tombstone for it, whose signatures the gateway cannot check"
+            return _Look(time.monotonic(), reason, False)
+        reason = f"it was revoked on {stone.date[:10]} by {stone.revoked_by} (licence {stone.licence}): {stone.reason}"
+        return _Look(time.monotonic(), reason, True)

@@ -1,0 +1,214 @@
+"""Who may ask: the file of tokens, which does not hold them.
+
+A token is 256 random bits, shown once. The file has its sha256. A slow, salted hash as for passwords
+would add nothing: those protect secrets that can be guessed, and nobody guesses 2^256; a pepper would
+add nothing either, for the same reason. So whoever copies the file has no token, and looking one up is
+looking up its digest, whose timing says nothing about the token.
+
+The file must not be readable by others (it names people). It is read again when it changes, so that a
+revoked token ends within a hundredth of a second; a file that cannot be read ends all of them.
+"""
+
+import os
+import re
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from filelock import FileLock
+
+from pe_data.documents.fields import Fields
+from pe_data.errors import ConfigError, InvalidDocumentError, InvalidNameError
+from pe_data.files.atomic import sync_folder
+from pe_data.files.private import check_private
+from pe_data.names.digests import Sha256, canonical_json, sha256_bytes, strict_json
+from pe_data.names.keys import check_country, check_dataset
+from pe_data.names.times import format_time, parse_time
+
+SCHEMA_VERSION = 1
+PREFIX = "pedata_"
+"""Beginning of every token, by which scanners for leaked secrets know one."""
+TOKEN = re.compile(PREFIX + r"[A-Za-z0-9_-]{43}")
+LOOK_SECONDS = 0.01
+"""How long an unchanged file is believed to be unchanged; many requests share one look."""
+_USER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}")
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """One dataset, or with None all datasets of a country."""
+
+    country: str
+    dataset: str | None
+
+    @classmethod
+    def parse(cls, text: str) -> "Scope":
+        """`uk/enhanced_frs` or `uk/*`. Raises InvalidNameError."""
+        country, slash, dataset = text.partition("/")
+        if not slash:
+            raise InvalidNameError(f"scope: expected COUNTRY/DATASET or COUNTRY/*, found {text[:120]!r}")
+        return cls(check_country(country), None if dataset == "*" else check_dataset(dataset))
+
+    def __str__(self) -> str:
+        return f"{self.country}/{self.dataset or '*'}"
+
+    def covers(self, country: str, dataset: str | None) -> bool:
+        """Whether it allows that dataset; None asks for anything of the country."""
+        return country == self.country and (dataset is None or self.dataset in (None, dataset))
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What is known about a token."""
+
+    id: str
+    """Names it in the log and to `revoke`; no secret."""
+    sha256: Sha256
+    user: str
+    scopes: tuple[Scope, ...]
+    created: datetime
+    expires: datetime
+    revoked: datetime | None = None
+
+    def covers(self, country: str, dataset: str | None) -> bool:
+        """Whether its scopes allow that dataset."""
+        return any(scope.covers(country, dataset) for scope in self.scopes)
+
+
+def new_token(
+    path: Path, user: str, scopes: tuple[Scope, ...], lifetime: timedelta, now: datetime
+) -> tuple[str, Token]:
+    """Make a token and write its digest to the file; the token itself is in the return value alone.
+
+    Raises:
+        InvalidNameError: no name of a user, or no scope.
+        ConfigError: the file cannot be used.
+    """
+    if not _USER.fullmatch(user):
+        raise InvalidNameError(f"user: expected a name or an e-mail address without blanks, found {user[:120]!r}")
+    if not scopes:
+        raise InvalidNameError("scopes: expected at least one, such as COUNTRY/DATASET, found none")
+    text = PREFIX + secrets.token_urlsafe(32)
+    token = Token(secrets.token_hex(6), sha256_bytes(text.encode()), user, scopes, now, now + lifetime)
+    _change(path, lambda tokens: (*tokens, token))
+    return text, token
+
+
+def revoke_tokens(path: Path, which: str, now: datetime) -> tuple[Token, ...]:
+    """End a token by id, or all those of a user; returns those that ended.
+
+    Raises:
+        ConfigError: no token has that id or user, or the file cannot be used.
+    """
+    ended: list[Token] = []
+
+    def change(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
+        ended.extend(one for one in tokens if which in (one.id, one.user))
+        return tuple(replace(one, revoked=one.revoked or now) if one in ended else one for one in tokens)
+
+    _change(path, change)
+    if not ended:
+        raise ConfigError(f"{path}: no token has the id or the user {which[:120]!r}; see `pe-data token list`")
+    return tuple(ended)
+
+
+def read_tokens(path: Path) -> tuple[Token, ...]:
+    """Every token of the file. Raises ConfigError."""
+    check_private(path)
+    try:
+        fields = Fields.of(strict_json(path.read_bytes(), what=str(path)), str(path))
+        version = fields.integer("schema_version")
+        if version != SCHEMA_VERSION:
+            raise fields.fail("schema_version", str(SCHEMA_VERSION), version)
+        return tuple(_token(row) for row in fields.rows("tokens"))
+    except (InvalidDocumentError, InvalidNameError, ValueError) as error:
+        raise ConfigError(f"{error}. Mend the file or restore it; no token is accepted until then") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+class TokenBook:
+    """The tokens of a file, read again whenever it changes."""
+
+    def __init__(self, path: Path, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        """Raises ConfigError if the file cannot be used."""
+        self.path, self._clock = path, clock
+        self._state: tuple[int, ...] = ()
+        self._by_digest: dict[Sha256, Token] = {}
+        self._looked = 0.0
+        self._refresh()
+
+    def find(self, text: str) -> Token | None:
+        """The token, if it is one that counts now. Raises ConfigError if the file cannot be read."""
+        self._refresh()
+        token = self._by_digest.get(sha256_bytes(text.encode()))
+        return token if token and self._counts(token) else None
+
+    def is_active(self, token_id: str) -> bool:
+        """Whether the token with that id counts now. Raises ConfigError."""
+        self._refresh()
+        return any(one.id == token_id and self._counts(one) for one in self._by_digest.values())
+
+    def _counts(self, token: Token) -> bool:
+        return token.revoked is None and self._clock() < token.expires
+
+    def _refresh(self) -> None:
+        now = time.monotonic()
+        if now - self._looked < LOOK_SECONDS:
+            return
+        try:
+            found = self.path.stat()
+        except OSError as error:
+            raise ConfigError(f"{self.path}: cannot be read: {error.strerror}") from error
+        state = (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        if state != self._state:
+            self._by_digest = {token.sha256: token for token in read_tokens(self.path)}
+            self._state = state
+        self._looked = now
+
+
+def _change(path: Path, change: Callable[[tuple[Token, ...]], tuple[Token, ...]]) -> None:
+    """Read, change and replace the file, one process at a time."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with FileLock(path.with_name(f".{path.name}.lock")):
+            tokens = change(read_tokens(path) if path.exists() else ())
+            document = {"schema_version": SCHEMA_VERSION, "tokens": [_document(one) for one in tokens]}
+            temporary = path.with_name(f".{path.name}.new")
+            temporary.unlink(missing_ok=True)
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as handle:
+                handle.write(canonical_json(document) + b"\n")
+                handle.flush()
+                os.fsync(handle.fileno())
+            temporary.replace(path)
+            sync_folder(path.parent)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def _document(token: Token) -> dict[str, object]:
+    return {
+        "id": token.id,
+        "sha256": token.sha256,
+        "user": token.user,
+        "scopes": [str(scope) for scope in token.scopes],
+        "created": format_time(token.created),
+        "expires": format_time(token.expires),
+        "revoked": format_time(token.revoked) if token.revoked else None,
+    }
+
+
+def _token(row: Fields) -> Token:
+    return Token(
+        id=row.text("id"),
+        sha256=row.sha256("sha256"),
+        user=row.text("user", pattern=_USER, what="the name of a user"),
+        scopes=tuple(Scope.parse(text) for text in row.texts("scopes")),
+        created=parse_time(row.text("created")),
+        expires=parse_time(row.text("expires")),
+        revoked=parse_time(row.text("revoked")) if row.has("revoked") else None,
+    )
