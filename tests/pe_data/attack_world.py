@@ -12,11 +12,12 @@ from trust_helpers import Trust, make_trust, publish_validated, variables
 
 import pe_data
 from pe_data.documents.envelope import POINTER_TYPE
-from pe_data.documents.pointer import SignedPointer, VerifiedPointer, verify
+from pe_data.documents.pointer import SignedPointer
 from pe_data.errors import ObjectNotFoundError
 from pe_data.names.keys import TRUST_PREFIX, channel_key
 from pe_data.read.channels import read_next
 from pe_data.store.folder import FolderStore
+from pe_data.trust.nominations import VerifiedPointer, verify
 from pe_data.trust.policy import Role
 from pe_data.trust.root import Version
 from pe_data.write.nominate import candidate, nominate, propose

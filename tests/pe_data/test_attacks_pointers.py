@@ -32,10 +32,10 @@ from pe_data.errors import (
 )
 from pe_data.names.digests import canonical_json
 from pe_data.names.keys import channel_key
+from pe_data.read.nominations import floor_of
 from pe_data.store.base import VersionToken
 from pe_data.store.folder import FolderStore
 from pe_data.trust.anchor import Floor
-from pe_data.trust.current import floor_of
 from pe_data.trust.root import build
 from pe_data.write.nominate import nominate
 

@@ -7,14 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from storage_helpers import NOW, forged
 
-from pe_data.documents.pointer import (
-    PointerBody,
-    SignedPointer,
-    UnsignedPointer,
-    VerifiedPointer,
-    parse_signed,
-    parse_unsigned,
-)
+from pe_data.documents.pointer import PointerBody, SignedPointer, UnsignedPointer, parse_signed, parse_unsigned
 from pe_data.errors import (
     InvalidDocumentError,
     InvalidNameError,
@@ -25,9 +18,11 @@ from pe_data.errors import (
 from pe_data.names.digests import canonical_json, sha256_bytes
 from pe_data.names.keys import channel_key
 from pe_data.names.times import format_time, parse_time
-from pe_data.read.channels import history, list_channels, move, read, read_next
+from pe_data.read.channels import history, list_channels, read, read_next
 from pe_data.store.base import Store
 from pe_data.store.objects import memory_store
+from pe_data.trust.nominations import VerifiedPointer
+from pe_data.write.channels import move
 
 A = sha256_bytes(b"a")
 M = sha256_bytes(b"manifest")

@@ -274,7 +274,7 @@ WRITER = """
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from pe_data.read.channels import move
+from pe_data.write.channels import move
 from pe_data.names.digests import sha256_bytes
 from pe_data.errors import ConflictError
 from pe_data.store.folder import FolderStore

@@ -35,12 +35,13 @@ from pe_data.errors import (
 )
 from pe_data.names.digests import Sha256, sha256_bytes
 from pe_data.names.keys import PROBE_KEY, channel_key, collection_key, manifest_key, payload_key
-from pe_data.read.channels import history, list_channels, move, read
+from pe_data.read.channels import history, list_channels, read
 from pe_data.store.base import Store, Timeouts, VersionToken
 from pe_data.store.folder import FolderStore
 from pe_data.store.objects import ObjectStore, memory_store
 from pe_data.store.opening import open_store
 from pe_data.store.probe import probe_conditional_writes
+from pe_data.write.channels import move
 
 KEYS = {"region": "us-east-1", "access_key_id": "x", "secret_access_key": "x"}
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)

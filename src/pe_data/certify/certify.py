@@ -12,7 +12,7 @@ from pe_data.certify.release import Certification, DataRelease, DatasetPin, Nomi
 from pe_data.certify.schemas import check_schema
 from pe_data.certify.statement import sign_statement, statement_of
 from pe_data.certify.trace import trace_of
-from pe_data.documents.pointer import POINTER_LIMIT, VerifiedPointer, parse_body
+from pe_data.documents.pointer import POINTER_LIMIT, parse_body
 from pe_data.documents.tombstone import NAME_LIMIT, check_line
 from pe_data.errors import (
     CertificationError,
@@ -27,6 +27,7 @@ from pe_data.names.uri import StoreUri
 from pe_data.read.channels import list_channels, read_next
 from pe_data.read.options import Options
 from pe_data.read.remote import Remote
+from pe_data.trust.nominations import VerifiedPointer
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Signer

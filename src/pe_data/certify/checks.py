@@ -12,7 +12,6 @@ from typing import Literal, TypeVar
 from pe_data.certify.schemas import check_schema
 from pe_data.documents.collection import Member
 from pe_data.documents.manifest import Manifest
-from pe_data.documents.pointer import VerifiedPointer
 from pe_data.documents.validation import Validation
 from pe_data.errors import (
     CertificationError,
@@ -28,6 +27,7 @@ from pe_data.read.places import Places
 from pe_data.read.remote import Remote
 from pe_data.read.revocations import find_revoked
 from pe_data.store.base import Store
+from pe_data.trust.nominations import VerifiedPointer
 
 WORKERS = 8
 DIGESTS = ("artifact_sha256", "manifest_sha256")

@@ -19,11 +19,12 @@ from pe_data.cli.store_options import (
 from pe_data.describe.columns import inputs_of
 from pe_data.describe.file import Label
 from pe_data.documents.manifest import Access, InputFile
-from pe_data.documents.pointer import UnsignedPointer, VerifiedPointer
+from pe_data.documents.pointer import UnsignedPointer
 from pe_data.documents.validation import from_records, records_in
 from pe_data.names.countries import UNSPECIFIED
 from pe_data.names.digests import parse_sha256, sha256_file
 from pe_data.read import channels
+from pe_data.trust.nominations import VerifiedPointer
 from pe_data.write.folder import item_of, items_in
 from pe_data.write.publish import publish_artifact, publish_collection, set_channel
 from pe_data.write.upload import Item
@@ -186,8 +187,8 @@ def show(dataset: str, name: str, store_url: str | None, as_json: bool) -> None:
     country, dataset = split_dataset(dataset)
     store = the_store(store_url, country)
     if name == "next":
+        from pe_data.read.nominations import read_verified
         from pe_data.trust.opening import open_policy
-        from pe_data.write.nominate import read_verified
 
         _, verified = read_verified(store, country, dataset, open_policy(store))
         document = {**_document(verified), "signed_by": list(verified.key_ids)}

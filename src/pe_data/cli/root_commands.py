@@ -214,7 +214,7 @@ def verify(store_url: str | None) -> None:
 
     store = the_store(store_url)
     policy = open_policy(store)
-    from pe_data.trust.current import unverified_nominations
+    from pe_data.read.nominations import unverified_nominations
 
     say(f"trust root version {policy.version}, valid until {policy.expires:%Y-%m-%d %H:%M} UTC")
     bad = list(unverified_nominations(store, policy))
@@ -240,7 +240,8 @@ def export(folder: Path, store_url: str | None) -> None:
     from pe_data.documents.signing_libraries import need_libraries
 
     need_libraries()
-    from pe_data.trust.current import floor_of, read_current
+    from pe_data.read.nominations import floor_of
+    from pe_data.trust.current import read_current
     from pe_data.trust.opening import open_policy
 
     store = the_store(store_url)

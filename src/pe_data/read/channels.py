@@ -1,19 +1,9 @@
-"""Read, move and look back along the channels of a store.
+"""Read the channels of a store, and look back along them. `pe_data.write.channels` moves them."""
 
-A move is: read the pointer, archive it under its own digest, swap it. The archived copy is
-written before the swap and is always a body that was really current, so that the history is
-complete whatever crashes, and a writer whose reply was lost can find out that it had won.
-"""
-
-import uuid
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 
-from pe_data import steps
 from pe_data.documents.pointer import (
-    NAMESPACE,
     POINTER_LIMIT,
     PointerBody,
     SignedPointer,
@@ -23,16 +13,11 @@ from pe_data.documents.pointer import (
     parse_unsigned,
 )
 from pe_data.errors import (
-    ConflictError,
     InvalidDocumentError,
     InvalidNameError,
-    ObjectExistsError,
     ObjectNotFoundError,
-    PointerMismatchError,
-    StoreUnavailableError,
-    VersionMismatchError,
 )
-from pe_data.names.digests import Sha256, check_bytes
+from pe_data.names.digests import check_bytes
 from pe_data.names.keys import (
     CHANNELS,
     CHANNELS_PREFIX,
@@ -41,7 +26,6 @@ from pe_data.names.keys import (
     check_channel,
     history_key,
 )
-from pe_data.names.times import format_time
 from pe_data.store.base import Store, VersionToken
 
 
@@ -69,26 +53,6 @@ class CurrentNomination:
 
 
 @dataclass(frozen=True, slots=True)
-class Replaced:
-    """The pointer that another one takes the place of."""
-
-    version: int
-    sha256: Sha256
-    """Of its body."""
-    raw: bytes
-    token: VersionToken
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """Outcome of moving a channel."""
-
-    pointer: UnsignedPointer
-    moved: bool
-    """False if the channel stood there already."""
-
-
-@dataclass(frozen=True, slots=True)
 class ChannelAddress:
     """Country, dataset and channel of one pointer in a store."""
 
@@ -113,7 +77,7 @@ def read(
     Raises:
         ObjectNotFoundError: if nothing was ever published on the channel.
         PointerMismatchError: if the pointer was made for another place.
-        InvalidNameError: for `next`, which `pe_data.write.nominate.read_verified` reads.
+        InvalidNameError: for `next`, which `pe_data.read.nominations.read_verified` reads.
     """
     key = channel_key(country, dataset, channel)
     what = f"{store.url}: {key}"
@@ -144,91 +108,6 @@ def read_next(store: Store, country: str, dataset: str) -> CurrentNomination:
     return CurrentNomination(
         parse_signed(document.data, what=f"{store.url}: {key}"), document.data, document.meta.token
     )
-
-
-def move(
-    store: Store,
-    country: str,
-    dataset: str,
-    *,
-    artifact_sha256: Sha256,
-    manifest_sha256: Sha256,
-    namespace: str,
-    now: datetime,
-    expected_version: int | None = None,
-    on_step: steps.StepHook = steps.ignore,
-) -> Move:
-    """Point `latest` at an artifact whose objects are all in the store.
-
-    Args:
-        manifest_sha256: Digest of its manifest, or again `artifact_sha256` for a collection.
-        expected_version: Refuse to move from any other version; 0 for "no pointer yet".
-
-    Returns:
-        The pointer that stands now; `moved` is False if it said so before.
-
-    Raises:
-        ConflictError: if another writer moved the channel in between.
-        PointerMismatchError: if the channel belongs to another namespace.
-    """
-    if not NAMESPACE.fullmatch(namespace):
-        raise InvalidNameError(
-            "namespace: expected lower-case letters, digits and '._-' (such as 'policyengine'), "
-            f"found {namespace[:80]!r}"
-        )
-    current: CurrentPointer | None = None
-    with suppress(ObjectNotFoundError):
-        current = read(store, country, dataset, namespace=namespace)
-    version = current.body.version if current else 0
-    if expected_version is not None and version != expected_version:
-        raise conflict(store, country, dataset, expected_version + 1)
-    if current and ((current.body.artifact_sha256, current.body.manifest_sha256) == (artifact_sha256, manifest_sha256)):
-        return Move(current.pointer, moved=False)
-    target = UnsignedPointer.of(
-        PointerBody(
-            namespace=namespace,
-            country=country,
-            dataset=dataset,
-            channel="latest",
-            version=version + 1,
-            prev=current.pointer.sha256 if current else None,
-            artifact_sha256=artifact_sha256,
-            manifest_sha256=manifest_sha256,
-            published_at=format_time(now),
-            publication_id=uuid.uuid4().hex,
-        )
-    )
-    before = Replaced(version, current.pointer.sha256, current.raw, current.token) if current else None
-    replace_pointer(store, target.body, target.body.to_bytes(), target.sha256, before, on_step=on_step)
-    return Move(target, moved=True)
-
-
-def replace_pointer(
-    store: Store,
-    body: PointerBody,
-    data: bytes,
-    sha256: Sha256,
-    before: Replaced | None,
-    *,
-    on_step: steps.StepHook = steps.ignore,
-) -> None:
-    """Archive the pointer that stood there, then write `data` over it.
-
-    Args:
-        body: What `data` says, signed or not.
-        sha256: Of the body's bytes.
-        before: What stood there when it was read; None for nothing.
-
-    Raises:
-        ConflictError: if another writer moved the channel in between.
-    """
-    if before:
-        archived = history_key(body.country, body.dataset, body.channel, before.version, before.sha256)
-        with suppress(ObjectExistsError):
-            store.put_create(archived, before.raw)
-    on_step("history-done")
-    _swap(store, body, data, sha256, before)
-    on_step("pointer-done")
 
 
 def history(store: Store, country: str, dataset: str) -> Iterator[UnsignedPointer]:
@@ -273,45 +152,3 @@ def list_channels(store: Store, country: str | None = None) -> Iterator[ChannelA
         for channel in CHANNELS:
             if len(parts) == 3 and parts[2] == f"{channel}.json":
                 yield ChannelAddress(parts[0], parts[1], channel)
-
-
-def _swap(store: Store, body: PointerBody, data: bytes, sha256: Sha256, before: Replaced | None) -> None:
-    """Write `data` over `before`; a lost reply is cleared up by reading back."""
-    key = channel_key(body.country, body.dataset, body.channel)
-    try:
-        if before is None:
-            store.put_create(key, data)
-        else:
-            store.put_swap(key, data, before.token)
-    except (ObjectExistsError, VersionMismatchError) as error:
-        if not _was_written(store, body, data, sha256):
-            raise conflict(store, body.country, body.dataset, body.version, body.channel) from error
-    except StoreUnavailableError:
-        if not _was_written(store, body, data, sha256):
-            raise
-
-
-def _was_written(store: Store, body: PointerBody, data: bytes, sha256: Sha256) -> bool:
-    """Whether `data` is the pointer now, or was until another writer archived it."""
-    key = channel_key(body.country, body.dataset, body.channel)
-    with suppress(ObjectNotFoundError):
-        if store.get(key, max_bytes=POINTER_LIMIT).data == data:
-            return True
-    return store.exists(history_key(body.country, body.dataset, body.channel, body.version, sha256))
-
-
-def conflict(store: Store, country: str, dataset: str, version: int, channel: ChannelName = "latest") -> ConflictError:
-    """The error for a writer who wanted to write `version` and was not first."""
-    found = "no pointer"
-    with suppress(ObjectNotFoundError, InvalidDocumentError, PointerMismatchError):
-        if channel == "next":
-            winner = read_next(store, country, dataset).pointer.claimed()
-        else:
-            winner = read(store, country, dataset).body
-        found = f"version {winner.version} at sha256:{winner.artifact_sha256}"
-    again = "publish" if channel == "latest" else "promote"
-    return ConflictError(
-        f"{store.url}: channel {channel} of {country}/{dataset}: another writer was first: expected "
-        f"to write version {version}, found {found}. Your files are in the store, the channel was "
-        f"not moved by you. Look at `pe-data channel show`, then {again} again if yours is newer"
-    )

@@ -20,7 +20,7 @@ from pe_data.config.settings import gated_group
 from pe_data.documents.collection import COLLECTION_LIMIT, Collection, Member
 from pe_data.documents.encoding import READ_LIMIT, unpack
 from pe_data.documents.manifest import Manifest, Status
-from pe_data.documents.pointer import PointerBody, VerifiedPointer
+from pe_data.documents.pointer import PointerBody
 from pe_data.errors import (
     CacheError,
     DigestMismatchError,
@@ -40,6 +40,7 @@ from pe_data.read.places import Places
 from pe_data.read.revocations import Revoked, find_revoked, obey
 from pe_data.read.seen import SeenChannels
 from pe_data.read.standing import read_latest, read_nomination
+from pe_data.trust.nominations import VerifiedPointer
 
 _SWAPPED = "It was changed or damaged, and was not kept. Tell whoever runs the store."
 

@@ -19,7 +19,6 @@ from pe_data.documents.pointer import (
     DEFAULT_NAMESPACE,
     PointerBody,
     UnsignedPointer,
-    VerifiedPointer,
     check_place,
     parse_body,
     parse_signed,
@@ -34,6 +33,7 @@ from pe_data.errors import (
 from pe_data.files.atomic import write_atomic
 from pe_data.names.digests import Sha256, open_plain, sha256_bytes
 from pe_data.names.keys import ChannelName, check_channel, check_country, check_dataset
+from pe_data.trust.nominations import VerifiedPointer
 
 Kind = Literal["seen", "used"]
 

@@ -2,13 +2,14 @@
 
 import warnings
 
-from pe_data.documents.pointer import PointerBody, VerifiedPointer
+from pe_data.documents.pointer import PointerBody
 from pe_data.errors import CacheWarning, ObjectNotFoundError, OfflineError, StoreUnavailableError
 from pe_data.names.uri import StoreUri
 from pe_data.read import channels
 from pe_data.read.options import Options
 from pe_data.read.places import Places
 from pe_data.read.seen import SeenChannels
+from pe_data.trust.nominations import VerifiedPointer
 
 
 def read_latest(uri: StoreUri, places: Places, options: Options) -> tuple[PointerBody, bool]:
@@ -52,8 +53,8 @@ def read_nomination(uri: StoreUri, places: Places, options: Options) -> Verified
         SignatureError, TrustRootError: one of their kinds: it is not to be believed.
         RollbackError: this machine has seen a newer one.
     """
+    from pe_data.read.nominations import read_verified
     from pe_data.trust.opening import open_policy
-    from pe_data.write.nominate import read_verified
 
     store, config = places.main(), places.config
     policy = open_policy(store, metadata=options.cache.root / "trust")

@@ -11,14 +11,11 @@ from typing import Any, TypeVar
 
 from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 
-from pe_data.errors import ObjectNotFoundError, PeDataError, RollbackError, TrustRootError
+from pe_data.errors import ObjectNotFoundError, RollbackError, TrustRootError
 from pe_data.names.keys import TRUST_PREFIX
-from pe_data.read.channels import list_channels
 from pe_data.store.base import Store
-from pe_data.trust.anchor import ROOT_LIMIT, Anchor, Floor, find_anchor
+from pe_data.trust.anchor import ROOT_LIMIT, Anchor, find_anchor
 from pe_data.trust.client import METADATA_LIMIT, Verified, check_metadata, library_errors, memory_of
-from pe_data.trust.policy import TrustPolicy
-from pe_data.write.nominate import read_verified
 
 Document = TypeVar("Document", Root, Timestamp, Snapshot, Targets)
 
@@ -56,26 +53,6 @@ def read_current(store: Store) -> tuple[Verified, Anchor]:
                 f"{root.signed.version}. The store was set back: a version made from here could bring a stolen key back"
             )
     return verified, anchor
-
-
-def floor_of(store: Store, policy: TrustPolicy) -> Floor:
-    """The floor to ship with the root: its version, and that of every nomination that verifies now."""
-    channels: dict[str, int] = {}
-    for address in list_channels(store):
-        if address.channel == "next":
-            _, verified = read_verified(store, address.country, address.dataset, policy)
-            channels[f"{address.country}/{address.dataset}"] = verified.body.version
-    return Floor(policy.version, channels)
-
-
-def unverified_nominations(store: Store, policy: TrustPolicy) -> Iterator[tuple[str, PeDataError]]:
-    """The nominations of the store that nobody will believe, with the reason."""
-    for address in list_channels(store):
-        if address.channel == "next":
-            try:
-                read_verified(store, address.country, address.dataset, policy)
-            except PeDataError as error:
-                yield f"{address.country}/{address.dataset}@next", error
 
 
 def _later_roots(store: Store, version: int) -> Iterator[Metadata[Root]]:

@@ -15,24 +15,19 @@ from pe_data.documents.collection import COLLECTION_LIMIT, Collection, Member
 from pe_data.documents.encoding import READ_LIMIT, unpack
 from pe_data.documents.envelope import SignedDocument
 from pe_data.documents.manifest import Manifest
-from pe_data.documents.pointer import PointerBody, SignedPointer, VerifiedPointer, verify
+from pe_data.documents.pointer import PointerBody, SignedPointer
 from pe_data.documents.validation import Validation
 from pe_data.errors import InputError, InvalidDocumentError, ObjectNotFoundError
 from pe_data.names.digests import Sha256, check_bytes, sha256_bytes
 from pe_data.names.keys import channel_key, collection_key, manifest_key, payload_key
 from pe_data.names.times import format_time, parse_time
-from pe_data.read.channels import (
-    CurrentNomination,
-    Replaced,
-    conflict,
-    read,
-    read_next,
-    replace_pointer,
-)
+from pe_data.read.channels import CurrentNomination, read, read_next
 from pe_data.store.base import Store
 from pe_data.store.probe import probe_conditional_writes
+from pe_data.trust.nominations import VerifiedPointer, verify
 from pe_data.trust.policy import TrustPolicy
 from pe_data.write.bar import Bar
+from pe_data.write.channels import Replaced, conflict, replace_pointer
 
 WORKERS = 8
 LIFETIME = timedelta(days=30)
@@ -52,32 +47,6 @@ class Candidate:
     members: int | None
     """None for a single file."""
     validation: Validation
-
-
-def read_verified(
-    store: Store,
-    country: str,
-    dataset: str,
-    policy: TrustPolicy,
-    *,
-    namespace: str | None = None,
-    now: datetime | None = None,
-) -> tuple[CurrentNomination, VerifiedPointer]:
-    """The nomination that stands, as stored and as verified.
-
-    Raises:
-        ObjectNotFoundError: nothing was nominated.
-        SignatureError, PointerMismatchError: as `pe_data.documents.pointer.verify`.
-    """
-    try:
-        current = read_next(store, country, dataset)
-    except ObjectNotFoundError as error:
-        raise ObjectNotFoundError(
-            f"{store.url}: {country}/{dataset}@next: nothing was nominated. Use @latest, or nominate with "
-            "`pe-data promote`"
-        ) from error
-    moment = now or datetime.now(UTC)
-    return current, verify(current.pointer, policy, country=country, dataset=dataset, namespace=namespace, now=moment)
 
 
 def candidate(store: Store, country: str, dataset: str, artifact: Sha256 | None = None) -> Candidate:

@@ -28,10 +28,11 @@ from pe_data.names.keys import (
     manifest_key,
     payload_key,
 )
-from pe_data.read.channels import Move, move, read
+from pe_data.read.channels import read
 from pe_data.store.base import Store
 from pe_data.store.probe import probe_conditional_writes
 from pe_data.write.bar import Bar
+from pe_data.write.channels import Move, move
 from pe_data.write.marks import rescue
 from pe_data.write.upload import (
     CONFIRM_AFTER,
