@@ -70,7 +70,7 @@ def measure(place: Place, cores: int, repeat: int, say: Callable[[str], None]) -
         if turn == 0:
             code = (
                 "import json, pathlib; from local_h5.worker import write_items;"
-                "from local_h5.workflow.work_items import planned_items;"
+                "from local_h5.runs.work_items import planned_items;"
                 "items = write_items(planned_items(pathlib.Path('results')));"
                 "pathlib.Path('items.json').write_text(json.dumps(items))"
             )

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from local_h5.config.settings import Settings
 from local_h5.contracts.records import write_record
 from local_h5.contracts.results import read_sidecar
 from local_h5.errors import ResultError
@@ -35,13 +34,13 @@ def validate_targets(
             f"records: expected as many as sidecars, {len(paths_to_sidecar)}, found {len(paths_to_record)}. Name "
             "one record for each sidecar."
         )
-    settings = Settings.read(path_to_config)
-    memo = DigestMemo.open(settings.layout.memo)
+    target_run = TargetRun.read(path_to_config, path_to_targets)
+    memo = DigestMemo.open(target_run.settings.layout.memo)
     records = {
         read_sidecar(path).request: to_write for path, to_write in zip(paths_to_sidecar, paths_to_record, strict=True)
     }
-    for request, verdict in TargetRun.open(settings, path_to_targets).check(records):
-        write_record(records[request], replace(verdict, basis=record_basis(settings, request, memo)))
+    for request, verdict in target_run.check(records):
+        write_record(records[request], replace(verdict, basis=record_basis(target_run.settings, request, memo)))
 
 
 if __name__ == "__main__":

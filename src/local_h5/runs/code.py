@@ -20,11 +20,11 @@ _ARRAYS = ("files/arrays", "files/hdf5")
 
 AREA_MODULES = (
     *_ARRAYS, "build/area", "build/payload", "build/writer", "contracts/policy", "contracts/records",
-    "contracts/results", "files/single", "files/text_table", "inputs/chunks", "inputs/geography/block_table",
-    "inputs/membership", "prepared/clones", "prepared/files", "prepared/snapshot", "requests", "scripts/build_area",
-    "takeup/anchors", "takeup/assign", "takeup/draws", "takeup/eligibility", "takeup/rates", "takeup/table", "us",
-    "validation/structural/checks", "validation/structural/common_schema", "validation/structural/population",
-    "validation/structural/verdict", "worker/area_job", "worker/opened",
+    "contracts/results", "files/kept", "files/single", "files/text_table", "inputs/chunks",
+    "inputs/geography/block_table", "inputs/membership", "prepared/clones", "prepared/files", "prepared/snapshot",
+    "requests", "scripts/build_area", "takeup/anchors", "takeup/assign", "takeup/draws", "takeup/eligibility",
+    "takeup/rates", "takeup/table", "us", "validation/structural/checks", "validation/structural/common_schema",
+    "validation/structural/population", "validation/structural/verdict", "worker/area_job", "worker/opened",
 )  # fmt: skip
 """Code that decides the bytes of an area file, beyond what its prepared inputs hold, and its structural verdict."""
 
@@ -56,12 +56,13 @@ EXAMPLE_MODULES = (
     "scripts/example_source", "us",
 )  # fmt: skip
 TARGET_MODULES = (
-    *_ARRAYS, "config/parts", "contracts/policy", "contracts/records", "inputs/chunks", "inputs/membership",
-    "requests", "scripts/simulate_targets", "scripts/validate_targets", "us", "validation/structural/checks",
-    "validation/structural/population", "validation/targets/borrow", "validation/targets/constraints",
-    "validation/targets/country_model", "validation/targets/database", "validation/targets/evaluate",
-    "validation/targets/loaded_area", "validation/targets/model_facts", "validation/targets/run",
-    "validation/targets/simulate", "validation/targets/training", "validation/targets/values",
+    *_ARRAYS, "config/parts", "contracts/policy", "contracts/records", "files/kept", "inputs/chunks",
+    "inputs/membership", "requests", "scripts/simulate_targets", "scripts/validate_targets", "us",
+    "validation/structural/checks", "validation/structural/population", "validation/targets/borrow",
+    "validation/targets/constraints", "validation/targets/country_model", "validation/targets/database",
+    "validation/targets/evaluate", "validation/targets/loaded_area", "validation/targets/model_facts",
+    "validation/targets/run", "validation/targets/simulate", "validation/targets/training",
+    "validation/targets/values",
 )  # fmt: skip
 """Code that decides what a file's targets come out as, and the verdict."""
 EXAMPLE_TARGET_MODULES = (

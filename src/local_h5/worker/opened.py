@@ -1,18 +1,16 @@
 """What area jobs read, opened once in a process: a process that stays builds many areas from the same files."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from local_h5.contracts.config import StructuralConfig
 from local_h5.errors import ConfigError
 from local_h5.files import forms
+from local_h5.files.kept import kept
 from local_h5.prepared.files import PreparedInputs, open_prepared
 from local_h5.validation.structural.common_schema import CommonSchema, common_schema
 from local_h5.validation.structural.population import population_table
 from local_h5.validation.structural.verdict import StructuralPolicy
-
-Identity = tuple[str, ...] | tuple[str, int, int, int, int, int]
 
 PACKAGES = 2
 """Calibration packages of a run, regional and national: what belongs to others is let go."""
@@ -47,31 +45,21 @@ def open_once(snapshot: Path, blocks: Path, clones: Path, takeup: Path, config: 
         PreparedError: a prepared file is missing, damaged or of another version.
         ConfigError: the configuration or the population table is missing or malformed.
     """
-    inputs, schema = _prepared(tuple(map(_identity, (snapshot, blocks, clones, takeup))))
-    chosen = _identity(config)
-    table = _identity(population_table(_configuration(chosen)))
-    return Opened(inputs, schema, _structural(chosen, table))
+    inputs, schema = _prepared(snapshot, blocks, clones, takeup)
+    return Opened(inputs, schema, _structural(config, population_table(_configuration(config))))
 
 
-@lru_cache(maxsize=PACKAGES)
-def _prepared(files: tuple[Identity, ...]) -> tuple[PreparedInputs, CommonSchema]:
-    inputs = open_prepared(*(Path(str(file[0])) for file in files))
+@kept(PACKAGES)
+def _prepared(snapshot: Path, blocks: Path, clones: Path, takeup: Path) -> tuple[PreparedInputs, CommonSchema]:
+    inputs = open_prepared(snapshot, blocks, clones, takeup)
     return inputs, common_schema(inputs)
 
 
-@lru_cache(maxsize=1)
-def _configuration(file: Identity) -> StructuralConfig:
-    return forms.read(Path(str(file[0])), StructuralConfig, ConfigError, "a configuration", "Run the workflow again.")
+@kept(1)
+def _configuration(config: Path) -> StructuralConfig:
+    return forms.read(config, StructuralConfig, ConfigError, "a configuration", "Run the workflow again.")
 
 
-@lru_cache(maxsize=1)
-def _structural(file: Identity, table: Identity) -> StructuralPolicy:
-    return StructuralPolicy.from_config(_configuration(file))
-
-
-def _identity(path: Path) -> Identity:
-    try:
-        stat = path.stat()
-    except OSError:  # opening it says what is wrong
-        return (str(path),)
-    return str(path), stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+@kept(1)
+def _structural(config: Path, table: Path) -> StructuralPolicy:
+    return StructuralPolicy.from_config(_configuration(config))

@@ -81,7 +81,7 @@ def split(golden: Any, golden_inputs: PreparedInputs, tmp_path_factory: pytest.T
 
 def values(split: Split, area_id: str) -> Mapping[str, tuple[str, np.ndarray]]:
     request = next(r for r in split.settings.requests if r.area_id == area_id)
-    _, area = split.run.read(request)
+    _, area = split.run.read_area(request)
     return split.run.values_of(request, area)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Self, cast
 
 import numpy as np
 from msgspec.structs import replace
@@ -17,6 +17,7 @@ from local_h5.contracts.records import CheckedFile, Finding, Summary, Validation
 from local_h5.contracts.results import AreaResult, Issue, read_sidecar, sidecar_path
 from local_h5.errors import LocalH5Error, ResultError
 from local_h5.files.arrays import open_arrays
+from local_h5.files.kept import Identity, identity, kept
 from local_h5.inputs.membership import HOUSEHOLD, PERSON
 from local_h5.requests import AreaBuildRequest
 from local_h5.us import STATE_POSTAL
@@ -57,6 +58,15 @@ class TargetRun:
     """Variables whose values depend on who else is in a file of this run → where they hold, and why not elsewhere."""
 
     @classmethod
+    def read(cls, path_to_config: Path, path_to_targets: Path) -> Self:
+        """:meth:`open` with a resolved configuration; in a process that stays, kept while all of it is the same."""
+        known = _settings(path_to_config)
+        section = known.config.validation
+        tables = known.config.areas.districts, section.population.table, section.training
+        files = [Path(table) for table in tables if table is not None]
+        return cast(Self, _target_run(path_to_config, path_to_targets, sidecar_path(_first_built(known)), *files))
+
+    @classmethod
     def open(cls, settings: Settings, path_to_targets: Path) -> Self:
         """Read the targets of the year that the run's files are of.
 
@@ -65,12 +75,7 @@ class TargetRun:
             ResultError: no area of the run is built.
             ModelError: nothing is known of the installed version of the model.
         """
-        sample = next(
-            (path for path in map(settings.layout.output, settings.requests) if sidecar_path(path).is_file()), None
-        )
-        if sample is None:
-            raise ResultError(f"{settings.results}: expected built areas, found none. Run the workflow first.")
-        result = read_sidecar(sidecar_path(sample))
+        result = read_sidecar(sidecar_path(_first_built(settings)))
         facts = ModelFacts.of(model_versions()[MODEL])
         database = TargetDatabase.read(path_to_targets, result.period, facts.meaning)
         fitted = settings.config.validation.training
@@ -88,6 +93,10 @@ class TargetRun:
             variables |= more
             reforms |= neutralised
         return self._wanted(variables - self.whole.keys(), reforms)
+
+    @cached_property
+    def _states(self) -> "_States":
+        return _States(self)
 
     @cached_property
     def _structural(self) -> StructuralPolicy:
@@ -140,7 +149,7 @@ class TargetRun:
         """Where the values lie that an area's whole file was run for."""
         return self.values_path(request).with_suffix(".whole.h5")
 
-    def read(self, request: AreaBuildRequest) -> tuple[AreaResult, AreaFile]:
+    def read_area(self, request: AreaBuildRequest) -> tuple[AreaResult, AreaFile]:
         """An area's sidecar and file."""
         path = self.settings.layout.output(request)
         result = read_sidecar(sidecar_path(path))
@@ -164,18 +173,17 @@ class TargetRun:
 
     def _tasks(self, part: int) -> Iterator[Task]:
         mine = [request for request in self.settings.requests if self.settings.parts.own_of(request) == part]
-        states = _States(self)
         for request in sorted(mine, key=lambda item: (item.area_type != "state", item.relative_path)):
             # Without targets nothing asks for an area's values, but for a state's, which other areas take over.
             asked = request.area_type == "state" or self._admitted(request)
             if not asked or not sidecar_path(self.settings.layout.output(request)).is_file():
                 continue
             try:
-                _, area = self.read(request)
+                _, area = self.read_area(request)
                 if request.area_type == "state":
                     own = np.ones(area.n_rows[HOUSEHOLD], dtype=bool)
                 else:
-                    own = borrow(area, states.file).own
+                    own = borrow(area, self._states.file).own
                 content = area if own.all() else area.take(own)
             except UNREADABLE:
                 continue  # the area's own check says why, and stands for it
@@ -186,32 +194,29 @@ class TargetRun:
                 rows = np.arange(area.n_rows[HOUSEHOLD])
                 yield Task(request.key, rows, area, self.whole_path(request), whole)
 
-    def values_of(
-        self, request: AreaBuildRequest, area: AreaFile, states: "_States | None" = None
-    ) -> dict[str, Column]:
+    def values_of(self, request: AreaBuildRequest, area: AreaFile) -> dict[str, Column]:
         """Values of every household of an area, from the states and its own, and what its whole file was run for.
 
         Args:
             request: the area.
             area: its file.
-            states: kept from area to area; None reads them anew.
 
         Raises:
             ResultError: the model refused what they come from, or they are of other files than those that are there.
         """
-        own = self._own_values(request, area, states or _States(self))
+        own = self._own_values(request, area)
         whole = self.whole_of(request)
         if whole is None or area.n_rows[PERSON] > self._persons_per_run:
             return own
         return own | dict(self._current(request, area.digest(weights=True), whole, self.whole_path(request)).of)
 
-    def _own_values(self, request: AreaBuildRequest, area: AreaFile, states: "_States") -> dict[str, Column]:
+    def _own_values(self, request: AreaBuildRequest, area: AreaFile) -> dict[str, Column]:
         if request.area_type == "state":
             return dict(self._current(request, area.digest(), self.wanted).of)
         seen: dict[int, _State] = {}
 
         def file(fips: int) -> AreaFile | None:
-            state = states.get(fips)
+            state = self._states.get(fips)
             if state is None:
                 return None
             seen[fips] = state
@@ -253,16 +258,15 @@ class TargetRun:
         Raises:
             ResultError: an area's sidecar is missing or malformed.
         """
-        states = _States(self)
         for request in sorted(requests, key=_by_state):
-            yield request, self._check(request, states)
+            yield request, self._check(request)
 
     def validate(self, request: AreaBuildRequest) -> ValidationRecord:
         """:meth:`check` of one area."""
         ((_, record),) = self.check([request])
         return record
 
-    def _check(self, request: AreaBuildRequest, states: "_States") -> ValidationRecord:
+    def _check(self, request: AreaBuildRequest) -> ValidationRecord:
         result = read_sidecar(sidecar_path(self.settings.layout.output(request)))
         findings: tuple[Finding, ...] = ()
         issues: tuple[str, ...] = ()
@@ -280,7 +284,7 @@ class TargetRun:
             targets = self.database.of(request)
             if targets:
                 area = AreaFile.read(self.settings.layout.output(request), result)
-                values = self.values_of(request, area, states) if self._admitted(request) else {}
+                values = self.values_of(request, area) if self._admitted(request) else {}
                 refused = self.refused(request, area.n_rows[PERSON])
                 if self.whole_of(request) is not None and area.n_rows[PERSON] > self._persons_per_run:
                     facts[LIMIT] = self._persons_per_run
@@ -332,7 +336,7 @@ class _State:
     def __init__(self, run: TargetRun, request: AreaBuildRequest) -> None:
         self._run = run
         self._request = request
-        self.file = run.read(request)[1]
+        self.file = run.read_area(request)[1]
 
     @cached_property
     def values(self) -> Values:
@@ -344,18 +348,43 @@ class _States:
 
     def __init__(self, run: TargetRun) -> None:
         self._run = run
-        self._last: tuple[int, _State | None] = (0, None)
+        self._files: tuple[Identity, ...] = ()
+        self._last: _State | None = None
 
     def get(self, fips: int) -> _State | None:
         """A state by FIPS code; None when it is not built or cannot be read, which its own check says."""
-        if self._last[0] != fips:
-            request = self._run.state(fips)
-            self._last = fips, None
+        request = self._run.state(fips)
+        if request is None:
+            return None
+        path = self._run.settings.layout.output(request)
+        files = tuple(map(identity, (path, sidecar_path(path), self._run.values_path(request))))
+        if files != self._files:
+            self._last = None
             with contextlib.suppress(*UNREADABLE):
-                self._last = fips, None if request is None else _State(self._run, request)
-        return self._last[1]
+                self._last = _State(self._run, request)
+            self._files = files
+        return self._last
 
     def file(self, fips: int) -> AreaFile | None:
         """The file of such a state."""
         state = self.get(fips)
         return None if state is None else state.file
+
+
+@kept(1)
+def _settings(config: Path) -> Settings:
+    return Settings.read(config)
+
+
+@kept(1)
+def _target_run(config: Path, targets: Path, *others: Path) -> TargetRun:
+    """Read anew when one of the others, which it reads too, has changed."""
+    return TargetRun.open(Settings.read(config), targets)
+
+
+def _first_built(settings: Settings) -> Path:
+    built = (path for path in map(settings.layout.output, settings.requests) if sidecar_path(path).is_file())
+    first = next(built, None)
+    if first is None:
+        raise ResultError(f"{settings.results}: expected built areas, found none. Run the workflow first.")
+    return first
