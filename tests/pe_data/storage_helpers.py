@@ -1,5 +1,6 @@
 """Files to publish, and a publication and a mirror that may be killed (:mod:`forked` runs them)."""
 
+import dataclasses
 import itertools
 import os
 import signal
@@ -7,10 +8,12 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from pe_data.documents.envelope import POINTER_TYPE, Signature, SignedDocument
-from pe_data.documents.manifest import Artifact, ColumnGroup, Entity, Manifest
+from pe_data.documents.manifest import Artifact, Entity, Manifest
 from pe_data.keep.mirror import mirror
 from pe_data.names.digests import canonical_json, sha256_bytes
 from pe_data.names.keys import MEDIA_TYPES
@@ -20,7 +23,15 @@ from pe_data.store.folder import FolderStore
 from pe_data.write.publish import PublishReport, publish_collection
 from pe_data.write.upload import Item
 
+T = TypeVar("T")
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+def replace(value: T, **change: Any) -> T:
+    """`value`, a dataclass or a document, with other fields."""
+    if isinstance(value, msgspec.Struct):
+        return msgspec.structs.replace(value, **change)
+    return dataclasses.replace(value, **change)  # type: ignore[type-var]
 
 
 def make_item(folder: Path, name: str, data: bytes, *, dataset: str = "areas") -> Item:
@@ -33,8 +44,11 @@ def make_item(folder: Path, name: str, data: bytes, *, dataset: str = "areas") -
         country="us",
         dataset=dataset,
         time_period=(2024,),
-        entities={"person": Entity(rows=1)},
-        columns=(ColumnGroup("person", "float32", ("age",)),),
+        entities={"person": Entity(rows=1, columns={"float32": ("age",)})},
+        licence="unspecified",
+        status="active",
+        access="public",
+        schema_version="1.0",
     )
     return Item(path, manifest)
 

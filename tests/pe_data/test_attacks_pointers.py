@@ -6,17 +6,17 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from attack_world import KEY, NEXT, World, now, open_world, pointer, verify_at, write
 from securesystemslib.signer import CryptoSigner
+from storage_helpers import replace
 from trust_helpers import publish_validated
 
 from pe_data.documents.envelope import POINTER_TYPE, TOMBSTONE_TYPE, SignedDocument, sign
-from pe_data.documents.pointer import SignedPointer, parse_body
+from pe_data.documents.pointer import PointerBody, SignedPointer
 from pe_data.errors import (
     BelowThresholdError,
     ConflictError,
@@ -236,7 +236,9 @@ def test_pointer_rolled_back_for_a_fresh_client(world: World) -> None:
 def test_two_pointers_of_one_version(world: World) -> None:
     world.nominate()
     world.ensure()
-    body = replace(parse_body(SignedPointer.claimed(pointer(world)).to_bytes(), what="x"), publication_id="1" * 32)
+    body = replace(
+        PointerBody.from_bytes(SignedPointer.claimed(pointer(world)).to_bytes(), "x"), publication_id="1" * 32
+    )
     world.put(KEY, world.trust.sign(body.to_bytes(), POINTER_TYPE).to_bytes())
     with pytest.raises(RollbackError, match="expected one pointer of version 1"):
         world.ensure()

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 from attack_world import NEXT, ROLES, World, now, open_world, write
 from securesystemslib.signer import CryptoSigner, SSlibKey
+from storage_helpers import replace
 from trust_helpers import make_trust, variables
 
 from pe_data.documents.envelope import POINTER_TYPE, TOMBSTONE_TYPE, Signature

@@ -2,13 +2,12 @@
 
 import itertools
 import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from revocation_helpers import AL, NC, REASON, World, make_world
-from storage_helpers import make_item
+from storage_helpers import make_item, replace
 
 import pe_data
 from pe_data.certify.certify import SIGNED_NAME, STATEMENT_NAME, certify_data_release

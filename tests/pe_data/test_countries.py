@@ -70,7 +70,7 @@ def pe_data_manifest(store):
     from pe_data.read.options import Options
 
     options = Options.of(store=str(store.root), cache=store.root.parent / "cache")
-    return manifest_for(f"pe-data://uk/{DATASET}@latest", options)[0].to_dict()
+    return manifest_for(f"pe-data://uk/{DATASET}@latest", options)[0].to_json()
 
 
 @pytest.mark.parametrize(("country", "access"), [("uk", "gated"), ("us", "public"), ("zz", "gated")])

@@ -21,8 +21,8 @@ from pe_data.describe.columns import inputs_of
 from pe_data.documents.collection import Collection, Member
 from pe_data.documents.encoding import pack, unpack
 from pe_data.documents.envelope import POINTER_TYPE, TOMBSTONE_TYPE, parse_envelope, sign
-from pe_data.documents.manifest import Artifact, Build, ColumnGroup, Entity, InputFile, Manifest
-from pe_data.documents.pointer import PointerBody, parse_body, parse_signed, parse_unsigned
+from pe_data.documents.manifest import Artifact, Build, Entity, InputFile, Manifest
+from pe_data.documents.pointer import PointerBody, parse_signed, parse_unsigned
 from pe_data.documents.tombstone import Tombstone
 from pe_data.errors import PeDataError
 from pe_data.names.digests import Sha256, canonical_json, strict_json
@@ -42,8 +42,19 @@ MANIFEST = Manifest(
     country="us",
     dataset="areas",
     time_period=(2024,),
-    entities={"person": Entity(3, "person_id", {"household": "household_id"}, "weight")},
-    columns=(ColumnGroup("person", "float32", ("age", "household_id", "person_id", "weight")),),
+    entities={
+        "person": Entity(
+            3,
+            "person_id",
+            {"household": "household_id"},
+            "weight",
+            {"float32": ("age", "household_id", "person_id", "weight")},
+        )
+    },
+    licence="unspecified",
+    status="active",
+    access="public",
+    schema_version="1.0",
     inputs=inputs_of([InputFile("cps.h5", A, 9)]),
     build=Build({"python": "3.11"}, "model", "1.0", "print"),
 )
@@ -71,7 +82,7 @@ PARSERS: dict[str, tuple[Parser, bytes]] = {
     "gzipped manifest": (read_manifest, pack(MANIFEST.to_bytes() + b" " * 4096)),
     "collection": (lambda raw: Collection.from_bytes(raw, what="collection"), COLLECTION.to_bytes()),
     "pointer": (lambda raw: parse_unsigned(raw, what="pointer"), POINTER.to_bytes()),
-    "nomination": (lambda raw: parse_body(raw, what="pointer"), NOMINATION.to_bytes()),
+    "nomination": (lambda raw: PointerBody.from_bytes(raw, "pointer"), NOMINATION.to_bytes()),
     "signed pointer": (
         lambda raw: parse_signed(raw, what="pointer").claimed(),
         sign(NOMINATION.to_bytes(), POINTER_TYPE, [SIGNER]).to_bytes(),

@@ -1,10 +1,10 @@
 """Croissant and Frictionless exports, checked with their own validators."""
 
 import importlib
-from dataclasses import replace
 
 import numpy as np
 import pytest
+from storage_helpers import replace
 
 from pe_data.cli.tables import column_rows, entity_rows, summary_rows, text_table
 from pe_data.describe.columns import Column, inputs_of

@@ -2,12 +2,11 @@
 
 import shutil
 import warnings
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from revocation_helpers import AL, REASON, World, make_world
-from storage_helpers import areas, publish_areas
+from storage_helpers import areas, publish_areas, replace
 
 import pe_data
 from pe_data.cache.entries import Cache

@@ -1,11 +1,10 @@
 """Pointers: bound to their place, typed by trust, refused when anything is off."""
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from storage_helpers import NOW, forged
+from storage_helpers import NOW, forged, replace
 
 from pe_data.documents.pointer import PointerBody, SignedPointer, UnsignedPointer, parse_signed, parse_unsigned
 from pe_data.errors import (
@@ -75,13 +74,13 @@ def test_unknown_fields_are_ignored() -> None:
         ({"manifest_sha256": None}, "manifest_sha256"),
         ({"country": "../us"}, "country"),
         ({"dataset": "a/b"}, "dataset"),
-        ({"channel": "stable"}, "release bundles"),
+        ({"channel": "stable"}, "expected one of latest, next"),
         ({"namespace": "A B"}, "namespace"),
         ({"published_at": "yesterday"}, "published_at"),
         ({"published_at": "2026-13-01T00:00:00Z"}, "published_at"),
         ({"expires": "never"}, "expires"),
         ({"publication_id": "1"}, "publication_id"),
-        ({"schema_version": 2}, "newer than the 1"),
+        ({"schema_version": 2}, "a newer one needs a newer pe-data"),
         ({"channel": "next"}, "needs a signed pointer"),
     ],
 )

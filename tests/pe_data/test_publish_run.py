@@ -21,7 +21,7 @@ from local_h5.errors import ConfigError, ResultError
 from local_h5.files.atomic import sha256_of, write_text
 from pe_data.documents.collection import Collection
 from pe_data.documents.encoding import unpack
-from pe_data.documents.manifest import Artifact, Build, ColumnGroup, Entity, Manifest
+from pe_data.documents.manifest import Artifact, Entity, Manifest
 from pe_data.errors import InputError
 from pe_data.keep.fsck import check_store
 from pe_data.names.countries import UNSPECIFIED
@@ -257,8 +257,8 @@ def test_areas_of_two_models_are_one_error(run: Settings) -> None:
 
 def test_a_release_manifest_of_files_that_name_no_model() -> None:
     artifact = Artifact(sha256_bytes(b"x"), 1, MEDIA_TYPES["parquet"])
-    columns = (ColumnGroup("person", "float32", ("age",)),)
-    manifest = Manifest(artifact, "us", "cps", (2024,), {"person": Entity(1)}, columns, build=Build())
+    entities = {"person": Entity(1, columns={"float32": ("age",)})}
+    manifest = Manifest(artifact, "us", "cps", (2024,), entities, "unspecified", "active", "public", "1.0")
     release = Release("p", "1.0", "o/r", "b", "2026-01-31T12:00:00Z", "pe-data://us/cps@latest", {"national": "US"})
     document = release_manifest({"cps": manifest}, release)
     assert document["compatible_model_packages"] == []

@@ -3,7 +3,6 @@
 import os
 import sys
 import time
-from dataclasses import replace
 from datetime import timedelta
 
 import h5py
@@ -11,12 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from fetch_helpers import Fault, WebServer
-from storage_helpers import NOW, make_item
+from storage_helpers import NOW, make_item, replace
 
 import pe_data
 from pe_data.cache.entries import Cache
 from pe_data.cache.maintain import prune, verify_cache
-from pe_data.config import settings as config
+from pe_data.config.settings import settings as config
 from pe_data.describe.file import Label, describe
 from pe_data.documents.manifest import Build
 from pe_data.errors import (

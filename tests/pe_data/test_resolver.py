@@ -6,13 +6,12 @@ import socket
 import subprocess
 import sys
 import warnings
-from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
 from fetch_helpers import Fault, WebServer
-from storage_helpers import NOW, make_item
+from storage_helpers import NOW, make_item, replace
 
 import pe_data
 from pe_data.documents.encoding import pack

@@ -241,7 +241,7 @@ def test_ordinary_text_stays_as_it_is() -> None:
 def test_escapes_in_a_manifest_do_not_reach_the_terminal(
     store: FolderStore, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: list[str]
 ) -> None:
-    from dataclasses import replace
+    from storage_helpers import replace
 
     item = make_item(tmp_path / "files", "odd", b"\x89HDF odd", dataset="odd")
     odd = replace(

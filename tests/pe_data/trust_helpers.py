@@ -12,12 +12,12 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from securesystemslib.signer import CryptoSigner
-from storage_helpers import make_item
+from storage_helpers import make_item, replace
 
 from pe_data.documents import envelope
 from pe_data.documents.envelope import SignedDocument

@@ -6,13 +6,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from pe_data.certify.checks import Depth, Nominated, check_nomination, diagnose
 from pe_data.certify.compatibility import Model, compatible
 from pe_data.certify.release import Certification, DataRelease, DatasetPin, Nomination
 from pe_data.certify.schemas import check_schema
 from pe_data.certify.statement import sign_statement, statement_of
 from pe_data.certify.trace import trace_of
-from pe_data.documents.pointer import POINTER_LIMIT, parse_body
+from pe_data.documents.pointer import POINTER_LIMIT, PointerBody
 from pe_data.documents.tombstone import NAME_LIMIT, check_line
 from pe_data.errors import (
     CertificationError,
@@ -163,7 +165,7 @@ def _verified(remote: Remote) -> VerifiedPointer:
         key = channel_key(uri.country, uri.dataset, "next")
         raw, what = store.get(key, max_bytes=POINTER_LIMIT).data, f"{store.url}: {key}"
         try:
-            parse_body(raw, what=what)
+            PointerBody.from_bytes(raw, what)
         except InvalidDocumentError:
             body = _body_of(remote, what)
             if body is not None:
@@ -248,7 +250,7 @@ def _nomination(one: Nominated) -> Nomination:
         key_ids=pointer.key_ids,
         root_version=pointer.root_version,
         expires=body.expires,
-        validation=one.validation.to_dict(),
+        validation=msgspec.to_builtins(one.validation),
     )
 
 

@@ -52,7 +52,7 @@ def _builds(files: Sequence[Checked]) -> list[dict[str, Any]]:
     """The build facts, each once, with the files that share them."""
     found: dict[bytes, tuple[dict[str, Any], list[str]]] = {}
     for file in files:
-        document = file.manifest.to_dict()
+        document = file.manifest.to_json()
         facts: dict[str, Any] = {name: document[name] for name in _FACTS if name in document}
         found.setdefault(canonical_json(facts), (facts, []))[1].append(file.name)
     return [{**facts, "files": names} for _, (facts, names) in sorted(found.items())]

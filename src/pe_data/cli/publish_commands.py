@@ -265,4 +265,7 @@ def set_(
 
 
 def _document(pointer: UnsignedPointer | VerifiedPointer) -> dict[str, object]:
-    return {**asdict(pointer.body), "is_collection": pointer.body.is_collection, "body_sha256": pointer.sha256}
+    import msgspec
+
+    body = pointer.body
+    return {**msgspec.structs.asdict(body), "is_collection": body.is_collection, "body_sha256": pointer.sha256}

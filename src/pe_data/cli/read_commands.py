@@ -191,7 +191,7 @@ def schema(
     if not bound and form in ("croissant", "frictionless"):
         say(f"pe-data: warning: {uri}: manifest {NOT_BOUND}", err=True)
     if json_output or form == "json":
-        print_json(manifest.to_dict() | ({} if bound else {"bound": False}))
+        print_json(manifest.to_json() | ({} if bound else {"bound": False}))
     elif form == "croissant":
         from pe_data.documents.croissant import to_croissant
 

@@ -88,9 +88,10 @@ def revoke(
         document = sign(stone.to_bytes(), TOMBSTONE_TYPE, signers_of(keys))
         if out is not None:
             out.write_bytes(document.to_bytes())
-            lines = [f"{name:16} {value}" for name, value in asdict(stone).items() if name != "members"]
+            fields = strict_json(stone.to_bytes(), what=str(out))
+            lines = [f"{name:16} {value}" for name, value in fields.items() if name != "members"]
             lines += [f"{'artifacts':16} {len(stone.covered)}", f"signed {len(keys)} time(s): {out}"]
-            emit(as_json, strict_json(stone.to_bytes(), what=str(out)), lines)
+            emit(as_json, fields, lines)
             return
     report = publish_tombstone(store, document, verifier=Verifier.of(lambda: store), what=what)
     emit(as_json, {**asdict(report), "nothing_to_do": report.nothing_to_do}, [report.summary()])

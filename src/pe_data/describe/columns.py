@@ -6,11 +6,10 @@ persons, a pair `{entity}_id` and `person_{entity}_id` makes another entity, and
 """
 
 import re
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from pe_data.documents.manifest import ColumnGroup, Entity, InputFile, Inputs, PeriodKind, composite_digest
+from pe_data.documents.manifest import PERIODS, Entity, InputFile, Inputs, PeriodKind, composite_digest
 
 PERSON = "person"
 
@@ -79,38 +78,31 @@ def entity_names(columns: Iterable[str]) -> tuple[str, ...]:
     return ((PERSON,) if f"{PERSON}_id" in names else ()) + tuple(others)
 
 
-def entities_with_roles(columns: Iterable[Column], rows: Mapping[str, int]) -> dict[str, Entity]:
-    """Entities with id, links and weight where the columns have them; `rows` by entity."""
-    by_entity: dict[str, set[str]] = {name: set() for name in rows}
+def entities_of(columns: Iterable[Column], rows: Mapping[str, int]) -> dict[str, Entity]:
+    """Entities with their columns, and with id, links and weight where the columns have them; `rows` by entity."""
+    found: dict[str, dict[PeriodKind, dict[str, list[str]]]] = {name: {kind: {} for kind in PERIODS} for name in rows}
     for column in columns:
-        by_entity[column.entity].add(column.name)
+        found[column.entity][column.period].setdefault(column.dtype, []).append(column.name)
     result = {}
-    for entity, names in by_entity.items():
-        links = {
-            other: f"{entity}_{other}_id"
-            for other in sorted(rows)
-            if other != entity and f"{entity}_{other}_id" in names
-        }
+    for entity, by_period in found.items():
+        names = {name for listed_by in by_period.values() for listed in listed_by.values() for name in listed}
+        year, month, eternity = (
+            {dtype: tuple(sorted(listed)) for dtype, listed in sorted(by_period[kind].items())} for kind in PERIODS
+        )
         result[entity] = Entity(
             rows=rows[entity],
             id=_if_in(f"{entity}_id", names),
-            links=links,
+            links={
+                other: f"{entity}_{other}_id"
+                for other in sorted(rows)
+                if other != entity and f"{entity}_{other}_id" in names
+            },
             weight=_if_in(f"{entity}_weight", names),
+            columns=year,
+            monthly_columns=month,
+            eternal_columns=eternity,
         )
     return result
-
-
-def grouped(columns: Iterable[Column]) -> tuple[ColumnGroup, ...]:
-    """Columns by entity, period and dtype, in the order in which a manifest is read."""
-    groups: defaultdict[tuple[str, str, PeriodKind], list[str]] = defaultdict(list)
-    for column in columns:
-        groups[column.entity, column.dtype, column.period].append(column.name)
-    order = ("year", "month", "eternity")
-    keys = sorted(groups, key=lambda key: (key[0], order.index(key[2]), key[1]))
-    return tuple(
-        ColumnGroup(entity, dtype, tuple(sorted(groups[entity, dtype, period])), period)
-        for entity, dtype, period in keys
-    )
 
 
 def inputs_of(files: Iterable[InputFile]) -> Inputs | None:

@@ -6,12 +6,12 @@ loaded on use.
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from pe_data.describe.columns import entities_with_roles, grouped
+from pe_data.describe.columns import entities_of
 from pe_data.describe.content import Content
-from pe_data.documents.manifest import Access, Artifact, Build, Inputs, Manifest
+from pe_data.documents.manifest import SCHEMA_VERSION, UNKNOWN_BUILD, Access, Artifact, Build, Inputs, Manifest
 from pe_data.errors import InputError, MissingExtraError
 from pe_data.names.countries import UNSPECIFIED, access_of
 from pe_data.names.digests import Sha256, sha256_file
@@ -31,7 +31,7 @@ class Label:
     access: Access | None = None
     """None for what is usual in the country."""
     inputs: Inputs | None = None
-    build: Build = field(default_factory=Build)
+    build: Build = UNKNOWN_BUILD
 
 
 def describe(
@@ -104,12 +104,13 @@ def manifest_of(label: Label, artifact: Artifact, content: Content, years: tuple
         country=label.country,
         dataset=label.dataset,
         time_period=years,
-        entities=entities_with_roles(content.columns, content.rows),
-        columns=grouped(content.columns),
+        entities=entities_of(content.columns, content.rows),
         inputs=label.inputs,
         build=label.build,
         licence=label.licence,
+        status="active",
         access=label.access or access_of(label.country),
+        schema_version=SCHEMA_VERSION,
     )
 
 

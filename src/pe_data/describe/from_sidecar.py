@@ -6,17 +6,81 @@ and periods, inputs, versions, and the sha256 and size of the file.
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Annotated, Literal
+
+import msgspec
 
 from pe_data.describe.columns import Column, inputs_of, normal_dtype, period_kind, years_of
 from pe_data.describe.content import Content
 from pe_data.describe.file import Label, manifest_of
-from pe_data.documents.fields import Described, Fields
+from pe_data.documents.document import Count, Digest, Part, Refused, Size, Text, Version, convert, describe
 from pe_data.documents.manifest import Artifact, Build, InputFile, Manifest
 from pe_data.names.keys import MEDIA_TYPES
 
-SIDECAR_VERSIONS = (1, 2)
 MODEL_PREFIX = "policyengine-"
 """The model package is the one of this family that is not the core."""
+
+
+class SidecarFile(Part, frozen=True, rename={"size": "bytes"}):
+    """Digest and size of a file."""
+
+    sha256: Digest
+    size: Size
+
+
+class SidecarInput(SidecarFile, frozen=True, kw_only=True):
+    """The same of a named one."""
+
+    name: Text
+
+
+class SidecarColumn(Part, frozen=True):
+    """One column of the output."""
+
+    name: Text
+    entity: Text
+    dtype: Text
+    periods: tuple[str | int, ...]
+
+
+class SidecarFingerprint(Part, frozen=True):
+    """Fingerprint of the area's build."""
+
+    digest: Digest
+
+
+class Sidecar(Part, frozen=True):
+    """What is read of a result sidecar."""
+
+    schema_version: Literal[1, 2]
+    status: Literal["completed"]
+    period: Version
+    output: SidecarFile
+    rows: Mapping[str, Count]
+    columns: Annotated[tuple[SidecarColumn, ...], msgspec.Meta(min_length=1, description="at least one column")]
+    inputs: tuple[SidecarInput, ...] = ()
+    versions: Mapping[str, Text] = {}
+    fingerprint: SidecarFingerprint | None = None
+
+    def __post_init__(self) -> None:
+        for number, column in enumerate(self.columns):
+            if column.entity not in self.rows:
+                expected = f"one of {', '.join(self.rows)}"
+                raise Refused(f"columns.{number}.entity", expected, describe(column.entity))
+        years = self.years()
+        if years and self.period not in years:
+            listed = ", ".join(map(str, years))
+            raise Refused("period", f"one of the years of its columns ({listed})", describe(self.period))
+        if len(self.models()) > 1:
+            raise Refused("versions", "one model package", ", ".join(self.models()))
+
+    def years(self) -> tuple[int, ...]:
+        """The years of the columns, ascending."""
+        return tuple(sorted(years_of({str(period) for column in self.columns for period in column.periods})))
+
+    def models(self) -> list[str]:
+        """The packages that may be the model."""
+        return sorted(one for one in self.versions if one.startswith(MODEL_PREFIX) and not one.endswith("-core"))
 
 
 def from_sidecar(document: Mapping[str, object], label: Label, *, where: str = "result sidecar") -> Manifest:
@@ -28,54 +92,19 @@ def from_sidecar(document: Mapping[str, object], label: Label, *, where: str = "
         InvalidDocumentError: another sidecar version, a field that is missing or of the wrong
             kind, or a build that did not complete.
     """
-    root = Fields.of(document, where)
-    version = root.integer("schema_version")
-    if version not in SIDECAR_VERSIONS:
-        raise root.fail("schema_version", " or ".join(map(str, SIDECAR_VERSIONS)), version)
-    if root.text("status") != "completed":
-        raise root.fail("status", "completed", root.value["status"])
-    output = root.sub("output")
-    artifact = Artifact(output.sha256("sha256"), output.integer("bytes"), MEDIA_TYPES["h5"])
-    content, year = _content(root), root.integer("period", minimum=1)
-    if content.years and year not in content.years:
-        listed = ", ".join(map(str, content.years))
-        raise root.fail("period", f"one of the years of its columns ({listed})", year)
-    label = replace(label, inputs=inputs_of(_inputs(root)), build=_build(root))
-    return manifest_of(label, artifact, content, (year,))
-
-
-def _content(root: Fields) -> Content:
-    rows_field = root.sub("rows")
-    rows = {entity: rows_field.integer(entity) for entity in rows_field.value}
+    sidecar = convert(document, Sidecar, where)
     columns = tuple(
-        Column(
-            row.text("name"),
-            row.one_of("entity", tuple(rows)),
-            normal_dtype(row.text("dtype")),
-            period_kind(str(period) for period in row.list_of("periods")),
-        )
-        for row in root.rows("columns")
+        Column(row.name, row.entity, normal_dtype(row.dtype), period_kind(map(str, row.periods)))
+        for row in sidecar.columns
     )
-    if not columns:
-        raise root.fail("columns", "at least one column", Described("none"))
-    periods = {str(period) for row in root.rows("columns") for period in row.list_of("periods")}
-    return Content(columns, rows, tuple(sorted(years_of(periods))))
-
-
-def _inputs(root: Fields) -> tuple[InputFile, ...]:
-    return tuple(InputFile(row.text("name"), row.sha256("sha256"), row.integer("bytes")) for row in root.rows("inputs"))
-
-
-def _build(root: Fields) -> Build:
-    versions = root.text_map("versions")
-    models = [name for name in versions if name.startswith(MODEL_PREFIX) and not name.endswith("-core")]
-    if len(models) > 1:
-        raise root.fail("versions", "one model package", Described(", ".join(sorted(models))))
-    model = models[0] if models else None
-    fingerprint = root.sub("fingerprint").sha256("digest") if root.has("fingerprint") else None
-    return Build(
-        tools={name: text for name, text in versions.items() if name != model},
+    content = Content(columns, sidecar.rows, sidecar.years())
+    model = next(iter(sidecar.models()), None)
+    build = Build(
+        tools={name: text for name, text in sidecar.versions.items() if name != model},
         model_package=model,
-        model_version=versions[model] if model else None,
-        data_build_fingerprint=fingerprint,
+        model_version=sidecar.versions[model] if model else None,
+        data_build_fingerprint=sidecar.fingerprint.digest if sidecar.fingerprint else None,
     )
+    inputs = inputs_of(InputFile(one.name, one.sha256, one.size) for one in sidecar.inputs)
+    artifact = Artifact(sidecar.output.sha256, sidecar.output.size, MEDIA_TYPES["h5"])
+    return manifest_of(replace(label, inputs=inputs, build=build), artifact, content, (sidecar.period,))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeV
 import msgspec
 
 from pe_data.errors import InvalidDocumentError
-from pe_data.names.digests import canonical_json, strict_json
+from pe_data.names.digests import Sha256, canonical_json, strict_json
 from pe_data.names.keys import COUNTRY, DATASET, SIZE_LIMIT
 from pe_data.names.times import TIME, parse_time
 
@@ -40,7 +40,7 @@ def matching(pattern: str, words: str) -> msgspec.Meta:
 
 
 if TYPE_CHECKING:
-    from pe_data.names.digests import Sha256 as Digest
+    Digest = Sha256
 else:
     Digest = Annotated[str, matching("[0-9a-f]{64}", "64 lower-case hexadecimal digits")]
 Text = Annotated[str, msgspec.Meta(min_length=1, description="text")]
@@ -67,7 +67,7 @@ class Document(Part, frozen=True, omit_defaults=True):
     ERROR: ClassVar[type[InvalidDocumentError]] = InvalidDocumentError
 
     @classmethod
-    def from_bytes(cls, raw: bytes, what: str) -> Self:
+    def from_bytes(cls, raw: bytes, what: str = "document") -> Self:
         """Read a document; `what` names it in errors. Raises ERROR."""
         return cls.from_json(strict_json(raw, what=what), what)
 
@@ -103,7 +103,7 @@ def convert(data: object, kind: type[T], what: str, error: type[InvalidDocumentE
         return msgspec.convert(data, kind)
     except _PROBLEMS as problem:
         path, expected, found = _refused(data, kind)
-        field = ".".join(map(_shown, path))
+        field = ".".join(map(shown, path))
         raise error(f"{what}: {f'field {field}: ' if field else ''}expected {expected}, found {found}") from problem
 
 
@@ -133,11 +133,23 @@ def describe(value: object) -> str:
     return f"an object with {len(value)} keys" if isinstance(value, Mapping) else type(value).__name__
 
 
+def shown(name: str) -> str:
+    """A text out of a document for a message: as it is, unless it is long or would do something to a terminal."""
+    return name if name and name.isprintable() and len(name) <= 80 else describe(name)
+
+
 # --- which field, and words for what was expected there: msgspec names no keys and shows no values -----------------
 
 _PROBLEMS = (msgspec.ValidationError, RecursionError)
 _FIELD = re.compile(r"Object (missing required|contains unknown) field `(.*)`")
-_WORDS = {str: "text", int: "an integer", float: "a number", bool: "true or false", NoneType: "nothing"}
+_WORDS = {
+    str: "text",
+    int: "an integer",
+    float: "a number",
+    bool: "true or false",
+    bytes: "base64",
+    NoneType: "nothing",
+}
 
 
 def _refused(data: object, kind: Any, path: tuple[str, ...] = ()) -> tuple[tuple[str, ...], str, object]:
@@ -199,8 +211,3 @@ def _words(kind: Any) -> str:
     if get_origin(kind) is Literal:
         return f"one of {', '.join(map(str, get_args(kind)))}" if len(get_args(kind)) > 1 else str(get_args(kind)[0])
     return _WORDS.get(kind) or ("a list" if get_origin(kind) is tuple else "an object")
-
-
-def _shown(name: str) -> str:
-    """A key for a message: as it is, unless it is long or would do something to a terminal."""
-    return name if name and name.isprintable() and len(name) <= 80 else describe(name)

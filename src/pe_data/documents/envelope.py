@@ -8,14 +8,15 @@ another. Reading an envelope verifies nothing: that is what `pe_data.trust.polic
 
 import base64
 import binascii
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from pe_data.documents.fields import Described, Fields
+import msgspec
+
+from pe_data.documents.document import Document, Part, Refused, Text, describe, shown
 from pe_data.documents.signing_libraries import need_libraries
 from pe_data.errors import InvalidDocumentError, SignatureError
-from pe_data.names.digests import canonical_json, first_twice, strict_json
+from pe_data.names.digests import first_twice, strict_json
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Signer
@@ -28,34 +29,36 @@ STATEMENT_TYPE = "application/vnd.in-toto+json"
 ENVELOPE_LIMIT = 4 * 1024 * 1024
 """Largest envelope that is read, in bytes; callers with smaller documents read less."""
 MOST_SIGNATURES = 32
-_KEY_ID_LIMIT = 256
 _SIGNATURE_LIMIT = 16 * 1024
+_SIGNATURES = msgspec.Meta(
+    min_length=1, max_length=MOST_SIGNATURES, description=f"a list of 1 to {MOST_SIGNATURES} signatures"
+)
+KeyId = Annotated[str, msgspec.Meta(min_length=1, max_length=256, description="text of at most 256 characters")]
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
-    """One signature over the body and the payload type."""
+class Signature(Part, frozen=True, rename={"key_id": "keyid", "signature": "sig"}):
+    """One signature over the body and the payload type.
 
-    key_id: str
-    """Which key is said to have made it; a hint, never trusted by itself."""
-    signature: str
-    """Base64, as in the envelope."""
+    Attributes:
+        key_id: Which key is said to have made it; a hint, never trusted by itself.
+        signature: Base64.
+    """
+
+    key_id: KeyId
+    signature: Text
+
+    def __post_init__(self) -> None:
+        if len(_decode(self.signature, "sig")) > _SIGNATURE_LIMIT:
+            raise Refused("sig", f"at most {_SIGNATURE_LIMIT} bytes", "more")
 
 
-@dataclass(frozen=True, slots=True)
-class SignedDocument:
+class SignedDocument(Document, frozen=True, rename={"payload_type": "payloadType", "body": "payload"}):
     """A body with signatures that nobody has checked yet."""
 
-    payload_type: str
+    HEAD: ClassVar[Mapping[str, int | str]] = {}
+    payload_type: Text
     body: bytes
-    signatures: tuple[Signature, ...]
-
-    def to_bytes(self) -> bytes:
-        """The envelope as canonical JSON."""
-        rows = [{"keyid": one.key_id, "sig": one.signature} for one in self.signatures]
-        return canonical_json(
-            {"payloadType": self.payload_type, "payload": _encode(self.body), "signatures": rows},
-        )
+    signatures: Annotated[tuple[Signature, ...], _SIGNATURES]
 
 
 def parse_envelope(raw: bytes, *, payload_type: str, what: str) -> SignedDocument:
@@ -72,19 +75,19 @@ def parse_envelope(raw: bytes, *, payload_type: str, what: str) -> SignedDocumen
     """
     if len(raw) > ENVELOPE_LIMIT:
         raise InvalidDocumentError(f"{what}: expected at most {ENVELOPE_LIMIT} bytes, found {len(raw)}")
-    fields = Fields.of(strict_json(raw, what=what), what)
-    kind = fields.text("payloadType")
-    if kind != payload_type:
-        raise fields.fail("payloadType", payload_type, kind)
-    body = _decode(fields, "payload")
-    rows = list(fields.rows("signatures"))
-    if not 0 < len(rows) <= MOST_SIGNATURES:
-        raise fields.fail("signatures", f"1 to {MOST_SIGNATURES} signatures", Described(str(len(rows))))
-    signatures = tuple(_signature(row) for row in rows)
-    twice = first_twice(one.key_id for one in signatures)
+    parsed = strict_json(raw, what=what)
+    if parsed.get("payloadType") != payload_type:
+        found = describe(parsed.get("payloadType"))
+        raise InvalidDocumentError(f"{what}: field payloadType: expected {payload_type}, found {found}")
+    document = SignedDocument.from_json(parsed, what)
+    if _encode(document.body) != parsed["payload"]:
+        raise InvalidDocumentError(f"{what}: field payload: expected base64 in canonical form, found another spelling")
+    twice = first_twice(one.key_id for one in document.signatures)
     if twice is not None:
-        raise fields.fail("signatures", "one signature per key", Described(f"two of key {twice[:80]}"))
-    return SignedDocument(kind, body, signatures)
+        raise InvalidDocumentError(
+            f"{what}: field signatures: expected one signature per key, found two of key {shown(twice)}"
+        )
+    return document
 
 
 def sign(body: bytes, payload_type: str, signers: "Sequence[Signer]") -> SignedDocument:
@@ -112,7 +115,7 @@ def add_signature(document: SignedDocument, signer: "Signer") -> SignedDocument:
             "A threshold counts different keys"
         )
     added = Signature(made.keyid, _encode(bytes.fromhex(made.signature)))
-    return replace(document, signatures=(*document.signatures, added))
+    return msgspec.structs.replace(document, signatures=(*document.signatures, added))
 
 
 def signed_bytes(document: SignedDocument) -> bytes:
@@ -128,26 +131,16 @@ def signature_bytes(signature: Signature) -> bytes:
     return base64.b64decode(signature.signature)
 
 
-def _signature(row: Fields) -> Signature:
-    key_id = row.text("keyid")
-    if len(key_id) > _KEY_ID_LIMIT:
-        raise row.fail("keyid", f"at most {_KEY_ID_LIMIT} characters", Described(str(len(key_id))))
-    if len(_decode(row, "sig")) > _SIGNATURE_LIMIT:
-        raise row.fail("sig", f"at most {_SIGNATURE_LIMIT} bytes", Described("more"))
-    return Signature(key_id, row.text("sig"))
-
-
 def _encode(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-def _decode(fields: Fields, name: str) -> bytes:
+def _decode(text: str, name: str) -> bytes:
     """Base64 in its one canonical form, so that one document has one envelope."""
-    text = fields.text(name)
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise fields.fail(name, "base64", text) from None
+        raise Refused(name, "base64", describe(text)) from None
     if _encode(data) != text:
-        raise fields.fail(name, "base64 in canonical form", text)
+        raise Refused(name, "base64 in canonical form", describe(text))
     return data

@@ -9,42 +9,55 @@ A manifest holds no times and no run id: the same file gives the same bytes. Its
 sha256 of its canonical JSON (`to_bytes`), whichever way a store compresses it.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal, cast
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal, get_args
 
-from pe_data.documents.fields import Described, Fields, describe
+import msgspec
+
+from pe_data.documents.document import (
+    Count,
+    Country,
+    Dataset,
+    Digest,
+    Document,
+    Part,
+    Refused,
+    Size,
+    Text,
+    describe,
+    matching,
+)
 from pe_data.documents.validation import Validation
-from pe_data.names.digests import Sha256, canonical_json, first_twice, sha256_bytes, strict_json
-from pe_data.names.keys import MEDIA_TYPES, SIZE_LIMIT, Extension
+from pe_data.names.digests import Sha256, canonical_json, first_twice, sha256_bytes
+from pe_data.names.keys import MEDIA_TYPES, Extension, MediaType
 
 SCHEMA_VERSION = "1.0"
 VALIDATED_VERSION = "1.1"
 """Of manifests with `validation`; those without stay what they were, byte for byte."""
-_EXTENSIONS: Mapping[str, Extension] = {media: ext for ext, media in MEDIA_TYPES.items()}
+_EXTENSIONS: Mapping[MediaType, Extension] = {media: ext for ext, media in MEDIA_TYPES.items()}
 
 Status = Literal["active", "revoked"]
 Access = Literal["public", "gated"]
 PeriodKind = Literal["year", "month", "eternity"]
+PERIODS: tuple[PeriodKind, ...] = get_args(PeriodKind)
 
-_KEY_OF_PERIOD: Mapping[PeriodKind, str] = {
-    "year": "columns",
-    "month": "monthly_columns",
-    "eternity": "eternal_columns",
-}
-_VERSION = re.compile(r"(\d+)\.(\d+)")
-_COUNTRY = re.compile(r"[a-z]{2,3}")
-_DATASET = re.compile(r"[a-z0-9_]+")
+Names = Annotated[tuple[Text, ...], msgspec.Meta(extra_json_schema={"uniqueItems": True})]
+Years = Annotated[
+    tuple[int, ...],
+    msgspec.Meta(min_length=1, description="one or more years, ascending", extra_json_schema={"uniqueItems": True}),
+]
+MajorVersion = Annotated[
+    str, matching(r"1\.[0-9]+", "major version 1, such as 1.0 (a newer manifest needs a newer pe_data: upgrade it)")
+]
 
 
-@dataclass(frozen=True, slots=True)
-class Artifact:
+class Artifact(Part, frozen=True):
     """The file that the manifest describes."""
 
-    sha256: Sha256
-    size_bytes: int
-    media_type: str
+    sha256: Digest
+    size_bytes: Size
+    media_type: MediaType
 
     @property
     def extension(self) -> Extension:
@@ -53,36 +66,60 @@ class Artifact:
 
 
 @dataclass(frozen=True, slots=True)
-class Entity:
-    """One entity (person, household, …) of a file."""
-
-    rows: int
-    id: str | None = None
-    """The column that identifies a row."""
-    links: Mapping[str, str] = field(default_factory=dict)
-    """Other entity → the column of this entity that holds its id."""
-    weight: str | None = None
-    """The column with the survey weight of a row."""
-
-
-@dataclass(frozen=True, slots=True)
 class ColumnGroup:
     """The columns of one entity that share dtype and period kind, by name in alphabetical order."""
 
     entity: str
     dtype: str
-    """numpy's name (`float32`, `int64`, `bool`), `text` or `text<n>` for fixed-width text."""
     names: tuple[str, ...]
     period: PeriodKind = "year"
 
 
-@dataclass(frozen=True, slots=True)
-class InputFile:
+class Entity(Part, frozen=True):
+    """One entity (person, household, …) of a file.
+
+    Columns are listed by dtype: numpy's name (`float32`, `int64`, `bool`), `text`, or `text<n>` for fixed-width text.
+
+    Attributes:
+        id: The column that identifies a row.
+        links: Other entity → the column of this entity that holds its id.
+        weight: The column with the survey weight of a row.
+        columns: With a value per year.
+        monthly_columns: With a value per month.
+        eternal_columns: Without a period.
+    """
+
+    rows: Count
+    id: Text | None = None
+    links: Mapping[str, Text] = {}
+    weight: Text | None = None
+    columns: Mapping[str, Names] = {}
+    monthly_columns: Mapping[str, Names] = {}
+    eternal_columns: Mapping[str, Names] = {}
+
+    def __post_init__(self) -> None:
+        known: set[str] = set()
+        for field, columns in zip(("columns", "monthly_columns", "eternal_columns"), self.by_period(), strict=True):
+            for dtype, names in columns.items():
+                twice = next((name for name in names if name in known), None) or first_twice(names)
+                if twice is not None:
+                    raise Refused(f"{field}.{dtype}", "each column once", f"{describe(twice)} twice")
+                known.update(names)
+        for role in (self.id, self.weight, *self.links.values()):
+            if role is not None and role not in known:
+                raise Refused("columns", "id, links and weight among its columns", f"no column {describe(role)}")
+
+    def by_period(self) -> tuple[Mapping[str, tuple[str, ...]], ...]:
+        """Columns by dtype, for each of PERIODS."""
+        return self.columns, self.monthly_columns, self.eternal_columns
+
+
+class InputFile(Part, frozen=True):
     """One input that the file was built from."""
 
-    name: str
-    sha256: Sha256
-    size_bytes: int
+    name: Text
+    sha256: Digest
+    size_bytes: Count
 
 
 def composite_digest(files: Iterable[InputFile]) -> Sha256:
@@ -90,234 +127,88 @@ def composite_digest(files: Iterable[InputFile]) -> Sha256:
     return sha256_bytes(canonical_json({file.name: file.sha256 for file in files}))
 
 
-@dataclass(frozen=True, slots=True)
-class Inputs:
+class Inputs(Part, frozen=True):
     """What the file was built from; recorded, never used as the key."""
 
-    composite_digest: Sha256
+    composite_digest: Digest
     files: tuple[InputFile, ...] = ()
 
-
-@dataclass(frozen=True, slots=True)
-class Build:
-    """What built the file."""
-
-    tools: Mapping[str, str] = field(default_factory=dict)
-    """Tool or package → version."""
-    model_package: str | None = None
-    model_version: str | None = None
-    data_build_fingerprint: str | None = None
+    def __post_init__(self) -> None:
+        twice = first_twice(file.name for file in self.files)
+        if twice is not None:
+            raise Refused("files", "each name once", f"{describe(twice)} twice")
+        if self.files and self.composite_digest != composite_digest(self.files):
+            expected = f"{composite_digest(self.files)}, as its files give"
+            raise Refused("composite_digest", expected, describe(self.composite_digest))
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """The schema sidecar of one artifact. `from_bytes` and `to_bytes` are inverse."""
+class Build(Part, frozen=True):
+    """What built the file.
 
+    Attributes:
+        tools: Tool or package → version.
+    """
+
+    tools: Mapping[str, Text] = {}
+    model_package: Text | None = None
+    model_version: Text | None = None
+    data_build_fingerprint: Text | None = None
+
+
+UNKNOWN_BUILD = Build()
+
+
+class Manifest(Document, frozen=True):
+    """The schema sidecar of one artifact.
+
+    Attributes:
+        time_period: The years that the file covers, ascending.
+        validation: What was checked of the file; left out for a member, whose collection says it, or if nobody said.
+    """
+
+    HEAD: ClassVar[Mapping[str, int | str]] = {}
     artifact: Artifact
-    country: str
-    dataset: str
-    time_period: tuple[int, ...]
-    """The years that the file covers, ascending."""
+    country: Country
+    dataset: Dataset
+    time_period: Years
     entities: Mapping[str, Entity]
-    columns: tuple[ColumnGroup, ...]
+    licence: Text
+    status: Status
+    access: Access
+    schema_version: MajorVersion
     inputs: Inputs | None = None
-    build: Build = field(default_factory=Build)
-    licence: str = "unspecified"
-    status: Status = "active"
-    access: Access = "public"
-    schema_version: str = SCHEMA_VERSION
+    build: Build = UNKNOWN_BUILD
     validation: Validation | None = None
-    """What was checked of the file; None for a member, whose collection says it, or if nobody said."""
 
-    @classmethod
-    def from_bytes(cls, data: bytes, where: str = "manifest") -> "Manifest":
-        """Read canonical or any other JSON; `where` names the document in errors.
-
-        Raises InvalidDocumentError: not JSON, duplicate keys, NaN, a field that is missing or
-        of the wrong kind, or a newer major `schema_version`.
-        """
-        root = Fields.of(strict_json(data, what=where), where)
-        _check_version(root)
-        artifact = _artifact(root.sub("artifact"))
-        fields = list(root.sub("entities").items())
-        entities = {name: _entity(f) for name, f in fields}
-        columns = tuple(group for name, f in fields for group in _groups(name, f))
-        _check_roles(root, entities, columns)
-        return cls(
-            artifact=artifact,
-            country=root.text("country", pattern=_COUNTRY, what="a lower-case country code"),
-            dataset=root.text("dataset", pattern=_DATASET, what="a dataset name ([a-z0-9_]+)"),
-            time_period=_years(root),
-            entities=entities,
-            columns=columns,
-            inputs=_inputs(root.sub("inputs")) if root.has("inputs") else None,
-            build=_build(root.sub("build")) if root.has("build") else Build(),
-            licence=root.text("licence"),
-            status=cast(Status, root.one_of("status", ("active", "revoked"))),
-            access=cast(Access, root.one_of("access", ("public", "gated"))),
-            schema_version=root.text("schema_version"),
-            validation=Validation.read(root.sub("validation")) if root.has("validation") else None,
-        )
+    def __post_init__(self) -> None:
+        if list(self.time_period) != sorted(set(self.time_period)):
+            raise Refused("time_period", "one or more years, ascending", f"{list(self.time_period[:10])}")
+        if self.build == UNKNOWN_BUILD:
+            msgspec.structs.force_setattr(self, "build", UNKNOWN_BUILD)  # this very one is left out of the document
 
     def validated(self, validation: Validation) -> "Manifest":
         """This manifest with the outcome of a validation."""
-        return replace(self, validation=validation, schema_version=VALIDATED_VERSION)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The JSON document; fields that are unset are left out."""
-        return _compact(
-            {
-                "schema_version": self.schema_version,
-                "artifact": {
-                    "sha256": self.artifact.sha256,
-                    "size_bytes": self.artifact.size_bytes,
-                    "media_type": self.artifact.media_type,
-                },
-                "country": self.country,
-                "dataset": self.dataset,
-                "time_period": list(self.time_period),
-                "entities": self._entities_dict(),
-                "inputs": _inputs_dict(self.inputs) if self.inputs else None,
-                "build": _compact(
-                    {
-                        "tools": dict(self.build.tools),
-                        "model_package": self.build.model_package,
-                        "model_version": self.build.model_version,
-                        "data_build_fingerprint": self.build.data_build_fingerprint,
-                    }
-                ),
-                "licence": self.licence,
-                "status": self.status,
-                "access": self.access,
-                "validation": self.validation.to_dict() if self.validation else None,
-            }
-        )
-
-    def to_bytes(self) -> bytes:
-        """Canonical JSON: sorted keys, no spaces, UTF-8."""
-        return canonical_json(self.to_dict())
-
-    def _entities_dict(self) -> dict[str, Any]:
-        """By name; columns by dtype, and by period kind where that is not the year."""
-        by_entity, result = _by_entity(self.columns), {}
-        for name, entity in sorted(self.entities.items()):
-            columns: dict[str, dict[str, list[str]]] = {}
-            for group in by_entity.get(name, ()):
-                columns.setdefault(_KEY_OF_PERIOD[group.period], {})[group.dtype] = list(group.names)
-            result[name] = _compact(
-                {
-                    "rows": entity.rows,
-                    "id": entity.id,
-                    "links": dict(entity.links),
-                    "weight": entity.weight,
-                    **columns,
-                }
-            )
-        return result
+        return msgspec.structs.replace(self, validation=validation, schema_version=VALIDATED_VERSION)
 
     @property
     def sha256(self) -> Sha256:
         """The identity of the manifest: sha256 of `to_bytes()`."""
         return sha256_bytes(self.to_bytes())
 
+    @property
+    def columns(self) -> tuple[ColumnGroup, ...]:
+        """All columns, by entity, period and dtype."""
+        return tuple(self._groups())
+
+    def _groups(self) -> Iterator[ColumnGroup]:
+        for name, entity in self.entities.items():
+            for period, columns in zip(PERIODS, entity.by_period(), strict=True):
+                yield from (ColumnGroup(name, dtype, names, period) for dtype, names in columns.items())
+
     def column_names(self, entity: str) -> tuple[str, ...]:
         """All columns of `entity`, alphabetically."""
-        return tuple(sorted(n for g in self.columns if g.entity == entity for n in g.names))
+        return tuple(sorted(n for columns in self.entities[entity].by_period() for ns in columns.values() for n in ns))
 
     def every_column(self) -> dict[str, tuple[str, ...]]:
-        """Entity → all its columns, alphabetically; one pass for all entities."""
-        by_entity = _by_entity(self.columns)
-        return {e: tuple(sorted(n for g in by_entity.get(e, ()) for n in g.names)) for e in self.entities}
-
-
-def _check_version(root: Fields) -> None:
-    version = root.text("schema_version")
-    match = _VERSION.fullmatch(version)
-    if match is None:
-        raise root.fail("schema_version", "major.minor, such as " + SCHEMA_VERSION, version)
-    own = int(SCHEMA_VERSION.partition(".")[0])
-    if int(match[1]) != own:
-        raise root.fail(
-            "schema_version",
-            f"major version {own} (a newer manifest needs a newer pe_data: upgrade it)",
-            version,
-        )
-
-
-def _artifact(f: Fields) -> Artifact:
-    return Artifact(
-        f.sha256("sha256"), f.integer("size_bytes", maximum=SIZE_LIMIT), f.one_of("media_type", tuple(_EXTENSIONS))
-    )
-
-
-def _entity(f: Fields) -> Entity:
-    return Entity(f.integer("rows"), f.optional_text("id"), f.text_map("links"), f.optional_text("weight"))
-
-
-def _groups(entity: str, f: Fields) -> Iterator[ColumnGroup]:
-    for period, key in _KEY_OF_PERIOD.items():
-        if not f.has(key):
-            continue
-        by_dtype = f.sub(key)
-        for dtype in by_dtype.value:
-            yield ColumnGroup(entity, dtype, by_dtype.texts(dtype), period)
-
-
-def _check_roles(root: Fields, entities: Mapping[str, Entity], columns: tuple[ColumnGroup, ...]) -> None:
-    by_entity = _by_entity(columns)
-    for name, entity in entities.items():
-        listed = [column for group in by_entity.get(name, ()) for column in group.names]
-        twice = first_twice(listed)
-        if twice is not None:
-            raise root.fail(f"entities.{name}", "each column once", Described(f"{describe(twice)} twice"))
-        names = frozenset(listed)
-        for role in (entity.id, entity.weight, *entity.links.values()):
-            if role is not None and role not in names:
-                raise root.fail(f"entities.{name}", "id, links and weight among its columns", role)
-
-
-def _by_entity(columns: tuple[ColumnGroup, ...]) -> dict[str, list[ColumnGroup]]:
-    """The groups of each entity, in their order; one pass, because a hostile manifest has many of both."""
-    groups: dict[str, list[ColumnGroup]] = {}
-    for group in columns:
-        groups.setdefault(group.entity, []).append(group)
-    return groups
-
-
-def _years(root: Fields) -> tuple[int, ...]:
-    years = root.integers("time_period")
-    if not years or list(years) != sorted(set(years)):
-        raise root.fail("time_period", "one or more years, ascending", Described(f"{list(years[:10])}"))
-    return years
-
-
-def _inputs(f: Fields) -> Inputs:
-    files = tuple(
-        InputFile(row.text("name"), row.sha256("sha256"), row.integer("size_bytes")) for row in f.rows("files")
-    )
-    composite = f.sha256("composite_digest")
-    twice = first_twice(file.name for file in files)
-    if twice is not None:
-        raise f.fail("files", "each name once", Described(f"{describe(twice)} twice"))
-    if files and composite != composite_digest(files):
-        raise f.fail("composite_digest", f"{composite_digest(files)}, as its files give", composite)
-    return Inputs(composite, files)
-
-
-def _build(f: Fields) -> Build:
-    return Build(
-        tools=f.text_map("tools"),
-        model_package=f.optional_text("model_package"),
-        model_version=f.optional_text("model_version"),
-        data_build_fingerprint=f.optional_text("data_build_fingerprint"),
-    )
-
-
-def _inputs_dict(inputs: Inputs) -> dict[str, Any]:
-    rows = [{"name": f.name, "sha256": f.sha256, "size_bytes": f.size_bytes} for f in inputs.files]
-    return {"composite_digest": inputs.composite_digest, "files": rows}
-
-
-def _compact(document: dict[str, Any]) -> dict[str, Any]:
-    """Without unset values and empty objects; empty lists stay."""
-    return {k: v for k, v in document.items() if v is not None and v != {}}
+        """Entity → all its columns, alphabetically."""
+        return {entity: self.column_names(entity) for entity in self.entities}

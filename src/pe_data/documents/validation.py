@@ -8,104 +8,56 @@ which stay with the producer. Only what `passed` can be nominated.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
-from pe_data.documents.fields import Fields
+from pe_data.documents.document import Count, Digest, Document, Part, Text, Version, shown
 from pe_data.errors import InputError, InvalidDocumentError
-from pe_data.names.digests import Sha256, canonical_json, sha256_bytes, strict_json
+from pe_data.names.digests import Sha256, canonical_json, sha256_bytes
 
-RECORD_VERSION = 1
 Status = Literal["passed", "failed", "skipped"]
-STATUSES: tuple[Status, ...] = ("passed", "failed", "skipped")
-_RECORD_STATUSES = ("passed", "failed", "error", "skipped")
 
 
-@dataclass(frozen=True, slots=True)
-class Validation:
-    """The outcome of validating one file, or all files of a collection."""
+class Validation(Part, frozen=True):
+    """The outcome of validating one file, or all files of a collection.
+
+    Attributes:
+        status: `passed`: the policy lets every file be published, and something was checked of each.
+        checked: Files.
+        levels: Level → status → files; a file that failed where the policy only warns is counted here.
+        policy_sha256: Digest over the policies that were applied.
+        records_sha256: Digest over the digests of the records.
+    """
 
     status: Status
-    """`passed`: the policy lets every file be published, and something was checked of each."""
-    checked: int
-    """Files."""
-    levels: Mapping[str, Mapping[str, int]]
-    """Level → status → files; a file that failed where the policy only warns is counted here."""
-    policy_sha256: Sha256
-    """Digest over the policies that were applied."""
-    records_sha256: Sha256
-    """Digest over the digests of the records."""
-
-    @classmethod
-    def read(cls, fields: Fields) -> "Validation":
-        """From the object in a manifest or a collection. Raises InvalidDocumentError."""
-        levels = {
-            level: {status: row.integer(status) for status in row.value} for level, row in fields.sub("levels").items()
-        }
-        return cls(
-            status=cast(Status, fields.one_of("status", STATUSES)),
-            checked=fields.integer("checked", minimum=1),
-            levels=levels,
-            policy_sha256=fields.sha256("policy_sha256"),
-            records_sha256=fields.sha256("records_sha256"),
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """The JSON object."""
-        return {
-            "status": self.status,
-            "checked": self.checked,
-            "levels": {level: dict(counts) for level, counts in self.levels.items()},
-            "policy_sha256": self.policy_sha256,
-            "records_sha256": self.records_sha256,
-        }
+    checked: Version
+    levels: Mapping[str, Mapping[str, Count]]
+    policy_sha256: Digest
+    records_sha256: Digest
 
     def summary(self) -> str:
         """One line for a person."""
         levels = "; ".join(
-            f"{level}: " + ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+            f"{shown(level)}: " + ", ".join(f"{count} {shown(status)}" for status, count in sorted(counts.items()))
             for level, counts in sorted(self.levels.items())
         )
         return f"validation {self.status}, {self.checked} file(s) ({levels})"
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """What is read of one record."""
+class Area(Part, frozen=True):
+    """The file that a record is of."""
 
-    level: str
-    status: str
+    sha256: Digest
+
+
+class Record(Document, frozen=True):
+    """What is read of a record."""
+
+    area: Area
+    level: Text
+    status: Literal["passed", "failed", "error", "skipped"]
     published: bool
-    policy_sha256: Sha256
-    sha256: Sha256
-    """Of the record's bytes."""
-
-    @classmethod
-    def read(cls, raw: bytes, artifact: Sha256, *, where: str) -> "Record":
-        """Read a record of the file `artifact`.
-
-        Raises:
-            InvalidDocumentError: not such a record.
-            InputError: it is of another file.
-        """
-        fields = Fields.of(strict_json(raw, what=where), where)
-        version = fields.integer("schema_version")
-        if version != RECORD_VERSION:
-            raise fields.fail("schema_version", str(RECORD_VERSION), version)
-        found = fields.sub("area").sha256("sha256")
-        if found != artifact:
-            raise InputError(f"{where}: expected the validation of sha256:{artifact}, found one of sha256:{found}")
-        published = fields.value.get("published")
-        if not isinstance(published, bool):
-            raise fields.fail("published", "true or false", published)
-        return cls(
-            level=fields.text("level"),
-            status=fields.one_of("status", _RECORD_STATUSES),
-            published=published,
-            policy_sha256=sha256_bytes(canonical_json(fields.sub("policy").value)),
-            sha256=sha256_bytes(raw),
-        )
+    policy: Mapping[str, Any]
 
 
 def from_records(files: Mapping[str, tuple[Sha256, Iterable[Path]]]) -> Validation:
@@ -118,20 +70,18 @@ def from_records(files: Mapping[str, tuple[Sha256, Iterable[Path]]]) -> Validati
         InputError: a file has no record, two of one level, or one of another file.
         InvalidDocumentError: a record cannot be read.
     """
-    rows = [
-        (name, record) for name, (sha256, paths) in sorted(files.items()) for record in _records(name, sha256, paths)
-    ]
+    rows = [(name, *read) for name, (sha256, paths) in sorted(files.items()) for read in _records(name, sha256, paths)]
     counts: dict[str, Counter[str]] = {}
-    for _, record in rows:
+    for _, record, _ in rows:
         counts.setdefault(record.level, Counter())[record.status] += 1
-    if any(not record.published or record.status == "error" for _, record in rows):
+    if any(not record.published or record.status == "error" for _, record, _ in rows):
         status: Status = "failed"
-    elif {name for name, record in rows if record.status != "skipped"} != set(files):
+    elif {name for name, record, _ in rows if record.status != "skipped"} != set(files):
         status = "skipped"
     else:
         status = "passed"
-    policies = sorted({record.policy_sha256 for _, record in rows})
-    lines = sorted(f"{name} {record.level} {record.sha256}\n" for name, record in rows)
+    policies = sorted({sha256_bytes(canonical_json(record.policy)) for _, record, _ in rows})
+    lines = sorted(f"{name} {record.level} {sha256}\n" for name, record, sha256 in rows)
     return Validation(
         status=status,
         checked=len(files),
@@ -147,16 +97,22 @@ def records_in(folder: Path, name: str) -> list[Path]:
     return [path for path in found if path.is_file()]
 
 
-def _records(name: str, sha256: Sha256, paths: Iterable[Path]) -> Iterator[Record]:
+def _records(name: str, sha256: Sha256, paths: Iterable[Path]) -> Iterator[tuple[Record, Sha256]]:
+    """Each record with the digest of its bytes."""
     levels: set[str] = set()
     for path in paths:
         try:
-            record = Record.read(path.read_bytes(), sha256, where=str(path))
+            raw = path.read_bytes()
         except OSError as error:
             raise InvalidDocumentError(f"{path}: cannot be read: {error.strerror or error}") from error
+        record = Record.from_bytes(raw, str(path))
+        if record.area.sha256 != sha256:
+            raise InputError(
+                f"{path}: expected the validation of sha256:{sha256}, found one of sha256:{record.area.sha256}"
+            )
         if record.level in levels:
-            raise InputError(f"{path}: a second record of level {record.level} for {name}")
+            raise InputError(f"{path}: a second record of level {shown(record.level)} for {name}")
         levels.add(record.level)
-        yield record
+        yield record, sha256_bytes(raw)
     if not levels:
         raise InputError(f"{name}: expected a validation record, found none. Validate it, or publish without records")

@@ -25,11 +25,12 @@ from pe_data.errors import InvalidNameError
 from pe_data.names.digests import Sha256, parse_sha256
 
 Extension = Literal["h5", "parquet"]
+MediaType = Literal["application/x-hdf5", "application/vnd.apache.parquet"]
 ChannelName = Literal["latest", "next"]
 
 EXTENSIONS: tuple[Extension, ...] = get_args(Extension)
 CHANNELS: tuple[ChannelName, ...] = get_args(ChannelName)
-MEDIA_TYPES: dict[Extension, str] = {
+MEDIA_TYPES: dict[Extension, MediaType] = {
     "h5": "application/x-hdf5",
     "parquet": "application/vnd.apache.parquet",
 }

@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+import msgspec
+
 from pe_data.cache.entries import Suffix
 from pe_data.config.settings import gated_group
 from pe_data.documents.collection import COLLECTION_LIMIT, Collection, Member
@@ -176,8 +178,8 @@ class Remote:
         """
         manifest = self.described[0]
         if self.revoked is not None:
-            return replace(manifest, status="revoked")
-        return manifest if self.is_bound else replace(manifest, status="active")
+            return msgspec.structs.replace(manifest, status="revoked")
+        return manifest if self.is_bound else msgspec.structs.replace(manifest, status="active")
 
     @property
     def is_bound(self) -> bool:

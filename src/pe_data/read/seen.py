@@ -20,7 +20,6 @@ from pe_data.documents.pointer import (
     PointerBody,
     UnsignedPointer,
     check_place,
-    parse_body,
     parse_signed,
 )
 from pe_data.errors import (
@@ -68,7 +67,7 @@ class SeenChannels:
                 raw = handle.read()
             if channel == "next" and kind == "seen":
                 raw = parse_signed(raw, what=str(path)).document.body
-            body = parse_body(raw, what=str(path))
+            body = PointerBody.from_bytes(raw, str(path))
             check_place(
                 body,
                 country=country,
@@ -151,6 +150,6 @@ class SeenChannels:
         folder = cache.root / "channels"
         for path in sorted(folder.glob(f"*/{check_country(country)}/*.used.json")):
             try:
-                yield parse_body(path.read_bytes(), what=str(path))
+                yield PointerBody.from_bytes(path.read_bytes(), str(path))
             except (OSError, InvalidDocumentError):
                 continue

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from pe_data.documents.pointer import PointerBody, SignedPointer, check_place, parse_body
+from pe_data.documents.pointer import PointerBody, SignedPointer, check_place
 from pe_data.errors import ExpiredError, InvalidDocumentError, RollbackError
 from pe_data.names.digests import Sha256
 from pe_data.names.times import format_time, parse_time
@@ -58,7 +58,7 @@ def verify(
     """
     what = pointer.what
     key_ids = policy.check(pointer.document, Role("next", country), what=what, now=now)
-    body = parse_body(pointer.document.body, what=what)
+    body = PointerBody.from_bytes(pointer.document.body, what)
     check_place(body, country=country, dataset=dataset, channel="next", namespace=namespace, what=what)
     if body.expires is None:
         raise InvalidDocumentError(f"{what}: a signed pointer needs the field expires")
