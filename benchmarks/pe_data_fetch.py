@@ -22,12 +22,14 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from pe_data.cache.entries import Cache
 from pe_data.cache.fetch import Tuning, Wanted, fetch
 from pe_data.names.digests import Sha256
-from pe_data.store.web_source import WebSource
+from pe_data.store.byte_source import Source
+from pe_data.store.web_source import open_web
 
 CHUNK = 1 << 20
 
@@ -81,7 +83,7 @@ def one_fetch(url: str, cache: Path, sha256: str, size: int, tuning: Tuning) -> 
     fetch(
         Cache(cache),
         Wanted(Sha256(sha256), "h5", size, url),
-        [WebSource(url, url)],
+        [Source(url, partial(open_web, url, url))],
         tuning=tuning,
         on_step=lambda step: marks.setdefault(step, time.perf_counter() - started) and None,
     )

@@ -28,7 +28,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from pe_data_gateway.logs import LOGGER
 from pe_data_gateway.refusal import Refusal
-from pe_data_gateway.service import Asked, Gateway, Link, part
+from pe_data_gateway.service import Asked, Gateway, Link
 
 _RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)")
 _FURTHEST = 10**18
@@ -107,9 +107,9 @@ class _Handlers:
             headers["Content-Range"] = f"bytes {start}-{end - 1}/{meta.size}"
         if request.method == "HEAD":
             return Response(headers=headers)
-        stream = await self._gateway.stream(key, start)
+        stream = await self._gateway.stream(key, start, end - start)
         return StreamingResponse(
-            part(stream, end - start),
+            stream.pieces(),
             status_code=206 if partial else 200,
             headers=headers,
             media_type="application/octet-stream",

@@ -12,7 +12,7 @@ the answer is 503 and nothing else.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -29,7 +29,8 @@ from pe_data.errors import (
     StoreUnavailableError,
 )
 from pe_data.names.keys import CHANNELS_PREFIX
-from pe_data.store.base import ObjectMeta, ObjectStream, Store
+from pe_data.store.base import ObjectMeta, Store
+from pe_data.store.byte_source import Body
 from pe_data_gateway.audit.records import Action, Entry, Record
 from pe_data_gateway.audit_log import AuditLog
 from pe_data_gateway.documents import Document, Documents
@@ -132,9 +133,9 @@ class Gateway:
         await self._check_revoked(wanted(key))
         return key, await _refusing(to_thread.run_sync(self.store.head, key))
 
-    async def stream(self, key: str, start: int) -> ObjectStream:
-        """The bytes of a payload from `start` on. Raises Refusal."""
-        return await _refusing(to_thread.run_sync(lambda: self.store.open_stream(key, start=start)))
+    async def stream(self, key: str, start: int, length: int) -> Body:
+        """`length` bytes of a payload from `start` on. Raises Refusal."""
+        return await _refusing(to_thread.run_sync(lambda: self.store.open(key, start, length)))
 
     # --- steps --------------------------------------------------------------------------------
 
@@ -257,15 +258,6 @@ class Gateway:
     def _may_see(self, key: str, token: Token) -> bool:
         country, _, rest = key.removeprefix(CHANNELS_PREFIX).partition("/")
         return country in self.logs and token.covers(country, rest.partition("/")[0])
-
-
-def part(stream: ObjectStream, length: int) -> Iterator[bytes]:
-    """The first `length` bytes of a stream."""
-    for piece in stream.pieces:
-        if length <= 0:
-            return
-        yield piece[:length] if len(piece) > length else piece
-        length -= len(piece)
 
 
 class _OutOfScope(Exception):

@@ -5,7 +5,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import fetch_helpers
@@ -17,17 +17,18 @@ from storage_helpers import NOW, make_item
 import pe_data
 from pe_data.cache.entries import Cache
 from pe_data.cache.fetch import Tuning, Wanted, fetch
-from pe_data.cache.partial import PART_BYTES, Partial
+from pe_data.cache.part import Part
 from pe_data.errors import FetchError
 from pe_data.names.digests import sha256_bytes, sha256_file
+from pe_data.store.byte_source import PIECE_BYTES, Body, Source
 from pe_data.store.folder import FolderStore
-from pe_data.store.object_source import StoreSource
-from pe_data.store.web_source import WebSource
+from pe_data.store.web_source import open_web
 from pe_data.write.publish import publish_artifact
 
-SIZE = 3 * PART_BYTES + 12_345
+SPAN = 1 << 20
+SIZE = 3 * SPAN + 12_345
 PATIENT = Tuning(pause_seconds=0.01)
-PARALLEL = Tuning(parallel_from=1, solo_seconds=0, connections=3, span_parts=1, pause_seconds=0.01)
+PARALLEL = Tuning(parallel_from=1, solo_seconds=0, connections=3, span_bytes=SPAN, pause_seconds=0.01)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,11 @@ def cache(tmp_path):
 
 
 def web(server):
-    return WebSource(f"{server.url}/big.h5", server.url)
+    return source(server, "big.h5")
+
+
+def source(server, name):
+    return Source(server.url, partial(open_web, f"{server.url}/{name}", server.url))
 
 
 @pytest.mark.parametrize("tuning", [PATIENT, PARALLEL])
@@ -66,18 +71,18 @@ def test_whole(server, cache, wanted, tuning):
     got = fetch(cache, wanted, [web(server)], tuning=tuning, progress=lambda *now: seen.append(now))
     assert sha256_file(got.path) == wanted.sha256
     assert seen[-1] == (SIZE, SIZE)
-    ranged = [r for _, r in server.asked if r.startswith("bytes=") and r != "bytes=0-0"]
+    ranged = [r for _, r in server.asked if r.startswith("bytes=")]
     assert len(ranged) == (4 if tuning is PARALLEL else 0)
 
 
 def test_one_connection_that_is_slow_gets_help(server, cache, wanted):
-    slow = Tuning(parallel_from=1, solo_seconds=1e-9, connections=2, span_parts=1)
+    slow = Tuning(parallel_from=1, solo_seconds=1e-9, connections=2, span_bytes=SPAN)
     got = fetch(cache, wanted, [web(server)], tuning=slow)
     assert sha256_file(got.path) == wanted.sha256
-    spans = sorted(r for _, r in server.asked if r and r != "bytes=0-0")
+    spans = sorted(r for _, r in server.asked if r)
     assert server.asked[0][1] == ""
     assert len(spans) == 3
-    assert f"bytes={PART_BYTES}-{2 * PART_BYTES - 1}" in spans
+    assert f"bytes={PIECE_BYTES}-{PIECE_BYTES + SPAN - 1}" in spans
 
 
 @pytest.mark.parametrize("tuning", [PATIENT, PARALLEL])
@@ -95,29 +100,29 @@ def test_ranges_that_lie_are_found_out(server, cache, wanted):
 
 
 def test_a_broken_connection_goes_on_where_it_was(server, cache, wanted):
-    server.faults["big.h5"] = Fault("cut", times=2, at=PART_BYTES + 1000)
+    server.faults["big.h5"] = Fault("cut", times=2, at=SPAN + 1000)
     got = fetch(cache, wanted, [web(server)], tuning=PATIENT)
     assert sha256_file(got.path) == wanted.sha256
-    assert [r for _, r in server.asked] == ["", f"bytes={PART_BYTES}-", f"bytes={2 * PART_BYTES}-"]
+    assert [r for _, r in server.asked] == ["", f"bytes={SPAN + 1000}-", f"bytes={2 * (SPAN + 1000)}-"]
 
 
 def test_a_later_call_goes_on_where_the_first_was(server, cache, wanted):
-    server.faults["big.h5"] = Fault("cut", at=PART_BYTES + 1000)
+    server.faults["big.h5"] = Fault("cut", at=SPAN + 1000)
     with pytest.raises(FetchError, match="found the end after"):
         fetch(cache, wanted, [web(server)], tuning=Tuning(attempts=1))
     server.faults.clear()
     server.asked.clear()
     got = fetch(cache, wanted, [web(server)], tuning=PATIENT)
     assert sha256_file(got.path) == wanted.sha256
-    assert [r for _, r in server.asked] == [f"bytes={PART_BYTES}-"]
+    assert [r for _, r in server.asked] == [f"bytes={SPAN + 1000}-"]
     assert not list(cache.root.glob("partial/*"))
 
 
 def test_another_mirror_goes_on_with_the_bytes_of_the_first(big, server, cache, wanted):
-    server.faults["big.h5"] = Fault("cut", at=PART_BYTES + 1000)
+    server.faults["big.h5"] = Fault("cut", at=SPAN + 1000)
     with WebServer(big) as second:
         got = fetch(cache, wanted, [web(server), web(second)], tuning=Tuning(attempts=1))
-        assert [r for _, r in second.asked] == [f"bytes={PART_BYTES}-"]
+        assert [r for _, r in second.asked] == [f"bytes={SPAN + 1000}-"]
     assert got.source == second.url
     assert [s.source for s in got.skipped] == [server.url]
     assert sha256_file(got.path) == wanted.sha256
@@ -126,48 +131,47 @@ def test_another_mirror_goes_on_with_the_bytes_of_the_first(big, server, cache, 
 def test_wrong_bytes_of_a_broken_mirror_do_not_spoil_a_good_one(big, server, cache, wanted):
     server.faults["big.h5"] = Fault("other", times=1)
 
-    class Breaks(WebSource):
-        def open(self, start, end=None):
-            body = super().open(start, end)
-            left = [PART_BYTES + 5]
-            read = body.readinto
+    good = web(server)
 
-            def readinto(buffer):
-                if left[0] <= 0:
-                    return 0
-                count = read(buffer[: left[0]])
-                left[0] -= count
-                return count
-
-            body.readinto = readinto
-            return body
+    def breaks(start=0, length=None, pace=None):
+        return Body(good.open(start, SPAN + 5).readinto, total=SIZE, start=start)
 
     with WebServer(big) as second:
-        bad = Breaks(f"{server.url}/big.h5", server.url)
-        got = fetch(cache, wanted, [bad, web(second)], tuning=Tuning(attempts=1))
-        assert [r for _, r in second.asked] == [f"bytes={PART_BYTES}-", ""]
+        got = fetch(cache, wanted, [Source("bad", breaks), web(second)], tuning=Tuning(attempts=1))
+        assert [r for _, r in second.asked] == [f"bytes={SPAN + 5}-", ""]
     assert sha256_file(got.path) == wanted.sha256
 
 
-def test_bytes_that_were_hashed_are_never_written_again(big, server, cache, wanted):
-    """The first mirror breaks off inside a part, the second has a wrong byte just there."""
-    server.faults["big.h5"] = Fault("cut", at=PART_BYTES + 1000)
+def test_bytes_of_several_mirrors_are_checked_together(big, server, cache, wanted):
+    """The first mirror breaks off, the second has a wrong byte just there; alone it would have it too."""
+    server.faults["big.h5"] = Fault("cut", at=SPAN + 1000)
     with WebServer(big) as second:
-        second.faults["big.h5"] = Fault("flip", at=PART_BYTES + 10)
+        second.faults["big.h5"] = Fault("flip", at=SPAN + 1010)
         with pytest.raises(FetchError, match=f"expected sha256 {wanted.sha256}, found sha256"):
             fetch(cache, wanted, [web(server), web(second)], tuning=Tuning(attempts=1))
     assert not list(cache.root.glob("artifacts/??/*"))
+    assert not list(cache.root.glob("partial/*"))
 
 
-def test_parts_that_are_there_are_never_written_again(server, cache, wanted):
-    """Part 1 is there and right; the stream that fills part 0 has a wrong byte in part 1."""
-    data = (server.folder / "big.h5").read_bytes()
-    with Partial(cache.partial(wanted.sha256, "h5"), SIZE) as partial:
-        partial.write(memoryview(data)[PART_BYTES : 2 * PART_BYTES], PART_BYTES)
-        partial.complete(1)
-    server.faults["big.h5"] = Fault("flip", at=PART_BYTES + 10)
+@pytest.mark.parametrize("left", ["hole", "longer", "other", "whole", "parts"])
+def test_whatever_an_earlier_download_left(server, cache, wanted, left):
+    """A file with a hole, as an earlier version left it, a longer one, other bytes, all of it."""
+    data = bytearray((server.folder / "big.h5").read_bytes())
+    if left == "hole":
+        data[SPAN : 2 * SPAN] = bytes(SPAN)
+    path = cache.partial(wanted.sha256, "h5")
+    path.parent.mkdir(parents=True)
+    path.write_bytes({"longer": data + b"x", "other": b"o" * 1000, "parts": data[:SPAN]}.get(left, data))
+    path.with_suffix(".parts").write_bytes(b"\1")
     got = fetch(cache, wanted, [web(server)], tuning=PATIENT)
     assert sha256_file(got.path) == wanted.sha256
+    assert [r for _, r in server.asked] == {"whole": [], "parts": [f"bytes={SPAN}-"]}.get(left, server_asked(left))
+    assert not list(cache.root.glob("partial/*"))
+
+
+def server_asked(left):
+    """What is asked for where what was left is of no use."""
+    return ["bytes=1000-", ""] if left == "other" else [""]
 
 
 def test_through_a_store(big, cache, wanted, tmp_path):
@@ -175,7 +179,7 @@ def test_through_a_store(big, cache, wanted, tmp_path):
     (tmp_path / "s" / key).parent.mkdir(parents=True)
     (tmp_path / "s" / key).symlink_to(big / "big.h5")
     store = FolderStore(tmp_path / "s")
-    got = fetch(cache, wanted, [StoreSource(store, key, "s")], tuning=PARALLEL)
+    got = fetch(cache, wanted, [store.source(key)], tuning=PARALLEL)
     assert sha256_file(got.path) == wanted.sha256
 
 
@@ -183,32 +187,33 @@ def test_an_empty_file(tmp_path, cache):
     (tmp_path / "empty.h5").write_bytes(b"")
     with WebServer(tmp_path) as server:
         wanted = Wanted(sha256_bytes(b""), "h5", 0, "nothing")
-        got = fetch(cache, wanted, [WebSource(f"{server.url}/empty.h5", server.url)])
+        got = fetch(cache, wanted, [source(server, "empty.h5")])
     assert got.path.stat().st_size == 0
 
 
-def test_partial_keeps_only_marked_parts(tmp_path):
+def test_a_part_goes_on_where_it_was(tmp_path):
     path = tmp_path / "x.h5.part"
-    with Partial(path, SIZE) as partial:
-        partial.write(memoryview(b"a" * PART_BYTES), PART_BYTES)
-        partial.complete(1)
-        assert partial.prefix == 0
-        assert partial.missing(8) == [(0, PART_BYTES), (2 * PART_BYTES, SIZE)]
-    with Partial(path, SIZE) as partial:
-        assert partial.resumed
-        assert partial.missing(1) == [
-            (0, PART_BYTES),
-            (2 * PART_BYTES, 3 * PART_BYTES),
-            (3 * PART_BYTES, SIZE),
-        ]
-    with Partial(path, PART_BYTES) as partial:  # the file is longer than the whole: not ours
-        assert not partial.resumed
+    pieces = [bytes([n]) * PIECE_BYTES for n in range(3)] + [b"end"]
+    for number, piece in enumerate(pieces):
+        with Part(path, most=SIZE) as part:
+            assert part.size == number * PIECE_BYTES
+            part.append(memoryview(piece))
+            assert part.digest() == sha256_bytes(b"".join(pieces[: number + 1]))
+    with Part(path, most=PIECE_BYTES) as part:  # longer than the whole: not ours
+        assert part.size == 0
+        part.append(memoryview(b"new"))
+        assert part.digest() == sha256_bytes(b"new")
 
 
-def test_web_body_says_what_it_is(server):
-    with closing(web(server).open(10, 20)) as body:
-        assert (body.start, body.total) == (10, SIZE)
-    assert web(server).supports_ranges()
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_body_is_what_was_asked_for(big, ranges):
+    data = (big / "big.h5").read_bytes()
+    with WebServer(big, ranges=ranges) as server:
+        with web(server).open(10, 20) as body:
+            assert (body.start, body.total, body.ranged) == (10, SIZE, ranges)
+            assert body.read() == data[10:30]
+        assert web(server).open(SIZE - 5).read() == data[-5:]
+        assert len(web(server).open(0).read(1000)) in range(1001, SIZE)
 
 
 # --- processes --------------------------------------------------------------------------------
@@ -281,7 +286,7 @@ def test_kill_between_parts_goes_on_with_what_is_there(big, tmp_path, times):
         server.asked.clear()
         again = forked.run(fetch_helpers.main, *arguments)
     assert sha256_file(Path(again.stdout.strip())) == digest
-    assert server.asked[-1][1] == f"bytes={times * PART_BYTES}-"
+    assert server.asked[-1][1] == f"bytes={times * PIECE_BYTES}-"
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path):

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pe_data.cache import fetch as download
-from pe_data.cache import partial
+from pe_data.cache import fetch as engine
+from pe_data.cache import part
 from pe_data.cache.entries import Cache
 from pe_data.cache.fetch import Tuning, Wanted, fetch
-from pe_data.errors import FetchError
+from pe_data.errors import FetchError, StoreError, StoreUnavailableError
 from pe_data.names.digests import sha256_bytes, sha256_file
-from pe_data.store.byte_source import Body, Source, SourceError
+from pe_data.store.byte_source import Body
 
 PART = 64
 DATA = bytes(range(256)) * 3 + b"end"
@@ -22,31 +22,14 @@ KINDS = ["good", "cut", "refused", "wrong", "flip", "long", "short", "announce",
 TUNING = st.sampled_from(
     [
         Tuning(attempts=2, pause_seconds=0),
-        Tuning(attempts=2, pause_seconds=0, parallel_from=1, solo_seconds=0, connections=2, span_parts=2),
-        Tuning(attempts=1, pause_seconds=0, parallel_from=1, solo_seconds=1e-9, connections=3),
+        Tuning(attempts=2, pause_seconds=0, parallel_from=1, solo_seconds=0, connections=2, span_bytes=2 * PART),
+        Tuning(attempts=1, pause_seconds=0, parallel_from=1, solo_seconds=1e-9, connections=3, span_bytes=PART),
     ]
 )
 
 
-class FakeBody(Body):
-    def __init__(self, data, start, total, step, cut):
-        self.start, self.total = start, total
-        self._data, self._step, self._left = memoryview(data)[start:], step, cut
-
-    def readinto(self, buffer):
-        count = min(len(buffer), self._step, len(self._data), self._left)
-        if self._left == 0:
-            raise SourceError("broken off", retry=True)
-        buffer[:count] = self._data[:count]
-        self._data, self._left = self._data[count:], self._left - count
-        return count
-
-    def close(self):
-        pass
-
-
 @dataclass
-class FakeSource(Source):
+class FakeSource:
     """Behaves once as each of `kinds` says, then always as the last one."""
 
     name: str
@@ -56,15 +39,12 @@ class FakeSource(Source):
     ranges: bool = True
     calls: list[int] = field(default_factory=list)
 
-    def supports_ranges(self):
-        return self.ranges
-
-    def open(self, start, end=None):
+    def open(self, start=0, length=None, pace=None):
         kind = self.kinds[min(len(self.calls), len(self.kinds) - 1)]
         self.calls.append(start)
         data, total, cut = DATA, len(DATA), 10**9
         if kind == "refused":
-            raise SourceError("no", retry=False)
+            raise StoreError("no")
         if kind == "cut":
             cut = self.at
         if kind == "wrong":
@@ -77,9 +57,22 @@ class FakeSource(Source):
             data, total = DATA[: self.at], None
         if kind == "announce":
             total = len(DATA) - 1
-        if kind == "from zero" or not self.ranges:
-            start = 0
-        return FakeBody(data, start, total, self.step, cut)
+        begins = 0 if kind == "from zero" or not self.ranges else start
+        return Body(self.reader(data[begins:], cut), total=total, start=start, length=length, begins=begins)
+
+    def reader(self, data, left):
+        rest = memoryview(data)
+
+        def read(buffer):
+            nonlocal rest, left
+            if left == 0:
+                raise StoreUnavailableError("broken off")
+            count = min(len(buffer), self.step, len(rest), left)
+            buffer[:count] = rest[:count]
+            rest, left = rest[count:], left - count
+            return count
+
+        return read
 
 
 SOURCES = st.lists(
@@ -97,9 +90,9 @@ SOURCES = st.lists(
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch):
-    monkeypatch.setattr(partial, "PART_BYTES", PART)
-    monkeypatch.setattr(download, "PART_BYTES", PART)
-    monkeypatch.setattr(partial.os, "fsync", lambda _: None)
+    monkeypatch.setattr(engine, "PIECE_BYTES", PART)
+    monkeypatch.setattr(part, "INLINE_BYTES", PART // 2)
+    monkeypatch.setattr(part.os, "fsync", lambda _: None)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -5,12 +5,14 @@ import os
 import socket
 import threading
 import time
+import tracemalloc
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,17 +21,16 @@ from storage_helpers import make_item
 import pe_data
 from pe_data.cache.entries import Cache
 from pe_data.cache.fetch import Tuning, Wanted, fetch
-from pe_data.cache.partial import PART_BYTES, Partial
 from pe_data.cli import run
-from pe_data.errors import FetchError, ObjectNotFoundError, StoreUnavailableError
+from pe_data.errors import FetchError, ObjectNotFoundError, StoreError, StoreUnavailableError
 from pe_data.names.digests import Sha256, canonical_json, sha256_bytes, sha256_file
 from pe_data.names.keys import manifest_key, payload_key, tombstone_key
 from pe_data.store import web_source as web
-from pe_data.store.byte_source import Body, Source, SourceError
+from pe_data.store.byte_source import PIECE_BYTES, Body, Source
 from pe_data.store.folder import FolderStore
 from pe_data.store.opening import open_store
 from pe_data.store.pace import Meter, Pace, TooSlowError
-from pe_data.store.web_source import LinkedSource, WebSource, number
+from pe_data.store.web_source import number, open_web
 from pe_data.write.publish import publish_artifact
 
 DATA = b"\x89HDF" + os.urandom(20_000)
@@ -259,56 +260,63 @@ def test_an_unbound_manifest_never_wins_over_a_bound_one(good: Path, monkeypatch
     assert latest.bound
 
 
-@pytest.mark.parametrize("size", [10**9, 10**12])
-def test_what_a_size_costs_in_memory(tmp_path: Path, size: int) -> None:
-    """Spans are made one by one."""
-    with Partial(tmp_path / "a.part", size) as partial:
-        assert next(partial.spans(32)) == (0, 32 * PART_BYTES)
-        partial.complete(0)
-        assert next(partial.spans(1)) == (PART_BYTES, 2 * PART_BYTES)
-        assert (partial.prefix, partial.remaining) == (PART_BYTES, size - PART_BYTES)
-
-
 # --- a server that drips ------------------------------------------------------------------------------
 
 
-class Dripping(Source):
+class Dripping:
     """Sends so many bytes per read, after a pause."""
 
     def __init__(self, name: str, data: bytes, per_read: int, pause: float) -> None:
         self.name, self.data, self.per_read, self.pause = name, data, per_read, pause
         self.opened: list[int] = []
 
-    def supports_ranges(self) -> bool:
-        return True
-
-    def open(self, start: int, end: int | None = None) -> Body:
+    def open(self, start: int = 0, length: int | None = None, pace: Pace | None = None) -> Body:
         self.opened.append(start)
-        return _Drops(self, start)
+        at = start
+
+        def read(buffer: memoryview) -> int:
+            nonlocal at
+            time.sleep(self.pause)
+            piece = self.data[at : at + min(len(buffer), self.per_read)]
+            buffer[: len(piece)] = piece
+            at += len(piece)
+            return len(piece)
+
+        return Body(read, total=len(self.data), start=start, length=length)
 
 
-class _Drops(Body):
-    def __init__(self, source: Dripping, start: int) -> None:
-        self.source, self.start, self.total, self.at = source, start, len(source.data), start
+@pytest.mark.parametrize("size", [10**9, 10**12])
+def test_what_a_size_costs_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """However large somebody says that it is, only what several connections read is held."""
+    monkeypatch.setattr("pe_data.cache.fetch.shutil.disk_usage", lambda _: SimpleNamespace(free=10**15))
 
-    def readinto(self, buffer: memoryview) -> int:
-        time.sleep(self.source.pause)
-        piece = self.source.data[self.at : self.at + min(len(buffer), self.source.per_read)]
-        buffer[: len(piece)] = piece
-        self.at += len(piece)
-        return len(piece)
+    def opened(start: int = 0, length: int | None = None, pace: Pace | None = None) -> Body:
+        left = [3 * PIECE_BYTES]
 
-    def close(self) -> None:
-        pass
+        def read(buffer: memoryview) -> int:
+            left[0] -= len(buffer)
+            return len(buffer) if left[0] >= 0 else 0
+
+        return Body(read, total=size, start=start, length=length)
+
+    tuning = Tuning(parallel_from=1, solo_seconds=0, connections=2, span_bytes=4 * PIECE_BYTES, attempts=1)
+    tracemalloc.start()
+    try:
+        for one in (Tuning(attempts=1, solo_seconds=60), tuning):
+            with pytest.raises(FetchError, match="found the end"):
+                fetch(Cache(tmp_path), Wanted(SHA, "h5", size, "large"), [Source("s", opened)], tuning=one)
+        assert tracemalloc.get_traced_memory()[1] < 20 * PIECE_BYTES
+    finally:
+        tracemalloc.stop()
 
 
-LARGE = os.urandom(2 * PART_BYTES + 1000)
+LARGE = os.urandom(2 * PIECE_BYTES + 1000)
 WANTED = Wanted(sha256_bytes(LARGE), "h5", len(LARGE), "large")
 TUNING = Tuning(pace=Pace(floor=1_000_000, window=0.2), pause_seconds=0)
 
 
 def test_a_slow_source_is_left_while_there_is_another_and_what_it_sent_stays(tmp_path: Path) -> None:
-    slow, fast = Dripping("slow", LARGE, 65536, 0.0), Dripping("fast", LARGE, PART_BYTES, 0)
+    slow, fast = Dripping("slow", LARGE, 65536, 0.0), Dripping("fast", LARGE, PIECE_BYTES, 0)
     slow.pause = 0.0
     first = Cache(tmp_path)
 
@@ -319,7 +327,7 @@ def test_a_slow_source_is_left_while_there_is_another_and_what_it_sent_stays(tmp
     fetched = fetch(first, WANTED, [slow, fast], tuning=TUNING, on_step=slow_down)
     assert fetched.source == "fast"
     assert [one.slow for one in fetched.skipped] == [True]
-    assert fast.opened == [PART_BYTES]
+    assert fast.opened[0] in range(65536, 65536 + 1000)
     assert sha256_file(fetched.path) == WANTED.sha256
 
 
@@ -340,8 +348,8 @@ def test_a_slow_source_is_asked_again_when_nobody_else_has_it(tmp_path: Path) ->
 
 @pytest.mark.parametrize("parts", [1, 4])
 def test_several_connections_to_a_slow_source(tmp_path: Path, parts: int) -> None:
-    slow, fast = Dripping("slow", LARGE, 10, 0.05), Dripping("fast", LARGE, PART_BYTES, 0)
-    tuning = Tuning(parallel_from=1, solo_seconds=0.0, connections=parts + 1, span_parts=1, pace=TUNING.pace)
+    slow, fast = Dripping("slow", LARGE, 10, 0.05), Dripping("fast", LARGE, PIECE_BYTES, 0)
+    tuning = Tuning(parallel_from=1, solo_seconds=0.0, connections=parts + 1, span_bytes=PIECE_BYTES, pace=TUNING.pace)
     assert fetch(Cache(tmp_path), WANTED, [slow, fast], tuning=tuning).source == "fast"
 
 
@@ -440,13 +448,13 @@ def test_a_gateway_link_is_not_followed_into_the_clear(code: int, hops: int) -> 
         for hop in range(hops):
             server.answers[f"/hop{hop}"] = redirect(f"{server.url}/hop{hop + 1}", code)
         server.answers[f"/hop{hops - 1}"] = redirect(elsewhere, code)
-        source = LinkedSource(lambda *, renew: f"{server.url}/hop0", "gateway")
-        with pytest.raises(SourceError, match="expected https on every hop") as caught:
-            source.open(0)
-        assert not caught.value.retry
+        link = f"{server.url}/hop0"
+        with pytest.raises(StoreError, match="expected https on every hop") as caught:
+            open_web(link, "gateway", private=True)
+        assert not isinstance(caught.value, StoreUnavailableError)
         assert "/payload" not in server.asked
         server.answers[f"/hop{hops - 1}"] = redirect(f"{server.url}/payload", code)
-        with source.open(0) as right:  # this machine is no network
+        with open_web(link, "gateway", private=True) as right:  # this machine is no network
             assert right.total == len(DATA)
 
 
@@ -467,7 +475,7 @@ def test_https_stays_https() -> None:
 def test_a_mirror_may_redirect(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with scripted({"/payload": body(DATA)}) as server:
         server.answers["/r"] = redirect(f"{server.url}/payload")
-        with WebSource(f"{server.url}/r", "mirror").open(0) as right:
+        with open_web(f"{server.url}/r", "mirror") as right:
             assert right.total == len(DATA)
 
 

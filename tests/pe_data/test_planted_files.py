@@ -185,24 +185,12 @@ def test_what_is_no_plain_file_is_not_opened(tmp_path: Path) -> None:
 # --- files that no digest vouches for ------------------------------------------------------------------------
 
 
-class Endless(Body):
-    start, total = 0, None
-
-    def readinto(self, buffer: memoryview) -> int:
-        return len(buffer)
-
-    def close(self) -> None:
-        pass
-
-
 @pytest.mark.parametrize("announced", [None, 10**12])
 def test_a_web_file_without_a_digest_has_a_limit(
     store: FolderStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, announced: int | None
 ) -> None:
     monkeypatch.setattr(web, "LONGEST", 3_000_000)
-    body = Endless()
-    body.total = announced
-    monkeypatch.setattr(web.WebSource, "open", lambda *_: body)
+    monkeypatch.setattr(web, "open_web", lambda *_: Body(len, total=announced))
     with pytest.raises(FetchError, match="more bytes than a file without a digest may have"):
         pe_data.ensure("https://example.invalid/a.h5")
     assert [path for path in (tmp_path / "cache").rglob("*") if path.is_file() and path.suffix == ".part"] == []

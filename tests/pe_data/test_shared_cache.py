@@ -157,11 +157,11 @@ def test_a_gated_payload_that_is_arriving_is_its_readers_alone(lab: Lab, monkeyp
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pe_data.cache.partial.Partial.sync", stop)
+    monkeypatch.setattr("pe_data.cache.part.Part.sync", stop)
     with pytest.raises(KeyboardInterrupt):
         lab.ensure(GATED, 0)
     found = [path for path in lab.cache.rglob("*") if ".part" in path.name]
-    assert len(found) == 2
+    assert len(found) == 1
     assert {mode(path) for path in found} == {0o600}
     assert {mode(path.parent) for path in found} == {0o700}
     monkeypatch.undo()

@@ -9,7 +9,7 @@
     artifacts/4e/4e92….collection.json
     artifacts/gated/uk.user-1000/4e/4e92….h5   payloads of a gated country, for user 1000 alone, or for the
     artifacts/gated/uk.group-frs/4e/4e92….h5   group `frs` (see `pe_data.files.private`), and their stamps
-    partial/4e92….h5.part, .parts     a download that is under way, and which parts it has
+    partial/4e92….h5.part            a download that is under way
     channels/{store}/us/name.json     the last pointer seen on a channel
     locks/4e92….lock                  one download at a time
     mirrors.jsonl                     mirrors that were skipped, and why

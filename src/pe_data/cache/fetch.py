@@ -1,4 +1,4 @@
-"""Fetch one artifact into the cache: whole and verified, or not at all.
+"""The one engine that moves bytes to this machine: a file is there whole and right in the end, or not at all.
 
 Sources are tried in order; one that fails is skipped and noted, and only if all fail is there an
 error, which says what each one did. Bytes that a killed or broken download left behind are used
@@ -7,30 +7,36 @@ the wrong bytes may have been the old ones.
 
 A source that drips is given up as long as there is another one; what it sent stays. If nobody else has
 the file, it is asked once more, and then for as long as it takes: a slow line is better than none.
+
+A large file that one connection does not bring in a second is read by several, span by span; the spans are put
+together in order, so that the file on the disk only ever grows at its end.
 """
 
 import json
 import shutil
 import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import cycle
 from pathlib import Path
 
 from pe_data import steps
 from pe_data.cache.entries import Cache, Suffix
-from pe_data.cache.partial import PART_BYTES, Partial
-from pe_data.errors import CacheError, FetchError, NoRoomError
+from pe_data.cache.part import Part
+from pe_data.errors import CacheError, FetchError, NoRoomError, StoreError, StoreUnavailableError
 from pe_data.files.atomic import local_errors
 from pe_data.files.locks import exclusive
 from pe_data.names.digests import Sha256
-from pe_data.store.byte_source import Body, Source, SourceError
-from pe_data.store.pace import PACE, Meter, Pace, TooSlowError, clock
+from pe_data.store.byte_source import PIECE_BYTES, Body, Source
+from pe_data.store.pace import PACE, Pace, TooSlowError, clock, metered
 
-BUFFER_BYTES = 512 * 1024
+PROGRESS_BYTES = 1024 * 1024
+"""Who breaks off after fewer bytes than this has not helped, and is asked again a few times only."""
 Progress = Callable[[int, int | None], None]
 """Called with the bytes that are there and the size of the whole, if known."""
 
@@ -44,8 +50,8 @@ class Tuning:
     solo_seconds: float = 1.0
     """That long one connection may try alone: on a fast line several only get in each other's way."""
     connections: int = 4
-    span_parts: int = 32
-    """Parts of 1 MiB that one request reads."""
+    span_bytes: int = 8 * 1024 * 1024
+    """Bytes that one request reads; as many spans as connections, and one, are held in memory."""
     attempts: int = 4
     """Times that a source may break off without having sent anything new."""
     pause_seconds: float = 0.5
@@ -70,9 +76,17 @@ class Skipped:
     """A source that did not deliver."""
 
     source: str
-    reason: str
-    slow: bool = False
-    """It was given up for its pace alone."""
+    error: Exception
+
+    @property
+    def reason(self) -> str:
+        """Why not, for a line that begins with the source."""
+        return str(self.error).removeprefix(f"{self.source}: ")
+
+    @property
+    def slow(self) -> bool:
+        """It was given up for its pace alone."""
+        return isinstance(self.error, TooSlowError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +97,18 @@ class Fetched:
     source: str
     """Who delivered; `cache` if another process had done it meanwhile."""
     skipped: tuple[Skipped, ...]
+
+
+class WrongBytesError(StoreError):
+    """A source has other bytes than those that are asked for."""
+
+    def __init__(self, expected: str, found: str) -> None:
+        super().__init__(f"expected {expected}, found {found}")
+        self.expected, self.found = expected, found
+
+
+class _NoRangesError(Exception):
+    """A source sends the whole whatever part it is asked for."""
 
 
 def no_progress(done: int, size: int | None) -> None:
@@ -137,44 +163,88 @@ def try_fetch(
         there = cache.lookup(wanted.sha256, wanted.suffix)
         if there is not None:
             return Fetched(there, "cache", ())
-        partial_path = cache.partial(wanted.sha256, wanted.suffix)
+        path = cache.partial(wanted.sha256, wanted.suffix)
         before = len(skipped)
-        with Partial(partial_path, wanted.size, cache.begin(partial_path)) as partial:
+        with Part(path, cache.begin(path), most=wanted.size) as part:
             on_step("partial-opened")
-            _check_room(partial, wanted)
-            run = _Run(partial, wanted, tuning or Tuning(), progress, on_step)
             try:
-                source = run.first_that_delivers(sources, skipped, others)
-            except CacheError:
-                if not partial.resumed:  # less than a part is of no use to a later call
-                    partial.discard()
-                raise
-            note_skipped(cache, wanted.what, skipped[before:])
-            if source is None:
-                if not partial.resumed:
-                    partial.discard()
-                return None
-            on_step("verified")
-            partial.sync()
+                _check_room(part, wanted)
+                source = fill(
+                    part, wanted, sources, skipped, others=others, tuning=tuning, progress=progress, on_step=on_step
+                )
+                if source is None:
+                    return None
+                on_step("verified")
+                part.sync()
+            finally:
+                note_skipped(cache, wanted.what, skipped[before:])
             on_step("synced")
-            path = cache.adopt(partial_path, wanted.sha256, wanted.suffix)
+            path.with_suffix(".parts").unlink(missing_ok=True)  # of an earlier version
+            path = cache.adopt(path, wanted.sha256, wanted.suffix)
             on_step("renamed")
-            partial.forget_parts()
         cache.stamp(path)
         on_step("stamped")
         return Fetched(path, source, tuple(skipped[before:]))
 
 
-def _check_room(partial: Partial, wanted: Wanted) -> None:
-    """Refuse at once what can never fit, instead of filling the disk with a part of it. Raises NoRoomError."""
-    free = shutil.disk_usage(partial.path.parent).free
-    if partial.remaining > free:
-        if not partial.resumed:
-            partial.discard()
-        raise NoRoomError(
-            f"cache {partial.path.parent}: {wanted.what}: expected room for {partial.remaining} bytes, found {free}. "
-            "Free some space (`pe-data cache prune`), or choose another folder with PE_DATA_CACHE"
-        )
+def fill(
+    part: Part,
+    wanted: Wanted,
+    sources: Sequence[Source],
+    skipped: list[Skipped],
+    *,
+    others: bool = False,
+    tuning: Tuning | None = None,
+    progress: Progress = no_progress,
+    on_step: steps.StepHook = steps.ignore,
+) -> str | None:
+    """Complete `part`, wherever it lies; the name of the source whose bytes were right, or None.
+
+    Args:
+        others: As for `try_fetch`.
+
+    Raises:
+        CacheError: the disk is full, or may not be written.
+    """
+    run = _Run(part, wanted, tuning or Tuning(), progress, on_step)
+    pace = run.tuning.pace or PACE
+    slow: list[Source] = []
+    for number, source in enumerate(sources):
+        last = not others and number == len(sources) - 1 and not slow
+        error = run.take(source, None if last else pace)
+        if error is None:
+            return source.name
+        skipped.append(Skipped(source.name, error))
+        if isinstance(error, TooSlowError):
+            slow.append(source)
+    for number, source in enumerate([] if others else slow):
+        error = run.take(source, None if number == len(slow) - 1 else pace)
+        if error is None:
+            return source.name
+        skipped.append(Skipped(source.name, error))
+    return None
+
+
+def receive(part: Part, body: Body, size: int | None = None, pace: Pace | None = None) -> Iterator[int]:
+    """Append what a body sends, up to `size` bytes in all or to its end; yields the bytes that are there.
+
+    Raises:
+        StoreUnavailableError: it broke off; TooSlowError: it is below `pace`.
+        WrongBytesError: it is longer than `size`.
+    """
+    read = metered(body.readinto, pace)
+    for buffer in cycle([memoryview(bytearray(PIECE_BYTES)) for _ in range(2)]):  # one is hashed, one filled
+        if part.size == size:
+            break
+        count = read(buffer if size is None else buffer[: size - part.size])
+        if not count and size is not None:
+            raise StoreUnavailableError(f"expected {size} bytes, found the end after {part.size}")
+        if not count:
+            return
+        part.append(buffer[:count])
+        yield part.size
+    if body.readinto(memoryview(bytearray(1))):
+        raise WrongBytesError(f"{size} bytes", f"more than {size} bytes")
 
 
 def note_skipped(cache: Cache, what: str, skipped: Sequence[Skipped]) -> None:
@@ -191,201 +261,129 @@ def note_skipped(cache: Cache, what: str, skipped: Sequence[Skipped]) -> None:
             log.write(lines)
 
 
+def _check_room(part: Part, wanted: Wanted) -> None:
+    """Refuse at once what can never fit, instead of filling the disk with a part of it. Raises NoRoomError."""
+    free, missing = shutil.disk_usage(part.path.parent).free, wanted.size - part.size
+    if missing > free:
+        raise NoRoomError(
+            f"cache {part.path.parent}: {wanted.what}: expected room for {missing} bytes, found {free}. "
+            "Free some space (`pe-data cache prune`), or choose another folder with PE_DATA_CACHE"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class _Run:
     """One download: what is wanted, what is there, and how it is moved."""
 
-    partial: Partial
+    part: Part
     wanted: Wanted
     tuning: Tuning
     progress: Progress
     on_step: steps.StepHook
 
-    def first_that_delivers(self, sources: Sequence[Source], skipped: list[Skipped], others: bool) -> str | None:
-        """The name of the source whose bytes are right, or None."""
-        pace = self.tuning.pace or PACE
-        slow: list[Source] = []
-        for number, source in enumerate(sources):
-            last = not others and number == len(sources) - 1 and not slow
-            reason = self._from(source, None if last else pace)
-            if reason is None:
-                return source.name
-            skipped.append(reason)
-            if reason.slow:
-                slow.append(source)
-        for number, source in enumerate([] if others else slow):
-            reason = self._from(source, None if number == len(slow) - 1 else pace)
-            if reason is None:
-                return source.name
-            skipped.append(reason)
-        return None
-
-    def _from(self, source: Source, pace: Pace | None) -> Skipped | None:
+    def take(self, source: Source, pace: Pace | None) -> StoreError | None:
         """Get what is missing from one source; None if the whole is right then, else why not."""
-        partial, paced = self.partial, source.paced(pace) if pace else source
-        for _ in range(2):
-            resumed = partial.resumed
+        part, expected = self.part, self.wanted.sha256
+        while True:
+            resumed = part.size > 0
             try:
-                self._transfer(paced, pace)
-            except SourceError as error:
-                if not error.retry and not error.slow and not resumed:
-                    partial.clear()
-                return Skipped(source.name, str(error), error.slow)
+                self._transfer(source, pace)
+            except StoreError as error:
+                if not isinstance(error, StoreUnavailableError) and not resumed:
+                    part.clear()
+                return error
             self.on_step("body-done")
-            found = partial.digest(self.wanted.size)
-            if found == self.wanted.sha256:
+            found = part.digest()
+            if found == expected:
+                part.whole = True
                 return None
-            partial.clear()
+            part.clear()
             if not resumed:
-                break
-        return Skipped(source.name, f"expected sha256 {self.wanted.sha256}, found sha256 {found}")
+                return WrongBytesError(f"sha256 {expected}", f"sha256 {found}")
 
     def _transfer(self, source: Source, pace: Pace | None) -> None:
-        """Fill `partial` from one source, or raise SourceError; what came stays."""
-        partial, size, tuning = self.partial, self.wanted.size, self.tuning
+        """Append what is missing, or raise StoreError; what came stays."""
+        part, size, tuning = self.part, self.wanted.size, self.tuning
         attempt = 0
         several = size >= tuning.parallel_from and tuning.connections > 1
         alone = tuning.solo_seconds if several else None
-        while partial.prefix < size or size == 0:
-            before = partial.remaining
+        while part.size < size or size == 0:
+            before = part.size
             try:
-                if alone != 0:
-                    done = self._sequential(source, alone, pace)
-                    if done:
-                        return
-                    alone = 0.0 if source.supports_ranges() else None
-                elif source.supports_ranges():
-                    self._parallel(source, pace)
+                if alone == 0:
+                    self._spans(source, pace)
                     return
-                else:
-                    alone = None
-            except SourceError as error:
-                attempt = 1 if partial.remaining < before else attempt + 1
-                if not error.retry or attempt >= tuning.attempts:
+                if self._stream(source, alone, pace):
+                    return
+                alone = 0
+            except _NoRangesError:
+                alone = None
+            except TooSlowError:
+                raise
+            except StoreUnavailableError:
+                attempt = 1 if part.size - before >= PROGRESS_BYTES else attempt + 1
+                if attempt >= tuning.attempts:
                     raise
                 time.sleep(tuning.pause_seconds * 2 ** (attempt - 1))
 
-    def _sequential(self, source: Source, seconds: float | None, pace: Pace | None) -> bool:
-        """One connection from the end of the prefix to the end of the body.
-
-        False if that took more than `seconds`; then it stopped after a whole part.
-        """
-        partial, size = self.partial, self.wanted.size
-        start, started = partial.prefix, clock()
-        with closing(source.open(start)) as opened:
-            body = _Metered(opened, pace)
-            position = _skip_to(body, start, size)
-            buffer = memoryview(bytearray(BUFFER_BYTES))
-            while position < size:
-                limit = min(len(buffer), size - position, PART_BYTES - position % PART_BYTES)
-                count = body.readinto(buffer[:limit])
-                if count == 0:
-                    raise SourceError(f"expected {size} bytes, found the end after {position}", retry=True)
-                partial.write(buffer[:count], position)
-                position += count
-                self.progress(position, size)
-                if position % PART_BYTES == 0 or position == size:
-                    partial.complete((position - 1) // PART_BYTES)
-                    self.on_step("part-written")
-                    if seconds is not None and position < size and clock() - started > seconds:
-                        return False
-            if body.readinto(buffer[:1]):
-                raise SourceError(f"expected {size} bytes, found a body that goes on", retry=False)
+    def _stream(self, source: Source, seconds: float | None, pace: Pace | None) -> bool:
+        """One connection to the end of the body. False if that took more than `seconds`."""
+        part, size, started = self.part, self.wanted.size, clock()
+        with source.open(part.size, None, pace) as body:
+            self._check_total(body)
+            for there in receive(part, body, size, pace):
+                self._note(there)
+                if seconds is not None and there < size and clock() - started > seconds:
+                    return False
         return True
 
-    def _parallel(self, source: Source, pace: Pace | None) -> None:
-        """Several connections, each reading the first span that nobody has taken yet."""
-        connections = self.tuning.connections
-        if pace is not None:
-            pace = pace.shared(connections)
-            source = source.paced(pace)
-        spans = self.partial.spans(self.tuning.span_parts)
-        turn, stop = threading.Lock(), threading.Event()
+    def _spans(self, source: Source, pace: Pace | None) -> None:
+        """Several connections, each reading a span into memory; appended in order."""
+        part, size, tuning = self.part, self.wanted.size, self.tuning
+        pace, stop = pace and pace.shared(tuning.connections), threading.Event()
 
-        def work() -> None:
-            buffer = memoryview(bytearray(BUFFER_BYTES))
-            while not stop.is_set():
-                with turn:
-                    span = next(spans, None)
-                if span is None:
-                    return
-                try:
-                    self._span(source, span, buffer, stop, pace)
-                except BaseException:
-                    stop.set()
-                    raise
-                with turn:
-                    self.progress(self.wanted.size - self.partial.remaining, self.wanted.size)
-                    self.on_step("part-written")
+        def get(start: int) -> memoryview:
+            span = memoryview(bytearray(min(tuning.span_bytes, size - start)))
+            with source.open(start, len(span), pace) as body:
+                self._check_total(body)
+                if not body.ranged:
+                    raise _NoRangesError
+                read, there = metered(body.readinto, pace), 0
+                while there < len(span) and not stop.is_set():
+                    count = read(span[there : there + PIECE_BYTES])
+                    if not count:
+                        raise StoreUnavailableError(f"expected {size} bytes, found the end after {start + there}")
+                    there += count
+            return span
 
-        with ThreadPoolExecutor(connections, thread_name_prefix="pe-data-get") as pool:
-            tasks = [pool.submit(work) for _ in range(connections)]
+        waiting: deque[Future[memoryview]] = deque()
+        with ThreadPoolExecutor(tuning.connections, thread_name_prefix="pe-data-get") as pool:
             try:
-                for task in tasks:
-                    task.result()
+                for start in range(part.size, size, tuning.span_bytes):
+                    waiting.append(pool.submit(get, start))
+                    if len(waiting) > tuning.connections:
+                        part.append(waiting.popleft().result())
+                        self._note(part.size)
+                while waiting:
+                    part.append(waiting.popleft().result())
+                    self._note(part.size)
             except BaseException:  # also an interrupt: the other connections must not go on
                 stop.set()
+                pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
-    def _span(
-        self, source: Source, span: tuple[int, int], buffer: memoryview, stop: threading.Event, pace: Pace | None
-    ) -> None:
-        (start, end), size = span, self.wanted.size
-        with closing(source.open(start, end)) as opened:
-            body = _Metered(opened, pace)
-            position = _skip_to(body, start, size)
-            while position < end and not stop.is_set():
-                limit = min(len(buffer), end - position, PART_BYTES - position % PART_BYTES)
-                count = body.readinto(buffer[:limit])
-                if count == 0:
-                    raise SourceError(f"expected {size} bytes, found the end after {position}", retry=True)
-                self.partial.write(buffer[:count], position)
-                position += count
-                if position % PART_BYTES == 0 or position == size:
-                    self.partial.complete((position - 1) // PART_BYTES)
+    def _note(self, there: int) -> None:
+        self.progress(there, self.wanted.size)
+        self.on_step("part-written")
 
-
-class _Metered:
-    """A body whose pace is watched between two reads, whatever kind of source it comes from."""
-
-    def __init__(self, body: Body, pace: Pace | None) -> None:
-        self.start, self.total = body.start, body.total
-        self._body = body
-        self._meter = Meter(pace) if pace else None
-
-    def readinto(self, buffer: memoryview) -> int:
-        if self._meter is None:
-            return self._body.readinto(buffer)
-        began = clock()
-        count = self._body.readinto(buffer)
-        if count:
-            try:
-                self._meter.note(count, clock() - began)
-            except TooSlowError as error:
-                raise SourceError(str(error), retry=False, slow=True) from error
-        return count
-
-
-def _skip_to(body: _Metered, start: int, size: int) -> int:
-    """Check the announced size, and read away what comes before `start`."""
-    if body.total is not None and body.total != size:
-        raise SourceError(f"expected {size} bytes, found {body.total}", retry=False)
-    if body.start > start:
-        raise SourceError(f"expected bytes from {start}, found them from {body.start}", retry=False)
-    position = body.start
-    buffer = memoryview(bytearray(BUFFER_BYTES)) if position < start else memoryview(b"")
-    while position < start:
-        count = body.readinto(buffer[: start - position])
-        if count == 0:
-            raise SourceError(f"expected {size} bytes, found the end after {position}", retry=True)
-        position += count
-    return position
+    def _check_total(self, body: Body) -> None:
+        if body.total not in (None, self.wanted.size):
+            raise WrongBytesError(f"{self.wanted.size} bytes", f"{body.total}")
 
 
 def _nobody(wanted: Wanted, skipped: Sequence[Skipped]) -> FetchError:
     tried = "; ".join(f"{s.source}: {s.reason}" for s in skipped) or "no source is configured"
     return FetchError(
         f"{wanted.what}: expected {wanted.size} bytes with sha256 {wanted.sha256}, found no source "
-        f"that has them ({tried}). Try again later (whole parts that came are kept for it), add a mirror, or ask the "
-        "publisher"
+        f"that has them ({tried}). Try again later (what came is kept for it), add a mirror, or ask the publisher"
     )

@@ -13,12 +13,7 @@ from pe_data.certify.schemas import check_schema
 from pe_data.documents.collection import Member
 from pe_data.documents.manifest import Manifest
 from pe_data.documents.validation import Validation
-from pe_data.errors import (
-    CertificationError,
-    DigestMismatchError,
-    InvalidDocumentError,
-    ObjectNotFoundError,
-)
+from pe_data.errors import CertificationError, DigestMismatchError, InvalidDocumentError, ObjectNotFoundError
 from pe_data.names.digests import HashingStream, Sha256, sha256_bytes, strict_json
 from pe_data.names.keys import payload_key
 from pe_data.names.uri import StoreUri
@@ -170,7 +165,7 @@ def _check_payload(store: Store, one: Checked, depth: Depth) -> None:
             if size != member.size_bytes:
                 raise CertificationError(f"{what}: expected {member.size_bytes} bytes, found {size}. Run pe-data fsck")
             return
-        stream = HashingStream(store.open_stream(key).pieces, what=what, max_bytes=member.size_bytes)
+        stream = HashingStream(store.open(key).pieces(), what=what, max_bytes=member.size_bytes)
         for _ in stream:
             pass
     except (ObjectNotFoundError, DigestMismatchError) as error:

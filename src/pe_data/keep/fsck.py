@@ -22,14 +22,7 @@ from pe_data.errors import (
 )
 from pe_data.keep.verified import Verified
 from pe_data.names.digests import HashingStream, Sha256, sha256_bytes
-from pe_data.names.keys import (
-    CHANNELS_PREFIX,
-    PROBE_KEY,
-    ObjectKind,
-    channel_key,
-    check_channel,
-    parse_object_key,
-)
+from pe_data.names.keys import CHANNELS_PREFIX, PROBE_KEY, ObjectKind, channel_key, check_channel, parse_object_key
 from pe_data.read.channels import history
 from pe_data.store.base import ObjectMeta, Store
 from pe_data.trust.tombstones import Verifier
@@ -269,7 +262,7 @@ class _Checker:
         if self._known.unchanged(meta):
             self.skipped += 1
         else:
-            stream = HashingStream(self._store.open_stream(meta.key).pieces, what=meta.key)
+            stream = HashingStream(self._store.open(meta.key).pieces(), what=meta.key)
             for _ in stream:
                 pass
             self.hashed += 1

@@ -9,26 +9,19 @@ A revocation travels with the manifest: the tombstone is checked and copied, and
 target goes. What the target knows to be revoked is not copied back, whatever the source says.
 """
 
-import hashlib
-import os
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
 from pe_data import steps
+from pe_data.cache.fetch import Skipped, Wanted, WrongBytesError, fill
+from pe_data.cache.part import Part
 from pe_data.documents.collection import COLLECTION_LIMIT, Collection, Member
 from pe_data.documents.encoding import unpack
 from pe_data.documents.manifest import Manifest
-from pe_data.errors import (
-    DigestMismatchError,
-    InvalidDocumentError,
-    ObjectExistsError,
-    ObjectNotFoundError,
-    StoreError,
-)
-from pe_data.files.atomic import PLAIN, open_own
-from pe_data.names.digests import CHUNK_BYTES, Sha256, check_bytes, sha256_bytes
+from pe_data.errors import DigestMismatchError, InvalidDocumentError, ObjectExistsError, ObjectNotFoundError, StoreError
+from pe_data.names.digests import Sha256, check_bytes, sha256_bytes
 from pe_data.names.keys import (
     EXTENSIONS,
     Extension,
@@ -255,7 +248,7 @@ def _copy_payload(
             )
         part.unlink(missing_ok=True)  # of a run that was killed when the payload was already there
         return None
-    _fetch(source, key, part, job.sha256, size)
+    _fetch(source, key, part, job.sha256, size, extension)
     on_step("payload-fetched")
     try:
         target.put_create_file(key, part, job.sha256)
@@ -265,32 +258,19 @@ def _copy_payload(
     return size
 
 
-def _fetch(source: Store, key: str, part: Path, expected: Sha256, size: int) -> None:
-    """Complete `part`; it is removed if its bytes turn out wrong."""
-    hasher = hashlib.sha256()
-    position = 0
-    with os.fdopen(open_own(part, PLAIN), "r+b") as handle:
-        if os.fstat(handle.fileno()).st_size <= size:
-            while piece := handle.read(CHUNK_BYTES):
-                hasher.update(piece)
-                position += len(piece)
-        handle.truncate(position)
-        handle.seek(position)
-        pieces = source.open_stream(key, start=position).pieces if position < size else iter(())
-        for piece in pieces:
-            position += len(piece)
-            if position > size:
-                break
-            hasher.update(piece)
-            handle.write(piece)
-    if position != size or hasher.hexdigest() != expected:
-        part.unlink()
-        raise DigestMismatchError(
-            f"{source.url}: {key}",
-            expected=f"sha256 {expected} over {size} bytes",
-            found=f"sha256 {hasher.hexdigest()} over {f'more than {size}' if position > size else position} bytes",
-            advice=_ADVICE,
-        )
+def _fetch(source: Store, key: str, path: Path, expected: Sha256, size: int, suffix: Extension) -> None:
+    """Complete the file `path`; wrong bytes are not kept."""
+    skipped: list[Skipped] = []
+    with Part(path, most=size) as part:
+        done = fill(part, Wanted(expected, suffix, size, key), [source.source(key)], skipped)
+    if done is not None:
+        return
+    error = skipped[-1].error
+    if not isinstance(error, WrongBytesError):
+        raise error
+    raise DigestMismatchError(
+        f"{source.url}: {key}", expected=error.expected, found=error.found, advice=_ADVICE
+    ) from error
 
 
 def _create(target: Store, key: str, data: bytes) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pe_data.cache.entries import Cache
-from pe_data.cache.fetch import Skipped, Wanted, no_progress, note_skipped, try_fetch
+from pe_data.cache.fetch import Skipped, Wanted, WrongBytesError, no_progress, note_skipped, try_fetch
 from pe_data.documents.collection import COLLECTION_LIMIT, Collection
 from pe_data.documents.encoding import READ_LIMIT, unpack
 from pe_data.documents.manifest import Manifest
@@ -33,7 +33,6 @@ from pe_data.names.uri import StoreUri
 from pe_data.read.options import Options
 from pe_data.read.places import Places
 from pe_data.store.base import Store
-from pe_data.store.object_source import source_for
 
 _WRONG = "It was changed or damaged, and was not kept. Tell whoever runs the store."
 Hint = tuple[Extension, int]
@@ -125,7 +124,9 @@ class PinSearch:
     def _payload(self, store: Store, hint: Hint, slow: list[tuple[Store, Hint]] | None, *, others: bool) -> Path | None:
         extension, size = hint
         if size > SIZE_LIMIT:
-            self.skipped.append(Skipped(store.url, f"expected at most {SIZE_LIMIT} bytes, found a claim of {size}"))
+            self.skipped.append(
+                Skipped(store.url, WrongBytesError(f"at most {SIZE_LIMIT} bytes", f"a claim of {size}"))
+            )
             return None
         key = payload_key(self.uri.country, self.sha256, extension)
         count = len(self.skipped)
@@ -133,7 +134,7 @@ class PinSearch:
             fetched = try_fetch(
                 self.cache,
                 Wanted(self.sha256, extension, size, str(self.uri)),
-                [source_for(store, key)],
+                [store.source(key)],
                 self.skipped,
                 others=others,
                 progress=self.options.progress or no_progress,
@@ -141,7 +142,7 @@ class PinSearch:
             )
         except NoRoomError as error:  # for what a place merely claims
             self._full = error
-            self.skipped.append(Skipped(store.url, str(error)))
+            self.skipped.append(Skipped(store.url, error))
             return None
         if fetched is None and slow is not None and any(one.slow for one in self.skipped[count:]):
             slow.append((store, hint))
@@ -169,7 +170,7 @@ class PinSearch:
             return
         if isinstance(error, GatewayError):
             self._refused = self._refused or error
-        skipped = Skipped(store.url, str(error))
+        skipped = Skipped(store.url, error)
         self.skipped.append(skipped)
         note_skipped(self.cache, str(self.uri), [skipped])
 

@@ -83,7 +83,7 @@ class Places:
             try:
                 result = check(store.get(key, max_bytes=limit).data, f"{store.url}: {key}")
             except (StoreError, DigestMismatchError, InvalidDocumentError) as error:
-                skipped.append(Skipped(store.url, str(error)))
+                skipped.append(Skipped(store.url, error))
                 everywhere_absent &= isinstance(error, ObjectNotFoundError)
                 refused = refused or (error if isinstance(error, GatewayError) else None)
             else:

@@ -383,7 +383,6 @@ class Remote:
 
     def _download(self, manifest: Manifest) -> Path:
         from pe_data.cache.fetch import Wanted, fetch, no_progress
-        from pe_data.store.object_source import source_for
 
         artifact = manifest.artifact
         suffix: Suffix = artifact.extension
@@ -391,7 +390,7 @@ class Remote:
         fetched = fetch(
             self.cache,
             Wanted(artifact.sha256, suffix, artifact.size_bytes, str(self.uri)),
-            [source_for(store, key) for store in self.places.all()],
+            [store.source(key) for store in self.places.all()],
             progress=self.options.progress or no_progress,
             on_step=self.options.on_step,
         )

@@ -7,27 +7,26 @@ fetched again when the server's `ETag` or date changed, and a warning gives the 
 
 import hashlib
 import json
-import os
 import warnings
-from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pe_data.cache.entries import Suffix
-from pe_data.cache.fetch import BUFFER_BYTES, Wanted, fetch, no_progress
-from pe_data.errors import CacheWarning, DigestMismatchError, FetchError, InvalidNameError, OfflineError
-from pe_data.files.atomic import local_errors, write_atomic
+from pe_data.cache.fetch import Progress, Wanted, fetch, no_progress, receive
+from pe_data.cache.part import Part
+from pe_data.errors import CacheWarning, DigestMismatchError, FetchError, InvalidNameError, OfflineError, StoreError
+from pe_data.files.atomic import write_atomic
 from pe_data.files.locks import exclusive
 from pe_data.names.digests import Sha256
 from pe_data.names.uri import WebUri
 from pe_data.read.options import Options
 from pe_data.read.revocations import refuse_remembered
-from pe_data.store.byte_source import Body, SourceError
-from pe_data.store.web_source import WebSource
+from pe_data.store.byte_source import Body, Source
+from pe_data.store.web_source import open_web
 
 LONGEST = 16 << 30
 """Bytes of a file whose size nobody vouches for; a server may send for ever."""
-_TOO_LONG = "found more bytes than a file without a digest may have. Give its digest (#sha256=…)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +45,16 @@ def ensure_web(uri: WebUri, options: Options) -> Path:
         refuse_remembered(uri, uri.sha256, options, cached=cached is not None)
         if cached is not None:
             return cached
-    source = WebSource(uri.url, uri.url.partition("?")[0])
     if options.offline:
         return _offline(uri, options)
+    source = Source(uri.url.partition("?")[0], partial(open_web, uri.url, str(uri)))
     try:
-        with closing(source.open(0)) as body:
+        with source.open() as body:
             if uri.sha256 is None or body.total is None:
                 return _ensure_streamed(uri, body, options)
             size = body.total
-    except SourceError as error:
-        raise FetchError(f"{uri}: {error}") from error
+    except StoreError as error:
+        raise FetchError(str(error)) from error
     fetched = fetch(
         options.cache,
         Wanted(uri.sha256, _suffix(uri.url), size, str(uri)),
@@ -76,26 +75,25 @@ def _ensure_streamed(uri: WebUri, body: Body, options: Options) -> Path:
             refuse_remembered(uri, record.sha256, options, cached=True)
             return cached
     name = _name(uri.url)
-    temporary = cache.partial(name, "web")
+    path = cache.partial(name, "web")
     with exclusive(cache.lock(name)):
-        try:
-            with local_errors(temporary):
-                temporary.parent.mkdir(parents=True, exist_ok=True)
-            sha256, size = _receive(body, temporary, options)
-            if body.total not in (None, size):
-                raise SourceError(f"expected {body.total} bytes, found {size}", retry=True)
-            if uri.sha256 not in (None, sha256):
-                raise DigestMismatchError(
-                    str(uri),
-                    expected=f"sha256 {uri.sha256}",
-                    found=f"sha256 {sha256}",
-                    advice="Nothing was kept.",
-                )
-            refuse_remembered(uri, sha256, options, cached=False)
-            path = cache.adopt(temporary, sha256, _suffix(uri.url))
-        finally:
-            temporary.unlink(missing_ok=True)
-        cache.stamp(path)
+        with Part(path, most=0) as part:
+            try:
+                _receive(uri, part, body, options.progress or no_progress)
+                size, sha256 = part.size, part.digest()
+                if uri.sha256 not in (None, sha256):
+                    raise DigestMismatchError(
+                        str(uri),
+                        expected=f"sha256 {uri.sha256}",
+                        found=f"sha256 {sha256}",
+                        advice="Nothing was kept.",
+                    )
+                refuse_remembered(uri, sha256, options, cached=False)
+                part.sync()
+                adopted = cache.adopt(path, sha256, _suffix(uri.url))
+            finally:
+                path.unlink(missing_ok=True)
+        cache.stamp(adopted)
     if uri.sha256 is None:
         if body.validator:
             _write_record(options, uri.url, _Record(sha256, size, body.validator))
@@ -104,28 +102,19 @@ def _ensure_streamed(uri: WebUri, body: Body, options: Options) -> Path:
             CacheWarning,
             stacklevel=4,
         )
-    return path
+    return adopted
 
 
-def _receive(body: Body, temporary: Path, options: Options) -> tuple[Sha256, int]:
-    digest, size = hashlib.sha256(), 0
-    buffer = memoryview(bytearray(BUFFER_BYTES))
-    progress = options.progress or no_progress
-    if body.total is not None and body.total > LONGEST:
-        raise SourceError(_TOO_LONG, retry=False)
-    with local_errors(temporary):
-        temporary.unlink(missing_ok=True)  # whatever it is: nothing that somebody put there is written to
-    with local_errors(temporary), temporary.open("xb") as handle:
-        while count := body.readinto(buffer):
-            if size + count > LONGEST:
-                raise SourceError(_TOO_LONG, retry=False)
-            handle.write(buffer[:count])
-            digest.update(buffer[:count])
-            size += count
-            progress(size, body.total)
-        handle.flush()
-        os.fsync(handle.fileno())
-    return Sha256(digest.hexdigest()), size
+def _receive(uri: WebUri, part: Part, body: Body, progress: Progress) -> None:
+    """Read to the end of a body that no digest vouches for, but not for ever."""
+    if body.total is None or body.total <= LONGEST:
+        for there in receive(part, body, body.total):
+            if there > LONGEST:
+                break
+            progress(there, body.total)
+        else:
+            return
+    raise FetchError(f"{uri}: found more bytes than a file without a digest may have. Give its digest (#sha256=…)")
 
 
 def _offline(uri: WebUri, options: Options) -> Path:

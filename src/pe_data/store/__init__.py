@@ -1,5 +1,5 @@
 """Stores: one abstract contract, and a backend each for folder, S3, GCS, Azure, HTTP, memory."""
 
-from pe_data.store.base import ObjectMeta, ObjectStream, Store, StoredDocument, VersionToken
+from pe_data.store.base import ObjectMeta, Store, StoredDocument, VersionToken
 
-__all__ = ["ObjectMeta", "ObjectStream", "Store", "StoredDocument", "VersionToken"]
+__all__ = ["ObjectMeta", "Store", "StoredDocument", "VersionToken"]

@@ -9,20 +9,23 @@ The rules that callers rely on, and that the contract test checks for every back
   `VersionMismatchError`.
 * A version token is opaque: it comes from `get`, `head` or a write of the same store.
 * Every call ends within the limits of `Timeouts`; a dead endpoint is `StoreUnavailableError`.
+* `open` gives exactly the bytes that were asked for, also from a server that ignores ranges.
 * `get` refuses documents above `max_bytes`, so that a hostile endless body cannot fill memory, and servers
   that drip (`pe_data.store.pace`).
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
 from pe_data.errors import ObjectNotFoundError, StoreError
 from pe_data.names.digests import Sha256
-from pe_data.store.byte_source import Source
+from pe_data.store.byte_source import Body, Source
+from pe_data.store.pace import Pace
 
 DOCUMENT_LIMIT = 16 * 1024 * 1024
 """Largest JSON document that `Store.get` reads into memory by default, in bytes."""
@@ -74,16 +77,6 @@ class StoredDocument:
     meta: ObjectMeta
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectStream:
-    """An object that is being read piece by piece; iterate once."""
-
-    meta: ObjectMeta
-    start: int
-    """Offset of the first byte that `pieces` yields."""
-    pieces: Iterator[bytes] = field(repr=False)
-
-
 class Store(ABC):
     """A place with write-once objects and swappable pointers; see the module for the rules."""
 
@@ -108,20 +101,16 @@ class Store(ABC):
         """Size, time and version of an object; ObjectNotFoundError if there is none."""
 
     @abstractmethod
-    def get_range(self, key: str, start: int, length: int) -> bytes:
-        """Read `length` bytes from `start`, fewer only at the end of the object.
+    def open(self, key: str, start: int = 0, length: int | None = None, pace: Pace | None = None) -> Body:
+        """Read an object from `start` on; memory does not depend on its size.
 
-        A server without range support is served by reading from the beginning; ask
-        `supports_ranges` before reading many ranges.
+        Args:
+            length: Bytes to read, fewer only at the end of the object; None to the end.
+            pace: Below which the server is given up, where the store can tell.
+
+        Raises:
+            ObjectNotFoundError: if there is none.
         """
-
-    @abstractmethod
-    def open_stream(self, key: str, *, start: int = 0) -> ObjectStream:
-        """Read an object from `start` on, in pieces; memory does not depend on its size."""
-
-    @abstractmethod
-    def supports_ranges(self, key: str) -> bool:
-        """Whether reading a part of `key` costs only that part."""
 
     @abstractmethod
     def list(self, prefix: str) -> Iterator[ObjectMeta]:
@@ -160,9 +149,9 @@ class Store(ABC):
             return False
         return True
 
-    def direct_source(self, key: str) -> Source | None:
-        """A faster way to the bytes of `key` than through this store, if there is one."""
-        return None
+    def source(self, key: str) -> Source:
+        """The object as the source of a download."""
+        return Source(self.url, partial(self.open, key))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.url!r})"

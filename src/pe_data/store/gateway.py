@@ -29,20 +29,18 @@ from pe_data.errors import (
     StoreError,
     StoreUnavailableError,
 )
-from pe_data.names.digests import CHUNK_BYTES
 from pe_data.names.keys import CHANNELS_PREFIX, ObjectKind, parse_object_key
 from pe_data.store.base import (
     DOCUMENT_LIMIT,
     ObjectMeta,
-    ObjectStream,
     ReadOnlyStore,
     StoredDocument,
     Timeouts,
     VersionToken,
 )
-from pe_data.store.byte_source import SourceError
-from pe_data.store.pace import PACE
-from pe_data.store.web_source import LinkedSource, number, plain, web_opener
+from pe_data.store.byte_source import Body
+from pe_data.store.pace import PACE, Pace
+from pe_data.store.web_source import number, open_web, plain, web_opener
 
 SCHEMES = ("gateway+https", "gateway+http")
 _ANSWER_LIMIT = 64 * 1024
@@ -82,11 +80,7 @@ class GatewayStore(ReadOnlyStore):
 
     def get(self, key: str, *, max_bytes: int = DOCUMENT_LIMIT) -> StoredDocument:
         if _is_payload(key):
-            pieces, data = self.open_stream(key).pieces, b""
-            for piece in pieces:
-                data += piece
-                if len(data) > max_bytes:
-                    break
+            data = self.open(key).read(max_bytes)
         else:
             with self._ask(f"objects/{quote(key)}", key) as response:
                 data = self._read(response, key, max_bytes + 1)
@@ -104,23 +98,18 @@ class GatewayStore(ReadOnlyStore):
             raise StoreError(f"{self.url}: {key}: the gateway did not say how large it is")
         return ObjectMeta(key, count, _date(modified), _NO_TOKEN)
 
-    def get_range(self, key: str, start: int, length: int) -> bytes:
-        data = b""
-        if length > 0:
-            for piece in self._stream(key, start, start + length):
-                data += piece
-                if len(data) >= length:
-                    break
-        return data[:length]
-
-    def open_stream(self, key: str, *, start: int = 0) -> ObjectStream:
-        if _is_payload(key):
-            return ObjectStream(self.head(key), start, self._stream(key, start, None))
-        document = self.get(key)
-        return ObjectStream(document.meta, start, iter([document.data[start:]]))
-
-    def supports_ranges(self, key: str) -> bool:
-        return _is_payload(key)
+    def open(self, key: str, start: int = 0, length: int | None = None, pace: Pace | None = None) -> Body:
+        """A payload by its link, which is read without the token; another one is asked for when it has expired."""
+        if not _is_payload(key):
+            return Body.of(self.get(key).data, start, length)
+        read = partial(open_web, what=f"{self.url}: {key}", start=start, length=length, private=True, pace=pace)
+        link = self._link(key)
+        try:
+            return read(link)
+        except StoreUnavailableError:
+            raise
+        except StoreError:
+            return read(self._link(key, instead_of=link))
 
     def list(self, prefix: str) -> Iterator[ObjectMeta]:
         if not prefix.startswith(CHANNELS_PREFIX):
@@ -136,35 +125,14 @@ class GatewayStore(ReadOnlyStore):
         except (ValueError, KeyError, TypeError) as error:
             raise StoreError(f"{self.url}: {prefix}: expected a list of objects, found something else") from error
 
-    def direct_source(self, key: str) -> LinkedSource:
-        """A payload by its link, which is read without the token."""
-        return LinkedSource(partial(self.link, key), self.url)
-
-    def link(self, key: str, *, renew: bool = False) -> str:
-        """A short-lived address of a payload, which is read without the token.
-
-        Args:
-            renew: Ask for another one than last time.
-        """
-        with self._lock:
-            if renew:
-                self._links.pop(key, None)
-            if key not in self._links:
-                self._links[key] = self._new_link(key)
-            return self._links[key]
-
     # --- how ----------------------------------------------------------------------------------
 
-    def _stream(self, key: str, start: int, end: int | None) -> Iterator[bytes]:
-        try:
-            with self.direct_source(key).open(start, end) as body:
-                skip, buffer = start - body.start, memoryview(bytearray(CHUNK_BYTES))
-                while count := body.readinto(buffer):
-                    if count > skip:
-                        yield buffer[skip:count].tobytes()
-                    skip = max(0, skip - count)
-        except SourceError as error:
-            raise StoreUnavailableError(f"{self.url}: {key}: {error}") from error
+    def _link(self, key: str, *, instead_of: str | None = None) -> str:
+        """A short-lived address of a payload, kept for the next part of it."""
+        with self._lock:
+            if self._links.get(key) in (None, instead_of):
+                self._links[key] = self._new_link(key)
+            return self._links[key]
 
     def _new_link(self, key: str) -> str:
         address = f"{self._base}objects/{quote(key)}"

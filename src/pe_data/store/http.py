@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator
 
-from obstore.store import HTTPStore
-
-from pe_data.errors import ListingNotSupportedError, RangeNotSupportedError
+from pe_data.errors import ListingNotSupportedError
 from pe_data.store.base import ObjectMeta, ReadOnlyStore
+from pe_data.store.byte_source import Body
 from pe_data.store.objects import ObjectStore
-from pe_data.store.translate import translated
-from pe_data.store.web_source import WebSource
+from pe_data.store.pace import Pace
+from pe_data.store.web_source import open_web
 
 
 class HttpStore(ReadOnlyStore, ObjectStore):
@@ -17,22 +16,9 @@ class HttpStore(ReadOnlyStore, ObjectStore):
     listable = False
     read_only_because = "an HTTP mirror is read-only; write to the folder or bucket that it serves"
 
-    def __init__(self, client: HTTPStore, url: str) -> None:
-        super().__init__(client, url)
-        self._ranges: bool | None = None
-
-    def supports_ranges(self, key: str) -> bool:
-        if self._ranges is None:
-            try:
-                with translated(self.url, key):
-                    self.client.get_range(key, start=0, length=1)
-                self._ranges = True
-            except RangeNotSupportedError:
-                self._ranges = False
-        return self._ranges
-
-    def direct_source(self, key: str) -> WebSource:
-        return WebSource(f"{self.url.rstrip('/')}/{key}", self.url)
+    def open(self, key: str, start: int = 0, length: int | None = None, pace: Pace | None = None) -> Body:
+        base = self.url.rstrip("/")
+        return open_web(f"{base}/{key}", f"{self.url}: {key}", start, length, pace=pace)
 
     def list(self, prefix: str) -> Iterator[ObjectMeta]:
         raise ListingNotSupportedError(

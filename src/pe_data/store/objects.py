@@ -11,23 +11,11 @@ from typing import TYPE_CHECKING
 
 from obstore.store import AzureStore, GCSStore, HTTPStore, LocalStore, MemoryStore, S3Store
 
-from pe_data.errors import (
-    InvalidDocumentError,
-    ObjectNotFoundError,
-    RangeNotSupportedError,
-    StoreUnavailableError,
-    VersionMismatchError,
-)
+from pe_data.errors import InvalidDocumentError, ObjectNotFoundError, RangeNotSupportedError, VersionMismatchError
 from pe_data.names.digests import Sha256, check_bytes
-from pe_data.store.base import (
-    DOCUMENT_LIMIT,
-    ObjectMeta,
-    ObjectStream,
-    Store,
-    StoredDocument,
-    VersionToken,
-)
-from pe_data.store.pace import PACE, Meter, TooSlowError, clock
+from pe_data.store.base import DOCUMENT_LIMIT, ObjectMeta, Store, StoredDocument, VersionToken
+from pe_data.store.byte_source import PIECE_BYTES, Body
+from pe_data.store.pace import PACE, Pace, TooSlowError, metered
 from pe_data.store.translate import translated
 
 if TYPE_CHECKING:
@@ -35,8 +23,6 @@ if TYPE_CHECKING:
 
 Client = AzureStore | GCSStore | HTTPStore | LocalStore | MemoryStore | S3Store
 
-STREAM_BYTES = 4 * 1024 * 1024
-"""Smallest piece of a stream; large pieces keep the per-piece cost small."""
 LIST_CHUNK = 1000
 SMALL_WRITE = 1024 * 1024
 """Writes up to this size, in bytes, go through the client with the short limits."""
@@ -62,66 +48,67 @@ class ObjectStore(Store):
     # --- reading ------------------------------------------------------------------------------
 
     def get(self, key: str, *, max_bytes: int = DOCUMENT_LIMIT) -> StoredDocument:
-        stream = self._open_document(key)
-        buffer, meter = bytearray(), Meter(PACE)
-        while True:
-            began = clock()
-            piece = next(stream.pieces, None)
-            if piece is None:
-                return StoredDocument(bytes(buffer), stream.meta)
-            buffer += piece
-            if len(buffer) > max_bytes:
-                raise InvalidDocumentError(
-                    f"{self.url}: {key}: expected a document of at most {max_bytes} bytes, found a larger one"
-                )
+        meta, body = self._whole(key)
+        read, data, buffer = metered(body.readinto, PACE), bytearray(), memoryview(bytearray(PIECE_BYTES))
+        with body:
             try:
-                meter.note(len(piece), clock() - began)
+                while len(data) <= max_bytes and (count := read(buffer)):
+                    data += buffer[:count]
             except TooSlowError as error:
-                raise StoreUnavailableError(f"{self.url}: {key}: {error}") from error
+                raise TooSlowError(f"{self.url}: {key}: {error}") from error
+        if len(data) > max_bytes:
+            raise InvalidDocumentError(
+                f"{self.url}: {key}: expected a document of at most {max_bytes} bytes, found a larger one"
+            )
+        return StoredDocument(bytes(data), meta)
 
     def head(self, key: str) -> ObjectMeta:
         with translated(self.url, key):
             return _meta(self.client.head(key))
 
-    def get_range(self, key: str, start: int, length: int) -> bytes:
-        if length <= 0:
-            return b""
+    def open(self, key: str, start: int = 0, length: int | None = None, pace: Pace | None = None) -> Body:
+        if length == 0:
+            return Body.of(b"")
+        wanted: obstore.GetOptions = {"range": {"offset": start} if length is None else (start, start + length)}
+        whole = start == 0 and length is None
         try:
             with translated(self.url, key):
-                return self.client.get_range(key, start=start, length=length).to_bytes()
+                result, begins = self.client.get(key, options=None if whole else wanted), start
         except RangeNotSupportedError:
-            return _take(self.open_stream(key, start=start).pieces, length)
-
-    def open_stream(self, key: str, *, start: int = 0) -> ObjectStream:
-        if start == 0:
             with translated(self.url, key):
-                result = self.client.get(key)
-                return ObjectStream(_meta(result.meta), 0, self._pieces(key, result))
-        try:
-            with translated(self.url, key):
-                result = self.client.get(key, options={"range": {"offset": start}})
-                return ObjectStream(_meta(result.meta), start, self._pieces(key, result))
-        except RangeNotSupportedError:
-            whole = self.open_stream(key)
-            return ObjectStream(whole.meta, start, _skip(whole.pieces, start))
+                result, begins = self.client.get(key), 0
+        read = self._reader(key, result, PIECE_BYTES)
+        return Body(read, total=result.meta["size"], start=start, length=length, begins=begins)
 
-    def supports_ranges(self, key: str) -> bool:
-        return True
+    def _whole(self, key: str) -> tuple[ObjectMeta, Body]:
+        """A document and its version, in pieces as they come, so that their pace can be seen."""
+        with translated(self.url, key):
+            result = self.client.get(key)
+        return _meta(result.meta), Body(self._reader(key, result, 1), total=result.meta["size"])
+
+    def _reader(self, key: str, result: "obstore.GetResult", least: int) -> Callable[[memoryview], int]:
+        """Fills buffers with what comes, in pieces of at least so many bytes."""
+        pieces, rest = iter(result.stream(min_chunk_size=least)), memoryview(b"")
+
+        def read(buffer: memoryview) -> int:
+            nonlocal rest
+            while not rest:
+                with translated(self.url, key):
+                    piece = next(pieces, None)
+                if piece is None:
+                    return 0
+                rest = memoryview(piece).cast("B")
+            count = min(len(buffer), len(rest))
+            buffer[:count] = rest[:count]
+            rest = rest[count:]
+            return count
+
+        return read
 
     def list(self, prefix: str) -> Iterator[ObjectMeta]:
         with translated(self.url, prefix):
             for chunk in self.client.list(prefix.rstrip("/") or None, chunk_size=LIST_CHUNK):
                 yield from (_meta(entry) for entry in chunk)
-
-    def _open_document(self, key: str) -> ObjectStream:
-        """As `open_stream`, in pieces as they come, so that their pace can be seen."""
-        with translated(self.url, key):
-            result = self.client.get(key)
-            return ObjectStream(_meta(result.meta), 0, self._pieces(key, result, least=1))
-
-    def _pieces(self, key: str, result: "obstore.GetResult", least: int = STREAM_BYTES) -> Iterator[bytes]:
-        with translated(self.url, key):
-            yield from result.stream(min_chunk_size=least)
 
     # --- writing ------------------------------------------------------------------------------
 
@@ -175,23 +162,3 @@ def _token(result: "obstore.PutResult") -> VersionToken:
 def _meta(meta: "obstore.ObjectMeta") -> ObjectMeta:
     token = VersionToken(meta["e_tag"], meta["version"])
     return ObjectMeta(meta["path"], meta["size"], meta["last_modified"], token)
-
-
-def _skip(pieces: Iterator[bytes], count: int) -> Iterator[bytes]:
-    """Drop the first `count` bytes of a stream."""
-    for piece in pieces:
-        if count >= len(piece):
-            count -= len(piece)
-        else:
-            yield memoryview(piece)[count:].tobytes()
-            count = 0
-
-
-def _take(pieces: Iterator[bytes], length: int) -> bytes:
-    """The first `length` bytes of a stream; the rest is not read."""
-    buffer = bytearray()
-    for piece in pieces:
-        buffer += piece
-        if len(buffer) >= length:
-            break
-    return bytes(buffer[:length])

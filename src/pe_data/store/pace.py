@@ -6,11 +6,14 @@ Only the time that is spent waiting counts: a slow disk or a suspended process i
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from pe_data.errors import StoreUnavailableError
 
-class TooSlowError(OSError):
-    """A server stayed below the floor, or took too long for its answer."""
+
+class TooSlowError(StoreUnavailableError):
+    """A server stayed below the floor, or took too long for its answer: what came is good, and more may come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,22 @@ class Meter:
             found = f"{self._count} in {self._waited:.0f} s"
             raise TooSlowError(f"too slow: expected {self._pace.floor:.0f} bytes per second, found {found}")
         self._count, self._waited = 0, 0.0
+
+
+def metered(read: Callable[[memoryview], int], pace: Pace | None) -> Callable[[memoryview], int]:
+    """`read`, judged by `pace` after each call that brings something; None judges nothing."""
+    if pace is None:
+        return read
+    meter = Meter(pace)
+
+    def judged(buffer: memoryview) -> int:
+        began = clock()
+        count = read(buffer)
+        if count:
+            meter.note(count, clock() - began)
+        return count
+
+    return judged
 
 
 def clock() -> float:

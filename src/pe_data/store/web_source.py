@@ -14,16 +14,14 @@ import io
 import socket
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from email.message import Message
 from http.client import HTTPException, HTTPResponse
-from typing import IO, Any, Protocol
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 from pe_data.config.credentials import LOOPBACK
-from pe_data.errors import StoreError, StoreUnavailableError
-from pe_data.store.byte_source import Body, Source, SourceError
+from pe_data.errors import ObjectNotFoundError, StoreError, StoreUnavailableError
+from pe_data.store.byte_source import Body
 from pe_data.store.pace import Meter, Pace, TooSlowError, clock
 
 TIMEOUT_SECONDS = 20.0
@@ -34,77 +32,72 @@ _PERMANENT = {400, 401, 403, 404, 405, 410, 451}
 _LONGEST_NUMBER = 18
 
 
-@dataclass(frozen=True, slots=True)
-class WebSource(Source):
-    """A file behind an http or https address."""
+def open_web(
+    url: str,
+    what: str,
+    start: int = 0,
+    length: int | None = None,
+    pace: Pace | None = None,
+    *,
+    private: bool = False,
+) -> Body:
+    """Read a file behind an http or https address.
 
-    url: str
-    name: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-    private: bool = False
-    """What comes must not cross a network in the clear: on every hop https, or http on this machine."""
-    pace: Pace | None = None
-    """The least that the server has to deliver, and silence counts too; None waits as long as anything comes."""
+    Args:
+        what: For messages, without anything secret.
+        pace: The least that the server has to deliver, and silence counts too; None waits as long as anything comes.
+        private: What comes must not cross a network in the clear: on every hop https, or http on this machine.
 
-    def paced(self, pace: Pace) -> "WebSource":
-        return replace(self, pace=pace)
+    Raises:
+        StoreError: there is no such file, or it may not be read; StoreUnavailableError if asking again may help.
+    """
+    if length == 0:
+        return Body.of(b"")
+    headers = {"Accept-Encoding": "identity"}
+    if start or length is not None:
+        headers["Range"] = f"bytes={start}-{'' if length is None else start + length - 1}"
+    try:
+        request = urllib.request.Request(url, headers=headers)
+        response: HTTPResponse = web_opener(private, pace).open(request, timeout=TIMEOUT_SECONDS)
+    except urllib.error.HTTPError as error:
+        with error:
+            raise _refused(error, what) from error
+    except (OSError, HTTPException, ValueError) as error:  # ValueError: an address or a header that is none
+        reason = getattr(error, "reason", error)
+        kind = StoreError if isinstance(reason, _LeavesHttpsError | ValueError) else StoreUnavailableError
+        raise kind(f"{what}: no answer: {plain(reason)}") from error
+    except TooSlowError as error:
+        raise TooSlowError(f"{what}: {error}") from error
+    return _body(response, what, start, length)
 
-    def supports_ranges(self) -> bool:
-        with self.open(0, 1) as body:
-            return isinstance(body, _WebBody) and body.partial
 
-    def open(self, start: int, end: int | None = None) -> Body:
-        headers = {"Accept-Encoding": "identity", **self.headers}
-        if start or end is not None:
-            headers["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
+def _body(response: HTTPResponse, what: str, start: int, length: int | None) -> Body:
+    begins, total = 0, number(response.headers.get("Content-Length"))
+    if response.status == 206:
+        first, _, rest = response.headers.get("Content-Range", "").removeprefix("bytes ").partition("-")
+        found = number(first)
+        begins, total = start if found is None else found, number(rest.partition("/")[2])
+    if begins > start:
+        response.close()
+        raise StoreError(f"{what}: expected bytes from {start}, found them from {begins}")
+
+    def read(buffer: memoryview) -> int:
         try:
-            request = urllib.request.Request(self.url, headers=headers)
-            response = web_opener(self.private, self.pace).open(request, timeout=TIMEOUT_SECONDS)
-            return _WebBody(response, start)
-        except urllib.error.HTTPError as error:
-            with error:
-                retry = error.code not in _PERMANENT
-                raise SourceError(f"HTTP status {error.code} {plain(error.reason)}", retry=retry) from error
-        except (OSError, HTTPException, ValueError) as error:  # ValueError: an address or a header that is none
-            raise _no_answer(error) from error
+            return response.readinto(buffer)
+        except TooSlowError as error:
+            raise TooSlowError(f"{what}: {error}") from error
+        except (OSError, HTTPException, ValueError) as error:  # ValueError: the length of a chunk that is none
+            raise StoreUnavailableError(f"{what}: broken off: {plain(error)}") from error
+
+    validator = response.headers.get("ETag") or response.headers.get("Last-Modified")
+    return Body(read, response.close, total=total, start=start, length=length, begins=begins, validator=validator)
 
 
-class Link(Protocol):
-    """Hands out an address that works for a while."""
-
-    def __call__(self, *, renew: bool) -> str:
-        """The address; with `renew`, another one than last time. Raises StoreError."""
-
-
-@dataclass(frozen=True, slots=True)
-class LinkedSource(Source):
-    """A file behind short-lived links: one is asked for once, and another when it has expired."""
-
-    link: Link
-    name: str
-    """Of who hands the links out; they themselves are secrets."""
-    pace: Pace | None = None
-    """As for `WebSource`."""
-
-    def paced(self, pace: Pace) -> "LinkedSource":
-        return replace(self, pace=pace)
-
-    def supports_ranges(self) -> bool:
-        return True
-
-    def open(self, start: int, end: int | None = None) -> Body:
-        try:
-            return self._web(renew=False).open(start, end)
-        except SourceError as error:
-            if error.retry:
-                raise
-        return self._web(renew=True).open(start, end)
-
-    def _web(self, *, renew: bool) -> WebSource:
-        try:
-            return WebSource(self.link(renew=renew), self.name, private=True, pace=self.pace)
-        except StoreError as error:
-            raise SourceError(str(error), retry=isinstance(error, StoreUnavailableError)) from error
+def _refused(error: urllib.error.HTTPError, what: str) -> StoreError:
+    kind: type[StoreError] = StoreError if error.code in _PERMANENT else StoreUnavailableError
+    if error.code in (404, 410):
+        kind = ObjectNotFoundError
+    return kind(f"{what}: HTTP status {error.code} {plain(error.reason)}")
 
 
 def number(text: str | None) -> int | None:
@@ -253,37 +246,3 @@ class _Waits(io.RawIOBase):
     def close(self) -> None:
         self._raw.close()
         super().close()
-
-
-class _WebBody(Body):
-    def __init__(self, response: HTTPResponse, asked: int) -> None:
-        self._response = response
-        self.validator = response.headers.get("ETag") or response.headers.get("Last-Modified")
-        self.partial = response.status == 206
-        if self.partial:
-            first, _, rest = response.headers.get("Content-Range", "").removeprefix("bytes ").partition("-")
-            begins = number(first)
-            self.start = asked if begins is None else begins
-            self.total = number(rest.partition("/")[2])
-        else:
-            self.start = 0
-            self.total = number(response.headers.get("Content-Length"))
-
-    def readinto(self, buffer: memoryview) -> int:
-        try:
-            return self._response.readinto(buffer)
-        except TooSlowError as error:
-            raise SourceError(str(error), retry=False, slow=True) from error
-        except (OSError, HTTPException, ValueError) as error:  # ValueError: the length of a chunk that is none
-            raise SourceError(f"broken off: {plain(error)}", retry=True) from error
-
-    def close(self) -> None:
-        self._response.close()
-
-
-def _no_answer(error: Exception) -> SourceError:
-    reason = getattr(error, "reason", error)
-    if isinstance(reason, TooSlowError):
-        return SourceError(str(reason), retry=False, slow=True)
-    lasting = isinstance(reason, _LeavesHttpsError) or isinstance(error, ValueError)
-    return SourceError(f"no answer: {plain(reason)}", retry=not lasting)

@@ -227,7 +227,7 @@ class Upload:
     def _verify(self, key: str, sha256: Sha256, size: int, cause: Exception) -> None:
         where = f"{self._store.url}: {key}"
         try:
-            stream = HashingStream(self._store.open_stream(key).pieces, what=where, max_bytes=size)
+            stream = HashingStream(self._store.open(key).pieces(), what=where, max_bytes=size)
         except ObjectNotFoundError:
             raise cause from None
         for _ in stream:

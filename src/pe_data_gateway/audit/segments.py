@@ -5,13 +5,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from pe_data.errors import (
-    AuditError,
-    InvalidDocumentError,
-    ListingNotSupportedError,
-    ObjectNotFoundError,
-    StoreError,
-)
+from pe_data.errors import AuditError, InvalidDocumentError, ListingNotSupportedError, ObjectNotFoundError, StoreError
 from pe_data.names.keys import audit_prefix
 from pe_data.store.base import Store
 from pe_data_gateway.audit.checkpoints import CHECKPOINT_LIMIT, Raw
@@ -103,7 +97,7 @@ def _keys(store: Store, country: str, pattern: re.Pattern[str]) -> list[str]:
 
 def _lines(store: Store, key: str) -> Iterator[Line]:
     rest, number = b"", 0
-    for piece in store.open_stream(key).pieces:
+    for piece in store.open(key).pieces():
         *whole, rest = (rest + piece).split(b"\n")
         for data in whole:
             number += 1

@@ -36,10 +36,6 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "pe_data"))
-from gateway_helpers import gateway
-from trust_helpers import validation_record
-
 from pe_data.cache.entries import Cache
 from pe_data.cache.fetch import Wanted, fetch
 from pe_data.cli import run
@@ -48,11 +44,14 @@ from pe_data.names.digests import sha256_bytes, sha256_file
 from pe_data.names.keys import payload_key
 from pe_data.names.times import format_time
 from pe_data.store.folder import FolderStore
-from pe_data.store.object_source import source_for
 from pe_data.trust.keys import load_signer
 from pe_data.trust.opening import open_policy
 from pe_data.write.nominate import candidate, nominate, propose
 from pe_data_gateway.tokens import Scope, new_token
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "pe_data"))
+from gateway_helpers import gateway
+from trust_helpers import validation_record
 
 PASSPHRASE = "correct horse"
 AREAS = ("districts/NC-01", "states/NC")
@@ -184,7 +183,7 @@ def break_off(digest: str) -> None:
     store, key = FolderStore(Path("store")), payload_key("us", digest, "h5")
     wanted = Wanted(digest, "h5", store.head(key).size, "large")
     try:
-        fetch(Cache(Path("cache").absolute()), wanted, [source_for(store, key)], on_step=stop)
+        fetch(Cache(Path("cache").absolute()), wanted, [store.source(key)], on_step=stop)
     except _BrokenOffError:
         return
     raise SystemExit("the download was not broken off")

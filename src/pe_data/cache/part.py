@@ -1,0 +1,91 @@
+"""A file that grows at its end while it arrives, and the sha256 of what is in it.
+
+Nothing but its bytes says how far it came: a download that was killed goes on at the end of the file. If what
+is there turns out wrong, the digest says so, and it is begun anew.
+"""
+
+import hashlib
+import os
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from pe_data.files.atomic import PLAIN, local_errors, open_own
+from pe_data.names.digests import CHUNK_BYTES, Sha256
+
+INLINE_BYTES = 128 * 1024
+"""Up to this size hashing costs less than telling another thread to do it."""
+
+
+class Part(AbstractContextManager["Part"]):
+    """One such file; for one process and one thread at a time."""
+
+    def __init__(self, path: Path, mode: int = PLAIN, *, most: int | None = None) -> None:
+        """Open or create.
+
+        Args:
+            path: The file; its folder is made.
+            mode: Of a new file, before the umask.
+            most: A file with more bytes than this is begun anew.
+        """
+        self.path = path
+        self.size = 0
+        """Bytes that are there."""
+        self.whole = False
+        """Whether it was found right; an empty file that was not is removed in the end."""
+        self._worker: ThreadPoolExecutor | None = None
+        self._hashing: Future[None] | None = None
+        with local_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = open_own(path, mode)
+            self._hash = hashlib.sha256()
+            if most is not None and os.fstat(self._file).st_size > most:
+                os.ftruncate(self._file, 0)
+            while piece := os.read(self._file, CHUNK_BYTES):
+                self._hash.update(piece)
+                self.size += len(piece)
+
+    def append(self, data: memoryview) -> None:
+        """Write `data` and hash it, the latter perhaps until the next call: `data` must not change before."""
+        self._wait()
+        with local_errors(self.path):
+            done = 0
+            while done < len(data):
+                done += os.write(self._file, data[done:])
+        self.size += len(data)
+        if len(data) <= INLINE_BYTES:
+            self._hash.update(data)
+        else:
+            self._worker = self._worker or ThreadPoolExecutor(1, thread_name_prefix="pe-data-hash")
+            self._hashing = self._worker.submit(self._hash.update, data)
+
+    def digest(self) -> Sha256:
+        """Sha256 of what is there."""
+        self._wait()
+        return Sha256(self._hash.hexdigest())
+
+    def sync(self) -> None:
+        """Make the bytes durable."""
+        with local_errors(self.path):
+            os.fsync(self._file)
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self._wait()
+        with local_errors(self.path):
+            os.ftruncate(self._file, 0)
+            os.lseek(self._file, 0, os.SEEK_SET)
+        self._hash, self.size = hashlib.sha256(), 0
+
+    def _wait(self) -> None:
+        hashing, self._hashing = self._hashing, None
+        if hashing is not None:
+            hashing.result()
+
+    def __exit__(self, *_: object) -> None:
+        if self._worker is not None:
+            self._worker.shutdown()
+        os.close(self._file)
+        if not self.whole and not self.size:
+            with local_errors(self.path):
+                self.path.unlink(missing_ok=True)
