@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from storage_helpers import areas, killing, publish_areas
+from storage_helpers import Folder, areas, killing, publish_areas
 from trust_helpers import Trust, make_trust
 
 from pe_data.documents.envelope import TOMBSTONE_TYPE, SignedDocument, parse_envelope
@@ -87,6 +87,7 @@ def make_world(folder: Path, monkeypatch: pytest.MonkeyPatch, roles: dict[str, i
 
 def main(store: str, envelope: str, kill_at: int) -> None:
     """Publish the signed tombstone in the file `envelope`; see :func:`storage_helpers.killing`."""
-    folder = FolderStore(Path(store))
+    folder = Folder(Path(store))
     document = parse_envelope(Path(envelope).read_bytes(), payload_type=TOMBSTONE_TYPE, what=envelope)
-    publish_tombstone(folder, document, verifier=Verifier.of(lambda: folder), what=envelope, on_step=killing(kill_at))
+    killing(kill_at, folder.root)
+    publish_tombstone(folder, document, verifier=Verifier.of(lambda: folder), what=envelope)

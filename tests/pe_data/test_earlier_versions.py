@@ -20,7 +20,7 @@ from pe_data.errors import RevokedError, RollbackError
 from pe_data.keep.gc import collect_garbage
 from pe_data.keep.pins import list_pins
 from pe_data.names.digests import parse_sha256, sha256_bytes, sha256_file
-from pe_data.names.keys import channel_key, mark_key, tombstone_key
+from pe_data.names.keys import channel_key, tombstone_key
 from pe_data.read.channels import history, read
 from pe_data.store.folder import FolderStore
 from pe_data.trust.keys import load_signer
@@ -134,10 +134,13 @@ def test_a_store_that_was_set_back_is_noticed(old: Old) -> None:
 def test_pins_and_marks_are_known(old: Old) -> None:
     digests = old.about["digests"]
     assert [(one.sha256, one.reason) for one in list_pins(old.store)] == [(digests["large"], "release")]
-    assert old.store.exists(mark_key("us", parse_sha256(digests["small-1"])))
+    mark = f"gc/us/{digests['small-1']}.json"
+    assert old.store.exists(mark)
     hour, later = timedelta(hours=1), datetime.now(UTC) + timedelta(days=1)
     report = collect_garbage(old.store, grace=hour, keep_versions=1, now=later, dry_run=True)
     assert report.deleted == (f"us/{digests['small-1']}",)
+    collect_garbage(old.store, grace=hour, keep_versions=1, now=later)
+    assert not old.store.exists(mark), "marks are not needed any more"
 
 
 def test_keys_tokens_and_the_audit_log_go_on(old: Old, capsys: pytest.CaptureFixture[str]) -> None:

@@ -55,7 +55,6 @@ def test_keys_are_read_back() -> None:
         f"us/4e/{DIGEST}.csv",
         f"us/4e/{DIGEST}.h5.tmp",
         "channels/us/x/latest.json",
-        layout.mark_key("us", DIGEST),
         layout.pin_key("us", DIGEST),
     ):
         assert layout.parse_object_key(other) is None

@@ -235,14 +235,14 @@ def test_only_pins_of_what_was_published_are_revoked(world: World) -> None:
         world.tombstone(world.single(AL), reason="\x1b[2J")
 
 
-@pytest.mark.parametrize("kill_at", [1, 3, 4])
+@pytest.mark.parametrize("kill_at", [2, 6, 7, 8])
 def test_a_killed_revocation_is_completed_by_the_next(world: World, kill_at: int) -> None:
     document = world.signed(world.tombstone(world.pin, with_members=True))
     envelope = world.folder / "tombstone.json"
     envelope.write_bytes(document.to_bytes())
     done = forked.run(revocation_helpers.main, str(world.store.root), str(envelope), kill_at)
     assert done.returncode == -9, done.stderr
-    assert len(done.stdout.split()) == kill_at
+    assert len(done.stdout.splitlines()) == kill_at
     with pytest.raises(RevokedError):
         pe_data.ensure(world.member(AL))
     world.publish(document)

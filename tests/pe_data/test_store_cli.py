@@ -141,13 +141,13 @@ def test_gc_and_pins(store: Store, place: Path, capsys: pytest.CaptureFixture[st
     assert run(["pin", "list"]) == 0
     assert "release 1.2" in capsys.readouterr().out
     assert run(["gc", "--dry-run", "--json"]) == 0
-    assert len(json.loads(capsys.readouterr().out)["marked"]) == 1
+    assert len(json.loads(capsys.readouterr().out)["waiting"]) == 1
     assert run(["pin", "remove", "us", f"sha256:{old}", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["removed"]
     assert run(["pin", "list"]) == 0
     assert capsys.readouterr().out == "no pins\n"
     assert run(["gc"]) == 0
-    assert "2 marked" in capsys.readouterr().out
+    assert "2 in their grace period" in capsys.readouterr().out
     assert run(["gc", "--grace", "30m"]) == 2
     assert run(["gc", "--grace", "0h"]) == 1
     assert "expected at least 1:00:00" in capsys.readouterr().err

@@ -11,15 +11,17 @@ import socket
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pe_data import steps
 from pe_data.errors import (
     ConflictError,
     DigestMismatchError,
@@ -264,25 +266,52 @@ class WritableStoreContract(StoreContract):
             advance(store, "d", "b", expected_version=0)
         advance(store, "d", "b", expected_version=1)
 
-    def test_ten_writers_on_one_channel(self, store: Store) -> None:
+    def test_writing_again_makes_an_object_young(self, store: Store, tmp_path: Path) -> None:
+        key, path = fresh_key(), tmp_path / "file"
+        path.write_bytes(b"x")
+        store.put_again(key, b"x")
+        assert store.get(key).data == b"x", "it is there afterwards, also if it was deleted"
+        seen = store.head(key)
+        store.put_again_file(key, path, sha256_bytes(b"x"))
+        assert store.head(key).modified >= seen.modified
+        with pytest.raises(DigestMismatchError):
+            store.put_again_file(key, path, sha("other"))
+        assert store.get(key).data == b"x"
+
+    def test_what_was_written_again_is_not_deleted(self, store: Store) -> None:
+        key = fresh_key()
+        store.put_create(key, b"x")
+        seen = store.head(key)
+        assert not store.delete_unchanged(replace(seen, modified=seen.modified - timedelta(hours=1)))
+        assert store.exists(key)
+        assert store.delete_unchanged(seen)
+        assert not store.exists(key)
+        assert store.delete_unchanged(seen), "gone is gone"
+
+    def test_ten_writers_on_one_channel(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
         writers, wins_each = 10, 3
         barrier = threading.Barrier(writers)  # everybody has read, nobody has written
+        met = threading.local()
+
+        def meeting(write: Callable[..., VersionToken]) -> Callable[..., VersionToken]:
+            def wrapped(key: str, *rest: Any) -> VersionToken:
+                if key == channel_key("us", "contested", "latest") and not hasattr(met, "once"):
+                    met.once = True
+                    barrier.wait()
+                return write(key, *rest)
+
+            return wrapped
+
+        monkeypatch.setattr(store, "put_create", meeting(store.put_create))
+        monkeypatch.setattr(store, "put_swap", meeting(store.put_swap))
 
         def write(writer: int) -> tuple[list[Sha256], int]:
             won: list[Sha256] = []
             told = 0
-            met = False
-
-            def meet(step: str) -> None:
-                nonlocal met
-                if step == "history-done" and not met:
-                    met = True
-                    barrier.wait()
-
             while len(won) < wins_each:
                 name = f"{writer}-{len(won)}-{told}"
                 try:
-                    assert advance(store, "contested", name, on_step=meet)
+                    assert advance(store, "contested", name)
                     won.append(sha(name))
                 except ConflictError:
                     told += 1
@@ -302,7 +331,6 @@ def advance(
     name: str,
     *,
     expected_version: int | None = None,
-    on_step: steps.StepHook = steps.ignore,
 ) -> bool:
     """Move `latest` to the artifact `sha(name)`."""
     return move(
@@ -314,7 +342,6 @@ def advance(
         namespace="test",
         now=NOW,
         expected_version=expected_version,
-        on_step=on_step,
     ).moved
 
 

@@ -109,7 +109,7 @@ def fsck(context: click.Context, store_url: str | None, full: bool, state: Path 
     default="7d",
     show_default=True,
     metavar="TIME",
-    help="How long garbage stays after it was first seen: 12h, 7d; at least 1h.",
+    help="How long an artifact stays after something last led to it: 12h, 7d; at least 1h.",
 )
 @click.option(
     "--keep-versions",
@@ -118,14 +118,13 @@ def fsck(context: click.Context, store_url: str | None, full: bool, state: Path 
     show_default=True,
     help="Versions of each channel that count as used.",
 )
-@click.option("--dry-run", is_flag=True, help="Only say what would be marked and deleted.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
 @json_option
 def gc(store_url: str | None, grace: str, keep_versions: int, dry_run: bool, as_json: bool) -> None:
     """Delete what no channel, pin or tombstone leads to.
 
-    The first run marks garbage; a run at least one grace period later looks at the roots again
-    and deletes what is still garbage. Publications may run at the same time. Run one gc at a
-    time per store, and pin first what release bundles refer to (`pe-data pin add`).
+    An artifact goes once nothing has led to it for the grace period. Everything that was ever nominated
+    stays; pin what else release bundles refer to (`pe-data pin add`). Publications may run at the same time.
 
     \b
     Examples:
@@ -193,7 +192,7 @@ def pin_remove(country: str, artifact: str, store_url: str | None, as_json: bool
     """
     check_country(country)
     digest = _digest(artifact)
-    removed = remove_pin(the_store(store_url, country), country, digest)
+    removed = remove_pin(the_store(store_url, country), country, digest, now=datetime.now(UTC))
     verb = "unpinned" if removed else "was not pinned:"
     emit(as_json, {"removed": removed, "country": country, "sha256": digest}, [f"{verb} {country} sha256:{digest}"])
 
@@ -229,9 +228,9 @@ def _gc_lines(report: CollectionReport) -> list[str]:
     would = "would be " if report.dry_run else ""
     lines = [f"{name} {would}deleted" for name in report.deleted]
     lines.append(
-        f"{report.artifacts} artifacts, {report.reachable} in use; {len(report.marked)} {would}marked, "
+        f"{report.artifacts} artifacts, {report.reachable} in use; "
         f"{len(report.waiting)} in their grace period, {len(report.deleted)} {would}deleted "
-        f"({report.deleted_bytes / 1e6:.1f} MB), {len(report.unmarked)} in use again, "
+        f"({report.deleted_bytes / 1e6:.1f} MB), {len(report.taken_back)} in use again, "
         f"{report.leftovers_removed} leftovers of killed writers removed"
     )
     if report.revoked_removed:

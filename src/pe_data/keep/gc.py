@@ -1,45 +1,36 @@
-"""Garbage collection: remove what no channel, pin or tombstone leads to.
+"""Garbage collection: remove what no channel, nomination, pin or tombstone leads to.
+
+An artifact is garbage once nothing has led to it for a grace period; the history of the channels says when
+something last did. What nothing ever led to, such as an interrupted publication, is garbage a grace period after
+it was written. Everything that was ever nominated stays: it may be certified, and release bundles pin it.
+
+Publications may run at the same time, and nobody asks anybody. A publication sends again whatever it wants to rely
+on that could be garbage (see `pe_data.write.relying`), and a collection leaves alone what was written since it
+looked. If any root cannot be read, nothing is deleted: an unreadable pointer may lead anywhere.
 
 A tombstone keeps itself and the manifest or collection beside it, for ever. The payload that it
 ended goes at once, if a revocation that was interrupted left it, and it keeps no members.
-
-A collection never deletes what it sees for the first time. It marks it, and a later run, at least
-one grace period after the mark, looks at the roots again and deletes what is still garbage. Each
-deletion first swaps the mark to `deleting`, which fails if a publication took the artifact back in
-the meantime (see `pe_data.write.marks`). If any root cannot be read, nothing is marked or deleted: an
-unreadable pointer may lead anywhere.
 """
 
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from pe_data import steps
-from pe_data.errors import InputError, UncheckedRevocationError
-from pe_data.keep.reachable import Artifact, reachable_artifacts, tombstoned
-from pe_data.names.digests import Sha256
+from pe_data.errors import ConflictError, InputError, UncheckedRevocationError
+from pe_data.keep.reachable import Artifact, find_reachable, tombstoned
 from pe_data.names.keys import (
+    MARKS_PREFIX,
     ObjectKind,
-    mark_key,
     parse_object_key,
 )
 from pe_data.store.base import ObjectMeta, Store
 from pe_data.store.folder import FolderStore
 from pe_data.store.probe import probe_conditional_writes
 from pe_data.write.bar import Bar
-from pe_data.write.marks import (
-    SHORTEST_GRACE,
-    MarkState,
-    create_mark,
-    marked_artifacts,
-    read_mark,
-    swap_mark,
-)
+from pe_data.write.relying import SHORTEST_GRACE
 from pe_data.write.revoke import remove_payloads
 
 GRACE = timedelta(days=7)
-RESUME_AFTER = timedelta(minutes=15)
-"""A deletion that is older was begun by a process that is gone, and is finished."""
 KEEP_VERSIONS = 2
 
 
@@ -52,17 +43,15 @@ class CollectionReport:
     artifacts: int
     """In the store."""
     reachable: int
-    marked: tuple[str, ...] = ()
-    """Garbage that got its mark in this run."""
     waiting: tuple[str, ...] = ()
     """Garbage whose grace period is not over."""
     deleted: tuple[str, ...] = ()
     """In a dry run: what would be deleted."""
     deleted_bytes: int = 0
-    unmarked: tuple[str, ...] = ()
-    """Earlier garbage that something leads to again."""
+    taken_back: tuple[str, ...] = ()
+    """Garbage that a publication wrote again while it was to be deleted."""
     leftovers_removed: int = 0
-    """Staged files of writers that were killed."""
+    """Staged files of writers that were killed, and marks of earlier versions."""
     revoked_removed: tuple[str, ...] = ()
     """Payloads of revoked artifacts that an interrupted revocation had left."""
 
@@ -74,7 +63,7 @@ class _Found:
     objects: list[ObjectMeta] = field(default_factory=list)
 
     @property
-    def newest(self) -> datetime:
+    def written(self) -> datetime:
         return max(meta.modified for meta in self.objects)
 
     @property
@@ -89,20 +78,18 @@ def collect_garbage(
     grace: timedelta = GRACE,
     keep_versions: int = KEEP_VERSIONS,
     dry_run: bool = False,
-    on_step: steps.StepHook = steps.ignore,
 ) -> CollectionReport:
-    """Mark new garbage and delete the garbage whose grace period is over.
+    """Delete what nothing has led to for a grace period.
 
     Args:
-        grace: How long garbage stays after it was first seen.
-        keep_versions: How many versions of each channel count as roots, newest first.
+        grace: How long an artifact stays after something last led to it, and after it was written.
+        keep_versions: How many versions of `latest` count as roots, newest first.
         dry_run: Only report.
-        on_step: Fault-injection seam; `marked`, `rechecked`, `claimed`, `payload-deleted`,
-            `objects-deleted`, `mark-deleted`.
 
     Raises:
         InputError: if the grace is too short, or a root cannot be read.
         StoreError: if the store ignores conditional writes.
+        ConflictError: if a publication came to rely on something while it was being deleted.
     """
     moment = now or datetime.now(UTC)
     if grace < SHORTEST_GRACE:
@@ -114,51 +101,33 @@ def collect_garbage(
         raise InputError(f"keep_versions: expected at least 1, found {keep_versions}")
     if not dry_run:
         probe_conditional_writes(store)
-    reachable = reachable_artifacts(store, keep_versions)
+    reachable = find_reachable(store, keep_versions)
     found = _artifacts(store)
-    if found and not reachable - tombstoned(store):
+    if found and not reachable.now - tombstoned(store):
         raise InputError(
             f"{store.url}: {len(found)} artifacts and neither a channel nor a pin: everything "
             "would be garbage. A mirror without channels is not collected; if this is the right "
             "store, pin what must stay (`pe-data pin`)"
         )
-    garbage = {artifact: found[artifact] for artifact in found if artifact not in reachable}
-    marked_before = marked_artifacts(store)
-    new, waiting, due = _sort(store, garbage, marked_before, moment, grace)
-    unmarked = [one for one in sorted(marked_before & reachable) if not _being_deleted(store, one)]
-    deleted: list[Artifact] = []
-    leftovers = 0
-    revoked: list[Artifact] = []
-    if dry_run:
-        deleted = due
-    else:
+    garbage = {artifact: found[artifact] for artifact in sorted(found) if artifact not in reachable.now}
+    since = {artifact: max(one.written, reachable.left.get(artifact, one.written)) for artifact, one in garbage.items()}
+    due = [artifact for artifact in garbage if moment - since[artifact] >= grace]
+    deleted, leftovers, revoked = due, 0, []
+    if not dry_run:
         revoked = _finish_revocations(store, found)
-        for country, sha256 in unmarked:
-            store.delete(mark_key(country, sha256))
-        for country, sha256 in new:
-            _mark_again(store, country, sha256, moment)
-        on_step("marked")
-        if due:
-            reachable_now = reachable_artifacts(store, keep_versions)
-            on_step("rechecked")
-            deleted = [
-                artifact
-                for artifact in due
-                if artifact not in reachable_now
-                and _delete(store, artifact, garbage.get(artifact, _Found()), moment, on_step)
-            ]
-        if isinstance(store, FolderStore):
-            leftovers = store.remove_stale_staging(moment - grace)
+        reachable_now = find_reachable(store, keep_versions).now if due else frozenset()
+        deleted = [one for one in due if one not in reachable_now and _delete(store, garbage[one])]
+        _check_nothing_lost(store, keep_versions, {one: garbage[one] for one in deleted})
+        leftovers = _remove_leftovers(store, moment - grace)
     return CollectionReport(
         store=store.url,
         dry_run=dry_run,
         artifacts=len(found),
-        reachable=len(reachable & found.keys()),
-        marked=_names(new),
-        waiting=_names(waiting),
+        reachable=len(reachable.now & found.keys()),
+        waiting=_names([artifact for artifact in garbage if artifact not in due]),
         deleted=_names(deleted),
-        deleted_bytes=sum(garbage[one].size for one in deleted if one in garbage),
-        unmarked=_names(unmarked),
+        deleted_bytes=sum(garbage[one].size for one in deleted),
+        taken_back=_names([one for one in due if one not in deleted]),
         leftovers_removed=leftovers,
         revoked_removed=_names(revoked),
     )
@@ -187,64 +156,37 @@ def _artifacts(store: Store) -> dict[Artifact, _Found]:
     return found
 
 
-def _sort(
-    store: Store,
-    garbage: dict[Artifact, _Found],
-    marked: frozenset[Artifact],
-    now: datetime,
-    grace: timedelta,
-) -> tuple[list[Artifact], list[Artifact], list[Artifact]]:
-    """Split into: to mark (again), in its grace period, due."""
-    new: list[Artifact] = []
-    waiting: list[Artifact] = []
-    due: list[Artifact] = []
-    for artifact in sorted(garbage.keys() | marked):
-        mark = read_mark(store, *artifact) if artifact in marked else None
-        found = garbage.get(artifact)
-        if mark and mark.state is MarkState.DELETING:
-            (due if now - mark.since >= RESUME_AFTER else waiting).append(artifact)
-        elif found is None:
-            continue
-        elif mark is None or mark.state is MarkState.RESCUED or found.newest > mark.since:
-            new.append(artifact)
-        elif now - mark.since >= grace:
-            due.append(artifact)
-        else:
-            waiting.append(artifact)
-    return new, waiting, due
-
-
-def _being_deleted(store: Store, artifact: Artifact) -> bool:
-    mark = read_mark(store, *artifact)
-    return mark is not None and mark.state is MarkState.DELETING
-
-
-def _mark_again(store: Store, country: str, sha256: Sha256, now: datetime) -> None:
-    mark = read_mark(store, country, sha256)
-    if mark is None:
-        create_mark(store, country, sha256, now)
-    elif mark.state is not MarkState.DELETING:
-        swap_mark(store, mark, MarkState.MARKED, now)
-
-
-def _delete(store: Store, artifact: Artifact, found: _Found, now: datetime, on_step: steps.StepHook) -> bool:
-    """Claim an artifact by its mark and delete it; False if a publication took it back."""
-    country, sha256 = artifact
-    mark = read_mark(store, country, sha256)
-    if mark is None or mark.state is MarkState.RESCUED:
-        return False
-    if not swap_mark(store, mark, MarkState.DELETING, now):
-        return False
-    on_step("claimed")
+def _delete(store: Store, found: _Found) -> bool:
+    """Delete an artifact; False as soon as one of its objects was written again."""
     # The payload goes first: a manifest without payload is a leftover that fsck names, while a
     # payload without manifest looks like a publication that was interrupted.
-    for meta in sorted(found.objects, key=lambda meta: meta.key.endswith(".json")):
+    payloads_first = sorted(found.objects, key=lambda meta: meta.key.endswith(".json"))
+    return all(store.delete_unchanged(meta) for meta in payloads_first)
+
+
+def _check_nothing_lost(store: Store, keep_versions: int, deleted: dict[Artifact, _Found]) -> None:
+    """A server looks and deletes in two steps; say so if a publication came between them."""
+    reachable = find_reachable(store, keep_versions).now if deleted else frozenset()
+    lost = [
+        one
+        for one, found in deleted.items()
+        if one in reachable and not all(store.exists(meta.key) for meta in found.objects)
+    ]
+    if lost:
+        raise ConflictError(
+            f"{store.url}: {', '.join(_names(lost))}: deleted in the moment in which a publication came to rely on it. "
+            "Publish those files again; what is missing is sent again"
+        )
+
+
+def _remove_leftovers(store: Store, older_than: datetime) -> int:
+    removed = 0
+    for meta in list(store.list(MARKS_PREFIX)):
         store.delete(meta.key)
-        on_step("payload-deleted")
-    on_step("objects-deleted")
-    store.delete(mark_key(country, sha256))
-    on_step("mark-deleted")
-    return True
+        removed += 1
+    if isinstance(store, FolderStore):
+        removed += store.remove_stale_staging(older_than)
+    return removed
 
 
 def _names(artifacts: list[Artifact]) -> tuple[str, ...]:

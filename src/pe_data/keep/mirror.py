@@ -14,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
-from pe_data import steps
 from pe_data.cache.fetch import Skipped, Wanted, WrongBytesError, fill
 from pe_data.cache.part import Part
 from pe_data.documents.collection import COLLECTION_LIMIT, Collection, Member
@@ -107,7 +106,6 @@ def mirror(
     roots: Iterable[Root] | None = None,
     workers: int = WORKERS,
     on_progress: Callable[[int, int], None] | None = None,
-    on_step: steps.StepHook = steps.ignore,
 ) -> MirrorReport:
     """Copy artifacts from `source` to `target`.
 
@@ -117,8 +115,6 @@ def mirror(
         roots: What to copy; None copies everything that `source` lists.
         workers: Payloads at a time.
         on_progress: Called with (done, total) artifacts in the calling thread.
-        on_step: Fault-injection seam; `payload-fetched`, `payload-copied`, `manifest-copied`,
-            `collection-copied`.
 
     Raises:
         DigestMismatchError: if bytes of the source are not what their name says.
@@ -149,7 +145,7 @@ def mirror(
     copied = copied_bytes = revoked = 0
     total = len(jobs) + len(collections)
     with ThreadPoolExecutor(max_workers=workers) as pool:
-        futures = [pool.submit(_copy, source, target, job, graves, work, on_step) for job in jobs.values()]
+        futures = [pool.submit(_copy, source, target, job, graves, work) for job in jobs.values()]
         try:
             for done, future in enumerate(as_completed(futures), 1):
                 size, ended = future.result()
@@ -166,7 +162,6 @@ def mirror(
             copied += 1
             copied_bytes += len(raw)
         revoked += graves.bring_over(country, digest)
-        on_step("collection-copied")
     if on_progress:
         on_progress(total, total)
     return MirrorReport(source.url, target.url, copied, copied_bytes, total - copied, revoked)
@@ -197,9 +192,7 @@ def _members(root: Root, raw: bytes) -> Mapping[str, Member]:
     return Collection.from_bytes(raw, what=f"collection sha256:{root.sha256}").members
 
 
-def _copy(
-    source: Store, target: Store, job: _Job, graves: _Graves, work: Path, on_step: steps.StepHook
-) -> tuple[int | None, bool]:
+def _copy(source: Store, target: Store, job: _Job, graves: _Graves, work: Path) -> tuple[int | None, bool]:
     """Copy one payload and its manifest; bytes copied or None if all was there, and whether it is revoked."""
     key = manifest_key(job.country, job.sha256)
     where = f"{source.url}: {key}"
@@ -214,13 +207,11 @@ def _copy(
         )
     copied, revoked = None, graves.bring_over(job.country, job.sha256)
     if not revoked:
-        copied = _copy_payload(source, target, job, artifact.extension, artifact.size_bytes, work, on_step)
-        on_step("payload-copied")
+        copied = _copy_payload(source, target, job, artifact.extension, artifact.size_bytes, work)
     if not _create(target, key, stored):
         _check_same_manifest(target, key, sha256_bytes(plain))
     elif copied is None:
         copied = 0
-    on_step("manifest-copied")
     return copied, revoked
 
 
@@ -231,7 +222,6 @@ def _copy_payload(
     extension: Extension,
     size: int,
     work: Path,
-    on_step: steps.StepHook,
 ) -> int | None:
     key, part = payload_key(job.country, job.sha256, extension), work / f"{job.sha256}.part"
     try:
@@ -249,7 +239,6 @@ def _copy_payload(
         part.unlink(missing_ok=True)  # of a run that was killed when the payload was already there
         return None
     _fetch(source, key, part, job.sha256, size, extension)
-    on_step("payload-fetched")
     try:
         target.put_create_file(key, part, job.sha256)
     except ObjectExistsError:

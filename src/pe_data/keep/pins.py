@@ -1,7 +1,7 @@
 """Pins: an operator's word that an artifact stays, whatever the channels say.
 
-Release bundles pin artifacts by digest, and a store cannot know that. An operator who runs the
-garbage collection therefore pins here what bundles refer to.
+Release bundles pin artifacts by digest, and a store cannot know that. What was nominated stays anyway; an operator pins
+here whatever else bundles refer to. A pin that was taken away leaves its document, which says until when it held.
 """
 
 from collections.abc import Iterator
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pe_data.documents.fields import Fields
-from pe_data.errors import ObjectExistsError, ObjectNotFoundError
-from pe_data.names.digests import Sha256, canonical_json, strict_json
+from pe_data.errors import InvalidDocumentError, ObjectExistsError, ObjectNotFoundError
+from pe_data.names.digests import Sha256, canonical_json, parse_sha256, strict_json
 from pe_data.names.keys import PINS_PREFIX, collection_key, manifest_key, pin_key
 from pe_data.names.times import format_time
-from pe_data.store.base import Store
-from pe_data.write.marks import rescue
+from pe_data.store.base import Store, VersionToken
+from pe_data.write.relying import members_of, send_again
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,49 +23,69 @@ class Pin:
     """One pinned artifact."""
 
     country: str
-    sha256: str
+    sha256: Sha256
     reason: str
     pinned_at: str
+    removed_at: str | None = None
+    """When the pin was taken away, UTC; None while it holds."""
 
 
 def add_pin(store: Store, country: str, sha256: Sha256, *, reason: str, now: datetime) -> bool:
-    """Pin an artifact; False if it was pinned before (the first reason stays).
+    """Pin an artifact; False if it is pinned already (the first reason stays).
 
     Raises:
         ObjectNotFoundError: if the store has neither a manifest nor a collection of it.
-        ConflictError: if the garbage collection has begun to delete it.
     """
-    key = pin_key(country, sha256)
-    try:
-        store.put_create(
-            key,
-            canonical_json({"schema_version": 1, "reason": reason, "pinned_at": format_time(now)}),
-        )
-        added = True
-    except ObjectExistsError:
-        added = False
-    # First the pin, then the look: a collection that starts now already sees the pin.
-    rescue(store, country, sha256, now)
     if not any(store.exists(make(country, sha256)) for make in (manifest_key, collection_key)):
-        if added:
-            store.delete(key)
         raise ObjectNotFoundError(f"{store.url}: there is no artifact sha256:{sha256} of {country} to pin")
-    return added
+    key = pin_key(country, sha256)
+    body = canonical_json({"schema_version": 1, "reason": reason, "pinned_at": format_time(now)})
+    try:
+        store.put_create(key, body)
+    except ObjectExistsError:
+        there, token = _read(store, key)
+        if there.removed_at is None:
+            return False
+        store.put_swap(key, body, token)
+    # A collection that read the roots before this pin may be deleting the artifact: it leaves what is young.
+    send_again(store, country, [sha256, *members_of(store, country, sha256)], now)
+    return True
 
 
-def remove_pin(store: Store, country: str, sha256: Sha256) -> bool:
+def remove_pin(store: Store, country: str, sha256: Sha256, *, now: datetime) -> bool:
     """Take a pin away; False if there was none."""
     key = pin_key(country, sha256)
-    there = store.exists(key)
-    store.delete(key)
-    return there
+    try:
+        there, token = _read(store, key)
+    except ObjectNotFoundError:
+        return False
+    if there.removed_at is not None:
+        return False
+    body = {"schema_version": 1, "reason": there.reason, "pinned_at": there.pinned_at, "removed_at": format_time(now)}
+    store.put_swap(key, canonical_json(body), token)
+    return True
 
 
 def list_pins(store: Store) -> Iterator[Pin]:
-    """Every pin of the store."""
+    """Every pin of the store that holds."""
+    return (pin for pin in read_pins(store) if pin.removed_at is None)
+
+
+def read_pins(store: Store) -> Iterator[Pin]:
+    """Every pin of the store, and those that were taken away. Raises InvalidDocumentError for what is no pin."""
     for meta in store.list(PINS_PREFIX):
         with suppress(ObjectNotFoundError):
-            what = f"{store.url}: {meta.key}"
-            fields = Fields.of(strict_json(store.get(meta.key).data, what=what), what)
-            country, _, name = meta.key.removeprefix(PINS_PREFIX).partition("/")
-            yield Pin(country, name.removesuffix(".json"), fields.text("reason"), fields.text("pinned_at"))
+            yield _read(store, meta.key)[0]
+
+
+def _read(store: Store, key: str) -> tuple[Pin, VersionToken]:
+    what = f"{store.url}: {key}"
+    country, _, name = key.removeprefix(PINS_PREFIX).partition("/")
+    digest = parse_sha256(name.removesuffix(".json"))
+    if key != pin_key(country, digest):
+        raise InvalidDocumentError(f"{what}: expected pins/{{country}}/{{sha256}}.json, found another name")
+    document = store.get(key)
+    fields = Fields.of(strict_json(document.data, what=what), what)
+    removed = fields.optional_text("removed_at")
+    pin = Pin(country, digest, fields.text("reason"), fields.text("pinned_at"), removed)
+    return pin, document.meta.token

@@ -1,63 +1,69 @@
-"""What the channels, pins and tombstones of a store lead to.
+"""What the channels, pins and tombstones of a store lead to, and when they last led to the rest.
 
 An unreadable pointer may lead anywhere, so a root or a collection that cannot be read is an error,
 never an omission.
 """
 
-from collections.abc import Iterator
-from contextlib import suppress
-from itertools import islice
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 
 from pe_data.documents.collection import COLLECTION_LIMIT, Collection
 from pe_data.documents.pointer import POINTER_LIMIT, parse_signed
-from pe_data.errors import InputError, InvalidNameError, ObjectNotFoundError, PeDataError
+from pe_data.errors import InputError, ObjectNotFoundError, PeDataError
+from pe_data.keep.pins import read_pins
 from pe_data.names.digests import Sha256, check_bytes
 from pe_data.names.keys import (
     CHANNELS_PREFIX,
-    PINS_PREFIX,
     ObjectKind,
     channel_key,
     collection_key,
+    history_key,
     parse_object_key,
-    pin_key,
 )
+from pe_data.names.times import parse_time
 from pe_data.read.channels import history
-from pe_data.store.base import Store
+from pe_data.store.base import ObjectMeta, Store
 
 Artifact = tuple[str, Sha256]
 """Country and digest."""
 
 
-def reachable_artifacts(store: Store, keep_versions: int) -> frozenset[Artifact]:
-    """Every artifact that a channel, a pin or a tombstone leads to, members included.
+@dataclass(frozen=True, slots=True)
+class Reachable:
+    """What is led to, and since when the rest is not."""
+
+    now: frozenset[Artifact]
+    """Led to by a channel, a nomination of any time, a pin or a tombstone; members included."""
+    left: Mapping[Artifact, datetime]
+    """For what a channel or a pin led to once: when it last did, UTC."""
+
+
+def find_reachable(store: Store, keep_versions: int) -> Reachable:
+    """Follow every root.
+
+    Args:
+        keep_versions: How many versions of `latest` count as roots, newest first. Of `next`, every version does: what
+            was nominated may have been certified, and release bundles pin it.
 
     Raises:
         InputError: if a root or a collection on the way cannot be read.
     """
-    roots = set(_channel_roots(store, keep_versions))
-    for meta in store.list(PINS_PREFIX):
-        country, _, name = meta.key.removeprefix(PINS_PREFIX).partition("/")
-        try:
-            digest = Sha256(name.removesuffix(".json"))
-            if meta.key != pin_key(country, digest):
-                raise _unreadable(meta.key, "it is not the key of a pin")
-        except InvalidNameError as error:
-            raise _unreadable(meta.key, f"it is not the key of a pin: {error}") from error
-        roots.add((country, digest))
-    reachable = roots | tombstoned(store)
-    for country, digest in roots:
-        key = collection_key(country, digest)
-        with suppress(ObjectNotFoundError):
-            try:
-                raw = store.get(key, max_bytes=COLLECTION_LIMIT).data
-                check_bytes(raw, digest, what=key, advice="Run pe-data fsck.")
-                members = Collection.from_bytes(raw, what=key).members.values()
-            except ObjectNotFoundError:
-                raise
-            except PeDataError as error:
-                raise _unreadable(key, str(error)) from error
-            reachable.update((country, member.artifact_sha256) for member in members)
-    return frozenset(reachable)
+    roots: set[Artifact] = set()
+    left: dict[Artifact, datetime] = {}
+    for artifact, until in (*_channel_roots(store, keep_versions), *_pin_roots(store)):
+        if until is None:
+            roots.add(artifact)
+        else:
+            left[artifact] = max(until, left.get(artifact, until))
+    reachable = set(roots)
+    for artifact in roots:
+        reachable.update(_members(store, artifact))
+    for artifact in [one for one in left if one not in reachable]:
+        for member in _members(store, artifact):
+            left[member] = max(left[artifact], left.get(member, left[artifact]))
+    reachable |= tombstoned(store)
+    return Reachable(frozenset(reachable), left)
 
 
 def tombstoned(store: Store) -> set[Artifact]:
@@ -66,20 +72,44 @@ def tombstoned(store: Store) -> set[Artifact]:
     return {(one.country, one.sha256) for one in parsed if one and one.kind is ObjectKind.TOMBSTONE}
 
 
-def _channel_roots(store: Store, keep_versions: int) -> Iterator[Artifact]:
-    for meta in store.list(CHANNELS_PREFIX):
-        parts = meta.key.removeprefix(CHANNELS_PREFIX).split("/")
-        if len(parts) != 3:
-            continue
-        country, dataset, name = parts
+def _members(store: Store, artifact: Artifact) -> Iterator[Artifact]:
+    country, digest = artifact
+    key = collection_key(country, digest)
+    try:
+        raw = store.get(key, max_bytes=COLLECTION_LIMIT).data
+        check_bytes(raw, digest, what=key, advice="Run pe-data fsck.")
+        for member in Collection.from_bytes(raw, what=key).members.values():
+            yield country, member.artifact_sha256
+    except ObjectNotFoundError:
+        return
+    except PeDataError as error:
+        raise _unreadable(key, str(error)) from error
+
+
+def _pin_roots(store: Store) -> Iterator[tuple[Artifact, datetime | None]]:
+    try:
+        for pin in read_pins(store):
+            yield (pin.country, pin.sha256), parse_time(pin.removed_at) if pin.removed_at else None
+    except (PeDataError, ValueError) as error:
+        raise _unreadable("pins", str(error)) from error
+
+
+def _channel_roots(store: Store, keep_versions: int) -> Iterator[tuple[Artifact, datetime | None]]:
+    """Every artifact of every version of every channel, and until when the channel led to it."""
+    metas = list(store.list(CHANNELS_PREFIX))
+    written = {meta.key: meta.modified for meta in metas}
+    for meta in metas:
+        country, _, rest = meta.key.removeprefix(CHANNELS_PREFIX).partition("/")
+        dataset, _, name = rest.partition("/")
         try:
-            if meta.key == channel_key(country, dataset, "next"):
-                raw = store.get(meta.key, max_bytes=POINTER_LIMIT).data
-                yield country, parse_signed(raw, what=meta.key).claimed().artifact_sha256
-            elif meta.key == channel_key(country, dataset, "latest"):
-                for pointer in islice(history(store, country, dataset), keep_versions):
-                    yield country, pointer.body.artifact_sha256
-            else:
+            if "/" in name:
+                if name.startswith("next.history/"):
+                    yield (country, _nominated(store, meta)), None
+            elif name and meta.key == channel_key(country, dataset, "next"):
+                yield (country, _nominated(store, meta)), None
+            elif name and meta.key == channel_key(country, dataset, "latest"):
+                yield from _latest(store, country, dataset, keep_versions, written)
+            elif name:
                 raise _unreadable(meta.key, f"{name} is no channel")
         except InputError:
             raise
@@ -87,8 +117,28 @@ def _channel_roots(store: Store, keep_versions: int) -> Iterator[Artifact]:
             raise _unreadable(meta.key, str(error)) from error
 
 
+def _nominated(store: Store, meta: ObjectMeta) -> Sha256:
+    raw = store.get(meta.key, max_bytes=POINTER_LIMIT).data
+    return parse_signed(raw, what=meta.key).claimed().artifact_sha256
+
+
+def _latest(
+    store: Store, country: str, dataset: str, keep_versions: int, written: Mapping[str, datetime]
+) -> Iterator[tuple[Artifact, datetime | None]]:
+    began: list[datetime] = []
+    """When each version began, newest first: as its publisher says, or by the store's clock if that is later."""
+    for number, pointer in enumerate(history(store, country, dataset)):
+        body = pointer.body
+        if began:  # this one was archived when the newer one took its place
+            archived = written.get(history_key(country, dataset, "latest", body.version, pointer.sha256))
+            began[-1] = max(began[-1], archived or began[-1])
+        until = None if number < keep_versions else began[number - keep_versions]
+        yield (country, body.artifact_sha256), until
+        began.append(parse_time(body.published_at))
+
+
 def _unreadable(key: str, reason: str) -> InputError:
     return InputError(
-        f"{key}: this root cannot be read, so nothing was marked or deleted: {reason}. Repair it "
-        "first; pe-data fsck lists what is wrong"
+        f"{key}: this root cannot be read, so nothing was deleted: {reason}. Repair it first; `pe-data fsck` lists "
+        "what is wrong"
     )

@@ -11,7 +11,7 @@ checked here, so that no key can leave its prefix::
     channels/us/enhanced_cps_2024/latest.history/00000001.ab12….json   earlier pointer bodies
     trust/3.root.json, trust/timestamp.json …       the trust root, see pe_data.trust.client
     pins/us/4e92….json                              "do not collect", set by an operator
-    gc/us/4e92….json                                mark of the garbage collection
+    gc/us/4e92….json                                mark of an earlier version, which the next collection removes
     audit/uk/000000000001.jsonl                     access log of a gated country, by its first record
     audit/uk/000000000950.checkpoint.json           where its chain stood after record 950
 """
@@ -174,11 +174,6 @@ def history_key(country: str, dataset: str, channel: str, version: int, body_sha
 def pin_key(country: str, sha256: str) -> str:
     """Key of an operator's pin."""
     return f"{PINS_PREFIX}{check_country(country)}/{parse_sha256(sha256)}.json"
-
-
-def mark_key(country: str, sha256: str) -> str:
-    """Key of a mark of the garbage collection."""
-    return f"{MARKS_PREFIX}{check_country(country)}/{parse_sha256(sha256)}.json"
 
 
 def audit_prefix(country: str) -> str:

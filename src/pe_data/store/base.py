@@ -31,6 +31,10 @@ DOCUMENT_LIMIT = 16 * 1024 * 1024
 """Largest JSON document that `Store.get` reads into memory by default, in bytes."""
 
 
+CLOCK_STEP = timedelta(seconds=2)
+"""Times of one object that are closer are the same: a listing may give fractions of a second that `head` does not."""
+
+
 @dataclass(frozen=True, slots=True)
 class Timeouts:
     """Limits on waiting for a store; the defaults of HTTP clients can hang for minutes."""
@@ -138,8 +142,30 @@ class Store(ABC):
         """Replace an object if its version is still `expected`, else VersionMismatchError."""
 
     @abstractmethod
+    def put_again(self, key: str, data: bytes) -> None:
+        """Write the bytes that a write-once object has, or had, once more: it is there afterwards, and young."""
+
+    @abstractmethod
+    def put_again_file(self, key: str, path: Path, sha256: Sha256) -> None:
+        """As `put_again`, from a file. Raises DigestMismatchError if the file's bytes are not `sha256`."""
+
+    @abstractmethod
     def delete(self, key: str) -> None:
         """Remove an object; removing what is not there is no error."""
+
+    def delete_unchanged(self, seen: ObjectMeta) -> bool:
+        """Remove an object unless it was written again since it was `seen`; whether it is gone.
+
+        A folder looks and removes in one step. A server is asked twice, and a write between the two is lost.
+        """
+        try:
+            found = self.head(seen.key)
+        except ObjectNotFoundError:
+            return True
+        if found.modified - seen.modified >= CLOCK_STEP:
+            return False
+        self.delete(seen.key)
+        return True
 
     def exists(self, key: str) -> bool:
         """Whether there is an object under `key`."""
@@ -171,6 +197,12 @@ class ReadOnlyStore(Store):
         raise self._read_only(key)
 
     def put_swap(self, key: str, data: bytes, expected: VersionToken) -> VersionToken:
+        raise self._read_only(key)
+
+    def put_again(self, key: str, data: bytes) -> None:
+        raise self._read_only(key)
+
+    def put_again_file(self, key: str, path: Path, sha256: Sha256) -> None:
         raise self._read_only(key)
 
     def delete(self, key: str) -> None:

@@ -14,7 +14,7 @@ import os
 import re
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -22,7 +22,6 @@ from typing import BinaryIO
 from filelock import FileLock, Timeout
 from obstore.store import LocalStore
 
-from pe_data import steps
 from pe_data.errors import (
     DigestMismatchError,
     InvalidNameError,
@@ -41,6 +40,8 @@ from pe_data.store.translate import translated
 
 STAGING = ".staging"
 LOCKS = ".locks"
+_REWRITES = "rewrites"
+"""Name of the lock that writing an object again and deleting one hold."""
 _KEY = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
 _WRITE_ONCE = 0o444
 _SWAPPABLE = 0o666
@@ -52,23 +53,14 @@ class FolderStore(ObjectStore):
     Args:
         root: The folder.
         timeouts: Only `retry` matters: how long a swap waits for the lock of its key.
-        on_step: Fault-injection seam; called with `folder:staged`, `folder:linked`,
-            `folder:locked`, `folder:renamed`.
     """
 
     client: LocalStore
 
-    def __init__(
-        self,
-        root: Path,
-        *,
-        timeouts: Timeouts | None = None,
-        on_step: steps.StepHook = steps.ignore,
-    ) -> None:
+    def __init__(self, root: Path, *, timeouts: Timeouts | None = None) -> None:
         self.root = root.absolute()
         self.url = str(self.root)
         self._lock_seconds = (timeouts or Timeouts()).retry.total_seconds()
-        self._on_step = on_step
         if self.root.is_dir():
             self._connect()
 
@@ -128,60 +120,35 @@ class FolderStore(ObjectStore):
     # --- writing ------------------------------------------------------------------------------
 
     def put_create(self, key: str, data: bytes) -> VersionToken:
-        def write(handle: BinaryIO) -> None:
-            handle.write(data)
-
-        return self._create(key, write)
+        return self._create(key, lambda handle: _write(handle, data))
 
     def put_create_file(self, key: str, path: Path, sha256: Sha256) -> VersionToken:
         if self.local_path(key).exists():
             raise ObjectExistsError(f"{self.url}: {key}: an object is there already")
-
-        def copy(handle: BinaryIO) -> None:
-            hasher = hashlib.sha256()
-            with path.open("rb") as source:
-                while piece := source.read(CHUNK_BYTES):
-                    hasher.update(piece)
-                    handle.write(piece)
-            if hasher.hexdigest() != sha256:
-                raise DigestMismatchError(
-                    str(path),
-                    expected=f"sha256 {sha256}",
-                    found=f"sha256 {hasher.hexdigest()}",
-                    advice="The file changed after it was hashed; nothing was written. Publish again.",
-                )
-
-        return self._create(key, copy)
+        return self._create(key, lambda handle: _copy(handle, path, sha256))
 
     def put_swap(self, key: str, data: bytes, expected: VersionToken) -> VersionToken:
-        def write(handle: BinaryIO) -> None:
-            handle.write(data)
-
         self._require(key)
         target = self.local_path(key)
-        lock_path = self.root / LOCKS / f"{key}.lock"
-        with translated(self.url, key):
-            lock_path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with FileLock(lock_path, timeout=self._lock_seconds):
-                self._on_step("folder:locked")
-                try:
-                    current = self.head(key).token
-                except ObjectNotFoundError:
-                    current = None
-                if current != expected:
-                    raise VersionMismatchError(f"{self.url}: {key}: the object was changed by someone else")
-                staged = self._stage(key, write, mode=_SWAPPABLE)
-                with translated(self.url, key):
-                    staged.replace(target)
-                    self._on_step("folder:renamed")
-                    _flush_folder(target.parent)
-                return self.head(key).token
-        except Timeout as error:
-            raise StoreUnavailableError(
-                f"{self.url}: {key}: another process held the lock {lock_path} for "
-                f"{self._lock_seconds:.0f} s; look for a process that hangs"
-            ) from error
+        with self._locked(key):
+            try:
+                current = self.head(key).token
+            except ObjectNotFoundError:
+                current = None
+            if current != expected:
+                raise VersionMismatchError(f"{self.url}: {key}: the object was changed by someone else")
+            self._replace(key, self._stage(key, lambda handle: _write(handle, data), mode=_SWAPPABLE), target)
+            return self.head(key).token
+
+    def put_again(self, key: str, data: bytes) -> None:
+        self._again(key, lambda handle: _write(handle, data))
+
+    def put_again_file(self, key: str, path: Path, sha256: Sha256) -> None:
+        self._again(key, lambda handle: _copy(handle, path, sha256))
+
+    def delete_unchanged(self, seen: ObjectMeta) -> bool:
+        with self._locked(_REWRITES):
+            return super().delete_unchanged(seen)
 
     def delete(self, key: str) -> None:
         with suppress(ObjectNotFoundError):
@@ -199,6 +166,39 @@ class FolderStore(ObjectStore):
                     removed += 1
         return removed
 
+    def _again(self, key: str, write: Callable[[BinaryIO], None]) -> None:
+        target = self.local_path(key)
+        staged = self._stage(key, write, mode=_WRITE_ONCE)
+        try:
+            with self._locked(_REWRITES):
+                self._replace(key, staged, target)
+        finally:
+            staged.unlink(missing_ok=True)
+
+    def _replace(self, key: str, staged: Path, target: Path) -> None:
+        with translated(self.url, key):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            staged.replace(target)
+            _flush_folder(target.parent)
+
+    @contextmanager
+    def _locked(self, name: str) -> Iterator[None]:
+        path = self.root / LOCKS / f"{name}.lock"
+        with translated(self.url, name):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path, timeout=self._lock_seconds)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise StoreUnavailableError(
+                f"{self.url}: {name}: another process held the lock {path} for "
+                f"{self._lock_seconds:.0f} s; look for a process that hangs"
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
     def _create(self, key: str, write: Callable[[BinaryIO], None]) -> VersionToken:
         target = self.local_path(key)
         staged = self._stage(key, write, mode=_WRITE_ONCE)
@@ -209,7 +209,6 @@ class FolderStore(ObjectStore):
                     os.link(staged, target)
                 except FileExistsError as error:
                     raise ObjectExistsError(f"{self.url}: {key}: an object is there already") from error
-                self._on_step("folder:linked")
                 _flush_folder(target.parent)
         finally:
             staged.unlink(missing_ok=True)
@@ -230,8 +229,26 @@ class FolderStore(ObjectStore):
         except (DigestMismatchError, StoreError):
             staged.unlink(missing_ok=True)
             raise
-        self._on_step("folder:staged")
         return staged
+
+
+def _write(handle: BinaryIO, data: bytes) -> None:
+    handle.write(data)
+
+
+def _copy(handle: BinaryIO, path: Path, sha256: Sha256) -> None:
+    hasher = hashlib.sha256()
+    with path.open("rb") as source:
+        while piece := source.read(CHUNK_BYTES):
+            hasher.update(piece)
+            handle.write(piece)
+    if hasher.hexdigest() != sha256:
+        raise DigestMismatchError(
+            str(path),
+            expected=f"sha256 {sha256}",
+            found=f"sha256 {hasher.hexdigest()}",
+            advice="The file changed after it was hashed; nothing was written. Publish again.",
+        )
 
 
 def _flush_folder(folder: Path) -> None:

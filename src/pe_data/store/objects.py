@@ -120,13 +120,15 @@ class ObjectStore(Store):
     def put_create_file(self, key: str, path: Path, sha256: Sha256) -> VersionToken:
         # A conditional write is one request, for which the client holds the whole body in
         # memory anyway; so the digest is taken from exactly the bytes that are sent.
-        data = check_bytes(
-            path.read_bytes(),
-            sha256,
-            what=f"{path}",
-            advice="The file changed after it was hashed; nothing was written. Publish again.",
-        )
-        return self.put_create(key, data)
+        return self.put_create(key, _checked(path, sha256))
+
+    def put_again(self, key: str, data: bytes) -> None:
+        client = self._client_for(len(data))
+        with translated(self.url, key):
+            client.put(key, data, use_multipart=False)
+
+    def put_again_file(self, key: str, path: Path, sha256: Sha256) -> None:
+        self.put_again(key, _checked(path, sha256))
 
     def _client_for(self, size: int) -> Client:
         if self._uploader is None or size <= SMALL_WRITE:
@@ -153,6 +155,15 @@ class ObjectStore(Store):
 def memory_store() -> ObjectStore:
     """An empty store in the memory of this process, for tests and trials."""
     return ObjectStore(MemoryStore(), "memory://")
+
+
+def _checked(path: Path, sha256: Sha256) -> bytes:
+    return check_bytes(
+        path.read_bytes(),
+        sha256,
+        what=f"{path}",
+        advice="The file changed after it was hashed; nothing was written. Publish again.",
+    )
 
 
 def _token(result: "obstore.PutResult") -> VersionToken:

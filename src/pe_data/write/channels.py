@@ -10,7 +10,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from pe_data import steps
 from pe_data.documents.pointer import NAMESPACE, POINTER_LIMIT, PointerBody, UnsignedPointer
 from pe_data.errors import (
     ConflictError,
@@ -59,7 +58,6 @@ def move(
     namespace: str,
     now: datetime,
     expected_version: int | None = None,
-    on_step: steps.StepHook = steps.ignore,
 ) -> Move:
     """Point `latest` at an artifact whose objects are all in the store.
 
@@ -102,7 +100,7 @@ def move(
         )
     )
     before = Replaced(version, current.pointer.sha256, current.raw, current.token) if current else None
-    replace_pointer(store, target.body, target.body.to_bytes(), target.sha256, before, on_step=on_step)
+    replace_pointer(store, target.body, target.body.to_bytes(), target.sha256, before)
     return Move(target, moved=True)
 
 
@@ -112,8 +110,6 @@ def replace_pointer(
     data: bytes,
     sha256: Sha256,
     before: Replaced | None,
-    *,
-    on_step: steps.StepHook = steps.ignore,
 ) -> None:
     """Archive the pointer that stood there, then write `data` over it.
 
@@ -129,9 +125,7 @@ def replace_pointer(
         archived = history_key(body.country, body.dataset, body.channel, before.version, before.sha256)
         with suppress(ObjectExistsError):
             store.put_create(archived, before.raw)
-    on_step("history-done")
     _swap(store, body, data, sha256, before)
-    on_step("pointer-done")
 
 
 def _swap(store: Store, body: PointerBody, data: bytes, sha256: Sha256, before: Replaced | None) -> None:

@@ -28,6 +28,7 @@ from pe_data.trust.nominations import VerifiedPointer, verify
 from pe_data.trust.policy import TrustPolicy
 from pe_data.write.bar import Bar
 from pe_data.write.channels import Replaced, conflict, replace_pointer
+from pe_data.write.relying import led_to, members_of, send_again
 
 WORKERS = 8
 LIFETIME = timedelta(days=30)
@@ -164,6 +165,9 @@ def nominate(
             "Nominate it again"
         )
     probe_conditional_writes(store)
+    held = led_to(store, country, dataset)
+    nominated = [chosen.artifact_sha256, *members_of(store, country, chosen.artifact_sha256)]
+    send_again(store, country, [one for one in nominated if one not in held], moment)
     before = (
         Replaced(body.version - 1, current.pointer.sha256, current.raw, current.token) if current is not None else None
     )

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from pe_data import steps
 from pe_data.documents.collection import COLLECTION_LIMIT, RUN_ID, Collection
 from pe_data.documents.encoding import unpack
 from pe_data.documents.manifest import Manifest
@@ -33,10 +32,8 @@ from pe_data.store.base import Store
 from pe_data.store.probe import probe_conditional_writes
 from pe_data.write.bar import Bar
 from pe_data.write.channels import Move, move
-from pe_data.write.marks import rescue
+from pe_data.write.relying import DAMAGED, RELY_FOR, led_to, members_of, send_again
 from pe_data.write.upload import (
-    CONFIRM_AFTER,
-    DAMAGED,
     Item,
     Progress,
     ProgressCallback,
@@ -111,8 +108,7 @@ def publish_artifact(
     *,
     namespace: str = DEFAULT_NAMESPACE,
     now: datetime | None = None,
-    on_step: steps.StepHook = steps.ignore,
-    confirm_after: timedelta = CONFIRM_AFTER,
+    confirm_after: timedelta = RELY_FOR,
 ) -> PublishReport:
     """Publish one file as a dataset of its own and move `latest` to it.
 
@@ -127,10 +123,10 @@ def publish_artifact(
     moment = now or datetime.now(UTC)
     manifest = item.manifest
     probe_conditional_writes(store)
-    upload = Upload(store, manifest.country, moment, on_step, confirm_after)
+    upload = Upload(store, manifest.country, manifest.dataset, moment, confirm_after)
     stored = upload.store_item(item)
     member = stored.member
-    upload.confirm(member.artifact_sha256, [member])
+    upload.confirm({manifest.dataset: item}, None, 1)
     outcome = move(
         store,
         manifest.country,
@@ -139,7 +135,6 @@ def publish_artifact(
         manifest_sha256=member.manifest_sha256,
         namespace=namespace,
         now=moment,
-        on_step=on_step,
     )
     return _report(store, outcome, {manifest.dataset: stored})
 
@@ -157,8 +152,7 @@ def publish_collection(
     now: datetime | None = None,
     workers: int = WORKERS,
     on_progress: ProgressCallback | None = None,
-    on_step: steps.StepHook = steps.ignore,
-    confirm_after: timedelta = CONFIRM_AFTER,
+    confirm_after: timedelta = RELY_FOR,
 ) -> PublishReport:
     """Publish many files as one collection and move `latest` to it.
 
@@ -171,8 +165,6 @@ def publish_collection(
         validation: What was checked of the files; without it the collection cannot be nominated.
         workers: Uploads at a time.
         on_progress: Called in the calling thread after each artifact.
-        on_step: Fault-injection seam; `payload-done`, `manifest-done`, `collection-done`,
-            `history-done`, `pointer-done`.
         confirm_after: A publication that took longer looks once more whether everything is
             there before it moves the channel.
 
@@ -182,7 +174,7 @@ def publish_collection(
     moment = now or datetime.now(UTC)
     _check_items(items, country, dataset, run_id)
     probe_conditional_writes(store)
-    upload = Upload(store, country, moment, on_step, confirm_after)
+    upload = Upload(store, country, dataset, moment, confirm_after)
     stored = upload.store_items(items, workers, on_progress)
     members = {name: one.member for name, one in sorted(stored.items())}
     target = Collection(country=country, dataset=dataset, run_id=run_id, members=members, validation=validation)
@@ -191,7 +183,7 @@ def publish_collection(
         digest = upload.store_collection(target)
     else:
         upload.refuse_revoked(digest, f"collection {country}/{dataset}")
-    upload.confirm(digest, members.values())
+    upload.confirm(items, target if digest == target.sha256 else None, workers)
     outcome = move(
         store,
         country,
@@ -200,7 +192,6 @@ def publish_collection(
         manifest_sha256=digest,
         namespace=namespace,
         now=moment,
-        on_step=on_step,
     )
     return _report(store, outcome, stored)
 
@@ -226,9 +217,11 @@ def set_channel(
     moment = now or datetime.now(UTC)
     probe_conditional_writes(store)
     bar = Bar.of(store)
-    for digest in (artifact, *_members_of(store, country, artifact)):
+    wanted = [artifact, *members_of(store, country, artifact)]
+    for digest in wanted:
         bar.refuse(country, digest, f"{store.url}: channel latest of {country}/{dataset}")
-        rescue(store, country, digest, moment)
+    held = led_to(store, country, dataset)
+    send_again(store, country, [digest for digest in wanted if digest not in held], moment)
     return move(
         store,
         country,
@@ -241,21 +234,9 @@ def set_channel(
     )
 
 
-def _members_of(store: Store, country: str, artifact: Sha256) -> list[Sha256]:
-    key = collection_key(country, artifact)
-    try:
-        raw = store.get(key, max_bytes=COLLECTION_LIMIT).data
-    except ObjectNotFoundError:
-        return []
-    what = f"{store.url}: {key}"
-    check_bytes(raw, artifact, what=what, advice=DAMAGED)
-    members = Collection.from_bytes(raw, what=what).members.values()
-    return [member.artifact_sha256 for member in members]
-
-
 def _check_complete(store: Store, country: str, artifact: Sha256) -> Sha256:
     """Digest of the artifact's manifest, once everything that belongs to it was seen."""
-    members = _members_of(store, country, artifact)
+    members = members_of(store, country, artifact)
     if members:
         with ThreadPoolExecutor(max_workers=WORKERS) as pool:
             for _ in pool.map(lambda digest: _check_payload(store, country, digest), members):

@@ -9,7 +9,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from pe_data import steps
 from pe_data.documents.collection import COLLECTION_LIMIT, Collection
 from pe_data.documents.encoding import unpack
 from pe_data.documents.envelope import SignedDocument
@@ -177,13 +176,11 @@ def publish_tombstone(
     *,
     verifier: Verifier,
     what: str,
-    on_step: steps.StepHook = steps.ignore,
 ) -> RevocationReport:
     """Write a signed tombstone under the key of everything that it covers, then remove the payloads.
 
     The signatures are checked before anything is written. Publishing the same again, or after a
-    crash, completes what is missing. Steps: `tombstone-done` after each tombstone, `payload-removed`
-    after each payload.
+    crash, completes what is missing.
 
     Raises:
         InvalidTombstoneError: the signatures do not suffice; nothing was written.
@@ -202,8 +199,7 @@ def publish_tombstone(
             written += 1
         elif sha256 == stone.artifact_sha256:
             first = there
-        on_step("tombstone-done")
-    removed, size = remove_payloads(store, stone, on_step)
+    removed, size = remove_payloads(store, stone)
     return RevocationReport(
         store=store.url,
         country=stone.country,
@@ -219,7 +215,7 @@ def publish_tombstone(
     )
 
 
-def remove_payloads(store: Store, stone: Tombstone, on_step: steps.StepHook = steps.ignore) -> tuple[int, int]:
+def remove_payloads(store: Store, stone: Tombstone) -> tuple[int, int]:
     """Remove what a genuine tombstone ended; how many payloads that were, and their bytes."""
     removed = size = 0
     for sha256 in stone.covered:
@@ -232,7 +228,6 @@ def remove_payloads(store: Store, stone: Tombstone, on_step: steps.StepHook = st
             store.delete(key)
             removed += 1
             size += found
-            on_step("payload-removed")
     return removed, size
 
 

@@ -7,19 +7,17 @@ compared before anything is reported.
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from pe_data import steps
 from pe_data.documents.collection import COLLECTION_LIMIT, Collection, Member
 from pe_data.documents.encoding import pack, unpack
 from pe_data.documents.manifest import Manifest
 from pe_data.errors import (
-    ConflictError,
     DigestMismatchError,
     InputError,
     InvalidDocumentError,
@@ -30,18 +28,13 @@ from pe_data.errors import (
 from pe_data.names.countries import check_terms
 from pe_data.names.digests import HashingStream, Sha256, check_bytes, sha256_bytes
 from pe_data.names.keys import check_country, collection_key, manifest_key, payload_key
-from pe_data.store.base import Store
+from pe_data.store.base import ObjectMeta, Store, StoredDocument
 from pe_data.store.folder import FolderStore
 from pe_data.write.bar import Bar
-from pe_data.write.marks import SHORTEST_GRACE, marked_artifacts, rescue
+from pe_data.write.relying import DAMAGED, RELY_FOR, is_old, led_to
 
 BYTES_IN_FLIGHT = 1024 * 1024 * 1024
 """A conditional write holds its whole body in memory; this bounds their sum, in bytes."""
-
-CONFIRM_AFTER = SHORTEST_GRACE / 2
-"""A publication that took longer looks again before it moves the channel."""
-
-DAMAGED = "The store holds a damaged object: run pe-data fsck, remove what it names, publish again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +52,7 @@ class Stored:
 
     member: Member
     uploaded: bool
-    """False if the payload was there before."""
+    """Whether its bytes were sent; False if the payload was there."""
     manifest_kept: bool
     """True if another manifest was there before, which stays."""
 
@@ -79,23 +72,23 @@ ProgressCallback = Callable[[Progress], None]
 
 
 class Upload:
-    """One publication into one store, up to but without the pointer."""
+    """One publication into one store, up to but without the pointer.
+
+    Args:
+        dataset: The dataset that is published; what its `latest` leads to is not sent again.
+        confirm_after: See `confirm`.
+    """
 
     def __init__(
-        self,
-        store: Store,
-        country: str,
-        now: datetime,
-        on_step: steps.StepHook,
-        confirm_after: timedelta = CONFIRM_AFTER,
+        self, store: Store, country: str, dataset: str, now: datetime, confirm_after: timedelta = RELY_FOR
     ) -> None:
         self._store = store
         self._country = check_country(country)
+        self._dataset = dataset
         self._now = now
-        self._on_step = on_step
         self._confirm_after = confirm_after
         self._began = time.monotonic()
-        self._marked = marked_artifacts(store, country)
+        self._led_to = led_to(store, country, dataset)
         self._budget = ByteBudget(BYTES_IN_FLIGHT)
         self._bar = Bar.of(store)
 
@@ -135,13 +128,9 @@ class Upload:
             )
         check_terms(self._country, item.manifest.dataset, item.manifest.access, item.manifest.licence)
         self._bar.refuse(self._country, artifact.sha256, f"{item.path}")
-        if (self._country, artifact.sha256) in self._marked:
-            rescue(self._store, self._country, artifact.sha256, self._now)
         with self._budget.hold(0 if isinstance(self._store, FolderStore) else artifact.size_bytes):
             uploaded = self._store_payload(item)
-        self._on_step("payload-done")
         manifest_sha256, kept = self._store_manifest(item)
-        self._on_step("manifest-done")
         member = Member(
             artifact_sha256=artifact.sha256,
             manifest_sha256=manifest_sha256,
@@ -155,68 +144,59 @@ class Upload:
         raw = collection.to_bytes()
         digest = sha256_bytes(raw)
         self._bar.refuse(self._country, digest, f"collection {collection.country}/{collection.dataset}")
-        if (self._country, digest) in self._marked:
-            rescue(self._store, self._country, digest, self._now)
         key = collection_key(self._country, digest)
         try:
             self._store.put_create(key, raw)
         except (ObjectExistsError, StoreUnavailableError) as error:
             stored = _read_back(self._store, key, error)
-            check_bytes(stored, digest, what=f"{self._store.url}: {key}", advice=DAMAGED)
-        self._on_step("collection-done")
+            check_bytes(stored.data, digest, what=f"{self._store.url}: {key}", advice=DAMAGED)
+            if self._may_vanish(digest, stored.meta):
+                self._store.put_again(key, raw)
         return digest
 
     def refuse_revoked(self, digest: Sha256, what: str) -> None:
         """Raise RevokedError if the artifact, which is in the store already, was revoked."""
         self._bar.refuse(self._country, digest, what)
 
-    def confirm(self, digest: Sha256, members: Iterable[Member]) -> None:
-        """Just before the pointer: take back again what was marked in the meantime.
+    def confirm(self, items: Mapping[str, Item], collection: Collection | None, workers: int) -> None:
+        """Just before the pointer, if this took longer than `confirm_after`: store everything once more.
 
-        A publication that took long also looks whether everything is still there, because a
-        whole grace period can have passed since it began.
-
-        Raises:
-            ConflictError: if something was deleted; publishing again uploads it.
+        What is there and young, or led to, is not sent again; what was deleted or has become old in the meantime is.
         """
-        members = list(members)
-        digests = [digest, *(member.artifact_sha256 for member in members)]
-        marked = marked_artifacts(self._store, self._country) - self._marked
-        for one in digests:
-            if (self._country, one) in marked:
-                rescue(self._store, self._country, one, self._now)
-        if time.monotonic() - self._began < self._confirm_after.total_seconds():
+        elapsed = time.monotonic() - self._began
+        if elapsed < self._confirm_after.total_seconds():
             return
-        keys = [payload_key(self._country, m.artifact_sha256, m.extension) for m in members]
-        keys += [manifest_key(self._country, m.artifact_sha256) for m in members]
-        if digest not in {member.artifact_sha256 for member in members}:
-            keys.append(collection_key(self._country, digest))
-        for one in digests:
-            self._bar.refuse(self._country, one, f"{self._store.url}: country {self._country}")
-        for key in keys:
-            if not self._store.exists(key):
-                raise ConflictError(
-                    f"{self._store.url}: {key} was deleted while this publication ran; the "
-                    "channel was not moved. Publish again"
-                )
+        self._now += timedelta(seconds=elapsed)
+        self._led_to = led_to(self._store, self._country, self._dataset)
+        self._bar = Bar.of(self._store)
+        self.store_items(items, workers, None)
+        if collection is not None:
+            self.store_collection(collection)
+
+    def _may_vanish(self, sha256: Sha256, seen: ObjectMeta) -> bool:
+        """Whether a garbage collection could be deleting an object that is there."""
+        return sha256 not in self._led_to and is_old(seen, self._now)
 
     def _store_payload(self, item: Item) -> bool:
         artifact = item.manifest.artifact
         key = payload_key(self._country, artifact.sha256, artifact.extension)
         where = f"{self._store.url}: {key}"
         try:
-            size = self._store.head(key).size
+            there = self._store.head(key)
         except ObjectNotFoundError:
             pass
         else:
-            if size != artifact.size_bytes:
+            if there.size != artifact.size_bytes:
                 raise DigestMismatchError(
                     where,
                     expected=f"{artifact.size_bytes} bytes",
-                    found=f"{size} bytes",
+                    found=f"{there.size} bytes",
                     advice=DAMAGED,
                 )
-            return False
+            if not self._may_vanish(artifact.sha256, there):
+                return False
+            self._store.put_again_file(key, item.path, artifact.sha256)
+            return True
         try:
             self._store.put_create_file(key, item.path, artifact.sha256)
         except (ObjectExistsError, StoreUnavailableError) as error:
@@ -247,7 +227,7 @@ class Upload:
         key = manifest_key(self._country, item.manifest.artifact.sha256)
         where = f"{self._store.url}: {key}"
         try:
-            stored = self._store.get(key).data
+            stored = self._store.get(key)
         except ObjectNotFoundError:
             try:
                 self._store.put_create(key, pack(plain))
@@ -255,7 +235,9 @@ class Upload:
                 stored = _read_back(self._store, key, error)
             else:
                 return ours, False
-        first = unpack(stored, where)
+        if self._may_vanish(item.manifest.artifact.sha256, stored.meta):
+            self._store.put_again(key, stored.data)
+        first = unpack(stored.data, where)
         if sha256_bytes(first) == ours:
             return ours, False
         found = Manifest.from_bytes(first, where).artifact
@@ -290,9 +272,9 @@ class ByteBudget:
                 self._changed.notify_all()
 
 
-def _read_back(store: Store, key: str, cause: Exception) -> bytes:
+def _read_back(store: Store, key: str, cause: Exception) -> StoredDocument:
     try:
-        return store.get(key, max_bytes=COLLECTION_LIMIT).data
+        return store.get(key, max_bytes=COLLECTION_LIMIT)
     except ObjectNotFoundError:
         raise cause from None
 
