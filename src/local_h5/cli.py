@@ -1,51 +1,79 @@
 """``local-h5``: what a run would do, why, and whether the files are what they should be."""
 
-import importlib
+import argparse
+import importlib.metadata
 import sys
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import click
+from local_h5.workflow import commands
+from local_h5.workflow.command import end_in_one_line
 
-from local_h5.errors import LocalH5Error
-from local_h5.files.atomic import of_owner
-
-_HOMES: Mapping[str, str] = {
-    "plan": "local_h5.workflow.commands",
-    "explain": "local_h5.workflow.commands",
-    "verify": "local_h5.workflow.commands",
-    "report": "local_h5.workflow.commands",
-}
-"""Command → the module that has it under the same name; imported when it is used."""
+_DESCRIPTION = "Calibrated US microdata, one H5 per area. Run it in the folder that holds the Snakefile."
 
 
-class _LazyGroup(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_HOMES)
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point; an error of ours, or of a file, is one line and exit status 1.
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _HOMES:
-            return None
-        command: click.Command = getattr(importlib.import_module(_HOMES[cmd_name]), cmd_name)
-        return command
-
-
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="local-h5")
-def _group() -> None:
-    """Calibrated US microdata, one H5 per area. Run it in the folder that holds the Snakefile."""
+    Args:
+        arguments: of the command line; those of the process if None.
+    """
+    options = options_of(arguments)
+    command = options.pop("command")
+    end_in_one_line(lambda: command(**options))
 
 
-def main() -> None:
-    """Entry point; an error of ours, or of a file, is one line and exit status 1."""
-    try:
-        _group()
-    except LocalH5Error as error:
-        said = str(error)
-    except OSError as error:
-        path = Path(error.filename) if isinstance(error.filename, str) else None
-        said = str(error) if path is None else f"{path}: {error.strerror}{of_owner(path)}"
-    else:
-        return
-    click.echo(f"error: {said}", err=True)
-    sys.exit(1)
+def options_of(arguments: Sequence[str] | None = None) -> dict[str, Any]:
+    """The command under ``command``, and its options.
+
+    ``--configfile`` and ``--config`` take several values and count once, as Snakemake's do. The area of ``explain`` may
+    follow them, where Snakemake would take it for one of their values.
+    """
+    parser = _parser()
+    options = vars(parser.parse_args(arguments))
+    if "area" in options and options["area"] is None:
+        overrides, files = options["overrides"], options["configfiles"]
+        last = overrides if overrides and "=" not in overrides[-1] else files
+        if not last:
+            parser.error("explain: expected the id of an area, for example NC-01")
+        options["area"] = str(last.pop())
+    return options
+
+
+class _LastCounts(argparse.Action):
+    def __call__(self, _: object, namespace: argparse.Namespace, values: Any, option: str | None = None) -> None:
+        if getattr(namespace, self.dest):
+            print(f"{option} is given twice: as in Snakemake, the last one counts.", file=sys.stderr)  # noqa: T201
+        setattr(namespace, self.dest, values)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("local-h5", description=_DESCRIPTION)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {importlib.metadata.version('local-h5')}")
+    added = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    of = {}
+    for function in commands.ALL:
+        about = (function.__doc__ or "").partition("\n")[0]
+        of[function] = added.add_parser(function.__name__, help=about, description=about)
+    for function, one in of.items():
+        one.set_defaults(command=function)
+        one.add_argument(
+            "--configfile", "--configfiles", dest="configfiles", nargs="+", type=Path, default=[], action=_LastCounts,
+            metavar="FILE", help="configuration on top of config/config.yaml, one or several files, as for Snakemake",
+        )  # fmt: skip
+        one.add_argument(
+            "--config", "-C", dest="overrides", nargs="*", default=[], action=_LastCounts, metavar="KEY=VALUE",
+            help="overrides, as for Snakemake",
+        )  # fmt: skip
+    plan, explain, verify, report = of.values()
+    plan.add_argument("--format", dest="form", choices=("text", "json", "markdown"), default="text")
+    verify.add_argument("--format", dest="form", choices=("text", "json"), default="text")
+    verify.add_argument("--deep", action="store_true", help="read all inputs again too, and look into every H5")
+    verify.add_argument(
+        "--delete-stale", action="store_true", help="delete what is stale or corrupt, so that the next run builds it"
+    )
+    report.add_argument("--results", type=Path, help="folder of the run [that of the configuration]")
+    report.add_argument("--output", type=Path, help="folder to write to [validation/ of the run]")
+    explain.add_argument("area", nargs="?", help="id or path of an area, for example NC-01")
+    return parser

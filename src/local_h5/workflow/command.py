@@ -6,6 +6,7 @@ A script is one function and, below it, ``run(function)``: see :func:`run`.
 import argparse
 import inspect
 import json
+import os
 import re
 import sys
 import types
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
 from local_h5.errors import LocalH5Error
+from local_h5.files.atomic import of_owner
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells count it."""
@@ -72,7 +74,11 @@ def end_in_one_line(
     expected: tuple[type[Exception], ...] = (LocalH5Error, OSError, *errors)
     try:
         returned = work()
+        sys.stdout.flush()
         status = returned if isinstance(returned, int) else 0
+    except BrokenPipeError:  # whoever reads standard output has had enough, and Python flushes once more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = error_status
     except expected as error:
         _say(f"error: {error_line(error)}")
         status = error_status
@@ -84,9 +90,9 @@ def end_in_one_line(
 
 
 def error_line(error: Exception) -> str:
-    """The text of an error without line breaks; of the system's, the file and the reason."""
+    """The text of an error without line breaks; of the system's, the file, the reason and whose file it is."""
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"{error.filename}: {error.strerror}"
+        return f"{error.filename}: {error.strerror}{of_owner(Path(os.fsdecode(error.filename)))}"
     return " ".join(str(error).split())
 
 

@@ -4,16 +4,18 @@ from pathlib import Path
 
 import pytest
 import yaml
-from click.testing import CliRunner
 
-from local_h5.errors import ConfigError, ResultError
-from local_h5.workflow.commands import report
+from local_h5.cli import options_of
+from local_h5.errors import ConfigError, LocalH5Error, ResultError
 
 ROOT = Path(__file__).parents[3]
 
 
-def run(*args: str) -> BaseException | None:
-    return CliRunner().invoke(report, list(args)).exception
+def run(*args: str) -> LocalH5Error:
+    options = options_of(["report", *args])
+    with pytest.raises(LocalH5Error) as found:
+        options.pop("command")(**options)
+    return found.value
 
 
 def test_a_folder_without_a_run_is_one_line(tmp_path: Path) -> None:

@@ -345,3 +345,9 @@ def test_a_number_that_is_returned_is_the_exit_status() -> None:
     with pytest.raises(SystemExit) as end:
         end_in_one_line(lambda: 3)
     assert end.value.code == 3
+
+
+def test_a_reader_who_has_had_enough_sees_no_error() -> None:
+    code = "from local_h5.workflow.command import end_in_one_line as e; e(lambda: print('line\\n' * 100_000))"
+    done = subprocess.run(f'{sys.executable} -c "{code}" | head -1', shell=True, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("line\n", "")

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from local_h5.cli import options_of
 from local_h5.config.settings import Settings, merge
 from local_h5.errors import ConfigError
 from local_h5.files.digests import DigestMemo
 from local_h5.runs.steps import all_steps
-from local_h5.workflow.commands import explain, plan
 from local_h5.workflow.configuration import load_settings, parse_overrides, read_config
 
 ROOT = Path(__file__).parents[3]
@@ -218,15 +218,22 @@ def test_options_are_taken_as_snakemake_takes_them(
     options = line.replace("--format json", "").split()
     as_snakemake = cli.get_argument_parser().parse_args(options)
     assert ([str(path) for path in as_snakemake.configfile], as_snakemake.config or []) == (files, values)
-    context = plan.make_context("plan", line.split())
-    assert ([str(path) for path in context.params["configfiles"]], list(context.params["overrides"])) == (files, values)
+    params = options_of(["plan", *line.split()])
+    assert ([str(path) for path in params["configfiles"]], params["overrides"]) == (files, values)
 
 
 def test_an_area_may_follow_the_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("a.yaml").touch()
-    for line in ("NC-01 --configfile a.yaml", "--configfile a.yaml NC-01", "--config x=1 --configfile a.yaml -- NC-01"):
-        params = explain.make_context("explain", line.split()).params
+    for line in (
+        "NC-01 --configfile a.yaml",
+        "--configfile a.yaml NC-01",
+        "--config x=1 --configfile a.yaml -- NC-01",
+        "--configfile a.yaml --config x=1 NC-01",
+        "--configfile a.yaml --config NC-01",
+        "--config x=1 --configfile a.yaml NC-01",
+    ):
+        params = options_of(["explain", *line.split()])
         assert (params["area"], [str(path) for path in params["configfiles"]]) == ("NC-01", ["a.yaml"])
 
 
