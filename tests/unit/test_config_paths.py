@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sentence import parts_of
 
 from local_h5.config.paths import PATHS, plain_path, with_plain_paths
+from local_h5.contracts.config import Config
 from local_h5.contracts.schemas import load_schema
 from local_h5.errors import ConfigError
 
@@ -52,13 +53,17 @@ REFUSED = {
 }  # fmt: skip
 
 
+def checked(config: dict[str, Any]) -> Config:
+    return with_plain_paths(Config.from_json(config, "my.yaml"), "my.yaml")
+
+
 @pytest.mark.parametrize("text", REFUSED)
 @pytest.mark.parametrize("key", PATHS)
 def test_what_a_shell_or_snakemake_would_read_is_refused_for_every_key(
     key: str, text: str, config: dict[str, Any], project: Path
 ) -> None:
     with pytest.raises(ConfigError, match=REFUSED[text]) as refused:
-        with_plain_paths(set_key(config, key, text), "my.yaml")
+        checked(set_key(config, key, text))
     assert parts_of(refused.value).field == key
     assert str(refused.value).startswith(f"my.yaml: {key}: expected")
 
@@ -115,19 +120,19 @@ def test_a_plain_path_is_plain_and_the_same_file(text: str) -> None:
 def test_results_that_hold_something_else_are_refused(results: str, config: dict[str, Any], project: Path) -> None:
     Path("inputs/w.npy").touch()
     with pytest.raises(ConfigError) as refused:
-        with_plain_paths(set_key(config, "results", results), "my.yaml")
+        checked(set_key(config, "results", results))
     assert parts_of(refused.value).field == "results"
 
 
 @pytest.mark.parametrize("key", [key for key in PATHS if key not in ("results", "example.cache")])
 def test_inputs_and_the_store_lie_outside_the_results(key: str, config: dict[str, Any], project: Path) -> None:
     with pytest.raises(ConfigError, match="outside the results folder 'results'"):
-        with_plain_paths(set_key(config, key, "results/kept"), "my.yaml")
-    with_plain_paths(set_key(config, key, "results_2/kept"), "my.yaml")
+        checked(set_key(config, key, "results/kept"))
+    checked(set_key(config, key, "results_2/kept"))
 
 
 @pytest.mark.parametrize("text", ["s3://bucket/x", "https://example.org/w.npy", "file:///x"])
 def test_only_the_store_may_be_an_address(text: str, config: dict[str, Any], project: Path) -> None:
-    assert with_plain_paths(set_key(config, "store.url", text), "my.yaml")["store"]["url"] == text
+    assert checked(set_key(config, "store.url", text)).store.url == text
     with pytest.raises(ConfigError, match="a path of this machine"):
-        with_plain_paths(set_key(config, "inputs.weights", text), "my.yaml")
+        checked(set_key(config, "inputs.weights", text))

@@ -9,11 +9,18 @@ one line, before anything is written.
 
 import os
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Sequence
+from functools import reduce
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
+from msgspec import Struct
+from msgspec.structs import replace
+
+from local_h5.contracts.config import Config
 from local_h5.errors import ConfigError
+
+T = TypeVar("T", bound=Struct)
 
 PATHS = (
     "results", "variables", "areas.districts", "takeup.programmes", "example.cache",
@@ -50,34 +57,37 @@ def shipped(path: Path) -> Path:
     return path if path.exists() or not beside.exists() else Path(os.path.relpath(beside))
 
 
-def with_plain_paths(config: Mapping[str, Any], where: object) -> dict[str, Any]:
+def with_plain_paths(config: Config, where: object) -> Config:
     """A configuration in which every path has the one form that all parts of a run write.
 
     Relative paths stay relative (to the folder that the workflow runs in), without ``./``, ``//`` and needless ``..``.
 
     Args:
-        config: of the schema's form.
+        config: as it was read.
         where: its file, for messages.
 
     Raises:
         ConfigError: a path that a shell or Snakemake would read as something else, or a results folder that holds
             what is not a result.
     """
-    plain = {key: dict(value) if isinstance(value, Mapping) else value for key, value in config.items()}
-    for name in ("national", "tables"):
-        plain["inputs"][name] = dict(plain["inputs"][name])
-    plain["validation"]["population"] = dict(plain["validation"]["population"])
     for key in PATHS:
-        *sections, last = key.split(".")
-        section: Any = plain
-        for name in sections:
-            section = section[name]
-        if section.get(last) is not None:
-            section[last] = plain_path(section[last], where, key)
-            if key in _SHIPPED:
-                section[last] = str(shipped(Path(section[last])))
-    _check_results(plain, where)
-    return plain
+        given = _value(config, key)
+        if given is not None:
+            plain = plain_path(given, where, key)
+            config = _with(config, key.split("."), str(shipped(Path(plain))) if key in _SHIPPED else plain)
+    _check_results(config, where)
+    return config
+
+
+def _value(config: Config, key: str) -> str | None:
+    value: str | None = reduce(getattr, key.split("."), config)  # type: ignore[assignment]
+    return value
+
+
+def _with(section: T, names: Sequence[str], value: str) -> T:
+    """A section with another value at a place inside it."""
+    first, *inner = names
+    return replace(section, **{first: _with(getattr(section, first), inner, value) if inner else value})
 
 
 def plain_path(text: str, where: object, field: str) -> str:
@@ -131,9 +141,9 @@ def _wrong(text: str, *, may_be_address: bool) -> tuple[str, str] | None:
     return None
 
 
-def _check_results(config: Mapping[str, Any], where: object) -> None:
+def _check_results(config: Config, where: object) -> None:
     """Refuse a results folder that holds something else: leftovers in it are removed, and ``make clean`` deletes it."""
-    results = Path(config["results"]).resolve()
+    results = Path(config.results).resolve()
     here = Path.cwd().resolve()
     holds = None
     if results.exists() and not results.is_dir():
@@ -144,16 +154,14 @@ def _check_results(config: Mapping[str, Any], where: object) -> None:
         holds = ("a folder of its own", f"the project's folder {inside[0]}")
     if holds is not None:
         raise ConfigError(
-            f"{where}: results: expected {holds[0]}, found {config['results']!r}, {holds[1]}. Everything that a "
+            f"{where}: results: expected {holds[0]}, found {config.results!r}, {holds[1]}. Everything that a "
             "run makes lies below results, and is removed with it; name a new folder."
         )
     for key in _KEPT:
-        value: Any = config
-        for name in key.split("."):
-            value = value.get(name)
+        value = _value(config, key)
         if value is not None and "://" not in value and Path(value).resolve().is_relative_to(results):
             raise ConfigError(
-                f"{where}: {key}: expected a path outside the results folder {config['results']!r}, found "
+                f"{where}: {key}: expected a path outside the results folder {config.results!r}, found "
                 f"{value!r}. What a run makes is removed with its folder; keep this elsewhere, or set results to "
                 "another folder."
             )

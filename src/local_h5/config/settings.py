@@ -67,9 +67,7 @@ class Settings:
         """
         if overrides:
             config = merge(config, typed(Config, overrides))
-        config = _with_codes_as_text(config)
-        Config.from_json(config, where)
-        return cls.of(Config.from_json(with_plain_paths(config, where), where), where)
+        return cls.of(with_plain_paths(Config.from_json(_with_codes_as_text(config), where), where), where)
 
     @classmethod
     def of(cls, config: Config, where: str) -> Self:

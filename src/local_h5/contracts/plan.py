@@ -86,3 +86,13 @@ class PlanDocument(Form, frozen=True, kw_only=True):
     steps: tuple[StepPlan, ...]
     orphans: tuple[str, ...]
     estimate: Estimate
+
+    @property
+    def build(self) -> tuple[str, ...]:
+        """All areas that are built."""
+        return tuple(area for group in self.groups for area in group.areas)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether a run would find nothing to do."""
+        return not (self.steps or self.groups or self.undecided.areas or self.checked)

@@ -92,6 +92,12 @@ class Counts(Form, frozen=True):
     failed: Count
     skipped: Count
 
+    def __str__(self) -> str:
+        return ", ".join(f"{getattr(self, name)} {name}" for name in self.__struct_fields__)
+
+
+_TO_COUNT = Counts(0, 0, 0)
+
 
 class WorkResult(Form, frozen=True):
     """What came of a list of areas, in its order.
@@ -102,14 +108,17 @@ class WorkResult(Form, frozen=True):
     """
 
     outcomes: tuple[AreaOutcome, ...] = field(name="areas")
-    counts: Counts = Counts(0, 0, 0)
+    counts: Counts = _TO_COUNT
     schema_version: Literal[1] = 1
 
     ERROR = ResultError
 
     def __post_init__(self) -> None:
-        found = Counter(outcome.status for outcome in self.outcomes)
-        force_setattr(self, "counts", Counts(found["completed"], found["failed"], found["skipped"]))
+        by_status = Counter(outcome.status for outcome in self.outcomes)
+        found = Counts(by_status["completed"], by_status["failed"], by_status["skipped"])
+        if self.counts is not _TO_COUNT and self.counts != found:
+            raise ValueError(f"counts: expected {found}, as the areas are, found {self.counts}")
+        force_setattr(self, "counts", found)
 
     @property
     def failed(self) -> tuple[AreaOutcome, ...]:

@@ -10,11 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from local_h5.errors import ConfigError
+from local_h5.files import forms
 
 Value = bool | int | float | str
 """What a rule may give for a code."""
 
 _FLOAT_EXACT = 2**53
+
+_EXAMPLE = 'For example: inputs: {missing: {is_female: {"-1": false}}}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,31 +40,16 @@ class MissingRules:
         Raises:
             ConfigError: not a mapping of mappings to single values.
         """
-        checked: dict[str, dict[str, Value]] = {}
-        for variable, codes in {} if rules is None else _mapping(rules, where).items():
-            inner = _mapping(codes, f"{where}.{variable}")
-            for code, value in inner.items():
-                if not isinstance(value, bool | int | float | str):
-                    raise ConfigError(
-                        f"{where}: {variable}.{code}: expected yes or no, a number, or a text, found a "
-                        f'{type(value).__name__}. For example: inputs: {{missing: {{is_female: {{"-1": '
-                        "false}}}"
-                    )
-            checked[str(variable)] = {code_text(code): value for code, value in inner.items()}
-        return cls(checked, where)
+        with_texts = {
+            name: {code_text(code): value for code, value in codes.items()} if isinstance(codes, Mapping) else codes
+            for name, codes in (rules.items() if isinstance(rules, Mapping) else ())
+        }
+        given = with_texts if isinstance(rules, Mapping | None) else rules
+        return cls(forms.convert(given, dict[str, dict[str, Value]], where, ConfigError, _EXAMPLE), where)
 
     def as_json(self) -> str:
         """The rules in one line, equal for equal rules."""
         return json.dumps(self.rules, sort_keys=True)
-
-
-def _mapping(value: object, where: str) -> Mapping[Any, Any]:
-    if not isinstance(value, Mapping):
-        raise ConfigError(
-            f"{where}: expected variable: {{code: value}}, found a {type(value).__name__}. For example: inputs: "
-            '{missing: {is_female: {"-1": false}}}'
-        )
-    return value
 
 
 def code_text(code: object) -> str:

@@ -12,6 +12,7 @@ from local_h5.contracts.records import ValidationRecord, read_record, refusals
 from local_h5.contracts.results import sidecar_path
 from local_h5.errors import ResultError
 from local_h5.files.atomic import why_unread
+from local_h5.files.benchmarks import seconds_of
 from local_h5.requests import AreaBuildRequest
 from local_h5.us import STATE_POSTAL
 from local_h5.validation.structural.population import reference_populations
@@ -131,7 +132,7 @@ def _area(settings: Settings, request: AreaBuildRequest, references: Mapping[tup
         records,
         tuple(level for level in wanted if level not in records),
         references.get((request.area_type, request.area_id)),
-        _seconds(settings.layout.benchmark(request.name)),
+        seconds_of(settings.layout.benchmark(request.name)),
     )
 
 
@@ -143,14 +144,6 @@ def _json(path: Path) -> Mapping[str, Any]:
         raise ResultError(
             f"{path}: expected a result sidecar, found {why_unread(path, error)}. Build the area again."
         ) from error
-
-
-def _seconds(path: Path) -> float | None:
-    try:
-        header, *rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
-        return float(rows[-1][header.index("s")])
-    except (OSError, ValueError, IndexError):
-        return None
 
 
 def odd_columns(areas: Sequence[Area]) -> dict[str, list[str]]:

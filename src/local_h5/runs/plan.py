@@ -1,15 +1,15 @@
 """The plan that a person reviews: which areas a run would build, grouped by reason, and what that costs."""
 
-import csv
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from statistics import fmean
 
 from local_h5.config.settings import Settings
-from local_h5.contracts.plan import Estimate, StepPlan
+from local_h5.contracts.plan import BuiltGroup, CheckedGroup, Estimate, PlanCounts, PlanDocument, StepPlan, Undecided
 from local_h5.contracts.results import SUFFIX
-from local_h5.requests import FOLDERS, AreaType
+from local_h5.files.benchmarks import seconds_of
+from local_h5.requests import FOLDERS
 from local_h5.runs.forecast import Forecast
+from local_h5.runs.plan_text import count_types, in_words
 from local_h5.runs.staleness import AreaStatus, StepStatus, read_built
 from local_h5.runs.steps import job_name
 
@@ -27,60 +27,10 @@ _OWN = {
     "blocks": "block tables changed",
     "takeup": "take-up rates changed",
 }
-_TYPE_OF = {folder: area_type for area_type, folder in FOLDERS.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Areas that would be built for one reason.
-
-    Attributes:
-        reason: in words, for example ``weights changed``.
-        areas: relative paths, in the order of the run.
-        districts: names of the districts among them.
-    """
-
-    reason: str
-    areas: tuple[str, ...]
-    districts: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What one plain run would do.
-
-    Attributes:
-        steps: that run before the areas.
-        groups: areas that are built.
-        undecided: areas that cannot be compared before the steps have run; the reason is in ``why_undecided``.
-        untouched: areas that stay as they are.
-        orphans: files in the output folders that belong to no area of the configuration; a run leaves them.
-        estimate: for ``groups`` and ``steps``.
-        checked: areas whose file stays but is checked against the targets again, by reason.
-    """
-
-    steps: tuple[StepPlan, ...]
-    groups: tuple[Group, ...]
-    undecided: tuple[str, ...]
-    why_undecided: str | None
-    untouched: tuple[str, ...]
-    orphans: tuple[str, ...]
-    estimate: Estimate
-    checked: tuple[Group, ...] = ()
-
-    @property
-    def build(self) -> tuple[str, ...]:
-        """Relative paths of all areas that are built."""
-        return tuple(area for group in self.groups for area in group.areas)
-
-    @property
-    def empty(self) -> bool:
-        """Whether a run would find nothing to do."""
-        return not (self.steps or self.groups or self.undecided or self.checked)
-
-
-def make_plan(settings: Settings, foreseen: Forecast, only: Collection[str] | None = None) -> Plan:
-    """Group what is foreseen; reads sidecars and benchmark files for the estimate.
+def make_plan(settings: Settings, foreseen: Forecast, only: Collection[str] | None = None) -> PlanDocument:
+    """Group what is foreseen by reason; reads sidecars and benchmark files for the estimate.
 
     Args:
         settings: of the run.
@@ -94,32 +44,39 @@ def make_plan(settings: Settings, foreseen: Forecast, only: Collection[str] | No
     if foreseen.certain:
         reasons |= dict.fromkeys(undecided, f"source changed ({foreseen.unknown})")
         undecided = {}
-    grouped: dict[str, list[str]] = {}
-    for key in keys:
-        if key in reasons:
-            grouped.setdefault(reasons[key], []).append(key)
-    groups = tuple(Group(reason, tuple(areas), _districts(areas)) for reason, areas in grouped.items())
-    again: dict[str, list[str]] = {}
-    for key in keys:
-        why = foreseen.checks.get(key)
-        if why and key not in reasons and key not in undecided:
-            again.setdefault(" and ".join(why), []).append(key)
+    again = {
+        key: " and ".join(why)
+        for key in keys
+        if (why := foreseen.checks.get(key)) and key not in reasons and key not in undecided
+    }
     steps = tuple(
-        StepPlan(name, verdict.reasons, _benchmark(settings, job_name(name)))
+        StepPlan(name, verdict.reasons, seconds_of(settings.layout.benchmark(job_name(name))))
         for name, verdict in foreseen.steps.items()
         if not verdict.up_to_date
     )
-    building = [*reasons]
-    return Plan(
-        steps,
-        groups,
-        tuple(undecided),
-        foreseen.unknown if undecided else None,
-        tuple(key for key in keys if key not in reasons and key not in undecided),
-        tuple(orphans(settings)),
-        _estimate(settings, building, steps),
-        tuple(Group(reason, tuple(areas), _districts(areas)) for reason, areas in again.items()),
+    untouched = tuple(key for key in keys if key not in reasons and key not in undecided)
+    return PlanDocument(
+        counts=PlanCounts(len(reasons), len(undecided), len(untouched)),
+        groups=tuple(
+            BuiltGroup(reason, in_words(reason, areas, len(keys)), count_types(areas), areas)
+            for reason, areas in _grouped(keys, reasons).items()
+        ),
+        checked=tuple(CheckedGroup(reason, areas) for reason, areas in _grouped(keys, again).items()),
+        undecided=Undecided(foreseen.unknown if undecided else None, tuple(undecided)),
+        untouched=untouched,
+        steps=steps,
+        orphans=tuple(orphans(settings)),
+        estimate=_estimate(settings, list(reasons), steps),
     )
+
+
+def _grouped(keys: Iterable[str], reasons: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Reason → the areas that have it, in the order of the run."""
+    grouped: dict[str, tuple[str, ...]] = {}
+    for key in keys:
+        if key in reasons:
+            grouped[reasons[key]] = (*grouped.get(reasons[key], ()), key)
+    return grouped
 
 
 def orphans(settings: Settings) -> list[str]:
@@ -132,16 +89,6 @@ def orphans(settings: Settings) -> list[str]:
             if name.removesuffix(SUFFIX) not in wanted and path.name.endswith((".h5", f".h5{SUFFIX}")):
                 found.append(name)
     return found
-
-
-def count_types(areas: Iterable[str]) -> dict[AreaType, int]:
-    """How many areas of each type, those with none left out."""
-    folders = [key.split("/")[0] for key in areas]
-    return {area_type: folders.count(folder) for folder, area_type in _TYPE_OF.items() if folder in folders}
-
-
-def _districts(areas: Sequence[str]) -> tuple[str, ...]:
-    return tuple(key.removeprefix("districts/").removesuffix(".h5") for key in areas if key.startswith("districts/"))
 
 
 def _reason(verdict: AreaStatus, steps: Mapping[str, StepStatus]) -> str:
@@ -174,55 +121,31 @@ def _reason(verdict: AreaStatus, steps: Mapping[str, StepStatus]) -> str:
 
 def _estimate(settings: Settings, building: Sequence[str], steps: Sequence[StepPlan]) -> Estimate:
     """Of each area what it was last time; of a new one the mean of its kind."""
+    before = _total([step.job_seconds for step in steps])
     if not building:
-        return Estimate(0, _total([step.job_seconds for step in steps]))
+        return Estimate(0, before)
     sizes: dict[str, float | None] = {}
     seconds: dict[str, float | None] = {}
     for request in settings.requests:
-        key = request.key
         built = read_built(settings.layout.output(request))[1]
-        sizes[key] = None if built is None else float(built.size_bytes)
-        seconds[key] = _benchmark(settings, request.name)
-    size = _sum_with_means(sizes, building)
-    area_seconds = _sum_with_means(seconds, building)
-    return Estimate(
-        None if size is None else round(size),
-        None
-        if area_seconds is None
-        else round(area_seconds + (_total([step.job_seconds for step in steps]) or 0.0), 1),
-    )
+        sizes[request.key] = None if built is None else float(built.size_bytes)
+        seconds[request.key] = seconds_of(settings.layout.benchmark(request.name))
+    size, areas = _sum_with_means(sizes, building), _sum_with_means(seconds, building)
+    return Estimate(None if size is None else round(size), None if areas is None else round(areas + (before or 0.0), 1))
 
 
 def _sum_with_means(known: Mapping[str, float | None], chosen: Iterable[str]) -> float | None:
-    means: dict[str, float] = {}
-    for folder in _TYPE_OF:
-        values = [value for key, value in known.items() if key.startswith(f"{folder}/") and value is not None]
-        if values:
-            means[folder] = fmean(values)
-    total = 0.0
-    for key in chosen:
-        value = known[key]
-        if value is None:
-            value = means.get(key.split("/")[0])
-        if value is None:
-            return None
-        total += value
-    return total
+    """The sum over the chosen areas; None when one is not known and neither is any other of its folder."""
+    folders: dict[str, list[float]] = {}
+    for key, value in known.items():
+        if value is not None:
+            folders.setdefault(key.split("/")[0], []).append(value)
+    means = {folder: fmean(values) for folder, values in folders.items()}
+    values = [means.get(key.split("/")[0]) if known[key] is None else known[key] for key in chosen]
+    found = [value for value in values if value is not None]
+    return sum(found) if len(found) == len(values) else None
 
 
 def _total(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return round(sum(known), 1) if len(known) == len(values) else None
-
-
-def _benchmark(settings: Settings, name: str) -> float | None:
-    """Seconds that a job took the last time.
-
-    By the clock: Snakemake samples CPU time, so that a job of a quarter second has none.
-    """
-    path = settings.layout.benchmark(name)
-    try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            return float(next(csv.DictReader(stream, delimiter="\t"))["s"])
-    except (OSError, StopIteration, KeyError, ValueError, TypeError):
-        return None

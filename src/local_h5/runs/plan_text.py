@@ -1,11 +1,11 @@
 """A plan as text for a terminal, as Markdown for a pull request, and as JSON for machines."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from local_h5.contracts.plan import BuiltGroup, CheckedGroup, PlanCounts, PlanDocument, Undecided
+from local_h5.contracts.plan import PlanDocument
 from local_h5.errors import ResultError
 from local_h5.files import forms
-from local_h5.runs.plan import Group, Plan, count_types
+from local_h5.requests import FOLDERS, AreaType
 
 _SHOWN = 8
 _NAMES = {
@@ -17,79 +17,76 @@ _NAMES = {
 }
 
 
-def as_text(plan: Plan) -> str:
+def as_text(plan: PlanDocument) -> str:
     """Lines for a terminal."""
     return "\n".join(_lines(plan, bullet="  "))
 
 
-def as_markdown(plan: Plan) -> str:
+def as_markdown(plan: PlanDocument) -> str:
     """The same, with the areas of each group folded away, to paste into a pull request."""
     lines = ["### Plan", "", *_lines(plan, bullet="- ")]
     groups = [(group.reason, group.areas) for group in plan.groups]
-    if plan.undecided:
-        groups.append((f"undecided: {plan.why_undecided}", plan.undecided))
+    if plan.undecided.areas:
+        groups.append((f"undecided: {plan.undecided.reason}", plan.undecided.areas))
     for reason, areas in groups:
         names = ", ".join(f"`{area}`" for area in areas)
         lines += ["", f"<details><summary>{reason}: {_number(areas)}</summary>", "", names, "", "</details>"]
     return "\n".join(lines)
 
 
-def as_json(plan: Plan) -> str:
+def as_json(plan: PlanDocument) -> str:
     """The plan for machines."""
-    document = PlanDocument(
-        counts=PlanCounts(len(plan.build), len(plan.undecided), len(plan.untouched)),
-        groups=tuple(
-            BuiltGroup(group.reason, words(group, plan), count_types(group.areas), group.areas) for group in plan.groups
-        ),
-        checked=tuple(CheckedGroup(group.reason, group.areas) for group in plan.checked),
-        undecided=Undecided(plan.why_undecided, plan.undecided),
-        untouched=plan.untouched,
-        steps=plan.steps,
-        orphans=plan.orphans,
-        estimate=plan.estimate,
-    )
-    return forms.text(document, "plan", ResultError).rstrip()
+    return forms.text(plan, "plan", ResultError).rstrip()
 
 
-def words(group: Group, plan: Plan) -> str:
-    """A group in one line: ``weights changed in 2 districts: NC-01, NC-04 → 2 districts, state, nation``."""
-    total = len(plan.build) + len(plan.undecided) + len(plan.untouched)
-    if len(group.areas) == total > 1:
-        return f"all {total} areas ({group.reason})"
-    where = ""
-    if group.districts:
-        names = ", ".join(group.districts[:_SHOWN]) + (" …" if len(group.districts) > _SHOWN else "")
-        where = f" in {_count(len(group.districts), 'district')}: {names}"
-    others = [area for area in group.areas if not area.startswith("districts/")]
-    if not group.districts:
-        names = ", ".join(_name(area) for area in others[:_SHOWN]) + (" …" if len(others) > _SHOWN else "")
-        return f"{group.reason}: {names} → {_number(group.areas)}"
-    return f"{group.reason}{where} → {_number(group.areas)}"
+def in_words(reason: str, areas: Sequence[str], total: int) -> str:
+    """Areas and their reason in one line: ``weights changed in 2 districts: NC-01, NC-04 → 2 districts, nation``.
+
+    Args:
+        reason: in words.
+        areas: relative paths.
+        total: how many areas there are.
+    """
+    if len(areas) == total > 1:
+        return f"all {total} areas ({reason})"
+    districts = [_name(area) for area in areas if area.startswith("districts/")]
+    named = districts or [_name(area) for area in areas]
+    names = ", ".join(named[:_SHOWN]) + (" …" if len(named) > _SHOWN else "")
+    where = f" in {_count(len(districts), 'district')}: {names}" if districts else f": {names}"
+    return f"{reason}{where} → {_number(areas)}"
 
 
-def _lines(plan: Plan, bullet: str) -> list[str]:
-    if plan.empty:
+def count_types(areas: Iterable[str]) -> dict[AreaType, int]:
+    """How many areas of each type, those with none left out."""
+    folders = [key.split("/")[0] for key in areas]
+    return {area_type: folders.count(folder) for area_type, folder in FOLDERS.items() if folder in folders}
+
+
+def _lines(plan: PlanDocument, bullet: str) -> list[str]:
+    if plan.is_empty:
         return [f"Nothing to do: all {len(plan.untouched)} files are up to date.", *_orphan_lines(plan, bullet)]
+    undecided = plan.undecided
     lines = [f"{_count(len(plan.build), 'file')} would be built, {len(plan.untouched)} left untouched."]
-    if not plan.build and not plan.undecided:
+    if not plan.build and not undecided.areas:
         lines = [f"No file would be built: all {len(plan.untouched)} are up to date."]
-    lines += [f"{bullet}{words(group, plan)}" for group in plan.groups]
-    if plan.undecided:
+    lines += [f"{bullet}{group.words}" for group in plan.groups]
+    if undecided.areas:
         lines.append(
-            f"{bullet}undecided: {_number(plan.undecided)} ({plan.why_undecided}); each is then compared by content"
+            f"{bullet}undecided: {_number(undecided.areas)} ({undecided.reason}); each is then compared by content"
         )
     if plan.steps:
         lines.append("Before that:")
         lines += [f"{bullet}{step.name}: {', '.join(step.reasons)}" for step in plan.steps]
     if plan.checked:
         lines.append("Against the targets again, and published or not by what comes out:")
-        lines += [f"{bullet}{words(group, plan)}" for group in plan.checked]
+        total = len(plan.build) + len(undecided.areas) + len(plan.untouched)
+        lines += [f"{bullet}{in_words(group.reason, group.areas, total)}" for group in plan.checked]
     if plan.build:
         lines.append(f"About {_bytes(plan.estimate.size_bytes)}, and {_seconds(plan.estimate.job_seconds)}.")
     return [*lines, *_orphan_lines(plan, bullet)]
 
 
-def _orphan_lines(plan: Plan, bullet: str) -> list[str]:
+def _orphan_lines(plan: PlanDocument, bullet: str) -> list[str]:
     if not plan.orphans:
         return []
     return [

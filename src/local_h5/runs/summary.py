@@ -1,19 +1,17 @@
 """The short table at the end of a run: what is there, and whether its sums agree with each other and with the ACS."""
 
-import csv
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from local_h5.areas import District
 from local_h5.config.settings import REGIONAL, Settings
 from local_h5.contracts.coverage import empty_fields
 from local_h5.contracts.results import AreaResult, read_sidecar, sidecar_path
+from local_h5.files.benchmarks import seconds_of
 from local_h5.requests import FOLDERS, AreaType
-from local_h5.us import NATIONAL_ID
+from local_h5.validation.structural.population import district_populations
 
 SUM_TOLERANCE = 1e-9
 """Weights are float32 in the files and added in float64: sums of the same rows in another order agree to this."""
@@ -46,7 +44,7 @@ class LevelSummary:
     persons: int
     weighted_households: float
     weighted_persons: float
-    population: int | None
+    population: float | None
     largest_gap: tuple[float, str] | None
     size_bytes: int
     seconds: float
@@ -154,7 +152,7 @@ def _columns(
         "households": of_each(lambda level: f"{level.households:,}"),
         "persons": of_each(lambda level: f"{level.persons:,}"),
         "weighted persons": of_each(lambda level: f"{level.weighted_persons:,.0f}"),
-        "ACS 2024": of_each(lambda level: "–" if level.population is None else f"{level.population:,}"),
+        "ACS 2024": of_each(lambda level: "–" if level.population is None else f"{level.population:,.0f}"),
         "largest gap": of_each(
             lambda level: "–" if level.largest_gap is None else f"{level.largest_gap[0]:.3%} {level.largest_gap[1]}"
         ),
@@ -169,7 +167,8 @@ def _width(columns: Mapping[str, tuple[str, ...]]) -> int:
 
 
 def _level(area_type: AreaType, wanted: int, results: list[AreaResult], settings: Settings) -> LevelSummary:
-    population = _population(area_type, settings.districts)
+    known = district_populations(settings.districts)
+    population = {area_id: persons for (kind, area_id), persons in known.items() if kind == area_type}
     gaps = [
         (abs(result.weights.persons / population[result.request.area_id] - 1), result.request.area_id)
         for result in results
@@ -186,26 +185,5 @@ def _level(area_type: AreaType, wanted: int, results: list[AreaResult], settings
         sum(population.get(result.request.area_id, 0) for result in results) if population else None,
         max(gaps, default=None),
         sum(result.output.bytes for result in results),
-        sum(
-            _seconds(settings.layout.benchmark(f"{FOLDERS[area_type]}/{result.request.area_id}")) for result in results
-        ),
+        sum(seconds_of(settings.layout.benchmark(result.request.name)) or 0.0 for result in results),
     )
-
-
-def _population(area_type: AreaType, districts: Iterable[District]) -> Mapping[str, int]:
-    if area_type == "district":
-        return {district.name: district.population for district in districts}
-    population: dict[str, int] = {}
-    if area_type in ("state", "national"):
-        for district in districts:
-            area = district.state if area_type == "state" else NATIONAL_ID
-            population[area] = population.get(area, 0) + district.population
-    return population
-
-
-def _seconds(path: Path) -> float:
-    try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            return float(next(csv.DictReader(stream, delimiter="\t"))["s"])
-    except (OSError, StopIteration, KeyError, ValueError):
-        return 0.0

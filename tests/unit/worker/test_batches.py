@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from worker_world import Prepared
 
-from local_h5.errors import RequestError
+from local_h5.errors import RequestError, ResultError
 from local_h5.requests import AreaBuildRequest, AreaFilter
-from local_h5.worker import WorkItem
+from local_h5.worker import WorkItem, WorkResult
 from local_h5.worker.batches import AREA_COST, costs, lost, split
 
 
@@ -62,3 +62,15 @@ def test_a_lost_batch_says_so_for_each_area() -> None:
     assert [(o.status, o.phase, o.error) for o in result.outcomes] == [("failed", "worker", "TimeoutError")] * 2
     assert "(TimeoutError: after 3600 s)" in (result.outcomes[0].message or "")
     assert result.to_json()["counts"]["failed"] == 2
+
+
+def test_counts_are_those_of_the_areas() -> None:
+    item = WorkItem(AreaBuildRequest("district", "NC-01", "NC-01"))
+    document = lost([item], RuntimeError("gone")).to_json()
+    assert document["counts"] == {"completed": 0, "failed": 1, "skipped": 0}
+    assert WorkResult.from_json(document).to_json() == document
+    for wrong in ({"completed": 1, "failed": 0, "skipped": 0}, {"completed": 0, "failed": 0, "skipped": 0}):
+        with pytest.raises(ResultError, match="counts: expected 0 completed, 1 failed, 0 skipped"):
+            WorkResult.from_json({**document, "counts": wrong})
+    del document["counts"]
+    assert WorkResult.from_json(document).counts.failed == 1

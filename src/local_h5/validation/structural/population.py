@@ -1,10 +1,10 @@
 """Reference populations of areas: what a file's weighted persons are compared with."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from local_h5 import us
-from local_h5.areas import read_districts
+from local_h5.areas import District, read_districts
 from local_h5.contracts.config import StructuralConfig
 from local_h5.errors import ConfigError
 from local_h5.files.text_table import read_table
@@ -26,7 +26,9 @@ def reference_populations(config: StructuralConfig) -> References:
         ConfigError: the table is missing, lacks a column, or has a population that is no positive number.
     """
     path = population_table(config)
-    return _from_districts(path) if config.validation.population.table is None else _from_table(path)
+    return (
+        district_populations(read_districts(path)) if config.validation.population.table is None else _from_table(path)
+    )
 
 
 def population_table(config: StructuralConfig) -> Path:
@@ -34,9 +36,10 @@ def population_table(config: StructuralConfig) -> Path:
     return Path(config.validation.population.table or config.areas.districts)
 
 
-def _from_districts(path: Path) -> References:
+def district_populations(districts: Iterable[District]) -> References:
+    """Persons of each district of the table, and of the states and the nation, which are their sums."""
     persons: dict[tuple[str, str], float] = {}
-    for district in read_districts(path):
+    for district in districts:
         for key in (("district", district.name), ("state", district.state), ("national", us.NATIONAL_ID)):
             persons[key] = persons.get(key, 0.0) + district.population
     return persons
