@@ -111,8 +111,8 @@ class AreaFilter(Form, metaclass=_FilterCalls, frozen=True):
         return (self.value,) if self.op == "eq" else self.value
 
     def of_states(self) -> tuple[tuple[int | None, str], ...]:
-        """State (FIPS code, None where the code has none in front) and code of each value of :data:`WITHIN_STATE`."""
-        width = WITHIN_STATE[self.field]
+        """State (FIPS code, None where the code has none in front) and code of each value; see :data:`WITHIN_STATE`."""
+        width = WITHIN_STATE.get(self.field, max(map(len, self.values)))
         return tuple(
             (int(value[:STATE_DIGITS]), value[STATE_DIGITS:]) if len(value) > width else (None, value)
             for value in self.values

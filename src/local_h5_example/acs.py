@@ -52,28 +52,44 @@ class Population:
         return [name(int(code)) for code in self.code]
 
 
-def read_s0101(path: Path, area_type: str) -> Population:
-    """Read one S0101 file of the Census Bureau's API (a JSON list of rows, the first holds the names).
+def read_acs(path: Path, area_type: str, columns: Sequence[str]) -> list[tuple[int, ...]]:
+    """Code and counts of each area in a table of the Census Bureau's API (a JSON list of rows, the first has the names).
 
     Areas outside the 50 states and the District of Columbia are left out.
 
+    Args:
+        path: the table.
+        area_type: ``state`` or ``district``; its areas alone are in the table.
+        columns: of the counts.
+
+    Returns:
+        Rows by ascending code, which is that of :class:`Population`.
+
     Raises:
-        InputError: not such a file, a column is missing, a number is none, or an area occurs twice.
+        InputError: not such a file, a column is missing, a number is none, an area occurs twice, or there is none.
     """
     try:
         header, *rows = json.loads(path.read_text(encoding="utf-8"))
-        place = {name: header.index(name) for name in ("GEO_ID", _TOTAL, _UNDER_18, _FROM_65)}
-        table = [
-            (_code(row[place["GEO_ID"]], area_type), *(int(row[place[c]]) for c in place if c != "GEO_ID"))
-            for row in rows
-        ]
+        geography, *places = [header.index(name) for name in ("GEO_ID", *columns)]
+        table = sorted((_code(row[geography], area_type), *(int(row[place]) for place in places)) for row in rows)
+        table = [row for row in table if (row[0] if area_type == STATE else row[0] // 100) in STATE_POSTAL]
+        if len({row[0] for row in table}) < max(len(table), 1):
+            raise ValueError("an area twice" if table else "no area")
     except (OSError, ValueError, TypeError, IndexError) as error:
         raise InputError(
-            f"{path}: expected an ACS S0101 table by {area_type}, as the Census Bureau's API gives it, found "
-            f"{error}. Fetch it again with scripts/fetch_public_file.py."
+            f"{path}: {', '.join(columns[:2])}: expected an ACS table by {area_type}, as the Census Bureau's API gives "
+            f"it, found {error}. Fetch it again with scripts/fetch_public_file.py."
         ) from error
-    table = sorted(row for row in table if (row[0] if area_type == STATE else row[0] // 100) in STATE_POSTAL)
-    return _population(path, area_type, table)
+    return table
+
+
+def read_s0101(path: Path, area_type: str) -> Population:
+    """Persons by area and age, from one S0101 table.
+
+    Raises:
+        InputError: as :func:`read_acs`, or a population that is not positive.
+    """
+    return _population(path, area_type, read_acs(path, area_type, (_TOTAL, _UNDER_18, _FROM_65)))
 
 
 def write_population(path: Path, tables: tuple[Population, ...]) -> None:

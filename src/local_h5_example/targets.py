@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import json
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from importlib.resources import files
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from local_h5.errors import InputError
 from local_h5.files.atomic import atomic_output
-from local_h5.us import STATE_POSTAL, normalise_district
+from local_h5_example.acs import DISTRICT, STATE, read_acs
 
 YEAR = 2024
 AGE_SOURCE, SNAP_SOURCE = "Census ACS S0101", "Census ACS S2201"
@@ -42,8 +41,8 @@ def write_targets(path: Path, age_by_state: Path, age_by_district: Path, snap_by
     Raises:
         InputError: a table lacks a column, or holds something that is no count.
     """
-    ages = {_STATE: _read(age_by_state, _AGE_COLUMNS), _DISTRICT: _read(age_by_district, _AGE_COLUMNS)}
-    snap: dict[str, Counts] = {_DISTRICT: _read(snap_by_district, (_SNAP_COLUMN,))}
+    ages = {_STATE: _read(age_by_state, STATE, _AGE_COLUMNS), _DISTRICT: _read(age_by_district, DISTRICT, _AGE_COLUMNS)}
+    snap: dict[str, Counts] = {_DISTRICT: _read(snap_by_district, DISTRICT, (_SNAP_COLUMN,))}
     snap[_STATE] = _sum_by(snap[_DISTRICT], lambda code: code // 100)
     with atomic_output(path) as temporary, contextlib.closing(sqlite3.connect(temporary)) as connection:
         connection.executescript(files("local_h5_example").joinpath("targets_schema.sql").read_text(encoding="utf-8"))
@@ -111,25 +110,13 @@ def _bands() -> Iterable[tuple[tuple[Constraint, ...], str]]:
         yield (("age", ">", str(lower - 1)), ("age", "<", str(upper))), f"{lower}-{upper - 1}"
 
 
-def _read(path: Path, columns: tuple[str, ...]) -> Counts:
-    try:
-        header, *rows = json.loads(path.read_text(encoding="utf-8"))
-        place = [header.index(name) for name in columns]
-        geography = header.index("GEO_ID")
-        counts = {}
-        for row in rows:
-            digits = row[geography].partition("US")[2]
-            code = int(digits) if len(digits) == 2 else normalise_district(int(digits))
-            state = code if len(digits) == 2 else code // 100
-            if state in STATE_POSTAL:
-                counts[code] = tuple(int(row[at]) for at in place)
-        if not counts or min(min(values) for values in counts.values()) < 0:
-            raise ValueError("a negative count" if counts else "no area")
-    except (OSError, ValueError, TypeError, IndexError) as error:
+def _read(path: Path, area_type: str, columns: tuple[str, ...]) -> Counts:
+    counts = {code: tuple(values) for code, *values in read_acs(path, area_type, columns)}
+    if min(map(min, counts.values())) < 0:
         raise InputError(
-            f"{path}: {', '.join(columns[:2])}: expected an ACS table by state or district, as the Census "
-            f"Bureau's API gives it, found {error}. Fetch it again with scripts/fetch_public_file.py."
-        ) from error
+            f"{path}: {', '.join(columns[:2])}: expected counts, found a negative one. Fetch the table again with "
+            "scripts/fetch_public_file.py."
+        )
     return counts
 
 

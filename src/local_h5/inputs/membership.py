@@ -17,6 +17,8 @@ from local_h5.inputs.chunks import chunks
 
 PERSON = "person"
 HOUSEHOLD = "household"
+SUB_ENTITIES = ("tax_unit", "spm_unit", "family", "marital_unit")
+ENTITIES = (HOUSEHOLD, PERSON, *SUB_ENTITIES)
 
 LARGEST_ID = 2**31 - 1
 """Ids are int32, as the model keeps them."""

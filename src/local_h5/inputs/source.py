@@ -17,11 +17,8 @@ from local_h5.errors import ConfigError, InputError, SourceError
 from local_h5.files.atomic import sha256_of
 from local_h5.files.hdf5 import H5_ERRORS, outside
 from local_h5.inputs.columns import ETERNITY, ColumnKind, h5_errors, read_column
-from local_h5.inputs.membership import HOUSEHOLD, PERSON, Membership, join_on_ids
+from local_h5.inputs.membership import ENTITIES, HOUSEHOLD, PERSON, SUB_ENTITIES, Membership, join_on_ids
 from local_h5.inputs.missing import MissingRules
-
-SUB_ENTITIES = ("tax_unit", "spm_unit", "family", "marital_unit")
-ENTITIES = (HOUSEHOLD, PERSON, *SUB_ENTITIES)
 
 STRUCTURAL = frozenset(
     {f"{entity}_id" for entity in ENTITIES} | {f"person_{entity}_id" for entity in (HOUSEHOLD, *SUB_ENTITIES)}

@@ -189,8 +189,6 @@ class CloneIndex(Struct, frozen=True):
             return self._of_districts(where, item)
         if item.field in BLOCK_PREFIX:
             return self._of_block_prefix(where, item, blocks)
-        if item.field in WITHIN_STATE:
-            return self._of_codes_in_states(where, item, blocks)
         return self._of_table_codes(where, item, blocks)
 
     def _of_districts(self, where: str, item: AreaFilter) -> "_Rows":
@@ -216,17 +214,6 @@ class CloneIndex(Struct, frozen=True):
         return low, bisect_left(self.by_block, last, key=self.block.__getitem__)
 
     def _of_table_codes(self, where: str, item: AreaFilter, blocks: BlockTable) -> "_Rows":
-        column = TABLE_FIELD[item.field]
-        field = blocks.fields[column]
-        values = np.array([value.encode() for value in item.values])
-        codes = np.minimum(np.searchsorted(field.values, values), len(field.values) - 1)
-        _refuse_unknown(where, item, field.values[codes] == values, len(field.values) - 1)
-        indptr, positions = self.by_code[column]
-        wanted = distinct(codes)
-        spans = [(int(indptr[code]), int(indptr[code + 1])) for code in wanted]
-        return _Rows(positions, spans, lambda rows: _among(field.codes[self.block[rows]], wanted))
-
-    def _of_codes_in_states(self, where: str, item: AreaFilter, blocks: BlockTable) -> "_Rows":
         column = TABLE_FIELD[item.field]
         field = blocks.fields[column]
         pairs = item.of_states()

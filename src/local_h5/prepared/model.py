@@ -21,8 +21,8 @@ from local_h5.files.forms import Form
 from local_h5.files.hdf5 import create_h5
 from local_h5.inputs.columns import MONTHS, ColumnKind
 from local_h5.inputs.id_columns import may_hold_ids, named_rows
-from local_h5.inputs.membership import HOUSEHOLD, PERSON
-from local_h5.inputs.source import ENTITIES, STRUCTURAL, SourceDataset
+from local_h5.inputs.membership import ENTITIES, HOUSEHOLD, PERSON
+from local_h5.inputs.source import STRUCTURAL, SourceDataset
 from local_h5.prepared.formulas import FormulaReads
 from local_h5.prepared.places import GEOGRAPHIC, Kept, Name, place_columns
 from local_h5.prepared.snapshot import IncomeLimits, SourceColumn, SourceSnapshot, StateValues
@@ -385,7 +385,7 @@ def _refuse_changed(source: SourceDataset, holder: Any, given: Periods) -> None:
             values = (values / MONTHS).astype(values.dtype)
         expected = {f"{source.year}-{month:02d}": values for month in range(1, MONTHS + 1)}
     same = stored.keys() == expected.keys() and all(
-        np.array_equal(_comparable(stored[period]), _comparable(values)) for period, values in expected.items()
+        np.array_equal(_plain(stored[period]), _plain(values)) for period, values in expected.items()
     )
     if not same:
         others = f"others, or other periods: {', '.join(sorted(stored))}"
@@ -393,11 +393,6 @@ def _refuse_changed(source: SourceDataset, holder: Any, given: Periods) -> None:
             f"{source.path}: {name}: expected the model to hold the values that it was given, found "
             f"{others[:200]}. Leave the variable out of the source, or use another version of the model."
         )
-
-
-def _comparable(values: Any) -> np.ndarray:
-    array = _plain(values)
-    return _utf8(array) if array.dtype.kind in "OU" else array
 
 
 def _refuse_vanished(source: SourceDataset, loaded: list[str], held: set[str], rules: VariableRules) -> None:

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from local_h5.config.layout import Layout
 from local_h5.errors import RunningError, WriteError
-from local_h5.files.atomic import write_text
+from local_h5.files.atomic import of_owner, write_text
 from local_h5.requests import FOLDERS
 
 
@@ -39,10 +39,9 @@ def hold_run_lock(results: Path) -> FileLock:
             "for it to end, or stop it with Ctrl-C in its window; nothing was changed."
         ) from None
     except (OSError, NotImplementedError) as error:
-        owner = f", which belongs to {_owner(path)}" if path.exists() else ""
         raise RunningError(
             f"{path}: expected a lock file that this user may write, on a file system with locks, found "
-            f"{getattr(error, 'strerror', None) or error}{owner}. Let its owner share the folder (chmod -R "
+            f"{getattr(error, 'strerror', None) or error}{of_owner(path)}. Let its owner share the folder (chmod -R "
             "g+rwX), or set results to a folder of your own."
         ) from error
     with contextlib.suppress(OSError, WriteError):  # it only makes the message to the next one better
@@ -58,13 +57,6 @@ def _holder(results: Path) -> str:
         return f" ({said['user']}, process {said['pid']} on {said['host']})"
     except (OSError, ValueError, KeyError, TypeError):
         return ""
-
-
-def _owner(path: Path) -> str:
-    try:
-        return path.owner()
-    except (KeyError, OSError, NotImplementedError):
-        return f"user {path.stat().st_uid}"
 
 
 def refuse_stale_lock(results: Path, folder: Path = Path(".snakemake/locks")) -> None:

@@ -7,33 +7,17 @@ lie in [0, 1), this is ``E & (u < r)`` without reports and ``R | (E' & ~R & (u <
 
 import hashlib
 from collections.abc import Collection, Iterator, Mapping
-from typing import Protocol
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
 from local_h5.inputs.chunks import chunks
+from local_h5.inputs.membership import EntityRows
 from local_h5.takeup.anchors import file_adjusted_rates
 from local_h5.takeup.draws import KeySuffix, key_suffix, suffix_seeds, uniforms
 from local_h5.takeup.rates import StateRates
 from local_h5.takeup.table import ProgrammeTable, Takeup
-
-
-class UnitRows(Protocol):
-    """One entity's rows in a file, grouped by household clone (:class:`~local_h5.inputs.membership.EntityRows`)."""
-
-    @property
-    def source_row(self) -> NDArray[np.integer]:
-        """Integer (m,): source row of every unit."""
-
-    @property
-    def clone_position(self) -> NDArray[np.integer]:
-        """Integer (m,): position in the file of the household clone that every unit belongs to."""
-
-    @property
-    def counts(self) -> NDArray[np.integer]:
-        """Integer (n,): number of units of every household clone."""
 
 
 class AreaUnits(Struct, frozen=True):
@@ -47,7 +31,7 @@ class AreaUnits(Struct, frozen=True):
     """Integer (n,): state FIPS of the block."""
     county: NDArray[np.integer]
     """Integer (n,): county FIPS of the block."""
-    rows: Mapping[str, UnitRows]
+    rows: Mapping[str, EntityRows]
     """Entity → its rows."""
 
     def parts(self) -> Iterator["AreaUnits"]:
@@ -59,17 +43,9 @@ class AreaUnits(Struct, frozen=True):
                 counts = all_rows.counts[part]
                 place = slice(done[entity], done[entity] + int(counts.sum()))
                 position = all_rows.clone_position[place] - part.start
-                rows[entity] = _PartRows(all_rows.source_row[place], position, counts)
+                rows[entity] = EntityRows(all_rows.source_row[place], position, counts)
                 done[entity] = place.stop
             yield AreaUnits(self.household_ids[part], self.clones[part], self.state[part], self.county[part], rows)
-
-
-class _PartRows(Struct, frozen=True):
-    """:class:`UnitRows` of a stretch of household clones."""
-
-    source_row: NDArray[np.integer]
-    clone_position: NDArray[np.integer]
-    counts: NDArray[np.integer]
 
 
 def thresholds(table: ProgrammeTable, area: AreaUnits) -> NDArray[np.float64]:
@@ -152,7 +128,7 @@ def take_up(
     return {variable: np.concatenate([nothing, *columns]) for variable, columns in found.items()}
 
 
-def _draw(variable: str, suffix: KeySuffix, rows: UnitRows, limit: NDArray[np.float64]) -> NDArray[np.bool_]:
+def _draw(variable: str, suffix: KeySuffix, rows: EntityRows, limit: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Whether each unit's draw lies below its limit: bool (m,).
 
     Draws lie in [0, 1), so that a limit outside decides alone. Where most households have such limits only, the others

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from local_h5.errors import InputError
-from local_h5.inputs.membership import PERSON, Membership
+from local_h5.inputs.membership import HOUSEHOLD, PERSON, Membership
 from local_h5.takeup.anchors import clone_adjusted_rates
 from local_h5.takeup.eligibility import PackedEligibility
 from local_h5.takeup.programmes import Programme, Reports
@@ -77,7 +77,7 @@ def reported_units(
     if reports is None or reports.variable not in values:
         return None
     found = _as_bool(reports, values[reports.variable])
-    n_found = membership.members[reports.entity].rows.size
+    n_found = membership.n_rows(reports.entity)
     if found.shape != (n_found,):
         raise InputError(
             f"{reports.variable}: expected {n_found} values of entity {reports.entity}, found shape {found.shape}"
@@ -85,7 +85,7 @@ def reported_units(
         )
     if reports.entity == programme.entity:
         return found
-    units = np.zeros(membership.members[programme.entity].rows.size, dtype=np.bool_)
+    units = np.zeros(membership.n_rows(programme.entity), dtype=np.bool_)
     units[membership.person_unit[programme.entity][found]] = True
     return units
 
@@ -123,17 +123,13 @@ def _table(
     else:
         status = "anchor"
         if scope == "clone" and not isinstance(rate, np.ndarray):
-            households = membership.members[programme.entity]
-            owner = np.empty(households.rows.size, dtype=np.int64)
-            n_households = households.indptr.size - 1
-            owner[households.rows] = np.repeat(np.arange(n_households), np.diff(households.indptr))
             adjusted = clone_adjusted_rates(
                 variable,
                 rate,
-                n_households=n_households,
+                n_households=membership.n_rows(HOUSEHOLD),
                 state=geography.state,
                 county=geography.county,
-                unit_household=owner,
+                unit_household=membership.household_of(programme.entity),
                 reported=recipients,
                 eligibility=eligibility,
             )
@@ -152,8 +148,7 @@ def _rate(programme: Programme, year: int, source: SourceFacts) -> float | State
     if isinstance(programme.rate, ConstantRate):
         return programme.rate.at(programme.variable, year)
     if isinstance(programme.rate, CellRates):
-        members = source.membership.members
-        n_units = members[programme.entity].rows.size
+        n_units = source.membership.n_rows(programme.entity)
         person_unit = (
             np.arange(n_units) if programme.entity == PERSON else source.membership.person_unit[programme.entity]
         )
@@ -168,7 +163,7 @@ def _eligibility(
     if programme.eligibility is None:
         return None
     table = source.eligible.get(programme.eligibility)
-    n_units = source.membership.members[programme.entity].rows.size
+    n_units = source.membership.n_rows(programme.entity)
     if table is None or table.n_units != n_units:
         raise InputError(
             f"{programme.variable}: eligibility: expected a table {programme.eligibility} of {n_units} units, "

@@ -20,16 +20,14 @@ from local_h5 import us
 from local_h5.errors import InputError
 from local_h5.files import forms
 from local_h5.files.forms import Form, Share, Text
-from local_h5.takeup.rates import Axis, CellRates, ConstantRate, Level, StateRates
+from local_h5.takeup.rates import AxisForm, CellRates, ConstantRate, Entity, Name, StateRates
 
 _PERSON: Final = "person"
 _LIST_FILE: Final = "programmes.yaml"
 _ADVICE: Final = "Correct the path or the file."
 
 
-Name = Annotated[str, forms.matching("[A-Za-z_][A-Za-z0-9_]*")]
 IsoDate = Annotated[str, forms.matching("[0-9]{4}-[0-9]{2}-[0-9]{2}")]
-Entity = Literal["person", "tax_unit", "spm_unit", "family", "marital_unit"]
 
 
 class Source(Form, frozen=True):
@@ -50,35 +48,6 @@ class Reports(Form, frozen=True):
     variable: Name
     entity: Entity
     source: Literal["model", "file"]
-
-
-class LevelForm(Form, frozen=True):
-    """A step of an axis. A value is of the first level whose bound holds; the last level has none."""
-
-    name: Name
-    at_most: float | None = None
-    below: float | None = None
-
-    RULES: ClassVar[Mapping[str, Any]] = {"not": {"required": ["at_most", "below"]}}
-
-    def __post_init__(self) -> None:
-        if self.at_most is not None and self.below is not None:
-            raise ValueError("expected at_most or below, found both")
-
-    @property
-    def level(self) -> Level:
-        """As the draw takes it."""
-        return Level(self.name, self.below if self.at_most is None else self.at_most, self.at_most is not None)
-
-
-class AxisForm(Form, frozen=True):
-    """One characteristic by which the rate of a unit differs; the aggregate makes the persons' values the unit's."""
-
-    name: Name
-    variable: Name
-    entity: Entity
-    levels: Annotated[tuple[LevelForm, ...], Meta(min_length=1)]
-    aggregate: Literal["sum"] | None = None
 
 
 class CellsForm(Form, frozen=True):
@@ -259,13 +228,15 @@ def _rate(path: Path | Traversable, entity: str, read: RateForm) -> ConstantRate
             )
         return StateRates.from_postal(read.by_state)
     assert read.by_cell is not None
-    axes = tuple(_axis(path, entity, axis) for axis in read.by_cell.axes)
+    axes = read.by_cell.axes
+    for axis in axes:
+        _check_axis(path, entity, axis)
     table = np.full([len(axis.levels) for axis in axes], np.nan, dtype=np.float32)
     _fill_cells(path, axes, read.by_cell.rates, table, ())
     return CellRates(axes, table)
 
 
-def _axis(path: Path | Traversable, entity: str, read: AxisForm) -> Axis:
+def _check_axis(path: Path | Traversable, entity: str, read: AxisForm) -> None:
     field = f"rate.by_cell.axes.{read.name}"
     _check_entity(path, f"{field}.entity", entity, read.entity)
     if (read.aggregate is not None) != (read.entity != entity):
@@ -273,9 +244,9 @@ def _axis(path: Path | Traversable, entity: str, read: AxisForm) -> Axis:
             f"{path}: {field}.aggregate: expected an aggregate exactly when the variable is of another entity "
             f"than {entity}, found {read.aggregate}. Add or remove the aggregate."
         )
-    levels = tuple(item.level for item in read.levels)
-    # the last level has no bound; (bound, inclusive) of the others must grow, or a level could never be reached
-    bounds = [(math.inf if x.bound is None else x.bound, x.inclusive) for x in levels]
+    levels = read.levels
+    # the last level has no bound; those of the others must grow, or a level could never be reached
+    bounds = [(math.inf if x.bound is None else x.bound, x.at_most is not None) for x in levels]
     grows = all(first < second for first, second in itertools.pairwise(bounds))
     if levels[-1].bound is not None or not grows or len({x.name for x in levels}) < len(levels):
         found = ", ".join(f"{x.name} {'' if x.bound is None else x.bound}" for x in levels)
@@ -283,12 +254,11 @@ def _axis(path: Path | Traversable, entity: str, read: AxisForm) -> Axis:
             f"{path}: {field}.levels: expected different names, rising bounds, and no bound in the last level alone, "
             f"found {found}. Correct the levels."
         )
-    return Axis(read.name, read.variable, read.entity, read.aggregate, levels)
 
 
 def _fill_cells(
     path: Path | Traversable,
-    axes: Sequence[Axis],
+    axes: Sequence[AxisForm],
     rates: object,
     table: np.ndarray,
     cell: tuple[int, ...],

@@ -1,19 +1,24 @@
 """Take-up rates of the three kinds: constant by date, by state, by cell of the unit's own characteristics."""
 
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
 from local_h5 import us
 from local_h5.errors import InputError
+from local_h5.files import forms
+from local_h5.files.forms import Form
 
 _N_STATE_CODES: Final = 100
 """State FIPS codes have two digits."""
 
 _EXAMPLES: Final = 5
+
+Name = Annotated[str, forms.matching("[A-Za-z_][A-Za-z0-9_]*")]
+Entity = Literal["person", "tax_unit", "spm_unit", "family", "marital_unit"]
 
 
 class ConstantRate(Struct, frozen=True):
@@ -77,27 +82,33 @@ class StateRates(Struct, frozen=True):
         return rates
 
 
-class Level(Struct, frozen=True):
-    """One step of an axis: the values up to a bound that no earlier step has."""
+class LevelForm(Form, frozen=True):
+    """A step of an axis. A value is of the first level whose bound holds; the last level has none."""
 
-    name: str
-    bound: float | None
-    """None for the last level, which takes what is left."""
-    inclusive: bool
-    """Whether the bound itself belongs to the level (``at_most``) or not (``below``)."""
+    name: Name
+    at_most: float | None = None
+    below: float | None = None
+
+    RULES: ClassVar[Mapping[str, Any]] = {"not": {"required": ["at_most", "below"]}}
+
+    def __post_init__(self) -> None:
+        if self.at_most is not None and self.below is not None:
+            raise ValueError("expected at_most or below, found both")
+
+    @property
+    def bound(self) -> float | None:
+        """The number in ``at_most``, which belongs to the level, or in ``below``, which does not."""
+        return self.below if self.at_most is None else self.at_most
 
 
-class Axis(Struct, frozen=True):
-    """One characteristic by which the rate of a unit differs."""
+class AxisForm(Form, frozen=True):
+    """One characteristic by which the rate of a unit differs; the aggregate makes the persons' values the unit's."""
 
-    name: str
-    variable: str
-    """Model variable."""
-    entity: str
-    """Entity of the variable: the programme's own, or person with an aggregate."""
-    aggregate: Literal["sum"] | None
-    """How the persons' values become the unit's; None when the variable is the unit's own."""
-    levels: tuple[Level, ...]
+    name: Name
+    variable: Name
+    entity: Entity
+    levels: Annotated[tuple[LevelForm, ...], Meta(min_length=1)]
+    aggregate: Literal["sum"] | None = None
 
     def classify(self, values: NDArray[np.generic]) -> NDArray[np.intp]:
         """Index of the level of every value: the first whose bound holds.
@@ -116,7 +127,7 @@ class Axis(Struct, frozen=True):
         level = np.full(numbers.shape, len(self.levels) - 1, dtype=np.intp)
         for index in reversed(range(len(self.levels) - 1)):
             step = self.levels[index]
-            inside = numbers <= step.bound if step.inclusive else numbers < step.bound
+            inside = numbers <= step.at_most if step.at_most is not None else numbers < step.below
             level[inside] = index
         return level
 
@@ -124,7 +135,7 @@ class Axis(Struct, frozen=True):
 class CellRates(Struct, frozen=True):
     """One rate per combination of levels."""
 
-    axes: tuple[Axis, ...]
+    axes: tuple[AxisForm, ...]
     table: NDArray[np.float32]
     """float32, one dimension per axis in order."""
 
@@ -153,7 +164,7 @@ class CellRates(Struct, frozen=True):
 
 
 def _unit_values(
-    axis: Axis,
+    axis: AxisForm,
     values: Mapping[str, NDArray[np.generic]],
     person_unit: NDArray[np.integer],
     n_units: int,

@@ -97,7 +97,7 @@ def closing(settings: Settings, log: RunLog, *, succeeded: bool, width: int = WI
     failed = {failure.area for failure in log.failed if failure.area is not None}
     unbuilt = {failure.area for failure in log.failed if failure.rule == "build_area"}
     built = {
-        _name(r) for r in settings.requests if sidecar_path(settings.layout.output(r)).exists()
+        r.name for r in settings.requests if sidecar_path(settings.layout.output(r)).exists()
     } & log.begun - unbuilt
     text = render(settings, summarise(settings), width, built=built, failed=failed, whole=succeeded)
     return text if succeeded else text + "\n".join(failure_lines(settings, log)) + "\n"
@@ -109,7 +109,11 @@ def failure_lines(settings: Settings, log: RunLog) -> list[str]:
     lines = []
     if by_area:
         number = len(settings.requests)
-        kept = " Files that were built are kept, and not published." if _any_refused(by_area.values()) else ""
+        kept = (
+            " Files that were built are kept, and not published."
+            if any(failure.rule == "publish_area" for failure in by_area.values())
+            else ""
+        )
         lines.append(f"FAILED: {len(by_area):,} of {number:,} areas.{kept}")
         for group in failed_areas(settings, by_area.values()):
             lines += [f"  {group.line}", f"      {named(group.areas)}"]
@@ -124,7 +128,7 @@ def failure_lines(settings: Settings, log: RunLog) -> list[str]:
 def failed_areas(settings: Settings, failures: Iterable[Failure]) -> tuple[FailedAreas, ...]:
     """Failures of areas by reason, the most frequent first; an area with two reasons is in two groups."""
     found: dict[tuple[str, str], list[tuple[str, str]]] = {}
-    requests = {_name(request): request for request in settings.requests}
+    requests = {request.name: request for request in settings.requests}
     for failure in failures:
         area = failure.area or ""
         for reason in _reasons(settings, requests.get(area), failure):
@@ -161,14 +165,6 @@ def _reasons(settings: Settings, request: AreaBuildRequest | None, failure: Fail
         if refused:
             return refused
     return (Refusal(failure.rule, failure.line.partition(": ")[2]),)
-
-
-def _any_refused(failures: Iterable[Failure]) -> bool:
-    return any(failure.rule == "publish_area" for failure in failures)
-
-
-def _name(request: AreaBuildRequest) -> str:
-    return request.name
 
 
 def _order(member: tuple[str, str]) -> tuple[int, str]:

@@ -22,7 +22,7 @@ from local_h5.contracts.results import sidecar_path
 from local_h5.errors import LocalH5Error, RequestError
 from local_h5.files.atomic import write_text
 from local_h5.files.digests import DigestMemo
-from local_h5.requests import FOLDERS, AreaType
+from local_h5.requests import AreaType
 from local_h5.runs.forecast import Forecast, forecast
 from local_h5.runs.plan_file import lost_requests, read_plan
 from local_h5.runs.run_lock import hold_run_lock, refuse_stale_lock, remove_leftovers
@@ -37,6 +37,7 @@ from local_h5.runs.staleness import (
 from local_h5.runs.steps import REPORT, File, Step, declared_steps
 from local_h5.runs.target_records import TargetStatus, compare_targets
 from local_h5.workflow.engine import Engine
+from local_h5.workflow.run_log import area_of
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -76,6 +77,7 @@ class Run:
 
     def __init__(self, settings: Settings, engine: Engine) -> None:
         self.settings = settings
+        self._layout = settings.layout
         self._engine = engine
         self._lock: FileLock | None = None
         self._memo = DigestMemo.open(settings.layout.memo)
@@ -161,7 +163,7 @@ class Run:
 
     def trace(self, name: str) -> str:
         """Where a step's trace lies."""
-        return self.settings.layout.trace(name).as_posix()
+        return self._layout.trace(name).as_posix()
 
     def wanted(self, *area_types: str) -> list[str]:
         """What a target rule asks for: the approvals of the areas of the given types, or of all.
@@ -173,10 +175,8 @@ class Run:
         chosen = {
             key: request for key, request in self._requests.items() if not area_types or request.area_type in area_types
         }
-        waiting = [
-            str(self.settings.layout.approval(request)) for key, request in chosen.items() if not self._is_done(key)
-        ]
-        return waiting if waiting or not chosen else [self.settings.layout.config.as_posix()]
+        waiting = [str(self._layout.approval(request)) for key, request in chosen.items() if not self._is_done(key)]
+        return waiting if waiting or not chosen else [self._layout.config.as_posix()]
 
     def step_inputs(self, name: str) -> tuple[Files, bool]:
         """What a step reads, and whether its inputs count; a stale step is forced."""
@@ -193,24 +193,24 @@ class Run:
 
     def area_inputs(self, area: str, *, known: bool) -> tuple[Files, bool]:
         """What an area's job reads, by ``<folder>/<area>``, and whether its inputs count."""
-        request, layout = self._requests[area], self.settings.layout
-        prepared = layout.package(request.package)
+        request = self._requests[area]
+        prepared = self._layout.package(request.package)
         files = {
-            "snapshot": layout.snapshot.as_posix(),
+            "snapshot": self._layout.snapshot.as_posix(),
             "blocks": prepared.blocks.as_posix(),
             "clones": prepared.clones.as_posix(),
             "takeup": prepared.takeup.as_posix(),
         }
         # The plan writes the request; until then it stands for it.
-        files["request"] = str(self.settings.layout.request(request) if known else self.settings.layout.plan)
+        files["request"] = str(self._layout.request(request) if known else self._layout.plan)
         stale = known and not self._area(area).up_to_date
-        return files, self._tell(stale, [self.settings.layout.output(request)], follow=not known)  # by content alone
+        return files, self._tell(stale, [self._layout.output(request)], follow=not known)  # by content alone
 
     def record_inputs(self, area: str, *, known: bool) -> tuple[Files, bool]:
         """What the check of an area's file against its targets reads, and whether its inputs count."""
         request = self._requests[area]
-        h5 = self.settings.layout.output(request)
-        runs = [self.settings.layout.simulation(part).as_posix() for part in self.settings.parts.sources_of(area)]
+        h5 = self._layout.output(request)
+        runs = [self._layout.simulation(part).as_posix() for part in self.settings.parts.sources_of(area)]
         files: Files = {
             "targets": self.settings.target_database.as_posix(),
             "h5": h5.as_posix(),
@@ -218,31 +218,29 @@ class Run:
             "runs": runs,
         }
         stale = known and bool(self._known_targets().records.get(f"{area}.h5"))
-        return files, self._tell(
-            stale, [self.settings.layout.record("targets", request)], follow=not known or self._follow
-        )
+        return files, self._tell(stale, [self._layout.record("targets", request)], follow=not known or self._follow)
 
     def simulation_inputs(self, part: int, *, known: bool) -> tuple[Files, bool]:
         """What the model runs of a part read, and whether their inputs count."""
         outputs = [
-            self.settings.layout.output(request)
+            self._layout.output(request)
             for request in self.settings.requests
             if part in self.settings.parts.readers_of(request)
         ]
         built = [path.as_posix() for h5 in outputs for path in (h5, sidecar_path(h5))]
         files: Files = {"targets": self.settings.target_database.as_posix(), "built": built}
         stale = known and part in self._known_targets().simulations
-        return files, self._tell(stale, [self.settings.layout.simulation(part)], follow=not known or self._follow)
+        return files, self._tell(stale, [self._layout.simulation(part)], follow=not known or self._follow)
 
     def approval_inputs(self, area: str, *, known: bool) -> tuple[Files, bool]:
         """What approves an area's file reads, and whether its inputs count."""
         request = self._requests[area]
         files: Files = {
-            "sidecar": sidecar_path(self.settings.layout.output(request)).as_posix(),
+            "sidecar": sidecar_path(self._layout.output(request)).as_posix(),
             "records": [path.as_posix() for path in wanted_records(self.settings, request).values()],
         }
         stale = known and not self._is_approved(area)
-        return files, self._tell(stale, [self.settings.layout.approval(request)], follow=not known or self._follow)
+        return files, self._tell(stale, [self._layout.approval(request)], follow=not known or self._follow)
 
     def _tell(self, stale: bool, outputs: Iterable[Path], *, follow: bool) -> bool:
         """Force a stale job; returns whether its inputs count.
@@ -268,7 +266,7 @@ class Run:
 
     def _requests_are_lost(self) -> bool:
         """Whether the file of an area's request is missing or edited: an area that is up to date may be forced too."""
-        expected = read_plan(self.settings.layout.plan)
+        expected = read_plan(self._layout.plan)
         return bool(lost_requests(self.settings, self.settings.requests, expected))
 
     def _makes_records(self) -> bool:
@@ -283,7 +281,7 @@ class Run:
     def _known_areas(self) -> Mapping[str, AreaStatus]:
         """The status of all areas. Whoever asks knows that the checkpoint has run, or need not."""
         if self._areas is None:
-            expected = read_plan(self.settings.layout.plan)
+            expected = read_plan(self._layout.plan)
             areas = {
                 request.key: compare_area(self.settings, request, expected[request.key], self._memo)
                 for request in self.settings.requests
@@ -320,7 +318,7 @@ class Run:
                 asked |= {f"{key}.h5" for key, request in self._requests.items() if request.area_type == area_type}
             elif (area := _area_of(self.settings, target)) is not None:
                 asked.add(f"{area}.h5")
-            elif not Path(target).is_relative_to(self.settings.layout.prepared):
+            elif not Path(target).is_relative_to(self._layout.prepared):
                 return None
         return asked
 
@@ -328,9 +326,7 @@ class Run:
 def _area_of(settings: Settings, target: str) -> str | None:
     """The area that a file belongs to, by its folder; None for any other target."""
     path = Path(target)
-    if path.is_relative_to(settings.results) and path.parent.name in FOLDERS.values():
-        return f"{path.parent.name}/{path.name.partition('.')[0]}"
-    return None
+    return area_of([path]) if path.is_relative_to(settings.results) else None
 
 
 def _check_targets(settings: Settings, targets: Iterable[str]) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from local_h5.errors import InputError
 from local_h5.takeup.programmes import load_programmes
-from local_h5.takeup.rates import Axis, CellRates, ConstantRate, Level, StateRates
+from local_h5.takeup.rates import AxisForm, CellRates, ConstantRate, LevelForm, StateRates
 
 HEAD_START = ConstantRate((("2020-09-01", 0.4), ("2021-09-01", 0.3)))
 
@@ -89,7 +89,7 @@ def test_wages_are_the_sum_over_the_units_persons() -> None:
 
 
 def test_the_sum_is_float32() -> None:
-    axis = Axis("wages", "w", "person", "sum", (Level("low", 2.0**24, inclusive=True), Level("high", None, False)))
+    axis = AxisForm("wages", "w", "person", (LevelForm("low", at_most=2.0**24), LevelForm("high")), "sum")
     cells = CellRates((axis,), np.array([0.25, 0.75], dtype=np.float32))
     # 2**24 + 1 is not a float32, so the persons' sum stays at the bound
     values = {"w": np.array([2.0**24, 1.0])}

@@ -17,12 +17,12 @@ from local_h5.build.writer import dtype_name
 from local_h5.contracts.records import Finding
 from local_h5.contracts.results import AreaResult
 from local_h5.inputs.geography.codes import distinct
-from local_h5.inputs.membership import HOUSEHOLD, PERSON, Membership, reindex
-from local_h5.requests import WITHIN_STATE, AreaBuildRequest, AreaFilter
+from local_h5.inputs.membership import ENTITIES, HOUSEHOLD, PERSON, Membership, reindex
+from local_h5.prepared.clones import BLOCK_PREFIX, TABLE_FIELD
+from local_h5.requests import CODE_WIDTH, WITHIN_STATE, AreaBuildRequest, AreaFilter
 from local_h5.us import STATE_POSTAL, normalise_district
 from local_h5.validation.structural.common_schema import ExpectedColumn, Places
 
-_ENTITIES = (HOUSEHOLD, PERSON, "tax_unit", "spm_unit", "family", "marital_unit")
 _SUM_TOLERANCE = 1e-6
 """Relative; sums of the same float32 weights in float64."""
 
@@ -30,9 +30,7 @@ _FINITE_KEY, _POPULATION_KEY = "validation.require_finite", "validation.populati
 """Configuration keys of the limits that can be set."""
 
 _DISTRICT_CODES = 10_000
-_BLOCK_PREFIX = {"block": 15, "tract": 11, "county": 5, "state": 2}
 _STATE_NAMES = ("state_code", "state_code_str", "state_name")
-_COLUMN = {"puma": "puma", "place": "place_fips", "zcta": "zcta", "cbsa": "cbsa_code", "sldu": "sldu", "sldl": "sldl"}
 
 
 class Expectations(Struct, frozen=True):
@@ -131,7 +129,7 @@ def _columns(file: _File, expected: Mapping[str, ExpectedColumn]) -> Iterator[Fi
     extra = sorted(file.periods.keys() - expected.keys())
     if extra:
         yield _finding("columns", f"variables that no other file has: {', '.join(extra)}", len(extra))
-    rows = {entity: len(file.values(f"{entity}_id")) for entity in _ENTITIES}
+    rows = {entity: len(file.values(f"{entity}_id")) for entity in ENTITIES}
     for name, column in expected.items():
         periods = file.periods.get(name)
         if periods is None:
@@ -149,7 +147,7 @@ def _columns(file: _File, expected: Mapping[str, ExpectedColumn]) -> Iterator[Fi
 
 
 def _ids(file: _File, result: AreaResult, membership: Membership | None) -> Iterator[Finding]:
-    for entity in _ENTITIES:
+    for entity in ENTITIES:
         ids = file.values(f"{entity}_id")
         if result.rows.get(entity) != len(ids):
             yield _finding("rows", f"{entity}: {len(ids)} rows, {result.rows.get(entity)} by the sidecar")
@@ -170,7 +168,7 @@ def _ids(file: _File, result: AreaResult, membership: Membership | None) -> Iter
         text = f"person_id: not the {expected.n_rows(PERSON)} persons of the households, in their order"
         yield _finding("ids", f"{text}; {strange} are others", max(strange, 1))
         return
-    for entity in _ENTITIES:
+    for entity in ENTITIES:
         if entity != PERSON:
             wrong = np.count_nonzero(file.values(f"person_{entity}_id") != expected.links(entity))
             if wrong:
@@ -180,7 +178,7 @@ def _ids(file: _File, result: AreaResult, membership: Membership | None) -> Iter
 def _links(file: _File) -> Iterator[Finding]:
     """The units are those that the persons are in, each in one household, in the order of household and id."""
     household = file.values("person_household_id").astype(np.int64)
-    for entity in _ENTITIES:
+    for entity in ENTITIES:
         ids, link = file.values(f"{entity}_id"), file.values("person_id" if entity == PERSON else f"person_{entity}_id")
         if len(link) != len(household):
             continue  # said by the check of columns
@@ -313,10 +311,10 @@ def rows_where(item: AreaFilter, values: Callable[[str], np.ndarray]) -> np.ndar
         codes, place = np.unique(values("congressional_district_geoid"), return_inverse=True)
         inside = np.isin([normalise_district(int(code)) for code in codes], wanted)
         return inside[place]
-    if item.field in _BLOCK_PREFIX:
-        column = _prefix(values("block_geoid"), _BLOCK_PREFIX[item.field])
+    if item.field in BLOCK_PREFIX:
+        column = _prefix(values("block_geoid"), CODE_WIDTH[item.field])
     else:
-        column = values(_COLUMN[item.field])
+        column = values(TABLE_FIELD[item.field])
     if item.field not in WITHIN_STATE:
         return np.isin(column, np.array([value.encode() for value in item.values]))
     inside = np.zeros(len(column), dtype=bool)
