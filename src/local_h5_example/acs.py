@@ -53,7 +53,7 @@ class Population:
 
 
 def read_acs(path: Path, area_type: str, columns: Sequence[str]) -> list[tuple[int, ...]]:
-    """Code and counts of each area in a table of the Census Bureau's API (a JSON list of rows, the first has the names).
+    """Code and counts of each area in a table of the Census Bureau's API: a JSON list of rows, the names first.
 
     Areas outside the 50 states and the District of Columbia are left out.
 

@@ -1,27 +1,19 @@
 """What a run left behind, gathered from sidecars, validation records and benchmark files."""
 
-import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from local_h5.config.settings import Settings
 from local_h5.contracts.policy import Level
 from local_h5.contracts.records import ValidationRecord, read_record, refusals
-from local_h5.contracts.results import sidecar_path
-from local_h5.errors import ResultError
-from local_h5.files.atomic import why_unread
+from local_h5.contracts.results import AreaResult, read_sidecar, sidecar_path
 from local_h5.files.benchmarks import seconds_of
 from local_h5.requests import AreaBuildRequest
 from local_h5.us import STATE_POSTAL
 from local_h5.validation.structural.population import reference_populations
 
 LEVELS: tuple[Level, ...] = ("structural", "targets")
-_USED = (
-    "output", "rows", "weights", "coverage", "checks", "columns", "period", "fingerprint", "versions", "notes",
-)  # fmt: skip
-"""Parts of a sidecar that the report reads."""
 NOT_BUILT, NOT_VALIDATED = "not built", "not validated"
 
 
@@ -31,7 +23,7 @@ class Area:
 
     Attributes:
         request: the area.
-        sidecar: parsed; None when it is not built.
+        sidecar: None when it is not built.
         records: by level, of those that are there and that the run asks for.
         awaited: levels that the run asks for, without a record.
         reference: persons by the reference table; None without one.
@@ -39,7 +31,7 @@ class Area:
     """
 
     request: AreaBuildRequest
-    sidecar: Mapping[str, Any] | None
+    sidecar: AreaResult | None
     records: Mapping[Level, ValidationRecord]
     awaited: tuple[Level, ...]
     reference: float | None
@@ -70,7 +62,7 @@ class Area:
         if self.sidecar is None:
             return (NOT_BUILT,)
         missing = tuple(f"{NOT_VALIDATED}: {level}" for level in self.awaited)
-        return (*refusals(self.records.values(), self.sidecar["output"]["sha256"]), *missing)
+        return (*refusals(self.records.values(), self.sidecar.output.sha256), *missing)
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -82,7 +74,7 @@ class Area:
     @property
     def persons(self) -> float | None:
         """Weighted persons."""
-        return None if self.sidecar is None else float(self.sidecar["weights"]["persons"])
+        return None if self.sidecar is None else self.sidecar.weights.persons
 
     @property
     def population_error(self) -> float | None:
@@ -128,7 +120,7 @@ def _area(settings: Settings, request: AreaBuildRequest, references: Mapping[tup
     records = {level: read_record(place) for level, place in places.items() if place.is_file()}
     return Area(
         request,
-        _json(path) if path.is_file() else None,
+        read_sidecar(path) if path.is_file() else None,
         records,
         tuple(level for level in wanted if level not in records),
         references.get((request.area_type, request.area_id)),
@@ -136,32 +128,15 @@ def _area(settings: Settings, request: AreaBuildRequest, references: Mapping[tup
     )
 
 
-def _json(path: Path) -> Mapping[str, Any]:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        return {name: data[name] for name in _USED}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ResultError(
-            f"{path}: expected a result sidecar, found {why_unread(path, error)}. Build the area again."
-        ) from error
-
-
 def odd_columns(areas: Sequence[Area]) -> dict[str, list[str]]:
     """Areas whose variables, dtypes or periods differ from those of most areas, and the variables that do."""
-    schemas = {
-        area.key: {c["name"]: (c["entity"], c["dtype"], tuple(c["periods"])) for c in area.sidecar["columns"]}
-        for area in areas
-        if area.sidecar is not None
-    }
+    schemas = {area.key: area.sidecar.columns for area in areas if area.sidecar is not None}
     if not schemas:
         return {}
-    counted: dict[str, int] = {}
-    for schema in schemas.values():
-        text = json.dumps(schema, sort_keys=True)
-        counted[text] = counted.get(text, 0) + 1
-    usual = {name: (e, d, tuple(p)) for name, (e, d, p) in json.loads(max(counted, key=lambda t: counted[t])).items()}
+    ((usual, _),) = Counter(schemas.values()).most_common(1)
     differing = {
-        key: sorted(name for name in schema.keys() | usual.keys() if schema.get(name) != usual.get(name))
-        for key, schema in schemas.items()
+        key: sorted({column.variable for column in {*columns} ^ {*usual}})
+        for key, columns in schemas.items()
+        if columns != usual
     }
     return {key: names for key, names in differing.items() if names}

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from local_h5.contracts.results import run_id, sidecar_path
+from local_h5.contracts.results import AreaResult, run_id, sidecar_path
 from local_h5.errors import LocalH5Error
 from local_h5.files.atomic import sha256_of
 from local_h5.report.collect import RunData
@@ -22,7 +22,7 @@ def identity(run: RunData, checkout: Path) -> list[tuple[str, str]]:
         checkout: folder of the code that the report is written with.
     """
     built = {area.key: area.sidecar for area in run.areas if area.sidecar is not None}
-    digests = {key: str(sidecar["output"]["sha256"]) for key, sidecar in built.items()}
+    digests = {key: sidecar.output.sha256 for key, sidecar in built.items()}
     number = f"{len(built):,} of {len(run.areas):,} files"
     times = [
         sidecar_path(run.settings.layout.output(area.request)).stat().st_mtime for area in run.areas if area.sidecar
@@ -39,7 +39,7 @@ def identity(run: RunData, checkout: Path) -> list[tuple[str, str]]:
 
 def notes(run: RunData) -> list[tuple[str, str]]:
     """What the files say of themselves, for example that they are a demonstration; sorted, each once."""
-    return sorted({(name, text) for area in run.areas if area.sidecar for name, text in area.sidecar["notes"].items()})
+    return sorted({(name, text) for area in run.areas if area.sidecar for name, text in area.sidecar.notes.items()})
 
 
 def _commit(folder: Path) -> str:
@@ -52,23 +52,18 @@ def _commit(folder: Path) -> str:
     return f"commit {found.stdout.strip()}"
 
 
-def _values(built: Mapping[str, Mapping[str, object]], component: str) -> str:
+def _values(built: Mapping[str, AreaResult], component: str) -> str:
     """A fingerprint's component, of all files."""
-    found = set()
-    for sidecar in built.values():
-        fingerprint = sidecar["fingerprint"]
-        if isinstance(fingerprint, Mapping):
-            found.add(str(fingerprint["components"].get(component, "unknown"))[:_DIGITS])
-    return _joined(found)
+    fingerprints = [sidecar.fingerprint for sidecar in built.values() if sidecar.fingerprint is not None]
+    return _joined({found.components.get(component, "unknown")[:_DIGITS] for found in fingerprints})
 
 
-def _versions(built: Mapping[str, Mapping[str, object]]) -> str:
-    found = set()
-    for sidecar in built.values():
-        versions = sidecar["versions"]
-        assert isinstance(versions, Mapping)
-        found.add(", ".join(f"{name} {versions[name]}" for name in sorted(versions) if name.startswith("policyengine")))
-    return _joined(found)
+def _versions(built: Mapping[str, AreaResult]) -> str:
+    models = [
+        {name: version for name, version in sorted(sidecar.versions.items()) if name.startswith("policyengine")}
+        for sidecar in built.values()
+    ]
+    return _joined({", ".join(f"{name} {version}" for name, version in model.items()) for model in models})
 
 
 def _joined(found: Iterable[str]) -> str:

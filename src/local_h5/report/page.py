@@ -107,7 +107,7 @@ def _tiles(areas: Rows, targets: Rows) -> list[list[str]]:
 
 def _warnings(run: RunData, areas: Rows) -> list[str]:
     small = [row["area_id"] for row in areas if row["small_sample"]]
-    states = {area.request.area_id: area.sidecar["coverage"] for area in run.of_type("state") if area.sidecar}
+    states = {area.request.area_id: area.sidecar.coverage for area in run.of_type("state") if area.sidecar}
     warnings = empty_fields(states)
     if small:
         shown = ", ".join(small[:15]) + (" …" if len(small) > 15 else "")
@@ -193,7 +193,7 @@ def _belief_note(beliefs: Sequence[Belief] | None) -> str:
 def _coverage(run: RunData) -> list[list[Any]]:
     shares: dict[str, list[tuple[float, str]]] = {}
     for area in run.areas:
-        for name, share in (area.sidecar or {"coverage": {}})["coverage"].items():
+        for name, share in (area.sidecar.coverage if area.sidecar else {}).items():
             shares.setdefault(name, []).append((share, area.key))
     return [
         [name, len(found), fmean(share for share, _ in found), *min(found)] for name, found in sorted(shares.items())

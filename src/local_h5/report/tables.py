@@ -20,9 +20,10 @@ def area_rows(run: RunData) -> list[dict[str, Any]]:
 
 
 def _area_row(area: Area) -> dict[str, Any]:
-    sidecar = area.sidecar or {"weights": {}, "rows": {}, "coverage": {}}
-    weights, record = sidecar["weights"], area.records.get("targets")
-    size = weights.get("effective_sample_size")
+    sidecar, record = area.sidecar, area.records.get("targets")
+    weights = sidecar.weights if sidecar else None
+    size = weights.effective_sample_size if weights else None
+    coverage = sorted(sidecar.coverage.items()) if sidecar else ()
     return {
         "area_type": area.request.area_type,
         "area_id": area.request.area_id,
@@ -37,13 +38,13 @@ def _area_row(area: Area) -> dict[str, Any]:
         "persons": area.persons,
         "reference_population": area.reference,
         "population_error": area.population_error,
-        "households": weights.get("households"),
-        "household_rows": sidecar["rows"].get("household"),
+        "households": weights.households if weights else None,
+        "household_rows": sidecar.rows["household"] if sidecar else None,
         "effective_sample_size": size,
         "small_sample": None if size is None else size < SMALL_SAMPLE,
-        "largest_share": weights.get("largest_share"),
+        "largest_share": weights.largest_share if weights else None,
         "seconds": area.seconds,
-        "coverage": ", ".join(f"{name} {share:.0%}" for name, share in sorted(sidecar["coverage"].items())),
+        "coverage": ", ".join(f"{name} {share:.0%}" for name, share in coverage),
         "reasons": "; ".join(area.reasons),
     }
 

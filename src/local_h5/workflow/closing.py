@@ -109,11 +109,8 @@ def failure_lines(settings: Settings, log: RunLog) -> list[str]:
     lines = []
     if by_area:
         number = len(settings.requests)
-        kept = (
-            " Files that were built are kept, and not published."
-            if any(failure.rule == "publish_area" for failure in by_area.values())
-            else ""
-        )
+        refused = any(failure.rule == "publish_area" for failure in by_area.values())
+        kept = " Files that were built are kept, and not published." if refused else ""
         lines.append(f"FAILED: {len(by_area):,} of {number:,} areas.{kept}")
         for group in failed_areas(settings, by_area.values()):
             lines += [f"  {group.line}", f"      {named(group.areas)}"]
