@@ -1,4 +1,4 @@
-"""The areas of a run, from the district table and the configuration: known before anything is built."""
+"""The areas of a run, from the district table and the configuration. They are known before anything is built."""
 
 import re
 from collections import Counter
@@ -130,10 +130,10 @@ def all_requests(
 
 
 def did_you_mean(name: str, requests: Sequence[AreaBuildRequest]) -> str:
-    """What somebody may have meant who named an area that is not there: ``Did you mean NC-01?``, or nothing.
+    """A suggestion for an area that does not exist: ``Did you mean NC-01?``, or an empty text.
 
-    Capitals, hyphens and leading zeros make no difference, the name of an area (``North Carolina``) is as good as its
-    id, and a letter may be wrong.
+    Capitals, hyphens and leading zeros make no difference. The name of an area (``North Carolina``) works as well as
+    its id, and a letter may be wrong.
 
     Args:
         name: an id, a relative path or a name.
@@ -160,7 +160,7 @@ def _bare(name: str) -> str:
 
 
 def check_coverage(listed: Sequence[District], present: "np.ndarray", where: object) -> None:
-    """Check that a geography has exactly the listed districts.
+    """Check that a geography has the listed districts and no others.
 
     Args:
         listed: the district table.

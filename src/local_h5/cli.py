@@ -14,7 +14,7 @@ _DESCRIPTION = "Calibrated US microdata, one H5 per area. Run it in the folder t
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point; an error of ours, or of a file, is one line and exit status 1.
+    """Entry point. An error of this package or of a file ends with one line and exit status 1.
 
     Args:
         arguments: of the command line; those of the process if None.

@@ -1,7 +1,7 @@
-"""One area file in one call, with the names and meaning of the function that callers of the older code know.
+"""One area file in one call, with the names and meaning of the function in the older code.
 
-Built on the pieces that the workflow uses. What differs from the workflow: the caller's own district codes go into the
-file, and blocks that no table knows are allowed when their county exists (callers' tests make blocks up).
+It uses the same parts as the workflow, with two differences: the file has the caller's own district codes, and blocks
+that no table has are allowed when their county exists (tests of callers make blocks up).
 """
 
 import os
@@ -132,7 +132,7 @@ Made = TypeVar("Made")
 
 
 class _Last(Generic[Made]):
-    """Keeps the value that was made last, for as long as the same one is asked for."""
+    """Keeps the last value until another one is asked for."""
 
     def __init__(self) -> None:
         self._kept: tuple[Hashable, Made] | None = None
@@ -147,10 +147,10 @@ class _Last(Generic[Made]):
 class H5Builder:
     """Builds files of several areas, and prepares their source once.
 
-    It keeps what the last call prepared: the source as the model sees it, the geography of its blocks, and take-up;
-    some hundred megabytes for a source of production size, until the builder is dropped. Contents decide what can be
-    used again, never names or times, so a call with other inputs prepares those. The files are those that
-    :func:`build_h5` writes. One builder serves one thread.
+    It keeps what the last call prepared: the source as the model sees it, the geography of its blocks, and take-up.
+    This takes some hundred megabytes for a source of production size, until the builder is dropped. The contents of the
+    inputs decide what is used again, not their names or times. The files are the same as those of :func:`build_h5`.
+    Use one builder in one thread.
 
     Example:
         >>> builder = H5Builder()
@@ -314,7 +314,7 @@ def _identity(tables: BlockTableFiles) -> tuple[str, ...]:
 
 
 def _block_table(geography: Geography, tables: BlockTableFiles) -> tuple[BlockTable, tuple[str, ...]]:
-    """The table, and what is to be said about unknown blocks, every time that it is used."""
+    """The table, and the warnings about unknown blocks that each use of it gives."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UnknownBlocksWarning)
         table = build_block_table(geography, tables, "allow")

@@ -1,7 +1,6 @@
 """One area: request → selection → reindexed rows → payload → file → result.
 
-Pure with respect to its inputs: what decides an area's bytes is in the arguments. Imports numpy and h5py, never the
-model.
+The arguments alone decide an area's bytes. This module imports numpy and h5py, never the model.
 """
 
 import platform
@@ -50,7 +49,7 @@ class BuildOptions(Struct, frozen=True):
 
 
 class Provenance(Struct, frozen=True):
-    """What the caller knows beyond the inputs, copied to the sidecar as it is."""
+    """Facts from the caller, copied to the sidecar."""
 
     fingerprint: Fingerprint | None = None
     validation: Validation = Validation("skipped", "not run in this step")
@@ -133,7 +132,7 @@ def build_area(
 def area_units(
     inputs: PreparedInputs, selection: CloneSelection, rows: Mapping[str, EntityRows], blocks: BlockRows
 ) -> AreaUnits:
-    """The units of a file as take-up needs them."""
+    """The units of a file, for take-up."""
     return AreaUnits(
         household_ids=inputs.snapshot.household_id[selection.household],
         clones=selection.clone,

@@ -1,4 +1,4 @@
-"""What one area file holds: every column with its entity, period and dtype, computed only when it is written."""
+"""The columns of an area file, with entity and period. Values are computed when they are written."""
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -21,8 +21,8 @@ _COUNTY_CODES = 100_000
 class PayloadColumn(Struct, frozen=True):
     """One dataset ``variable/period`` of an area file.
 
-    ``values()`` has a row per unit of ``entity``, in file order; it may use the same memory as the values of the column
-    that was asked for before.
+    ``values()`` has a row per unit of ``entity``, in file order. It may reuse the memory of the previous column's
+    values.
     """
 
     variable: str
@@ -83,12 +83,12 @@ def _gathered(snapshot: SourceSnapshot, reindexed: Reindexed) -> Iterator[Payloa
 
 
 class _Gather:
-    """Source columns at an area's rows, all in the same memory: fresh memory would cost more than the gathering."""
+    """Source columns at an area's rows, all in the same memory, because fresh memory costs more than the gather."""
 
     def __init__(self, snapshot: SourceSnapshot, reindexed: Reindexed) -> None:
         self._snapshot = snapshot
         self._reindexed = reindexed
-        # As numpy's own index type, to which it would convert them for every column.
+        # In numpy's own index type; else numpy converts them for every column.
         self._rows = {entity: rows.source_row.astype(np.intp) for entity, rows in reindexed.rows.items()}
         self._memory = np.empty(0, np.uint8)
         self._holds: tuple[str, int] | None = None
@@ -109,7 +109,7 @@ class _Gather:
         return gathered if column.names is None else self._named(column.names, column.entity, gathered)
 
     def _named(self, target: str, entity: str, named: np.ndarray) -> np.ndarray:
-        """Ids of the units that ``named`` (1 + source row, 0 for none) names, in the household clone of each row."""
+        """Ids of the units in ``named`` (1 + source row, 0 for none), in the household clone of each row."""
         ids = self._reindexed.named(target, self._reindexed.rows[entity].clone_position, named - 1)
         return np.where(named > 0, ids, 0).astype(np.int32)
 
@@ -156,7 +156,7 @@ def _by_state(snapshot: SourceSnapshot, blocks: BlockRows, reindexed: Reindexed,
 
 
 def county_names(snapshot: SourceSnapshot, county: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The model's County member of each county FIPS, as codes and the names that they stand for.
+    """The model's County member of each county FIPS, as codes and names.
 
     Args:
         snapshot: knows the model's counties.
@@ -173,7 +173,7 @@ def county_names(snapshot: SourceSnapshot, county: np.ndarray) -> tuple[np.ndarr
 
 
 def zip_codes(county: np.ndarray) -> np.ndarray:
-    """A ZIP code for each county FIPS: the one that stands for the county where the model needs it, else a zero."""
+    """A ZIP code for each county FIPS: that of the county where the model needs one, else zeros."""
     codes = np.full(len(county), us.ZIP_CODE_ELSEWHERE, dtype="S5")
     for fips, code in us.ZIP_CODE_OF_COUNTY.items():
         codes[county == int(fips)] = code

@@ -1,4 +1,4 @@
-"""Writes an area file: equal content gives equal bytes, and a name only ever points at a whole file."""
+"""Writing an area file. Equal content gives equal bytes, and a file under its final name is complete."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -18,7 +18,7 @@ Compression = Literal["none", "gzip", "lzf"]
 
 
 class WrittenFile(Struct, frozen=True):
-    """What was written, counted on the file itself."""
+    """Digest, size and columns of the written file."""
 
     sha256: str
     size_bytes: int

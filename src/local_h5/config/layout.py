@@ -1,4 +1,4 @@
-"""Where everything of a run lies, below its results folder."""
+"""Where the files of a run are, below its results folder."""
 
 from pathlib import Path, PurePosixPath
 
@@ -24,7 +24,7 @@ class Layout(Struct, frozen=True):
     """The paths of a run.
 
     Attributes:
-        results: the folder that all of them lie in.
+        results: the folder of all of them.
     """
 
     results: Path
@@ -43,7 +43,7 @@ class Layout(Struct, frozen=True):
 
     @property
     def prepared(self) -> Path:
-        """Prepared arrays, plan, and what comparing by content remembers."""
+        """Prepared arrays, the plan, and the memo of digests."""
         return self.results / "prepared"
 
     @property
@@ -58,7 +58,7 @@ class Layout(Struct, frozen=True):
 
     @property
     def memo(self) -> Path:
-        """Digests of files, with the size and times that they had."""
+        """Digests of files, with their sizes and times."""
         return self.prepared / "digests.json"
 
     @property
@@ -68,7 +68,7 @@ class Layout(Struct, frozen=True):
 
     @property
     def area_config(self) -> Path:
-        """What area jobs read of the configuration: the whole has megabytes with very many areas."""
+        """The part of the configuration that area jobs read. The whole can have megabytes with very many areas."""
         return self.prepared / "area_config.json"
 
     @property
@@ -86,13 +86,13 @@ class Layout(Struct, frozen=True):
         return _json(self.prepared / "requests", area)
 
     def trace(self, step: str) -> Path:
-        """What a step read and wrote; written after it ended."""
+        """What a step read and wrote. It is written after the step ended."""
         return self.prepared / "traces" / f"{step}.json"
 
     # --- the areas
 
     def output(self, area: Area) -> Path:
-        """An area's H5; its sidecar lies beside it."""
+        """An area's H5. Its sidecar is beside it."""
         return self.results / _relative(area)
 
     def record(self, level: Level, area: Area) -> Path:
@@ -100,7 +100,7 @@ class Layout(Struct, frozen=True):
         return _json(self.validation / level, area)
 
     def approval(self, area: Area) -> Path:
-        """Says that the policy lets an area's file be published, and which file, sidecar and records that was."""
+        """States that the policy lets an area's file be published, and for which file, sidecar and records."""
         return _json(self.results / "published", area)
 
     def benchmark(self, job: str) -> Path:
@@ -120,11 +120,11 @@ class Layout(Struct, frozen=True):
         return self.example / "targets.db"
 
     def simulation(self, part: int) -> Path:
-        """What the model runs of a part took."""
+        """How many model runs a part took, and for which files."""
         return self.validation / f"simulation_{part}.json"
 
     def values(self, area: Area) -> Path:
-        """What the model gave for an area's file."""
+        """What the model calculated for an area's file."""
         return self.validation / "values" / _relative(area)
 
     # --- the run itself
@@ -136,7 +136,7 @@ class Layout(Struct, frozen=True):
 
     @property
     def lock_holder(self) -> Path:
-        """Says who that is."""
+        """Names that process."""
         return self.results / ".run.json"
 
 

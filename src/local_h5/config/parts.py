@@ -1,7 +1,7 @@
 """Which of the simulating processes provides an area's values.
 
-A part takes whole states, so that an area inside a state needs one part only, and is about as large as the others by
-number of districts. What lies in no single state belongs to the first part.
+A part has whole states, so that an area inside a state needs one part only. All parts have about the same number of
+districts. Areas that are not inside one state belong to the first part.
 """
 
 from collections import Counter
@@ -15,7 +15,7 @@ from local_h5.requests import FOLDERS, AreaBuildRequest
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The states of a run, shared out.
+    """The states of a run, divided into parts.
 
     Attributes:
         n: number of parts; no more than there are states.
@@ -27,7 +27,7 @@ class Parts:
 
     @classmethod
     def of(cls, districts: Iterable[District], n: int) -> Self:
-        """Share the districts' states out: the largest first, each to the part that has the fewest districts."""
+        """Divide the states: the largest first, each to the part with the fewest districts."""
         districts = tuple(districts)
         sizes = Counter(district.state for district in districts)
         loads = [0] * max(1, min(n, len(sizes)))
@@ -47,7 +47,7 @@ class Parts:
         return (0, own) if request.area_type == "state" and own else (own,)
 
     def own_of(self, request: AreaBuildRequest) -> int:
-        """The part that simulates what of an area no state has, or all of a state."""
+        """The part that simulates a state, or the households of another area that no state's file has."""
         return self.home.get(f"{FOLDERS[request.area_type]}/{request.area_id}", 0)
 
     def sources_of(self, key: str) -> tuple[int, ...]:

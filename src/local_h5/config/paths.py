@@ -1,10 +1,9 @@
 """The paths of a configuration, read in one way before anything uses them.
 
-A path goes into the shell's command lines, into Snakemake's file patterns and into messages. Spaces, quotes, ``$``,
-``&`` and letters of any script work everywhere, because every command quotes them. Other signs would be read as
-something else than a name: braces are wildcards to Snakemake, ``<name>`` is a variable of its own, ``~`` is the home
-folder to a shell and a letter to Snakemake, a leading ``-`` begins an option. A path with one of these is refused in
-one line, before anything is written.
+A path is used in shell commands, in Snakemake's file patterns and in messages. Spaces, quotes, ``$``, ``&`` and letters
+of any script work everywhere, because every command quotes them. Some signs have another meaning: Snakemake reads
+braces as wildcards and ``<name>`` as a variable, a shell reads ``~`` as the home folder, and a leading ``-`` begins an
+option. A path with one of these is refused in one line, before anything is written.
 """
 
 import os
@@ -32,7 +31,7 @@ PATHS = (
 """Keys of the configuration that hold a path (``store.url``: or an address)."""
 
 _KEPT = tuple(key for key in PATHS if key not in ("results", "example.cache"))
-"""What nobody wants to lose with the results: inputs, tables, and what was published."""
+"""Inputs, tables and the store. They must not be lost together with the results."""
 
 _PROJECT = (
     ".git", ".snakemake", ".venv", "adapters", "benchmarks", "config", "containers", "docs", "profiles", "rules",
@@ -118,7 +117,7 @@ def _plain(text: str) -> str:
 
 
 def _wrong(text: str, *, may_be_address: bool) -> tuple[str, str] | None:
-    """What a path should be and is not, and what to do about it."""
+    """What was expected of a path that is wrong, and what to do. None for a good path."""
     if any(unicodedata.category(sign) in ("Cc", "Zl", "Zp") for sign in text):
         return "a path without line breaks and control characters", "Rename the folder or file."
     if text != text.strip():
@@ -142,7 +141,7 @@ def _wrong(text: str, *, may_be_address: bool) -> tuple[str, str] | None:
 
 
 def _check_results(config: Config, where: object) -> None:
-    """Refuse a results folder that holds something else: leftovers in it are removed, and ``make clean`` deletes it."""
+    """Refuse a results folder with other files: a run removes leftovers there, and ``make clean`` deletes it."""
     results = Path(config.results).resolve()
     here = Path.cwd().resolve()
     holds = None

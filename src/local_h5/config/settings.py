@@ -1,4 +1,4 @@
-"""The configuration, checked once: what a run reads, where it writes, and which areas it has."""
+"""The checked configuration: what a run reads, where it writes, and which areas it has."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ class Settings:
     districts: tuple[District, ...]
     requests: tuple[AreaBuildRequest, ...]
     parts: Parts
-    """How the states are shared out among the processes that run the model."""
+    """How the states are divided among the processes that run the model."""
 
     @classmethod
     def load(cls, config: Mapping[str, Any], where: str = "config", overrides: Mapping[str, Any] | None = None) -> Self:
@@ -57,7 +57,7 @@ class Settings:
         Args:
             config: parsed, with all defaults merged in.
             where: the file(s) that it came from, for messages.
-            overrides: what of it was given on the command line. Snakemake reads the values inside sections as text;
+            overrides: the part that was given on the command line. Snakemake reads values inside sections as text; here
                 they get the type that they would have in a file.
 
         Raises:
@@ -147,7 +147,7 @@ class Settings:
 
     @property
     def target_database(self) -> Path:
-        """The target database; without one of the user's own, the example's."""
+        """The user's target database, or else the example's."""
         own = self.config.inputs.targets
         return self.layout.example_targets if own is None else Path(own)
 
@@ -166,12 +166,12 @@ def _with_codes_as_text(config: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """``over`` on top of ``under``, as Snakemake does it: mappings key by key, everything else is replaced."""
+    """``over`` on top of ``under``, as Snakemake merges: mappings key by key, everything else is replaced."""
     merged = dict(under)
     for key, value in over.items():
         before = merged.get(key, {})
         if isinstance(value, Mapping):
-            # An empty mapping leaves what is there, whatever it is; another one replaces what is no mapping.
+            # An empty mapping changes nothing. Another mapping replaces a value that is none.
             merged[key] = merge(before if isinstance(before, Mapping) else {}, value) if value else before
         else:
             merged[key] = value

@@ -1,1 +1,1 @@
-"""What is written as JSON and read again: results, validation records, policy, work items, and their schemas."""
+"""Documents in JSON: configuration, results, validation records, policy, plan, work items, and their schemas."""

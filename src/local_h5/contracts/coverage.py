@@ -1,4 +1,4 @@
-"""Geography fields that a whole state lacks: the block tables have no rows of it, and nothing else would say so."""
+"""Geography fields that a whole state lacks, because the block tables have no rows of it."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ from local_h5 import us
 
 
 def empty_fields(coverage: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """A sentence for each state in which a field that the state should have is empty everywhere.
+    """A sentence for each state that has no value of some field that it should have.
 
     Args:
         coverage: postal code of a state → field → share of household weight with a value, 0 to 1 (of its sidecar).

@@ -1,7 +1,7 @@
 """The validation policy: what is checked, how far off a value may be, and what follows from it.
 
-A policy decides; it measures nothing. :meth:`Policy.for_area` is the policy as one area sees it, which is what the
-area's record quotes.
+A policy decides and measures nothing. :meth:`Policy.for_area` is the policy for one area, which the area's record
+quotes.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ Severity = Literal["structural", "sanity", "targets"]
 
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 ANY = "*"
-"""Name under which ``sanity_ceilings`` holds the ceiling of every variable without one of its own."""
+"""Key of ``sanity_ceilings`` for every variable without a ceiling of its own."""
 
 EXAMPLE_POPULATION_ERROR, POPULATION_ERROR = 0.005, 0.05
 """Default of ``population.max_rel_error``: of the example, whose weights meet the table, and of any other run."""
@@ -96,7 +96,7 @@ class Rule(Form, frozen=True):
 
     @property
     def is_of_area(self) -> bool:
-        """Whether it asks nothing of the target besides its area."""
+        """Whether it names areas and nothing else."""
         return self.conditions.keys() <= {"area_type", "area_id"}
 
 
@@ -128,7 +128,7 @@ class OnFailure(Form, frozen=True):
     targets: Reaction
 
     def of(self, severity: Severity) -> Reaction:
-        """What follows from one of that severity."""
+        """What follows from a finding of that severity."""
         return {"structural": self.structural, "sanity": self.sanity, "targets": self.targets}[severity]
 
 
@@ -164,7 +164,7 @@ class Policy(Form, frozen=True):
     processes: Annotated[int, Meta(ge=1)]
 
     def of_run(self, *, example: bool) -> "Policy":
-        """The policy with the limit of the population's error that holds.
+        """The policy with the default limit of the population's error filled in.
 
         Args:
             example: whether the run's weights are the example's, which meet the population table.
@@ -182,7 +182,7 @@ class Policy(Form, frozen=True):
 
     @property
     def wants_targets(self) -> bool:
-        """Whether the model is to be run against the target database."""
+        """Whether files are checked against the target database with the model."""
         return self.enabled and self.level == "targets"
 
     def blocks(self, severity: Severity) -> bool:

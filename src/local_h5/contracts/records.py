@@ -1,6 +1,6 @@
 """The record of one area's validation: ``validation/<level>/<folder>/<area>.json``, and how a run's are read.
 
-Imports neither numpy nor the model: what decides about publishing has to be quick.
+It imports neither numpy nor the model: the job that approves an area is short.
 """
 
 import hashlib
@@ -42,7 +42,7 @@ class Finding(Form, frozen=True):
 
     @property
     def decided_by(self) -> str:
-        """The configuration key to look at: of the limit, or else of what follows from a finding."""
+        """The configuration key to look at: that of the limit, or else that of the severity."""
         return self.key or f"validation.on_failure.{self.severity}"
 
     @property
@@ -148,7 +148,7 @@ class ValidationRecord(Form, frozen=True, kw_only=True):
 
     @property
     def blocking(self) -> tuple[str, ...]:
-        """Why the file must not be published; nothing when it may be. An error always blocks."""
+        """Why the file must not be published; empty when it may be. An error always blocks."""
         reasons = tuple(finding.message for finding in self.blocking_findings)
         return (*self.messages, *reasons) if self.status == "error" else reasons
 
@@ -159,7 +159,7 @@ class ValidationRecord(Form, frozen=True, kw_only=True):
 
     @property
     def messages(self) -> tuple[str, ...]:
-        """What kept the file from being checked."""
+        """Why the file could not be checked."""
         return tuple(issue.message for issue in self.issues)
 
 
@@ -191,7 +191,7 @@ class Refusal(Form, frozen=True):
     """One reason why an area is not published.
 
     Attributes:
-        check: that found it, for areas with the same reason to stand together.
+        check: that found it. Areas with the same check are reported together.
         message: one line.
         key: configuration key that decides; empty where none does.
     """

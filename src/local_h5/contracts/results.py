@@ -1,6 +1,6 @@
 """The result of one area build, and its JSON sidecar ``<file>.h5.result.json``.
 
-The sidecar is written last: an H5 without one is not done. It holds nothing that differs between two equal runs.
+The sidecar is written last: an H5 without one is not finished. Two equal runs write equal sidecars.
 """
 
 import hashlib
@@ -60,7 +60,7 @@ class Fingerprint(Form, frozen=True):
     components: Mapping[str, Sha256]
 
     def differences(self, others: Mapping[str, str]) -> list[str]:
-        """Names of the components that are not the same in those of another one."""
+        """Names of the components that differ from those of another fingerprint."""
         names = self.components.keys() | others.keys()
         return sorted(name for name in names if self.components.get(name) != others.get(name))
 
@@ -176,7 +176,7 @@ def sidecar_text(result: AreaResult) -> str:
 
 
 def write_sidecar(h5: Path, result: AreaResult, text: str | None = None) -> Path:
-    """Write the sidecar of ``h5`` in one step; its presence says that the file is complete.
+    """Write the sidecar of ``h5`` in one step. Its presence means that the file is complete.
 
     Args:
         h5: the file.

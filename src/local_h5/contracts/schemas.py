@@ -1,5 +1,7 @@
-"""The published JSON schemas (Draft 2020-12): what ``schemas/generate.py`` makes of the structures, and how others read
-our files. They are held against where somebody else's eyes are wanted: ``local-h5 verify``, publishing, and the tests.
+"""The published JSON schemas (Draft 2020-12), which ``schemas/generate.py`` makes from the structures.
+
+Others read our files with them. ``local-h5 verify``, publishing and the tests check documents against them, as an
+independent check.
 """
 
 import importlib.resources
@@ -29,7 +31,7 @@ def _validator(name: str) -> "Draft202012Validator":
 
 
 def check(name: str, data: Any, where: object, error: type[LocalH5Error]) -> None:
-    """Hold a document against its published schema.
+    """Check a document against its published schema.
 
     Args:
         name: of the schema, for example ``area_result``.

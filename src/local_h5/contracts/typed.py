@@ -1,4 +1,4 @@
-"""Values that were read as text, with the types that YAML would have given them in a file."""
+"""Types for values that were read as text: those that YAML gives them in a file."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, get_args, get_origin
@@ -8,12 +8,12 @@ import yaml
 from local_h5.files.forms import choices, parts
 
 _ROOM: Mapping[type, tuple[type, ...]] = {bool: (bool,), int: (int, float), float: (float, int)}
-"""Type of a value → types that have room for it, or say better than a text what is wrong with it."""
+"""Type of a value → types of a field that it is meant for, rightly or wrongly."""
 
 
 def typed(kind: Any, value: Any) -> Any:
-    """Only where the type has room: ``"10"`` becomes 10 where a number may stand, ``"null"`` None where null may, and
-    both stay text elsewhere. What has a type already keeps it.
+    """Convert texts where the type allows it: ``"10"`` to 10 in a field of numbers, ``"null"`` to None in one that may
+    be null. Both stay text elsewhere, and values of other types are not changed.
 
     Args:
         kind: a structure, or a type made of such.

@@ -1,4 +1,4 @@
-"""What a worker is asked to do."""
+"""The areas that a worker builds."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -38,7 +38,7 @@ class WorkItems(Form, frozen=True, kw_only=True):
 
 
 def read_request(path: Path) -> WorkItem:
-    """What an area's job is to build.
+    """Read the area that a job builds.
 
     Raises:
         RequestError: missing, not JSON, or of another form.

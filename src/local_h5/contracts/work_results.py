@@ -1,4 +1,4 @@
-"""What came of each area, and of all of them."""
+"""The outcome of each area that a worker built, and of all of them."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -14,8 +14,8 @@ from local_h5.requests import AreaBuildRequest
 
 Status = Literal["completed", "failed", "skipped"]
 FailedPhase = Literal["request", "select", "build", "write", "validate", "worker"]
-"""Where an area failed: what was asked for, no household clone there, the build, writing, the checks themselves (a file
-that does not pass them is completed), or the worker as a whole, which ended before it could answer."""
+"""Where an area failed: its request, its selection (no household clone), the build, writing, the checks (a file that
+fails them counts as completed), or the worker as a whole, which ended before it could answer."""
 
 
 _OF_FAILURE = ("phase", "error", "message")
@@ -66,7 +66,7 @@ class AreaOutcome(Form, frozen=True):
 
     @classmethod
     def built(cls, result: AreaResult, status: Literal["completed", "skipped"], seconds: float) -> Self:
-        """Of an area whose file is right, from its sidecar."""
+        """The outcome of an area with a good file, from its sidecar."""
         file = result.output
         return cls(
             result.request,

@@ -1,12 +1,12 @@
-"""A structure of arrays as one HDF5 file that is memory-mapped when read.
+"""A structure of arrays as one HDF5 file, which is memory-mapped when it is read.
 
 All prepared inputs (source snapshot, geography, clone index, take-up table) have this form. Arrays are contiguous,
-aligned, uncompressed datasets, so that every process on a node shares one copy in the page cache, and any HDF5 tool can
-look inside; everything else is in a JSON header, in which an array stands as the name of its dataset.
+aligned, uncompressed datasets, so that all processes on a node share one copy in the page cache, and any HDF5 tool can
+read them. Everything else is in a JSON header, where the name of the dataset stands for the array.
 
-A class says by ``stored_as`` what its files hold, and in which version of their form: whoever changes its fields raises
+The ``stored_as`` of a class gives the kind of its files and the version of their form. If you change the fields, raise
 the version. Fields may be numbers, texts, arrays, other structures, tuples of these, mappings from texts to them, and
-unions of kinds that JSON tells apart. A class may say by ``not_stored`` which of its fields a file does not hold.
+unions of kinds that differ in JSON. ``not_stored`` of a class lists the fields that a file does not have.
 """
 
 import json
@@ -30,7 +30,7 @@ _ALIGNMENT = 64
 
 
 class Stored(Protocol):
-    """A structure that says what its files hold: kind and version of their form."""
+    """A structure with the kind of its files and the version of their form."""
 
     stored_as: ClassVar[tuple[str, int]]
 
@@ -63,7 +63,7 @@ def write_arrays(path: Path, value: Stored) -> None:
 
 
 def open_arrays(path: Path, cls: type[S]) -> S:
-    """What :func:`write_arrays` wrote; its arrays are memory-mapped and read-only.
+    """Open a file of :func:`write_arrays`. The arrays are memory-mapped and read-only.
 
     Raises:
         PreparedError: the file is missing, damaged, or of another kind or version.
@@ -73,7 +73,7 @@ def open_arrays(path: Path, cls: type[S]) -> S:
     try:
         with h5py.File(path, "r") as file:
             header = json.loads(bytes(file[_HEADER][()]))
-            # Where each array lies is in the header: asking HDF5 about a hundred of them costs an area job 10 ms.
+            # The header has the place of each array: asking HDF5 for a hundred of them costs an area job 10 ms.
             places = header["places"]
             last = max(places, key=lambda name: places[name][0] or 0, default=None)
             if last is not None and file[last].id.get_offset() != places[last][0]:
@@ -101,7 +101,7 @@ def open_arrays(path: Path, cls: type[S]) -> S:
 
 
 def _taken_apart(value: Any, place: str, arrays: dict[str, np.ndarray]) -> Any:
-    """The JSON of a value; its arrays are added to ``arrays`` under names below ``place``."""
+    """The JSON of a value. Its arrays are added to ``arrays`` under names below ``place``."""
     if isinstance(value, np.ndarray):
         arrays[place] = value
         return place
@@ -115,7 +115,7 @@ def _taken_apart(value: Any, place: str, arrays: dict[str, np.ndarray]) -> Any:
 
 
 def _stored(cls: type[msgspec.Struct]) -> tuple[str, ...]:
-    """Names of the fields that a file holds."""
+    """Names of the fields that a file has."""
     return tuple(name for name in cls.__struct_fields__ if name not in getattr(cls, "not_stored", ()))
 
 
@@ -125,7 +125,7 @@ def _is_structure(kind: Any) -> bool:
 
 @cache
 def _reader(kind: Any) -> _Read:
-    """How a value of that kind is made from its JSON."""
+    """A function that makes a value of that kind from its JSON."""
     origin, of = get_origin(kind) or kind, get_args(kind)
     if origin in (Union, UnionType):
         kinds = {_json_type(one): _reader(one) for one in of}

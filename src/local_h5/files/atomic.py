@@ -1,4 +1,4 @@
-"""Files that are either whole or absent: temporary name in the same folder, flush, rename."""
+"""Files that are either whole or absent: write to a temporary name in the same folder, flush, rename."""
 
 import contextlib
 import hashlib
@@ -13,8 +13,8 @@ from local_h5.errors import InputError, WriteError
 def atomic_output(final: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``final``; rename it to ``final`` when the block ends well.
 
-    On any exception the temporary file is removed and ``final`` is untouched. The file is flushed to disk before the
-    rename, so that a name never points at bytes that a crash can take away.
+    On any exception the temporary file is removed and ``final`` is not changed. The file is flushed to disk before the
+    rename, so that a crash cannot leave a truncated file under its name.
 
     Raises:
         WriteError: the folder cannot be made or written, or the disk is full.
@@ -38,7 +38,7 @@ def atomic_output(final: Path) -> Iterator[Path]:
 
 
 def check_output(final: Path, inputs: Iterable[Path]) -> None:
-    """Refuse an output that cannot be written, or that is an input by any name or link, before any work is done.
+    """Refuse an output that cannot be written, or that is also an input under any name or link.
 
     Raises:
         WriteError: it is a folder, lies below a file, or is one of ``inputs``.
@@ -101,7 +101,7 @@ def of_owner(path: Path) -> str:
 def _temporary_beside(final: Path) -> tuple[int, str]:
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
-        # Not tempfile.mkstemp, whose files are private: umask, or the folder's own rules, say who may read a result.
+        # Not tempfile.mkstemp: its files are private, and here umask or the folder decides who may read a result.
         temporary = final.with_name(f".{final.name}.{os.urandom(4).hex()}.tmp")
         return os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), str(temporary)
     except OSError as error:

@@ -11,19 +11,19 @@ from typing import Any
 from local_h5.files.atomic import sha256_of, write_text
 
 _SETTLED = 100_000_000
-"""Nanoseconds after which a later change of a file must show in its times; file systems tick every few milliseconds."""
+"""Nanoseconds after which a later change shows in a file's times. Clocks of file systems tick every few ms."""
 
 
 @dataclass(slots=True)
 class DigestMemo:
     """A memo of digests, kept in one JSON file.
 
-    A file whose size, modification time, change time and inode are those of an earlier look has the digest of then. A
-    restored or copied file has another change time, whatever its modification time says, so it is read again. So is a
-    file that had changed within the tick of the clock in which it was read.
+    A file keeps its digest while its size, modification time, change time and inode are the same. A restored or copied
+    file has another change time, even with the same modification time, so it is read again. A file that changed less
+    than 100 ms ago is not remembered.
 
     Attributes:
-        path: the file; None for a memo that remembers nothing and trusts nothing.
+        path: the file; None for a memo that remembers nothing.
     """
 
     path: Path | None
@@ -60,7 +60,7 @@ class DigestMemo:
         return digest
 
     def derived(self, name: str, key: str, compute: Callable[[], Any]) -> Any:
-        """What ``compute`` gave when ``key`` was the same.
+        """The value that ``compute`` returned for the same ``key``.
 
         Args:
             name: of the value.

@@ -1,8 +1,8 @@
-"""JSON and YAML as typed structures, and back: what a type refuses becomes one line.
+"""JSON and YAML as typed structures, and back. A document that does not fit gives an error of one line.
 
-A structure is a frozen :class:`msgspec.Struct` of what its document holds; its JSON schema is made from it
-(:mod:`local_h5.contracts.schemas`). Reading is strict: an unknown or repeated key, a number that is out of range or no
-number, and a value of another type are refused, with the file, the place in it, what was expected and what was found.
+A structure is a frozen :class:`msgspec.Struct`. The JSON schema of the document is made from it
+(:mod:`local_h5.contracts.schemas`). Reading is strict: it refuses an unknown or repeated key, a number out of
+range, NaN and a value of another type. The error names the file, the place in it, what was expected and what was found.
 """
 
 import json
@@ -26,7 +26,7 @@ _NO_BREAK = r"(?!\n)"
 
 
 def matching(pattern: str) -> msgspec.Meta:
-    """A text that a pattern matches as a whole; Python's ``$`` alone would let a line break follow."""
+    """A text that matches a pattern as a whole. Python's ``$`` alone would allow a line break after it."""
     return msgspec.Meta(pattern=f"^{pattern}${_NO_BREAK}")
 
 
@@ -40,11 +40,11 @@ Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 class Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a JSON object or a YAML mapping holds, no more and no less.
+    """The keys of a JSON object or a YAML mapping, and no others.
 
     Attributes:
-        RULES: what ``__post_init__`` asks of several fields together, for the JSON schema.
-        ERROR: raised for what is no such form. ADVICE: what to do about it, as a sentence.
+        RULES: what ``__post_init__`` checks of several fields together, as JSON schema.
+        ERROR: raised for a document of another form. ADVICE: what to do then, as a sentence.
     """
 
     RULES: ClassVar[Mapping[str, Any]] = {}
@@ -57,10 +57,10 @@ class Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
         Args:
             data: parsed.
-            where: the file, for the message; what the form is called by default.
+            where: the file, for the message; the name of the form by default.
 
         Raises:
-            LocalH5Error: the class's own ``ERROR``, for a missing or unknown key, or a value that may not stand there.
+            LocalH5Error: the class's own ``ERROR``, for a missing or unknown key, or a value that is not allowed.
         """
         return convert(data, cls, where or cls.called(), cls.ERROR, cls.ADVICE)
 
@@ -68,7 +68,7 @@ class Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The JSON that :meth:`from_json` reads.
 
         Raises:
-            LocalH5Error: the class's own ``ERROR``, for a field that holds what its type does not allow.
+            LocalH5Error: the class's own ``ERROR``, for a field with a value that its type does not allow.
         """
         return plain(self, self.called(), self.ERROR)
 
@@ -86,7 +86,7 @@ def read(path: Path, kind: type[T], error: type[LocalH5Error], what: str, advice
         kind: what it holds.
         error: to raise.
         what: the file is, for the message: "a result sidecar".
-        advice: what to do about a file that is something else, as a sentence.
+        advice: what to do about a file of another form, as a sentence.
 
     Raises:
         error: missing, not JSON, or of another form.
@@ -205,7 +205,7 @@ def convert(data: Any, kind: type[T], where: object, error: type[LocalH5Error], 
         raise error(_sentence(data, kind, where, advice)) from problem
 
 
-# --- words for what msgspec refuses ---------------------------------------------------------------------------------
+# --- messages about what msgspec refuses ----------------------------------------------------------------------------
 
 _JSON = (dict, list, tuple, str, int, float, type(None))
 _TYPES = {"int": "integer", "float": "number", "str": "string", "bool": "boolean"}
@@ -225,7 +225,7 @@ def _sentence(data: Any, kind: Any, where: object, advice: str) -> str:
 
 
 def _innermost(data: Any, kind: Any, path: tuple[str, ...]) -> tuple[tuple[str, ...], Any, Any, Exception]:
-    """The smallest part of a document that is refused: its place, type and value, and what msgspec says."""
+    """The smallest part of a document that is refused: its place, type, value and msgspec's message."""
     for name, value, part in parts(data, kind):
         try:
             msgspec.convert(value, part)
@@ -239,7 +239,7 @@ def _innermost(data: Any, kind: Any, path: tuple[str, ...]) -> tuple[tuple[str, 
 
 
 def parts(data: Any, kind: Any) -> Iterator[tuple[str, Any, Any]]:
-    """Name, value and type of what a value of a type consists of; a mapping's keys before its values."""
+    """Name, value and type of each part of a value; of a mapping the keys before the values."""
     for choice in choices(kind):
         origin, inner = get_origin(choice), get_args(choice)
         if isinstance(data, Mapping) and _is_form(choice):
@@ -254,7 +254,7 @@ def parts(data: Any, kind: Any) -> Iterator[tuple[str, Any, Any]]:
 
 
 def choices(kind: Any) -> Iterator[Any]:
-    """The types that a type stands for, without what is said about them."""
+    """The members of a union, without annotations; else the type alone."""
     origin = get_origin(kind)
     if origin is Annotated:
         yield from choices(get_args(kind)[0])
@@ -270,7 +270,7 @@ def _is_form(kind: Any) -> bool:
 
 
 def _violated(kind: Any, value: Any, problem: str) -> tuple[str, str]:
-    """A place inside the part, where there is one, and what was expected and found; a structure's own words as such."""
+    """A place inside the part, if any, and what was expected and found, or the structure's own message."""
     if unknown := re.match(r"Object contains unknown field `(.*)`", problem):
         return unknown[1], f"expected one of {', '.join(sorted(_known(kind))) or 'none'}, found an unknown key"
     if missing := re.match(r"Object missing required field `(.*)`", problem):
@@ -296,7 +296,7 @@ def _known(kind: Any) -> list[str]:
 
 
 def _near(kind: Any, name: str) -> str:
-    """The key that was probably meant by an unknown one."""
+    """The known key that is most like an unknown one."""
     import difflib  # only for an error: area jobs do without
 
     known = [name for choice in choices(kind) if _is_form(choice) for name in _known(choice)]

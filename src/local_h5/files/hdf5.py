@@ -1,8 +1,8 @@
-"""Writing HDF5 so that a full disk is an error, and telling a file that keeps to itself from one that does not.
+"""Writing HDF5 so that a full disk is an error, and finding data that lies in other files.
 
-When a write fails below it, HDF5 cannot close the file any more and the process dies with a segmentation fault (tested
-with a file size limit). So HDF5 writes to a file object that never fails: the first error is kept, what follows is
-dropped, and the error is raised when the file has been closed.
+When a write fails, HDF5 cannot close the file any more and the process dies with a segmentation fault (tested with a
+file size limit). So HDF5 writes to a file object that never fails. It keeps the first error and drops all later writes.
+The error is raised when the file has been closed.
 """
 
 import contextlib
@@ -15,10 +15,10 @@ from typing import Any
 import h5py
 
 H5_ERRORS = (OSError, RuntimeError, ValueError, KeyError, TypeError, SystemError, MemoryError)
-"""What h5py raises for files that are damaged, of a type or filter that it does not know, or of another form."""
+"""What h5py raises for a damaged file, an unknown type or filter, or another form."""
 
 FORMAT_BOUNDS = ("v110", "v110")
-"""Version 1.10 of the format: any HDF5 of the last ten years reads it, and it stores no creation times."""
+"""Version 1.10 of the format. Any HDF5 of the last ten years reads it, and it stores no creation times."""
 
 
 @contextlib.contextmanager
@@ -42,11 +42,10 @@ def create_h5(path: Path, **options: Any) -> Iterator[h5py.File]:
 
 
 def outside(file: h5py.File) -> str | None:
-    """What in a file lies in another one, in words; None if nothing does.
+    """The first part of a file whose data lies in another file, in words; None if there is none.
 
-    A dataset may have its bytes in another file, a link may lead into another H5, and a virtual dataset is put together
-    from several. Whoever wrote such a file chooses what is read here, and its digest does not cover it. No link out of
-    the file is followed.
+    A dataset can have its bytes in another file, a link can lead into another H5, and a virtual dataset consists of
+    parts of others. The file's digest does not cover such data. No link out of the file is followed.
     """
 
     def look(name: bytes, info: h5py.h5l.LinkInfo) -> str | None:
@@ -71,7 +70,7 @@ def outside(file: h5py.File) -> str | None:
 
 
 class _Stream(io.RawIOBase):
-    """A file whose failures are kept in ``error`` instead of raised."""
+    """A file that keeps its first failure in ``error`` and raises nothing."""
 
     def __init__(self, path: Path) -> None:
         self.error: OSError | None = None

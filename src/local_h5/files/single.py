@@ -1,10 +1,10 @@
-"""What float32 holds, the type of amounts and weights in the files."""
+"""Which numbers fit into float32, the type of amounts and weights in the files."""
 
 import numpy as np
 
 
 def beyond_float32(values: np.ndarray) -> np.ndarray:
-    """Which finite floats float32 does not hold: they become infinite, zero or a number of a few bits.
+    """Finite floats that float32 cannot keep: they would become infinite, zero or lose most of their bits.
 
     Args:
         values: (n,) floats of any width.

@@ -1,4 +1,4 @@
-"""Small CSV tables, read in one way: UTF-8 with or without a byte order mark, any line ends."""
+"""Small CSV tables: UTF-8 with or without a byte order mark, any line ends."""
 
 import csv
 import io

@@ -1,1 +1,1 @@
-"""What a run is given, checked once: source dataset, weights, geography."""
+"""The inputs of a run, checked once: source dataset, weights, geography."""

@@ -1,7 +1,7 @@
-"""Stretches of long arrays to work on at a time.
+"""Chunks of long arrays.
 
-Temporaries of a stretch stay in the processor's cache and use the same memory again and again. A large file has arrays
-of millions of rows, and asking the system for fresh memory costs more than most of what is done with it.
+Temporary arrays of a chunk stay in the processor's cache and use the same memory again. Large files have arrays of
+millions of rows, and fresh memory for these costs more than most of the work on them.
 """
 
 from collections.abc import Iterator

@@ -1,9 +1,9 @@
-"""What a column of the source holds: the one place that reads it, for everybody who needs it.
+"""Reading a column of the source. All parts of the library that need a column read it here.
 
-A dataset of an HDF5 file says of what type it is, the model says what the variable is. Out of the two come exactly the
-values of the file, in the model's type and for the model's period, or a refusal that names file, variable, row and
-value. Nothing is wrapped, cut, guessed or dropped; only float32, the model's own type of amounts, rounds the last bits.
-What it accepts and refuses is written out in docs/source-columns.md.
+The HDF5 file declares the type of a dataset, and the model declares the variable. From both follow exactly the values
+of the file, in the model's type and for the model's period, or a refusal with file, variable, row and value. Nothing is
+wrapped, cut, guessed or dropped. Only float32, the model's own type of amounts, rounds the last bits.
+docs/source-columns.md lists what is accepted and what is refused.
 """
 
 import json
@@ -27,10 +27,10 @@ MONTHS = 12
 
 _EXAMPLES = 3
 _LINES = 20
-"""Codes for which a refusal writes the rule out."""
+"""Most codes that a refusal lists in the rule that it proposes."""
 
 _TRUTH = {"true": True, "yes": True, "false": False, "no": False}
-"""Member names of an enumeration that say yes or no, in any case."""
+"""Member names of an enumeration that mean yes or no, in any case."""
 
 _MISSING_ATTRIBUTES = frozenset(
     {"_fillvalue", "fillvalue", "fill_value", "missing_value", "missing_values", "na_value", "na_values", "nodata"}
@@ -38,14 +38,13 @@ _MISSING_ATTRIBUTES = frozenset(
 """Attributes that name codes for a missing value (netCDF and its conventions), in lower case."""
 
 _CODING_ATTRIBUTES = frozenset({"categories", "levels", "flag_meanings", "value_labels", "mask", "na_mask"})
-"""Attributes by which other tools say that the numbers of a dataset stand for something else, or that some do not
-count."""
+"""Attributes of other tools: the numbers of the dataset are codes, or some of them do not count."""
 
 _FILL_FLOAT = 9.969209968386869e36
-"""netCDF's own filling of float32 and float64 that nobody wrote."""
+"""netCDF's own fill value for float32 and float64."""
 
 _STATA = 2_147_483_621
-"""The first of Stata's codes for a missing value in an int32; all above are codes too."""
+"""The smallest of Stata's codes for a missing value in an int32. All larger numbers are codes too."""
 
 _FLOAT_EXACT = 2**53
 
@@ -70,11 +69,10 @@ class ColumnKind:
         entity: whose rows it has.
         value: its type; ``id`` is an integer that names a unit, kept as int64.
         period: how often the model has it.
-        months: what twelve of them are for a variable that the model has by the year or for all time: added up,
-            all equal to its value, or nothing that could be told.
+        months: how twelve months give the value of a year: their sum, the one value that all have, or not at all.
         members: of an enum, in the model's order.
-        default: what the model takes for a variable that is not given; refusals propose it.
-        codes: text of which numbers are left as they are (the codes of a place, which no file takes from the source).
+        default: the model's value for a variable that is not given; refusals propose it.
+        codes: whether numbers are accepted for this text (the codes of a place, which no file takes from the source).
     """
 
     name: str
@@ -97,7 +95,7 @@ def read_column(
     n_rows: int | None,
     missing: Mapping[str, Value] | None = None,
 ) -> dict[str, np.ndarray]:
-    """All values of a variable, as the model has it.
+    """All values of a variable, in the model's type and period.
 
     Args:
         path: the source, for errors.
@@ -142,7 +140,7 @@ def read_column(
 
 @contextmanager
 def h5_errors(path: Path, where: str | None = None) -> Iterator[None]:
-    """Whatever the HDF5 library says of a file becomes one line of ours."""
+    """Turn errors of the HDF5 library into one line with the file."""
     try:
         yield
     except H5_ERRORS as error:
@@ -164,7 +162,7 @@ class _Stored:
     Attributes:
         form: what the values are: bool, any number, unsigned bits, text, or names of members.
         values: (n,).
-        missing: by row, whether the file itself says that the value is missing; None when it says nothing.
+        missing: by row, whether the file declares the value missing; None when it declares nothing.
     """
 
     form: Literal["truth", "number", "bits", "text", "names"]
@@ -185,7 +183,7 @@ class _Column:
     # --- periods
 
     def period_action(self, periods: tuple[str, ...], year: int) -> Literal["keep", "rename", "sum", "equal"]:
-        """What makes the model's period of the stored ones."""
+        """How the stored periods become the model's period."""
         kind = self.kind
         months = tuple(f"{year}-{month:02d}" for month in range(1, MONTHS + 1))
         own = (str(year),)
@@ -312,7 +310,7 @@ class _Column:
         return wide, bad | self._negative(wide)
 
     def _negative(self, wide: np.ndarray) -> np.ndarray:
-        """No count, code or year of the model is below zero: surveys say so that a question was not asked."""
+        """Negative numbers: the model has none, and surveys use them for questions that were not asked."""
         if self.kind.value == "id":
             return np.zeros(len(wide), bool)
         return (wide < 0) & (wide != self.kind.default)  # a few say -1 themselves when nothing was given
@@ -381,7 +379,7 @@ class _Column:
     # --- refusals
 
     def _refuse_unfit(self, period: str, values: np.ndarray, lost: np.ndarray) -> None:
-        """Refuse numbers that the model's type does not hold."""
+        """Refuse numbers that do not fit into the model's type."""
         if lost.any():
             self.refuse(
                 period,
@@ -487,7 +485,7 @@ class _Column:
         self.refuse(period, expected=self._wanted(), found=found, remedy="Store one plain value a row.")
 
     def _enumeration(self, period: str, item: h5py.Dataset, declared: Any) -> _Stored:
-        """The name of each value; h5py drops the names, and takes any number for a boolean."""
+        """The name of each value. h5py drops the names, and accepts any number as a boolean."""
         base = declared.get_super().dtype
         raw = np.empty(item.shape, base)
         if raw.size:
@@ -512,7 +510,7 @@ class _Column:
         return _Stored("names", words[inverse] if codes.size else np.empty(0, "U1"))
 
     def _declared_missing(self, item: h5py.Dataset, values: np.ndarray) -> np.ndarray | None:
-        """Rows of which the dataset says, by its fill value or an attribute, that nobody wrote a value there."""
+        """Rows with a value that the dataset's fill value or an attribute declares missing."""
         codes = [
             code
             for name in item.attrs
@@ -528,7 +526,7 @@ class _Column:
         return np.logical_or.reduce([_equals(values, code) for code in codes])
 
     def _refuse_attributes(self, period: str, group: h5py.Group, item: h5py.Dataset) -> None:
-        """Refuse a dataset whose attributes say that its numbers are not the values."""
+        """Refuse a dataset whose attributes declare that its numbers are not the values."""
         with h5_errors(self.path, f"{self.kind.name}/{period}"):
             declared = item.id.get_type().get_class()
             if declared in (h5py.h5t.STRING, h5py.h5t.ENUM):
@@ -575,7 +573,7 @@ def _decoded(values: np.ndarray) -> np.ndarray | int:
 
 
 def _sentinels(values: np.ndarray) -> np.ndarray:
-    """Numbers by which R, netCDF and Stata say that a value is missing, by the type in which they store it."""
+    """Codes of R, netCDF and Stata for a missing value, which depend on the stored type."""
     bad = np.zeros(len(values), bool)
     if values.dtype.kind == "f":
         if values.dtype.itemsize >= np.dtype(np.float32).itemsize:
@@ -589,7 +587,7 @@ def _sentinels(values: np.ndarray) -> np.ndarray:
 
 
 def _rows_of(code: str, form: str, values: np.ndarray) -> np.ndarray:
-    """Rows that hold a code of ``inputs.missing``."""
+    """Rows with a code of ``inputs.missing``."""
     if form in ("text", "names"):
         return np.asarray(values == code)
     if form == "truth":

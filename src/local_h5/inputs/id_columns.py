@@ -1,7 +1,7 @@
 """Columns of the source whose values are ids of its units, such as ``parent_1_id``.
 
-Files give units ids of their own (:mod:`local_h5.inputs.membership`), so these columns are kept as source rows: 1 + the
-row of the unit that is named, 0 for none. A file writes the id of that unit in the same household clone.
+Files give new ids to units (:mod:`local_h5.inputs.membership`). So these columns are kept as source rows: 1 + the row
+of the named unit, 0 for none. A file has the id of that unit in the same household clone.
 """
 
 import re
@@ -15,7 +15,7 @@ from local_h5.inputs.membership import rows_with
 from local_h5.inputs.source import SourceDataset
 
 NONE = 0
-"""The model's word for "no unit"; so an id column cannot name a unit whose id is 0."""
+"""The model's value for "no unit". So an id column cannot name a unit with the id 0."""
 
 _NAME = re.compile(r".*_ids?")
 _LABEL = re.compile(r"\b(?:person|unit|family|household|worker|record) ids?\b|\bidentifier|\bunique reference", re.I)
@@ -27,7 +27,7 @@ def may_hold_ids(variable: Any) -> bool:
 
 
 def named_rows(source: SourceDataset, variable: str, entity: str, target: str) -> dict[str, np.ndarray]:
-    """What an id column names.
+    """The units that an id column names.
 
     Args:
         source: checked.

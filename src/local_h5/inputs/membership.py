@@ -2,8 +2,8 @@
 
 Everything is a gather over compressed rows (``indptr``, ``rows``): no loop over households.
 
-A unit's id is ``1 + clone × rows + source row``, where ``rows`` is how many units of its entity the source has. It
-depends on nothing else, so a unit has one id in every file that holds it (``docs/decisions/ids-across-files.md``).
+A unit's id is ``1 + clone × rows + source row``, where ``rows`` is the number of units of its entity in the source. It
+depends on nothing else, so a unit has the same id in every file (``docs/decisions/ids-across-files.md``).
 """
 
 from collections.abc import Collection, Mapping
@@ -101,7 +101,7 @@ class EntityRows(Struct, frozen=True):
 
 
 class Reindexed(Struct, frozen=True):
-    """Rows, ids and links of an area file. Ids and links are made when they are asked for.
+    """Rows, ids and links of an area file. Ids and links are computed on request.
 
     Attributes:
         rows: entity → its rows, in file order.
@@ -167,7 +167,7 @@ def reindex(
 
 
 def check_ids_fit(membership: Membership, n_clones: int) -> None:
-    """Refuse a source and a number of clones whose ids are no int32.
+    """Refuse a source and a number of clones whose ids do not fit into int32.
 
     Raises:
         SourceError: with the numbers.

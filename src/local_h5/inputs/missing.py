@@ -1,6 +1,6 @@
-"""Rules for values that a source says are missing: ``inputs.missing`` of the configuration.
+"""Rules for missing values of the source: ``inputs.missing`` of the configuration.
 
-Without numpy and h5py, because every process of a run reads the configuration.
+This module imports neither numpy nor h5py, because every process of a run reads the configuration.
 """
 
 import json
@@ -22,7 +22,7 @@ _EXAMPLE = 'For example: inputs: {missing: {is_female: {"-1": false}}}'
 
 @dataclass(frozen=True, slots=True)
 class MissingRules:
-    """What to take for a code that says "missing": ``inputs.missing`` of the configuration.
+    """The value to use for each code that means "missing".
 
     Attributes:
         rules: variable → code → value. Codes are text: a number as it is written, ``NaN``, a text, or the name of an

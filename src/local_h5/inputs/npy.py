@@ -1,7 +1,7 @@
-"""Reading ``.npy`` and ``.npz`` files that somebody else made.
+"""Reading ``.npy`` and ``.npz`` files from elsewhere without trusting them.
 
-numpy's own loader either refuses object arrays or runs whatever pickle is inside them, and allocates whatever shape a
-header claims. Here a header is believed only as far as the bytes behind it reach, object arrays go through
+numpy's own loader either refuses object arrays or runs the pickle inside them, and allocates any shape that a header
+claims. Here the shape of a header must agree with the number of bytes after it, object arrays are read by
 :mod:`foreign_pickle`, and columns are read in chunks.
 """
 
@@ -29,7 +29,7 @@ from local_h5.inputs.pickles import pickle_errors
 MAGIC = npy_format.MAGIC_PREFIX
 
 _PICKLED_BYTES_PER_ITEM = 128
-"""A pickled code takes about 25 bytes; a member that takes far more holds something else."""
+"""A pickled code takes about 25 bytes. A member with many more bytes an item is something else."""
 
 _HEADERS = {(1, 0): npy_format.read_array_header_1_0, (2, 0): npy_format.read_array_header_2_0}
 
@@ -43,7 +43,7 @@ _DAMAGE = (
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """An array of an open file: what its header says, checked against the number of bytes that follow."""
+    """An array of an open file. Its header agrees with the number of bytes after it."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[np.generic]
@@ -132,7 +132,7 @@ def read_npy(path: Path, field: str) -> NDArray[np.generic]:
 
 @contextmanager
 def open_npz(path: Path) -> Iterator[zipfile.ZipFile]:
-    """An ``.npz``, whose arrays are read one at a time by :func:`column_of`.
+    """An open ``.npz``. :func:`column_of` reads its arrays one at a time.
 
     Raises:
         InputError: it is none, or damaged.
@@ -155,7 +155,7 @@ def column_of(file: zipfile.ZipFile, field: str) -> Iterator[Column]:
 
 @contextmanager
 def open_file(path: Path) -> Iterator[io.BufferedReader]:
-    """``path`` opened for reading; a missing or unreadable file is an error of our own."""
+    """``path`` opened for reading. A missing or unreadable file is an :class:`InputError`."""
     try:
         stream = path.open("rb")
     except OSError as error:

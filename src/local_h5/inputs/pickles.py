@@ -1,4 +1,4 @@
-"""What foreign pickles hold, with errors of ours."""
+"""Errors of :mod:`foreign_pickle` as errors of this library."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from local_h5.errors import InputError
 
 @contextmanager
 def pickle_errors() -> Iterator[None]:
-    """Turn what :mod:`foreign_pickle` says about a file into an :class:`InputError`."""
+    """Turn an error of :mod:`foreign_pickle` into an :class:`InputError`."""
     try:
         yield
     except ForeignPickleError as error:

@@ -1,7 +1,7 @@
 """The source dataset: a PolicyEngine period-grouped H5 (a group per variable, a dataset per period).
 
-Reads and checks what does not need the model: the file's year, its id columns, and who belongs to whom. What a column
-holds is read by :mod:`local_h5.inputs.columns`, ids too.
+This module reads and checks what does not need the model: the file's year, its id columns, and who belongs to whom.
+:mod:`local_h5.inputs.columns` reads the values of all columns, ids too.
 """
 
 import re
@@ -23,7 +23,7 @@ from local_h5.inputs.missing import MissingRules
 STRUCTURAL = frozenset(
     {f"{entity}_id" for entity in ENTITIES} | {f"person_{entity}_id" for entity in (HOUSEHOLD, *SUB_ENTITIES)}
 )
-"""Ids and links, written anew in every file."""
+"""Ids and links. Every file gets new ones."""
 
 _YEAR = re.compile(r"\d{4}")
 _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
@@ -39,8 +39,8 @@ class SourceDataset:
         periods: variable → its stored periods, ascending.
         ids: entity → integer ids by source row, int64.
         membership: joined on ids.
-        notes: the file's own root attributes that are text; they go with every file made from it.
-        missing: what to take for codes that say "missing", for every reader of a column.
+        notes: the file's root attributes that are text. Every file made from it gets them.
+        missing: values for codes that mean "missing", for every reader of a column.
     """
 
     path: Path
@@ -54,7 +54,7 @@ class SourceDataset:
     def read(self, *kinds: ColumnKind) -> dict[str, dict[str, np.ndarray]]:
         """The values of variables of this file: variable → period → values by source row.
 
-        Types and periods are those that :func:`local_h5.inputs.columns.read_column` says.
+        Types and periods are those of :func:`local_h5.inputs.columns.read_column`.
 
         Raises:
             SourceError: what a column holds cannot be kept exactly.
@@ -81,7 +81,7 @@ def read_source(path: Path, *, sha256: str | None = None, missing: MissingRules 
     Args:
         path: period-grouped H5.
         sha256: the digest that the bytes must have, when one is configured.
-        missing: what to take for codes that say "missing".
+        missing: values for codes that mean "missing".
 
     Raises:
         SourceError: missing, truncated or empty file; another digest; no groups; no unambiguous year; a missing,
@@ -193,7 +193,7 @@ def _periods(path: Path, file: h5py.File) -> dict[str, tuple[str, ...]]:
 
 
 def _year(path: Path, periods: Mapping[str, tuple[str, ...]]) -> int:
-    """The file's year. The model takes the first group's first period for it, so that one must be a plain year."""
+    """The file's year. The model reads it from the first group's first period, so that one must be a year."""
     first = min(periods)
     year = periods[first][0]
     if not _YEAR.fullmatch(year):

@@ -13,7 +13,7 @@ _EXAMPLES = 3
 
 
 def load_weights(path: Path, n_households: int | None = None, n_clones: int | None = None) -> NDArray[np.float64]:
-    """Read a weights vector and check all that can be wrong with one.
+    """Read a vector of weights and check it.
 
     Args:
         path: a ``.npy`` file with a one-dimensional array of floats or integers.
@@ -21,7 +21,7 @@ def load_weights(path: Path, n_households: int | None = None, n_clones: int | No
         n_clones: when given (with ``n_households``), the length must be their product.
 
     Returns:
-        (n,) float64, none negative, at least one positive, each kept by the float32 of the files.
+        (n,) float64, none negative, at least one positive, each a number that fits into float32.
 
     Raises:
         InputError: the file is missing or unreadable, or the vector has another shape, type or value.

@@ -1,1 +1,1 @@
-"""What is prepared once for all areas: the snapshot (the only door to the country model), clones, blocks."""
+"""Inputs prepared once for all areas: the snapshot (the only module that uses the country model), clones, blocks."""

@@ -1,9 +1,9 @@
 """The clone index: every household clone with a positive weight, found by area without scanning.
 
-Rows are sorted by (district, clone, household), so that a district is one slice and a state, whose districts are
-adjacent, is one slice too. Other fields have their own index: the positions of the rows sorted by block serve block,
-tract and county (a code is a prefix of the block's), one list per code serves the rest. An area's rows always come
-out ordered by (clone, household), the order of the file.
+Rows are sorted by (district, clone, household), so that a district is one slice. A state is one slice too, because its
+districts are adjacent. Other fields have their own index: for block, tract and county the positions of the rows sorted
+by block (a code is a prefix of the block's), for the rest one list per code. An area's rows are always ordered by
+(clone, household), the order of the file.
 """
 
 from bisect import bisect_left
@@ -172,7 +172,7 @@ class CloneIndex(Struct, frozen=True):
         return CloneSelection(clone, household, self.weight[positions], self.block[positions], district)
 
     def _positions(self, request: AreaBuildRequest, blocks: BlockTable) -> np.ndarray | None:
-        """Positions of all filters' rows: the smallest list is made, the other filters only look at its rows."""
+        """Positions of the rows that meet all filters: the shortest list is made, and the other filters reduce it."""
         where = f"{request.area_type} {request.area_id}"
         _refuse_codes_of_no_state(where, request.filters, blocks)
         lists = [self._lookup(where, item, blocks) for item in request.filters]
@@ -209,7 +209,7 @@ class CloneIndex(Struct, frozen=True):
         return _Rows(self.by_block, spans, lambda rows: _among(blocks.geoid[self.block[rows]] // divisor, codes))
 
     def _span_of_blocks(self, first: int, last: int) -> tuple[int, int]:
-        # by_block is sorted by block: a binary search that reads 2 log n entries, not all of them.
+        # by_block is sorted by block, so a binary search reads 2 log n entries, not all of them.
         low = bisect_left(self.by_block, first, key=self.block.__getitem__)
         return low, bisect_left(self.by_block, last, key=self.block.__getitem__)
 
@@ -242,14 +242,14 @@ class CloneIndex(Struct, frozen=True):
         return _Rows(positions, spans, holds)
 
     def _span_in_state(self, span: np.ndarray, positions: np.ndarray, state: int) -> tuple[int, int]:
-        # Positions of a code ascend, and rows are sorted by district, so those of a state are one stretch.
+        # Positions of a code ascend, and rows are sorted by district, so those of a state are adjacent.
         first, last = self.indptr[np.searchsorted(self.districts, (100 * state, 100 * (state + 1)))]
         low, high = np.searchsorted(positions[span[0] : span[1]], (first, last)) + span[0]
         return int(low), int(high)
 
 
 class _Rows(Struct, frozen=True):
-    """The rows that one filter admits, not yet written out.
+    """The rows that one filter admits, as spans.
 
     Attributes:
         index: positions of rows; None for all of them in order.
@@ -288,7 +288,7 @@ def _blocks_of_state(blocks: BlockTable, state: int) -> slice:
 
 
 def _refuse_codes_of_no_state(where: str, filters: Sequence[AreaFilter], blocks: BlockTable) -> None:
-    """Refuse a code that several states may have, when no filter says which is meant."""
+    """Refuse a code that several states may have, when no filter names the state."""
     if any(item.says_state for item in filters):
         return
     for item in filters:
@@ -299,7 +299,7 @@ def _refuse_codes_of_no_state(where: str, filters: Sequence[AreaFilter], blocks:
             rows = np.flatnonzero(field.codes == np.searchsorted(field.values, code.encode()))
             found = np.unique(blocks.geoid[rows] // BLOCK_PREFIX["state"]).tolist()
             if state is not None or code.encode() not in field.values or not found:
-                continue  # what the geography does not have at all is refused as such
+                continue  # a code that the geography lacks is refused elsewhere
             named = ", ".join(f"{us.STATE_POSTAL[fips]} ({fips:02d}{code})" for fips in found[:5])
             raise RequestError(
                 f"{where}: filter.{item.field}: expected codes with their state: those of {item.field} are unique "

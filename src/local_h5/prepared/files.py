@@ -13,7 +13,7 @@ from local_h5.takeup.table import Takeup
 
 
 class PreparedInputs(Struct, frozen=True):
-    """Everything that area builds read; made once, shared by all areas of a calibration package."""
+    """All inputs of area builds, shared by the areas of a calibration package."""
 
     snapshot: SourceSnapshot
     blocks: BlockTable
@@ -21,7 +21,7 @@ class PreparedInputs(Struct, frozen=True):
     takeup: Takeup
 
     def __post_init__(self) -> None:
-        """Refuse more clones than the ids of units have room for (SourceError)."""
+        """Refuse more clones than fit into the ids of units (SourceError)."""
         check_ids_fit(self.snapshot.membership, self.clones.n_clones)
 
 

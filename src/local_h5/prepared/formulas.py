@@ -1,8 +1,8 @@
-"""What the model's formulas can read, from their code: no formula is run, so that no rows decide what is found.
+"""The variables that the model's formulas can read, from their code. No formula is run, so no data decide.
 
-A formula names the variables that it reads as text. So does a helper that it calls, a list of names in the parameters
-that it sums, and a condition for whom it holds. All of them count, on every branch and for every year: the answer is
-"can read", which is safe where the question is what must not be kept.
+A formula names the variables that it reads as text. So do a helper that it calls, a list of names in the parameters
+that it sums, and the condition ``defined_for``. All of them count, on every branch and for every year. The answer is
+"can read", which is safe for deciding what must not be kept.
 """
 
 import sys
@@ -15,10 +15,10 @@ from types import CodeType, FunctionType, ModuleType
 from typing import Any, Self
 
 HIDDEN = "(code that cannot be looked into)"
-"""Stands among the variables that a formula reads for what it may read besides."""
+"""In place of the variables that code reads which cannot be examined."""
 
 _MODEL = ("policyengine_us", "spm_calculator")
-"""Packages whose helpers are followed; the core reads no variable by name."""
+"""Packages whose helpers are followed. The core reads no variable by name."""
 
 _SEVERAL = 5000
 """Longer collections are tables of data, not lists of variables."""
@@ -43,7 +43,7 @@ class FormulaReads:
         return tuple(dict.fromkeys(function for code in self._code(name) for function in code.functions))
 
     def of(self, name: str) -> frozenset[str]:
-        """What the formulas of ``name`` can read themselves; empty for an input."""
+        """The variables that the formulas of ``name`` can read themselves; empty for an input."""
         if name not in self._known:
             self._known[name] = self.named(name) | frozenset(self._listed(name)) - {name}
         return self._known[name]
@@ -51,18 +51,18 @@ class FormulaReads:
     def named(self, name: str) -> frozenset[str]:
         """:meth:`of` without lists of the parameters that a formula may reach by attributes.
 
-        Whether it does is told from single words of the path, so that some are taken for read that are not. Here they
-        would be too many: nothing is left of a household's own when all that may be read counts.
+        These are recognised by single words of the path, so some of them are not really read. Where that would be too
+        many, this method is the better one.
         """
         return frozenset(self._direct(name)) - {name}
 
     def chain(self, name: str, targets: Collection[str], *, stops: Collection[str] = ()) -> tuple[str, ...] | None:
-        """The shortest way by which ``name`` can read one of ``targets``: ``name``, …, target. None when it cannot.
+        """The shortest chain by which ``name`` can read one of ``targets``: ``name``, …, target. None when it cannot.
 
         Args:
             name: a variable with formulas.
             targets: variables, or :data:`HIDDEN`.
-            stops: variables that are not looked into.
+            stops: variables whose own formulas are not followed.
         """
         queue, before = deque([name]), {name: ""}
         while queue:
@@ -79,7 +79,7 @@ class FormulaReads:
         return None
 
     def _code(self, name: str) -> "tuple[_Code, ...]":
-        """What each formula's code holds; looked at once."""
+        """Texts, names and functions of each formula's code."""
         if name not in self._codes:
             self._codes[name] = tuple(_Code.of(formula) for formula in self.variables[name].formulas.values())
         return self._codes[name]
@@ -130,7 +130,7 @@ class _Code:
 
     @classmethod
     def of(cls, formula: Any) -> Self:
-        """Of a formula; empty when it is no function, and cannot be looked into."""
+        """Of a formula; empty when it is no function and cannot be examined."""
         code = cls()
         if isinstance(formula, FunctionType):
             code.function(formula)
@@ -194,7 +194,7 @@ def _wrapped(value: Any) -> FunctionType | None:
 
 
 def _is_helper(value: Any) -> bool:
-    """A class of the model's own that is neither a variable nor a list of members."""
+    """Whether a value is a class of the model that is neither a variable nor an enum."""
     if not isinstance(value, type) or not _ours(value.__module__) or value.__module__ in _SYSTEM:
         return False
     return not issubclass(value, Enum) and not hasattr(value, "definition_period")
@@ -211,7 +211,7 @@ def _ours(module: str) -> bool:
 
 
 _SYSTEM = ("policyengine_us.system",)
-"""Makes the model out of all its variables. Once one was made, a formula that asks for another leads there, and by way
-of it to everything; what such a formula reads is what it names itself."""
+"""This module makes the model from all its variables. A formula that makes another model refers to it, and through it
+to every variable. Such a formula reads only what it names itself."""
 
 _FOREIGN = frozenset(sys.stdlib_module_names) | {"numpy", "pandas", "policyengine_core", "microdf"}

@@ -1,4 +1,4 @@
-"""Who may receive housing assistance where: HUD's income limits by county, for renters and present recipients."""
+"""Eligibility for housing assistance: HUD's income limits by county, for renters and present recipients."""
 
 from collections.abc import Mapping
 

@@ -47,7 +47,7 @@ _STATE_CODES = 100
 
 
 class VariableRules(Form, frozen=True):
-    """Which source variables are left out, which the loader moves, which hold ids (``config/variables.yaml``).
+    """Source variables that are left out, moved by the loader, or ids (``config/variables.yaml``).
 
     Attributes:
         calculated: variables that the model calculates; a stored value would override its formula.
@@ -72,7 +72,7 @@ def build_snapshot(
     reports: Mapping[str, str],
     medicaid_cost: MedicaidCost = "state_average",
 ) -> SourceSnapshot:
-    """Load ``source`` in the model and keep what the model holds.
+    """Load ``source`` in the model and keep the values that the model has then.
 
     Args:
         source: checked by :func:`local_h5.inputs.source.read_source`.
@@ -199,7 +199,7 @@ def build_snapshot(
 
 @contextmanager
 def _model_errors(path: Path, expected: str, remedy: str) -> Iterator[None]:
-    """Whatever the model says becomes one line of ours: it raises what its formulas happen to raise."""
+    """Turn any error of the model into one line. The model raises whatever its formulas raise."""
     try:
         yield
     except Exception as error:
@@ -211,7 +211,7 @@ def _model_errors(path: Path, expected: str, remedy: str) -> Iterator[None]:
 
 
 def _kind(source: SourceDataset, variable: Any) -> ColumnKind:
-    """What the model says of a variable."""
+    """The kind of a variable by the model."""
     members = _members(variable)
     plain: Mapping[type, Literal["bool", "int", "float", "text"]] = {
         bool: "bool", int: "int", float: "float", str: "text",
@@ -233,8 +233,7 @@ def _kind(source: SourceDataset, variable: Any) -> ColumnKind:
         variable.entity.key,
         value,
         period,
-        # Ages and hours a week are flows to the model, which says so of every number by default: only amounts add up
-        # for certain.
+        # Every number is a flow to the model by default, also ages and hours a week: only amounts are added up.
         months="equal" if variable.quantity_type != "flow" else "sum" if variable.unit == _MONEY else "refuse",
         members=() if members is None else tuple(members),
         default=getattr(default, "name", default),
@@ -243,7 +242,7 @@ def _kind(source: SourceDataset, variable: Any) -> ColumnKind:
 
 
 def _structure(source: SourceDataset) -> dict[str, Periods]:
-    """Ids and links as the model is to load them: int32, 1 + source row, whatever the source's own are."""
+    """Ids and links for the model: int32, 1 + source row, whatever the source's own are."""
     year, membership = str(source.year), source.membership
     columns: dict[str, Periods] = {}
     for entity in ENTITIES:
@@ -254,7 +253,7 @@ def _structure(source: SourceDataset) -> dict[str, Periods]:
 
 
 def _id_columns(source: SourceDataset, loaded: Mapping[str, Any], rules: VariableRules) -> dict[str, Periods]:
-    """Columns that hold ids, as source rows; any that may hold some and is not known to is refused."""
+    """Columns of ids, as source rows. A column that may hold ids and is in no list is refused."""
     for name, variable in loaded.items():
         if may_hold_ids(variable) and name not in rules.ids and name not in rules.no_ids:
             raise SourceError(
@@ -271,7 +270,7 @@ def _id_columns(source: SourceDataset, loaded: Mapping[str, Any], rules: Variabl
 
 
 def _write_columns(path: Path, columns: Mapping[str, Periods]) -> None:
-    """A dataset for the model's loader that leaves it nothing to interpret."""
+    """Write a dataset in the exact types that the model's loader keeps."""
     try:
         with create_h5(path) as file:
             for name, periods in columns.items():
@@ -375,7 +374,7 @@ def _check_moves(source: SourceDataset, rules: VariableRules, given: Mapping[str
 
 
 def _refuse_changed(source: SourceDataset, holder: Any, given: Periods) -> None:
-    """Compare what the model holds with what it was given: a loader that reads values its own way is found here."""
+    """Refuse a variable that the model's loader has changed."""
     name = holder.variable.name
     stored = {str(period): holder.get_array(period) for period in holder.get_known_periods()}
     expected = dict(given)
@@ -408,7 +407,7 @@ def _refuse_vanished(source: SourceDataset, loaded: list[str], held: set[str], r
 
 
 def _report(source: SourceDataset, name: str, periods: Periods) -> np.ndarray:
-    """Who reported receipt: the same reading of the column as goes into the files."""
+    """Who reported receipt, from the same reading of the column as in the files."""
     values = next(iter(periods.values()))
     if values.dtype != np.bool_:
         raise SourceError(
@@ -450,8 +449,8 @@ def _income_limits(year: int, county_fips: np.ndarray) -> IncomeLimits:
 def _medicaid_costs(parameters: Any, year: int) -> StateValues:
     """Medicaid's spending a person and year, by state: total spending over enrolment, dollars.
 
-    It is what the model itself takes for a household of one person that is no dataset: its formula divides a state's
-    spending by the weighted enrolment of the rows that were loaded, and without a dataset by the state's enrolment.
+    The model itself uses this value for one person without a dataset. With a dataset its formula divides a state's
+    spending by the weighted enrolment of the loaded rows instead.
 
     Raises:
         ModelError: a state has no spending or no enrolment.

@@ -1,4 +1,4 @@
-"""Which columns of a source say where its households live, so that clones elsewhere must not carry them.
+"""Columns of a source that say where its households live. Clones in other places must not carry them.
 
 The tables name variables of the model by what they mean; a name that a version does not have is not looked for.
 Checked against policyengine-us 2.68.0: ``tests/bad_input/test_source_places.py`` fails when the installed model has an
@@ -23,7 +23,7 @@ GEOGRAPHIC = frozenset(
         "cbsa_code", "sldu", "sldl", "place_fips", "vtd", "puma", "zcta", "zip_code",
     }
 )  # fmt: skip
-"""Places that every file has, of the calibration package's geography."""
+"""Places that every file gets from the calibration package's geography."""
 
 DERIVED = frozenset(
     {
@@ -32,7 +32,7 @@ DERIVED = frozenset(
         "tax_unit_state", "spm_unit_state_fips", "medicaid_rating_area",
     }
 )  # fmt: skip
-"""Places that the model makes of those written."""
+"""Places that the model computes from those in the files."""
 
 _HOME = "a place of the source; no table gives it for a block"
 _WORK = "a place of the source, where somebody works; the model asks for no state besides"
@@ -72,10 +72,10 @@ PLACE_INPUTS: Mapping[str, str] = MappingProxyType(
         ),
     }
 )  # fmt: skip
-"""Inputs that are places and that no file has, with the reason; the model takes its default for them."""
+"""Inputs that are places and that no file has, with the reason. The model uses its default for them."""
 
 NO_PLACES = frozenset({"is_homeless", "is_non_english_speaking_home", "lives_in_vehicle"})
-"""Variables in the model's folder of places that say nothing of a place."""
+"""Variables in the model's folder of places that are no places."""
 
 _PROGRAMME = "an input of a programme of one state or locality"
 _PRICE = "prices differ between places"
@@ -121,7 +121,7 @@ REFLECTING: Mapping[str, str] = MappingProxyType(
         ),
     }
 )  # fmt: skip
-"""Inputs without a formula that are kept, although their values may owe something to the source's place."""
+"""Inputs without a formula that are kept, although their values may depend on the source's place."""
 
 NO_RESPONSE = frozenset(
     {
@@ -130,7 +130,7 @@ NO_RESPONSE = frozenset(
         "sstb_self_employment_income_behavioral_response", "weekly_hours_worked_behavioural_response",
     }
 )  # fmt: skip
-"""Responses to a reform: nought in a file, so that earnings do not depend on the place by way of net income."""
+"""Responses to a reform. They are 0 in a file; else all earnings would depend on the place through net income."""
 
 
 Name = Annotated[str, forms.matching("[a-z][a-z0-9_]*")]
@@ -138,10 +138,10 @@ Name = Annotated[str, forms.matching("[a-z][a-z0-9_]*")]
 
 
 class Kept(Form, frozen=True):
-    """Why a column with a formula is kept as an input, and beside which column it is not.
+    """Why a column with a formula is kept as an input, and with which other column it is not.
 
     Attributes:
-        unless: a variable beside which it is left out, because the model computes it from that one.
+        unless: a variable; where the source has it, the model computes the column from it.
     """
 
     because: Text
@@ -150,7 +150,7 @@ class Kept(Form, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """What becomes of a source's columns for the sake of its place.
+    """Columns of a source that are left out, or kept and listed, because of its place.
 
     Attributes:
         left_out: variable → reason.
@@ -164,11 +164,11 @@ class Placed:
 def place_columns(
     stored: Mapping[str, Any], reads: FormulaReads, kept: Mapping[str, Kept], where: object = "source"
 ) -> Placed:
-    """Decide which stored columns may go with a household to other places.
+    """Decide which stored columns are kept for household clones in other places.
 
     A place is left out, by the tables above. A variable with a formula is left out when the formula can read a place:
-    what a source stores was true where its households lived, and the model computes it anew where their clones live.
-    An input is kept.
+    the stored value was true where the household lived, and the model computes the value where the clone lives. An
+    input is kept.
 
     Args:
         stored: name → the model's variable, of every column that the source stores.

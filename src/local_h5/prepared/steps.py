@@ -1,4 +1,4 @@
-"""From input files to prepared inputs: the pieces that the prepare scripts and the facade share."""
+"""From input files to prepared inputs: functions of the prepare scripts and the facade."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -49,7 +49,7 @@ def prepare_snapshot(
         reports={variable.variable: variable.entity for variable in needed if variable.optional},
         medicaid_cost=medicaid_cost,
     )
-    drawn = {programme.variable for programme in programmes}  # anew for every clone: nothing of the source's is left
+    drawn = {programme.variable for programme in programmes}  # for every clone: the source's values are replaced
     return replace(snapshot, reflecting=tuple(item for item in snapshot.reflecting if item.variable not in drawn))
 
 
@@ -86,7 +86,7 @@ def takeup_from_snapshot(
     reported: Reported = "anchor",
     scope: Scope = "clone",
 ) -> Takeup:
-    """The take-up table of a source and a geography; looks at neither weights nor areas.
+    """The take-up table of a source and a geography. It does not depend on weights and areas.
 
     Raises:
         InputError: a rate or a needed value is missing.

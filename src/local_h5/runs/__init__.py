@@ -1,1 +1,1 @@
-"""What a run has to do: steps, fingerprints, staleness, the plan, and what people read about it. Knows no Snakemake."""
+"""Steps, fingerprints, staleness, the plan, and texts about them for people. Independent of Snakemake."""

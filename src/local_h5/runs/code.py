@@ -1,4 +1,4 @@
-"""Which code decides values, as a digest that comments, docstrings and error messages do not move."""
+"""The digest of the code that decides values. Comments, docstrings and error texts do not change it."""
 
 import ast
 import hashlib
@@ -26,7 +26,7 @@ AREA_MODULES = (
     "takeup/rates", "takeup/table", "us", "validation/structural/checks", "validation/structural/common_schema",
     "validation/structural/population", "validation/structural/verdict", "worker/area_job", "worker/opened",
 )  # fmt: skip
-"""Code that decides the bytes of an area file, beyond what its prepared inputs hold, and its structural verdict."""
+"""Code that decides the bytes of an area file, given its prepared inputs, and its structural verdict."""
 
 SNAPSHOT_MODULES = (
     *_ARRAYS, "files/single", "inputs/chunks", "inputs/columns", "inputs/id_columns", "inputs/membership",
@@ -64,7 +64,7 @@ TARGET_MODULES = (
     "validation/targets/run", "validation/targets/simulate", "validation/targets/training",
     "validation/targets/values",
 )  # fmt: skip
-"""Code that decides what a file's targets come out as, and the verdict."""
+"""Code that decides the values of a file's targets, and the verdict."""
 EXAMPLE_TARGET_MODULES = (
     "../local_h5_example/acs", "../local_h5_example/targets", "../local_h5_example/targets_schema.sql",
     "files/text_table", "scripts/example_targets", "us",
@@ -78,12 +78,12 @@ REPORT_MODULES = (
 
 
 def code_digest(modules: Iterable[str], memo: DigestMemo | None = None) -> str:
-    """sha256 over what the modules do.
+    """sha256 over the syntax trees of modules.
 
     Args:
-        modules: paths below the library without suffix, for example ``takeup/draws``, or ``scripts/<name>``; what is
-            no Python with its suffix.
-        memo: remembers what was read before.
+        modules: paths below the library without suffix, for example ``takeup/draws``, or ``scripts/<name>``; other
+            files with their suffix.
+        memo: of digests.
 
     Raises:
         ConfigError: a script is not there.

@@ -1,4 +1,4 @@
-"""What an area's fingerprint is made of, and what of it changed since its file was built."""
+"""The components of an area's fingerprint, and which of them changed since its file was built."""
 
 from dataclasses import dataclass
 
@@ -26,7 +26,7 @@ MEANING = {
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """One component: its digest now and in the file's sidecar (None where there is none), and what it covers."""
+    """One component: its digest now and in the file's sidecar (None if unknown), and its meaning."""
 
     name: str
     now: str | None
@@ -47,7 +47,7 @@ class Explanation:
         area: relative path.
         components: by name.
         fault: what is wrong with the files themselves.
-        unknown: why the fingerprint of now is not known.
+        unknown: why the present fingerprint is not known.
     """
 
     area: str
@@ -75,7 +75,7 @@ def find_request(settings: Settings, name: str) -> AreaBuildRequest:
 
 
 def explain(settings: Settings, request: AreaBuildRequest, foreseen: Forecast, memo: DigestMemo) -> Explanation:
-    """Compare an area's fingerprint of now with that in its sidecar."""
+    """Compare an area's present fingerprint with that in its sidecar."""
     key = request.key
     h5 = settings.layout.output(request)
     fault, built = read_built(h5)
@@ -103,7 +103,7 @@ def as_lines(explanation: Explanation) -> list[str]:
     elif changed:
         lines.append(f"Would be built: {', '.join(changed)} changed since the file was built.")
     elif explanation.unknown:
-        lines.append(f"Nobody knows yet whether it would be built: {explanation.unknown}.")
+        lines.append(f"It is not known yet whether it would be built: {explanation.unknown}.")
     else:
         lines.append("Would be left untouched: file and sidecar agree, and nothing changed.")
     return lines

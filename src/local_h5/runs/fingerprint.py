@@ -1,7 +1,7 @@
-"""What decides an area's bytes, one digest per component.
+"""The fingerprint of an area: one digest for each component that decides its bytes.
 
-Components look at the area's own slice of each input, never at whole files, so that a change elsewhere leaves an area
-alone. The rows of a state are those of its districts: its digests are made from theirs.
+Components are digests of the area's own slice of each input, never of whole files, so that a change elsewhere does not
+affect the area. A state has the rows of its districts, so its digests are made from theirs.
 """
 
 import hashlib
@@ -107,7 +107,7 @@ def combine(components: Mapping[str, str]) -> Fingerprint:
 
 
 def with_validation(fingerprint: Fingerprint, decides: Mapping[str, Any]) -> Fingerprint:
-    """The fingerprint with what the area's structural verdict depends on besides its file."""
+    """The fingerprint with a component for what else the area's structural verdict depends on."""
     return combine({**fingerprint.components, "validation": _digest_json(decides)})
 
 

@@ -1,7 +1,7 @@
-"""What a run would make of the inputs as they are now, before it is started.
+"""What a run would do with the present inputs, before it starts.
 
-Where only cheap steps are stale (geography, clone index, take-up), their outputs are computed in memory from the raw
-inputs, and with them every area's fingerprint. Where the snapshot has to be made again, they are unknown.
+If only cheap steps are stale (geography, clone index, take-up), their outputs are computed in memory from the raw
+inputs, and from these every area's fingerprint. If the snapshot has to be made again, the fingerprints are unknown.
 """
 
 from collections.abc import Mapping
@@ -31,11 +31,11 @@ class Forecast:
 
     Attributes:
         steps: status of every step, in order.
-        expected: relative path → fingerprint; None when a step must run before anybody knows.
-        unknown: why not, in words.
-        certain: whether the cause of ``unknown`` changes every area (a new source does; a lost file need not).
+        expected: relative path → fingerprint; None when a step must run first.
+        unknown: why they are not known, in words.
+        certain: whether the cause of ``unknown`` changes every area (a new source does; a lost file may not).
         areas: relative path → status, as far as it is known without ``expected``.
-        targets: records and model runs that are stale; nothing where no file is checked against targets.
+        targets: stale records and model runs; empty at the structural level.
     """
 
     steps: Mapping[str, StepStatus]
@@ -62,10 +62,10 @@ def forecast(settings: Settings, memo: DigestMemo, *, ahead: bool = True) -> For
     Args:
         settings: of the run.
         memo: of digests.
-        ahead: compute what stale steps would write, where that is cheap. A run does not: its steps will.
+        ahead: compute the outputs of stale steps, where that is cheap. A run does not, because its steps write them.
 
     Raises:
-        LocalH5Error: an input is malformed; a run would stop there too.
+        LocalH5Error: an input is malformed. A run would stop there too.
     """
     steps = all_steps(settings, memo)
     verdicts = compare_steps(settings, memo, steps)
@@ -99,16 +99,16 @@ def forecast(settings: Settings, memo: DigestMemo, *, ahead: bool = True) -> For
 
 
 def _without_plan(read: tuple[str | None, Built | None], area_code: str) -> AreaStatus:
-    """What is known of an area before its fingerprint is: its files, and whether the code is that of its sidecar."""
+    """The status of an area whose fingerprint is not known: its files, and whether its sidecar has the present code."""
     fault, built = read
     other_code = built is not None and built.components.get("code") != area_code
     return AreaStatus(fault, ("code",) if other_code else ())
 
 
 def _check_inputs(settings: Settings) -> None:
-    """Look at the inputs that are there while nothing made from them is: a run would stop at them too.
+    """Check inputs before anything is prepared from them. A run would stop at them too.
 
-    Weights are read whole, which takes a tenth of a second; of source and geography only the heads.
+    Weights are read as a whole, which takes a tenth of a second; source and geography only in part.
     """
     from local_h5.inputs.geography.load import check_head
     from local_h5.inputs.source import count_households
@@ -124,7 +124,7 @@ def _check_inputs(settings: Settings) -> None:
 
 
 def compute(settings: Settings, verdicts: Mapping[str, StepStatus] | None = None) -> dict[str, Fingerprint]:
-    """Every area's fingerprint: from prepared files that are up to date, and from what stale steps would write.
+    """Every area's fingerprint, from prepared files that are up to date and from outputs of stale steps.
 
     Args:
         settings: of the run.
@@ -151,7 +151,7 @@ def compute(settings: Settings, verdicts: Mapping[str, StepStatus] | None = None
 def _known_plan(
     settings: Settings, verdicts: Mapping[str, StepStatus], memo: DigestMemo
 ) -> dict[str, Fingerprint] | None:
-    """The plan of the last run, when nothing but lost or damaged files stands between it and the next."""
+    """The plan of the last run, if only lost or damaged files differ since then."""
     path, trace = settings.layout.plan, Trace.read(settings.layout.trace("plan"))
     if not verdicts["plan"].repair or trace is None or memo.sha256(path) != trace.outputs.get("plan"):
         return None
@@ -161,7 +161,7 @@ def _known_plan(
 def _obstacle(
     verdicts: Mapping[str, StepStatus], steps: Mapping[str, Step], settings: Settings
 ) -> tuple[str | None, bool]:
-    """Why fingerprints cannot be computed before the run, and whether that changes all areas for certain."""
+    """Why fingerprints cannot be computed before the run, and whether all areas are certain to change."""
     snapshot = verdicts["snapshot"]
     if "not run" in snapshot.changed:
         return "nothing is prepared yet", False
@@ -185,7 +185,7 @@ def _obstacle(
 
 
 def _first_causes(name: str, verdicts: Mapping[str, StepStatus], steps: Mapping[str, Step]) -> list[str]:
-    """Where staleness begins, in words."""
+    """The first stale steps before a step, in words."""
     causes: list[str] = []
     pending, seen = [name], set()
     while pending:

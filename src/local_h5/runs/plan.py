@@ -1,4 +1,4 @@
-"""The plan that a person reviews: which areas a run would build, grouped by reason, and what that costs."""
+"""The plan of a run: which areas it would build, by reason, and what that costs."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from statistics import fmean
@@ -80,7 +80,7 @@ def _grouped(keys: Iterable[str], reasons: Mapping[str, str]) -> dict[str, tuple
 
 
 def orphans(settings: Settings) -> list[str]:
-    """H5 files and sidecars in the output folders that no area of the run makes."""
+    """H5 files and sidecars in the output folders that belong to no area of the run."""
     wanted = {request.key for request in settings.requests}
     found = []
     for folder in FOLDERS.values():
@@ -92,14 +92,14 @@ def orphans(settings: Settings) -> list[str]:
 
 
 def _reason(verdict: AreaStatus, steps: Mapping[str, StepStatus]) -> str:
-    """One reason in words: the cause, without what merely follows from it."""
+    """One reason in words: the cause without its consequences."""
     if verdict.fault is not None:
         return verdict.fault
     changed = set(verdict.changed)
     wide = [text for name, text in _RUN_WIDE.items() if name in changed]
     if wide:
         return " and ".join(wide)
-    # Other rows of an area have other blocks and other take-up rates too: that says nothing about those inputs.
+    # Other rows of an area also have other blocks and take-up rates, although those inputs did not change.
     touched = {reason.removesuffix(" changed") for step in steps.values() for reason in step.changed}
     raw_known = bool(touched)
     rows = changed & {"weights", "geography"}
@@ -120,7 +120,7 @@ def _reason(verdict: AreaStatus, steps: Mapping[str, StepStatus]) -> str:
 
 
 def _estimate(settings: Settings, building: Sequence[str], steps: Sequence[StepPlan]) -> Estimate:
-    """Of each area what it was last time; of a new one the mean of its kind."""
+    """The numbers of the last time; for a new area the mean of its type."""
     before = _total([step.job_seconds for step in steps])
     if not building:
         return Estimate(0, before)

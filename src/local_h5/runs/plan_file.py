@@ -1,7 +1,7 @@
 """The plan: the fingerprint that each area must have, and one file per area for its job.
 
-``plan.json`` has all of them, for the main process; ``requests/<folder>/<area>.json`` has what one job needs, since a
-job that read the plan of 50,000 areas would do little else.
+``plan.json`` has all of them, for the main process. ``requests/<folder>/<area>.json`` has the part that one job needs:
+reading the plan of 50,000 areas would take longer than the job.
 """
 
 from collections.abc import Iterable, Mapping
@@ -48,7 +48,7 @@ PLAN_AGAIN = "Let the workflow plan: snakemake --cores 2 results/prepared/plan.j
 
 
 def write_requests(settings: Settings, expected: Mapping[str, Fingerprint]) -> None:
-    """Write what each area's job needs, where it is not there already."""
+    """Write the request of each area's job where it is missing or differs."""
     for request in lost_requests(settings, settings.requests, expected):
         path = settings.layout.request(request)
         write_text(path, forms.text(_item(request, expected), path, PreparedError, sort=True))
@@ -57,7 +57,7 @@ def write_requests(settings: Settings, expected: Mapping[str, Fingerprint]) -> N
 def lost_requests(
     settings: Settings, requests: Iterable[AreaBuildRequest], expected: Mapping[str, Fingerprint]
 ) -> list[AreaBuildRequest]:
-    """The areas whose file of :func:`write_requests` is missing, or says something else."""
+    """The areas whose file of :func:`write_requests` is missing or differs."""
     return [request for request in requests if _read(settings.layout.request(request)) != _item(request, expected)]
 
 

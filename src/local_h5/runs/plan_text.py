@@ -23,7 +23,7 @@ def as_text(plan: PlanDocument) -> str:
 
 
 def as_markdown(plan: PlanDocument) -> str:
-    """The same, with the areas of each group folded away, to paste into a pull request."""
+    """The same, with the areas of each group folded, for a pull request."""
     lines = ["### Plan", "", *_lines(plan, bullet="- ")]
     groups = [(group.reason, group.areas) for group in plan.groups]
     if plan.undecided.areas:

@@ -1,9 +1,9 @@
-"""Memory and run time that jobs ask of a cluster; a run on one machine does not look at them.
+"""Memory and run time that jobs ask of a cluster. A run on one machine ignores them.
 
-An area's job needs what starting needs, and then something per household clone. How many clones an area has is not
-known without reading the clone index, so its type gives a share of all clones that no area of that type exceeds by
-much, and the size of the index gives their number. A job that was stopped for its memory or time asks for more: all is
-multiplied by Snakemake's ``attempt``.
+An area's job needs a fixed amount for its start and an amount per household clone. The number of clones of an area is
+estimated without reading the clone index: the size of the index gives the number of all clones, and the type of the
+area a share that no area of that type exceeds by much. A job that was stopped for its memory or time asks for more: all
+is multiplied by Snakemake's ``attempt``.
 """
 
 import math
@@ -38,7 +38,7 @@ def area_minutes(folder: str, clone_index: Path, attempt: int = 1) -> int:
 
 
 def growing(first: int) -> Resource:
-    """A resource of the first attempt, which later attempts get a multiple of."""
+    """A resource that grows with the attempt."""
 
     def amount(wildcards: Any, attempt: int) -> int:
         return first * attempt

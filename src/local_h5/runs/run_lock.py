@@ -1,7 +1,7 @@
-"""One run at a time in a results folder, and what a killed run left behind.
+"""One run at a time in a results folder, and the leftovers of killed runs.
 
-Snakemake's own lock is taken after the Snakefile was read, and stays when Snakemake is killed. This one is taken
-before anything is compared, belongs to the process, and ends with it.
+Snakemake takes its own lock after it has read the Snakefile, and the lock stays when Snakemake is killed. This one is
+taken before anything is compared, belongs to the process, and ends with it.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from local_h5.requests import FOLDERS
 
 
 def hold_run_lock(results: Path) -> FileLock:
-    """Take the results folder for this process; keep the lock object, it is released with it.
+    """Lock the results folder for this process. Keep the lock object: it releases the lock when it is deleted.
 
     Raises:
         RunningError: another process holds it, or the folder cannot be locked.
@@ -29,7 +29,7 @@ def hold_run_lock(results: Path) -> FileLock:
     path = Layout(results).lock
     try:
         results.mkdir(parents=True, exist_ok=True)
-        # Made here, as umask says: whoever shares the folder has to open it for writing.
+        # Made here with the permissions of umask: others who share the folder must be able to write it.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o666))
         lock = FileLock(path, timeout=0, mode=stat.S_IMODE(path.stat().st_mode))
         lock.acquire()
@@ -44,14 +44,14 @@ def hold_run_lock(results: Path) -> FileLock:
             f"{getattr(error, 'strerror', None) or error}{of_owner(path)}. Let its owner share the folder (chmod -R "
             "g+rwX), or set results to a folder of your own."
         ) from error
-    with contextlib.suppress(OSError, WriteError):  # it only makes the message to the next one better
+    with contextlib.suppress(OSError, WriteError):  # it only improves the message to the next run
         said = {"user": getpass.getuser(), "pid": os.getpid(), "host": socket.gethostname()}
         write_text(Layout(results).lock_holder, json.dumps(said))
     return lock
 
 
 def _holder(results: Path) -> str:
-    """Who holds the lock, in brackets; nothing when that is not known."""
+    """Who holds the lock, in brackets; empty if unknown."""
     try:
         said = json.loads((Layout(results).lock_holder).read_text(encoding="utf-8"))
         return f" ({said['user']}, process {said['pid']} on {said['host']})"
@@ -60,7 +60,7 @@ def _holder(results: Path) -> str:
 
 
 def refuse_stale_lock(results: Path, folder: Path = Path(".snakemake/locks")) -> None:
-    """Say what to do when Snakemake's own lock is still there although no run is (the caller holds the run lock).
+    """Refuse to start while Snakemake's own lock of a killed run is there. The caller holds the run lock.
 
     Raises:
         RunningError: a run that was using ``results`` was killed.
@@ -76,7 +76,7 @@ def refuse_stale_lock(results: Path, folder: Path = Path(".snakemake/locks")) ->
 
 
 def remove_leftovers(results: Path) -> int:
-    """Delete temporary files of killed jobs; call it with the run lock held, before any job starts.
+    """Delete temporary files of killed jobs. Call it with the run lock held, before any job starts.
 
     Returns:
         How many there were.

@@ -1,4 +1,4 @@
-"""What is stale: steps and areas, compared by content with what they came from, and in words why.
+"""Which steps and areas are stale, by content, and why.
 
 A step is up to date when its trace names the digests of its inputs, parameters, code and outputs as they are now, and
 no step before it is stale. An area is up to date when its sidecar has the fingerprint that the plan expects, and H5,
@@ -28,8 +28,8 @@ class StepStatus:
     """Whether a step's outputs are up to date.
 
     Attributes:
-        changed: what differs from when the step last ran, in words; its outputs may come out different.
-        damaged: outputs that are missing or not what the step wrote; they come out as they were.
+        changed: what differs since the step last ran, in words. Its outputs may change.
+        damaged: outputs that are missing or were changed. The step makes the same ones again.
         upstream: stale steps before it.
         repair: whether everything that is stale, here and before, is only damaged.
         missing: inputs that are not there now.
@@ -43,7 +43,7 @@ class StepStatus:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Why it is stale, in words; nothing when it is up to date."""
+        """Why it is stale, in words; empty when it is up to date."""
         return (*self.changed, *self.damaged, *(f"{name} runs" for name in self.upstream))
 
     @property
@@ -68,7 +68,7 @@ class AreaStatus:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Why it is stale, in words; nothing when it is up to date."""
+        """Why it is stale, in words; empty when it is up to date."""
         return (*([self.fault] if self.fault else []), *(f"{name} changed" for name in self.changed))
 
     @property
@@ -104,7 +104,7 @@ def compare_steps(settings: Settings, memo: DigestMemo, steps: Sequence[Step]) -
 
 
 def compare_area(settings: Settings, request: AreaBuildRequest, expected: Fingerprint, memo: DigestMemo) -> AreaStatus:
-    """Whether an area's files are there, agree, and were built from what is expected."""
+    """Whether an area's files are there, agree, and have the expected fingerprint."""
     h5 = settings.layout.output(request)
     fault, found = read_built(h5)
     if fault is not None or found is None:
@@ -117,7 +117,7 @@ def compare_area(settings: Settings, request: AreaBuildRequest, expected: Finger
 
 
 def record_fault(path: Path, built: "Built") -> str | None:
-    """What is wrong with the record of an area's structural checks, or with the sidecar that it was written with."""
+    """What is wrong with the record of an area's structural checks, or with its sidecar; None when all is well."""
     area = (read_json(path) or {}).get("area")
     area = area if isinstance(area, dict) else {}
     if area.get("sha256") != built.sha256 or "sidecar_sha256" not in area:
@@ -126,7 +126,7 @@ def record_fault(path: Path, built: "Built") -> str | None:
 
 
 def is_approved(settings: Settings, request: AreaBuildRequest, built: "Built | None", memo: DigestMemo) -> bool:
-    """Whether an area's approval is there, for what was built, and by the records of now of all wanted levels."""
+    """Whether an area's approval is for the present file, sidecar and records of all wanted levels."""
     approval = read_json(settings.layout.approval(request))
     if approval is None or built is None:
         return False
@@ -144,7 +144,7 @@ def wanted_records(settings: Settings, request: AreaBuildRequest) -> dict[str, P
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What a sidecar says: digest and bytes of the H5, and the fingerprint's components; and its own digest."""
+    """Facts of a sidecar: digest and bytes of the H5, components of the fingerprint, and its own digest."""
 
     sha256: str
     size_bytes: int
@@ -153,7 +153,7 @@ class Built:
 
 
 def read_built(h5: Path) -> tuple[str | None, Built | None]:
-    """What is wrong with a sidecar, or what it says; without the schema, which :mod:`verify` checks."""
+    """What is wrong with a sidecar, or its facts. Only :mod:`verify` checks it against the schema."""
     try:
         content = sidecar_path(h5).read_bytes()
         data = json.loads(content)
@@ -172,7 +172,7 @@ def read_built(h5: Path) -> tuple[str | None, Built | None]:
 
 
 def file_fault(h5: Path, sha256: str, memo: DigestMemo) -> str | None:
-    """What is wrong with an H5 of which the sidecar gives the digest."""
+    """Compare an H5 with the digest in its sidecar; the problem in words, or None."""
     present = memo.sha256(h5)
     if present is None:
         return "H5 missing"
@@ -190,7 +190,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 def _compare_fetch(step: Step, memo: DigestMemo) -> StepStatus:
     digests = {role: memo.sha256(path) for role, path in step.outputs.items()}
-    # A fetched file that is gone is fetched again when something needs it; what was made from it is up to date.
+    # A lost fetched file is fetched again when a step needs it. The files made from it stay up to date.
     wrong = [role for role, digest in digests.items() if digest is not None and digest != step.pins.get(role)]
     return StepStatus((), tuple(f"{role} is not the pinned file" for role in wrong))
 
@@ -211,7 +211,7 @@ def _compare_step(settings: Settings, step: Step, memo: DigestMemo) -> StepStatu
     for role in sorted(digests.keys() | trace.inputs.keys()):
         if role not in digests or role not in trace.inputs:
             changed.append(f"{role} {'added' if role in digests else 'removed'}")
-        # A made file that is gone was not changed: what was made from it is up to date.
+        # A lost input was not changed. The files made from it stay up to date.
         elif digests[role] is not None and digests[role] != trace.inputs[role]:
             changed.append(f"{role} changed")
     damaged = []

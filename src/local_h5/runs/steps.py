@@ -1,8 +1,8 @@
 """The steps around the areas, declared once: what each reads, writes and depends on.
 
-The rules take inputs and outputs from here, and the comparison by content (:mod:`local_h5.runs.staleness`) what
-else a step depends on. A step whose inputs' bytes, parameters or code changed is stale, and so is what reads it. A
-missing input makes nothing stale: it is made when something needs it.
+The rules take inputs and outputs from here. The comparison by content (:mod:`local_h5.runs.staleness`) also uses
+parameters and code. A step is stale if the bytes of its inputs, its parameters or its code changed, and so are the
+steps that read it. A missing input makes nothing stale: it is made when a step needs it.
 """
 
 import hashlib
@@ -57,9 +57,9 @@ class Step:
         outputs: role → what it writes.
         params: configuration that decides the outputs.
         modules: library modules and scripts that decide the outputs.
-        pins: role → sha256 of an output that is known beforehand (a fetched file); such a step needs no trace.
-        beside: role → file that the job finds by itself, beside one of its inputs.
-        handed: role → input of which ``params`` say what counts, so that other changes of it make nothing stale.
+        pins: role → known sha256 of an output (a fetched file). Such a step needs no trace.
+        beside: role → file beside one of the inputs, which the job finds by its name.
+        handed: role → input whose relevant content is in ``params``. Other changes of it make nothing stale.
     """
 
     name: str
@@ -73,7 +73,7 @@ class Step:
 
     @property
     def reads(self) -> dict[str, File]:
-        """All whose bytes decide, by role."""
+        """All files whose bytes decide the outputs, by role."""
         return {**self.inputs, **self.beside}
 
 
@@ -110,7 +110,7 @@ def declared_steps(settings: Settings, memo: DigestMemo) -> dict[str, Step]:
 
 
 def needed_steps(settings: Settings, steps: Mapping[str, Step]) -> tuple[Step, ...]:
-    """The declared steps that the areas of a run need, in order: no fetching and no example for inputs of one's own."""
+    """The steps that the areas of a run need, in order. A run with its own inputs needs no example steps."""
     wanted = {"plan"} | ({EXAMPLE_TARGETS} if _uses_example_targets(settings) else set())
     made_by = {path: step.name for step in steps.values() for path in step.outputs.values()}
     pending = [*wanted]
@@ -170,7 +170,7 @@ def _fetch_steps(settings: Settings, memo: DigestMemo) -> tuple[Step, ...]:
 
 
 def _pinned_files(path: Path) -> dict[str, dict[str, str]]:
-    """Package → file name → sha256; the fetch scripts check the form of the table."""
+    """Package → file name → sha256. The fetch script checks the form of the table."""
     try:
         packages = yaml.safe_load(path.read_text(encoding="utf-8"))["packages"]
         return {
@@ -247,7 +247,7 @@ def _example_targets(settings: Settings) -> Step:
 
 
 def _snapshot(settings: Settings, memo: DigestMemo) -> Step:
-    # Of the programmes, the snapshot depends on what they need from the model, not on their rates.
+    # The snapshot depends on the variables that the programmes need from the model, not on their rates.
     listing = settings.programmes
     files = {role: memo.sha256(path) for role, path in {"list": listing, **takeup_files(settings)}.items()}
     key = hashlib.sha256(json.dumps([str(listing), files, code.code_digest(["takeup/programmes"], memo)]).encode())
@@ -352,7 +352,7 @@ def _report(settings: Settings) -> Step:
 
 
 def _structural_policy(settings: Settings, memo: DigestMemo) -> Any:
-    """What the areas' structural verdicts depend on besides their files."""
+    """Limits and populations that decide the areas' structural verdicts."""
     tables = [settings.config.areas.districts, settings.config.validation.population.table]
     depends_on = [
         to_builtins(settings.config.validation),

@@ -1,4 +1,4 @@
-"""The short table at the end of a run: what is there, and whether its sums agree with each other and with the ACS."""
+"""The table at the end of a run: the files by type, and whether their sums agree with each other and the ACS."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ SUM_TOLERANCE = 1e-9
 
 
 _EXPENDABLE = ("persons", "ACS 2024", "MB", "households", "job s")
-"""What a narrow screen does not show; the last goes first."""
+"""Columns that a narrow screen does not show. The last one is left out first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +87,11 @@ def render(
 
     Args:
         settings: of the run.
-        levels: what is there.
-        width: of the screen; columns that have no room are left out, the last of :data:`_EXPENDABLE` first.
+        levels: of :func:`summarise`.
+        width: of the screen. Columns without room are left out, the last of :data:`_EXPENDABLE` first.
         built: areas whose files this run has built, ``districts/NC-01`` for example.
         failed: areas that failed in this run.
-        whole: whether the run did all that it was asked for. If not, what to try next is for others to say.
+        whole: whether the run did everything. If not, the lines about what to try next are left out.
     """
     columns = _columns(levels, built, failed)
     spare = list(_EXPENDABLE)

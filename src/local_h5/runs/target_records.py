@@ -1,6 +1,6 @@
-"""Which records of the targets are stale, compared by content, and what the model's runs were made for.
+"""Which records of targets and which model runs are stale, by content.
 
-A record says what it came from: its file, the target database, the policy, code and versions.
+A record names its origin: its file, the target database, the policy, code and versions.
 """
 
 import hashlib
@@ -22,8 +22,8 @@ from local_h5.validation.targets.model_facts import MODEL, facts_path
 
 _FILE = "file"
 _ASIDE = ("processes", "persons_per_run", "population")
-"""Fields of the policy that change no value, and one whose defaults are filled in elsewhere. How many persons fit a run
-concerns only what says that its file did not fit."""
+"""Fields of the policy that change no value, and one whose default is filled in elsewhere. ``persons_per_run`` concerns
+only records of files that were too large for it."""
 _LIMIT = "persons_per_run"
 
 
@@ -41,12 +41,12 @@ class TargetStatus:
 
 
 def record_basis(settings: Settings, request: AreaBuildRequest, memo: DigestMemo) -> dict[str, str]:
-    """What an area's record comes from, as digests."""
+    """The origin of an area's record, as digests."""
     return {**_run_basis(settings, memo), _FILE: _built_sha256(settings, request) or ""}
 
 
 def simulation_basis(settings: Settings, part: int, memo: DigestMemo) -> dict[str, str]:
-    """What the model runs of a part come from, as digests."""
+    """The origin of the model runs of a part, as digests."""
     built = {
         request.key: _built_sha256(settings, request)
         for request in settings.requests
@@ -56,7 +56,7 @@ def simulation_basis(settings: Settings, part: int, memo: DigestMemo) -> dict[st
 
 
 def compare_targets(settings: Settings, memo: DigestMemo, rebuilt: Iterable[str] = ()) -> TargetStatus:
-    """Compare the records and model runs that are there with what they would be made from.
+    """Compare the records and model runs with their present origins.
 
     Args:
         settings: of the run, at the level of targets.
@@ -100,7 +100,7 @@ def _differences(record: Mapping[str, Any], wanted: Mapping[str, str]) -> tuple[
 
 
 def _run_basis(settings: Settings, memo: DigestMemo) -> dict[str, str]:
-    """What all records of a run come from, beside their files."""
+    """The origin of all records of a run, without their files."""
     section = settings.config.validation
     policy = {name: value for name, value in to_builtins(section).items() if name not in _ASIDE}
     tables = [settings.config.areas.districts, section.population.table, section.training]

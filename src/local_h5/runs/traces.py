@@ -1,4 +1,4 @@
-"""Traces: what a step read and wrote, as digests, left behind when it ended."""
+"""Traces: the digests of what a step read and wrote, written when it has ended."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ from local_h5.runs.steps import File, Step
 
 
 class Trace(Form, frozen=True):
-    """What a step came from and made: sha256 by role, its parameters, and the digest of its code."""
+    """Inputs and outputs of a step as sha256 by role, its parameters, and the digest of its code."""
 
     params: Mapping[str, Any]
     code: str
@@ -25,7 +25,7 @@ class Trace(Form, frozen=True):
 
     @classmethod
     def read(cls, path: Path) -> Self | None:
-        """The trace of a step that has ended; None when there is none that can be read."""
+        """The trace of a step that has ended; None if it is missing or unreadable."""
         try:
             return forms.read(path, cls, InputError, "what a step left behind", "Run it again.")
         except InputError:
@@ -46,12 +46,12 @@ def digest_of(file: File, memo: DigestMemo) -> str | None:
 
 
 def inputs_now(step: Step, memo: DigestMemo) -> dict[str, str | None]:
-    """What a step would read, as digests."""
+    """The present digests of a step's inputs."""
     return {role: digest_of(file, memo) for role, file in step.reads.items()}
 
 
 def trace_of(step: Step, before: Mapping[str, str | None], memo: DigestMemo) -> Trace:
-    """The trace of a step that has just ended.
+    """Make the trace of a step that has just ended.
 
     Args:
         step: the step.
@@ -59,7 +59,7 @@ def trace_of(step: Step, before: Mapping[str, str | None], memo: DigestMemo) -> 
         memo: of digests.
 
     Raises:
-        InputError: an input changed meanwhile, so what the step read is unknown.
+        InputError: an input changed meanwhile, so it is not known what the step read.
     """
     after = inputs_now(step, memo)
     changed = [role for role, digest in before.items() if after[role] != digest]
@@ -67,7 +67,8 @@ def trace_of(step: Step, before: Mapping[str, str | None], memo: DigestMemo) -> 
         file = step.reads[changed[0]]
         raise InputError(
             f"{file if isinstance(file, Path) else step.name}: {changed[0]}: expected the file with which "
-            f"{step.name} was started, found another one: it changed while the step ran. Let it be, and run again."
+            f"{step.name} was started, found another one: it changed while the step ran. Change no input during a run, "
+            "and run again."
         )
     outputs = {role: memo.sha256(path) for role, path in step.outputs.items()}
     return Trace(json.loads(json.dumps(step.params)), code_digest(step.modules, memo), after, outputs)

@@ -1,4 +1,4 @@
-"""Each file against its sidecar and against what it should have been built from, without trusting any time."""
+"""Check each file against its sidecar and its expected fingerprint, without using dates."""
 
 import json
 from collections.abc import Mapping
@@ -22,11 +22,11 @@ Kind = Literal["missing", "stale", "corrupt", "unreadable", "orphaned"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One file that is not as it should be.
+    """One file with a problem.
 
     Attributes:
-        kind: missing (H5 or sidecar), stale (built from other inputs than those of now), corrupt (file and sidecar
-            disagree), unreadable (this user may not read it), orphaned (no area of the configuration).
+        kind: missing (H5 or sidecar), stale (built from other inputs than the present ones), corrupt (file and sidecar
+            disagree), unreadable (this user may not read it), orphaned (of no area in the configuration).
         path: below the results folder.
         message: what exactly.
     """
@@ -38,7 +38,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """All findings; ``unknown`` says why staleness could not be judged, when it could not."""
+    """All findings. ``unknown`` says why staleness is not known, if it is not."""
 
     findings: tuple[Finding, ...]
     checked: int
@@ -46,18 +46,18 @@ class Verification:
 
     @property
     def good(self) -> bool:
-        """Nothing was found and everything could be judged."""
+        """Whether there are no findings and nothing is unknown."""
         return not self.findings and self.unknown is None
 
 
 def verify(settings: Settings, memo: DigestMemo, *, deep: bool = False) -> Verification:
-    """Check every area of the run, and look for files of none.
+    """Check every area of the run, and look for files that belong to none.
 
     Args:
         settings: of the run.
-        memo: of the digests of inputs and prepared files; the area files themselves are always read.
-        deep: read inputs and prepared files again too, compute every fingerprint anew, and open each H5 to hold its
-            variables against the sidecar.
+        memo: digests of inputs and prepared files. Area files are always read.
+        deep: also read inputs and prepared files again, compute every fingerprint anew, and compare the variables of
+            each H5 with its sidecar.
     """
     foreseen = forecast(settings, DigestMemo(None) if deep else memo)
     expected = foreseen.expected
@@ -79,7 +79,7 @@ def verify(settings: Settings, memo: DigestMemo, *, deep: bool = False) -> Verif
 
 
 def delete_stale(settings: Settings, verification: Verification) -> list[str]:
-    """Delete what is stale or corrupt, so that the next run builds it whatever it believes; orphans are left.
+    """Delete stale and corrupt files, so that the next run builds them. Orphans are kept.
 
     Returns:
         Paths of the deleted files, below the results folder.
@@ -88,7 +88,7 @@ def delete_stale(settings: Settings, verification: Verification) -> list[str]:
     for finding in verification.findings:
         if finding.kind in ("stale", "corrupt"):
             h5 = settings.results / finding.path
-            for path in (sidecar_path(h5), h5):  # the sidecar first: an H5 without one is not done
+            for path in (sidecar_path(h5), h5):  # the sidecar first: an H5 without one is not finished
                 if path.exists():
                     path.unlink()
                     deleted.append(path.relative_to(settings.results).as_posix())
@@ -103,7 +103,7 @@ def _check(
     if absent:
         return Finding("missing", key, f"{' and '.join(absent)} not there")
     for path in (h5, sidecar):
-        path.open("rb").close()  # a file that may not be read is no corrupt one
+        path.open("rb").close()  # an unreadable file is not corrupt
     try:
         result = read_sidecar(sidecar)
         schemas.check("area_result", forms.parse(sidecar.read_bytes()), sidecar, ResultError)
@@ -123,7 +123,7 @@ def _check(
 
 
 def _against_record(sidecar: Path, record: Path) -> str | None:
-    """Whether the sidecar is the one that was written with the record; older records, and none, do not say."""
+    """Whether the sidecar is the one of the record. Older records do not say."""
     area = (read_json(record) or {}).get("area")
     bound = area.get("sidecar_sha256") if isinstance(area, dict) else None
     return None if bound in (None, sha256_of(sidecar)) else f"{sidecar.name}: {SIDECAR_CHANGED}"
@@ -148,7 +148,7 @@ def _against_sidecar(h5: Path, key: str, result: AreaResult) -> str | None:
 
 
 def _inside(h5: Path, result: AreaResult) -> str | None:
-    """Hold the variables of an H5 against its sidecar."""
+    """Compare the variables of an H5 with its sidecar."""
     import h5py
 
     from local_h5.files.hdf5 import H5_ERRORS, outside

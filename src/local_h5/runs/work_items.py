@@ -1,4 +1,4 @@
-"""A run's areas for a worker (:mod:`local_h5.worker`): what the plan wants, and what is here to build from."""
+"""A run's areas for a worker (:mod:`local_h5.worker`): planned fingerprints, and those of this machine's inputs."""
 
 from pathlib import Path
 
@@ -35,10 +35,10 @@ def planned_items(results: Path) -> tuple[WorkItem, ...]:
 
 
 def fingerprints_here(state: WorkerState, results: Path) -> FingerprintOf:
-    """What each area would be built from by this process: its prepared files, code and versions.
+    """The fingerprint of each area from this process's prepared files, code and versions.
 
-    Equal to what planning says, so that a worker's sidecars are the workflow's. Costs about what planning one area
-    costs; run in the folder that holds ``scripts``, because they count as code.
+    They are computed as in planning, so that a worker writes the same sidecars as the workflow, and at the same cost
+    per area. Run it in the folder of ``scripts``, because they count as code.
 
     Args:
         state: the worker's.

@@ -1,6 +1,6 @@
-"""Many areas in one process, from one loaded state: what a script, a cloud function or a notebook calls.
+"""Many areas in one process, from one loaded state, for scripts, cloud functions and notebooks.
 
-:func:`run_areas` takes typed requests and gives one outcome for each: completed, failed or skipped. An area that fails
+:func:`run_areas` builds typed requests and returns one outcome for each: completed, failed or skipped. A failed area
 never stops the others. The files and their sidecars are, byte for byte, those of the workflow's area jobs.
 
 In a notebook, in the folder of a finished run (the folder that holds ``results``):
@@ -19,7 +19,7 @@ In a notebook, in the folder of a finished run (the folder that holds ``results`
 >>> print(result.outcomes[1].message)
 custom typo: filter.county: expected codes that the geography has (6 known), found unknown 37991. Correct the code; ...
 
-An item that says which fingerprint its file must have is skipped while the file is there and right; see
+An item with the fingerprint of its file is skipped while the file is there and has that fingerprint; see
 :class:`WorkItem`, and :mod:`local_h5.runs.work_items` for the fingerprints of a planned run.
 """
 
@@ -52,7 +52,7 @@ _ON_USE = {
     "legacy_view": "local_h5.worker.legacy",
     "run_areas": "local_h5.worker.service",
 }
-"""An area job imports this package for its one area, and none of these."""
+"""Names imported on use. An area job imports this package and needs none of them."""
 
 
 def __getattr__(name: str) -> Any:

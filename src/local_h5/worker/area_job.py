@@ -1,4 +1,4 @@
-"""What an area job does, whoever runs it: build, check, leave the record and, last, the sidecar."""
+"""The job of one area: build it, check it, write the record and, last, the sidecar."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +27,7 @@ def run_area_job(
 ) -> AreaResult:
     """Build one area below ``folder``, in the published layout, and check its structure.
 
-    A file that fails its checks is kept, and its verdict is in the sidecar: whoever publishes decides.
+    A file that fails its checks is kept. The verdict is in the sidecar, and publishing depends on it.
 
     Args:
         request: the area.
@@ -37,9 +37,9 @@ def run_area_job(
         options: compression and take-up filter.
         fingerprint: for the sidecar.
         schema: what every file of the run has (:func:`local_h5.validation.structural.common_schema.common_schema`).
-        structural: what the file has to satisfy.
-        enter: told the phase that begins: build (until the H5 is whole under its name), validate, write (of the
-            record and the sidecar).
+        structural: policy and reference populations.
+        enter: called with each phase as it begins: build (until the H5 has its name), validate, write (record and
+            sidecar).
 
     Raises:
         RequestError, EmptySelectionError, InputError, WriteError: as :func:`local_h5.build.area.build_area`.

@@ -1,4 +1,4 @@
-"""A run's areas as batches for several workers, where no Snakemake schedules them."""
+"""A run's areas as batches for several workers, without Snakemake."""
 
 import heapq
 from collections.abc import Iterable, Sequence
@@ -9,12 +9,12 @@ from local_h5.errors import RequestError, ResultError
 from local_h5.worker.state import WorkerState
 
 AREA_COST = 14_000
-"""What an area costs besides its household clones, in household clones: about 0.11 CPU-seconds for its groups and
-datasets, however short they are, at about 8 microseconds a clone (benchmarks/README.md)."""
+"""Fixed cost of an area, in household clones: about 0.11 CPU-seconds for its groups and datasets, at about 8
+microseconds a clone (benchmarks/README.md)."""
 
 
 def costs(items: Iterable[WorkItem], state: WorkerState) -> list[int]:
-    """Work of each item, in household clones; an area that cannot be built costs nothing and fails where it goes."""
+    """Work of each item, in household clones. An area that cannot be built has the fixed cost only."""
     return [_clones(item, state) + AREA_COST for item in items]
 
 
@@ -41,7 +41,7 @@ def split(items: Sequence[WorkItem], costs: Sequence[int], n_batches: int) -> li
 
 
 def lost(items: Iterable[WorkItem], error: BaseException) -> WorkResult:
-    """The result of a batch whose worker ended before it could answer; files that it finished are kept."""
+    """The result of a batch whose worker ended before it could answer. Files that it finished are kept."""
     text = f"{type(error).__name__}: {error}".splitlines()[0].rstrip(": ")
     message = f"the worker ended before it answered ({text}). Run again: what it had finished is skipped."
     return WorkResult(

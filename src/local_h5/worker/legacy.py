@@ -1,4 +1,4 @@
-"""A worker's result under the keys of the worker that this one replaces, for what reads those."""
+"""A worker's result with the keys of the older worker, for programs that read those."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -12,9 +12,9 @@ from local_h5.requests import FOLDERS, AreaType
 def legacy_view(result: WorkResult, targets: Iterable[ValidationRecord] = ()) -> dict[str, Any]:
     """``completed``, ``failed``, ``errors``, ``validation_rows`` and ``validation_summary``.
 
-    Areas are named ``type:id``. Skipped ones are completed: their files are there and right. An error's ``traceback``
-    is empty. Validation is what the old worker called so: targets, by the model; structural checks are not in it. An
-    infinite relative error cannot occur, because errors are relative to at least 1.
+    Areas are named ``type:id``. Skipped ones count as completed, because their files are there and correct. An error's
+    ``traceback`` is empty. As in the older worker, validation means targets, by the model, without structural checks.
+    An infinite relative error cannot occur, because errors are relative to at least 1.
 
     Args:
         result: to be shown.

@@ -1,4 +1,4 @@
-"""What area jobs read, opened once in a process: a process that stays builds many areas from the same files."""
+"""The files of area jobs, opened once in a process: a process that stays builds many areas from the same files."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from local_h5.validation.structural.population import population_table
 from local_h5.validation.structural.verdict import StructuralPolicy
 
 PACKAGES = 2
-"""Calibration packages of a run, regional and national: what belongs to others is let go."""
+"""Calibration packages of a run, regional and national. Files of others are closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +22,8 @@ class Opened:
 
     Attributes:
         inputs: prepared files, memory-mapped.
-        schema: what every file of the run has.
-        structural: what files have to satisfy.
+        schema: columns that every file of the run has.
+        structural: policy and reference populations.
     """
 
     inputs: PreparedInputs

@@ -1,9 +1,8 @@
 """The worker: areas one after the other, each with its own outcome.
 
-An area's failure is a value here, not an exception, whatever it is. What must end the process still ends it: a
-``KeyboardInterrupt`` or ``SystemExit`` passes through, no temporary file stays, and the files that were finished before
-have their sidecars, so the same call skips them. Running out of memory in one area is that area's failure: its arrays
-are released before the next one, which may be smaller.
+An area's failure is a value here and no exception. A ``KeyboardInterrupt`` or ``SystemExit`` still ends the process:
+no temporary file stays, and files finished before have their sidecars, so the same call skips them. Running out of
+memory is a failure of that area alone: its arrays are released before the next one, which may be smaller.
 """
 
 import contextlib
@@ -27,7 +26,7 @@ from local_h5.worker.area_job import run_area_job
 from local_h5.worker.state import WorkerState
 
 FingerprintOf = Callable[[AreaBuildRequest], Fingerprint]
-"""What an area would be built from here and now."""
+"""The fingerprint that an area would have if it were built now."""
 
 Progress = Callable[[AreaOutcome, int, int], None]
 """Called after each area with its outcome, its number from 1, and the number of all areas."""
@@ -44,17 +43,17 @@ def run_areas(
 ) -> WorkResult:
     """Build areas in the published layout below ``folder``, one after the other.
 
-    Each leaves what the workflow's area job leaves: the H5, the record of its structural checks, and the sidecar last.
-    A failed area leaves an earlier file as it was, or, when it failed after its H5 had been replaced, neither file.
+    Each gets the same files as from the workflow's area job: the H5, the record of its structural checks, and the
+    sidecar last. A failed area keeps its earlier files, or has none if it failed after its H5 had been replaced.
 
     Args:
         items: areas to build.
         state: loaded once.
         folder: output folder.
-        rebuild: build areas whose file is there and right, too.
-        fingerprint_of: gives items without a fingerprint theirs, and is checked against those that have one: an area
-            that was planned with other prepared files, versions or code fails. Without it, given fingerprints are
-            believed.
+        rebuild: also build areas whose file is there and correct.
+        fingerprint_of: computes the fingerprint of an area here. Items without one get it. An item with another one
+            fails: it was planned with other prepared files, versions or code. Without this function the fingerprints
+            of the items are used unchecked.
         progress: see :data:`Progress`. What it raises is not caught.
 
     Raises:
@@ -80,7 +79,7 @@ class _Worker:
         self._phase: Phase = "request"
 
     def outcome(self, item: WorkItem) -> AreaOutcome:
-        """What comes of one area; raises nothing that is an error of the area."""
+        """Build one area and return its outcome. Errors of the area are outcomes."""
         start = time.perf_counter()
         self._phase = "request"
         failure: dict[str, Any]
@@ -94,11 +93,11 @@ class _Worker:
             text = f"{_key(item.request)}: not enough memory for it{f': {error}' if str(error) else ''}"
             message = f"{text}. Give the worker more memory, or build the area alone."
             failure = {"phase": self._phase, "message": message, "error": "MemoryError"}
-        except Exception as error:  # the others must go on after a mistake of ours, too; its place is in the message
+        except Exception as error:  # after a bug the other areas go on; its place is in the message
             failure = {"phase": self._phase, "message": _unexpected(item.request, error), "error": type(error).__name__}
-        if self._phase in ("validate", "write"):  # the H5 was replaced, so what says of what it is holds no more
+        if self._phase in ("validate", "write"):  # the H5 was replaced, so its old sidecar is wrong
             h5 = self._folder / item.request.relative_path
-            with contextlib.suppress(OSError):  # of the two, none is taken for the other's: their digests differ
+            with contextlib.suppress(OSError):  # one that stays cannot be taken for the other's: their digests differ
                 for path in (sidecar_path(h5), h5):
                     path.unlink(missing_ok=True)
         return AreaOutcome(item.request, "failed", _since(start), **failure)
@@ -154,7 +153,7 @@ class _Worker:
 
 
 def _standing(request: AreaBuildRequest, expected: Fingerprint, h5: Path, record: Path) -> AreaResult | None:
-    """The sidecar of a file that is there and right; None when the area has to be built."""
+    """The sidecar of a correct file; None when the area has to be built."""
     try:
         result, found = read_sidecar(sidecar_path(h5)), read_record(record)
     except ResultError:
@@ -181,7 +180,7 @@ def _key(request: AreaBuildRequest) -> str:
 
 
 def _unexpected(request: AreaBuildRequest, error: Exception) -> str:
-    """One line about a mistake of ours, with the place that raised it."""
+    """One line about a bug, with the place that raised it."""
     *_, last = traceback.extract_tb(error.__traceback__)
     text = f"{_key(request)}: {type(error).__name__}: {error} ({Path(last.filename).name}:{last.lineno})"
     return " ".join(text.split())

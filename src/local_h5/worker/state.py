@@ -1,4 +1,4 @@
-"""What a worker loads once: the prepared files of a run, memory-mapped, and the run's choices."""
+"""The state of a worker: the prepared files of a run, memory-mapped, and the run's options."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,7 +21,7 @@ class WorkerState(Struct, frozen=True):
 
     Attributes:
         packages: name of a calibration package → its prepared inputs.
-        structural: what files have to satisfy.
+        structural: policy and reference populations.
         options: compression and take-up filter.
     """
 

@@ -1,6 +1,6 @@
 """The block table: what is known about every census block that a geography uses.
 
-Prepared once (:mod:`~local_h5.inputs.geography.blocks`), stored as plain arrays, looked up by every area job.
+It is prepared once (:mod:`~local_h5.inputs.geography.blocks`) and stored as plain arrays. Every area job reads it.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from local_h5.errors import InputError
 
 CROSSWALK_FIELDS = ("sldu", "sldl", "place_fips", "vtd", "puma", "zcta")
 TEXT_FIELDS = (*CROSSWALK_FIELDS, "cbsa_code")
-"""The text fields of a block, in the order in which they are stored."""
+"""The text fields of a block, in their stored order."""
 
 
 class TextField(Struct, frozen=True):
@@ -45,7 +45,7 @@ class BlockTable(Struct, frozen=True):
 
     @property
     def n_unknown(self) -> int:
-        """Blocks that no table knows (there are none unless unknown blocks were allowed)."""
+        """Number of blocks that no table has; 0 unless unknown blocks were allowed."""
         return int(np.count_nonzero(~self.known))
 
     def rows(self, blocks: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -65,7 +65,7 @@ class BlockTable(Struct, frozen=True):
         return rows
 
     def at(self, rows: NDArray[np.integer]) -> "BlockRows":
-        """The table at some rows, for whoever asks for the same facts more than once."""
+        """The table at some rows, with a memory of what was looked up."""
         return BlockRows(self, rows)
 
     def text(self, name: str, rows: NDArray[np.int64]) -> NDArray[np.bytes_]:
@@ -77,7 +77,7 @@ class BlockTable(Struct, frozen=True):
 class BlockRows:
     """Facts about the blocks of an area's household clones, each looked up once.
 
-    Rows of an area lie all over the table, so that each look-up waits for memory: more than the work on what it gives.
+    The rows of an area are scattered over the table, so a look-up waits for memory longer than the work on its result.
     """
 
     def __init__(self, table: BlockTable, rows: NDArray[np.integer]) -> None:

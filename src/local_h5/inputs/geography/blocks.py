@@ -1,4 +1,4 @@
-"""Building the block table: what the public tables say about every block that a geography uses."""
+"""Building the block table from the public tables, for every block that a geography uses."""
 
 import warnings
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ _EXAMPLES = 3
 
 
 class UnknownBlocksWarning(UserWarning):
-    """Blocks that no table knows were allowed; their finer geography is empty."""
+    """Blocks that no table has were allowed. Their finer geography is empty."""
 
 
 def build_block_table(

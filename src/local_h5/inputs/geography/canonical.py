@@ -1,7 +1,7 @@
-"""The one form in which the rest of the library sees a geography.
+"""The one form of a geography in the rest of the library.
 
-Whatever file an assignment came from, it becomes the same two integer arrays and has the same digest. District codes
-are normalised here, once, and nowhere else.
+An assignment has the same two integer arrays and the same digest, whichever file it came from. District codes are
+normalised here and nowhere else.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from local_h5.inputs.chunks import chunks
 from local_h5.inputs.geography import codes
 
 MAX_CLONES = 10_000
-"""More clones than this are taken for a mistake (or an attack on memory), not for a geography."""
+"""More clones than this are refused as a mistake, or as an attack on memory."""
 
 _DIGEST_HEADER = b"local_h5 geography 1\n"
 
@@ -25,7 +25,7 @@ _DIGEST_HEADER = b"local_h5 geography 1\n"
 class Geography(Struct, frozen=True, eq=False):
     """Block and district of every household clone, clone-major: row ``c * n_households + h``.
 
-    Two geographies are equal when their arrays and sizes are; how districts were written is not part of it.
+    Two geographies are equal when their arrays and sizes are equal, however districts were written.
     """
 
     stored_as: ClassVar = ("geography", 2)
@@ -216,7 +216,7 @@ def _agree(
     where: str,
     field: str,
 ) -> None:
-    """Refuse rows with a block that does not lie where another code (divided) says; in chunks, to save memory."""
+    """Refuse rows with a block outside the place of another code (divided). Works in chunks, to save memory."""
     wrong = [
         row + part.start
         for part in chunks(block.size)

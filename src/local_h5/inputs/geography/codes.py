@@ -1,9 +1,9 @@
-"""Geographic codes as integers: whole columns of text or integers parsed at once, chunk by chunk.
+"""Geographic codes as integers. Columns of text or integers are parsed chunk by chunk.
 
 A code column is a sequence of one-dimensional chunks, so that ten million rows of fixed-width text never have to be
 in memory together. Accepted are text (``<U``, ``|S``, or Python strings in an object array) of an allowed number of
 digits, and integers; both are unambiguous. An empty text, ``None`` or the integer 0 is "no code", written 0.
-Everything else is counted, and the error shows examples.
+Other entries are errors; the message has their number and examples.
 """
 
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ from local_h5 import us
 from local_h5.errors import InputError
 
 _MAX_TEXT = 32
-"""Longest text that is looked at digit by digit; longer ones are no codes."""
+"""Longest text that is parsed. Longer ones are no codes."""
 
 _EXAMPLES = 3
 
@@ -64,9 +64,9 @@ def normalise_districts(codes: NDArray[np.integer]) -> NDArray[np.int32]:
 
 
 def distinct(values: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Sorted distinct values of an array that may be overwritten.
+    """Sorted distinct values. The array is overwritten.
 
-    ``np.unique`` hashes, which is several times slower, and imports ``numpy.ma``: a tenth of what an area job costs.
+    ``np.unique`` hashes, which is several times slower, and imports ``numpy.ma``, a tenth of the cost of an area job.
     """
     values.sort()
     first = np.ones(values.size, dtype=np.bool_)

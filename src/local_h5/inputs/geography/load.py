@@ -1,8 +1,8 @@
-"""Reading the exact geography in any of the three forms it comes in.
+"""Reading the exact geography in any of its three forms.
 
-The form is told from the content: an ``.npz`` with blocks, districts, counties, states and sizes; the calibration
-package, a pickled dict; or the legacy ``.npy`` of blocks alone, whose districts come from the block table. Nothing
-in any of them is run.
+The content decides the form: an ``.npz`` with blocks, districts, counties, states and sizes; the calibration package, a
+pickled dict; or the legacy ``.npy`` of blocks alone, whose districts come from the block table. No code in these files
+is run.
 """
 
 from collections.abc import Container
@@ -77,9 +77,9 @@ def load_geography(
 
 
 def check_head(path: Path, n_households: int, n_clones: int) -> None:
-    """Check what the head of a geography says, without reading its rows: form, fields, sizes, types.
+    """Check form, fields, sizes and types of a geography without reading its rows.
 
-    A calibration package is one pickle, which has no head: of it only the form is looked at.
+    A calibration package is one pickle, so only its form is checked.
 
     Args:
         path: the file, in any of the three forms.
@@ -130,7 +130,7 @@ def _check_column(column: npy.Column, rows: int, where: str, field: str) -> None
 
 
 def geography_form(path: Path) -> Form:
-    """Which of the three forms a file has, told from its first bytes.
+    """Which of the three forms a file has, by its first bytes.
 
     Raises:
         InputError: missing, or none of them.
@@ -197,7 +197,7 @@ def _load_package(path: Path, n_households: int) -> Geography:
 
 
 def _check_package(package: dict[str, object], rows: int, where: str) -> None:
-    """The rest of a package must be about the same household clones as its geography."""
+    """Refuse a package whose other parts are not about the household clones of its geography."""
     sizes: dict[str, int] = {}
     if package.get("X_sparse") is not None:
         with pickle_errors():

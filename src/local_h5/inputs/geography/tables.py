@@ -1,7 +1,7 @@
 """Reading the public tables: block → district, block crosswalk, county → CBSA.
 
-They are read in pieces. Of the crosswalk only the rows of blocks in use are kept, but text widths, known counties and
-malformed rows are taken from the whole of each table, so that they do not depend on the geography.
+They are read in batches. Only the crosswalk rows of blocks in use are kept. Text widths, known counties and malformed
+rows are taken from the whole table, so that they do not depend on the geography.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 CBSA_COLUMNS = (("county_fips", "cbsa_code"), ("stcofips", "CBSA Code"))
-"""Names under which the county → CBSA table may have its two columns."""
+"""Possible names of the two columns of the county → CBSA table."""
 
 _READ_BYTES = 1 << 22
 
@@ -109,7 +109,7 @@ def read_block_districts(path: Path) -> BlockDistricts:
 
 
 def read_crosswalk(path: Path, blocks: NDArray[np.int64]) -> Crosswalk:
-    """The crosswalk rows of ``blocks`` (ascending), and what holds for the whole table.
+    """The crosswalk rows of ``blocks`` (ascending), and facts about the whole table.
 
     Raises:
         InputError: missing or malformed.
@@ -231,7 +231,7 @@ def _read_csv(path: Path, column_types: Mapping[str, Any]) -> "Iterator[pa.Recor
 
 
 def _pyarrow(path: Path) -> tuple[Any, Any]:
-    """pyarrow and its CSV reader; an optional dependency that only reading the public tables needs."""
+    """pyarrow and its CSV reader, an optional dependency for reading the public tables."""
     try:
         import pyarrow
         from pyarrow import csv
