@@ -1,7 +1,8 @@
 """The files of area jobs, opened once in a process: a process that stays builds many areas from the same files."""
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from local_h5.contracts.config import StructuralConfig
 from local_h5.errors import ConfigError
@@ -16,8 +17,7 @@ PACKAGES = 2
 """Calibration packages of a run, regional and national. Files of others are closed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(Struct, frozen=True):
     """Shared by all areas of a package; nothing in it is changed.
 
     Attributes:
