@@ -59,10 +59,14 @@ clean:  ## delete results and environment, after a question; downloads stay in .
 	@if [ -t 0 ]; then printf 'Go on? [y/N] '; read -r answer; [ "$$answer" = y ] || { echo "Nothing was deleted."; exit 1; }; fi
 	@rm -rf results .snakemake $(VENV)
 
-LOCK = pyproject.toml --extra workflow --extra hf --group build --universal --python-version 3.11 --generate-hashes \
+LOCK = pyproject.toml packages/pe-microdata/pyproject.toml --extra workflow --extra frames --extra hf --group build \
+	--no-emit-package pe-microdata --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet
-TESTED = --extra gateway --extra modal --extra trust
+TESTED = packages/pe-microdata-gateway/pyproject.toml --extra modal --extra trust
 ENGINES = --extra googlebatch --extra kubernetes --extra slurm
+
+# All three in one call, so that none of them is looked for anywhere else.
+EDITABLE = -e . -e packages/pe-microdata -e packages/pe-microdata-gateway
 
 WITH_CONFIG = $(if $(CONFIG),--configfile "$(CONFIG)")
 
@@ -72,13 +76,14 @@ RUN = run() { if [ -t 1 ] && [ -t 2 ] && [ "$$TERM" != dumb ]; \
 	then snakemake --cores $(JOBS) $(WITH_CONFIG) --logger rich -- "$$@"; \
 	else snakemake --cores $(JOBS) $(WITH_CONFIG) --quiet host reason rules -- "$$@"; fi; }; run
 
-$(VENV)/installed: requirements.lock pyproject.toml
+$(VENV)/installed: requirements.lock pyproject.toml $(wildcard packages/*/pyproject.toml)
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 15))' \
 		|| { echo "error: $(PYTHON) is not Python 3.11 to 3.14; run make PYTHON=/path/to/python all" >&2; exit 1; }
 	@echo "Installing into $(VENV): one to three minutes, about 1.3 GB"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip uninstall -qq --yes local-h5  # one from before the split would take pe-data with it
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation $(EDITABLE)
 	@touch $@
 
 $(VENV)/tested: $(VENV)/installed requirements-dev.lock

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-import pe_data
 from pe_data import errors
 
 FOR_OTHERS = {
@@ -34,8 +33,7 @@ def classes() -> dict[str, type]:
 def caught() -> set[str]:
     """Names in `except`, `suppress` and `isinstance` of every package beside the error module."""
     found: set[str] = set()
-    root = Path(pe_data.__file__).parents[1]
-    for path in [*root.glob("pe_data*/**/*.py"), *root.parent.glob("packages/*/src/**/*.py")]:
+    for path in Path(__file__).parents[2].glob("packages/*/src/**/*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             parts: list[ast.expr] = []
             if isinstance(node, ast.ExceptHandler) and node.type:

@@ -505,5 +505,5 @@ def test_a_missing_extra_says_what_to_install(tmp_path: Path, package):
     assert done.returncode == 1
     assert (
         done.stderr.strip()
-        == f"pe-data: error: the gateway needs the package {package}: pip install 'local-h5[gateway]'"
+        == f"pe-data: error: the gateway needs the package {package}: install what pe-microdata-gateway depends on"
     )

@@ -148,7 +148,7 @@ def test_datasets_by_year_as_country_modules_ask_for_them(hub, tmp_path):
 
 def test_without_the_extra_the_error_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(MissingExtraError, match=r"local-h5\[hf\]"):
+    with pytest.raises(MissingExtraError, match=r"install the extra 'hf' of pe-microdata"):
         pe_data.ensure(MODEL, cache=tmp_path)
 
 

@@ -120,7 +120,7 @@ def test_without_the_extra_one_line_says_what_to_install(
 ) -> None:
     names = {"securesystemslib": "securesystemslib.signer", "tuf": "tuf.api.metadata"}
     monkeypatch.setitem(sys.modules, names.get(package, package), None)
-    with pytest.raises(MissingExtraError, match=rf"the package {package}: pip install 'local-h5\[trust\]'"):
+    with pytest.raises(MissingExtraError, match=rf"the package {package}: install the extra 'trust' of pe-microdata"):
         new_key("alice", PASSPHRASE, folder=tmp_path)
 
 

@@ -15,7 +15,7 @@ from storage_helpers import NOW, make_item, replace
 import pe_data
 from pe_data.cache.entries import Cache
 from pe_data.cache.maintain import prune, verify_cache
-from pe_data.config.settings import settings as config
+from pe_data.config import settings as config
 from pe_data.describe.file import Label, describe
 from pe_data.documents.manifest import Build
 from pe_data.errors import (
@@ -166,14 +166,14 @@ def test_without_pyarrow_a_parquet_file_says_what_to_install(tmp_path, monkeypat
     (tmp_path / "p.parquet").write_bytes(b"PAR1")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.delitem(sys.modules, "pe_data.describe.from_parquet", raising=False)
-    with pytest.raises(MissingExtraError, match=r"local-h5\[frames\]"):
+    with pytest.raises(MissingExtraError, match="install the extra 'frames' of pe-microdata"):
         describe(tmp_path / "p.parquet", Label("us", "x_2024"))
 
 
 @pytest.mark.parametrize("package", ["pandas", "pyarrow"])
 def test_without_pandas_the_error_says_what_to_install(tmp_path, monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(MissingExtraError, match=r"local-h5\[frames\]"):
+    with pytest.raises(MissingExtraError, match="install the extra 'frames' of pe-microdata"):
         pe_data.open("pe-data://us/cps_2024@latest")
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).parents[2] / "src"
+ROOT = Path(__file__).parents[2]
+SOURCES = {path.name: path for pattern in ("src/*", "packages/*/src/*") for path in ROOT.glob(pattern)}
 
 
 def _modules(folder: Path) -> dict[str, Path]:
@@ -44,8 +45,8 @@ def _cycle(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize(("package", "least"), [("local_h5", 80), ("pe_data", 80), ("pe_data_gateway", 15)])
 def test_no_cycle(package: str, least: int) -> None:
-    assert len(_modules(SOURCE / package)) > least
-    assert _cycle(SOURCE / package) == []
+    assert len(_modules(SOURCES[package])) > least
+    assert _cycle(SOURCES[package]) == []
 
 
 LIBRARY = (
@@ -110,8 +111,8 @@ def _climbs(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("package", LAYERS)
 def test_the_layers(package: str) -> None:
-    assert _climbs(SOURCE / package) == []
-    assert {_layer(name) for name in _modules(SOURCE / package)} == {None, *range(len(LAYERS[package]))}
+    assert _climbs(SOURCES[package]) == []
+    assert {_layer(name) for name in _modules(SOURCES[package])} == {None, *range(len(LAYERS[package]))}
 
 
 def test_an_import_that_climbs_is_seen(tmp_path: Path) -> None:
@@ -138,7 +139,7 @@ def test_an_import_that_climbs_is_seen(tmp_path: Path) -> None:
 )
 def test_what_stands_beside_the_library(package: str, below: tuple[str, ...]) -> None:
     ours = {"foreign_pickle", "local_h5", "local_h5_example", "pe_data", "pe_data_gateway"}
-    modules = _modules(SOURCE / package)
+    modules = _modules(SOURCES[package])
     for name, path in modules.items():
         used = {other.partition(".")[0] for other in _imported(name, path, set(modules))} & ours
         assert used <= {package, *below}, name

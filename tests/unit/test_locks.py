@@ -1,10 +1,11 @@
-"""The lock files are what pyproject.toml asks for, as the Makefile makes them; no network is needed to see it."""
+"""The lock files are what the three pyproject.toml ask for, as the Makefile makes them; it takes no network to see."""
 
 import re
 import shlex
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
@@ -12,8 +13,9 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-NAME = PROJECT["project"]["name"]
+FILES = ("pyproject.toml", *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("packages/*/pyproject.toml")))
+PROJECTS = {file: tomllib.loads((ROOT / file).read_text()) for file in FILES}
+NAMES = {project["project"]["name"]: file for file, project in PROJECTS.items()}
 
 
 def recipes() -> dict[str, list[str]]:
@@ -32,18 +34,27 @@ def after(command: list[str], option: str) -> list[str]:
 
 
 def asked(command: list[str]) -> Iterator[Requirement]:
-    """What pyproject.toml asks for in the extras and groups of a command; the project's own extras are followed."""
+    """What the pyproject.toml files of a command ask for, in its extras and groups; our own extras are followed."""
     extras, groups = after(command, "--extra"), after(command, "--group")
-    waiting = [*PROJECT["project"]["dependencies"]]
-    waiting += [text for name in extras for text in PROJECT["project"]["optional-dependencies"][name]]
-    waiting += [text for name in groups for text in PROJECT["dependency-groups"][name]]
+    projects = [PROJECTS[word] for word in command if word in FILES]
+    known = {name for project in projects for name in project["project"].get("optional-dependencies", {})}
+    assert known >= set(extras)
+    waiting = [text for name in groups for text in PROJECTS["pyproject.toml"]["dependency-groups"][name]]
+    for project in projects:
+        waiting += project["project"]["dependencies"]
+        waiting += [text for name in extras for text in _extra(project, name)]
     while waiting:
         requirement = Requirement(waiting.pop())
-        if canonicalize_name(requirement.name) == NAME:
-            for extra in requirement.extras:
-                waiting += PROJECT["project"]["optional-dependencies"][extra]
-        else:
+        file = NAMES.get(canonicalize_name(requirement.name))
+        if file is None:
             yield requirement
+        for extra in requirement.extras if file else ():
+            waiting += _extra(PROJECTS[file], extra)
+
+
+def _extra(project: dict[str, Any], name: str) -> list[str]:
+    found: list[str] = project["project"].get("optional-dependencies", {}).get(name, [])
+    return found
 
 
 def pinned(lock: str) -> dict[str, Version]:
@@ -81,6 +92,21 @@ def test_every_lock_file_is_made() -> None:
     assert set(LOCKS) == {path.name for path in ROOT.glob("requirements*.lock")}
 
 
+@pytest.mark.parametrize("lock", sorted(LOCKS))
+def test_our_own_packages_are_in_no_lock(lock: str) -> None:
+    assert not set(NAMES) & set(pinned(lock))
+    assert not re.search(r"^(-e|\.|file:|/)|@ file:", (ROOT / lock).read_text(), re.MULTILINE)
+
+
+def test_one_version_for_all_three_and_the_gateway_pins_the_reader() -> None:
+    (version,) = {project["project"]["version"] for project in PROJECTS.values()}
+    ours = {
+        name: [text for text in PROJECTS[file]["project"]["dependencies"] if Requirement(text).name in NAMES]
+        for name, file in NAMES.items()
+    }
+    assert ours == {"local-h5": [], "pe-microdata": [], "pe-microdata-gateway": [f"pe-microdata=={version}"]}
+
+
 def test_locks_agree_where_they_share_a_package() -> None:
     versions = {lock: pinned(lock) for lock in LOCKS}
     for name in set().union(*versions.values()):
@@ -89,11 +115,14 @@ def test_locks_agree_where_they_share_a_package() -> None:
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [("snakemake>=9.27,<10", "snakemake>=10"), ("numpy>=2.1", "numpy>=2.1,<2.2"), ("click>=8.1", "never-heard-of>=1")],
+    [
+        ("snakemake>=9.27,<10", "snakemake>=10"),
+        ("numpy>=2.1", "numpy>=2.1,<2.2"),
+        ("click>=8.1", "never-heard-of>=1"),
+        ("platformdirs>=4.3", "never-heard-of>=1"),
+    ],
 )
 def test_a_change_of_pyproject_is_seen(old: str, new: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = (ROOT / "pyproject.toml").read_text()
-    assert old in text
-    changed = tomllib.loads(text.replace(old, new))
-    monkeypatch.setitem(globals(), "PROJECT", changed)
+    (file,) = [file for file in FILES if old in (ROOT / file).read_text()][:1]
+    monkeypatch.setitem(PROJECTS, file, tomllib.loads((ROOT / file).read_text().replace(old, new)))
     assert list(missing("requirements.lock", LOCKS["requirements.lock"])) == [str(Requirement(new))]

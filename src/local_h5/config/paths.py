@@ -34,8 +34,8 @@ _KEPT = tuple(key for key in PATHS if key not in ("results", "example.cache"))
 """Inputs, tables and the store. They must not be lost together with the results."""
 
 _PROJECT = (
-    ".git", ".snakemake", ".venv", "adapters", "benchmarks", "config", "containers", "docs", "profiles", "rules",
-    "schemas", "scripts", "src", "tests",
+    ".git", ".snakemake", ".venv", "adapters", "benchmarks", "config", "containers", "docs", "packages", "profiles",
+    "rules", "schemas", "scripts", "src", "tests",
 )  # fmt: skip
 """Folders of the project itself, below the folder that the workflow runs in."""
 

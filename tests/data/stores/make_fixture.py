@@ -235,7 +235,7 @@ def main(results: Path, target: Path) -> None:
         settle(Cache(folder / "cache"))
         about = {
             "commit": commit,
-            "versions": {package: version(package) for package in ("local-h5", "tuf", "securesystemslib", "obstore")},
+            "versions": {name: version(name) for name in ("pe-microdata", "tuf", "securesystemslib", "obstore")},
             "passphrase": PASSPHRASE,
             "token": token,
             "digests": found,

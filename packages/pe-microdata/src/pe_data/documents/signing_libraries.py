@@ -15,5 +15,5 @@ def need_libraries() -> None:
         except ImportError as error:
             raise MissingExtraError(
                 f"signatures and the trust root need the package {module.partition('.')[0]}: "
-                "pip install 'local-h5[trust]'"
+                "install the extra 'trust' of pe-microdata"
             ) from error

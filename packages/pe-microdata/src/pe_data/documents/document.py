@@ -2,7 +2,7 @@
 
 Reading is strict JSON first (`pe_data.names.digests.strict_json`), then the structure; writing is canonical JSON, and
 nothing is written that reading would refuse. A key that a structure does not know is ignored, so that a later version
-may add one, unless the class forbids it. The JSON schemas in `schemas/pe_data` are made from the same classes.
+may add one, unless the class forbids it. The JSON schemas in `schemas/` are made from the same classes.
 
 An error names the document, the field, what was expected and what was found. Texts out of a document are quoted in it,
 so that they cannot do anything to a terminal.

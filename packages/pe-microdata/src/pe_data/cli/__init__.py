@@ -7,10 +7,11 @@ the others. Whatever goes wrong on purpose is one line on standard error and an 
 import sys
 import warnings
 from importlib import import_module
+from importlib.metadata import entry_points, version
 
 import click
 
-from pe_data.errors import PeDataError
+from pe_data.errors import MissingExtraError, PeDataError
 from pe_data.names.countries import COLLECTION_EXAMPLE, MEMBER_EXAMPLE, PUBLIC_EXAMPLE
 
 _READ, _STORE = "pe_data.cli.read_commands", "pe_data.cli.store_commands"
@@ -36,10 +37,12 @@ _HOMES = {
     "revoke": "pe_data.cli.revocation_commands",
     "key": "pe_data.cli.key_commands",
     "root": "pe_data.cli.root_commands",
-    "serve": "pe_data_gateway.cli.gateway_commands",
-    "token": "pe_data_gateway.cli.gateway_commands",
-    "audit": "pe_data_gateway.cli.audit_commands",
 }
+DISTRIBUTION = "pe-microdata"
+GROUP = "pe_data.commands"
+"""Entry points of further commands, from other distributions; each names a click command."""
+GATEWAY = "pe-microdata-gateway"
+"""The distribution that has `serve`, `token` and `audit`."""
 EPILOG = f"""\b
 Try:
   pe-data list {PUBLIC_EXAMPLE.code}
@@ -73,18 +76,31 @@ class LazyGroup(click.Group):
     """A group whose commands live in modules of their own."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_HOMES)
+        return [*_HOMES, *sorted({entry.name for entry in entry_points(group=GROUP)} - set(_HOMES))]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         home = _HOMES.get(cmd_name)
         if home is None:
-            return None
+            return _elsewhere(cmd_name)
         commands: dict[str, click.Command] = import_module(home).COMMANDS
         return commands[cmd_name]
 
 
+def _elsewhere(name: str) -> click.Command | None:
+    """A command of another distribution. Raises MissingExtraError for a known one that is not installed."""
+    for entry in entry_points(group=GROUP, name=name):
+        command: click.Command = entry.load()
+        return command
+    if name in ("serve", "token", "audit"):
+        raise MissingExtraError(
+            f"{name}: expected the distribution {GATEWAY} {version(DISTRIBUTION)} beside this one, which brings "
+            "the command; found none. Install it from where pe-data came"
+        )
+    return None
+
+
 @click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="local-h5", prog_name="pe-data")
+@click.version_option(package_name=DISTRIBUTION, prog_name="pe-data")
 def app() -> None:
     """Microdata files by what they are: publish them, fetch them verified, look inside."""
 

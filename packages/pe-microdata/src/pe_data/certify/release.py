@@ -1,6 +1,6 @@
 """The data-release block: what a release bundle pins of its data, with the sha256 of every file.
 
-`DataRelease.to_dict` gives the document of `schemas/pe_data/data_release.schema.json`. The names of
+`DataRelease.to_dict` gives the document of `schemas/data_release.schema.json`. The names of
 its fields are those of the bundle format that PolicyEngine's packages read.
 """
 

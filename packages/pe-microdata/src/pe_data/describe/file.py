@@ -91,8 +91,9 @@ def _reader(extension: Extension, path: Path) -> Callable[[Path, Mapping[str, st
             return read_h5
         from pe_data.describe.from_parquet import read_parquet
     except ImportError as error:
+        extra = "h5" if extension == "h5" else "frames"
         raise MissingExtraError(
-            f"{path}: looking into such files needs the package {error.name}: pip install 'local-h5[frames]'"
+            f"{path}: looking into it needs the package {error.name}: install the extra {extra!r} of pe-microdata"
         ) from error
     return read_parquet
 

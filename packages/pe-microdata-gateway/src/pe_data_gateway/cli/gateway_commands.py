@@ -97,7 +97,8 @@ def serve(
         from pe_data_gateway.serve import serve as run
     except ImportError as error:
         raise MissingExtraError(
-            f"the gateway needs the package {(error.name or '?').partition('.')[0]}: pip install 'local-h5[gateway]'"
+            f"the gateway needs the package {(error.name or '?').partition('.')[0]}: install what pe-microdata-gateway "
+            "depends on"
         ) from error
     from pe_data.names.keys import check_country
 
@@ -198,6 +199,3 @@ def _document(one: "Token") -> dict[str, object]:
         "state": state,
         "expires": f"{one.expires:%Y-%m-%d}",
     }
-
-
-COMMANDS: dict[str, click.Command] = {"serve": serve, "token": token}

@@ -168,7 +168,7 @@ def _hdfstore(path: Path, wanted: Mapping[str, tuple[str, ...]], year: int | Non
                 frames[entity] = pd.DataFrame(store.get(key))[list(names)]
     except ImportError as error:
         raise MissingExtraError(
-            f"{path}: pandas HDF5 files need the package tables: pip install 'local-h5[frames]'"
+            f"{path}: pandas HDF5 files need the package tables: install the extra 'frames' of pe-microdata"
         ) from error
     return frames
 
@@ -248,5 +248,5 @@ def _need_pandas(what: str) -> None:
             import_module(package)
         except ImportError as error:
             raise MissingExtraError(
-                f"{what}: data frames need the package {package}: pip install 'local-h5[frames]'"
+                f"{what}: data frames need the package {package}: install the extra 'frames' of pe-microdata"
             ) from error

@@ -402,6 +402,3 @@ def _lines(verdict: "Verdict") -> Iterator[str]:
         f"checkpoints: {verdict.signed} signed, {verdict.unsigned} other ({word}); "
         f"records after the last one: {max(0, verdict.head.seq - verdict.covered)}"
     )
-
-
-COMMANDS: dict[str, click.Command] = {"audit": audit}

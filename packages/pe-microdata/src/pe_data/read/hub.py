@@ -70,7 +70,7 @@ def _download(uri: HubUri, options: Options, *, force: bool) -> Path:
         from huggingface_hub import errors as hub_errors
     except ImportError as error:
         raise MissingExtraError(
-            f"{uri}: hf:// addresses need the package huggingface_hub: pip install 'local-h5[hf]'"
+            f"{uri}: hf:// addresses need the package huggingface_hub: install the extra 'hf' of pe-microdata"
         ) from error
     logger = logging.getLogger("huggingface_hub")
     level = logger.level
