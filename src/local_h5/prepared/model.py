@@ -24,6 +24,7 @@ from local_h5.inputs.id_columns import may_hold_ids, named_rows
 from local_h5.inputs.membership import ENTITIES, HOUSEHOLD, PERSON
 from local_h5.inputs.source import STRUCTURAL, SourceDataset
 from local_h5.prepared.formulas import FormulaReads
+from local_h5.prepared.garbage import rare_collections
 from local_h5.prepared.places import GEOGRAPHIC, Kept, Name, place_columns
 from local_h5.prepared.snapshot import IncomeLimits, SourceColumn, SourceSnapshot, StateValues
 
@@ -64,6 +65,7 @@ class VariableRules(Form, frozen=True):
     kept: Mapping[Name, Kept] = {}
 
 
+@rare_collections()
 def build_snapshot(
     source: SourceDataset,
     rules: VariableRules,

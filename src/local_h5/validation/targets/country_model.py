@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from local_h5.errors import ModelError
+from local_h5.prepared.garbage import rare_collections
 from local_h5.validation.targets.model_facts import MODEL
 
 PACKAGES = (MODEL, "policyengine-core")
@@ -60,6 +61,7 @@ class CountryModel:
         ModelError: it is not installed.
     """
 
+    @rare_collections()
     def __init__(self) -> None:
         try:
             from policyengine_us import Microsimulation
