@@ -31,6 +31,7 @@ from pe_data.names.keys import channel_key, payload_key
 from pe_data.names.times import format_time
 from pe_data.read.channels import read
 from pe_data.read.options import Options
+from pe_data.read.places import Places
 from pe_data.store.base import Store
 from pe_data.store.folder import FolderStore
 from pe_data.store.opening import open_store
@@ -187,7 +188,7 @@ def test_latest_and_a_bare_pointer_are_unsigned(world: World) -> None:
         certify()
     unsigned = read(world.store, "us", "areas").pointer
     with pytest.raises(CertificationError, match="UnsignedPointer"):
-        check_nomination(unsigned, Options.of(), world.store)  # type: ignore[arg-type]
+        check_nomination(unsigned, Places.serving("us", Options.of()))  # type: ignore[arg-type]
 
 
 def test_below_the_threshold_or_expired_is_not_certified(world: World) -> None:

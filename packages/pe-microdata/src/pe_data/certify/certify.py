@@ -28,7 +28,9 @@ from pe_data.names.times import format_time
 from pe_data.names.uri import StoreUri
 from pe_data.read.channels import list_channels, read_next
 from pe_data.read.options import Options
-from pe_data.read.remote import Remote
+from pe_data.read.places import Places
+from pe_data.read.standing import read_nomination
+from pe_data.store.base import Store
 from pe_data.trust.nominations import VerifiedPointer
 
 if TYPE_CHECKING:
@@ -122,17 +124,17 @@ def certify_data_release(
         )
     check_line(data_producer, "data producer", NAME_LIMIT)
     moment = now or datetime.now(UTC)
-    options = Options.of(cache=cache, store=store, offline=False)
-    names = _datasets(country, datasets, options)
+    places = Places.serving(country, Options.of(cache=cache, store=store, offline=False))
+    names = _datasets(country, datasets, places)
     nominated = []
     for dataset in names:
-        remote = Remote(StoreUri(country, dataset, None, "next", None), options)
-        nominated.append(check_nomination(_verified(remote), options, remote.places.main(), depth=depth))
+        pointer = _verified(StoreUri(country, dataset, None, "next", None), places)
+        nominated.append(check_nomination(pointer, places, depth=depth))
     return _certified(
         country,
         nominated,
         data_producer=data_producer,
-        store_url=remote.places.config.url,
+        store_url=places.config.url,
         default_dataset=default_dataset,
         model=compatible(nominated, model_version, model_fingerprint),
         certified_by=certified_by or data_producer,
@@ -141,12 +143,11 @@ def certify_data_release(
     )
 
 
-def _datasets(country: str, datasets: Iterable[str] | None, options: Options) -> list[str]:
+def _datasets(country: str, datasets: Iterable[str] | None, places: Places) -> list[str]:
     if datasets is not None:
         names = sorted({check_dataset(name) for name in datasets})
     else:
-        store = Remote(StoreUri(country, "any", None, "next", None), options).places.main()
-        names = sorted(one.dataset for one in list_channels(store, country) if one.channel == "next")
+        names = sorted(one.dataset for one in list_channels(places.main(), country) if one.channel == "next")
     if not names:
         raise CertificationError(
             f"{country}: expected at least one nomination on the channel next, found none. `pe-data promote` makes one"
@@ -154,12 +155,12 @@ def _datasets(country: str, datasets: Iterable[str] | None, options: Options) ->
     return names
 
 
-def _verified(remote: Remote) -> VerifiedPointer:
+def _verified(uri: StoreUri, places: Places) -> VerifiedPointer:
     """The verified nomination; a pointer that only lacks signatures or a digest gets an error of its own."""
     try:
-        return remote.nomination
+        return read_nomination(uri, places, places.options)
     except InvalidDocumentError as error:
-        uri, store = remote.uri, remote.places.main()
+        store = places.main()
         from pe_data.names.keys import channel_key
 
         key = channel_key(uri.country, uri.dataset, "next")
@@ -167,7 +168,7 @@ def _verified(remote: Remote) -> VerifiedPointer:
         try:
             PointerBody.from_bytes(raw, what)
         except InvalidDocumentError:
-            body = _body_of(remote, what)
+            body = _body_of(uri, store)
             if body is not None:
                 diagnose(error, body, what)
             raise error from None
@@ -177,9 +178,9 @@ def _verified(remote: Remote) -> VerifiedPointer:
         ) from error
 
 
-def _body_of(remote: Remote, what: str) -> bytes | None:
+def _body_of(uri: StoreUri, store: Store) -> bytes | None:
     try:
-        return read_next(remote.places.main(), remote.uri.country, remote.uri.dataset).pointer.document.body
+        return read_next(store, uri.country, uri.dataset).pointer.document.body
     except (InvalidDocumentError, ObjectNotFoundError):
         return None
 

@@ -12,14 +12,14 @@ from typing import Literal, TypeVar
 from pe_data.certify.schemas import check_schema
 from pe_data.documents.collection import Member
 from pe_data.documents.manifest import Manifest
+from pe_data.documents.pointer import PointerBody
 from pe_data.documents.validation import Validation
 from pe_data.errors import CertificationError, DigestMismatchError, InvalidDocumentError, ObjectNotFoundError
 from pe_data.names.digests import HashingStream, Sha256, sha256_bytes, strict_json
 from pe_data.names.keys import payload_key
 from pe_data.names.uri import StoreUri
-from pe_data.read.options import Options
+from pe_data.read.locate import Described, Located, collection_bytes, describe, follow
 from pe_data.read.places import Places
-from pe_data.read.remote import Remote
 from pe_data.read.revocations import find_revoked
 from pe_data.store.base import Store
 from pe_data.trust.nominations import VerifiedPointer
@@ -55,12 +55,12 @@ class Nominated:
     """By name."""
 
 
-def check_nomination(pointer: VerifiedPointer, options: Options, store: Store, *, depth: Depth = "full") -> Nominated:
+def check_nomination(pointer: VerifiedPointer, places: Places, *, depth: Depth = "full") -> Nominated:
     """Check everything that a verified nomination leads to.
 
     Args:
         pointer: Verified; anything else is refused, whatever it says.
-        store: Where the payloads are.
+        places: Of its country; the payloads are looked at in the store itself.
         depth: `full` hashes every payload as it lies in the store; `presence` compares sizes.
 
     Raises:
@@ -75,19 +75,20 @@ def check_nomination(pointer: VerifiedPointer, options: Options, store: Store, *
         )
     body = pointer.body
     pin = StoreUri(body.country, body.dataset, None, None, body.artifact_sha256)
-    remote = Remote(StoreUri(body.country, body.dataset, None, "next", None), options)
-    remote.nomination = pointer  # what was verified is what is used, not what stands there a moment later
+    # What was verified is what is used, not what stands there a moment later.
     try:
-        if body.is_collection:
-            found = _collection(remote, pin, options)
-            run_id, validation = remote.collection.run_id, remote.collection.validation
+        located = _located(StoreUri(body.country, body.dataset, None, "next", None), places, body)
+        if located.collection is not None:
+            found = _members(located, pin, places)
+            run_id, validation = located.collection.run_id, located.collection.validation
         else:
-            found, run_id = [_single(remote, pin)], None
+            found, run_id = [_single(located, pin, places)], None
             validation = found[0].manifest.validation
     except DigestMismatchError as error:
         raise CertificationError(str(error)) from error
     digests = [body.artifact_sha256, *(one.member.artifact_sha256 for one in found)]
-    _refuse_revoked(pin, digests, options, replace(remote.places, uri=pin))
+    _refuse_revoked(pin, digests, places)
+    store = places.main()
     _each(lambda one: _check_payload(store, one, depth), found)
     return Nominated(pointer, run_id, _passed(validation, pin), tuple(found))
 
@@ -108,46 +109,50 @@ def diagnose(error: InvalidDocumentError, raw: bytes, what: str) -> None:
                 ) from error
 
 
-def _collection(remote: Remote, pin: StoreUri, options: Options) -> list[Checked]:
-    raw = remote.collection_bytes
-    what = f"{pin}: collection"
+def _located(uri: StoreUri, places: Places, body: PointerBody) -> Located:
+    """What the pointer leads to; a collection fits its schema."""
     try:
-        collection = remote.collection
+        located = follow(uri, places, body)
     except InvalidDocumentError as error:
-        diagnose(error, raw, what)
+        if body.is_collection:
+            raw, _ = collection_bytes(uri, body.artifact_sha256, places)
+            diagnose(error, raw, f"{uri}: collection")
         raise
-    check_schema("collection", strict_json(raw, what=what), what=what)
+    if located.collection is not None:
+        what = f"{uri}: collection"
+        check_schema("collection", strict_json(located.raw, what=what), what=what)
+    return located
 
+
+def _members(located: Located, pin: StoreUri, places: Places) -> list[Checked]:
     def one(item: tuple[str, Member]) -> Checked:
         name, member = item
-        uri = StoreUri(pin.country, pin.dataset, name, None, pin.sha256)
-        inner = Remote(uri, options)
-        inner.collection = collection  # read and checked once for all members
-        inner.places = replace(remote.places, uri=uri)  # with the stores that are open already
-        return Checked(f"{pin.dataset}/{name}", uri, member, _described(inner))
+        uri = replace(pin, member=name)
+        return Checked(f"{pin.dataset}/{name}", uri, member, _described(located.member(name), places).manifest)
 
-    return _each(one, sorted(collection.members.items()))
+    assert located.collection is not None, "of a collection"
+    return _each(one, sorted(located.collection.members.items()))
 
 
-def _single(remote: Remote, pin: StoreUri) -> Checked:
-    manifest = _described(remote)
-    artifact = manifest.artifact
+def _single(located: Located, pin: StoreUri, places: Places) -> Checked:
+    described = _described(located, places)
+    manifest, artifact = described.manifest, described.manifest.artifact
     if manifest.dataset != pin.dataset:
         raise CertificationError(f"{pin}: manifest: expected dataset {pin.dataset!r}, found {manifest.dataset!r}")
-    member = Member(artifact.sha256, sha256_bytes(remote.manifest_bytes), artifact.size_bytes, artifact.extension)
+    member = Member(artifact.sha256, sha256_bytes(described.raw), artifact.size_bytes, artifact.extension)
     return Checked(pin.dataset, pin, member, manifest)
 
 
-def _described(remote: Remote) -> Manifest:
-    what = f"{remote.uri}: manifest"
-    manifest, raw = remote.described
-    check_schema("manifest", strict_json(raw, what=what), what=what)
-    return manifest
+def _described(located: Located, places: Places) -> Described:
+    what = f"{located.uri}: manifest"
+    described = describe(located, places)
+    check_schema("manifest", strict_json(described.raw, what=what), what=what)
+    return described
 
 
-def _refuse_revoked(pin: StoreUri, digests: Sequence[Sha256], options: Options, places: Places) -> None:
+def _refuse_revoked(pin: StoreUri, digests: Sequence[Sha256], places: Places) -> None:
     def ask(sha256: Sha256) -> None:
-        revoked = find_revoked(pin, (sha256,), options, fresh=True, places=places)
+        revoked = find_revoked(pin, (sha256,), places.options, fresh=True, places=places)
         if revoked is not None:
             raise revoked.error(pin)
 

@@ -97,10 +97,12 @@ def resolve(
       pe-data resolve pe-data://us/local_areas/districts/NC-01@latest
     """
     from pe_data.names.uri import parse_store_uri
-    from pe_data.read.remote import Remote
+    from pe_data.read.locate import target as target_of
+    from pe_data.read.places import Places
 
     options = options_of(store, cache, offline, allow_stale=allow_stale)
-    target = Remote(parse_store_uri(uri), options).target()
+    parsed = parse_store_uri(uri)
+    target = target_of(parsed, Places.of(parsed, options))
     if json_output:
         print_json(target)
         return

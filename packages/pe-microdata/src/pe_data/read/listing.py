@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pe_data.config.settings import DEFAULT, store_for
+from pe_data.config.settings import DEFAULT
 from pe_data.documents.manifest import Status
 from pe_data.errors import InvalidNameError, OfflineError
 from pe_data.names.countries import DATASET_EXAMPLE
@@ -11,10 +11,9 @@ from pe_data.names.digests import Sha256
 from pe_data.names.keys import check_country, check_dataset
 from pe_data.names.uri import SCHEME, StoreUri
 from pe_data.read.channels import list_channels
+from pe_data.read.locate import describe, look, revocation
 from pe_data.read.options import Options
-from pe_data.read.places import is_local
-from pe_data.read.remote import Remote
-from pe_data.store.opening import open_store
+from pe_data.read.places import Places, is_local
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,37 +80,38 @@ def list_store(
         ListingNotSupportedError: on a plain HTTP mirror.
         OfflineError: offline, and the store needs the network.
     """
-    config = store_for(country or DEFAULT, store=options.store)
-    if options.offline and not is_local(config.url):
-        raise OfflineError(f"{config.url}: listing needs the network, which is forbidden (offline)")
-    store = open_store(config.url, options=config.options)
+    places = Places.serving(country or DEFAULT, options)
+    if options.offline and not is_local(places.config.url):
+        raise OfflineError(f"{places.config.url}: listing needs the network, which is forbidden (offline)")
     needle = search.lower()
-    found = sorted(list_channels(store, country), key=lambda c: (c.country, c.dataset, c.channel))
+    found = sorted(list_channels(places.main(), country), key=lambda c: (c.country, c.dataset, c.channel))
     for address in found:
         if address.channel == "next" or (dataset is not None and address.dataset != dataset):
             continue
-        remote = Remote(StoreUri(address.country, address.dataset, None, address.channel, None), options)
-        listed = _listed(remote, needle, members)
+        uri = StoreUri(address.country, address.dataset, None, address.channel, None)
+        listed = _listed(uri, places, needle, members)
         if not needle or needle in address.dataset.lower() or listed.members:
             yield listed
 
 
-def _listed(remote: Remote, needle: str, members: bool) -> Listed:
-    uri, body = remote.uri, remote.pointer
+def _listed(uri: StoreUri, places: Places, needle: str, members: bool) -> Listed:
+    located, described = look(uri, places)
+    body, collection = located.pointer, located.collection
     assert body is not None, "a channel address has a pointer"
     count, shown = 0, tuple[ListedMember, ...]()
-    if not remote.is_collection:
-        years, size = remote.manifest.time_period, remote.manifest.artifact.size_bytes
+    if collection is None and described is not None:
+        size = described.manifest.artifact.size_bytes
     else:
-        every = remote.collection.members
+        every = collection.members if collection else {}
         size, count = sum(m.size_bytes for m in every.values()), len(every)
-        years = _years(remote, min(every)) if every else ()
+        described = describe(located.member(min(every)), places) if every else None
         named = needle and needle not in uri.dataset.lower()
         shown = tuple(
             ListedMember(name, member.artifact_sha256, member.size_bytes)
             for name, member in sorted(every.items())
             if (needle in name.lower() if named else members)
         )
+    revoked = revocation(located, places, cached=places.cache.find(located.sha256) is not None)
     return Listed(
         uri.country,
         uri.dataset,
@@ -119,16 +119,10 @@ def _listed(remote: Remote, needle: str, members: bool) -> Listed:
         body.version,
         body.published_at,
         body.artifact_sha256,
-        years,
+        described.manifest.time_period if described else (),
         size,
         count,
         shown,
-        "revoked" if remote.revoked else "active",
-        str(remote.revoked.error(uri)) if remote.revoked else None,
+        "revoked" if revoked else "active",
+        str(revoked.error(uri)) if revoked else None,
     )
-
-
-def _years(remote: Remote, member: str) -> tuple[int, ...]:
-    uri = remote.uri
-    one = StoreUri(uri.country, uri.dataset, member, uri.channel, uri.sha256)
-    return Remote(one, remote.options).manifest.time_period

@@ -7,8 +7,9 @@ from pe_data.documents.manifest import Manifest
 from pe_data.errors import InputError
 from pe_data.names.keys import payload_key
 from pe_data.names.uri import StoreUri, parse_uri
+from pe_data.read.locate import current_manifest, look
 from pe_data.read.options import Options
-from pe_data.read.remote import Remote
+from pe_data.read.places import Places
 from pe_data.read.resolver import ensure_with
 
 NOT_BOUND = "not bound: nothing ties it to the bytes; a channel or a collection does"
@@ -32,18 +33,19 @@ def manifest_for(uri: "str | os.PathLike[str]", options: Options, *, year: int |
     """
     parsed = parse_uri(uri)
     if isinstance(parsed, StoreUri):
-        remote = Remote(parsed, options)
-        if remote.is_collection:
-            members = remote.collection.members
+        places = Places.of(parsed, options)
+        located, described = look(parsed, places)
+        if described is None:
+            members = located.collection.members if located.collection else {}
             example = min(members, default="")
             name, at, reference = str(uri).rpartition("@")
             raise InputError(
                 f"{uri}: member: expected one, found a collection of {len(members)}. Name a "
                 f"member, such as {name}/{example}{at}{reference}"
             )
-        artifact = remote.manifest.artifact
-        key = payload_key(parsed.country, artifact.sha256, artifact.extension)
-        return remote.manifest, f"{remote.places.config.url.rstrip('/')}/{key}"
+        manifest = current_manifest(located, described, places)
+        key = payload_key(parsed.country, located.sha256, manifest.artifact.extension)
+        return manifest, f"{places.config.url.rstrip('/')}/{key}"
     path = ensure_with(uri, options)
     name = "".join(c if c.isalnum() else "_" for c in parsed.name.lower()) or "file"
     manifest = describe(path, Label("xx", name, access="public"), default_years=(year,) if year else ())

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
-from pe_data.config.settings import StoreConfig, store_for
+from pe_data.cache.entries import Cache
+from pe_data.config.settings import StoreConfig, gated_group, store_for
 from pe_data.errors import (
     CacheWarning,
     DigestMismatchError,
@@ -29,11 +30,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where to look for one address; stores are opened when they are asked."""
+    """Where to look for what belongs to a country, and where it is kept; stores are opened when they are asked."""
 
-    uri: StoreUri
+    what: str
+    """What is asked for, for messages."""
     options: Options
     config: StoreConfig
+    cache: Cache
     patience: timedelta | None = None
     """For one answer, instead of the usual limits and without a second try."""
     _opened: dict[str, Store] = field(default_factory=dict, repr=False)
@@ -41,7 +44,14 @@ class Places:
     @classmethod
     def of(cls, uri: StoreUri, options: Options, *, patience: timedelta | None = None) -> "Places":
         """From the options, else the configuration."""
-        return cls(uri, options, store_for(uri.country, store=options.store), patience)
+        return cls.serving(uri.country, options, what=str(uri), patience=patience)
+
+    @classmethod
+    def serving(cls, country: str, options: Options, *, what: str = "", patience: timedelta | None = None) -> "Places":
+        """As `of`, for all that belongs to a country."""
+        config = store_for(country, store=options.store)
+        cache = options.cache.for_country(country, gated_group(country))
+        return cls(what or country, options, config, cache, patience)
 
     def main(self) -> Store:
         """The store itself, which alone has channels. Raises OfflineError if it may not be asked."""
@@ -61,10 +71,11 @@ class Places:
         """Those of the store and its mirrors that are named, without those that `offline` forbids."""
         return [self._open(url) for url in urls if not self.options.offline or is_local(url)]
 
-    def document(self, key: str, limit: int, check: Callable[[bytes, str], T]) -> T:
+    def document(self, uri: StoreUri, key: str, limit: int, check: Callable[[bytes, str], T]) -> T:
         """Read a small object from the first place that has it right.
 
         Args:
+            uri: What it is for, for messages.
             key: Its key.
             limit: Largest size, in bytes.
             check: Gets the bytes and their place for messages; raises if they are wrong.
@@ -77,38 +88,33 @@ class Places:
         from pe_data.cache.fetch import Skipped
 
         skipped: list[Skipped] = []
-        refused: GatewayError | None = None
-        everywhere_absent = True
         for store in self.all():
             try:
                 result = check(store.get(key, max_bytes=limit).data, f"{store.url}: {key}")
             except (StoreError, DigestMismatchError, InvalidDocumentError) as error:
                 skipped.append(Skipped(store.url, error))
-                everywhere_absent &= isinstance(error, ObjectNotFoundError)
-                refused = refused or (error if isinstance(error, GatewayError) else None)
             else:
-                self.note(skipped)
+                self._note(uri, skipped)
+                self.warn(uri, skipped)
                 return result
-        reasons = "; ".join(one.reason for one in skipped)
-        if everywhere_absent:
-            raise ObjectNotFoundError(f"{self.uri}: {reasons}")
-        self.note(skipped, warn=False)
-        if refused is not None:  # it says what to do, which a list of places would bury
-            raise refused
-        raise FetchError(f"{self.uri}: no store delivered {key} ({reasons})")
+        reasons = "; ".join(str(one.error) for one in skipped)
+        if all(isinstance(one.error, ObjectNotFoundError) for one in skipped):
+            raise ObjectNotFoundError(f"{uri}: {reasons}")
+        self._note(uri, skipped)
+        for one in skipped:
+            if isinstance(one.error, GatewayError):  # it says what to do, which a list of places would bury
+                raise one.error
+        raise FetchError(f"{uri}: no store delivered {key} ({reasons})")
 
-    def note(self, skipped: "Sequence[Skipped]", *, warn: bool = True) -> None:
-        """Record the places that were skipped, and warn about each."""
-        from pe_data.cache.fetch import note_skipped
-
-        note_skipped(self.options.cache, str(self.uri), skipped)
-        if warn:
-            self.warn(skipped)
-
-    def warn(self, skipped: "Sequence[Skipped]") -> None:
+    def warn(self, uri: StoreUri, skipped: "Sequence[Skipped]") -> None:
         """Say which places were skipped."""
         for one in skipped:
-            warnings.warn(f"{self.uri}: skipped {one.source}: {one.reason}", CacheWarning, stacklevel=3)
+            warnings.warn(f"{uri}: skipped {one.source}: {one.reason}", CacheWarning, stacklevel=3)
+
+    def _note(self, uri: StoreUri, skipped: "Sequence[Skipped]") -> None:
+        from pe_data.cache.fetch import note_skipped
+
+        note_skipped(self.cache, str(uri), skipped)
 
     def _open(self, url: str) -> Store:
         from pe_data.store.opening import open_store
@@ -125,10 +131,9 @@ class Places:
         return Timeouts(connect=limit, read=limit, request=limit, retry=limit, retries=0)
 
     def _offline(self) -> OfflineError:
-        pin = "" if self.uri.sha256 else " Pin it with @sha256:… or allow what was used last."
+        pin = "" if "@sha256:" in self.what else " Pin it with @sha256:… or allow what was used last."
         return OfflineError(
-            f"{self.uri}: the cache {self.options.cache.root} does not have it, and the network is "
-            f"forbidden (offline).{pin}"
+            f"{self.what}: the cache {self.cache.root} does not have it, and the network is forbidden (offline).{pin}"
         )
 
 

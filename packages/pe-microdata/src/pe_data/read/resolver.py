@@ -19,7 +19,7 @@ from pe_data.read.options import Options
 
 if TYPE_CHECKING:
     from pe_data.cache.fetch import Progress
-    from pe_data.read.remote import Target
+    from pe_data.read.locate import Target
 
 
 def ensure(
@@ -81,9 +81,9 @@ def ensure_with(uri: "str | os.PathLike[str]", options: Options, *, sha256: str 
     path = _cached_pin(parsed, options)
     if path is not None:
         return path
-    from pe_data.read.remote import Remote
+    from pe_data.read.payload import ensure_store
 
-    return Remote(parsed, options).ensure()
+    return ensure_store(parsed, options)
 
 
 def resolve(
@@ -96,10 +96,12 @@ def resolve(
 ) -> "Target":
     """What `uri` stands for now (digests, size, version), without its payload."""
     from pe_data.names.uri import parse_store_uri
-    from pe_data.read.remote import Remote
+    from pe_data.read.locate import target
+    from pe_data.read.places import Places
 
     options = Options.of(cache=cache, store=store, offline=offline, allow_stale=allow_stale)
-    return Remote(parse_store_uri(uri), options).target()
+    parsed = parse_store_uri(uri)
+    return target(parsed, Places.of(parsed, options))
 
 
 def with_sha256(

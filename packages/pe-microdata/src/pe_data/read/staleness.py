@@ -18,8 +18,9 @@ from pe_data.errors import PeDataError
 from pe_data.names.digests import Sha256
 from pe_data.names.times import parse_time
 from pe_data.names.uri import StoreUri, parse_store_uri
+from pe_data.read.locate import current_manifest, describe, look, read_pointer
 from pe_data.read.options import Options
-from pe_data.read.remote import Remote
+from pe_data.read.places import Places
 from pe_data.read.seen import SeenChannels
 
 
@@ -132,7 +133,7 @@ def _check(channel: StoreUri, ours: Sha256, options: Options) -> Verdict:
 
 
 def _newest(channel: StoreUri, options: Options) -> PointerBody:
-    body = Remote(channel, options).pointer
+    body = read_pointer(channel, Places.of(channel, options))[0]
     assert body is not None, "a channel address has a pointer"
     return body
 
@@ -140,11 +141,11 @@ def _newest(channel: StoreUri, options: Options) -> PointerBody:
 def _manifest(channel: StoreUri, ours: Sha256, options: Options) -> Manifest:
     """The manifest of ours; for a collection that of one member, since one run made all."""
     pin = StoreUri(channel.country, channel.dataset, None, None, ours)
-    remote = Remote(pin, options)
-    if remote.is_collection:
-        member = min(remote.collection.members)
-        return Remote(StoreUri(pin.country, pin.dataset, member, None, ours), options).manifest
-    return remote.manifest
+    places = Places.of(pin, options)
+    located, described = look(pin, places)
+    if described is None and located.collection is not None:
+        located = located.member(min(located.collection.members))
+    return current_manifest(located, described or describe(located, places), places)
 
 
 def _installed(package: str) -> str | None:

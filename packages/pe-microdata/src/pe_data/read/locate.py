@@ -1,0 +1,318 @@
+"""From an address to what it stands for: pointer, collection, member, manifest; one function per step.
+
+What the cache holds is not asked for again; only a channel always is, because that is what a
+channel is for. Channels are read from the store alone, everything else from the store and its
+mirrors in order.
+
+A pointer or a collection binds a manifest by its digest. Nothing binds the manifest of a single file that
+was pinned: whoever serves it can write what they like. Such a manifest is shown, marked as not bound, and never
+kept under the artifact's name. Of what it says, size and media type are hints for the place that it came from; the
+digest of the payload decides, and status and access are not taken from it.
+"""
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from pe_data.cache.entries import Suffix
+from pe_data.documents.collection import COLLECTION_LIMIT, Collection
+from pe_data.documents.encoding import READ_LIMIT, unpack
+from pe_data.documents.manifest import Manifest, Status
+from pe_data.documents.pointer import PointerBody
+from pe_data.errors import (
+    CacheError,
+    DigestMismatchError,
+    FetchError,
+    InputError,
+    InvalidDocumentError,
+    InvalidNameError,
+    ObjectNotFoundError,
+    PointerMismatchError,
+)
+from pe_data.names.digests import Sha256, check_bytes, sha256_bytes
+from pe_data.names.keys import Extension, collection_key, manifest_key
+from pe_data.names.uri import StoreUri
+from pe_data.read.places import Places
+from pe_data.read.revocations import Revoked, find_revoked
+from pe_data.read.standing import read_latest, read_nomination
+
+SWAPPED = "It was changed or damaged, and was not kept. Tell whoever runs the store."
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """The artifact that an address leads to."""
+
+    uri: StoreUri
+    root: Sha256
+    """What the part of the address before the member stands for."""
+    sha256: Sha256
+    """The artifact: `root`, or the payload of the member."""
+    bound: Sha256 | None
+    """Digest of its manifest, if a pointer or a collection says it; a collection is its own manifest."""
+    collection: Collection | None = None
+    """The collection that it is or comes out of."""
+    raw: bytes = b""
+    """The collection's document."""
+    pointer: PointerBody | None = None
+    """Of the channel; None for a pin."""
+    stale: bool = False
+    """The channel could not be read, and this is what was used last."""
+
+    @property
+    def is_collection(self) -> bool:
+        """Whether the address names a whole collection; not known of a pin that nobody looked at yet."""
+        return self.collection is not None and self.uri.member is None
+
+    @property
+    def digests(self) -> tuple[Sha256, ...]:
+        """The artifact and what it was reached through: if one of these is revoked, the artifact is."""
+        return tuple(dict.fromkeys((self.root, self.sha256)))
+
+    def member(self, name: str) -> "Located":
+        """The same for a member of the collection. Raises InputError."""
+        uri = replace(self.uri, member=name)
+        if self.collection is None:
+            raise InputError(
+                f"{uri}: member: expected a collection, found a single artifact (sha256:{self.root}). Leave the "
+                "member out"
+            )
+        try:
+            row = self.collection.member(name)
+        except InvalidNameError as error:
+            raise InputError(f"{uri}: {error}") from None
+        return replace(self, uri=uri, sha256=row.artifact_sha256, bound=row.manifest_sha256)
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A verified manifest."""
+
+    manifest: Manifest
+    """As published, but that the status of one that is not bound counts for nothing."""
+    raw: bytes
+    """Its plain JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What an address stands for."""
+
+    uri: str
+    pinned: str
+    """The same thing by digest: what to write down for a result that others repeat."""
+    country: str
+    dataset: str
+    member: str | None
+    is_collection: bool
+    artifact_sha256: Sha256
+    manifest_sha256: Sha256
+    """Of the plain JSON; a collection is its own manifest."""
+    size_bytes: int
+    extension: Extension | None
+    """None for a collection."""
+    version: int | None
+    """Of the channel; None for a pin."""
+    published_at: str | None
+    stale: bool
+    """True if the channel could not be read, and this is what was seen last."""
+    status: Status = "active"
+    revoked: str | None = None
+    """Why, when and by whom, if it was."""
+    bound: bool = True
+    """False if nothing ties size and extension to the artifact: see the module."""
+
+
+def locate(uri: StoreUri, places: Places) -> Located:
+    """What an address leads to: through its channel, and through the collection that its member is of.
+
+    Raises:
+        ObjectNotFoundError, StoreUnavailableError, OfflineError: as `read_latest`.
+        InputError: there is no such member.
+    """
+    return follow(uri, places, *read_pointer(uri, places))
+
+
+def read_pointer(uri: StoreUri, places: Places) -> tuple[PointerBody | None, bool]:
+    """What the channel says now, and whether that is stale; None for a pin."""
+    if uri.channel is None:
+        return None, False
+    if uri.channel == "next":
+        return read_nomination(uri, places, places.options).body, False
+    return read_latest(uri, places, places.options)
+
+
+def follow(uri: StoreUri, places: Places, pointer: PointerBody | None, stale: bool = False) -> Located:
+    """As `locate`, from a pointer that was read already; None for a pin."""
+    root = uri.sha256 if pointer is None else pointer.artifact_sha256
+    assert root is not None, "a StoreUri has a channel or a digest"
+    known = places.cache.lookup(root, "collection.json") is not None
+    if pointer is not None and not pointer.is_collection:
+        single = Located(uri, root, root, pointer.manifest_sha256, pointer=pointer, stale=stale)
+        return single if uri.member is None else single.member(uri.member)
+    if pointer is None and uri.member is None and not known:
+        return Located(uri, root, root, None)  # of a pin nobody says what it is
+    return _collection(Located(uri, root, root, root, pointer=pointer, stale=stale), places)
+
+
+def look(uri: StoreUri, places: Places) -> tuple[Located, Described | None]:
+    """As `locate`, with the manifest; None for a collection."""
+    located = locate(uri, places)
+    if located.is_collection:
+        return located, None
+    if located.bound is not None:
+        return located, describe(located, places)
+    try:
+        return located, describe(located, places)
+    except ObjectNotFoundError:
+        return _collection(located, places), None
+    except FetchError as error:  # perhaps only because a mirror is out of reach
+        try:
+            return _collection(located, places), None
+        except (ObjectNotFoundError, FetchError):
+            raise error from None
+
+
+def revocation(located: Located, places: Places, *, cached: bool) -> Revoked | None:
+    """The tombstone of what is asked for, or of the collection that it comes from.
+
+    Args:
+        cached: Its bytes are here, and nothing is downloaded.
+    """
+    return find_revoked(located.uri, located.digests, places.options, fresh=not cached)
+
+
+def current_manifest(located: Located, described: Described, places: Places) -> Manifest:
+    """The manifest, whose status is `revoked` if there is a tombstone, whatever the document says."""
+    cached = places.cache.find(located.sha256) is not None
+    if revocation(located, places, cached=cached) is None:
+        return described.manifest
+    return msgspec.structs.replace(described.manifest, status="revoked")
+
+
+def target(uri: StoreUri, places: Places) -> Target:
+    """Digests, size and version, without the payload."""
+    located, described = look(uri, places)
+    revoked = revocation(located, places, cached=places.cache.find(located.sha256) is not None)
+    body, artifact = located.pointer, described and described.manifest.artifact
+    return Target(
+        uri=str(uri),
+        pinned=str(replace(uri, channel=None, sha256=located.root)),
+        country=uri.country,
+        dataset=uri.dataset,
+        member=uri.member,
+        is_collection=described is None,
+        artifact_sha256=located.sha256,
+        manifest_sha256=sha256_bytes(described.raw) if described else located.sha256,
+        size_bytes=artifact.size_bytes if artifact else len(located.raw),
+        extension=artifact.extension if artifact else None,
+        version=body.version if body else None,
+        published_at=body.published_at if body else None,
+        stale=located.stale,
+        status="active" if revoked is None else "revoked",
+        revoked=None if revoked is None else str(revoked.error(uri)),
+        bound=located.bound is not None,
+    )
+
+
+def _collection(located: Located, places: Places) -> Located:
+    """The same with its verified collection, and with the member that the address names."""
+    uri, sha256, cache = located.uri, located.root, places.cache
+    raw, kept = collection_bytes(uri, sha256, places)
+    collection = checked_collection(raw, uri, sha256)
+    if not kept:  # nothing that is none is kept
+        try:
+            cache.write_document(sha256, "collection.json", raw)
+        except CacheError:
+            if uri.member is None:  # it is itself what was asked for
+                raise
+    found = replace(located, bound=sha256, collection=collection, raw=raw)
+    return found if uri.member is None else found.member(uri.member)
+
+
+def collection_bytes(uri: StoreUri, sha256: Sha256, places: Places) -> tuple[bytes, bool]:
+    """The document with that digest, and whether the cache had it."""
+    kept = places.cache.lookup(sha256, "collection.json", verify=places.options.verify)
+    if kept is not None:
+        return kept.read_bytes(), True
+
+    def check(raw: bytes, what: str) -> bytes:
+        return check_bytes(raw, sha256, what=what, advice=SWAPPED)
+
+    return places.document(uri, collection_key(uri.country, sha256), COLLECTION_LIMIT, check), False
+
+
+def checked_collection(raw: bytes, uri: StoreUri, sha256: Sha256) -> Collection:
+    """A collection whose digest was found right, if it is of the dataset that the address names.
+
+    Raises:
+        InvalidDocumentError: it is none.
+        PointerMismatchError: it is of another dataset.
+    """
+    what = f"{uri}: collection sha256:{sha256}"
+    collection = Collection.from_bytes(raw, what=what)
+    for name in ("country", "dataset"):
+        expected, found = getattr(uri, name), getattr(collection, name)
+        if expected != found:
+            raise PointerMismatchError(
+                f"{what}: expected {name} {expected!r}, found {found!r}. The address or the pointer belongs to "
+                "another dataset"
+            )
+    return collection
+
+
+def describe(located: Located, places: Places) -> Described:
+    """The verified manifest of the artifact, from the cache or the first place that has it right.
+
+    Raises:
+        ObjectNotFoundError, FetchError: as `Places.document`.
+    """
+    sha256, bound, cache = located.sha256, located.bound, places.cache
+    payload = None if bound else cache.find(sha256)
+
+    def check(stored: bytes, what: str) -> Described:
+        plain = unpack(stored, what)
+        if bound is not None:
+            check_bytes(plain, bound, what=what, advice=SWAPPED)
+        manifest = checked_manifest(plain, located.uri, sha256, what)
+        if payload is not None:
+            there = (payload.stat().st_size, payload.suffix.removeprefix("."))
+            if (manifest.artifact.size_bytes, manifest.artifact.extension) != there:
+                raise DigestMismatchError(
+                    what,
+                    expected=f"a manifest of the payload, {there[0]} bytes of {there[1]}",
+                    found=f"one of {manifest.artifact.size_bytes} bytes of {manifest.artifact.extension}",
+                    advice=SWAPPED,
+                )
+        return Described(manifest if bound else msgspec.structs.replace(manifest, status="active"), plain)
+
+    # One that is not bound is taken for the file that is here; without it, whoever has it is asked.
+    kinds: tuple[Suffix, ...] = ("manifest.json",) if bound else ("manifest.json", "unbound.json") if payload else ()
+    for kind in kinds:
+        kept = cache.read_manifest(sha256, kind)
+        if kept is not None:
+            try:
+                return check(kept, str(cache.path(sha256, kind)))
+            except (DigestMismatchError, InvalidDocumentError):
+                # Damaged, or another manifest than the one that is bound, or than the payload: ask again.
+                with suppress(CacheError):
+                    cache.remove(sha256, kind)
+    described = places.document(located.uri, manifest_key(located.uri.country, sha256), READ_LIMIT, check)
+    if bound is not None:
+        with suppress(CacheError):  # it is read again next time
+            cache.write_document(sha256, "manifest.json", described.raw)
+    return described
+
+
+def checked_manifest(plain: bytes, uri: StoreUri, sha256: Sha256, what: str) -> Manifest:
+    """A manifest, if it is of that artifact in that country. Raises InvalidDocumentError, DigestMismatchError."""
+    manifest = Manifest.from_bytes(plain, what)
+    if (manifest.country, manifest.artifact.sha256) != (uri.country, sha256):
+        raise DigestMismatchError(
+            what,
+            expected=f"a manifest of {uri.country} sha256 {sha256}",
+            found=f"one of {manifest.country} sha256 {manifest.artifact.sha256}",
+            advice=SWAPPED,
+        )
+    return manifest
