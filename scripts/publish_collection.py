@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import get_args
+from typing import ClassVar, get_args
 
 from local_h5.config.settings import Settings
 from local_h5.contracts import schemas
@@ -18,7 +18,7 @@ from local_h5.workflow.command import run
 from pe_data.config.settings import store_for
 from pe_data.describe.file import Label
 from pe_data.describe.from_sidecar import from_sidecar
-from pe_data.documents.fields import Fields
+from pe_data.documents.document import Document
 from pe_data.documents.pointer import DEFAULT_NAMESPACE
 from pe_data.documents.validation import Validation, from_records
 from pe_data.errors import InputError, PeDataError
@@ -120,6 +120,13 @@ def read_run(settings: Settings, licence: str) -> dict[str, Item]:
     return items
 
 
+class Approval(Document, frozen=True):
+    """What is read of an area's approval: level → what its validation said."""
+
+    HEAD: ClassVar[Mapping[str, int | str]] = {}
+    validation: Mapping[str, str] = {}
+
+
 def read_validation(settings: Settings, items: Mapping[str, Item]) -> Validation | None:
     """What the records of the run say, by the levels that the approvals name; None where they name none.
 
@@ -130,7 +137,7 @@ def read_validation(settings: Settings, items: Mapping[str, Item]) -> Validation
     for request in settings.requests:
         name = request.name
         path = settings.layout.approval(request)
-        levels = Fields.of(strict_json(path.read_bytes(), what=str(path)), str(path)).text_map("validation")
+        levels = Approval.from_bytes(path.read_bytes(), str(path)).validation
         if not levels:
             return None
         relative = request.key

@@ -12,7 +12,7 @@ from storage_helpers import make_item, replace
 import pe_data
 from pe_data.certify.certify import SIGNED_NAME, STATEMENT_NAME, certify_data_release
 from pe_data.certify.checks import check_nomination
-from pe_data.certify.release import read_pins
+from pe_data.certify.release import DataRelease
 from pe_data.certify.status import State, bundle_status
 from pe_data.cli import run
 from pe_data.documents.envelope import POINTER_TYPE, STATEMENT_TYPE, parse_envelope
@@ -340,10 +340,10 @@ def test_a_release_without_a_digest_is_refused(world: World) -> None:
     document = json.loads(written(world).read_bytes())
     document["datasets"][f"areas/{AL}"]["sha256"] = None
     with pytest.raises(CertificationError, match=AL):
-        read_pins(canonical_json(document), what="release")
+        DataRelease.from_bytes(canonical_json(document), "release")
     document["datasets"][f"areas/{AL}"]["sha256"] = "0" * 63
     with pytest.raises(InvalidDocumentError, match="sha256"):
-        read_pins(canonical_json(document), what="release")
+        DataRelease.from_bytes(canonical_json(document), "release")
 
 
 def test_the_commands_certify_and_answer(

@@ -14,7 +14,7 @@ from gateway_helpers import gateway
 import pe_data
 from local_h5.runs import verify as results_check
 from pe_data.cache.entries import Cache
-from pe_data.certify.release import read_pins
+from pe_data.certify.release import DataRelease
 from pe_data.cli import run
 from pe_data.errors import RevokedError, RollbackError
 from pe_data.keep.gc import collect_garbage
@@ -170,7 +170,7 @@ def test_keys_tokens_and_the_audit_log_go_on(old: Old, capsys: pytest.CaptureFix
 
 def test_the_data_release_is_read(old: Old, capsys: pytest.CaptureFixture[str]) -> None:
     path = old.folder / "release/data_release.json"
-    pins = read_pins(path.read_bytes(), what=str(path))
+    pins = DataRelease.from_bytes(path.read_bytes(), str(path)).datasets
     assert sorted(pins) == ["regions/london", "regions/wales"]
     assert run(["bundle-status", str(path)]) == 0, capsys.readouterr()
     assert "2 reproducible" in capsys.readouterr().out

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from securesystemslib.signer import CryptoSigner
 from trust_helpers import make_trust
 
-from pe_data.certify.release import read_pins
+from pe_data.certify.release import DataRelease
 from pe_data.describe.columns import inputs_of
 from pe_data.documents.collection import Collection, Member
 from pe_data.documents.encoding import pack, unpack
@@ -258,4 +258,4 @@ def test_addresses_for_longer() -> None:
 @pytest.mark.parametrize("name", PARSERS)
 def test_known_troublemakers(name: str, raw: bytes) -> None:
     tolerant(PARSERS[name][0], raw)
-    tolerant(lambda data: read_pins(data, what="release"), raw)
+    tolerant(lambda data: DataRelease.from_bytes(data, "release"), raw)

@@ -16,7 +16,7 @@ from storage_helpers import areas, publish_areas
 import pe_data
 from pe_data.cache.entries import Cache
 from pe_data.cache.known_revocations import Known
-from pe_data.certify.release import read_pins
+from pe_data.certify.release import DataRelease
 from pe_data.cli.tables import column_rows, entity_rows
 from pe_data.documents.collection import Collection
 from pe_data.documents.encoding import READ_LIMIT
@@ -230,7 +230,7 @@ KINDS: dict[str, tuple[Callable[[bytes], object], Callable[[int], bytes], int]] 
     ),
     "envelope": (lambda raw: parse_envelope(raw, payload_type=TOMBSTONE_TYPE, what="x"), envelope, 1_500),
     "pointer": (lambda raw: parse_unsigned(raw, what="x"), pointer, 2_500),
-    "data release": (lambda raw: read_pins(raw, what="x"), release, 200),
+    "data release": (lambda raw: DataRelease.from_bytes(raw, "x"), release, 200),
 }
 
 

@@ -17,18 +17,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Annotated
 
 from filelock import FileLock
 
-from pe_data.documents.fields import Fields
+from pe_data.documents.document import Digest, Document, Part, Text, Time, check_times, matching
 from pe_data.errors import ConfigError, InvalidDocumentError, InvalidNameError
 from pe_data.files.atomic import sync_folder
 from pe_data.files.private import check_private
-from pe_data.names.digests import Sha256, canonical_json, sha256_bytes, strict_json
+from pe_data.names.digests import Sha256, sha256_bytes
 from pe_data.names.keys import check_country, check_dataset
 from pe_data.names.times import format_time, parse_time
 
-SCHEMA_VERSION = 1
 PREFIX = "pedata_"
 """Beginning of every token, by which scanners for leaked secrets know one."""
 TOKEN = re.compile(PREFIX + r"[A-Za-z0-9_-]{43}")
@@ -78,6 +78,27 @@ class Token:
         return any(scope.covers(country, dataset) for scope in self.scopes)
 
 
+class TokenRow(Part, frozen=True):
+    """A token in the file."""
+
+    id: Text
+    sha256: Digest
+    user: Annotated[str, matching(_USER.pattern, "the name of a user")]
+    scopes: tuple[Text, ...]
+    created: Time
+    expires: Time
+    revoked: Time | None
+
+    def __post_init__(self) -> None:
+        check_times(self, "created", "expires", "revoked")
+
+
+class TokenFile(Document, frozen=True):
+    """The file."""
+
+    tokens: tuple[TokenRow, ...]
+
+
 def new_token(
     path: Path, user: str, scopes: tuple[Scope, ...], lifetime: timedelta, now: datetime
 ) -> tuple[str, Token]:
@@ -119,12 +140,8 @@ def read_tokens(path: Path) -> tuple[Token, ...]:
     """Every token of the file. Raises ConfigError."""
     check_private(path)
     try:
-        fields = Fields.of(strict_json(path.read_bytes(), what=str(path)), str(path))
-        version = fields.integer("schema_version")
-        if version != SCHEMA_VERSION:
-            raise fields.fail("schema_version", str(SCHEMA_VERSION), version)
-        return tuple(_token(row) for row in fields.rows("tokens"))
-    except (InvalidDocumentError, InvalidNameError, ValueError) as error:
+        return tuple(_token(row) for row in TokenFile.from_bytes(path.read_bytes(), str(path)).tokens)
+    except (InvalidDocumentError, InvalidNameError) as error:
         raise ConfigError(f"{error}. Mend the file or restore it; no token is accepted until then") from error
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
@@ -176,12 +193,12 @@ def _change(path: Path, change: Callable[[tuple[Token, ...]], tuple[Token, ...]]
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with FileLock(path.with_name(f".{path.name}.lock")):
             tokens = change(read_tokens(path) if path.exists() else ())
-            document = {"schema_version": SCHEMA_VERSION, "tokens": [_document(one) for one in tokens]}
+            raw = TokenFile(tuple(_row(one) for one in tokens)).to_bytes()
             temporary = path.with_name(f".{path.name}.new")
             temporary.unlink(missing_ok=True)
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "wb") as handle:
-                handle.write(canonical_json(document) + b"\n")
+                handle.write(raw + b"\n")
                 handle.flush()
                 os.fsync(handle.fileno())
             temporary.replace(path)
@@ -190,25 +207,25 @@ def _change(path: Path, change: Callable[[tuple[Token, ...]], tuple[Token, ...]]
         raise ConfigError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
-def _document(token: Token) -> dict[str, object]:
-    return {
-        "id": token.id,
-        "sha256": token.sha256,
-        "user": token.user,
-        "scopes": [str(scope) for scope in token.scopes],
-        "created": format_time(token.created),
-        "expires": format_time(token.expires),
-        "revoked": format_time(token.revoked) if token.revoked else None,
-    }
+def _row(token: Token) -> TokenRow:
+    return TokenRow(
+        id=token.id,
+        sha256=token.sha256,
+        user=token.user,
+        scopes=tuple(map(str, token.scopes)),
+        created=format_time(token.created),
+        expires=format_time(token.expires),
+        revoked=format_time(token.revoked) if token.revoked else None,
+    )
 
 
-def _token(row: Fields) -> Token:
+def _token(row: TokenRow) -> Token:
     return Token(
-        id=row.text("id"),
-        sha256=row.sha256("sha256"),
-        user=row.text("user", pattern=_USER, what="the name of a user"),
-        scopes=tuple(Scope.parse(text) for text in row.texts("scopes")),
-        created=parse_time(row.text("created")),
-        expires=parse_time(row.text("expires")),
-        revoked=parse_time(row.text("revoked")) if row.has("revoked") else None,
+        id=row.id,
+        sha256=row.sha256,
+        user=row.user,
+        scopes=tuple(Scope.parse(text) for text in row.scopes),
+        created=parse_time(row.created),
+        expires=parse_time(row.expires),
+        revoked=parse_time(row.revoked) if row.revoked else None,
     )

@@ -10,14 +10,14 @@ verifier and the gateway alike which ones do.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from pe_data.documents.fields import Fields
+from pe_data.documents.document import Country, Digest, Document, Time, Version, check_times
 from pe_data.errors import BelowThresholdError, InvalidDocumentError
-from pe_data.names.digests import canonical_json, strict_json
+from pe_data.names.digests import strict_json
 from pe_data.names.times import format_time, parse_time
 from pe_data_gateway.audit.records import Head
 
@@ -26,9 +26,26 @@ if TYPE_CHECKING:
 
     from pe_data.trust.policy import TrustPolicy
 
-SCHEMA_VERSION = 1
 CHECKPOINT_LIMIT = 64 * 1024
 _NAME = re.compile(r"(?:.*/)?([0-9]{12})\.checkpoint\.json", re.DOTALL)
+
+
+class CheckpointFile(Document, frozen=True):
+    """The document, without its signatures.
+
+    Attributes:
+        seq: Of the last record before it.
+        head: The `hash` of that record.
+    """
+
+    HEAD: ClassVar[Mapping[str, int | str]] = {"schema_version": 1, "kind": "audit-checkpoint"}
+    country: Country
+    seq: Version
+    head: Digest
+    time: Time
+
+    def __post_init__(self) -> None:
+        check_times(self, "time")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +82,7 @@ def country_of(raw: bytes, *, what: str) -> str:
     from pe_data.documents.envelope import CHECKPOINT_TYPE, parse_envelope
 
     body = parse_envelope(raw, payload_type=CHECKPOINT_TYPE, what=what).body if is_signed(raw, what=what) else raw
-    return Fields.of(strict_json(body, what=what), what).text("country")
+    return CheckpointFile.from_bytes(body, what).country
 
 
 def binding(policy: "TrustPolicy | None", country: str, *, what: str, now: datetime) -> "TrustPolicy | None":
@@ -116,16 +133,8 @@ def read(where: str, raw: Raw, country: str, policy: "TrustPolicy | None", now: 
 
 def to_bytes(checkpoint: Checkpoint, signers: "Sequence[Signer]" = ()) -> bytes:
     """The document, signed if there are signers."""
-    body = canonical_json(
-        {
-            "schema_version": SCHEMA_VERSION,
-            "kind": "audit-checkpoint",
-            "country": checkpoint.country,
-            "seq": checkpoint.head.seq,
-            "head": checkpoint.head.hash,
-            "time": format_time(checkpoint.time),
-        }
-    )
+    head = checkpoint.head
+    body = CheckpointFile(checkpoint.country, head.seq, head.hash, format_time(checkpoint.time)).to_bytes()
     if not signers:
         return body
     from pe_data.documents.envelope import CHECKPOINT_TYPE, sign
@@ -162,15 +171,7 @@ def read_unchecked(raw: bytes, country: str, *, what: str) -> Checkpoint:
 
 
 def _of(body: bytes, country: str, what: str) -> Checkpoint:
-    fields = Fields.of(strict_json(body, what=what), what)
-    version = fields.integer("schema_version", minimum=1)
-    if version != SCHEMA_VERSION:
-        raise fields.fail("schema_version", f"{SCHEMA_VERSION} (a newer one needs a newer pe-data)", version)
-    if fields.text("country") != country:
-        raise fields.fail("country", repr(country), fields.value["country"])
-    time = fields.text("time")
-    try:
-        moment = parse_time(time)
-    except ValueError:
-        raise InvalidDocumentError(f"{what}: field time: expected a UTC time, found {time[:80]!r}") from None
-    return Checkpoint(country, Head(fields.integer("seq", minimum=1), fields.sha256("head")), moment)
+    found = CheckpointFile.from_bytes(body, what)
+    if found.country != country:
+        raise InvalidDocumentError(f"{what}: field country: expected {country!r}, found {found.country!r}")
+    return Checkpoint(country, Head(found.seq, found.head), parse_time(found.time))

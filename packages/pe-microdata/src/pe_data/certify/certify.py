@@ -6,12 +6,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from pe_data.certify.checks import Depth, Nominated, check_nomination, diagnose
 from pe_data.certify.compatibility import Model, compatible
-from pe_data.certify.release import Certification, DataRelease, DatasetPin, Nomination
-from pe_data.certify.schemas import check_schema
+from pe_data.certify.release import (
+    Certification,
+    CertifiedArtifact,
+    DataRelease,
+    DatasetPin,
+    Nomination,
+    Package,
+    StorePackage,
+)
 from pe_data.certify.statement import sign_statement, statement_of
 from pe_data.certify.trace import trace_of
 from pe_data.documents.pointer import POINTER_LIMIT, PointerBody
@@ -199,14 +204,17 @@ def _certified(
 ) -> Certified:
     pins = {file.name: _pin(one, index) for one in nominated for index, file in enumerate(one.files)}
     build_id = _build_id(country, nominated)
+    default = _default(pins, default_dataset)
     release = DataRelease(
         country_id=country,
         build_id=build_id,
         data_producer=data_producer,
-        store=store_url,
-        namespace=nominated[0].pointer.body.namespace,
-        default_dataset=_default(pins, default_dataset),
+        data_package=StorePackage(data_producer, build_id, store_url, nominated[0].pointer.body.namespace),
+        default_dataset=default,
         datasets=pins,
+        certified_data_artifact=CertifiedArtifact(
+            Package(data_producer, build_id), build_id, default, pins[default].uri, pins[default].sha256
+        ),
         nominations=tuple(_nomination(one) for one in nominated),
         certification=Certification(
             compatibility_basis=model.basis,
@@ -219,11 +227,9 @@ def _certified(
             certified_at=format_time(moment),
         ),
     )
-    block = release.to_dict()
-    check_schema("data_release", block, what="data release")
     statement = statement_of(release, nominated)
     signed = sign_statement(statement, signers).to_bytes() if signers else None
-    return Certified(release, block, statement, trace_of(release, nominated), signed)
+    return Certified(release, release.to_json(), statement, trace_of(release, nominated), signed)
 
 
 def _pin(one: Nominated, index: int) -> DatasetPin:
@@ -231,7 +237,7 @@ def _pin(one: Nominated, index: int) -> DatasetPin:
     member = file.member
     return DatasetPin(
         path=payload_key(body.country, member.artifact_sha256, member.extension),
-        uri=file.uri,
+        uri=str(file.uri),
         revision=f"sha256:{body.artifact_sha256}",
         sha256=member.artifact_sha256,
         size_bytes=member.size_bytes,
@@ -244,6 +250,7 @@ def _nomination(one: Nominated) -> Nomination:
     assert body.expires is not None, "a verified nomination has a date"
     return Nomination(
         dataset=body.dataset,
+        channel="next",
         version=body.version,
         pointer_sha256=pointer.sha256,
         artifact_sha256=body.artifact_sha256,
@@ -251,7 +258,7 @@ def _nomination(one: Nominated) -> Nomination:
         key_ids=pointer.key_ids,
         root_version=pointer.root_version,
         expires=body.expires,
-        validation=msgspec.to_builtins(one.validation),
+        validation=one.validation,
     )
 
 
@@ -264,7 +271,7 @@ def _build_id(country: str, nominated: Sequence[Nominated]) -> str:
 
 
 def _default(pins: dict[str, DatasetPin], wanted: str | None) -> str:
-    national = [name for name, pin in pins.items() if pin.uri.member and pin.uri.member.startswith("national/")]
+    national = [name for name, pin in pins.items() if (pin.address.member or "").startswith("national/")]
     candidates = [wanted] if wanted is not None else list(pins) if len(pins) == 1 else national
     if len(candidates) != 1 or candidates[0] not in pins:
         shown = ", ".join(sorted(pins)[:5]) + (" …" if len(pins) > 5 else "")

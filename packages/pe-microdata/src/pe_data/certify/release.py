@@ -1,183 +1,148 @@
 """The data-release block: what a release bundle pins of its data, with the sha256 of every file.
 
-`DataRelease.to_dict` gives the document of `schemas/data_release.schema.json`. The names of
-its fields are those of the bundle format that PolicyEngine's packages read.
+The names of its fields are those of the bundle format that PolicyEngine's packages read.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Literal
 
-from pe_data.certify.schemas import check_schema
-from pe_data.documents.fields import Fields
-from pe_data.errors import CertificationError, InvalidDocumentError
-from pe_data.names.digests import Sha256, strict_json
-from pe_data.names.keys import check_country
+import msgspec
+
+from pe_data.documents.document import (
+    Count,
+    Country,
+    Digest,
+    Document,
+    Part,
+    Refused,
+    Text,
+    Time,
+    Version,
+    check_times,
+    describe,
+    matching,
+)
+from pe_data.documents.validation import Validation
+from pe_data.errors import InvalidNameError
 from pe_data.names.uri import StoreUri, parse_store_uri
 
-SCHEMA_VERSION = 1
 RELEASE_LIMIT = 64 * 1024 * 1024
 Basis = Literal["exact_build_model_version", "matching_data_build_fingerprint"]
+PINNED = r"pe-data://[a-z]{2,3}/[a-z0-9_]+(/[A-Za-z0-9._/-]+)?@sha256:[0-9a-f]{64}"
+PinnedUri = Annotated[str, matching(PINNED, "a pinned address, pe-data://…@sha256:…")]
 
 
-@dataclass(frozen=True, slots=True)
-class DatasetPin:
-    """One file of a release."""
-
-    path: str
-    """Key in the store."""
-    uri: StoreUri
-    revision: str
-    """`sha256:` of what the nomination names: the collection that lists the file, or the file itself."""
-    sha256: Sha256
-    size_bytes: int
-    metadata_sha256: Sha256
-    """Of its manifest."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """The entry under `datasets`."""
-        return {
-            "path": self.path,
-            "uri": str(self.uri),
-            "revision": self.revision,
-            "sha256": self.sha256,
-            "size_bytes": self.size_bytes,
-            "metadata_sha256": self.metadata_sha256,
-        }
+class Closed(Part, frozen=True, forbid_unknown_fields=True):
+    """An object of the block; a key that is not known here would be a promise that nobody keeps."""
 
 
-@dataclass(frozen=True, slots=True)
-class Nomination:
-    """The signed pointer that a dataset rests on."""
+class DatasetPin(Closed, frozen=True):
+    """One file of a release.
 
-    dataset: str
-    version: int
-    pointer_sha256: Sha256
-    artifact_sha256: Sha256
-    manifest_sha256: Sha256
-    key_ids: tuple[str, ...]
-    root_version: int
-    expires: str
-    validation: Mapping[str, Any]
-    """As in the collection or the manifest."""
+    Attributes:
+        path: Key in the store.
+        revision: `sha256:` of what the nomination names: the collection that lists the file, or the file itself.
+        metadata_sha256: Of its manifest.
+    """
 
-    def to_dict(self) -> dict[str, Any]:
-        """The entry under `nominations`."""
-        return {
-            "dataset": self.dataset,
-            "channel": "next",
-            "version": self.version,
-            "pointer_sha256": self.pointer_sha256,
-            "artifact_sha256": self.artifact_sha256,
-            "manifest_sha256": self.manifest_sha256,
-            "signed_by": list(self.key_ids),
-            "trust_root_version": self.root_version,
-            "expires": self.expires,
-            "validation": dict(self.validation),
-        }
+    path: Text
+    uri: PinnedUri
+    revision: Annotated[str, matching("sha256:[0-9a-f]{64}", "sha256: and 64 lower-case hexadecimal digits")]
+    sha256: Digest
+    size_bytes: Count
+    metadata_sha256: Digest
+
+    @property
+    def address(self) -> StoreUri:
+        """`uri`, parsed. Raises InvalidNameError."""
+        return parse_store_uri(self.uri)
 
 
-@dataclass(frozen=True, slots=True)
-class Certification:
+class Nomination(Closed, frozen=True, rename={"key_ids": "signed_by", "root_version": "trust_root_version"}):
+    """The signed pointer that a dataset rests on.
+
+    Attributes:
+        validation: As in the collection or the manifest.
+    """
+
+    dataset: Text
+    channel: Literal["next"]
+    version: Version
+    pointer_sha256: Digest
+    artifact_sha256: Digest
+    manifest_sha256: Digest
+    key_ids: Annotated[tuple[Text, ...], msgspec.Meta(min_length=1, description="the keys that signed it")]
+    root_version: Version
+    expires: Time
+    validation: Validation
+
+    def __post_init__(self) -> None:
+        check_times(self, "expires")
+        if self.validation.status != "passed":
+            raise Refused("validation.status", "passed", describe(self.validation.status))
+
+
+class Certification(Closed, frozen=True):
     """For which model the data holds, and why."""
 
     compatibility_basis: Basis
-    model_package: str
-    built_with_model_version: str
-    certified_for_model_version: str
-    data_build_id: str
-    data_build_fingerprint: str | None
-    certified_by: str
-    certified_at: str
-    """UTC."""
+    model_package: Text
+    built_with_model_version: Text
+    certified_for_model_version: Text
+    data_build_id: Text
+    data_build_fingerprint: Text | None
+    certified_by: Text
+    certified_at: Time
 
-    def to_dict(self) -> dict[str, Any]:
-        """The entry `certification`."""
-        return {
-            "compatibility_basis": self.compatibility_basis,
-            "model_package": self.model_package,
-            "built_with_model_version": self.built_with_model_version,
-            "certified_for_model_version": self.certified_for_model_version,
-            "data_build_id": self.data_build_id,
-            "data_build_fingerprint": self.data_build_fingerprint,
-            "certified_by": self.certified_by,
-            "certified_at": self.certified_at,
-        }
+    def __post_init__(self) -> None:
+        check_times(self, "certified_at")
 
 
-@dataclass(frozen=True, slots=True)
-class DataRelease:
-    """A certified release of a country's data."""
+class Package(Closed, frozen=True):
+    """Name and version of the data."""
 
-    country_id: str
-    build_id: str
-    data_producer: str
-    store: str
-    namespace: str
-    default_dataset: str
-    datasets: Mapping[str, DatasetPin]
-    nominations: tuple[Nomination, ...]
+    name: Text
+    version: Text
+
+
+class StorePackage(Package, frozen=True):
+    """The same with the place that it comes from."""
+
+    store: Text
+    namespace: Text
+
+
+class CertifiedArtifact(Closed, frozen=True):
+    """The file that users get who ask for none."""
+
+    data_package: Package
+    build_id: Text
+    dataset: Text
+    uri: PinnedUri
+    sha256: Digest
+
+
+class DataRelease(Document, frozen=True, forbid_unknown_fields=True):
+    """A certified release of a country's data: every file by sha256, for which model it holds, and on which signed
+    nominations it rests."""
+
+    country_id: Country
+    build_id: Text
+    data_producer: Text
+    data_package: StorePackage
+    default_dataset: Text
+    datasets: Annotated[Mapping[Text, DatasetPin], msgspec.Meta(min_length=1, description="at least one file")]
+    certified_data_artifact: CertifiedArtifact
     certification: Certification
+    nominations: Annotated[tuple[Nomination, ...], msgspec.Meta(min_length=1, description="at least one nomination")]
 
-    def to_dict(self) -> dict[str, Any]:
-        """The JSON document."""
-        package = {"name": self.data_producer, "version": self.build_id}
-        default = self.datasets[self.default_dataset]
-        return {
-            "schema_version": SCHEMA_VERSION,
-            "country_id": self.country_id,
-            "build_id": self.build_id,
-            "data_producer": self.data_producer,
-            "data_package": {**package, "store": self.store, "namespace": self.namespace},
-            "default_dataset": self.default_dataset,
-            "datasets": {name: pin.to_dict() for name, pin in sorted(self.datasets.items())},
-            "certified_data_artifact": {
-                "data_package": package,
-                "build_id": self.build_id,
-                "dataset": self.default_dataset,
-                "uri": str(default.uri),
-                "sha256": default.sha256,
-            },
-            "certification": self.certification.to_dict(),
-            "nominations": [one.to_dict() for one in self.nominations],
-        }
-
-
-def read_pins(raw: bytes, *, what: str) -> dict[str, DatasetPin]:
-    """The pins of a data-release block that was written earlier.
-
-    Raises:
-        CertificationError: a dataset has no sha256.
-        InvalidDocumentError: it does not fit the schema.
-    """
-    document = strict_json(raw, what=what)
-    _need_digests(document, what)
-    check_schema("data_release", document, what=what)
-    fields = Fields.of(document, what)
-    country = check_country(fields.text("country_id"))
-    pins = {}
-    for name, row in fields.sub("datasets").items():
-        uri = parse_store_uri(row.text("uri"))
-        if uri.country != country or uri.sha256 is None:
-            raise row.fail("uri", f"a pinned address of country {country}", str(uri))
-        pins[name] = DatasetPin(
-            path=row.text("path"),
-            uri=uri,
-            revision=row.text("revision"),
-            sha256=row.sha256("sha256"),
-            size_bytes=row.integer("size_bytes"),
-            metadata_sha256=row.sha256("metadata_sha256"),
-        )
-    if not pins:
-        raise InvalidDocumentError(f"{what}: field datasets: expected at least one, found none")
-    return pins
-
-
-def _need_digests(document: Mapping[str, Any], what: str) -> None:
-    datasets = document.get("datasets")
-    for name, row in datasets.items() if isinstance(datasets, dict) else ():
-        if isinstance(row, dict) and row.get("sha256") is None:
-            raise CertificationError(
-                f"{what}: field datasets.{name}.sha256: expected a sha256, found none. A release that does not pin "
-                "its bytes cannot be reproduced; certify it again with `pe-data certify`"
-            )
+    def __post_init__(self) -> None:
+        for name, pin in self.datasets.items():
+            try:
+                country = pin.address.country
+            except InvalidNameError as error:
+                raise Refused(f"datasets.{name}.uri", "an address", str(error)) from None
+            if country != self.country_id:
+                raise Refused(f"datasets.{name}.uri", f"an address of country {self.country_id}", describe(pin.uri))
+        if self.default_dataset not in self.datasets:
+            raise Refused("default_dataset", "the name of one of the datasets", describe(self.default_dataset))

@@ -7,6 +7,8 @@ model) and the nomination that they rest on. `sign_statement` puts it into a DSS
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from pe_data.certify.checks import Checked, Nominated
 from pe_data.certify.release import DataRelease
 from pe_data.documents.envelope import STATEMENT_TYPE, SignedDocument, sign
@@ -34,9 +36,9 @@ def statement_of(release: DataRelease, nominated: Sequence[Nominated]) -> dict[s
             "countryId": release.country_id,
             "buildId": release.build_id,
             "dataProducer": release.data_producer,
-            "dataRelease": {"digest": {"sha256": sha256_bytes(canonical_json(release.to_dict()))}},
-            "certification": release.certification.to_dict(),
-            "nominations": [one.to_dict() for one in release.nominations],
+            "dataRelease": {"digest": {"sha256": sha256_bytes(release.to_bytes())}},
+            "certification": msgspec.to_builtins(release.certification),
+            "nominations": msgspec.to_builtins(release.nominations),
             "builds": _builds(files),
             "manifests": {file.name: {"digest": {"sha256": file.member.manifest_sha256}} for file in files},
         },

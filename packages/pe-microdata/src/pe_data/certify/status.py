@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from pe_data.certify.release import RELEASE_LIMIT, DatasetPin, read_pins
+from pe_data.certify.release import RELEASE_LIMIT, DataRelease, DatasetPin
 from pe_data.errors import InvalidDocumentError, ObjectNotFoundError, OfflineError, StoreError
 from pe_data.names.digests import parse_sha256
 from pe_data.read.options import Options
@@ -73,7 +73,7 @@ def bundle_status(path: Path, options: Options) -> BundleStatus:
         raise InvalidDocumentError(f"{path}: cannot be read: {error.strerror or error}") from error
     if len(raw) > RELEASE_LIMIT:
         raise InvalidDocumentError(f"{path}: expected at most {RELEASE_LIMIT} bytes, found more")
-    pins = read_pins(raw, what=str(path))
+    pins = DataRelease.from_bytes(raw, str(path)).datasets
     with ThreadPoolExecutor(max_workers=WORKERS) as pool:
         found: list[Revoked] = []
         files = tuple(pool.map(lambda name: _status(name, pins[name], options, found), sorted(pins)))
@@ -92,10 +92,10 @@ def overall(states: Iterable[State]) -> State:
 def _revoked(pin: DatasetPin, options: Options, found: list[Revoked]) -> Revoked | None:
     """The revocation of a file; one tombstone that covers many files is fetched and checked once."""
     for one in found:
-        if one.tombstone is not None and one.tombstone.covers(pin.uri.country, pin.sha256):
+        if one.tombstone is not None and one.tombstone.covers(pin.address.country, pin.sha256):
             return Revoked(pin.sha256, one.tombstone)
     collection = parse_sha256(pin.revision.removeprefix("sha256:"))
-    revoked = find_revoked(pin.uri, tuple(dict.fromkeys((pin.sha256, collection))), options, fresh=True)
+    revoked = find_revoked(pin.address, tuple(dict.fromkeys((pin.sha256, collection))), options, fresh=True)
     if revoked is not None:
         found.append(revoked)
     return revoked
@@ -103,16 +103,16 @@ def _revoked(pin: DatasetPin, options: Options, found: list[Revoked]) -> Revoked
 
 def _status(name: str, pin: DatasetPin, options: Options, found: list[Revoked]) -> FileStatus:
     def answer(state: State, reason: str = "") -> FileStatus:
-        return FileStatus(name, str(pin.uri), pin.sha256, state, reason)
+        return FileStatus(name, pin.uri, pin.sha256, state, reason)
 
     revoked = _revoked(pin, options, found)
     if revoked is not None:
         state = State.REVOKED if revoked.tombstone is not None else State.UNKNOWN
-        return answer(state, str(revoked.error(pin.uri)))
+        return answer(state, str(revoked.error(pin.address)))
     problems = []
     missing = True
     try:
-        stores = Places.of(pin.uri, options).all()
+        stores = Places.of(pin.address, options).all()
     except OfflineError as error:
         return answer(State.UNKNOWN, str(error))
     for store in stores:

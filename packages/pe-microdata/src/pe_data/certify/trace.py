@@ -10,7 +10,7 @@ from typing import Any
 
 from pe_data.certify.checks import Checked, Nominated
 from pe_data.certify.release import DataRelease
-from pe_data.names.digests import canonical_json, sha256_bytes
+from pe_data.names.digests import sha256_bytes
 
 TROV_VERSION = "0.1"
 CONTEXT = {
@@ -24,7 +24,7 @@ CONTEXT = {
 
 def trace_of(release: DataRelease, nominated: Sequence[Nominated]) -> dict[str, Any]:
     """The research object: the data-release block, and payload and manifest of every file."""
-    block = sha256_bytes(canonical_json(release.to_dict()))
+    block = sha256_bytes(release.to_bytes())
     artifacts = [_artifact("data_release", "data release", block, "application/json")]
     locations = [_location("data_release", "data_release.json")]
     for index, file in enumerate(file for one in nominated for file in one.files):
@@ -59,7 +59,7 @@ def trace_of(release: DataRelease, nominated: Sequence[Nominated]) -> dict[str, 
             {
                 "@id": "arrangement/0",
                 "@type": "trov:ArtifactArrangement",
-                "rdfs:comment": f"Keys in the store {release.store}",
+                "rdfs:comment": f"Keys in the store {release.data_package.store}",
                 "trov:hasArtifactLocation": locations,
             }
         ],

@@ -142,17 +142,18 @@ def _sign_proposal(raw: bytes, what: str, keys: tuple[str, ...], yes: bool) -> b
 
 def _sign_envelope(raw: bytes, what: str, keys: tuple[str, ...], yes: bool) -> bytes:
     from pe_data.documents.envelope import POINTER_TYPE, add_signature, parse_envelope
-    from pe_data.documents.fields import Fields
     from pe_data.documents.pointer import PointerBody
     from pe_data.trust.policy import PAYLOAD_TYPES
     from pe_data.write.nominate import describe
 
-    kind = Fields.of(strict_json(raw, what=what), what).one_of("payloadType", tuple(PAYLOAD_TYPES.values()))
-    document = parse_envelope(raw, payload_type=kind, what=what)
-    if kind == POINTER_TYPE:
+    document = parse_envelope(raw, payload_type=tuple(PAYLOAD_TYPES.values()), what=what)
+    if document.payload_type == POINTER_TYPE:
         lines = describe(PointerBody.from_bytes(document.body, what))
     else:
-        lines = [kind, *(f"{name:20} {value}" for name, value in strict_json(document.body, what=what).items())]
+        lines = [
+            document.payload_type,
+            *(f"{name:20} {value}" for name, value in strict_json(document.body, what=what).items()),
+        ]
     _confirm([*lines, f"signed by    {', '.join(one.key_id for one in document.signatures)} (not checked)"], yes)
     for signer in signers_of(keys):
         document = add_signature(document, signer)

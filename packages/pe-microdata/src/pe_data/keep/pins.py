@@ -9,13 +9,24 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from pe_data.documents.fields import Fields
+from pe_data.documents.document import Document, Text, Time, check_times
 from pe_data.errors import InvalidDocumentError, ObjectExistsError, ObjectNotFoundError
-from pe_data.names.digests import Sha256, canonical_json, parse_sha256, strict_json
+from pe_data.names.digests import Sha256, parse_sha256
 from pe_data.names.keys import PINS_PREFIX, collection_key, manifest_key, pin_key
 from pe_data.names.times import format_time
 from pe_data.store.base import Store, VersionToken
 from pe_data.write.relying import members_of, send_again
+
+
+class PinFile(Document, frozen=True):
+    """What a store keeps of a pin, whose key says what is pinned."""
+
+    reason: Text
+    pinned_at: Time
+    removed_at: Time | None = None
+
+    def __post_init__(self) -> None:
+        check_times(self, "pinned_at", "removed_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +50,7 @@ def add_pin(store: Store, country: str, sha256: Sha256, *, reason: str, now: dat
     if not any(store.exists(make(country, sha256)) for make in (manifest_key, collection_key)):
         raise ObjectNotFoundError(f"{store.url}: there is no artifact sha256:{sha256} of {country} to pin")
     key = pin_key(country, sha256)
-    body = canonical_json({"schema_version": 1, "reason": reason, "pinned_at": format_time(now)})
+    body = PinFile(reason, format_time(now)).to_bytes()
     try:
         store.put_create(key, body)
     except ObjectExistsError:
@@ -61,8 +72,7 @@ def remove_pin(store: Store, country: str, sha256: Sha256, *, now: datetime) -> 
         return False
     if there.removed_at is not None:
         return False
-    body = {"schema_version": 1, "reason": there.reason, "pinned_at": there.pinned_at, "removed_at": format_time(now)}
-    store.put_swap(key, canonical_json(body), token)
+    store.put_swap(key, PinFile(there.reason, there.pinned_at, format_time(now)).to_bytes(), token)
     return True
 
 
@@ -85,7 +95,5 @@ def _read(store: Store, key: str) -> tuple[Pin, VersionToken]:
     if key != pin_key(country, digest):
         raise InvalidDocumentError(f"{what}: expected pins/{{country}}/{{sha256}}.json, found another name")
     document = store.get(key)
-    fields = Fields.of(strict_json(document.data, what=what), what)
-    removed = fields.optional_text("removed_at")
-    pin = Pin(country, digest, fields.text("reason"), fields.text("pinned_at"), removed)
-    return pin, document.meta.token
+    found = PinFile.from_bytes(document.data, what)
+    return Pin(country, digest, found.reason, found.pinned_at, found.removed_at), document.meta.token

@@ -8,11 +8,17 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from pe_data.documents.fields import Fields
+from pe_data.documents.document import Document, Text
 from pe_data.errors import InvalidDocumentError
 from pe_data.files.atomic import beside
-from pe_data.names.digests import canonical_json, strict_json
 from pe_data.store.base import ObjectMeta
+
+
+class Memory(Document, frozen=True):
+    """The file: key → version of its object."""
+
+    store: Text
+    verified: Mapping[str, str]
 
 
 class Verified:
@@ -26,9 +32,9 @@ class Verified:
     def load(cls, path: Path, url: str) -> "Verified":
         """What earlier checks of the store at `url` found right; anything unreadable counts as nothing."""
         with suppress(FileNotFoundError, InvalidDocumentError):
-            fields = Fields.of(strict_json(path.read_bytes(), what=str(path)), str(path))
-            if fields.text("store") == url:
-                return cls(fields.text_map("verified"))
+            found = Memory.from_bytes(path.read_bytes(), str(path))
+            if found.store == url:
+                return cls(found.verified)
         return cls()
 
     def save(self, path: Path, url: str) -> None:
@@ -36,7 +42,7 @@ class Verified:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = beside(path)
         with temporary.open("xb") as handle:
-            handle.write(canonical_json({"schema_version": 1, "store": url, "verified": self._versions}))
+            handle.write(Memory(url, self._versions).to_bytes())
         temporary.replace(path)
 
     def unchanged(self, meta: ObjectMeta) -> bool:

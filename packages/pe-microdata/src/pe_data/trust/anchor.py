@@ -11,13 +11,12 @@ package.
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from pe_data.config.settings import TRUST_ROOT_VARIABLE, config_path, trust_root
-from pe_data.documents.fields import Fields
+from pe_data.documents.document import Document, Version
 from pe_data.errors import TrustRootError
-from pe_data.names.digests import canonical_json, strict_json
 
 ROOT_LIMIT = 512_000
 """Largest root that is read, in bytes."""
@@ -26,28 +25,16 @@ ROOT_NAME = "root.json"
 FLOOR_NAME = "floor.json"
 
 
-@dataclass(frozen=True, slots=True)
-class Floor:
-    """The smallest versions that are believable."""
+class Floor(Document, frozen=True):
+    """The smallest versions that are believable.
 
-    version: int = 1
-    """Of the trust root and of what hangs on it."""
-    channels: Mapping[str, int] = field(default_factory=dict)
-    """Of the nominations, by `country/dataset`."""
+    Attributes:
+        version: Of the trust root and of what hangs on it.
+        channels: Of the nominations, by `country/dataset`.
+    """
 
-    @classmethod
-    def from_bytes(cls, raw: bytes, *, what: str) -> "Floor":
-        """Read `floor.json`. Raises InvalidDocumentError."""
-        fields = Fields.of(strict_json(raw, what=what), what)
-        channels = fields.sub("channels")
-        return cls(
-            fields.integer("version", minimum=1),
-            {name: channels.integer(name, minimum=1) for name in channels.value},
-        )
-
-    def to_bytes(self) -> bytes:
-        """Canonical JSON."""
-        return canonical_json({"schema_version": 1, "version": self.version, "channels": dict(self.channels)})
+    version: Version
+    channels: Mapping[str, Version]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +68,7 @@ def read_anchor(path: Path) -> Anchor:
     beside = file.with_name(FLOOR_NAME)
     try:
         root = file.read_bytes()
-        floor = Floor.from_bytes(beside.read_bytes(), what=str(beside)) if beside.is_file() else Floor()
+        floor = Floor.from_bytes(beside.read_bytes(), str(beside)) if beside.is_file() else Floor(1, {})
     except OSError as error:
         raise TrustRootError(
             f"trust root {file}: cannot be read: {error.strerror or error}. "

@@ -14,15 +14,14 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pe_data.config.settings import APP
-from pe_data.documents.fields import Fields
+from pe_data.documents.document import Document, Text
 from pe_data.documents.signing_libraries import need_libraries
 from pe_data.errors import InputError, InvalidDocumentError
 from pe_data.files.atomic import SECRET, write_atomic
 from pe_data.files.private import check_private
-from pe_data.names.digests import canonical_json, strict_json
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -33,6 +32,15 @@ PRIVATE, PUBLIC = ".key", ".pub"
 SHORTEST_PASSPHRASE = 8
 Passphrase = Callable[[str], str]
 """Gets what the passphrase is for, and returns it."""
+
+
+class KeyFile(Document, frozen=True):
+    """What a `.pub` file holds; the key is in The Update Framework's form."""
+
+    HEAD: ClassVar[Mapping[str, int | str]] = {}
+    key_id: Text
+    key: Mapping[str, Any]
+    signer: Text | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +66,12 @@ class PublicKey:
             raw = path.read_bytes()
         except OSError as error:
             raise InputError(f"key {path}: cannot be read: {error.strerror or error}") from error
-        fields = Fields.of(strict_json(raw, what=str(path)), str(path))
-        return cls(path.stem, fields.text("key_id"), dict(fields.sub("key").value), fields.optional_text("signer"))
+        found = KeyFile.from_bytes(raw, str(path))
+        return cls(path.stem, found.key_id, found.key, found.signer)
 
     def to_bytes(self) -> bytes:
         """JSON with a line end, for people too."""
-        document: dict[str, object] = {"key_id": self.key_id, "key": dict(self.key)}
-        if self.signer is not None:
-            document["signer"] = self.signer
-        return canonical_json(document) + b"\n"
+        return KeyFile(self.key_id, self.key, self.signer).to_bytes() + b"\n"
 
     def load(self) -> "Key":
         """The key, ready to verify. Raises InvalidDocumentError."""

@@ -9,13 +9,13 @@ being published.
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from securesystemslib.signer import Signer
 from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 
-from pe_data.documents.fields import Fields
+from pe_data.documents.document import Document
 from pe_data.errors import (
     BelowThresholdError,
     ConflictError,
@@ -26,7 +26,7 @@ from pe_data.errors import (
     TrustRootError,
     VersionMismatchError,
 )
-from pe_data.names.digests import canonical_json, strict_json
+from pe_data.names.digests import canonical_json
 from pe_data.names.keys import TRUST_PREFIX
 from pe_data.store.base import Store
 from pe_data.trust.client import METADATA_LIMIT, check_metadata
@@ -34,6 +34,14 @@ from pe_data.trust.root import TOP_LEVEL, Version
 
 KIND = "pe-data trust root proposal"
 TIMESTAMP_KEY = f"{TRUST_PREFIX}timestamp.json"
+
+
+class ProposalFile(Document, frozen=True):
+    """What the file holds: documents in The Update Framework's form, by name."""
+
+    HEAD: ClassVar[Mapping[str, int | str]] = {"kind": KIND}
+    documents: Mapping[str, dict[str, Any]]
+    previous: dict[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,30 +54,25 @@ class Proposal:
 
     def to_bytes(self) -> bytes:
         """The file, as canonical JSON."""
-        return canonical_json(
-            {
-                "kind": KIND,
-                "documents": {name: document.to_dict() for name, document in self.version.documents.items()},
-                "previous": self.previous.to_dict() if self.previous else None,
-            }
-        )
+        documents = {name: document.to_dict() for name, document in self.version.documents.items()}
+        return ProposalFile(documents, self.previous.to_dict() if self.previous else None).to_bytes()
 
     @classmethod
     def from_bytes(cls, raw: bytes, *, what: str) -> "Proposal":
         """Read the file. Raises InvalidDocumentError, TrustRootError."""
-        fields = Fields.of(strict_json(raw, what=what), what)
-        fields.one_of("kind", (KIND,))
-        documents = fields.sub("documents")
+        found = ProposalFile.from_bytes(raw, what)
         for name in TOP_LEVEL:
-            check_metadata(canonical_json(documents.sub(name).value), what=f"{what}: {name}")
+            if name not in found.documents:
+                raise InvalidDocumentError(f"{what}: field documents.{name}: expected an object, found nothing")
+            check_metadata(canonical_json(found.documents[name]), what=f"{what}: {name}")
         try:
             version = Version(
-                Metadata[Root].from_dict(_copy(documents, Root.type)),
-                Metadata[Timestamp].from_dict(_copy(documents, Timestamp.type)),
-                Metadata[Snapshot].from_dict(_copy(documents, Snapshot.type)),
-                Metadata[Targets].from_dict(_copy(documents, Targets.type)),
+                Metadata[Root].from_dict(found.documents[Root.type]),
+                Metadata[Timestamp].from_dict(found.documents[Timestamp.type]),
+                Metadata[Snapshot].from_dict(found.documents[Snapshot.type]),
+                Metadata[Targets].from_dict(found.documents[Targets.type]),
             )
-            previous = Metadata[Root].from_dict(_copy(fields, "previous")) if fields.has("previous") else None
+            previous = Metadata[Root].from_dict(found.previous) if found.previous is not None else None
         except (KeyError, TypeError, ValueError, AttributeError, RepositoryError) as error:
             raise InvalidDocumentError(f"{what}: not a version of a trust root: {error!r}") from error
         for name, document in version.documents.items():
@@ -192,9 +195,3 @@ def _taken(store: Store, key: str) -> ConflictError:
         f"{store.url}: {key}: another person published a version with this number first. Look at it with "
         "`pe-data root show`, and make yours again from there"
     )
-
-
-def _copy(fields: Fields, name: str) -> dict[str, Any]:
-    """A document that the library may take apart."""
-    value: Mapping[str, Any] = fields.sub(name).value
-    return strict_json(canonical_json(value), what=fields.where)
