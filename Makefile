@@ -46,7 +46,7 @@ lint: $(VENV)/tested  ## style, types, rules
 	snakefmt --check Snakefile rules adapters/engines
 	snakemake --lint --config container=docker://local-h5
 
-schemas: $(VENV)/installed  ## make the JSON schemas anew, from the structures that they describe
+schemas: $(VENV)/tested  ## make the JSON schemas anew, from the structures that they describe
 	@python schemas/generate.py
 
 lock:  ## resolve the dependencies anew (needs uv); see docs/dependencies.md

@@ -1,4 +1,4 @@
-"""Make the JSON schemas of this folder from the structures that they describe: `make schemas`."""
+"""Make the JSON schemas, here and in the packages, from the structures that they describe: `make schemas`."""
 
 import inspect
 import json
@@ -16,11 +16,23 @@ from local_h5.contracts.records import ValidationRecord
 from local_h5.contracts.results import AreaResult
 from local_h5.contracts.work_items import WorkItems
 from local_h5.contracts.work_results import WorkResult
-from local_h5.files.forms import Form
 from local_h5.prepared.model import VariableRules
 from local_h5.takeup.programmes import ProgrammeForm, ProgrammesForm
 from local_h5.validation.targets.model_facts import ModelFacts
 from local_h5_example.sources import PinnedSources
+from pe_data.certify.release import DataRelease
+from pe_data.documents.collection import Collection
+from pe_data.documents.envelope import SignedDocument
+from pe_data.documents.manifest import Manifest
+from pe_data.documents.pointer import PointerBody
+from pe_data.documents.tombstone import Tombstone
+from pe_data.keep.pins import PinFile
+from pe_data.trust.anchor import Floor
+from pe_data.trust.keys import KeyFile
+from pe_data.trust.proposal import ProposalFile
+from pe_data_gateway.audit.checkpoints import CheckpointFile
+from pe_data_gateway.audit.records import Line
+from pe_data_gateway.tokens import TokenFile
 
 
 class Document(NamedTuple):
@@ -42,6 +54,19 @@ DOCUMENTS = {
     "config": Document("Workflow configuration", Config),
     "example_sources": Document("Public files behind the example inputs", PinnedSources),
     "model_facts": Document("What is known of one version of policyengine-us", ModelFacts),
+    "pe_data_gateway/audit_checkpoint": Document("Checkpoint of an audit log, without its signatures", CheckpointFile),
+    "pe_data_gateway/audit_record": Document("Line of an audit log", Line),
+    "pe_data/collection": Document("Collection of artifacts", Collection),
+    "pe_data/data_release": Document("Data-release block", DataRelease),
+    "pe_data/envelope": Document("Signed document", SignedDocument),
+    "pe_data/floor": Document("Smallest versions that are believable, beside a trust root", Floor),
+    "pe_data/key": Document("Public description of a signing key", KeyFile),
+    "pe_data/manifest": Document("Manifest of an artifact", Manifest),
+    "pe_data/pin": Document("Pin of an artifact in a store", PinFile),
+    "pe_data/pointer": Document("Pointer of a channel, without its signatures", PointerBody),
+    "pe_data/proposal": Document("Version of a trust root that is collecting signatures", ProposalFile),
+    "pe_data_gateway/tokens": Document("Tokens of a gateway", TokenFile),
+    "pe_data/tombstone": Document("Revocation of an artifact, without its signatures", Tombstone),
     "plan": Document("What one plain run would do: `local-h5 plan --format json`", PlanDocument, written=True),
     "takeup_programme": Document("Take-up programme", ProgrammeForm),
     "takeup_programmes": Document("List of take-up programmes", ProgrammesForm),
@@ -52,8 +77,20 @@ DOCUMENTS = {
     "work_result": Document("What came of the areas that a worker was to build", WorkResult, written=True),
 }
 
+_ROOT = Path(__file__).parents[1]
+_FOLDERS = {
+    "": _ROOT / "schemas",
+    "pe_data": _ROOT / "packages/pe-microdata/src/pe_data/schemas",
+    "pe_data_gateway": _ROOT / "packages/pe-microdata-gateway/src/pe_data_gateway/schemas",
+}
 _WIDTH = 120
 _ATTRIBUTE = re.compile(r"^ {4}(\w+(?:, \w+)*): (.*(?:\n {8}.*)*)", re.MULTILINE)
+
+
+def path_of(name: str) -> Path:
+    """Where a schema is; those of a package are with its source."""
+    package, _, document = name.rpartition("/")
+    return _FOLDERS[package] / f"{document}.schema.json"
 
 
 def schema_text(name: str) -> str:
@@ -63,9 +100,12 @@ def schema_text(name: str) -> str:
     kinds = {kind.__name__: kind for kind in _structures(document.kind)}
     finished = {part: _finished(rules, kinds[part], document.written) for part, rules in parts.items()}
     root = finished.pop(root["$ref"].rpartition("/")[2])
+    fixed: Mapping[str, int | str] = getattr(document.kind, "HEAD", {})
+    root["required"] = [*fixed, *root.get("required", [])]
+    root["properties"] = {**{key: {"const": value} for key, value in fixed.items()}, **root["properties"]}
     head = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": f"{name}.schema.json",
+        "$id": f"{name.rpartition('/')[2]}.schema.json",
         "title": document.title,
     }
     defs = {"$defs": finished} if finished else {}
@@ -90,7 +130,7 @@ def _finished(rules: Mapping[str, Any], kind: type[msgspec.Struct], written: boo
         **rest,
         **({"required": required} if required else {}),
         "properties": properties,
-        **(kind.RULES if issubclass(kind, Form) else {}),
+        **getattr(kind, "RULES", {}),
     }
 
 
@@ -145,5 +185,4 @@ def _text(value: Any, indent: str = "", before: int = 0) -> str:
 
 if __name__ == "__main__":
     for document_name in DOCUMENTS:
-        path = Path(__file__).parent / f"{document_name}.schema.json"
-        path.write_text(schema_text(document_name), encoding="utf-8")
+        path_of(document_name).write_text(schema_text(document_name), encoding="utf-8")

@@ -184,7 +184,7 @@ def test_latest_and_a_bare_pointer_are_unsigned(world: World) -> None:
     key = channel_key("us", "areas", "next")
     world.store.delete(key)
     world.store.put_create(key, body.to_bytes())
-    with pytest.raises(CertificationError, match="bare pointer"):
+    with pytest.raises(CertificationError, match="the document carries no signatures"):
         certify()
     unsigned = read(world.store, "us", "areas").pointer
     with pytest.raises(CertificationError, match="UnsignedPointer"):
@@ -292,7 +292,7 @@ def test_damaged_bytes_in_the_store_are_not_certified(world: World) -> None:
     with pytest.raises(CertificationError, match="expected sha256"):
         certify()
     path.unlink()
-    with pytest.raises(CertificationError, match="not what it should be"):
+    with pytest.raises(CertificationError, match=r"cannot be certified: .*\.h5"):
         certify(depth="presence")
     nominate(world, digest, "0" * 64)
     with pytest.raises(pe_data.PeDataError):
@@ -339,7 +339,7 @@ def test_a_store_out_of_reach_cannot_tell(world: World, monkeypatch: pytest.Monk
 def test_a_release_without_a_digest_is_refused(world: World) -> None:
     document = json.loads(written(world).read_bytes())
     document["datasets"][f"areas/{AL}"]["sha256"] = None
-    with pytest.raises(CertificationError, match=AL):
+    with pytest.raises(InvalidDocumentError, match=rf"field datasets\.areas/{AL}\.sha256: expected 64 .*found nothing"):
         DataRelease.from_bytes(canonical_json(document), "release")
     document["datasets"][f"areas/{AL}"]["sha256"] = "0" * 63
     with pytest.raises(InvalidDocumentError, match="sha256"):

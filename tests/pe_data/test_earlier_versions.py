@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from gateway_helpers import gateway
 
@@ -16,17 +17,27 @@ from local_h5.runs import verify as results_check
 from pe_data.cache.entries import Cache
 from pe_data.certify.release import DataRelease
 from pe_data.cli import run
+from pe_data.documents.collection import Collection
+from pe_data.documents.document import Document
+from pe_data.documents.encoding import unpack
+from pe_data.documents.envelope import CHECKPOINT_TYPE, POINTER_TYPE, TOMBSTONE_TYPE, SignedDocument
+from pe_data.documents.manifest import Manifest
+from pe_data.documents.pointer import PointerBody
+from pe_data.documents.tombstone import Tombstone
 from pe_data.errors import RevokedError, RollbackError
 from pe_data.keep.gc import collect_garbage
-from pe_data.keep.pins import list_pins
+from pe_data.keep.pins import PinFile, list_pins
+from pe_data.keep.verified import Memory
 from pe_data.names.digests import parse_sha256, sha256_bytes, sha256_file
 from pe_data.names.keys import channel_key, tombstone_key
 from pe_data.read.channels import history, read
 from pe_data.store.folder import FolderStore
-from pe_data.trust.keys import load_signer
+from pe_data.trust.keys import KeyFile, load_signer
 from pe_data.trust.opening import open_policy
+from pe_data_gateway.audit.checkpoints import CheckpointFile
+from pe_data_gateway.audit.records import Line
 from pe_data_gateway.audit.verify import verify_log
-from pe_data_gateway.tokens import TokenBook
+from pe_data_gateway.tokens import TokenBook, TokenFile
 
 STORES = Path(__file__).parents[1] / "data" / "stores"
 FIXTURES = sorted(path.name.removesuffix(".tar.gz") for path in STORES.glob("*.tar.gz"))
@@ -70,6 +81,53 @@ def old(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
     }.items():
         monkeypatch.setenv(name, str(value))
     return Old(tmp_path, about)
+
+
+DOCUMENTS: dict[str, tuple[str, type[Document]]] = {
+    "store/*/??/*.manifest.json": ("manifest", Manifest),
+    "store/*/??/*.collection.json": ("collection", Collection),
+    "store/*/??/*.tombstone.json": ("envelope", SignedDocument),
+    "store/channels/*/*/latest.json": ("pointer", PointerBody),
+    "store/channels/*/*/latest.history/*.json": ("pointer", PointerBody),
+    "store/channels/*/*/next.json": ("envelope", SignedDocument),
+    "store/pins/*/*.json": ("pin", PinFile),
+    "store/audit/uk/*.jsonl": ("audit_record", Line),
+    "store/audit/uk/000000000004.checkpoint.json": ("audit_checkpoint", CheckpointFile),
+    "release/data_release.json": ("data_release", DataRelease),
+    "release/statement.dsse.json": ("envelope", SignedDocument),
+    "keys/*.pub": ("key", KeyFile),
+    "tokens.json": ("tokens", TokenFile),
+    "cache/fsck/*.json": ("", Memory),
+}
+BODIES: dict[str, tuple[str, type[Document]]] = {
+    POINTER_TYPE: ("pointer", PointerBody),
+    TOMBSTONE_TYPE: ("tombstone", Tombstone),
+    CHECKPOINT_TYPE: ("audit_checkpoint", CheckpointFile),
+}
+
+
+def same_bytes(raw: bytes, schema: str, kind: type[Document], what: str) -> Document:
+    """The document, after it was written again as it was and held against its schema."""
+    read = kind.from_bytes(raw, what)
+    assert read.to_bytes() == raw, what
+    if schema:
+        path = next(Path(__file__).parents[2].glob(f"packages/*/src/*/schemas/{schema}.schema.json"))
+        rules = json.loads(path.read_text())
+        jsonschema.Draft202012Validator(rules).validate(json.loads(raw))
+    return read
+
+
+@pytest.mark.parametrize("pattern", DOCUMENTS)
+def test_every_document_is_written_again_byte_by_byte(old: Old, pattern: str) -> None:
+    schema, kind = DOCUMENTS[pattern]
+    paths = sorted(old.folder.glob(pattern))
+    assert paths
+    for path in paths:
+        stored = path.read_bytes()
+        for raw in unpack(stored).splitlines() if stored else []:
+            read = same_bytes(raw, schema, kind, str(path))
+            if isinstance(read, SignedDocument) and read.payload_type in BODIES:
+                same_bytes(read.body, *BODIES[read.payload_type], str(path))
 
 
 def test_there_is_a_fixture_and_it_is_small() -> None:

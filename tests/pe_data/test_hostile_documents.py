@@ -4,9 +4,9 @@ import contextlib
 import itertools
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given, settings
@@ -19,9 +19,9 @@ from pe_data.cache.known_revocations import Known
 from pe_data.certify.release import DataRelease
 from pe_data.cli.tables import column_rows, entity_rows
 from pe_data.documents.collection import Collection
+from pe_data.documents.document import Part, Text, convert
 from pe_data.documents.encoding import READ_LIMIT
 from pe_data.documents.envelope import TOMBSTONE_TYPE, parse_envelope
-from pe_data.documents.fields import Fields
 from pe_data.documents.manifest import Manifest
 from pe_data.documents.pointer import parse_unsigned
 from pe_data.documents.tombstone import Tombstone
@@ -177,7 +177,7 @@ def many_years(count: int) -> bytes:
 
 def collection(count: int) -> bytes:
     member = {"artifact_sha256": A, "manifest_sha256": A, "size_bytes": 1, "extension": "h5"}
-    document = {"schema_version": 1, "country": "us", "dataset": "areas", "run_id": "r"}
+    document = {"schema_version": 1, "kind": "collection", "country": "us", "dataset": "areas", "run_id": "r"}
     return canonical_json({**document, "members": dict.fromkeys(names(count), member)})
 
 
@@ -200,9 +200,34 @@ def pointer(count: int) -> bytes:
 
 
 def release(count: int) -> bytes:
-    uri = f"pe-data://us/areas@sha256:{A}"
-    row = {"path": "p", "uri": uri, "revision": "r", "sha256": A, "size_bytes": 1, "metadata_sha256": A}
-    return canonical_json({"country_id": "us", "datasets": dict.fromkeys(names(count), row)})
+    uri, build = f"pe-data://us/areas@sha256:{A}", {"name": "p", "version": "1"}
+    row = {"path": "p", "uri": uri, "revision": f"sha256:{A}", "sha256": A, "size_bytes": 1, "metadata_sha256": A}
+    held = {"compatibility_basis": "exact_build_model_version", "data_build_fingerprint": None, "certified_by": "b"}
+    held |= dict.fromkeys(("model_package", "built_with_model_version", "certified_for_model_version"), "m")
+    checked = {"status": "passed", "checked": 1, "levels": {}, "policy_sha256": A, "records_sha256": A}
+    signed = {"dataset": "areas", "channel": "next", "version": 1, "signed_by": ["k"], "trust_root_version": 1}
+    digests = dict.fromkeys(("pointer_sha256", "artifact_sha256", "manifest_sha256"), A)
+    time = "2026-01-31T12:00:00Z"
+    return canonical_json(
+        {
+            "schema_version": 1,
+            "country_id": "us",
+            "build_id": "b",
+            "data_producer": "p",
+            "data_package": {**build, "store": "s", "namespace": "n"},
+            "default_dataset": "n0",
+            "datasets": dict.fromkeys(names(count), row),
+            "certified_data_artifact": {
+                "data_package": build,
+                "build_id": "b",
+                "dataset": "n0",
+                "uri": uri,
+                "sha256": A,
+            },
+            "certification": {**held, "data_build_id": "b", "certified_at": time},
+            "nominations": [{**signed, **digests, "expires": time, "validation": checked}],
+        }
+    )
 
 
 def shown(raw: bytes) -> None:
@@ -230,6 +255,11 @@ KINDS: dict[str, tuple[Callable[[bytes], object], Callable[[int], bytes], int]] 
     ),
     "envelope": (lambda raw: parse_envelope(raw, payload_type=TOMBSTONE_TYPE, what="x"), envelope, 1_500),
     "pointer": (lambda raw: parse_unsigned(raw, what="x"), pointer, 2_500),
+    "collection, a member wrong": (
+        lambda raw: Collection.from_bytes(raw.replace(b'"size_bytes":1}}', b'"size_bytes":-1}}'), what="x"),
+        collection,
+        500,
+    ),
     "data release": (lambda raw: DataRelease.from_bytes(raw, "x"), release, 200),
 }
 
@@ -243,6 +273,12 @@ def seconds(parse: Callable[[bytes], object], raw: bytes) -> float:
             parse(raw)
         best = min(best, time.process_time() - began)
     return best
+
+
+@pytest.mark.parametrize("kind", ["collection", "data release", "manifest, links", "manifest, years", "tombstone"])
+def test_what_is_measured_is_a_document(kind: str) -> None:
+    parse, make, _ = KINDS[kind]
+    parse(make(3))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -278,9 +314,18 @@ def test_the_first_that_stands_twice(values: list[int]) -> None:
         assert values[len(before)] == twice
 
 
+class Texts(Part, frozen=True):
+    a: tuple[Literal["b"], ...] = ()
+    c: Mapping[Literal["d"], Text] = {}
+
+
 def test_an_error_about_a_long_name_is_short() -> None:
     long = "x" * 1_000_000
-    for raw in (f'{{"{long}":1,"{long}":2}}'.encode(), canonical_json({"a": [long, long]})):
+    for raw in (
+        f'{{"{long}":1,"{long}":2}}'.encode(),
+        canonical_json({"a": [long, long]}),
+        canonical_json({"c": {long: 7}}),
+    ):
         with pytest.raises(PeDataError) as error:
-            Fields.of(strict_json(raw, what="x"), "x").texts("a")
+            convert(strict_json(raw, what="x"), Texts, "x")
         assert len(str(error.value)) < 300

@@ -18,6 +18,7 @@ from local_h5.files import forms
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "schemas"
+COMMITTED = sorted([*FOLDER.rglob("*.schema.json"), *ROOT.glob("packages/*/src/*/schemas/*.schema.json")])
 
 
 @pytest.fixture(scope="module")
@@ -31,12 +32,12 @@ def generate() -> ModuleType:
 
 
 def test_the_committed_schemas_are_those_of_the_structures(generate: ModuleType) -> None:
-    committed = {path.name: path.read_text() for path in FOLDER.glob("*.schema.json")}
-    made = {f"{name}.schema.json": generate.schema_text(name) for name in generate.DOCUMENTS}
+    committed = {path: path.read_text() for path in COMMITTED}
+    made = {generate.path_of(name): generate.schema_text(name) for name in generate.DOCUMENTS}
     assert committed == made, "make schemas"
 
 
-@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.schema.json")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
 def test_a_schema_is_one(path: Path) -> None:
     schema = json.loads(path.read_text())
     Draft202012Validator.check_schema(schema)

@@ -12,12 +12,9 @@ from dataclasses import dataclass
 
 from anyio import to_thread
 
-from pe_data.documents.collection import COLLECTION_LIMIT, Collection
-from pe_data.documents.encoding import READ_LIMIT, unpack
-from pe_data.documents.manifest import Manifest
-from pe_data.errors import DigestMismatchError
-from pe_data.names.digests import Sha256, check_bytes, sha256_bytes
-from pe_data.names.keys import collection_key, manifest_key
+from pe_data.errors import ObjectNotFoundError
+from pe_data.names.digests import Sha256
+from pe_data.store.artifacts import read_collection, read_manifest
 from pe_data.store.base import Store
 from pe_data_gateway.audit.records import NamedInput
 
@@ -88,31 +85,15 @@ class Documents:
 
 
 def _read_manifest(store: Store, country: str, sha256: Sha256) -> Document:
-    key = manifest_key(country, sha256)
-    raw = store.get(key, max_bytes=READ_LIMIT).data
-    what = f"{store.url}: {key}"
-    plain = unpack(raw, what)
-    manifest = Manifest.from_bytes(plain, what)
-    if (manifest.country, manifest.artifact.sha256) != (country, sha256):
-        raise DigestMismatchError(
-            what,
-            expected=f"a manifest of {country} sha256 {sha256}",
-            found=f"one of {manifest.country} sha256 {manifest.artifact.sha256}",
-            advice=_DAMAGED,
-        )
-    files = manifest.inputs.files if manifest.inputs else ()
+    found = read_manifest(store, country, sha256, advice=_DAMAGED)
+    files = found.manifest.inputs.files if found.manifest.inputs else ()
     inputs = tuple(NamedInput(one.name, one.sha256) for one in files)
-    return Document(raw, manifest.dataset, sha256_bytes(plain), inputs)
+    return Document(found.stored, found.manifest.dataset, found.sha256, inputs)
 
 
 def _read_collection(store: Store, country: str, sha256: Sha256) -> Document:
-    key = collection_key(country, sha256)
-    raw = store.get(key, max_bytes=COLLECTION_LIMIT).data
-    what = f"{store.url}: {key}"
-    check_bytes(raw, sha256, what=what, advice=_DAMAGED)
-    collection = Collection.from_bytes(raw, what=what)
-    if collection.country != country:
-        raise DigestMismatchError(
-            what, expected=f"a collection of {country}", found=f"one of {collection.country}", advice=_DAMAGED
-        )
+    found = read_collection(store, country, sha256, advice=_DAMAGED)
+    if found is None:
+        raise ObjectNotFoundError(f"{store.url}: there is no collection sha256:{sha256} of {country}")
+    collection, raw = found
     return Document(raw, collection.dataset, sha256, ())

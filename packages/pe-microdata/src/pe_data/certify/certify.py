@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pe_data.certify.checks import Depth, Nominated, check_nomination, diagnose
+from pe_data.certify.checks import Nominated, check_nomination
 from pe_data.certify.compatibility import Model, compatible
 from pe_data.certify.release import (
     Certification,
@@ -19,24 +19,21 @@ from pe_data.certify.release import (
 )
 from pe_data.certify.statement import sign_statement, statement_of
 from pe_data.certify.trace import trace_of
-from pe_data.documents.pointer import POINTER_LIMIT, PointerBody
 from pe_data.documents.tombstone import NAME_LIMIT, check_line
 from pe_data.errors import (
     CertificationError,
     InvalidDocumentError,
-    ObjectNotFoundError,
 )
 from pe_data.files.atomic import beside
 from pe_data.names.digests import canonical_json, sha256_bytes
 from pe_data.names.keys import check_country, check_dataset, payload_key
 from pe_data.names.times import format_time
 from pe_data.names.uri import StoreUri
-from pe_data.read.channels import list_channels, read_next
+from pe_data.read.channels import list_channels
 from pe_data.read.options import Options
 from pe_data.read.places import Places
 from pe_data.read.standing import read_nomination
-from pe_data.store.base import Store
-from pe_data.trust.nominations import VerifiedPointer
+from pe_data.store.artifacts import Depth
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Signer
@@ -133,7 +130,10 @@ def certify_data_release(
     names = _datasets(country, datasets, places)
     nominated = []
     for dataset in names:
-        pointer = _verified(StoreUri(country, dataset, None, "next", None), places)
+        try:
+            pointer = read_nomination(StoreUri(country, dataset, None, "next", None), places, places.options)
+        except InvalidDocumentError as error:
+            raise CertificationError(f"{country}/{dataset}: cannot be certified: {error}") from error
         nominated.append(check_nomination(pointer, places, depth=depth))
     return _certified(
         country,
@@ -158,36 +158,6 @@ def _datasets(country: str, datasets: Iterable[str] | None, places: Places) -> l
             f"{country}: expected at least one nomination on the channel next, found none. `pe-data promote` makes one"
         )
     return names
-
-
-def _verified(uri: StoreUri, places: Places) -> VerifiedPointer:
-    """The verified nomination; a pointer that only lacks signatures or a digest gets an error of its own."""
-    try:
-        return read_nomination(uri, places, places.options)
-    except InvalidDocumentError as error:
-        store = places.main()
-        from pe_data.names.keys import channel_key
-
-        key = channel_key(uri.country, uri.dataset, "next")
-        raw, what = store.get(key, max_bytes=POINTER_LIMIT).data, f"{store.url}: {key}"
-        try:
-            PointerBody.from_bytes(raw, what)
-        except InvalidDocumentError:
-            body = _body_of(uri, store)
-            if body is not None:
-                diagnose(error, body, what)
-            raise error from None
-        raise CertificationError(
-            f"{what}: expected a signed nomination, found a bare pointer without signatures. Somebody put it there "
-            "by hand; nominate the artifact with `pe-data promote`"
-        ) from error
-
-
-def _body_of(uri: StoreUri, store: Store) -> bytes | None:
-    try:
-        return read_next(store, uri.country, uri.dataset).pointer.document.body
-    except (InvalidDocumentError, ObjectNotFoundError):
-        return None
 
 
 def _certified(

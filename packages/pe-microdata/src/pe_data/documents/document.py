@@ -36,7 +36,7 @@ class Refused(InvalidDocumentError, ValueError):
 
 def matching(pattern: str, words: str) -> msgspec.Meta:
     """A text that the pattern matches as a whole; Python's `$` alone would let a line break follow."""
-    return msgspec.Meta(pattern=f"^(?:{pattern})$(?!\n)", description=words)
+    return msgspec.Meta(pattern=rf"^(?:{pattern})$(?!\n)", description=words)
 
 
 if TYPE_CHECKING:

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pe_data.documents.collection import COLLECTION_LIMIT, Collection
-from pe_data.documents.encoding import unpack
-from pe_data.documents.manifest import Manifest
 from pe_data.documents.pointer import POINTER_LIMIT, PointerBody, check_place, parse_signed
 from pe_data.documents.tombstone import TOMBSTONE_LIMIT, Tombstone
 from pe_data.errors import (
@@ -21,9 +19,10 @@ from pe_data.errors import (
     UncheckedRevocationError,
 )
 from pe_data.keep.verified import Verified
-from pe_data.names.digests import HashingStream, Sha256, sha256_bytes
+from pe_data.names.digests import HashingStream, Sha256
 from pe_data.names.keys import CHANNELS_PREFIX, PROBE_KEY, ObjectKind, channel_key, check_channel, parse_object_key
 from pe_data.read.channels import history
+from pe_data.store.artifacts import parse_collection, parse_manifest
 from pe_data.store.base import ObjectMeta, Store
 from pe_data.trust.tombstones import Verifier
 
@@ -277,26 +276,16 @@ class _Checker:
         self.verified.add(meta)
 
     def _check_manifest(self, meta: ObjectMeta, artifact: Artifact) -> None:
-        plain = unpack(self._store.get(meta.key).data, meta.key)
-        found = Manifest.from_bytes(plain, meta.key).artifact
-        if found.sha256 != artifact[1]:
-            raise InvalidDocumentError(
-                f"{meta.key}: expected the manifest of sha256:{artifact[1]}, found one of sha256:{found.sha256}"
-            )
+        one = parse_manifest(self._store.get(meta.key).data, *artifact, what=meta.key, advice="")
+        found = one.manifest.artifact
         payload = self._seen.payloads.get(artifact)
         if payload and payload.size != found.size_bytes:
             raise InvalidDocumentError(f"{meta.key}: says {found.size_bytes} bytes, the payload has {payload.size}")
-        self._seen.manifests[artifact] = sha256_bytes(plain)
+        self._seen.manifests[artifact] = one.sha256
 
     def _check_collection(self, meta: ObjectMeta, artifact: Artifact) -> None:
         raw = self._store.get(meta.key, max_bytes=COLLECTION_LIMIT).data
-        if sha256_bytes(raw) != artifact[1]:
-            raise InvalidDocumentError(f"{meta.key}: expected sha256 {artifact[1]}, found {sha256_bytes(raw)}")
-        collection = Collection.from_bytes(raw, what=meta.key)
-        if collection.country != artifact[0]:
-            raise InvalidDocumentError(
-                f"{meta.key}: expected a collection of {artifact[0]}, found {collection.country}"
-            )
+        collection = parse_collection(raw, *artifact, what=meta.key, advice="")
         self._seen.collections[artifact] = collection
 
     def _found(self, key: str, problem: str, advice: str) -> None:

@@ -9,18 +9,16 @@ A revocation travels with the manifest: the tombstone is checked and copied, and
 target goes. What the target knows to be revoked is not copied back, whatever the source says.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
 from pe_data.cache.fetch import Skipped, Wanted, WrongBytesError, fill
 from pe_data.cache.part import Part
-from pe_data.documents.collection import COLLECTION_LIMIT, Collection, Member
-from pe_data.documents.encoding import unpack
-from pe_data.documents.manifest import Manifest
-from pe_data.errors import DigestMismatchError, InvalidDocumentError, ObjectExistsError, ObjectNotFoundError, StoreError
-from pe_data.names.digests import Sha256, check_bytes, sha256_bytes
+from pe_data.documents.collection import Collection
+from pe_data.errors import DigestMismatchError, ObjectExistsError, ObjectNotFoundError, StoreError
+from pe_data.names.digests import Sha256
 from pe_data.names.keys import (
     EXTENSIONS,
     Extension,
@@ -30,6 +28,7 @@ from pe_data.names.keys import (
     parse_object_key,
     payload_key,
 )
+from pe_data.store.artifacts import read_collection, read_manifest
 from pe_data.store.base import Store
 from pe_data.trust.tombstones import Verifier
 from pe_data.write.bar import Bar
@@ -37,6 +36,10 @@ from pe_data.write.revoke import write_tombstone
 
 WORKERS = 4
 _ADVICE = "The source is damaged or hostile; nothing of it was copied. Try another source."
+_ANOTHER = (
+    "The target has another manifest for this artifact, which the source's channels and collections do not accept; "
+    "remove it, then mirror again."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,15 +131,15 @@ def mirror(
     collections: dict[Sha256, tuple[str, bytes]] = {}
     jobs: dict[tuple[str, Sha256], _Job] = {}
     for root in chosen:
-        raw = _collection_of(source, root)
-        if raw is None:
+        found = _collection_of(source, root)
+        if found is None:
             jobs.setdefault(
                 (root.country, root.sha256),
                 _Job(root.country, root.sha256, root.manifest_sha256),
             )
             continue
-        collections[root.sha256] = (root.country, raw)
-        for member in _members(root, raw).values():
+        collections[root.sha256] = (root.country, found[1])
+        for member in found[0].members.values():
             jobs[root.country, member.artifact_sha256] = _Job(
                 root.country, member.artifact_sha256, member.manifest_sha256
             )
@@ -177,39 +180,28 @@ def _everything(source: Store) -> Iterable[Root]:
             yield Root(parsed.country, parsed.sha256, parsed.sha256)
 
 
-def _collection_of(source: Store, root: Root) -> bytes | None:
-    """The collection document that `root` is; None if it is a payload."""
+def _collection_of(source: Store, root: Root) -> tuple[Collection, bytes] | None:
+    """The collection that `root` is, and its bytes; None if it is a payload."""
     if root.manifest_sha256 is not None and root.manifest_sha256 != root.sha256:
         return None
     if root.manifest_sha256 is None and source.exists(manifest_key(root.country, root.sha256)):
         return None
-    key = collection_key(root.country, root.sha256)
-    raw = source.get(key, max_bytes=COLLECTION_LIMIT).data
-    return check_bytes(raw, root.sha256, what=f"{source.url}: {key}", advice=_ADVICE)
-
-
-def _members(root: Root, raw: bytes) -> Mapping[str, Member]:
-    return Collection.from_bytes(raw, what=f"collection sha256:{root.sha256}").members
+    found = read_collection(source, root.country, root.sha256, advice=_ADVICE)
+    if found is None:
+        key = collection_key(root.country, root.sha256)
+        raise ObjectNotFoundError(f"{source.url}: {key}: expected a manifest or a collection, found neither")
+    return found
 
 
 def _copy(source: Store, target: Store, job: _Job, graves: _Graves, work: Path) -> tuple[int | None, bool]:
     """Copy one payload and its manifest; bytes copied or None if all was there, and whether it is revoked."""
-    key = manifest_key(job.country, job.sha256)
-    where = f"{source.url}: {key}"
-    stored = source.get(key).data
-    plain = unpack(stored, where)
-    if job.manifest_sha256 is not None:
-        check_bytes(plain, job.manifest_sha256, what=where, advice=_ADVICE)
-    artifact = Manifest.from_bytes(plain, where).artifact
-    if artifact.sha256 != job.sha256:
-        raise InvalidDocumentError(
-            f"{where}: expected the manifest of sha256:{job.sha256}, found one of sha256:{artifact.sha256}. {_ADVICE}"
-        )
+    found = read_manifest(source, job.country, job.sha256, job.manifest_sha256, advice=_ADVICE)
+    artifact, key = found.manifest.artifact, manifest_key(job.country, job.sha256)
     copied, revoked = None, graves.bring_over(job.country, job.sha256)
     if not revoked:
         copied = _copy_payload(source, target, job, artifact.extension, artifact.size_bytes, work)
-    if not _create(target, key, stored):
-        _check_same_manifest(target, key, sha256_bytes(plain))
+    if not _create(target, key, found.stored):
+        read_manifest(target, job.country, job.sha256, found.sha256, advice=_ANOTHER)
     elif copied is None:
         copied = 0
     return copied, revoked
@@ -270,14 +262,3 @@ def _create(target: Store, key: str, data: bytes) -> bool:
     except ObjectExistsError:
         return False
     return True
-
-
-def _check_same_manifest(target: Store, key: str, expected: Sha256) -> None:
-    where = f"{target.url}: {key}"
-    check_bytes(
-        unpack(target.get(key).data, where),
-        expected,
-        what=where,
-        advice="The target has another manifest for this artifact, which the source's channels "
-        "and collections do not accept; remove it, then mirror again.",
-    )

@@ -6,86 +6,79 @@ signatures against the trust root and swaps the pointer in, as `latest` is moved
 """
 
 import uuid
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
-from pe_data.documents.collection import COLLECTION_LIMIT, Collection, Member
-from pe_data.documents.encoding import READ_LIMIT, unpack
 from pe_data.documents.envelope import SignedDocument
-from pe_data.documents.manifest import Manifest
 from pe_data.documents.pointer import PointerBody, SignedPointer
 from pe_data.documents.validation import Validation
-from pe_data.errors import InputError, InvalidDocumentError, ObjectNotFoundError
-from pe_data.names.digests import Sha256, check_bytes, sha256_bytes
-from pe_data.names.keys import channel_key, collection_key, manifest_key, payload_key
+from pe_data.errors import InputError, ObjectNotFoundError
+from pe_data.names.digests import Sha256
+from pe_data.names.keys import channel_key
 from pe_data.names.times import format_time, parse_time
 from pe_data.read.channels import CurrentNomination, read, read_next
+from pe_data.store.artifacts import Contents, Depth, File, check_payload, each, read_contents
 from pe_data.store.base import Store
 from pe_data.store.probe import probe_conditional_writes
 from pe_data.trust.nominations import VerifiedPointer, verify
 from pe_data.trust.policy import TrustPolicy
 from pe_data.write.bar import Bar
 from pe_data.write.channels import Replaced, conflict, replace_pointer
-from pe_data.write.relying import led_to, members_of, send_again
+from pe_data.write.relying import led_to, send_again
 
-WORKERS = 8
 LIFETIME = timedelta(days=30)
 LONGEST = timedelta(days=366)
-_DAMAGED = "It was changed or damaged. Run pe-data fsck"
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An artifact that may be nominated."""
+    """An artifact that may be nominated, and certified."""
 
-    country: str
-    dataset: str
-    artifact_sha256: Sha256
-    manifest_sha256: Sha256
-    """Again `artifact_sha256` for a collection."""
-    members: int | None
-    """None for a single file."""
+    contents: Contents
     validation: Validation
 
+    @property
+    def members(self) -> int | None:
+        """How many a collection has; None for a single file."""
+        return len(self.contents.files) if self.contents.collection is not None else None
 
-def candidate(store: Store, country: str, dataset: str, artifact: Sha256 | None = None) -> Candidate:
-    """Check that an artifact may be nominated.
+
+def candidate(
+    store: Store,
+    country: str,
+    dataset: str,
+    artifact: Sha256 | None = None,
+    *,
+    manifest: Sha256 | None = None,
+    depth: Depth = "presence",
+    refuse_revoked: Callable[[Sha256, str], None] | None = None,
+) -> Candidate:
+    """Check that an artifact may be nominated: it is whole in the store, of the dataset, validated and not revoked.
 
     Args:
         artifact: Its digest; None for what `latest` stands at.
+        manifest: Digest of its manifest, if something says it.
+        depth: `full` hashes every payload as it lies in the store; `presence` compares sizes.
+        refuse_revoked: Raises RevokedError for a digest that was revoked; by default, for the tombstones of the store.
 
     Raises:
         InputError: it was not validated, its validation did not pass, or it is of another dataset.
         RevokedError: it, or a member, was revoked.
         ObjectNotFoundError: something of it is not in the store.
+        DigestMismatchError, InvalidDocumentError: something of it is not what names it.
     """
-    digest = artifact or read(store, country, dataset).body.artifact_sha256
-    what = f"{country}/{dataset} sha256:{digest}"
-    bar = Bar.of(store)
-    bar.refuse(country, digest, what)
-    try:
-        raw = store.get(collection_key(country, digest), max_bytes=COLLECTION_LIMIT).data
-    except ObjectNotFoundError:
-        manifest, manifest_sha256 = _manifest(store, country, digest)
-        found: Manifest | Collection = manifest
-        members = None
-    else:
-        check_bytes(raw, digest, what=f"{store.url}: {what}", advice=_DAMAGED)
-        found = Collection.from_bytes(raw, what=what)
-        manifest_sha256, members = digest, len(found.members)
-
-        def check_member(row: tuple[str, Member]) -> None:
-            name, member = row
-            bar.refuse(country, member.artifact_sha256, f"{what}: member {name}")
-            store.head(payload_key(country, member.artifact_sha256, member.extension))
-
-        with ThreadPoolExecutor(WORKERS) as pool:
-            for _ in pool.map(check_member, found.members.items()):
-                pass
-    if (found.country, found.dataset) != (country, dataset):
-        raise InputError(f"{what}: expected an artifact of this dataset, found one of {found.country}/{found.dataset}")
+    if artifact is None:
+        body = read(store, country, dataset).body
+        artifact, manifest = body.artifact_sha256, body.manifest_sha256
+    what = f"{country}/{dataset} sha256:{artifact}"
+    refuse = refuse_revoked or partial(Bar.of(store).refuse, country)
+    refuse(artifact, what)
+    found = read_contents(store, country, artifact, manifest)
+    if found.dataset != dataset:
+        raise InputError(f"{what}: expected an artifact of this dataset, found one of {country}/{found.dataset}")
     validation = found.validation
     if validation is None:
         raise InputError(
@@ -94,7 +87,14 @@ def candidate(store: Store, country: str, dataset: str, artifact: Sha256 | None 
         )
     if validation.status != "passed":
         raise InputError(f"{what}: expected a validation record that passed, found {validation.summary()}")
-    return Candidate(country, dataset, digest, manifest_sha256, members, validation)
+
+    def check_file(file: File) -> None:
+        if file.name is not None:
+            refuse(file.member.artifact_sha256, f"{what}: member {file.name}")
+        check_payload(store, country, file.manifest.artifact, depth)
+
+    each(check_file, found.files)
+    return Candidate(found, validation)
 
 
 def propose(
@@ -117,17 +117,18 @@ def propose(
     if not timedelta(minutes=1) <= lifetime <= LONGEST:
         raise InputError(f"expires: expected between 1m and {LONGEST.days}d, found {lifetime}")
     moment = now or datetime.now(UTC)
-    current = _current(store, chosen.country, chosen.dataset)
+    found = chosen.contents
+    current = _current(store, found.country, found.dataset)
     before = current.pointer.claimed() if current else None
     return PointerBody(
         namespace=namespace,
-        country=chosen.country,
-        dataset=chosen.dataset,
+        country=found.country,
+        dataset=found.dataset,
         channel="next",
         version=before.version + 1 if before else 1,
         prev=current.pointer.sha256 if current else None,
-        artifact_sha256=chosen.artifact_sha256,
-        manifest_sha256=chosen.manifest_sha256,
+        artifact_sha256=found.sha256,
+        manifest_sha256=found.manifest_sha256,
         published_at=format_time(moment),
         publication_id=uuid.uuid4().hex,
         expires=format_time(moment + lifetime),
@@ -158,15 +159,10 @@ def nominate(
     expected = (current.pointer.claimed().version + 1, current.pointer.sha256) if current else (1, None)
     if (body.version, body.prev) != expected:
         raise conflict(store, country, dataset, body.version, "next")
-    chosen = candidate(store, country, dataset, body.artifact_sha256)
-    if chosen.manifest_sha256 != body.manifest_sha256:
-        raise InputError(
-            f"{pointer.what}: expected manifest sha256 {chosen.manifest_sha256}, found {body.manifest_sha256}. "
-            "Nominate it again"
-        )
+    found = candidate(store, country, dataset, body.artifact_sha256, manifest=body.manifest_sha256).contents
     probe_conditional_writes(store)
     held = led_to(store, country, dataset)
-    nominated = [chosen.artifact_sha256, *members_of(store, country, chosen.artifact_sha256)]
+    nominated = dict.fromkeys([found.sha256, *(file.member.artifact_sha256 for file in found.files)])
     send_again(store, country, [one for one in nominated if one not in held], moment)
     before = (
         Replaced(body.version - 1, current.pointer.sha256, current.raw, current.token) if current is not None else None
@@ -196,14 +192,3 @@ def _current(store: Store, country: str, dataset: str) -> CurrentNomination | No
     with suppress(ObjectNotFoundError):
         return read_next(store, country, dataset)
     return None
-
-
-def _manifest(store: Store, country: str, digest: Sha256) -> tuple[Manifest, Sha256]:
-    key = manifest_key(country, digest)
-    what = f"{store.url}: {key}"
-    plain = unpack(store.get(key, max_bytes=READ_LIMIT).data, what)
-    manifest = Manifest.from_bytes(plain, what)
-    if manifest.artifact.sha256 != digest:
-        raise InvalidDocumentError(f"{what}: expected the manifest of this artifact. {_DAMAGED}")
-    store.head(payload_key(country, digest, manifest.artifact.extension))
-    return manifest, sha256_bytes(plain)

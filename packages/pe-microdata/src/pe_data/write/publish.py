@@ -7,32 +7,27 @@ reading back before anything is reported as failed.
 """
 
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from pe_data.documents.collection import COLLECTION_LIMIT, RUN_ID, Collection
-from pe_data.documents.encoding import unpack
-from pe_data.documents.manifest import Manifest
+from pe_data.documents.collection import RUN_ID, Collection
 from pe_data.documents.pointer import DEFAULT_NAMESPACE
 from pe_data.documents.validation import Validation
 from pe_data.errors import ConflictError, InputError, ObjectNotFoundError
-from pe_data.names.digests import Sha256, check_bytes, sha256_bytes
+from pe_data.names.digests import Sha256
 from pe_data.names.keys import (
     check_country,
     check_dataset,
     check_member,
-    collection_key,
-    manifest_key,
-    payload_key,
 )
 from pe_data.read.channels import read
+from pe_data.store.artifacts import check_payload, each, read_collection, read_contents
 from pe_data.store.base import Store
 from pe_data.store.probe import probe_conditional_writes
 from pe_data.write.bar import Bar
 from pe_data.write.channels import Move, move
-from pe_data.write.relying import DAMAGED, RELY_FOR, led_to, members_of, send_again
+from pe_data.write.relying import RELY_FOR, led_to, send_again
 from pe_data.write.upload import (
     Item,
     Progress,
@@ -217,41 +212,23 @@ def set_channel(
     moment = now or datetime.now(UTC)
     probe_conditional_writes(store)
     bar = Bar.of(store)
-    wanted = [artifact, *members_of(store, country, artifact)]
+    found = read_contents(store, country, artifact)
+    wanted = dict.fromkeys([artifact, *(file.member.artifact_sha256 for file in found.files)])
     for digest in wanted:
         bar.refuse(country, digest, f"{store.url}: channel latest of {country}/{dataset}")
     held = led_to(store, country, dataset)
     send_again(store, country, [digest for digest in wanted if digest not in held], moment)
+    each(lambda file: check_payload(store, country, file.manifest.artifact), found.files)
     return move(
         store,
         country,
         dataset,
         artifact_sha256=artifact,
-        manifest_sha256=_check_complete(store, country, artifact),
+        manifest_sha256=found.manifest_sha256,
         namespace=namespace,
         now=moment,
         expected_version=expected_version,
     )
-
-
-def _check_complete(store: Store, country: str, artifact: Sha256) -> Sha256:
-    """Digest of the artifact's manifest, once everything that belongs to it was seen."""
-    members = members_of(store, country, artifact)
-    if members:
-        with ThreadPoolExecutor(max_workers=WORKERS) as pool:
-            for _ in pool.map(lambda digest: _check_payload(store, country, digest), members):
-                pass
-        return artifact
-    return _check_payload(store, country, artifact)
-
-
-def _check_payload(store: Store, country: str, artifact: Sha256) -> Sha256:
-    key = manifest_key(country, artifact)
-    what = f"{store.url}: {key}"
-    plain = unpack(store.get(key).data, what)
-    extension = Manifest.from_bytes(plain, what).artifact.extension
-    store.head(payload_key(country, artifact, extension))
-    return sha256_bytes(plain)
 
 
 def _same_members(store: Store, target: Collection) -> Sha256 | None:
@@ -260,14 +237,10 @@ def _same_members(store: Store, target: Collection) -> Sha256 | None:
         body = read(store, target.country, target.dataset).body
         if not body.is_collection:
             return None
-        key = collection_key(target.country, body.artifact_sha256)
-        raw = store.get(key, max_bytes=COLLECTION_LIMIT).data
     except ObjectNotFoundError:
         return None
-    what = f"{store.url}: {key}"
-    check_bytes(raw, body.artifact_sha256, what=what, advice=DAMAGED)
-    there = Collection.from_bytes(raw, what=what)
-    same = there.members == target.members and there.validation == target.validation
+    found = read_collection(store, target.country, body.artifact_sha256)
+    same = found and (found[0].members, found[0].validation) == (target.members, target.validation)
     return body.artifact_sha256 if same else None
 
 

@@ -13,21 +13,18 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from pe_data.documents.collection import COLLECTION_LIMIT, Collection
-from pe_data.documents.encoding import unpack
-from pe_data.documents.manifest import Manifest
+from pe_data.documents.collection import COLLECTION_LIMIT
 from pe_data.errors import ObjectNotFoundError
-from pe_data.names.digests import HashingStream, Sha256, check_bytes
+from pe_data.names.digests import HashingStream, Sha256
 from pe_data.names.keys import collection_key, manifest_key, payload_key
 from pe_data.read.channels import read
+from pe_data.store.artifacts import parse_manifest, read_collection
 from pe_data.store.base import ObjectMeta, Store
 
 SHORTEST_GRACE = timedelta(hours=1)
 """No garbage collection deletes anything sooner after something led to it, or after it was written."""
 RELY_FOR = SHORTEST_GRACE / 3
 """For this long a writer relies on what it saw; a third, so that clocks may differ by another one."""
-
-DAMAGED = "The store holds a damaged object: run pe-data fsck, remove what it names, publish again."
 
 
 def is_old(seen: ObjectMeta, now: datetime) -> bool:
@@ -46,14 +43,8 @@ def led_to(store: Store, country: str, dataset: str) -> frozenset[Sha256]:
 
 def members_of(store: Store, country: str, artifact: Sha256) -> list[Sha256]:
     """The members of a collection; none for a file, or for what is not there."""
-    key = collection_key(country, artifact)
-    try:
-        raw = store.get(key, max_bytes=COLLECTION_LIMIT).data
-    except ObjectNotFoundError:
-        return []
-    what = f"{store.url}: {key}"
-    check_bytes(raw, artifact, what=what, advice=DAMAGED)
-    return [member.artifact_sha256 for member in Collection.from_bytes(raw, what=what).members.values()]
+    found = read_collection(store, country, artifact)
+    return [member.artifact_sha256 for member in found[0].members.values()] if found else []
 
 
 def send_again(store: Store, country: str, artifacts: Iterable[Sha256], now: datetime) -> None:
@@ -70,7 +61,7 @@ def send_again(store: Store, country: str, artifacts: Iterable[Sha256], now: dat
         with suppress(ObjectNotFoundError):
             stored = store.get(manifest)
             what = f"{store.url}: {manifest}"
-            extension = Manifest.from_bytes(unpack(stored.data, what), what).artifact.extension
+            extension = parse_manifest(stored.data, country, artifact, what=what).manifest.artifact.extension
             _payload_again(store, payload_key(country, artifact, extension), artifact, now)
             _again(store, manifest, now)
 

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from pe_data.documents.collection import COLLECTION_LIMIT, Collection, Member
-from pe_data.documents.encoding import pack, unpack
+from pe_data.documents.encoding import pack
 from pe_data.documents.manifest import Manifest
 from pe_data.errors import (
     DigestMismatchError,
@@ -26,12 +26,13 @@ from pe_data.errors import (
     StoreUnavailableError,
 )
 from pe_data.names.countries import check_terms
-from pe_data.names.digests import HashingStream, Sha256, check_bytes, sha256_bytes
+from pe_data.names.digests import Sha256, check_bytes, sha256_bytes
 from pe_data.names.keys import check_country, collection_key, manifest_key, payload_key
+from pe_data.store.artifacts import DAMAGED, check_payload, parse_manifest
 from pe_data.store.base import ObjectMeta, Store, StoredDocument
 from pe_data.store.folder import FolderStore
 from pe_data.write.bar import Bar
-from pe_data.write.relying import DAMAGED, RELY_FOR, is_old, led_to
+from pe_data.write.relying import RELY_FOR, is_old, led_to
 
 BYTES_IN_FLIGHT = 1024 * 1024 * 1024
 """A conditional write holds its whole body in memory; this bounds their sum, in bytes."""
@@ -201,24 +202,11 @@ class Upload:
             self._store.put_create_file(key, item.path, artifact.sha256)
         except (ObjectExistsError, StoreUnavailableError) as error:
             # Our own write with a lost reply, or another publisher of the same bytes.
-            self._verify(key, artifact.sha256, artifact.size_bytes, error)
+            try:
+                check_payload(self._store, self._country, artifact, "full")
+            except ObjectNotFoundError:
+                raise error from None
         return True
-
-    def _verify(self, key: str, sha256: Sha256, size: int, cause: Exception) -> None:
-        where = f"{self._store.url}: {key}"
-        try:
-            stream = HashingStream(self._store.open(key).pieces(), what=where, max_bytes=size)
-        except ObjectNotFoundError:
-            raise cause from None
-        for _ in stream:
-            pass
-        if stream.digest != sha256:
-            raise DigestMismatchError(
-                where,
-                expected=f"sha256 {sha256}",
-                found=f"sha256 {stream.digest}",
-                advice=DAMAGED,
-            )
 
     def _store_manifest(self, item: Item) -> tuple[Sha256, bool]:
         """Digest of the manifest in force, and whether it is an earlier, different one."""
@@ -237,16 +225,14 @@ class Upload:
                 return ours, False
         if self._may_vanish(item.manifest.artifact.sha256, stored.meta):
             self._store.put_again(key, stored.data)
-        first = unpack(stored.data, where)
-        if sha256_bytes(first) == ours:
-            return ours, False
-        found = Manifest.from_bytes(first, where).artifact
-        if found != item.manifest.artifact:
+        found = parse_manifest(stored.data, self._country, item.manifest.artifact.sha256, what=where)
+        if found.manifest.artifact != item.manifest.artifact:
+            expected, there = item.manifest.artifact, found.manifest.artifact
             raise InvalidDocumentError(
-                f"{where}: expected the manifest of sha256:{item.manifest.artifact.sha256}, "
-                f"found one of sha256:{found.sha256}. {DAMAGED}"
+                f"{where}: expected {expected.size_bytes} bytes of {expected.media_type}, found {there.size_bytes} of "
+                f"{there.media_type}. {DAMAGED}"
             )
-        return sha256_bytes(first), True
+        return found.sha256, found.sha256 != ours
 
 
 class ByteBudget:
