@@ -1,4 +1,4 @@
-"""What the calibration thought against what was published: weights × matrix beside the values of the built files."""
+"""The calibration's fitted values (weights × matrix) beside the values of the built files."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ class Belief:
 
     Attributes:
         target_id: in the target database.
-        name: that the calibration gave it.
-        target: the value that it was fitted to.
+        name: in the calibration.
+        target: the value of the fit.
         believed: weights × matrix.
         built: the value of the built file; None when it was not validated.
     """
@@ -35,11 +35,11 @@ class Belief:
 
 
 def read_beliefs(package_path: Path, weights: np.ndarray, rows: Iterable[TargetRow]) -> tuple[Belief, ...] | None:
-    """The calibration's own values, beside those of the built files.
+    """The calibration's fitted values, beside those of the built files.
 
     Args:
-        package_path: ``calibration_package.pkl``, read through the safe loader.
-        weights: that the files were built from; float64 (n_clones × n_households,).
+        package_path: ``calibration_package.pkl``, read without running its code.
+        weights: of the files; float64 (n_clones × n_households,).
         rows: of all validated areas.
 
     Returns:

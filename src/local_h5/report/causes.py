@@ -1,4 +1,4 @@
-"""Failures that share a cause: a state or the nation that fails because of a district that it contains."""
+"""Failures with one cause: a state or the nation that fails because of one of its districts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ from local_h5.report.collect import Area, RunData
 
 @dataclass(frozen=True, slots=True)
 class SharedCause:
-    """Areas whose failure disappears once what some districts have too much or too little is taken out.
+    """Areas that would not fail without the surplus or deficit of some districts.
 
     Attributes:
-        districts: that fail themselves.
-        areas: that fail with them.
+        districts: which fail themselves.
+        areas: which fail because of them.
         text: one line.
     """
 
@@ -23,10 +23,10 @@ class SharedCause:
 
 
 def shared_causes(run: RunData) -> tuple[SharedCause, ...]:
-    """Explain the failing states and the failing nation by districts whose population fails, as far as that goes.
+    """Failing states, and a failing nation, that districts with a failing population explain.
 
-    An area's failure is explained when its population, less the surplus of the failing districts inside it, is within
-    the tolerance. Its targets are looked at in the same way: the errors of the districts' own rows are taken out.
+    An area's failure is explained when its population without the surplus of the failing districts inside it is within
+    the tolerance. Targets are treated in the same way: the errors of the districts' own rows are subtracted.
     """
     failing = [area for area in run.of_type("district") if area.status in ("failed", "error") and area.persons]
     tolerance = run.settings.policy.max_population_error
@@ -55,7 +55,7 @@ def shared_causes(run: RunData) -> tuple[SharedCause, ...]:
 
 
 def _merged(found: dict[tuple[str, ...], list[str]]) -> dict[tuple[str, ...], list[str]]:
-    """A cause whose districts are all in a larger one is part of it."""
+    """Merge a cause into a larger one that has all of its districts."""
     merged: dict[tuple[str, ...], list[str]] = {}
     for key in sorted(found, key=len, reverse=True):
         home = next((other for other in merged if set(key) <= set(other)), key)
@@ -68,7 +68,7 @@ def _surplus(area: Area) -> float:
 
 
 def _explained(parent: Area, guilty: Sequence[Area], tolerance: float) -> str:
-    """What explains a parent's failure; empty when nothing here does."""
+    """The explanation of a parent's failure; empty when the districts do not explain it."""
     error = parent.population_error
     if not guilty or error is None or parent.reference is None:
         return ""
@@ -84,7 +84,7 @@ def _explained(parent: Area, guilty: Sequence[Area], tolerance: float) -> str:
 
 
 def _targets(parent: Area, guilty: Sequence[Area]) -> tuple[int, int]:
-    """Failing targets of a parent, and how many of them are met once the districts' errors are taken out."""
+    """Failing targets of a parent, and how many of them are met without the districts' errors."""
     record = parent.records.get("targets")
     if record is None:
         return 0, 0

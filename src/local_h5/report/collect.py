@@ -1,4 +1,4 @@
-"""What a run left behind, gathered from sidecars, validation records and benchmark files."""
+"""The facts of a run, from sidecars, validation records and benchmark files."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,13 +19,13 @@ NOT_BUILT, NOT_VALIDATED = "not built", "not validated"
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """One area of a run as the report sees it.
+    """One area of a run, for the report.
 
     Attributes:
         request: the area.
         sidecar: None when it is not built.
-        records: by level, of those that are there and that the run asks for.
-        awaited: levels that the run asks for, without a record.
+        records: by level, of the levels that the run asks for.
+        awaited: levels without a record.
         reference: persons by the reference table; None without one.
         seconds: of its build job; None when no benchmark was kept.
     """
@@ -44,7 +44,7 @@ class Area:
 
     @property
     def record(self) -> ValidationRecord | None:
-        """The record that says most."""
+        """The record of the highest level."""
         return self.records.get("targets") or self.records.get("structural")
 
     @property
@@ -58,7 +58,7 @@ class Area:
 
     @property
     def refused(self) -> tuple[str, ...]:
-        """Why the policy does not let it be published; nothing when it does."""
+        """Why the policy does not let it be published; empty when it does."""
         if self.sidecar is None:
             return (NOT_BUILT,)
         missing = tuple(f"{NOT_VALIDATED}: {level}" for level in self.awaited)
@@ -66,7 +66,7 @@ class Area:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """What was found wrong, whether it blocks or not."""
+        """All findings and issues, whether they block or not."""
         findings = [str(f.refusal) for record in self.records.values() for f in record.findings]
         issues = [message for record in self.records.values() for message in record.messages]
         return tuple(dict.fromkeys([*self.refused, *issues, *findings]))
@@ -104,7 +104,7 @@ class RunData:
 
 
 def collect(settings: Settings) -> RunData:
-    """Read what is there; what is missing is shown as missing.
+    """Read the files of a run. Missing ones are shown as missing.
 
     Raises:
         ResultError: a sidecar or a record is not JSON, or of another form.
@@ -129,7 +129,7 @@ def _area(settings: Settings, request: AreaBuildRequest, references: Mapping[tup
 
 
 def odd_columns(areas: Sequence[Area]) -> dict[str, list[str]]:
-    """Areas whose variables, dtypes or periods differ from those of most areas, and the variables that do."""
+    """Areas whose variables, dtypes or periods differ from those of most areas, with these variables."""
     schemas = {area.key: area.sidecar.columns for area in areas if area.sidecar is not None}
     if not schemas:
         return {}

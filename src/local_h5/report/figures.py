@@ -1,4 +1,4 @@
-"""Figures as SVG text, drawn from plain numbers; they need no library and no network, and scale with the page."""
+"""Figures as SVG text, made from numbers. They need no library and no network, and scale with the page."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -42,7 +42,7 @@ def all_figures(
 
 
 def colour(error: float | None, hatch: str) -> str:
-    """Fill of an absolute relative error; the pattern of the given id where there is none."""
+    """Fill for an absolute relative error, or the pattern of the given id without one."""
     if error is None:
         return f"url(#{hatch})"
     return next(shade for bound, shade in _SCALE if abs(error) <= bound)
@@ -58,7 +58,7 @@ MEASURE_COLUMN = {"target_error": "mean_abs_rel_error", "population_error": "pop
 
 
 def district_map(areas: Sequence[Mapping[str, Any]], measure: str) -> str:
-    """A cell per district, coloured by one measure; hatched in grey without a value, a thick border if it failed."""
+    """A cell per district, coloured by one measure, grey hatching without a value, a thick border if it failed."""
     rows = {row["area_id"]: row for row in areas if row["area_type"] == "district"}
     hatch = f"hatch_{measure}"
     parts = [
@@ -133,7 +133,7 @@ def _five(values: Sequence[float]) -> tuple[float, float, float, float, float]:
 
 
 def weight_histogram(run: RunData) -> str:
-    """Household weights of the nation's file, or of all states' files: how many households have which weight."""
+    """Histogram of the household weights in the nation's file, or in all states' files."""
     title = "Household weights"
     chosen = [a for a in run.of_type("national") if a.sidecar] or [a for a in run.of_type("state") if a.sidecar]
     weights = [_weights(run, area.request.relative_path) for area in chosen]
@@ -174,7 +174,7 @@ def _weights(run: RunData, relative: object) -> np.ndarray:
 
 
 def sample_sizes(areas: Sequence[Mapping[str, Any]]) -> str:
-    """Effective sample sizes of the districts, in order; red below the size that deserves a warning."""
+    """Effective sample sizes of the districts in order, red below the size for a warning."""
     title = "Effective sample size of districts"
     rows = sorted(
         (r for r in areas if r["area_type"] == "district" and r["effective_sample_size"] is not None),

@@ -1,4 +1,4 @@
-"""What a report is about: run, code, model, inputs, and what the files say of themselves."""
+"""The identity of a report: run, code, model, inputs, and the notes in the files."""
 
 import subprocess
 from collections.abc import Iterable, Mapping
@@ -11,15 +11,15 @@ from local_h5.files.atomic import sha256_of
 from local_h5.report.collect import RunData
 
 _DIGITS = 12
-"""Of a digest, enough to tell two apart by eye."""
+"""Shown digits of a digest."""
 
 
 def identity(run: RunData, checkout: Path) -> list[tuple[str, str]]:
     """Label and value of each line of the identity card.
 
     Args:
-        run: whatever of it is built.
-        checkout: folder of the code that the report is written with.
+        run: finished or not.
+        checkout: folder of the code.
     """
     built = {area.key: area.sidecar for area in run.areas if area.sidecar is not None}
     digests = {key: sidecar.output.sha256 for key, sidecar in built.items()}
@@ -38,12 +38,12 @@ def identity(run: RunData, checkout: Path) -> list[tuple[str, str]]:
 
 
 def notes(run: RunData) -> list[tuple[str, str]]:
-    """What the files say of themselves, for example that they are a demonstration; sorted, each once."""
+    """The notes in the files, for example that they are a demonstration; sorted, each once."""
     return sorted({(name, text) for area in run.areas if area.sidecar for name, text in area.sidecar.notes.items()})
 
 
 def _commit(folder: Path) -> str:
-    """Commit of a checkout, with a word on changes that are not committed."""
+    """Commit of a checkout, marked if there are changes that are not committed."""
     command = ["git", "-C", str(folder), "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=, changed"]
     try:
         found = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)

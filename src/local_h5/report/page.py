@@ -1,4 +1,4 @@
-"""The HTML page: one file with its data, figures and script inside, which needs no network."""
+"""The HTML page: one file with data, figures and script inside, which needs no network."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from local_h5.report.identity import notes
 from local_h5.report.tables import SMALL_SAMPLE
 
 _WORST = 2000
-"""Targets that the page carries, the worst ones; the Parquet file has all."""
+"""Number of targets on the page, the worst ones. The Parquet file has all."""
 
 _BAD = ("failed", "error", NOT_BUILT, NOT_VALIDATED)
 
@@ -38,8 +38,8 @@ def render(
         areas, targets: rows of :mod:`local_h5.report.tables`.
         figures: SVG by name.
         causes: failures that share a cause.
-        beliefs: of the calibration; None when the package carries none.
-        identity: label and value of what the page is about.
+        beliefs: of the calibration; None if the package has none.
+        identity: labels and values of :func:`local_h5.report.identity.identity`.
     """
     data = {
         "identity": identity,
@@ -123,7 +123,7 @@ def _bad_first(row: Mapping[str, Any]) -> tuple[bool, int]:
 
 
 def _measures(areas: Rows) -> list[list[str]]:
-    """Measures of the map with a value for any district, and their names; the first is shown first."""
+    """Measures of the map with a value for some district, and their names. The page shows the first one."""
     districts = [row for row in areas if row["area_type"] == "district"]
     return [
         [measure, name]

@@ -11,7 +11,7 @@ from local_h5.files.atomic import atomic_output
 from local_h5.report.collect import Area, RunData
 
 SMALL_SAMPLE = 100.0
-"""Effective sample size below which an area's estimates deserve a warning."""
+"""Effective sample size below which the report warns about an area."""
 
 
 def area_rows(run: RunData) -> list[dict[str, Any]]:
@@ -65,7 +65,7 @@ def target_rows(run: RunData) -> list[dict[str, Any]]:
 
 
 def family(row: Mapping[str, Any]) -> str:
-    """Variable and the variables of its stratum: targets that are alike but for a band or a place."""
+    """Variable and the variables of its stratum. Targets of a family differ in a band or a place."""
     names = sorted({part.split(" ")[0] for part in row["constraints"].split(", ") if part})
     reform = " (reform)" if row["reform"] else ""
     return f"{row['variable']}{' by ' + ', '.join(names) if names else ''}{reform}"

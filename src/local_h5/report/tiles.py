@@ -1,5 +1,7 @@
-"""Where the tiles of a map of congressional districts lie: each state at its usual place in a grid of tiles, its
-districts as cells of the tile. Areas on a map mislead here, because every district has about as many people."""
+"""A tile map of congressional districts: each state is a tile in a grid, and its districts are cells of the tile.
+
+A map with true areas misleads here, because all districts have about the same population.
+"""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -37,7 +39,7 @@ class Cell:
 
 
 def cells(districts: Iterable[str]) -> Iterator[Cell]:
-    """Cells of districts such as ``NC-01``; one of a state without a place is left out."""
+    """Cells of districts such as ``NC-01``. Districts of a state without a tile are left out."""
     by_state: dict[str, list[str]] = {}
     for name in districts:
         by_state.setdefault(name.partition("-")[0], []).append(name)
@@ -46,6 +48,6 @@ def cells(districts: Iterable[str]) -> Iterator[Cell]:
             continue
         column, row = PLACES[state]
         side = ceil(sqrt(len(names)))
-        size = 0.78 / side  # the rest of the tile is for the state's name below
+        size = 0.78 / side  # the rest of the tile is for the state's name
         for number, name in enumerate(sorted(names)):
             yield Cell(name, column + 0.11 + number % side * size, row + 0.04 + number // side * size, size)

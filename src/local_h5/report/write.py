@@ -20,10 +20,10 @@ PAGE = "report.html"
 
 
 def write_report(settings: Settings, folder: Path, checkout: Path = Path()) -> Path:
-    """Write everything and give the page's path.
+    """Write the report and return the page's path.
 
     Args:
-        settings: of the run; whatever of it is built and validated is shown.
+        settings: of the run, finished or not.
         folder: for ``report.html``, ``areas.parquet``, ``targets.parquet``, ``summary.json`` and ``figures/``.
         checkout: folder of the workflow, whose commit the page names.
 

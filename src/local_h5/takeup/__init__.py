@@ -1,7 +1,6 @@
-"""Who takes up which programme, draw for draw as the calibration assumed.
+"""Take-up of programmes, with the same draws as the calibration.
 
-``draws`` makes the random numbers, ``programmes`` reads the programmes' definitions, ``rates`` turns them into numbers,
-``eligibility`` keeps who may take up where, ``anchors`` adjusts a rate for reported recipients, ``prepare`` puts these
-together once for a source and a geography, ``store`` keeps the result in a folder, and ``assign`` decides for the units
-of one file. Only ``programmes`` and ``prepare`` need more than numpy.
+``draws`` makes the random numbers, ``programmes`` reads the definitions of the programmes, ``rates`` computes rates,
+``eligibility`` stores who may take up where, ``anchors`` adjusts a rate for reported recipients, ``prepare`` combines
+these once for a source and a geography, ``table`` is the result, and ``assign`` decides for the units of one file.
 """

@@ -5,8 +5,8 @@ meets the programme's rate. With E' the eligible or reported units of the group 
 
     target = trunc(rate * |E'|)    need = max(0, target - |R|)    adjusted = need / |E' without R|    (0 if none)
 
-in float64. A group is what the calibration worked on: all source households of one clone, whatever their weights, by
-state of their block where the rate is by state. The adjusted rates then depend on source and geography alone, and a
+in float64. A group is the same as in the calibration: all source households of one clone, whatever their weights, by
+state of their block if the rate is by state. So the adjusted rates depend on source and geography alone, and a
 household clone takes up in its district's file if and only if it does in its state's. The alternative groups the units
 of one file.
 """
@@ -39,13 +39,13 @@ class AdjustedRates(Struct, frozen=True):
         Args:
             variable: named in the error.
             clone: integer (m,).
-            state: integer (m,), FIPS codes; not looked at when a clone is one group.
+            state: integer (m,), FIPS codes; not used when a clone is one group.
 
         Returns:
             float64 (m,).
 
         Raises:
-            InputError: a clone or state was not there when the rates were adjusted.
+            InputError: a clone or state that the prepared geography does not have.
         """
         if clone.size == 0:
             return np.zeros(0)
@@ -102,8 +102,8 @@ def clone_adjusted_rates(
 ) -> AdjustedRates:
     """Adjusted rates with all source households of a clone as the group.
 
-    A household clone without a block (state and county 0) is in no state's group; in its clone's group it counts, with
-    nobody eligible by county.
+    A household clone without a block (state and county 0) is in no state's group. It counts in its clone's group, where
+    its units are not eligible by county.
 
     Args:
         variable: named in errors.

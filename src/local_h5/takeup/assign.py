@@ -35,7 +35,7 @@ class AreaUnits(Struct, frozen=True):
     """Entity → its rows."""
 
     def parts(self) -> Iterator["AreaUnits"]:
-        """Stretches of household clones with their units, in file order."""
+        """Chunks of household clones with their units, in file order."""
         done = dict.fromkeys(self.rows, 0)
         for part in chunks(self.clones.size):
             rows = {}
@@ -53,7 +53,7 @@ def thresholds(table: ProgrammeTable, area: AreaUnits) -> NDArray[np.float64]:
 
     Args:
         table: the programme.
-        area: the file's household clones; what depends on a clone, its state or county is looked up once for its units.
+        area: the file's household clones. Values of a clone, its state or county are looked up once for all its units.
 
     Returns:
         float64 (m,), in the order of the entity's rows.
@@ -131,8 +131,8 @@ def take_up(
 def _draw(variable: str, suffix: KeySuffix, rows: EntityRows, limit: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Whether each unit's draw lies below its limit: bool (m,).
 
-    Draws lie in [0, 1), so that a limit outside decides alone. Where most households have such limits only, the others
-    alone are drawn for.
+    Draws are in [0, 1), so a limit outside needs no draw. If most households have only such limits, draws are made for
+    the others alone.
     """
     needed = np.zeros(rows.counts.shape, dtype=np.bool_)
     needed[rows.clone_position[(limit > 0) & (limit < 1)]] = True
@@ -146,10 +146,10 @@ def _draw(variable: str, suffix: KeySuffix, rows: EntityRows, limit: NDArray[np.
 
 
 def inputs_digest(takeup: Takeup, area: AreaUnits, takeup_filter: Collection[str] | None = None) -> str:
-    """sha256 over everything that decides a file's take-up besides its household ids and clone indices.
+    """sha256 over everything that decides a file's take-up, except its household ids and clone indices.
 
-    A rate that is everybody's counts by itself, any other by the thresholds of the area's units, so that a change that
-    concerns other areas leaves this one alone.
+    For a single rate of all units the digest has the rate; else it has the thresholds of the area's units, so that
+    changes for other areas do not affect this one.
 
     Returns:
         64 hexadecimal digits.

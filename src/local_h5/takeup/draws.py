@@ -1,9 +1,8 @@
-"""Uniform draws that belong to a household clone, computed for whole arrays at once.
+"""Uniform draws of household clones, computed for whole arrays.
 
-A draw depends on the variable, the source household's id, the clone index and the unit's position in the household, and
-on nothing else: not on the area, the weights or the order of the file. The text ``"{variable}:{household_id}:{clone}"``
-is hashed to a seed, and the household's units take the successive values of
-``numpy.random.default_rng(seed).random()``.
+A draw depends only on the variable, the source household's id, the clone index and the unit's position in the
+household, not on the area, the weights or the order of the file. The text ``"{variable}:{household_id}:{clone}"`` is
+hashed to a seed, and the household's units take the successive values of ``numpy.random.default_rng(seed).random()``.
 
 One generator object per household clone would cost about 20 microseconds. The three steps (hash of the text,
 ``SeedSequence``, PCG64 XSL-RR 128/64) are integer arithmetic that numpy documents as stable, so they are done here on
@@ -34,7 +33,7 @@ _POWERS: Final[U64] = np.array([pow(_HASH_BASE, k, 1 << 64) for k in range(21)],
 
 
 class KeySuffix(Struct, frozen=True):
-    """What ``":{household_id}:{clone}"`` adds to a hash, so that the programmes of a file share the work.
+    """The effect of ``":{household_id}:{clone}"`` on a hash, computed once for all programmes of a file.
 
     Appending this text to a text with hash ``x`` gives the hash ``x * factor + addend`` (mod 2**64).
     """
@@ -143,7 +142,7 @@ _HALF_WORD: Final = np.uint32(16)
 
 
 class _HashMix:
-    """SeedSequence's running hash: its constant advances with every word, the same way for every seed."""
+    """SeedSequence's running hash. Its constant changes with every word, in the same way for every seed."""
 
     def __init__(self, constant: int, multiplier: int) -> None:
         self._constant = constant
@@ -226,7 +225,7 @@ def _add(high: U64, low: U64, other_high: U64, other_low: U64) -> None:
 
 
 def _output(high: U64, low: U64) -> NDArray[np.float64]:
-    """The double that a state stands for: XSL-RR to 64 bits, of which the upper 53 are used."""
+    """The double of a state: XSL-RR to 64 bits, and the upper 53 of these."""
     rotation = high >> np.uint64(58)
     word = high ^ low
     out = word >> rotation
@@ -244,7 +243,7 @@ def uniforms(seed: U64, counts: NDArray[np.integer]) -> NDArray[np.float64]:
 
     Args:
         seed: uint64 (n,).
-        counts: integer (n,), how many values each seed gives; 0 is allowed.
+        counts: integer (n,), number of values for each seed; 0 is allowed.
 
     Returns:
         float64 (counts.sum(),), in [0, 1).

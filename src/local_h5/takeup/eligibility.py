@@ -1,4 +1,4 @@
-"""Who may take up a programme where: one bit per county and source unit."""
+"""Eligibility for a programme: one bit per county and source unit."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from local_h5.errors import InputError
 
 NO_COUNTY: Final = 0
-"""County code of a household clone without a block: nobody there is eligible."""
+"""County code of a household clone without a block. No unit there is eligible."""
 
 
 class PackedEligibility(Struct, frozen=True):
@@ -29,7 +29,7 @@ class PackedEligibility(Struct, frozen=True):
         """Pack (county code, eligible bool (n_units,)) pairs, one county at a time.
 
         Args:
-            rows: the counties in any order; a generator keeps one unpacked row in memory.
+            rows: the counties in any order. With a generator only one unpacked row is in memory.
             n_units: number of source units.
 
         Raises:
@@ -54,7 +54,7 @@ class PackedEligibility(Struct, frozen=True):
         return cls(np.array(order, dtype=np.int32), bits.reshape(len(order), width), n_units)
 
     def with_always(self, always: NDArray[np.bool_]) -> "PackedEligibility":
-        """The table in which some units (bool (n_units,)) are eligible in every county as well."""
+        """The table with some units (bool (n_units,)) made eligible in every county."""
         return replace(self, bits=self.bits | np.packbits(always, bitorder="little"))
 
     def county_rows(self, county: NDArray[np.integer]) -> NDArray[np.intp]:

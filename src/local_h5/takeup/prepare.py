@@ -1,4 +1,4 @@
-"""The prepared take-up table of a source, a geography and a year, from what the model computed for the source."""
+"""The prepared take-up table of a source, a geography and a year, from the model's values for the source."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from local_h5.takeup.table import ProgrammeTable, Reported, ReportStatus, Scope,
 
 @dataclass(frozen=True, slots=True)
 class SourceFacts:
-    """What the programmes need to know about the source."""
+    """Facts about the source for the programmes."""
 
     membership: Membership
     values: Mapping[str, NDArray[np.generic]]
@@ -46,9 +46,9 @@ def prepare_takeup(
     reported: Reported = "anchor",
     scope: Scope = "clone",
 ) -> Takeup:
-    """Everything that area jobs need to assign take-up.
+    """The take-up table for area jobs.
 
-    The result depends on neither weights nor areas.
+    It does not depend on weights and areas.
 
     Raises:
         InputError: a needed variable or eligibility table is missing or of another length, a state that occurs has no
@@ -159,7 +159,7 @@ def _rate(programme: Programme, year: int, source: SourceFacts) -> float | State
 def _eligibility(
     programme: Programme, source: SourceFacts, recipients: NDArray[np.bool_] | None
 ) -> PackedEligibility | None:
-    """The programme's table; recipients are eligible everywhere, whether reports anchor the draws or not."""
+    """The programme's table. Recipients are eligible everywhere, whether reports anchor the draws or not."""
     if programme.eligibility is None:
         return None
     table = source.eligible.get(programme.eligibility)

@@ -117,7 +117,7 @@ class ProgrammesForm(Form, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Programme:
-    """One take-up programme as its file defines it."""
+    """One take-up programme, checked."""
 
     variable: str
     entity: str
@@ -143,7 +143,7 @@ def load_programmes(path: Path | None = None) -> tuple[Programme, ...]:
     """Read a list of programmes and the file of each.
 
     Args:
-        path: a ``programmes.yaml``; None for the one that is installed with the package.
+        path: a ``programmes.yaml``; None for the installed one.
 
     Returns:
         The programmes in the list's order.
@@ -163,7 +163,7 @@ def load_programmes(path: Path | None = None) -> tuple[Programme, ...]:
 
 
 def required_variables(programmes: Sequence[Programme]) -> tuple[ModelVariable, ...]:
-    """What prepare must compute or read for the source, by name; eligibility tables come apart.
+    """The variables of the source that the programmes need, by name, without those of eligibility tables.
 
     Raises:
         InputError: two programmes want the same variable from different places.
@@ -263,7 +263,7 @@ def _fill_cells(
     table: np.ndarray,
     cell: tuple[int, ...],
 ) -> None:
-    """Write the nested mapping ``rates`` into ``table``, one axis per nesting level."""
+    """Write the nested mapping ``rates`` into ``table``, one axis for each level."""
     place = ".".join(axis.levels[index].name for axis, index in zip(axes, cell, strict=False))
     field = f"rate.by_cell.rates.{place}".rstrip(".")
     if len(cell) == len(axes):

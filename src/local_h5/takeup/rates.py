@@ -22,7 +22,7 @@ Entity = Literal["person", "tax_unit", "spm_unit", "family", "marital_unit"]
 
 
 class ConstantRate(Struct, frozen=True):
-    """One rate for everybody, which may change from year to year."""
+    """One rate for all units, which may change from year to year."""
 
     entries: tuple[tuple[str, float], ...]
     """(ISO date, rate), dates ascending."""
@@ -50,14 +50,14 @@ class StateRates(Struct, frozen=True):
 
     @classmethod
     def from_postal(cls, rates: Mapping[str, float]) -> "StateRates":
-        """From postal codes; an unknown code is a KeyError (the loader reports it)."""
+        """From postal codes. The caller has refused unknown ones."""
         by_fips = np.full(_N_STATE_CODES, np.nan)
         for postal, rate in rates.items():
             by_fips[us.STATE_FIPS[postal]] = rate
         return cls(by_fips)
 
     def of(self, variable: str, state: NDArray[np.integer]) -> NDArray[np.float64]:
-        """Rate of every state code.
+        """The rate of each state code.
 
         Args:
             variable: named in the error.

@@ -1,4 +1,4 @@
-"""The prepared take-up table: what an area job needs to know about every programme."""
+"""The prepared take-up table: what an area job needs of every programme."""
 
 from collections.abc import Collection, Iterable
 from typing import ClassVar, Literal
@@ -16,23 +16,23 @@ Reported = Literal["anchor", "ignore"]
 """Whether reported recipients anchor the draws or are ignored (to compare values only)."""
 
 Scope = Literal["clone", "area"]
-"""Whose units a rate is adjusted over: all of a clone's (as the calibration did), or those of one file."""
+"""The units over which a rate is adjusted: all of a clone (as in the calibration), or those of one file."""
 
 ReportStatus = Literal["none", "anchor", "ignored", "absent"]
-"""The programme has no reports, uses them, ignores them on request, or the source lacks them."""
+"""The programme has no reports, uses them, ignores them on request, or the source does not have them."""
 
 
 class ProgrammeTable(Struct, frozen=True):
     """One programme for one source and geography."""
 
     variable: str
-    """Name of the take-up variable, which is also the draws' name."""
+    """Name of the take-up variable. It is also part of the key of every draw."""
     entity: str
     """person, tax_unit, spm_unit, ..."""
     rate: float | StateRates | NDArray[np.float32]
     """One rate, rates by state, or float32 (n_units,): the rate of every source unit."""
     reports: ReportStatus
-    """What became of the programme's reports."""
+    """How the programme's reports were used."""
     reported: NDArray[np.bool_] | None
     """bool (n_units,): reported recipients; None unless ``reports`` is ``anchor``."""
     eligibility: PackedEligibility | None
@@ -42,7 +42,7 @@ class ProgrammeTable(Struct, frozen=True):
 
     @property
     def sole_rate(self) -> float | None:
-        """The rate when it is everybody's, whoever and wherever they are."""
+        """The rate if all units have the same one; else None."""
         if isinstance(self.rate, float) and self.reported is None and self.eligibility is None:
             return self.rate
         return None
@@ -60,19 +60,19 @@ class Takeup(Struct, frozen=True):
     programmes: tuple[ProgrammeTable, ...]
 
     def drawn(self, takeup_filter: Collection[str] | None) -> frozenset[str]:
-        """Variables that are drawn; the others are all true. See :func:`check_filter`."""
+        """The variables that are drawn. All others are true. See :func:`check_filter`."""
         return check_filter(takeup_filter, [programme.variable for programme in self.programmes])
 
 
 def check_filter(names: Collection[str] | None, valid: Iterable[str]) -> frozenset[str]:
-    """The programmes that a ``takeup_filter`` lets be drawn: all of them without a filter.
+    """The programmes that are drawn with a ``takeup_filter``; without a filter all of them.
 
     Args:
         names: variables to draw, or None.
         valid: variables of all programmes.
 
     Raises:
-        InputError: a name is unknown, or a bare string stands where a list is meant.
+        InputError: a name is unknown, or the filter is a text and no list.
     """
     known = frozenset(valid)
     if names is None:

@@ -1,4 +1,4 @@
-"""Between the library and Snakemake: how a run was started, what Snakemake is told, what it says to people.
+"""Between the library and Snakemake: how a run was started, which jobs are forced, and what people see of it.
 
-Nothing below :mod:`local_h5` but the scripts, the rules and the command line imports this package.
+Only the scripts, the rules and the command line import this package.
 """

@@ -1,7 +1,7 @@
-"""The last lines of a run: the table of what is there, what failed and why, and which configuration key decides.
+"""The last lines of a run: the table of files, the failures with their reasons, and the configuration keys that decide.
 
-They are printed when the process ends, after everything that Snakemake has to say: until then a live display may
-still be drawn over the screen, and lines of Snakemake's own would follow.
+They are printed when the process ends, after all output of Snakemake: until then a live display may still draw over
+the screen, and lines of Snakemake's own may follow.
 """
 
 import atexit
@@ -34,8 +34,8 @@ class FailedAreas:
     Attributes:
         areas: ``districts/NC-01`` and so on.
         check: what found it.
-        key: configuration key that decides; empty where none does.
-        example: the reason in the words of the first area.
+        key: configuration key that decides; empty if there is none.
+        example: the message of the first area.
     """
 
     areas: tuple[str, ...]
@@ -45,7 +45,7 @@ class FailedAreas:
 
     @property
     def line(self) -> str:
-        """How many, why, which key decides."""
+        """Number of areas, reason, and the key that decides."""
         number = f"{len(self.areas):,} area{'s' if len(self.areas) > 1 else ''}"
         where = f" ({self.areas[0]})" if len(self.areas) > 1 else ""
         decides = f"; {self.key} decides" if self.key else ""
@@ -57,15 +57,15 @@ def print_at_end(settings: Settings, log: RunLog, *, succeeded: bool) -> None:
 
     Args:
         settings: of the run.
-        log: what the run said.
-        succeeded: whether Snakemake has done all that it was asked for.
+        log: of the run.
+        succeeded: whether Snakemake has done everything.
     """
     width = shutil.get_terminal_size((WIDTH, 24)).columns if sys.stdout.isatty() else WIDTH
     try:
         text = closing(settings, log, succeeded=succeeded, width=width)
     except (LocalH5Error, OSError) as error:  # a sidecar that cannot be read, for example
         text = f"error: {error}\n"
-    atexit.register(_print, text)  # the text is ready: h5py, imported while Python ends, would crash it
+    atexit.register(_print, text)  # the text is made now: importing h5py while Python ends crashes
 
 
 def _print(text: str) -> None:
@@ -77,7 +77,7 @@ def _print(text: str) -> None:
 
 
 def end_now(error: Exception) -> NoReturn:
-    """End this process with one line, and no traceback of the workflow engine around it."""
+    """End this process with one line and without a traceback of Snakemake."""
     sys.stdout.flush()
     print(f"error: {error_line(error)}", file=sys.stderr, flush=True)  # noqa: T201
     os._exit(1)
@@ -88,8 +88,8 @@ def closing(settings: Settings, log: RunLog, *, succeeded: bool, width: int = WI
 
     Args:
         settings: of the run.
-        log: what the run said.
-        succeeded: whether Snakemake has done all that it was asked for.
+        log: of the run.
+        succeeded: whether Snakemake has done everything.
         width: of the screen.
     """
     from local_h5.runs.summary import render, summarise
@@ -104,7 +104,7 @@ def closing(settings: Settings, log: RunLog, *, succeeded: bool, width: int = WI
 
 
 def failure_lines(settings: Settings, log: RunLog) -> list[str]:
-    """What failed: areas by reason, with the key that decides; other steps, as errors; and how far the run came."""
+    """Failed areas by reason, with the key that decides; failed steps; and how far the run came."""
     by_area = {failure.area: failure for failure in log.failed if failure.area is not None}
     lines = []
     if by_area:
@@ -123,7 +123,7 @@ def failure_lines(settings: Settings, log: RunLog) -> list[str]:
 
 
 def failed_areas(settings: Settings, failures: Iterable[Failure]) -> tuple[FailedAreas, ...]:
-    """Failures of areas by reason, the most frequent first; an area with two reasons is in two groups."""
+    """Failed areas by reason, the most frequent first. An area with two reasons is in two groups."""
     found: dict[tuple[str, str], list[tuple[str, str]]] = {}
     requests = {request.name: request for request in settings.requests}
     for failure in failures:
@@ -149,7 +149,7 @@ def named(areas: Sequence[str]) -> str:
 
 
 def _reasons(settings: Settings, request: AreaBuildRequest | None, failure: Failure) -> tuple[Refusal, ...]:
-    """Why an area failed: by its records where its file was refused, else by what its job said."""
+    """Why an area failed: from its records if its file was refused, else from the log of its job."""
     if request is not None and failure.rule == "publish_area":
         levels = [settings.layout.record("structural", request)]
         if settings.policy.wants_targets:
@@ -165,7 +165,7 @@ def _reasons(settings: Settings, request: AreaBuildRequest | None, failure: Fail
 
 
 def _order(member: tuple[str, str]) -> tuple[int, str]:
-    """Districts before states and the nation, whose failures often follow from theirs."""
+    """Districts first: failures of states and the nation often follow from theirs."""
     folder = member[0].partition("/")[0]
     order = ("districts", "states", "national", "cities", "custom")
     return order.index(folder) if folder in order else len(order), member[0]

@@ -1,4 +1,4 @@
-"""How a script begins and ends: its typed function is its command line, and an error is one line on standard error.
+"""Command lines of scripts, made from their typed functions. An error is one line on standard error.
 
 A script is one function and, below it, ``run(function)``: see :func:`run`.
 """
@@ -31,18 +31,17 @@ def run(
     error_status: int = 1,
     arguments: Sequence[str] | None = None,
 ) -> None:
-    """Call a function with what the command line says, and end with one line if it fails.
+    """Call a function with the options of the command line, and end with one line if it fails.
 
     The function has types and a docstring in Google's style. Each parameter is an option: ``path_to_weights`` is
     ``--weights``, ``paths_to_records`` is ``--records`` and ``takeup_filter`` is ``--takeup-filter``. It is required
-    unless it has a default; its help is its line below ``Args:``; its type, one of those below or ``X | None``, says
-    what may be written:
+    unless it has a default. Its help is its line below ``Args:``. Its type is one of these, or ``X | None``:
 
     - ``Path``, ``str``, ``int``, ``float``; ``bool`` as a flag; ``Literal`` of texts as a choice;
     - ``list`` or ``tuple[X, ...]`` of these: several values; none at all only where there is a default;
     - ``Mapping``: an object in JSON.
 
-    A command line that is wrong ends with status 2 and says what is right; all else as :func:`end_in_one_line`.
+    A wrong command line ends with status 2 and a message. Everything else is as in :func:`end_in_one_line`.
 
     Args:
         function: what the script does.
@@ -51,7 +50,7 @@ def run(
         arguments: of the command line; those of the process if None.
 
     Raises:
-        TypeError: the signature cannot become a command line, or the docstring does not say the same as it.
+        TypeError: the signature cannot become a command line, or the docstring has other arguments.
     """
     given = vars(command_line(function).parse_args(arguments))
     end_in_one_line(lambda: function(**given), errors=errors, error_status=error_status)
@@ -60,11 +59,10 @@ def run(
 def end_in_one_line(
     work: Callable[[], object], *, errors: tuple[type[Exception], ...] = (), error_status: int = 1
 ) -> None:
-    """Do the work of a process; an error of ours, or of a file, is one line and never a traceback.
+    """Do the work of a process. An error of this package or of a file is one line and no traceback.
 
-    Returns when all is well, so that whoever runs a script in a process of their own goes on. Otherwise the process
-    ends: with the number that ``work`` returns, if it is one and not 0; with ``error: …`` and ``error_status`` after an
-    error; with 130 after Ctrl-C.
+    It returns when all is well, so that a process can run several scripts. Otherwise the process ends: with the number
+    that ``work`` returns, unless it is 0; with ``error: …`` and ``error_status`` after an error; with 130 after Ctrl-C.
 
     Args:
         work: what to do.
@@ -76,7 +74,7 @@ def end_in_one_line(
         returned = work()
         sys.stdout.flush()
         status = returned if isinstance(returned, int) else 0
-    except BrokenPipeError:  # whoever reads standard output has had enough, and Python flushes once more
+    except BrokenPipeError:  # the reader of standard output has closed it, and Python flushes once more
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = error_status
     except expected as error:
@@ -90,14 +88,14 @@ def end_in_one_line(
 
 
 def error_line(error: Exception) -> str:
-    """The text of an error without line breaks; of the system's, the file, the reason and whose file it is."""
+    """The text of an error in one line; of a system error the file, the reason and the file's owner."""
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}{of_owner(Path(os.fsdecode(error.filename)))}"
     return " ".join(str(error).split())
 
 
 def command_line(function: Callable[..., object]) -> argparse.ArgumentParser:
-    """The parser of a function's command line; each value is stored under the parameter's name.
+    """The parser of a function's command line. Each value is stored under the parameter's name.
 
     Raises:
         TypeError: as :func:`run`.
@@ -134,7 +132,7 @@ def _option(name: str) -> str:
 
 
 def _options(parameter: inspect.Parameter) -> dict[str, Any]:
-    """What ``add_argument`` has to know of a parameter."""
+    """The options of ``add_argument`` for a parameter."""
     if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
         raise TypeError("expected one that can be given by its name")
     required = parameter.default is parameter.empty
@@ -150,7 +148,7 @@ def _options(parameter: inspect.Parameter) -> dict[str, Any]:
 
 
 def _single(kind: Any) -> dict[str, Any]:
-    """How one value of a type is read."""
+    """The options of ``add_argument`` for one value of a type."""
     if kind in _READ:
         read, metavar = _READ[kind]
         return {"type": read, "metavar": metavar}
@@ -200,7 +198,7 @@ _READ: Mapping[Any, tuple[Callable[[str], object], str]] = {
 
 
 def _sections(docstring: str) -> tuple[str, dict[str, str]]:
-    """First paragraph of a docstring, and what stands below each of its headings."""
+    """First paragraph of a docstring, and the text below each heading."""
     head, *rest = _SECTION.split(inspect.cleandoc(docstring))
     return head.partition("\n\n")[0], dict(zip(rest[::2], rest[1::2], strict=True))
 
@@ -218,7 +216,7 @@ def _default(value: object) -> str:
 
 
 def _one_line(text: str) -> str:
-    """A text of a docstring without its line breaks and marks of code."""
+    """A text of a docstring in one line, without marks of code."""
     return " ".join(text.replace("``", "").split())
 
 

@@ -83,7 +83,7 @@ def _memo(settings: Settings) -> DigestMemo:
 
 
 def _save(memo: DigestMemo) -> None:
-    """The memo is all that these commands write, and only where a run has been; it only saves time."""
+    """Write the memo, where a run has been. These commands write nothing else, and the memo only saves time."""
     if memo.path is not None and memo.path.parent.is_dir():
-        with contextlib.suppress(WriteError):  # a folder of somebody else, which may be read
+        with contextlib.suppress(WriteError):  # the user may read the folder and not write it
             memo.save()

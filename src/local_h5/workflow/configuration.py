@@ -1,7 +1,7 @@
-"""The configuration of a run as Snakemake puts it together, for commands that run without it.
+"""The configuration of a run, merged as Snakemake merges it, for commands that run without Snakemake.
 
-Importing Snakemake takes several times as long as a plan, so its few rules are here again;
-tests/unit/workflow/test_configuration.py checks them against Snakemake's own functions.
+Importing Snakemake takes several times as long as a plan, so its few rules for merging are written here again.
+tests/unit/workflow/test_configuration.py compares them with Snakemake's own functions.
 """
 
 import json
@@ -39,7 +39,7 @@ def load_settings(configfiles: Sequence[Path] = (), overrides: Sequence[str] = (
 
 
 def parse_overrides(entries: Sequence[str]) -> dict[str, Any]:
-    """``KEY=VALUE`` as Snakemake reads it: a number, True, False, else YAML whose values are all text, else text.
+    """Read ``KEY=VALUE`` as Snakemake does: a number, True, False, else YAML with texts only, else text.
 
     :meth:`local_h5.config.settings.Settings.load` gives the texts inside sections the types of a file.
 
@@ -53,14 +53,14 @@ def parse_overrides(entries: Sequence[str]) -> dict[str, Any]:
         if not equals or not _KEY.match(key):
             raise ConfigError(f"--config: expected KEY=VALUE, found {entry}. For example: results=elsewhere")
         read = _value(value)
-        if read is None and value:  # a mere comment, of which Snakemake makes nothing either
+        if read is None and value:  # only a comment, which Snakemake also reads as no value
             raise ConfigError(f"--config: {key}: expected a value, found {value}. Put it into a file.")
         given = merge(given, {key: read})
     return given
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """A configuration file: JSON, else YAML, with templates of ``yte`` where the file asks for them.
+    """Read a configuration file: JSON, else YAML, with templates of ``yte`` if the file asks for them.
 
     Raises:
         ConfigError: missing, malformed, or no mapping.
@@ -78,7 +78,7 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def problem_of(error: Exception) -> str:
-    """What is wrong with a file that cannot be read, in a few words: for YAML the problem with its line."""
+    """Why a file cannot be read, in a few words; for YAML with the line."""
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         mark = error.problem_mark
         return f"{error.problem} in line {mark.line + 1}, column {mark.column + 1}"
@@ -118,7 +118,7 @@ def _value(text: str) -> Any:
     for parse in parsers:
         try:
             return parse(text)
-        except Exception:  # what a reader cannot read, the next one may
+        except Exception:  # the next parser may read it
             continue
     return text
 
@@ -132,7 +132,7 @@ def _texts(text: str) -> Any:
 
 
 def overrides_of(workflow: Any) -> Mapping[str, Any]:
-    """What Snakemake was given by ``--config``.
+    """The values of ``--config`` that Snakemake was started with.
 
     Args:
         workflow: Snakemake's own object, as a Snakefile sees it.

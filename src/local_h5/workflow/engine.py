@@ -1,7 +1,7 @@
-"""All that reaches into Snakemake beyond its documented interface, in one place.
+"""All uses of Snakemake beyond its documented interface.
 
-When Snakemake moves one of these, a test fails (tests/unit/workflow/test_engine.py), and a run refuses to start rather
-than believing that nothing is stale.
+If Snakemake changes one of these, a test fails (tests/unit/workflow/test_engine.py), and a run refuses to start. It
+never assumes that nothing is stale.
 """
 
 import atexit
@@ -24,14 +24,14 @@ _QUERIES = (
     "list_params_changes", "list_untracked", "summary", "detailed_summary", "archive", "delete_all_output",
     "delete_temp_output",
 )  # fmt: skip
-"""Options with which Snakemake answers or tidies up and starts no job."""
+"""Options with which Snakemake prints something or tidies up and starts no job."""
 
 _INCOMPLETE = Path(".snakemake/incomplete")
-"""Where Snakemake notes the outputs of jobs that have begun and not ended."""
+"""Where Snakemake lists the outputs of jobs that have begun and not ended."""
 
 
 class Engine:
-    """Snakemake, as the rules see it: how it was started, and what it is told.
+    """Snakemake: how it was started, and settings that the rules change.
 
     Args:
         workflow: Snakemake's own object.
@@ -44,10 +44,10 @@ class Engine:
 
     @property
     def start(self) -> Start:
-        """How it was started; ``other`` is a query, Snakemake's Python interface, or the process of a remote job.
+        """How it was started. ``other`` is a query, Snakemake's Python interface, or the process of a remote job.
 
-        Nothing that decides what is stale depends on it. Only a run takes the lock before it compares, only a dry run
-        prints the plan, and only these two leave out of their graph what is done.
+        Staleness does not depend on it. A run takes the lock before it compares, and a dry run prints the plan. Only
+        these two leave finished areas out of their graph.
         """
         if not self.is_main:
             return "other"
@@ -68,23 +68,23 @@ class Engine:
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """Files and rules that its command line asks for; none for the first rule."""
+        """Files and rules on its command line; none for the first rule."""
         return tuple(map(str, getattr(self._options, "targets", None) or ()))
 
     @property
     def wants_all(self) -> bool:
-        """Whether it has to see all that its target consists of, what is up to date included.
+        """Whether its graph must have all parts of a target, also those that are up to date.
 
-        ``--batch`` counts the parts, ``--report-after-run`` shows them.
+        ``--batch`` counts the parts, and ``--report-after-run`` shows them.
         """
         return self._options is not None and bool(self._options.batch or self._options.report_after_run)
 
     @property
     def has_own_reasons(self) -> bool:
-        """Whether Snakemake may run a job that is up to date: forced (``-F``, ``-R``), another trigger, or cut off.
+        """Whether Snakemake may run a job that is up to date: forced (``-F``, ``-R``), other triggers, or incomplete.
 
-        What depends on such a job has to follow it, so edges between jobs must count then. Known once Snakemake builds
-        its graph.
+        Jobs that depend on such a job must follow it, so edges between jobs count then. This is known once Snakemake
+        builds its graph.
         """
         settings = self._workflow.dag_settings
         forced = settings.forceall or settings.forcetargets or settings.forcerun
@@ -96,8 +96,8 @@ class Engine:
     def refuse_overridden_profile(self) -> None:
         """Refuse a profile that names another executor than the run gets.
 
-        Snakemake takes ``profiles/default`` for the workflow's own profile, and that overrides ``--profile``: areas
-        would be built here, and not on the cluster that somebody named.
+        Snakemake uses ``profiles/default`` as the workflow's own profile, which overrides ``--profile``: areas would be
+        built on this machine, and not on the named cluster.
 
         Raises:
             ConfigError: ``--profile`` or ``SNAKEMAKE_PROFILE`` names such a profile.
@@ -115,8 +115,7 @@ class Engine:
                 )
 
     def force(self, outputs: Iterable[Path]) -> None:
-        """Let the job that makes these files run, as ``--forcerun`` with one of them would; call it in an input
-        function of the job.
+        """Force the job that makes these files, as ``--forcerun`` does. Call it in an input function of the job.
 
         Raises:
             RunningError: this version of Snakemake keeps forced files elsewhere.
@@ -130,20 +129,20 @@ class Engine:
         forced.update(map(str, outputs))
 
     def ignore_clocks(self) -> None:
-        """Let a job end well whose inputs are dated in the future: dates decide nothing here.
+        """Accept jobs whose inputs are dated in the future, because dates decide nothing here.
 
-        Snakemake fails such a job, because by its own rule the next run would repeat it. Possible once it builds its
-        graph, in the processes of remote jobs too.
+        Snakemake fails such a job, because by its own rule the next run would repeat it. Call this once Snakemake
+        builds its graph, also in the processes of remote jobs.
         """
 
         self._workflow.dag.check_output_mtime = _accept
 
     def stop_timers(self) -> None:
-        """Let the scheduler of a run on this machine look for jobs when one has ended, and not by the clock as well.
+        """Remove the rate limit of a run on this machine.
 
-        Snakemake limits how many jobs start in a second, and for that each look at the ready jobs sets a timer which
-        starts another look (9.27.1). Every job that ends adds such a chain, so that after some hundred the main process
-        does little else. Nobody has to be spared by a run on one machine; cluster profiles keep their limit.
+        Snakemake limits how many jobs start in a second. For that each evaluation of the ready jobs sets a timer for
+        another evaluation (9.27.1). Every finished job adds such a chain of timers, so that after some hundred jobs the
+        main process is busy with them. Cluster profiles keep their limit.
         """
         scheduler: Any = getattr(self._workflow, "scheduler", None)
         if getattr(self._workflow, "local_exec", False) and hasattr(scheduler, "job_rate_limiter"):
@@ -151,15 +150,15 @@ class Engine:
 
 
 async def _accept(job: Any, outputs: Any) -> None:
-    """Stands for Snakemake's check that outputs are not older than inputs."""
+    """Replaces Snakemake's check that outputs are not older than inputs."""
 
 
 class Bars:
     """The bars of ``--logger rich``.
 
-    It is told once how many jobs there are, before the first. Of those that a checkpoint adds it hears when each of
-    them starts, so that its bars stand at 95 % and more while hundreds wait; those that a checkpoint finds needless it
-    waits for. Here it is told again.
+    The plugin gets the number of jobs once, before the first one. It counts jobs that a checkpoint adds only as they
+    start, so that its bars are at 95 % and more while hundreds wait, and it waits for jobs that a checkpoint removes.
+    This class gives it the new number.
     """
 
     def __init__(self, workflow: Any) -> None:
@@ -170,11 +169,11 @@ class Bars:
         self._total: int | None = None
 
     def follow(self, total: int) -> None:
-        """Tell the bars how many jobs there are, if that has changed."""
+        """Give the bars the number of jobs, if it has changed."""
         if not self._shown or self._dag is None or total == self._total:
             return
         self._total = total
-        # The plugin has no public way in; without one its bars are only less exact.
+        # The plugin has no public interface for this. Without it the bars are less exact.
         with contextlib.suppress(AttributeError, KeyError, TypeError, ValueError):
             _, counts = self._dag.stats()
             for shown in self._shown:
@@ -193,26 +192,26 @@ class Bars:
 
 
 def keep_all_objects() -> None:
-    """Let Python's garbage collector look at new objects alone, in the main process.
+    """Limit Python's garbage collector to new objects, in the main process.
 
-    Snakemake keeps some hundred objects for each job to its end. A collector with the usual thresholds goes through all
-    of them again whenever they have become a quarter more, and three times at the end.
+    Snakemake keeps some hundred objects for each job until the end. With the usual thresholds the collector scans all
+    of them again whenever their number has grown by a quarter, and three times at the end.
     """
     gc.set_threshold(100_000, 50, 1_000)
     atexit.register(gc.freeze)
 
 
 def _executor_with(profiles: list[str] | None) -> str | None:
-    """The executor that the command line names with these profiles alone; with those that it gets, if None."""
+    """The executor of the command line with these profiles alone; with its actual profiles, if None."""
     cli: Any = sys.modules["snakemake.cli"]
-    with contextlib.redirect_stderr(io.StringIO()):  # it says which profiles it uses
+    with contextlib.redirect_stderr(io.StringIO()):  # it prints which profiles it uses
         if profiles is None:
             return cli.parse_args(sys.argv[1:])[1].executor
         return cli.get_argument_parser(profiles=profiles).parse_args(sys.argv[1:]).executor
 
 
 def _command_line() -> Any:
-    """What Snakemake's own parser makes of the command line, if this process is Snakemake's command; else None."""
+    """The options by Snakemake's own parser, if this process is Snakemake's command; else None."""
     cli: Any = sys.modules.get("snakemake.cli")
     command = Path(sys.argv[0])
     if cli is None or "snakemake" not in (command.stem, command.parent.name):

@@ -1,9 +1,9 @@
-"""The run that Snakemake is about to plan: what is stale, told to Snakemake, and what only a real run does.
+"""The run that Snakemake is about to plan: which jobs are stale, and what only a real run does.
 
-The inputs of a job that is up to date are ``ancient``, so that Snakemake runs it for no date. A job that is stale by
-content (:mod:`local_h5.runs.staleness`) is forced when Snakemake asks for its inputs, as ``--forcerun`` with one of
-its outputs would, and its inputs count, so that it waits for the jobs before it. Areas are known once the step ``plan``
-has run: the rules of areas go through that checkpoint, and Snakemake asks for their inputs again after it.
+The inputs of a job that is up to date are ``ancient``, so that no date makes Snakemake run it. A job that is stale by
+content (:mod:`local_h5.runs.staleness`) is forced when Snakemake asks for its inputs, as by ``--forcerun`` with one of
+its outputs, and its inputs count, so that it waits for the jobs before it. The status of areas is known once the step
+``plan`` has run: their rules depend on that checkpoint, and Snakemake asks for their inputs again after it.
 """
 
 import contextlib
@@ -57,21 +57,21 @@ _TYPE_OF_RULE: Mapping[str, AreaType] = {
     "all_custom": "custom",
     "national": "national",
 }
-"""Target rule → the areas that it is about."""
+"""Target rule → the type of its areas."""
 _OF_0_1 = ("orders", "stamps", "marks", "validation.json")
-"""What version 0.1 left in the folder of prepared files; nothing reads it any more."""
+"""Files of version 0.1 in the folder of prepared files. Nothing reads them any more."""
 
 
 class Run:
-    """What the rules ask.
+    """The run, with the answers that the rules need.
 
     Args:
         settings: of the run.
         engine: the Snakemake that reads the rules.
 
     Raises:
-        RunningError: another run is going on, or one was killed and has to be resumed.
-        RequestError: a file of an area is asked for that the configuration does not have.
+        RunningError: another run is active, or one was killed and must be resumed.
+        RequestError: a target is a file of an area that the configuration does not have.
         LocalH5Error: an input is malformed.
     """
 
@@ -111,13 +111,13 @@ class Run:
             self.announcement = f"{as_text(plan)}\n{_COUNTS if foreseen.plan_is_known else _COUNTS_LATER}"
 
     def begin(self, *, refuse_old_lock: bool = False) -> None:
-        """Take the results folder and write what jobs read; call it again when jobs are about to start.
+        """Lock the results folder and write the configuration for jobs. A second call does nothing.
 
         Args:
-            refuse_old_lock: whether a lock of Snakemake's is that of a killed run; later it is its own.
+            refuse_old_lock: whether a lock of Snakemake is from a killed run; later it is from this run.
 
         Raises:
-            RunningError: another run is going on, or one was killed and has to be resumed.
+            RunningError: another run is active, or one was killed and must be resumed.
         """
         if self._lock is not None:
             return
@@ -134,7 +134,7 @@ class Run:
         self._memo.save()
 
     def end(self) -> None:
-        """Remember the digests of the files that this run has built: the next one then reads none of them."""
+        """Remember the digests of the files that this run has built, so that the next run does not read them."""
         with contextlib.suppress(LocalH5Error, OSError):  # it only saves time
             for key, status in (self._areas or {}).items():
                 if not status.up_to_date:
@@ -143,9 +143,9 @@ class Run:
 
     @property
     def waits_for_plan(self) -> bool:
-        """Whether the rules of areas have to go through the checkpoint.
+        """Whether the rules of areas depend on the checkpoint.
 
-        Where the plan is up to date they need not, and Snakemake does not build its graph twice.
+        They do not where the plan is up to date, so that Snakemake does not build its graph twice.
         """
         foreseen = self._foreseen
         if self._areas is None and foreseen is not None and foreseen.plan_is_known and not self._follow:
@@ -166,11 +166,10 @@ class Run:
         return self._layout.trace(name).as_posix()
 
     def wanted(self, *area_types: str) -> list[str]:
-        """What a target rule asks for: the approvals of the areas of the given types, or of all.
+        """The inputs of a target rule: the approvals of the areas of the given types, or of all.
 
-        Snakemake holds each job that a target needs in memory, and looks at all of them, so a run leaves out the areas
-        that are done. Where all are it asks for a file that nothing makes, because Snakemake takes a target that needs
-        nothing for one that has to run.
+        Snakemake keeps each job of a target in memory and examines all of them, so a run leaves out finished areas. If
+        all are finished, the input is a file that no rule makes, because Snakemake runs a target without inputs.
         """
         chosen = {
             key: request for key, request in self._requests.items() if not area_types or request.area_type in area_types
@@ -179,20 +178,20 @@ class Run:
         return waiting if waiting or not chosen else [self._layout.config.as_posix()]
 
     def step_inputs(self, name: str) -> tuple[Files, bool]:
-        """What a step reads, and whether its inputs count; a stale step is forced."""
+        """The inputs of a step, and whether they count. A stale step is forced."""
         step = self._declared[name]
         files = {role: _as_text(file) for role, file in {**step.inputs, **step.handed}.items()}
         return files, self._tell(self._step_is_stale(name), step.outputs.values(), follow=self._follow)
 
     def report_inputs(self, *, known: bool) -> tuple[Files, bool]:
-        """What the report reads, and whether its inputs count."""
+        """The inputs of the report, and whether they count."""
         step = self._declared[REPORT]
         files = {role: _as_text(file) for role, file in step.inputs.items()}
         stale = known and (self._makes_records() or self._step_is_stale(REPORT))
         return files, self._tell(stale, step.outputs.values(), follow=not known or self._follow)
 
     def area_inputs(self, area: str, *, known: bool) -> tuple[Files, bool]:
-        """What an area's job reads, by ``<folder>/<area>``, and whether its inputs count."""
+        """The inputs of an area's job, by ``<folder>/<area>``, and whether they count."""
         request = self._requests[area]
         prepared = self._layout.package(request.package)
         files = {
@@ -201,13 +200,13 @@ class Run:
             "clones": prepared.clones.as_posix(),
             "takeup": prepared.takeup.as_posix(),
         }
-        # The plan writes the request; until then it stands for it.
+        # The plan writes the request; until then the plan is the input.
         files["request"] = str(self._layout.request(request) if known else self._layout.plan)
         stale = known and not self._area(area).up_to_date
         return files, self._tell(stale, [self._layout.output(request)], follow=not known)  # by content alone
 
     def record_inputs(self, area: str, *, known: bool) -> tuple[Files, bool]:
-        """What the check of an area's file against its targets reads, and whether its inputs count."""
+        """The inputs of the check of an area's file against its targets, and whether they count."""
         request = self._requests[area]
         h5 = self._layout.output(request)
         runs = [self._layout.simulation(part).as_posix() for part in self.settings.parts.sources_of(area)]
@@ -221,7 +220,7 @@ class Run:
         return files, self._tell(stale, [self._layout.record("targets", request)], follow=not known or self._follow)
 
     def simulation_inputs(self, part: int, *, known: bool) -> tuple[Files, bool]:
-        """What the model runs of a part read, and whether their inputs count."""
+        """The inputs of the model runs of a part, and whether they count."""
         outputs = [
             self._layout.output(request)
             for request in self.settings.requests
@@ -233,7 +232,7 @@ class Run:
         return files, self._tell(stale, [self._layout.simulation(part)], follow=not known or self._follow)
 
     def approval_inputs(self, area: str, *, known: bool) -> tuple[Files, bool]:
-        """What approves an area's file reads, and whether its inputs count."""
+        """The inputs of the approval of an area's file, and whether they count."""
         request = self._requests[area]
         files: Files = {
             "sidecar": sidecar_path(self._layout.output(request)).as_posix(),
@@ -243,7 +242,7 @@ class Run:
         return files, self._tell(stale, [self._layout.approval(request)], follow=not known or self._follow)
 
     def _tell(self, stale: bool, outputs: Iterable[Path], *, follow: bool) -> bool:
-        """Force a stale job; returns whether its inputs count.
+        """Force a stale job, and return whether its inputs count.
 
         Args:
             stale: by content.
@@ -260,12 +259,12 @@ class Run:
     def _step_is_stale(self, name: str) -> bool:
         if not self._engine.is_main:
             return False
-        if name not in self._steps:  # one that no area of this run needs, asked for by name
+        if name not in self._steps:  # a target that no area of this run needs
             return not compare_steps(self.settings, self._memo, [self._declared[name]])[name].up_to_date
         return not self._steps[name].up_to_date or (name == "plan" and self._follow and self._requests_are_lost())
 
     def _requests_are_lost(self) -> bool:
-        """Whether the file of an area's request is missing or edited: an area that is up to date may be forced too."""
+        """Whether the file of an area's request is missing or edited. An area that is up to date may be forced too."""
         expected = read_plan(self._layout.plan)
         return bool(lost_requests(self.settings, self.settings.requests, expected))
 
@@ -279,7 +278,7 @@ class Run:
         return self._known_areas()[f"{area}.h5"]
 
     def _known_areas(self) -> Mapping[str, AreaStatus]:
-        """The status of all areas. Whoever asks knows that the checkpoint has run, or need not."""
+        """The status of all areas. Call it when the checkpoint has run, or is not needed."""
         if self._areas is None:
             expected = read_plan(self._layout.plan)
             areas = {
@@ -297,18 +296,18 @@ class Run:
         return self._targets
 
     def _is_approved(self, area: str) -> bool:
-        """Whether an area's approval is that of its file, and neither file nor records are made anew."""
+        """Whether an area's approval is for its file, and neither file nor records will be made anew."""
         status = self._area(area)
         current = status.up_to_date and not self._known_targets().records.get(f"{area}.h5")
         return current and is_approved(self.settings, self._requests[area], status.built, self._memo)
 
     def _is_done(self, area: str) -> bool:
-        """Whether Snakemake need not look at an area: it is approved, and no step is stale that may decide about it."""
+        """Whether an area can be left out of Snakemake's graph: it is approved, and no step is stale."""
         known = self._leaves_out and not self.waits_for_plan
         return known and all(step.up_to_date for step in self._steps.values()) and self._is_approved(area)
 
     def _asked(self) -> Collection[str] | None:
-        """Relative paths of the areas that Snakemake was asked for; None for all."""
+        """Relative paths of the areas among Snakemake's targets; None for all."""
         asked: set[str] = set()
         if not self._engine.targets:
             return None
@@ -330,7 +329,7 @@ def _area_of(settings: Settings, target: str) -> str | None:
 
 
 def _check_targets(settings: Settings, targets: Iterable[str]) -> None:
-    """Say which area is not there: the rules would take any name, and Snakemake would show where it failed."""
+    """Refuse a target of an unknown area. The rules would accept any name, and Snakemake would show a traceback."""
     known = {request.name for request in settings.requests}
     for target in targets:
         area = _area_of(settings, target)

@@ -1,13 +1,13 @@
-"""What a run says while it goes on, and what it remembers for its last lines.
+"""The messages of a run, and the facts for its last lines.
 
-Snakemake tells everything as records of Python's ``logging``, each with the name of an event, and whoever shows them
-(its own handler, ``--logger rich``, the file below ``.snakemake/log``) gets them from one logger. A filter on that
-logger therefore decides for all of them, and for every way in which a run is started:
+Snakemake sends all messages as records of Python's ``logging``, each with the name of an event, through one logger. Its
+own handler, ``--logger rich`` and the file below ``.snakemake/log`` get them from there. So a filter on that logger
+changes the output of all of them, however a run is started:
 
-- a job that failed and said why in one line is that line, instead of two dozen about a command that returned 1;
-- a job that Ctrl-C ended is not shown, and is no failure;
+- a job that failed with a reason in one line gives that line, instead of two dozen about a command that returned 1;
+- a job that Ctrl-C ended is not shown and is no failure;
 - with ``--quiet rules`` there is a line for each 5 % and for each step before the areas, instead of five a job;
-- the bars of ``--logger rich`` learn how many jobs there are after a checkpoint.
+- the bars of ``--logger rich`` get the number of jobs after a checkpoint.
 
 With ``--verbose`` or ``--printshellcmds`` everything stays as it is.
 """
@@ -28,13 +28,13 @@ _STEP = 5
 """Per cent between two lines of progress."""
 
 _INTERRUPTED = re.compile(r"died with <Signals\.SIGINT|exit status 130\b")
-"""How the exception of a command says that somebody pressed Ctrl-C."""
+"""Text in the exception of a command that was ended by Ctrl-C."""
 
 _TAIL = 65_536
-"""Bytes of a job's log that are looked at, from its end."""
+"""Bytes that are read from the end of a job's log."""
 
 _PREFIXES = ("error: ", "not published: ")
-"""With which our scripts begin the line that says why they failed."""
+"""Beginnings of the line in which our scripts say why they failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +43,10 @@ class Failure:
 
     Attributes:
         rule: its rule.
-        area: ``districts/NC-01``, or None for a step that is of no single area.
-        outputs: what it would have made.
-        reason: the line in which it said why; empty when it did not.
-        log: where it wrote; None when nowhere.
+        area: ``districts/NC-01``, or None for a step.
+        outputs: its output files.
+        reason: the line with the reason in its log; empty if there is none.
+        log: its log file, if any.
     """
 
     rule: str
@@ -57,23 +57,23 @@ class Failure:
 
     @property
     def mended(self) -> bool:
-        """Whether another attempt made what this one did not."""
+        """Whether another attempt made the outputs."""
         return bool(self.outputs) and all(path.exists() for path in self.outputs)
 
     @property
     def line(self) -> str:
-        """What to print."""
+        """The failure in one line."""
         where = f" [{self.log}]" if self.log is not None else ""
         return f"{self.area or self.rule} failed: {self.reason or 'it did not say why'}{where}"
 
 
 class RunLog(logging.Filter):
-    """A filter that remembers; see the module.
+    """A filter that keeps the failures; see the module.
 
     Attributes:
         begun: areas whose build this run has begun.
-        failures: jobs that failed, in order; by rule and outputs, so that a second attempt counts once.
-        done, total: jobs, as Snakemake counted last.
+        failures: failed jobs in order, by rule and outputs, so that a second attempt counts once.
+        done, total: Snakemake's last count of jobs.
     """
 
     def __init__(self) -> None:
@@ -91,7 +91,7 @@ class RunLog(logging.Filter):
         """Begin, once the run does (``onstart``).
 
         Args:
-            workflow: Snakemake's own object, for how it was told to print.
+            workflow: Snakemake's own object, with its settings for output.
         """
         output = workflow.output_settings
         quiet = {getattr(kind, "name", str(kind)).lower() for kind in output.quiet or ()}
@@ -102,12 +102,12 @@ class RunLog(logging.Filter):
         logging.getLogger(_LOGGER).addFilter(self)
 
     def stop(self) -> None:
-        """End; what was held back is shown."""
+        """End, and show the records that were held back."""
         logger = logging.getLogger(_LOGGER)
         logger.removeFilter(self)
         held, self._held = self._held, []
         for record in held:
-            logger.handle(record)  # a failure of which no job's record came
+            logger.handle(record)  # no record of its job followed
 
     @property
     def failed(self) -> tuple[Failure, ...]:
@@ -115,7 +115,7 @@ class RunLog(logging.Filter):
         return tuple(failure for failure in self.failures.values() if not failure.mended)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Look at a record, change it or not; whether it is shown."""
+        """Whether a record is shown. It may be changed."""
         event = str(getattr(record, "event", None) or "")
         if event == "job_info":
             return self._job_begins(record)
@@ -125,7 +125,7 @@ class RunLog(logging.Filter):
             return self._job_failed(record)
         is_released = getattr(record, "released", False)
         if event == "error" and self._plain and not is_released and "CalledProcessError" in record.getMessage():
-            self._held.append(record)  # its job's own record comes next, and decides
+            self._held.append(record)  # the record of its job comes next and decides
             return False
         chatter = event in ("job_started", "job_finished") or record.getMessage() == "Select jobs to execute..."
         return not (self._brief and chatter)
@@ -162,7 +162,7 @@ class RunLog(logging.Filter):
         rule = str(getattr(record, "rule_name", "a job"))
         failure = Failure(rule, area_of(outputs), outputs, reason_in(logs), logs[0] if logs else None)
         if failure.reason == "KeyboardInterrupt" or any(_INTERRUPTED.search(other.getMessage()) for other in held):
-            return not self._plain  # Ctrl-C reaches the jobs as well, and is no fault of theirs
+            return not self._plain  # Ctrl-C also reaches the jobs; they did not fail by themselves
         self.failures[rule, outputs] = failure
         if self._plain and failure.reason:
             _say(record, failure.line)
@@ -173,14 +173,14 @@ class RunLog(logging.Filter):
         return True
 
     def _release(self, command: str) -> list[logging.LogRecord]:
-        """Take what was held back about a command."""
+        """Take the records about a command that were held back."""
         mine = [record for record in self._held if command and command in record.getMessage()]
         self._held = [record for record in self._held if record not in mine]
         return mine
 
 
 def area_of(outputs: Iterable[Path]) -> str | None:
-    """The area of a job, by the folder of what it makes: an H5, a record, an approval."""
+    """The area of a job, by the folder of its outputs: an H5, a record, an approval."""
     for path in outputs:
         if path.parent.name in FOLDERS.values():
             return f"{path.parent.name}/{path.name.partition('.')[0]}"
@@ -188,7 +188,7 @@ def area_of(outputs: Iterable[Path]) -> str | None:
 
 
 def reason_in(logs: Iterable[Path]) -> str:
-    """The line in which a job said why it failed, or the last of a traceback; empty when there is none."""
+    """The line of a job's log with the reason, or the last line of a traceback; empty if there is none."""
     for path in logs:
         lines = _last_lines(path)
         said = [line for line in lines if line.startswith(_PREFIXES)] or lines[-1:]
@@ -215,6 +215,6 @@ def _bare(line: str) -> str:
 
 
 def _say(record: logging.LogRecord, text: str) -> None:
-    """Turn a record into plain text, which no handler changes or leaves out for the sake of its event."""
+    """Turn a record into plain text, which every handler shows as it is."""
     record.event = None
     record.msg, record.args = text, ()

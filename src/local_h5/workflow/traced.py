@@ -1,7 +1,7 @@
-"""Run a step's script and, when it has ended well, write the step's trace.
+"""Run a step's script and, if it ends well, write the step's trace.
 
-``python -m local_h5.workflow.traced --config … STEP scripts/….py ARGUMENTS``, for the rules. By hand the script alone
-does the same, but nobody then knows what its files came from, and the next run makes them again.
+The rules call ``python -m local_h5.workflow.traced --config … STEP scripts/….py ARGUMENTS``. The script alone makes the
+same files, but without a trace, and the next run makes them again.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from local_h5.workflow.command import end_in_one_line
 
 
 def run_step(step: str, path_to_config: Path, command: list[str]) -> None:
-    """Run a script in this process, as if it had been started by itself.
+    """Run a script in this process.
 
     Args:
         step: name of the step.
@@ -25,10 +25,10 @@ def run_step(step: str, path_to_config: Path, command: list[str]) -> None:
         command: path of the script, and its arguments.
 
     Raises:
-        InputError: an input of the step changed while it ran; there is no trace then.
+        InputError: an input of the step changed while it ran. Then there is no trace.
     """
     settings = Settings.read(path_to_config)
-    # The memo belongs to the main process; a job reads it and keeps what it learns to itself.
+    # The memo belongs to the main process. A job reads it and does not write it.
     memo = DigestMemo.open(settings.layout.memo)
     declared = declared_steps(settings, memo)[step]
     before = inputs_now(declared, memo)
@@ -39,7 +39,7 @@ def run_step(step: str, path_to_config: Path, command: list[str]) -> None:
 
 
 def main() -> None:
-    """Parse what stands before the script, and run it."""
+    """Parse the options before the script, and run it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", type=Path, required=True, help="resolved configuration (JSON)")
     parser.add_argument("step", help="name of the step")

@@ -1,1 +1,1 @@
-"""Checks of a file against its inputs; every area job makes them."""
+"""Checks of a file against its inputs, in every area job."""

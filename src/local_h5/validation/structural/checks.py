@@ -1,8 +1,7 @@
 """Checks of one file's structure, on the file itself, without the model.
 
-Run in every area job right after the file was written, so it has to be quick: one pass over the datasets, about ten
-milliseconds for a district. A check never stops another; a file whose parts do not fit is described as far
-as it can be.
+Every area job runs them after it has written its file, so they must be quick: one pass over the datasets, about ten
+milliseconds for a district. A failed check does not stop the others.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -34,16 +33,15 @@ _STATE_NAMES = ("state_code", "state_code_str", "state_name")
 
 
 class Expectations(Struct, frozen=True):
-    """What the checks of an area compare with.
+    """The facts that the checks compare a file with.
 
     Attributes:
         columns: the run's common schema.
         population: reference number of persons; None when there is none.
         max_population_error: largest relative difference from it.
         require_finite: whether NaN and infinities fail.
-        membership: of the source; None when it is not at hand, and ids are only compared with each other.
-        places: what the run's tables say of each block; None when they are not at hand, and a file's places are only
-            compared with each other.
+        membership: of the source. Without it, ids are only compared with each other.
+        places: of each block, by the run's tables. Without them, a file's places are only compared with each other.
     """
 
     columns: Mapping[str, ExpectedColumn]
@@ -55,7 +53,7 @@ class Expectations(Struct, frozen=True):
 
 
 class _File(Struct):
-    """Datasets of a file by (variable, period); values are read once, when first asked for."""
+    """Datasets of a file by (variable, period). Values of the file's year are read once."""
 
     file: h5py.File
     year: str
@@ -93,16 +91,16 @@ def read_whole(dataset: h5py.h5d.DatasetID) -> np.ndarray:
 
 
 def check_structure(path: Path, result: AreaResult, expected: Expectations) -> tuple[Finding, ...]:
-    """Everything that is wrong with a file's structure; nothing when all is well.
+    """The findings about a file's structure; empty for a good file.
 
     Args:
         path: the H5.
-        result: what its job counted while it built the file; the file must agree.
+        result: of its job. The file must agree with its counts.
         expected: see :class:`Expectations`.
 
     Raises:
-        OSError, KeyError: the file cannot be read, or lacks ids, links, weights or geography. That is an error of the
-            validation, which is a failure too.
+        OSError, KeyError: the file cannot be read, or lacks ids, links, weights or geography. The validation has the
+            status ``error`` then, which also blocks publishing.
     """
     with h5py.File(path, "r") as stream:
         file = _File(stream, str(result.period))
@@ -160,7 +158,7 @@ def _ids(file: _File, result: AreaResult, membership: Membership | None) -> Iter
     household, person = file.values("household_id"), file.values("person_id")
     if membership is None or len(person) != len(file.values("person_household_id")):
         return
-    # Made anew from the households' ids alone: who lives there, under which id, in which unit.
+    # Persons, their ids and units follow from the ids of the households alone.
     clone, row = np.divmod(household - 1, membership.n_rows(HOUSEHOLD))
     expected = reindex(membership, row, clone, {PERSON})
     if not np.array_equal(person, expected.ids(PERSON)):
@@ -176,14 +174,14 @@ def _ids(file: _File, result: AreaResult, membership: Membership | None) -> Iter
 
 
 def _links(file: _File) -> Iterator[Finding]:
-    """The units are those that the persons are in, each in one household, in the order of household and id."""
+    """Units without persons, in two households, or not in the order of household and id."""
     household = file.values("person_household_id").astype(np.int64)
     for entity in ENTITIES:
         ids, link = file.values(f"{entity}_id"), file.values("person_id" if entity == PERSON else f"person_{entity}_id")
         if len(link) != len(household):
-            continue  # said by the check of columns
+            continue  # reported by the check of columns
         pairs = (household << 32) + link
-        if not np.all(pairs[1:] >= pairs[:-1]):  # quicker to see than to sort
+        if not np.all(pairs[1:] >= pairs[:-1]):  # the test is quicker than sorting
             pairs = np.sort(pairs)
         unit = pairs[np.append(True, pairs[1:] != pairs[:-1])] & 0xFFFFFFFF
         if np.array_equal(unit, ids):
@@ -253,7 +251,7 @@ def _geography(file: _File, request: AreaBuildRequest, places: Places | None) ->
 
 
 def _state_names(file: _File, state: np.ndarray) -> Iterator[Finding]:
-    """No file has these columns; one that has them all the same must not name another state."""
+    """Columns that name another state. Our files have none of them."""
     stored = [name for name in _STATE_NAMES if name in file.periods]
     if stored:
         codes, rows = np.unique(state, return_inverse=True)
@@ -263,7 +261,7 @@ def _state_names(file: _File, state: np.ndarray) -> Iterator[Finding]:
 
 
 def _of_the_tables(file: _File, number: np.ndarray, places: Places) -> Iterator[Finding]:
-    """PUMA, ZCTA and their like, and the county's name, as the run's tables have them for each block."""
+    """Text fields and county names that differ from the run's tables."""
     blocks = places.blocks
     at = np.minimum(np.searchsorted(blocks.geoid, number), len(blocks) - 1)
     unknown = np.count_nonzero(blocks.geoid[at] != number)
@@ -290,7 +288,7 @@ def _differing(file: _File, name: str, expected: np.ndarray, said: str) -> Itera
 
 
 def _numbers(digits: np.ndarray) -> np.ndarray:
-    """The numbers, int64 (n,), that rows of decimal digits (text, uint8 (n, width)) stand for."""
+    """Numbers, int64 (n,), from rows of decimal digits (text, uint8 (n, width))."""
     number = np.zeros(len(digits), dtype=np.int64)
     for place in range(digits.shape[1]):
         number *= 10
@@ -351,13 +349,13 @@ def _adults(result: AreaResult) -> Iterator[Finding]:
 
 def _population(file: _File, result: AreaResult, expected: Expectations) -> Iterator[Finding]:
     weight = file.values("household_weight").astype(np.float64)
-    # Households lie in the order of their ids, so that sorted links count each one's persons.
+    # Households are in the order of their ids, so sorted links count the persons of each.
     household, size = np.unique(file.values("person_household_id"), return_counts=True)
     if not np.array_equal(household, file.values("household_id")):
-        return  # said by the checks of ids and links
+        return  # reported by the checks of ids and links
     persons = float((weight * size).sum())
     if not np.isfinite(persons):
-        return  # said by the check of weights
+        return  # reported by the check of weights
     if abs(persons - result.weights.persons) > _SUM_TOLERANCE * persons:
         yield _finding("population", f"{persons:,.1f} persons, {result.weights.persons:,.1f} by the sidecar")
     if expected.population is None:

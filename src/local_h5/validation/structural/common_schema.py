@@ -1,4 +1,4 @@
-"""What every area file of a run must hold, said from the prepared inputs and not from what a job wrote."""
+"""The columns that every area file of a run must have, from the prepared inputs."""
 
 from collections.abc import Mapping
 
@@ -15,7 +15,7 @@ _TEXT_DIGITS = {"block_geoid": 15, "tract_geoid": 11, "county_fips": 5, "zip_cod
 
 
 class ExpectedColumn(Struct, frozen=True):
-    """A variable as each file of the run must have it."""
+    """Entity, dtype and periods of a variable in every file of the run."""
 
     entity: str
     dtype: str
@@ -23,7 +23,7 @@ class ExpectedColumn(Struct, frozen=True):
 
 
 class Places(Struct, frozen=True):
-    """What a run knows of each block.
+    """Facts of a run about each block.
 
     Attributes:
         blocks: codes of each block.
@@ -35,12 +35,12 @@ class Places(Struct, frozen=True):
 
 
 class CommonSchema(Struct, frozen=True):
-    """What each file must have.
+    """Facts that hold for every file of a run.
 
     Attributes:
         columns: by variable: stored variables, ids and links, geography, take-up, the weight,
             inputs by state.
-        membership: of the source, which ids and links follow from.
+        membership: of the source; ids and links follow from it.
         places: of the run's blocks.
     """
 
@@ -50,7 +50,7 @@ class CommonSchema(Struct, frozen=True):
 
 
 def common_schema(inputs: PreparedInputs) -> CommonSchema:
-    """What each file that is built from ``inputs`` must have."""
+    """The schema of all files that are built from ``inputs``."""
     snapshot, year = inputs.snapshot, (str(inputs.snapshot.year),)
     stored: dict[str, ExpectedColumn] = {}
     for column in snapshot.columns:

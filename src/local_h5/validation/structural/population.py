@@ -1,4 +1,4 @@
-"""Reference populations of areas: what a file's weighted persons are compared with."""
+"""Reference populations of areas, which are compared with the weighted persons of files."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ from local_h5.files.text_table import read_table
 COLUMNS = ("area_type", "area_id", "population")
 
 References = Mapping[tuple[str, str], float]
-"""(area type, area id) → persons; an area without an entry is not compared."""
+"""(area type, area id) → persons. An area without an entry is not compared."""
 
 
 def reference_populations(config: StructuralConfig) -> References:
@@ -32,7 +32,7 @@ def reference_populations(config: StructuralConfig) -> References:
 
 
 def population_table(config: StructuralConfig) -> Path:
-    """The file that the references of a run are in."""
+    """The file with the references of a run."""
     return Path(config.validation.population.table or config.areas.districts)
 
 

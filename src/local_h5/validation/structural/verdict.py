@@ -1,4 +1,4 @@
-"""The structural verdict of one area, from the run's configuration: what an area job calls after it wrote its file."""
+"""The structural verdict on one area, from the run's configuration. Area jobs call it after they wrote their file."""
 
 import logging
 from pathlib import Path
@@ -21,7 +21,7 @@ from local_h5.validation.structural.population import References, reference_popu
 _LOG = logging.getLogger(__name__)
 
 UNREADABLE = (LocalH5Error, *H5_ERRORS, IndexError)
-"""What reading a damaged or incomplete file raises."""
+"""Errors when a damaged or incomplete file is read."""
 
 
 class StructuralPolicy(Struct, frozen=True):
@@ -32,7 +32,7 @@ class StructuralPolicy(Struct, frozen=True):
 
     @classmethod
     def from_config(cls, config: StructuralConfig) -> Self:
-        """Read the part of a configuration that decides.
+        """From the part of a configuration that decides.
 
         Raises:
             ConfigError: the population table is missing or malformed.
@@ -45,16 +45,16 @@ class StructuralPolicy(Struct, frozen=True):
         return self.references.get((request.area_type, request.area_id))
 
     def decides(self, request: AreaBuildRequest) -> dict[str, Any]:
-        """What an area's structural verdict depends on besides its file (JSON): a component of its fingerprint."""
+        """Limits and population for an area's structural verdict (JSON), a component of its fingerprint."""
         return {**to_builtins(self.policy.structural()), "population": self.population(request)}
 
 
 def validate_structure(
     path: Path, result: AreaResult, schema: CommonSchema, run: StructuralPolicy
 ) -> tuple[AreaResult, ValidationRecord]:
-    """Check a file's structure; give the result with its verdict, and the record.
+    """Check a file's structure. Returns the result with its verdict, and the record.
 
-    A file that fails is no error here: the verdict says so. What cannot be read is an error of the validation.
+    A bad file gets the status ``failed``, and a file that cannot be read the status ``error``; neither raises.
 
     Args:
         path: the H5.
@@ -107,7 +107,7 @@ def validate_structure(
 
 
 def verdict(findings: tuple[Finding, ...]) -> Validation:
-    """The verdict of structural checks as the sidecar has it."""
+    """The verdict of structural checks, for the sidecar."""
     if not findings:
         return Validation("passed", "structure: all checks passed")
     names = list(dict.fromkeys(finding.check for finding in findings))
