@@ -37,11 +37,11 @@ except (LocalH5Error, OSError) as error:
 if ENGINE.is_main:
     keep_all_objects()
 else:
-    # The areas of a group run one after another: its memory was asked for like that (profiles/slurm).
+    # The areas of a group run one after another; the group's memory is for one area (profiles/slurm).
     workflow.register_resource("area_slots", 1)
 
 RUN_LOG = RunLog()
-CONFIG = SETTINGS.config  # checked, with paths in their plain form: rules read this one
+CONFIG = SETTINGS.config  # checked, with paths in plain form; rules use this one
 RESULTS = SETTINGS.results.as_posix()
 PREPARED = SETTINGS.layout.prepared.as_posix()
 RESOLVED = SETTINGS.layout.config.as_posix()

@@ -2,7 +2,7 @@
 
 Reads: the area's request and fingerprint, and the prepared arrays of its package.
 Writes: {RESULTS}/{{national,states,districts,cities,custom}}/<area>.h5 and .h5.result.json;
-{RESULTS}/validation/structural/…/<area>.json. A file that fails its checks is kept: rules/validate.smk decides.
+{RESULTS}/validation/structural/…/<area>.json. A file that fails its checks is kept; rules/validate.smk decides.
 """
 
 from local_h5.runs.resources import area_memory_mb, area_minutes

@@ -1,7 +1,7 @@
-"""Helpers of the rules. What is stale is decided by content (local_h5.workflow.run): the inputs of a job that is up to
-date are `ancient`, so that Snakemake runs it for no date; a stale job is forced when its inputs are asked for.
+"""Helpers of the rules. Content decides what is stale (local_h5.workflow.run): the inputs of a job that is up to date are
+`ancient`, so that no date makes Snakemake run it. A stale job is forced when Snakemake asks for its inputs.
 
-Reads: nothing but what comparing reads.
+Reads: the files that are compared.
 Writes: nothing.
 """
 
@@ -14,20 +14,20 @@ def inputs(files, count):
 
 
 def reads(step):
-    """Input: what a step reads."""
+    """Input: the files that a step reads."""
     return lambda wildcards: inputs(
         *RUN.step_inputs(step.format(**dict(wildcards.items())))
     )
 
 
 def writes(step):
-    """Output: what a step writes, and its trace; a fetched file is known by its digest and needs none."""
+    """Output: the files that a step writes, and its trace. A fetched file has a pinned digest and needs no trace."""
     made = {role: path.as_posix() for role, path in RUN.step(step).outputs.items()}
     return made if step.startswith("fetch_") else {**made, "trace": RUN.trace(step)}
 
 
 def python(name):
-    """Parameter: the command that runs a script. (A rule of a module sees parameters, and no names of the module.)"""
+    """Parameter: the command that runs a script. (Rules of a module can use parameters, but no names of the module.)"""
     return ["python", f"{SCRIPTS}/{name}"]
 
 
@@ -42,14 +42,14 @@ def step(name, file):
 
 
 def after_plan(wildcards):
-    """Input: the plan, for what belongs to areas; once it has run, Snakemake asks for all inputs of the job again."""
+    """Input: the plan, for jobs of areas. After it has run, Snakemake asks for all inputs of the job again."""
     if not RUN.waits_for_plan:
         return []
     return ancient(checkpoints.plan.get().output.plan)
 
 
 def plan_is_known():
-    """Whether the areas can be compared; before the plan has run they cannot."""
+    """Whether the areas can be compared, which needs the plan."""
     if not RUN.waits_for_plan:
         return True
     try:
@@ -60,12 +60,12 @@ def plan_is_known():
 
 
 def of_area(ask):
-    """Input: what a job of an area reads, by the wildcards folder and area."""
+    """Input: the files that a job of an area reads, by the wildcards folder and area."""
     return lambda wc: inputs(*ask(f"{wc.folder}/{wc.area}", known=plan_is_known()))
 
 
 def clone_index(wildcards):
-    """The clone index of an area's package; its size says what the job needs."""
+    """The clone index of an area's package. Its size decides the resources of the job."""
     return Path(
         f"{PREPARED}/{AREA_PACKAGE[f'{wildcards.folder}/{wildcards.area}']}/clones.h5"
     )

@@ -1,6 +1,6 @@
 """Example inputs from public files. Nothing here is an estimate: geography is synthetic, ages are partly imputed.
 
-Reads: what rules/fetch.smk put into {RESULTS}/downloads/.
+Reads: {RESULTS}/downloads/, from rules/fetch.smk.
 Writes, under {RESULTS}/example/: population.csv, source.h5 and source.h5.json, calibration_weights.npy,
 geography_assignment.npz, calibration_package.json.
 Config: example.households, example.clones, example.seed, example.certainty_amount, example.minimum_per_state,

@@ -1,7 +1,7 @@
 """Public files, fetched once: pinned members of wheels, trusted by sha256.
 
-Reads: config/example_sources.yaml (which package, versions and digests); the package index, but never when the cache
-holds the pinned bytes. No other rule of the workflow uses the network.
+Reads: config/example_sources.yaml (packages, versions and digests); the package index, unless the cache has the pinned
+bytes. No other rule of the workflow uses the network.
 Writes: {RESULTS}/downloads/ (copies from the cache), logs/fetch/, benchmarks/fetch/.
 Config: example.cache, the folder that keeps downloads.
 """

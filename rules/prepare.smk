@@ -1,16 +1,16 @@
-"""From input files to memory-mapped arrays: four separate jobs, so that new weights do not pay for the model.
+"""From input files to memory-mapped arrays: four separate jobs, so that new weights do not need the model.
 
 Reads: the dataset, each calibration package's weights and geography, the block tables, config/.
 Writes: {PREPARED}/source_snapshot.h5; {PREPARED}/<package>/{{geography,blocks,clones,takeup}}.h5;
 {PREPARED}/plan.json, catalog.json, requests/<folder>/<area>.json.
-What each step reads and writes is declared in local_h5.runs.steps.
+local_h5.runs.steps declares the inputs and outputs of each step.
 """
 
 from local_h5.runs.resources import growing
 
 
 rule prepare_snapshot:
-    """The source dataset as arrays; the only step before the areas that loads the model."""
+    """The source dataset as arrays. No other step before the areas loads the model."""
     input:
         unpack(reads("snapshot")),
     output:

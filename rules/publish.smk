@@ -2,8 +2,8 @@
 
 Reads: every area's H5, sidecar and approval (rules/validate.smk); the store.
 Writes: the store (store.url); {RESULTS}/release_manifest.json for consumers of the old layout.
-There is no `output:` and no `benchmark:` on purpose: only such a rule runs whenever it is asked for, and only the store
-knows what it has. What is there is not sent again; the script says how long it took.
+There is no `output:` and no `benchmark:` on purpose: only such a rule runs at every request, and only the store knows its
+content. Files that the store has are not sent again. The script prints the time that it took.
 """
 
 

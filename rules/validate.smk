@@ -6,15 +6,15 @@ validation.level: targets also {RESULTS}/example/targets.db, {RESULTS}/validatio
 values/, which is kept between runs), {RESULTS}/validation/targets/<folder>/<area>.json.
 On request (`snakemake report`): {RESULTS}/validation/{{areas,targets}}.parquet, summary.json, report.html, figures/.
 
-A check never fails because a file is bad: it records the verdict, and the file is kept for inspection. The job of the
-approval fails, and with it nothing but what depends on that area.
+A check never fails because of a bad file: it records the verdict, and the file is kept for inspection. The job of the
+approval fails, and only jobs that depend on that area fail with it.
 """
 
 from local_h5.runs.steps import FIGURES
 
 
 rule publish_area:
-    """The approval of an area that the policy lets be published; fails with the reasons otherwise."""
+    """The approval of an area. Fails with the reasons if the policy does not allow it."""
     input:
         unpack(of_area(RUN.approval_inputs)),
         plan=after_plan,
@@ -22,7 +22,7 @@ rule publish_area:
         approval=f"{RESULTS}/published/{{folder}}/{{area}}.json",
     log:
         f"{RESULTS}/logs/published/{{folder}}/{{area}}.log",
-    localrule: True  # in a group its failure would take the others' files along
+    localrule: True  # in a group, its failure would also delete files of others
     resources:
         mem_mb=100,
         runtime=5,

@@ -1,4 +1,4 @@
-"""Build one area's H5 and, last, its result sidecar. Imports numpy and h5py, never the model."""
+"""Build one area's H5 and, last, its result sidecar. It imports numpy and h5py, never the model."""
 
 from pathlib import Path
 from typing import Literal
@@ -32,11 +32,10 @@ def build_area_file(
         path_to_clones: clone index of the area's package.
         path_to_takeup: take-up table of the area's package.
         path_to_output: H5 to write, at its place in the published layout: ``…/districts/NC-01.h5``.
-        path_to_config: configuration (JSON) with ``validation``, which says what the file has to satisfy, ``inputs``
-            and ``areas.districts``.
-        path_to_record: record of the structural checks (JSON), to write. A file that fails them fails no job.
+        path_to_config: configuration (JSON) with ``validation``, ``inputs`` and ``areas.districts``, for the checks.
+        path_to_record: record of the structural checks (JSON), to write. The job succeeds also if the file fails them.
         compression: of the columns.
-        takeup_filter: programmes to draw; the others are all true.
+        takeup_filter: programmes to draw. All others are true.
 
     Assumes:
         The fingerprint was made from the same prepared files.

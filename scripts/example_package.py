@@ -28,7 +28,7 @@ def example_package(
     seed: int = DEFAULT.seed,
     zero_share: float = DEFAULT.zero_share,
 ) -> None:
-    """Write weights, geography and a sidecar in the forms that a production calibration writes.
+    """Write weights, geography and a sidecar in the forms of a production calibration.
 
     Args:
         path_to_source: source dataset of ``example_source.py`` (H5).

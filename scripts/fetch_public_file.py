@@ -1,4 +1,4 @@
-"""Fetch the pinned public files of one package into the cache, then copy the ones asked for."""
+"""Fetch the pinned public files of one package into the cache, then copy some of them."""
 
 import shutil
 from pathlib import Path
@@ -10,13 +10,13 @@ from local_h5_example.sources import fetch_package, load_sources
 
 
 def fetch_public_file(path_to_sources: Path, package: str, path_to_cache: Path, paths_to_output: list[Path]) -> None:
-    """Put public files in place, from the cache or, when they are not there, from the package's wheel.
+    """Copy public files from the cache. Missing ones are first fetched from the package's wheel.
 
     Args:
         path_to_sources: table of pinned packages (``config/example_sources.yaml``).
         package: a name in that table.
         path_to_cache: folder of verified files; a file with the pinned digest is not fetched again.
-        paths_to_output: where the files go; each one's name is that of a pinned file of the package.
+        paths_to_output: files to write; each has the name of a pinned file of the package.
 
     Raises:
         ConfigError: unknown package or file name.

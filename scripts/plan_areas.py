@@ -1,4 +1,4 @@
-"""Fingerprint every area: what its file must have been built from."""
+"""Compute the fingerprint that the file of each area must have."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from local_h5.workflow.command import run
 
 
 def plan_areas(path_to_config: Path, path_to_catalog: Path, path_to_plan: Path) -> None:
-    """Write the area catalog, what each area's job needs, and the plan.
+    """Write the area catalog, the request of each area's job, and the plan.
 
     Args:
         path_to_config: resolved configuration (JSON).

@@ -1,4 +1,4 @@
-"""Index the household clones with a positive weight, so that an area's rows are found without scanning."""
+"""Index the household clones with a positive weight, so that area jobs need not scan all of them."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Bring an exact geography into its one canonical form and look its blocks up in the block tables."""
+"""Convert an exact geography to its canonical form, and look its blocks up in the block tables."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def write_prepared_geography(
         path_to_districts: districts that the geography must have, no more and no fewer (CSV).
         path_to_output_geography: geography to write (array file).
         path_to_output_blocks: block table to write (array file).
-        unknown_blocks: whether a block that the tables do not have is an error.
+        unknown_blocks: whether a block that is in no table is an error.
 
     Assumes:
         Block tables and districts are of the same Congress.

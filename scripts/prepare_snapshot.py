@@ -1,4 +1,4 @@
-"""Load the source dataset in the model once and keep what later steps need as plain arrays."""
+"""Load the source dataset in the model once, and write the arrays that later steps need."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,17 +22,17 @@ def prepare_source_snapshot(
     missing: Mapping[str, Any] | None = None,
     medicaid_cost: MedicaidCost = "state_average",
 ) -> None:
-    """Write the source snapshot; the only prepare step that imports the model.
+    """Write the source snapshot. No other prepare step imports the model.
 
     Args:
         path_to_dataset: source dataset, a PolicyEngine period-grouped H5.
         path_to_variables: variables that are not written (``config/variables.yaml``).
-        path_to_programmes: list of take-up programmes (YAML); decides which model values are computed.
+        path_to_programmes: list of take-up programmes (YAML). They decide which model values are computed.
         path_to_output: snapshot to write (array file).
         sha256: digest that the dataset must have.
-        missing: what to take for codes that say "missing", variable to code to value, as ``inputs.missing`` has it.
-        medicaid_cost: ``state_average``: what a person costs Medicaid in each state is written as an input; ``model``:
-            it is not, and the model gives every file its state's whole spending.
+        missing: values for codes that mean "missing", variable to code to value, as in ``inputs.missing``.
+        medicaid_cost: ``state_average``: files have the cost of a person to Medicaid in each state as an input;
+            ``model``: they do not, and the model gives every file its state's whole spending.
 
     Assumes:
         The installed ``policyengine_us`` is the one that will read the files.

@@ -19,7 +19,7 @@ def prepare_takeup_table(
     reported: Reported = "anchor",
     scope: Scope = "clone",
 ) -> None:
-    """Write the take-up table; weights and areas have no part in it.
+    """Write the take-up table. It does not depend on weights and areas.
 
     Args:
         path_to_snapshot: source snapshot (array file).
@@ -27,7 +27,7 @@ def prepare_takeup_table(
         path_to_programmes: list of take-up programmes (YAML).
         path_to_output: take-up table to write (array file).
         reported: ``anchor``, or ``ignore``: draw as if nobody reported receipt.
-        scope: ``clone``: rates adjusted as the calibration did; ``area``: within each file.
+        scope: ``clone``: rates adjusted as in the calibration; ``area``: within each file.
 
     Assumes:
         The snapshot was made with the same programmes, so that it holds the values that they need.

@@ -1,4 +1,4 @@
-"""Let an area be published, or say why not: the approval that later rules ask for. Imports no numpy, so it is quick."""
+"""Approve an area for publishing, or say why not. It imports no numpy, so it is quick."""
 
 import json
 import sys
@@ -13,7 +13,7 @@ from local_h5.workflow.command import run
 
 
 def publish_area(path_to_sidecar: Path, paths_to_records: list[Path], path_to_approval: Path) -> int:
-    """Write the approval of an area whose records let it be published.
+    """Write the approval of an area if its records allow it.
 
     Args:
         path_to_sidecar: result sidecar of the area (JSON).

@@ -43,7 +43,7 @@ def publish_run(
     version: str | None = None,
     licence: str = UNSPECIFIED,
 ) -> None:
-    """Publish every area of the run and say what was done; what the store has already is not sent again.
+    """Publish every area of the run and print a summary. Files that the store has are not sent again.
 
     Args:
         path_to_config: resolved configuration (JSON).
@@ -55,7 +55,7 @@ def publish_run(
         licence: identifier or address of the files' licence, for their manifests.
 
     Assumes:
-        Every area is built: each H5 has its sidecar, and the sidecar is its own.
+        Every area is built, and each H5 has its own sidecar.
     """
     began = time.monotonic()
     settings = Settings.read(path_to_config)
@@ -128,7 +128,7 @@ class Approval(Document, frozen=True):
 
 
 def read_validation(settings: Settings, items: Mapping[str, Item]) -> Validation | None:
-    """What the records of the run say, by the levels that the approvals name; None where they name none.
+    """The verdicts of the run's records, of the levels in the approvals; None if there are no levels.
 
     Raises:
         InputError: a record is missing, or of another file than the one that is published.

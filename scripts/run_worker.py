@@ -36,9 +36,9 @@ def run_worker(
         path_to_requests: work items (JSON); - for standard input.
         path_to_result: result to write (JSON); - for standard output.
         path_to_results: results folder of a run; ``prepared`` below it holds what areas are built from.
-        path_to_output: folder for the files, in the published layout; the results folder by default.
-        rebuild: build areas whose file is there and right, too.
-        legacy_view: the result under the old worker's keys.
+        path_to_output: folder for the files, in the published layout; by default the results folder.
+        rebuild: also build areas whose file is there and correct.
+        legacy_view: the result with the old worker's keys.
 
     Assumes:
         The prepared files are up to date, and nobody renews them meanwhile.
@@ -47,7 +47,7 @@ def run_worker(
         Exit status: 0 when every area was completed or skipped, 1 when some failed, 2 for bad input.
 
     Raises:
-        LocalH5Error: the requests or the prepared files are wrong, and nothing was built; or the result cannot be
+        LocalH5Error: the requests or the prepared files are wrong and nothing was built, or the result cannot be
             written.
     """
     output = path_to_output or path_to_results
@@ -73,7 +73,7 @@ def build_requested(requests: Any, path_to_results: Path, path_to_output: Path, 
         requests: parsed JSON that satisfies ``schemas/work_items.schema.json``.
         path_to_results: results folder of the run; ``prepared`` below it holds what areas are built from.
         path_to_output: folder for the files, in the published layout; the run's own, or another one.
-        rebuild: build areas whose file is there and right, too.
+        rebuild: also build areas whose file is there and correct.
 
     Assumes:
         The prepared files are up to date, and nobody renews them meanwhile.
@@ -88,7 +88,7 @@ def build_requested(requests: Any, path_to_results: Path, path_to_output: Path, 
         print(f"{number}/{total} {_line(outcome)}", file=sys.stderr)
 
     here = fingerprints_here(state, path_to_results)
-    # Not at once with a run, which removes temporary files that it takes for those of killed jobs.
+    # Not together with a run, which removes temporary files as those of killed jobs.
     lock = hold_run_lock(path_to_output)
     try:
         return run_areas(items, state, path_to_output, rebuild=rebuild, fingerprint_of=here, progress=report)
@@ -97,7 +97,7 @@ def build_requested(requests: Any, path_to_results: Path, path_to_output: Path, 
 
 
 def target_records(result: WorkResult, results: Path) -> Iterator[ValidationRecord]:
-    """What the run's target validation has recorded of the areas."""
+    """The run's target records of the areas."""
     for outcome in result.outcomes:
         path = Layout(results).record("targets", outcome.request)
         if path.is_file():

@@ -1,4 +1,4 @@
-"""Model runs for the targets: each household once, several files in a run; nothing is calculated twice."""
+"""Model runs for the targets: each household once, several files in a run, and nothing twice."""
 
 import json
 from dataclasses import asdict
@@ -20,10 +20,10 @@ def simulate_targets(path_to_config: Path, path_to_targets: Path, part: int, pat
         path_to_config: resolved configuration (JSON).
         path_to_targets: target database (SQLite).
         part: number of the process.
-        path_to_output: how many runs it took (JSON), to write last.
+        path_to_output: number of runs (JSON), to write last.
 
     Assumes:
-        The areas of the part are built. Their values are kept below ``validation/values`` and used again.
+        The areas of the part are built. Their values are stored below ``validation/values`` and used again.
     """
     settings = Settings.read(path_to_config)
     basis = simulation_basis(settings, part, DigestMemo.open(settings.layout.memo))

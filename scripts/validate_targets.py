@@ -1,4 +1,4 @@
-"""Areas' files against their targets; the verdicts are recorded, and a bad file is no failure of this job."""
+"""Check areas' files against their targets and record the verdicts. The job succeeds also for a bad file."""
 
 from pathlib import Path
 
@@ -16,9 +16,9 @@ from local_h5.workflow.command import run
 def validate_targets(
     path_to_config: Path, path_to_targets: Path, paths_to_sidecar: tuple[Path, ...], paths_to_record: tuple[Path, ...]
 ) -> None:
-    """Record how far areas' files are off their targets.
+    """Record the errors of areas' files against their targets.
 
-    Configuration, targets and each state's file are read once for all of the areas.
+    Configuration, targets and each state's file are read once for all areas.
 
     Args:
         path_to_config: resolved configuration (JSON).
