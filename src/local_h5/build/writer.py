@@ -12,7 +12,7 @@ from local_h5.build.payload import PayloadColumn
 from local_h5.contracts.results import WrittenColumn
 from local_h5.errors import WriteError
 from local_h5.files.atomic import atomic_output, sha256_of
-from local_h5.files.hdf5 import create_h5
+from local_h5.files.hdf5 import Datasets, create_h5
 
 Compression = Literal["none", "gzip", "lzf"]
 
@@ -52,12 +52,13 @@ def write_h5(
     with atomic_output(path) as temporary:
         with create_h5(temporary) as file:
             file.attrs.update(notes or {})
+            datasets = Datasets(file, **options)
             for column in columns:
                 values = column.values()
                 if column.variable not in seen:
-                    group = file.create_group(column.variable)
+                    group = datasets.group(column.variable)
                     seen[column.variable] = WrittenColumn(column.variable, column.entity, dtype_name(values.dtype), ())
-                group.create_dataset(column.period, data=values, **options)
+                datasets.put(group, column.period, values)
                 done = seen[column.variable]
                 seen[column.variable] = WrittenColumn(
                     done.variable, done.entity, done.dtype, (*done.periods, column.period)

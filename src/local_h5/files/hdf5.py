@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 
 H5_ERRORS = (OSError, RuntimeError, ValueError, KeyError, TypeError, SystemError, MemoryError)
 """What h5py raises for a damaged file, an unknown type or filter, or another form."""
@@ -39,6 +40,49 @@ def create_h5(path: Path, **options: Any) -> Iterator[h5py.File]:
         finally:
             if stream.error is not None:
                 raise stream.error
+
+
+class Datasets:
+    """Puts arrays into a new file as ``Group.create_dataset`` does, byte for byte, in about half its time.
+
+    h5py makes a type, a dataspace and a property list for every dataset. Here those of one type and length share
+    theirs, and groups share one list.
+
+    Args:
+        file: open for writing.
+        options: of ``Group.create_dataset``; compressed datasets are left to it.
+    """
+
+    def __init__(self, file: h5py.File, **options: Any) -> None:
+        self._file = file
+        self._options = options
+        self._alike: dict[tuple[np.dtype, tuple[int, ...]], tuple[Any, ...]] = {}
+        self._of_groups = h5py.h5p.create(h5py.h5p.GROUP_CREATE)
+        self._of_groups.set_obj_track_times(False)
+
+    def group(self, name: str) -> h5py.h5g.GroupID:
+        """Create a group at the root."""
+        if not name.isascii():  # the link says in which character set its name is
+            return self._file.create_group(name).id
+        return h5py.h5g.create(self._file.id, name.encode(), gcpl=self._of_groups)
+
+    def put(self, group: h5py.h5g.GroupID, name: str, values: np.ndarray) -> None:
+        """Create a dataset with all its values.
+
+        Args:
+            group: it goes into.
+            name: ASCII.
+            values: of a fixed-width type.
+        """
+        values = np.ascontiguousarray(values)
+        kind = values.dtype, values.shape
+        if kind in self._alike:
+            dataset = h5py.h5d.create(group, name.encode("ascii"), *self._alike[kind])
+            dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, values)
+            return
+        dataset = h5py.Group(group).create_dataset(name, data=values, **self._options).id
+        if not self._options:
+            self._alike[kind] = dataset.get_type(), dataset.get_space(), dataset.get_create_plist()
 
 
 def outside(file: h5py.File) -> str | None:
