@@ -19,7 +19,7 @@ _CONTEXT.set_forkserver_preload(
         "pe_data.write.publish",
         "pe_data.read.resolver",
         "pe_data.write.revoke",
-        "pe_data.trust.tombstones",
+        "pe_data.trust.revocations",
         "pe_data.store.web_source",
         "pe_data.store.folder",
         "pe_data.trust.client",

@@ -1,5 +1,7 @@
 """A store with a trust root and published areas, and a revocation that may be killed."""
 
+import os
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,15 +11,17 @@ import pytest
 from storage_helpers import Folder, areas, killing, publish_areas
 from trust_helpers import Trust, make_trust
 
-from pe_data.documents.envelope import TOMBSTONE_TYPE, SignedDocument, parse_envelope
+from pe_data.documents.envelope import REVOCATIONS_TYPE, TOMBSTONE_TYPE, SignedDocument, parse_envelope
+from pe_data.documents.revocations import RevocationList
 from pe_data.documents.tombstone import Tombstone
 from pe_data.names.digests import Sha256, sha256_bytes
-from pe_data.names.keys import tombstone_key
+from pe_data.names.keys import revocations_key, tombstone_key
 from pe_data.names.uri import parse_store_uri
 from pe_data.store.folder import FolderStore
-from pe_data.trust.tombstones import Verifier
+from pe_data.trust.revocations import Verifier
 from pe_data.write.publish import PublishReport
-from pe_data.write.revoke import RevocationReport, publish_tombstone, tombstone_for
+from pe_data.write.revocation_list import propose_list
+from pe_data.write.revoke import RevocationReport, finish, publish_listed, publish_tombstone, tombstone_for
 
 AL, NC = "states/AL", "states/NC"
 REASON = "the census office withdrew its licence"
@@ -59,8 +63,37 @@ class World:
     def signed(self, stone: Tombstone, *people: str) -> SignedDocument:
         return self.trust.sign(stone.to_bytes(), TOMBSTONE_TYPE, *people)
 
-    def revoke(self, uri: str, *people: str, **more: Any) -> RevocationReport:
-        return self.publish(self.signed(self.tombstone(uri, **more), *people))
+    def revoke(self, uri: str, *people: str, listed: bool = True, **more: Any) -> RevocationReport:
+        """Sign a tombstone and the next list, and publish both; without `listed` as before there were lists."""
+        stone = self.tombstone(uri, **more)
+        done = finish(self.store, stone, Verifier.of(lambda: self.store))
+        if done is not None:
+            return done
+        list_ = self.signed_list(self.propose(stone), *people) if listed else None
+        return self.publish(self.signed(stone, *people), listed=list_)
+
+    def propose(self, *stones: Tombstone, **more: Any) -> RevocationList:
+        return propose_list(self.store, "us", Verifier.of(lambda: self.store), stones=stones, **more)
+
+    def signed_list(self, proposed: RevocationList, *people: str) -> SignedDocument:
+        return self.trust.sign(proposed.to_bytes(), REVOCATIONS_TYPE, *people)
+
+    def publish_list(self, proposed: RevocationList, *people: str) -> RevocationList:
+        signed = self.signed_list(proposed, *people)
+        return publish_listed(self.store, signed, verifier=Verifier.of(lambda: self.store), what="list")
+
+    def put_list(self, document: SignedDocument | bytes | None, store: FolderStore | None = None) -> None:
+        """Put any bytes where the list belongs, or nothing, as somebody with the bucket could."""
+        path = (store or self.store).root / revocations_key("us")
+        path.unlink(missing_ok=True)
+        if document is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(document if isinstance(document, bytes) else document.to_bytes())
+
+    def a_day_later(self) -> None:
+        """As if a day had passed since the places were asked."""
+        for path in (*self.cache.glob("artifacts/*/*.asked"), *self.cache.glob("revocations/*.asked")):
+            os.utime(path, (time.time() - 2 * 24 * 3600,) * 2)
 
     def publish(self, document: SignedDocument, **more: Any) -> RevocationReport:
         verifier = Verifier.of(lambda: self.store)

@@ -5,8 +5,6 @@ docs/security.md lists all of them.
 """
 
 import json
-import os
-import time
 import warnings
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -35,8 +33,9 @@ from pe_data.keep.mirror import mirror
 from pe_data.names.digests import Sha256, canonical_json, sha256_bytes
 from pe_data.names.keys import channel_key, collection_key, manifest_key, payload_key, tombstone_key
 from pe_data.read.options import Options
+from pe_data.read.revocations import remembered_tombstone
 from pe_data.store.folder import FolderStore
-from pe_data.trust.tombstones import Verifier
+from pe_data.trust.revocations import Verifier
 
 DAY = 24 * 3600
 
@@ -47,8 +46,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 
 
 def a_day_later(world: World) -> None:
-    for path in world.cache.glob("artifacts/*/*.asked"):
-        os.utime(path, (time.time() - 2 * DAY,) * 2)
+    world.a_day_later()
 
 
 # --- forged tombstones ------------------------------------------------------------------------
@@ -150,7 +148,7 @@ def test_tombstone_forged(world: World, forge: Callable[[World], bytes]) -> None
         assert pe_data.ensure(world.single(AL)) == path
     with pytest.warns(CacheWarning, match="not genuine"):
         assert pe_data.ensure(world.single(AL), cache=world.folder / "fresh").read_bytes() == AL.encode()
-    assert Known(Options.of().cache).tombstone(world.sha256(AL)) is None
+    assert remembered_tombstone(Known(Options.of().cache), world.sha256(AL), None) is None
     assert "not genuine" in check_store(world.store).findings[0].problem
 
 

@@ -93,7 +93,7 @@ def test_what_a_killed_revocation_left_is_not_released(private: Private, monkeyp
     envelope = private.folder / "envelope.json"
     envelope.write_bytes(private.trust.sign(private.body(), TOMBSTONE_TYPE).to_bytes())
     with variables(private.trust.environment):
-        assert forked.run(revocation_helpers.main, str(private.store.root), str(envelope), 1).returncode == -9
+        assert forked.run(revocation_helpers.main, str(private.store.root), str(envelope), 2).returncode == -9
     assert private.store.exists(private.payload), "killed between its steps"
     before = len(list(records(private.store, "uk")))
     answer = private.until(410)

@@ -45,7 +45,7 @@ def test_there_is_no_digest_that_is_none(text: Any, tmp_path: Path) -> None:
         lambda one: cache.path(one, "h5"),
         lambda one: cache.remove(one, "h5"),
         lambda one: cache.find(one),
-        lambda one: Known(cache).tombstone_path(one),
+        lambda one: Known(cache).tombstone_paths(one, "us")[1],
         lambda one: Known(cache).is_due(one, 1.0),
     ):
         with pytest.raises(InvalidNameError, match="64 lower-case hexadecimal digits"):

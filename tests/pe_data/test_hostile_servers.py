@@ -479,8 +479,15 @@ def test_a_mirror_may_redirect(good: Path, monkeypatch: pytest.MonkeyPatch) -> N
             assert right.total == len(DATA)
 
 
-def test_tombstones_are_asked_for_by_digest_only(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No manifest has to be read first to know whether a pin was revoked."""
+def test_a_store_is_asked_for_its_list_and_before_there_is_one_for_a_tombstone(
+    good: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No manifest has to be read first to know whether a pin was revoked, and no mirror is searched."""
+    with scripted({}) as empty:
+        ask(monkeypatch, empty.url, good)
+        assert "revocations/us.json" in empty.asked[0]
+        assert tombstone_key("us", Sha256(SHA)) in empty.asked[1]
+    monkeypatch.setenv("PE_DATA_CACHE", str(good.parent / "another cache"))
     with scripted({}) as empty:
         ask(monkeypatch, good, empty.url)
-        assert tombstone_key("us", Sha256(SHA)) in empty.asked[0]
+        assert not any("tombstone" in one or "revocations" in one for one in empty.asked)

@@ -181,18 +181,26 @@ def test_a_forged_tombstone_on_a_mirror_stops_nobody(
     world.put(AL, forged, mirror)
     monkeypatch.setenv("PE_DATA_MIRRORS", str(mirror.root))
     monkeypatch.setenv("PE_DATA_REVOCATION_HOURS", "0")
-    with pytest.warns(CacheWarning, match="a mirror has a tombstone that nobody here can check"):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", "(?s).*expected a revocation list", CacheWarning)
         assert pe_data.ensure(world.single(AL)).read_bytes() == AL.encode()
-    world.put(AL, forged)  # in the store itself it counts until it can be checked
+    world.put(AL, forged)  # in the store itself it stops downloads until it can be checked
     with pytest.raises(UncheckedRevocationError):
+        pe_data.ensure(world.single(AL), cache=world.folder / "fresh")
+    with pytest.warns(CacheWarning, match="REVOKED"):
         pe_data.ensure(world.single(AL))
 
 
-def test_a_genuine_tombstone_on_a_mirror_counts(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_genuine_list_on_a_mirror_counts(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever can write to the store alone cannot hide it."""
     mirror = FolderStore(world.folder / "mirror")
-    world.put(AL, world.signed(world.tombstone(world.single(AL))), mirror)
+    world.put_list(world.signed_list(world.propose(world.tombstone(world.single(AL)))), mirror)
     monkeypatch.setenv("PE_DATA_MIRRORS", str(mirror.root))
-    with pytest.raises(RevokedError, match=REASON):
+    with pytest.raises(RevokedError, match="its tombstone, with the reason, could not be read"):
+        pe_data.ensure(world.single(AL))
+    world.put(AL, world.signed(world.tombstone(world.single(AL))), mirror)
+    with pytest.raises(RevokedError, match="could not be read"):  # another tombstone than the one that is listed
         pe_data.ensure(world.single(AL))
 
 

@@ -154,7 +154,12 @@ def test_a_pipe_in_place_of_a_memory_is_none(store: FolderStore, tmp_path: Path)
     began = time.monotonic()
     cache = Cache(tmp_path / "cache")
     seen = SeenChannels(cache, str(store.root)).path("us", "cps", "latest")
-    for path in (cache.path(SHA, "manifest.json"), Known(cache).tombstone_path(SHA), seen):
+    for path in (
+        cache.path(SHA, "manifest.json"),
+        Known(cache).tombstone_paths(SHA, "us")[1],
+        Known(cache).list_path("us"),
+        seen,
+    ):
         path.parent.mkdir(parents=True, exist_ok=True)
         os.mkfifo(path)
     assert pe_data.ensure("pe-data://us/cps@latest").read_bytes() == DATA

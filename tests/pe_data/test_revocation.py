@@ -48,8 +48,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 
 def forget_asking(world: World) -> None:
     """As if a day had passed since the stores were asked."""
-    for path in world.cache.glob("artifacts/*/*.asked"):
-        os.utime(path, (time.time() - 2 * DAY,) * 2)
+    world.a_day_later()
 
 
 def findings(store: FolderStore) -> str:
@@ -104,15 +103,16 @@ def test_what_was_seen_once_is_remembered(world: World) -> None:
     with pytest.raises(RevokedError):
         pe_data.ensure(world.single(AL))
     (world.store.root / tombstone_key("us", world.sha256(AL))).unlink()
-    with pytest.raises(RevokedError):
+    world.put_list(None)
+    with pytest.raises(RevokedError, match=REASON):
         pe_data.ensure(world.single(AL), store="http://127.0.0.1:9")
     known = Known(Options.of().cache)
-    path = known.tombstone_path(world.sha256(AL))
-    path.write_bytes(b"{damaged")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
+    memories = [known.list_path("us"), *known.tombstone_paths(world.sha256(AL), "us")]
+    for path in memories:
+        path.write_bytes(b"{damaged " + world.sha256(AL).encode())
+    with pytest.warns(CacheWarning, match="expected a revocation list of us, found none"):
         pe_data.ensure(world.single(AL))
-    assert not path.exists(), "a damaged memory is dropped, and the stores are asked again"
+    assert not any(path.exists() for path in memories), "a damaged memory is dropped, and the store is asked again"
 
 
 def test_the_interval_is_configurable(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,9 +144,11 @@ def test_a_store_out_of_reach_is_no_error_for_a_pin(world: World) -> None:
         warnings.simplefilter("error")
         assert pe_data.ensure(world.single(AL), store=dead) == path
     known = Known(Options.of().cache)
-    assert known.is_silent(dead)
-    assert not known.is_due(world.sha256(AL), DAY), "the next hits do not wait for it again"
-    assert known.is_due(world.sha256(AL), DAY - 600), "but before the day is over"
+    asked = known.asked("us", DAY)
+    assert asked is not None
+    assert (asked.store, asked.state) == (dead, "silent"), "the next hits do not wait for it again"
+    os.utime(known.list_path("us", "asked"), (time.time() - 600,) * 2)
+    assert known.asked("us", DAY) is None, "but it is asked before the day is over"
 
 
 def test_a_bucket_that_may_not_be_listed_is_no_reason_to_warn(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,11 +156,12 @@ def test_a_bucket_that_may_not_be_listed_is_no_reason_to_warn(world: World, monk
     real = FolderStore.get
 
     def get(self: FolderStore, key: str, **more: int) -> StoredDocument:
-        if key.endswith(".tombstone.json"):
+        if key.endswith(".tombstone.json") or key.startswith("revocations/"):
             raise StorePermissionError(f"{key}: access refused")
         return real(self, key, **more)
 
     monkeypatch.setattr(FolderStore, "get", get)
+    monkeypatch.delenv("PE_DATA_TRUST_ROOT")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert pe_data.ensure(world.single(AL)).read_bytes() == AL.encode()
@@ -313,20 +316,25 @@ def test_gc_still_refuses_a_mirror_that_has_only_tombstones(world: World) -> Non
         collect_garbage(target)
 
 
-def test_a_machine_that_cannot_check_counts_it_as_revoked(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_machine_that_cannot_check_downloads_nothing_that_the_store_says_is_revoked(
+    world: World, monkeypatch: pytest.MonkeyPatch, listed: bool
+) -> None:
     path = pe_data.ensure(world.single(AL))
-    world.revoke(world.single(AL))
+    world.revoke(world.single(AL), listed=listed)
     forget_asking(world)
     monkeypatch.delenv("PE_DATA_TRUST_ROOT")
+    for how in ({}, {"allow_revoked": True}):
+        with pytest.warns(CacheWarning, match="REVOKED.*PE_DATA_TRUST_ROOT"):
+            assert pe_data.ensure(world.single(AL), **how) == path
     with pytest.raises(UncheckedRevocationError, match="PE_DATA_TRUST_ROOT"):
-        pe_data.ensure(world.single(AL))
-    with pytest.warns(CacheWarning, match="REVOKED"):
-        assert pe_data.ensure(world.single(AL), allow_revoked=True) == path
-    assert pe_data.ensure(world.single(AL), offline=True) == path
-    assert Known(Options.of().cache).tombstone(world.sha256(AL)) is None, "what was not checked is not remembered"
+        pe_data.ensure(world.single(AL), cache=world.folder / "fresh")
+    known = Known(Options.of().cache)
+    assert known.kept("us") is None, "what was not checked is not kept as checked"
+    assert not any(path.exists() for path in known.tombstone_paths(world.sha256(AL), "us"))
 
 
-def test_without_the_extra_it_counts_as_revoked(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extra_it_is_not_downloaded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     pe_data.ensure(world.single(AL))
     world.revoke(world.single(AL))
     forget_asking(world)
@@ -336,7 +344,9 @@ def test_without_the_extra_it_counts_as_revoked(world: World, monkeypatch: pytes
         monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.delitem(sys.modules, "pe_data.trust.client", raising=False)
     with pytest.raises(UncheckedRevocationError, match=r"install the extra 'trust' of pe-microdata"):
-        pe_data.ensure(world.single(AL))
+        pe_data.ensure(world.single(AL), cache=world.folder / "fresh")
+    with pytest.warns(CacheWarning, match=r"REVOKED.*install the extra 'trust' of pe-microdata"):
+        assert pe_data.ensure(world.single(AL)).read_bytes() == AL.encode()
 
 
 def test_a_rotated_key_is_replaced_by_revoking_again(world: World) -> None:

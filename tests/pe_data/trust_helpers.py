@@ -24,7 +24,7 @@ from pe_data.documents.envelope import SignedDocument
 from pe_data.documents.validation import Validation
 from pe_data.names.digests import Sha256, sha256_bytes
 from pe_data.store.base import Store
-from pe_data.trust.client import memory_of
+from pe_data.trust.anchor import memory_of
 from pe_data.trust.opening import open_policy
 from pe_data.trust.policy import TrustPolicy
 from pe_data.trust.proposal import Proposal, publish

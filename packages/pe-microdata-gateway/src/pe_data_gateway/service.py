@@ -90,7 +90,7 @@ class Gateway:
         want = self._within(wanted(key), token)
         if want.kind == "tombstone":
             return await self._tombstone(want, token)
-        if want.kind in ("channel", "trust"):
+        if want.kind in ("channel", "revocations", "trust"):
             return await _refusing(self.documents.fresh(want.key, SMALL_LIMIT))
         document = await self._described(want, token)
         if want.kind == "payload":

@@ -10,13 +10,14 @@ from pe_data.names.digests import Sha256
 from pe_data.names.keys import CHANNELS_PREFIX, check_country, check_dataset, parse_object_key
 from pe_data_gateway.refusal import Refusal
 
-Kind = Literal["channel", "manifest", "collection", "payload", "tombstone", "trust"]
+Kind = Literal["channel", "manifest", "collection", "payload", "tombstone", "revocations", "trust"]
 
 _CHANNEL = re.compile(
     r"channels/(?P<country>[a-z]{2,3})/(?P<dataset>[a-z0-9_]{1,100})/(?:latest|next)"
     r"(?:\.json|\.history/\d{8,}\.[0-9a-f]{64}\.json)"
 )
 _LISTED = re.compile(r"channels/(?P<country>[a-z]{2,3})/(?:(?P<dataset>[a-z0-9_]{1,100})/(?:[a-z]+\.history/)?)?")
+_REVOCATIONS = re.compile(r"revocations/(?P<country>[a-z]{2,3})\.json")
 _TRUST = re.compile(r"trust/[a-z0-9][a-z0-9._-]{0,99}")
 
 
@@ -42,13 +43,16 @@ def wanted(key: str) -> Wanted:
     channel = _CHANNEL.fullmatch(key)
     if channel:
         return Wanted("channel", key, channel["country"], channel["dataset"])
+    revocations = _REVOCATIONS.fullmatch(key)
+    if revocations:
+        return Wanted("revocations", key, revocations["country"])
     if _TRUST.fullmatch(key):
         return Wanted("trust", key, None)
     raise Refusal(
         404,
         "no-such-key",
         "the address is not one of an object that this gateway serves",
-        "Manifests, collections, payloads, tombstones, channels and the trust root are; nothing else is",
+        "Manifests, collections, payloads, tombstones, revocation lists, channels and the trust root are, nothing else",
     )
 
 

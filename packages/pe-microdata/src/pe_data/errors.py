@@ -49,7 +49,7 @@ class InvalidDocumentError(PeDataError):
 
 
 class InvalidTombstoneError(InvalidDocumentError):
-    """A tombstone is unsigned, of another artifact or of another type."""
+    """A tombstone or a revocation list is unsigned, damaged, of another artifact or country, or of another type."""
 
 
 class PointerMismatchError(PeDataError):
@@ -182,7 +182,7 @@ class RevokedError(PeDataError):
 
 
 class UncheckedRevocationError(RevokedError):
-    """There is a tombstone whose signatures cannot be checked on this machine."""
+    """Nobody here can tell whether it was revoked: signatures cannot be checked, or a list that must hold does not."""
 
 
 class CertificationError(PeDataError):

@@ -19,7 +19,7 @@ from pe_data.errors import (
 from pe_data.names.digests import Sha256
 from pe_data.names.uri import StoreUri
 from pe_data.read.places import Places
-from pe_data.read.revocations import find_revoked
+from pe_data.read.revocations import Revocations
 from pe_data.store.artifacts import Depth
 from pe_data.trust.nominations import VerifiedPointer
 from pe_data.write.nominate import candidate
@@ -70,8 +70,10 @@ def check_nomination(pointer: VerifiedPointer, places: Places, *, depth: Depth =
     body = pointer.body
     pin = StoreUri(body.country, body.dataset, None, None, body.artifact_sha256)
 
+    revocations = Revocations(pin, places.options, places, now=True)
+
     def refuse_revoked(sha256: Sha256, _: str) -> None:
-        revoked = find_revoked(pin, (sha256,), places.options, fresh=True, places=places)
+        revoked = revocations.find((sha256,), cached=False)
         if revoked is not None:
             raise revoked.error(pin)
 

@@ -11,11 +11,11 @@ from enum import StrEnum
 from pathlib import Path
 
 from pe_data.certify.release import RELEASE_LIMIT, DataRelease, DatasetPin
-from pe_data.errors import InvalidDocumentError, ObjectNotFoundError, OfflineError, StoreError
+from pe_data.errors import InvalidDocumentError, ObjectNotFoundError, OfflineError, StoreError, UncheckedRevocationError
 from pe_data.names.digests import parse_sha256
 from pe_data.read.options import Options
 from pe_data.read.places import Places
-from pe_data.read.revocations import Revoked, find_revoked
+from pe_data.read.revocations import Revocations
 
 WORKERS = 8
 
@@ -75,8 +75,10 @@ def bundle_status(path: Path, options: Options) -> BundleStatus:
         raise InvalidDocumentError(f"{path}: expected at most {RELEASE_LIMIT} bytes, found more")
     pins = DataRelease.from_bytes(raw, str(path)).datasets
     with ThreadPoolExecutor(max_workers=WORKERS) as pool:
-        found: list[Revoked] = []
-        files = tuple(pool.map(lambda name: _status(name, pins[name], options, found), sorted(pins)))
+        asked = {pin.address.country: Revocations(pin.address, options, now=True) for pin in pins.values()}
+        files = tuple(
+            pool.map(lambda name: _status(name, pins[name], options, asked[pins[name].address.country]), sorted(pins))
+        )
     return BundleStatus(overall(one.state for one in files), files)
 
 
@@ -89,25 +91,17 @@ def overall(states: Iterable[State]) -> State:
     return State.REPRODUCIBLE if found else State.UNKNOWN
 
 
-def _revoked(pin: DatasetPin, options: Options, found: list[Revoked]) -> Revoked | None:
-    """The revocation of a file; one tombstone that covers many files is fetched and checked once."""
-    for one in found:
-        if one.tombstone is not None and one.tombstone.covers(pin.address.country, pin.sha256):
-            return Revoked(pin.sha256, one.tombstone)
-    collection = parse_sha256(pin.revision.removeprefix("sha256:"))
-    revoked = find_revoked(pin.address, tuple(dict.fromkeys((pin.sha256, collection))), options, fresh=True)
-    if revoked is not None:
-        found.append(revoked)
-    return revoked
-
-
-def _status(name: str, pin: DatasetPin, options: Options, found: list[Revoked]) -> FileStatus:
+def _status(name: str, pin: DatasetPin, options: Options, asked: Revocations) -> FileStatus:
     def answer(state: State, reason: str = "") -> FileStatus:
         return FileStatus(name, pin.uri, pin.sha256, state, reason)
 
-    revoked = _revoked(pin, options, found)
+    collection = parse_sha256(pin.revision.removeprefix("sha256:"))
+    try:
+        revoked = asked.find(tuple(dict.fromkeys((pin.sha256, collection))), cached=False)
+    except UncheckedRevocationError as error:
+        return answer(State.UNKNOWN, str(error))
     if revoked is not None:
-        state = State.REVOKED if revoked.tombstone is not None else State.UNKNOWN
+        state = State.REVOKED if revoked.checked else State.UNKNOWN
         return answer(state, str(revoked.error(pin.address)))
     problems = []
     missing = True

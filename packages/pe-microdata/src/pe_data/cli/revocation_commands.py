@@ -1,14 +1,24 @@
 """`pe-data revoke`: end an artifact, for ever."""
 
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from pe_data.cli.signing import key_option, signers_of
+from pe_data.cli.signing import Duration, key_option, out_option, publish_option, sign_or_write
 from pe_data.cli.store_options import emit, json_option, store_option, the_store
+from pe_data.errors import ConflictError
 from pe_data.names.digests import strict_json
+from pe_data.names.keys import check_country
+
+if TYPE_CHECKING:
+    from pe_data.documents.papers import Papers
+    from pe_data.store.base import Store
+
+_ATTEMPTS = 5
+"""Lists that are proposed while other people publish theirs."""
 
 
 @click.command()
@@ -17,13 +27,15 @@ from pe_data.names.digests import strict_json
 @click.option("--by", "revoked_by", metavar="WHO", help="Who decides: a person or an office, as readers may see it.")
 @click.option("--licence", help="The licence that ended.  [default: the one in the manifest]")
 @click.option("--members", is_flag=True, help="Of a collection: end every member too, wherever else it is listed.")
-@click.option("--out", type=click.Path(path_type=Path), help="Write a file for others to sign, publish nothing.")
 @click.option(
-    "--publish",
-    "file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Publish a file that enough people have signed.",
+    "--list",
+    "country",
+    metavar="COUNTRY",
+    help="Sign the next revocation list alone, of the tombstones that are there.",
 )
+@click.option("--expires", type=Duration(), default="90d", show_default=True, help="How long the list holds.")
+@out_option
+@publish_option
 @key_option
 @store_option
 @json_option
@@ -33,18 +45,24 @@ def revoke(
     revoked_by: str | None,
     licence: str | None,
     members: bool,
+    country: str | None,
+    expires: timedelta,
     out: Path | None,
     file: Path | None,
     keys: tuple[str, ...],
     store_url: str | None,
     as_json: bool,
 ) -> None:
-    """Write a signed tombstone, then remove the payload. There is no way back.
+    """Write a signed tombstone and the next revocation list, then remove the payload. There is no way back.
 
     Readers get the reason and the date from then on. The manifest stays. With a member in the address
     that member ends, in whichever collection it is listed; without one a whole collection ends, and
     with --members every file of it. Running it again completes what was interrupted; what was revoked
     already needs no key and changes nothing.
+
+    Readers look at one signed list per country, which ends (--expires). `--list us` signs the next one
+    alone: the first of a store that has tombstones and no list yet, a renewal, or one that another
+    revocation overtook.
 
     \b
     Examples:
@@ -52,29 +70,40 @@ def revoke(
       pe-data revoke pe-data://us/local_areas@sha256:a1b2… --members --reason … --by … --key alice --out end.json
       pe-data sign end.json --key bob                            # on the other machine
       pe-data revoke --publish end.json
+      pe-data revoke --list us --key alice                       # the first list, or a renewal
 
     \b
     Exit codes: 0 revoked, or was already; 1 refused (too few signatures, no such artifact); 2 wrong usage.
     """
-    from pe_data.documents.envelope import TOMBSTONE_TYPE, parse_envelope, sign
+    from pe_data.documents.envelope import REVOCATIONS_TYPE, TOMBSTONE_TYPE
+    from pe_data.documents.papers import Papers
     from pe_data.documents.signing_libraries import need_libraries
     from pe_data.documents.tombstone import Tombstone
     from pe_data.names.uri import parse_store_uri
-    from pe_data.trust.tombstones import Verifier
-    from pe_data.write.revoke import finish, publish_tombstone, tombstone_for
+    from pe_data.trust.revocations import Verifier
+    from pe_data.write.revocation_list import describe_list, propose_list
+    from pe_data.write.revoke import finish, tombstone_for
 
     need_libraries()
     if file is not None:
-        if uri or reason or revoked_by or licence or members or keys or out:
+        if uri or country or reason or revoked_by or licence or members or keys or out:
             raise click.UsageError("--publish takes the file alone")
-        document = parse_envelope(file.read_bytes(), payload_type=TOMBSTONE_TYPE, what=str(file))
-        country, what = Tombstone.from_bytes(document.body, what=str(file)).country, str(file)
-        store = the_store(store_url, country)
+        papers = Papers.from_bytes(file.read_bytes(), what=str(file), kinds=(TOMBSTONE_TYPE, REVOCATIONS_TYPE))
+        body = strict_json(papers.documents[0].body, what=str(file))
+        store = the_store(store_url, check_country(str(body.get("country"))))
+        _publish(papers, store, str(file), as_json)
+        return
+    stone: Tombstone | None = None
+    if country is not None:
+        if uri or reason or revoked_by or licence or members:
+            raise click.UsageError("--list takes no address: it lists what the store has tombstones of")
+        store, what = the_store(store_url, check_country(country)), f"revocation list of {country}"
     else:
         if uri is None or reason is None or revoked_by is None:
             raise click.UsageError("say what to revoke (a pinned address), --reason and --by")
         parsed = parse_store_uri(uri)
-        store, what = the_store(store_url, parsed.country), uri
+        country, what = parsed.country, uri
+        store = the_store(store_url, country)
         now = datetime.now(UTC)
         stone = tombstone_for(
             store, parsed, reason=reason, revoked_by=revoked_by, now=now, licence=licence, with_members=members
@@ -83,18 +112,41 @@ def revoke(
         if done is not None:
             emit(as_json, {**asdict(done), "nothing_to_do": done.nothing_to_do}, [done.summary()])
             return
-        if not keys:
-            raise click.UsageError("say with which --key")
-        document = sign(stone.to_bytes(), TOMBSTONE_TYPE, signers_of(keys))
-        if out is not None:
-            out.write_bytes(document.to_bytes())
-            fields = strict_json(stone.to_bytes(), what=str(out))
-            lines = [f"{name:16} {value}" for name, value in fields.items() if name != "members"]
-            lines += [f"{'artifacts':16} {len(stone.covered)}", f"signed {len(keys)} time(s): {out}"]
-            emit(as_json, fields, lines)
+    if not keys:
+        raise click.UsageError("say with which --key")
+    for attempt in range(_ATTEMPTS):
+        stones = [stone] if stone else []
+        listed = propose_list(store, country, Verifier.of(lambda: store), stones=stones, lifetime=expires)
+        papers = Papers.of(*((TOMBSTONE_TYPE, one.to_bytes()) for one in stones), (REVOCATIONS_TYPE, listed.to_bytes()))
+        if sign_or_write(papers, keys, out):
+            said = strict_json(stone.to_bytes(), what=what) if stone else {}
+            lines = [f"{name:16} {value}" for name, value in said.items() if name != "members"]
+            lines += [f"{'artifacts':16} {len(stone.covered)}"] if stone else []
+            lines += [*describe_list(listed), f"signed {len(keys)} time(s): {out}"]
+            emit(as_json, {**said, "list": listed.to_json()}, lines)
             return
-    report = publish_tombstone(store, document, verifier=Verifier.of(lambda: store), what=what)
-    emit(as_json, {**asdict(report), "nothing_to_do": report.nothing_to_do}, [report.summary()])
+        try:
+            _publish(papers, store, what, as_json)
+            return
+        except ConflictError:  # another list was first: the next one has both
+            if attempt + 1 == _ATTEMPTS:
+                raise
+
+
+def _publish(papers: "Papers", store: "Store", what: str, as_json: bool) -> None:
+    from pe_data.documents.envelope import REVOCATIONS_TYPE, TOMBSTONE_TYPE
+    from pe_data.trust.revocations import Verifier
+    from pe_data.write.revocation_list import describe_list
+    from pe_data.write.revoke import publish_listed, publish_tombstone
+
+    stone, listed = papers.get(TOMBSTONE_TYPE), papers.get(REVOCATIONS_TYPE)
+    verifier = Verifier.of(lambda: store)
+    if stone is not None:
+        report = publish_tombstone(store, stone, listed=listed, verifier=verifier, what=what)
+        emit(as_json, {**asdict(report), "nothing_to_do": report.nothing_to_do}, [report.summary()])
+    elif listed is not None:
+        published = publish_listed(store, listed, verifier=verifier, what=what)
+        emit(as_json, published.to_json(), describe_list(published))
 
 
 COMMANDS: dict[str, click.Command] = {"revoke": revoke}

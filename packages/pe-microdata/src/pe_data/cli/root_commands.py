@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pe_data.cli.common import say
-from pe_data.cli.signing import Duration, key_option, signers_of
+from pe_data.cli.signing import Duration, key_option, sign_or_write
 from pe_data.cli.store_options import emit, json_option, store_option, the_store
 
 if TYPE_CHECKING:
@@ -256,13 +256,9 @@ def _sign_and_publish(
 ) -> None:
     from pe_data.trust.proposal import publish as put
 
-    for signer in signers_of(keys):
-        proposal.sign(signer)
-    missing = proposal.missing()
-    if out is not None:
-        out.write_bytes(proposal.to_bytes())
+    if sign_or_write(proposal, keys, out):
         say(f"trust root version {proposal.version.number}: {out}")
-        for line in missing:
+        for line in proposal.missing():
             say(f"still needed: {line}")
         return
     store = the_store(url)

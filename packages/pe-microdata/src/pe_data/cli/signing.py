@@ -3,7 +3,8 @@
 import os
 import re
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
@@ -50,3 +51,31 @@ def signers_of(references: tuple[str, ...]) -> "list[Signer]":
     from pe_data.trust.keys import load_signer
 
     return [load_signer(reference, ask_passphrase) for reference in references]
+
+
+out_option = click.option(
+    "--out", type=click.Path(path_type=Path), help="Write a file for others to sign, publish nothing."
+)
+publish_option = click.option(
+    "--publish",
+    "file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Publish a file that enough people have signed.",
+)
+
+
+class Signable(Protocol):
+    """What collects signatures: documents (`pe_data.documents.papers`) or a version of the trust root."""
+
+    def sign(self, signer: "Signer") -> None: ...
+    def to_bytes(self) -> bytes: ...
+    def missing(self) -> list[str]: ...
+
+
+def sign_or_write(papers: Signable, keys: tuple[str, ...], out: Path | None) -> bool:
+    """Sign with every key, and write a file for others to sign if one is named; whether it was written."""
+    for signer in signers_of(keys):
+        papers.sign(signer)
+    if out is not None:
+        out.write_bytes(papers.to_bytes())
+    return out is not None

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from pe_data.cli.common import say
-from pe_data.cli.signing import Duration, key_option, signers_of
+from pe_data.cli.signing import Duration, Signable, key_option, out_option, publish_option, sign_or_write
 from pe_data.cli.store_options import (
     emit,
     json_option,
@@ -31,13 +31,8 @@ from pe_data.names.digests import Sha256, parse_sha256, strict_json
     help="What to nominate.",
 )
 @click.option("--expires", type=Duration(), default="30d", show_default=True, help="How long the nomination stands.")
-@click.option("--out", type=click.Path(path_type=Path), help="Write a file for others to sign, publish nothing.")
-@click.option(
-    "--publish",
-    "file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Publish a file that enough people have signed.",
-)
+@out_option
+@publish_option
 @key_option
 @store_option
 @namespace_option
@@ -68,7 +63,8 @@ def promote(
     from pe_data.documents.signing_libraries import need_libraries
 
     need_libraries()
-    from pe_data.documents.envelope import POINTER_TYPE, sign
+    from pe_data.documents.envelope import POINTER_TYPE
+    from pe_data.documents.papers import Papers
     from pe_data.documents.pointer import parse_signed
     from pe_data.trust.opening import open_policy
     from pe_data.write.nominate import candidate, describe, nominate, propose
@@ -86,12 +82,12 @@ def promote(
         store = the_store(store_url, country)
         chosen = candidate(store, country, name, _artifact(source))
         body = propose(store, chosen, namespace=the_namespace(namespace, country), lifetime=expires)
-        document = sign(body.to_bytes(), POINTER_TYPE, signers_of(keys))
-        if out is not None:
-            out.write_bytes(document.to_bytes())
+        papers = Papers.of((POINTER_TYPE, body.to_bytes()))
+        if sign_or_write(papers, keys, out):
             lines = [*describe(body), chosen.validation.summary(), f"signed {len(keys)} time(s): {out}"]
             emit(as_json, strict_json(body.to_bytes(), what=str(out)), lines)
             return
+        (document,) = papers.documents
     verified = nominate(store, document, open_policy(store))
     lines = [*describe(verified.body), f"signed by    {', '.join(verified.key_ids)}"]
     emit(as_json, {**strict_json(verified.body.to_bytes(), what="body"), "signed_by": list(verified.key_ids)}, lines)
@@ -103,7 +99,7 @@ def promote(
 @click.option("--out", type=click.Path(path_type=Path), help="Write the signed file here instead of in its place.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def sign(file: Path, keys: tuple[str, ...], out: Path | None, yes: bool) -> None:
-    """Add your signature to a nomination, a tombstone, a statement or a version of the trust root.
+    """Add your signature to a nomination, a revocation, a statement or a version of the trust root.
 
     What is signed is shown first. The bytes that the first person signed stay as they are.
 
@@ -118,46 +114,45 @@ def sign(file: Path, keys: tuple[str, ...], out: Path | None, yes: bool) -> None
     if not keys:
         raise click.UsageError("say with which --key")
     raw = file.read_bytes()
-    document = strict_json(raw, what=str(file))
-    signed = _sign_proposal if "documents" in document else _sign_envelope
-    data = signed(raw, str(file), keys, yes)
-    (out or file).write_bytes(data)
+    papers, lines = _read(raw, str(file))
+    _confirm(lines, yes)
+    sign_or_write(papers, keys, out or file)
+    for line in papers.missing():
+        say(f"still needed: {line}")
     say(f"signed: {out or file}")
 
 
-def _sign_proposal(raw: bytes, what: str, keys: tuple[str, ...], yes: bool) -> bytes:
-    from pe_data.trust.proposal import Proposal
-    from pe_data.trust.root import describe, terms_of
-
-    proposal = Proposal.from_bytes(raw, what=what)
-    version = proposal.version
-    terms = terms_of(version.root.signed, version.targets.signed, version.timestamp.signed)
-    _confirm([f"trust root version {version.number}", *describe(terms)], yes)
-    for signer in signers_of(keys):
-        proposal.sign(signer)
-    for line in proposal.missing():
-        say(f"still needed: {line}")
-    return proposal.to_bytes()
-
-
-def _sign_envelope(raw: bytes, what: str, keys: tuple[str, ...], yes: bool) -> bytes:
-    from pe_data.documents.envelope import POINTER_TYPE, add_signature, parse_envelope
+def _read(raw: bytes, what: str) -> tuple[Signable, list[str]]:
+    """What is to be signed, and what a signature would say."""
+    from pe_data.documents.envelope import POINTER_TYPE, REVOCATIONS_TYPE
+    from pe_data.documents.papers import Papers
     from pe_data.documents.pointer import PointerBody
+    from pe_data.documents.revocations import RevocationList
     from pe_data.trust.policy import PAYLOAD_TYPES
+    from pe_data.trust.proposal import Proposal
+    from pe_data.trust.root import describe as describe_root
+    from pe_data.trust.root import terms_of
     from pe_data.write.nominate import describe
+    from pe_data.write.revocation_list import describe_list
 
-    document = parse_envelope(raw, payload_type=tuple(PAYLOAD_TYPES.values()), what=what)
-    if document.payload_type == POINTER_TYPE:
-        lines = describe(PointerBody.from_bytes(document.body, what))
-    else:
-        lines = [
-            document.payload_type,
-            *(f"{name:20} {value}" for name, value in strict_json(document.body, what=what).items()),
-        ]
-    _confirm([*lines, f"signed by    {', '.join(one.key_id for one in document.signatures)} (not checked)"], yes)
-    for signer in signers_of(keys):
-        document = add_signature(document, signer)
-    return document.to_bytes()
+    if "documents" in strict_json(raw, what=what):
+        proposal = Proposal.from_bytes(raw, what=what)
+        version = proposal.version
+        terms = terms_of(version.root.signed, version.targets.signed, version.timestamp.signed)
+        return proposal, [f"trust root version {version.number}", *describe_root(terms)]
+    kinds = tuple(dict.fromkeys(kind for each in PAYLOAD_TYPES.values() for kind in each))
+    papers = Papers.from_bytes(raw, what=what, kinds=kinds)
+    lines: list[str] = []
+    for document in papers.documents:
+        if document.payload_type == POINTER_TYPE:
+            lines += describe(PointerBody.from_bytes(document.body, what))
+        elif document.payload_type == REVOCATIONS_TYPE:
+            lines += describe_list(RevocationList.from_bytes(document.body, what))
+        else:
+            said = strict_json(document.body, what=what)
+            lines += [document.payload_type, *(f"{name:20} {value}" for name, value in said.items())]
+        lines.append(f"signed by    {', '.join(one.key_id for one in document.signatures)} (not checked)")
+    return papers, lines
 
 
 def _confirm(lines: list[str], yes: bool) -> None:

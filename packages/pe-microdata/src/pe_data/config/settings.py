@@ -9,6 +9,7 @@ channels are believed: the namespace of the file holds for every store. The file
     url = "s3://bucket/prefix"
     mirrors = ["https://mirror.example.org/prefix"]
     namespace = "policyengine"        # refuse channels of anybody else
+    require_revocations = true        # refuse files while no signed revocation list holds
     options = { region = "us-east-1" }
 
     [stores.uk]
@@ -39,7 +40,7 @@ RECHECK_VARIABLE = "PE_DATA_REVOCATION_HOURS"
 RECHECK_HOURS = 24.0
 TRUST_ROOT_VARIABLE = "PE_DATA_TRUST_ROOT"
 DEFAULT = "default"
-_KEYS = {"url", "mirrors", "namespace", "options", "gated_group"}
+_KEYS = {"url", "mirrors", "namespace", "options", "gated_group", "require_revocations"}
 _GROUP = re.compile(r"[^/\x00-\x1f]{1,64}")
 
 
@@ -56,6 +57,8 @@ class StoreConfig:
     """Settings of the store's backend."""
     gated_group: str | None = None
     """Group of this machine that may read the country's payloads in the cache, if they are gated."""
+    require_revocations: bool = False
+    """Refuse a file where no list says whether it was revoked."""
 
 
 def store_for(country: str, environment: Mapping[str, str] | None = None, *, store: str | None = None) -> StoreConfig:
@@ -220,5 +223,8 @@ def _store(path: Path, name: str, table: object) -> StoreConfig:
     group = table.get("gated_group")
     if group is not None and not (isinstance(group, str) and _GROUP.fullmatch(group)):
         raise ConfigError(f"{where}.gated_group: expected the name of a group of this machine, found {group!r}")
+    required = table.get("require_revocations", False)
+    if not isinstance(required, bool):
+        raise ConfigError(f"{where}.require_revocations: expected true or false, found {required!r}")
     texts = {str(key): str(value) for key, value in options.items()}
-    return StoreConfig(url, tuple(mirrors), namespace, texts, group)
+    return StoreConfig(url, tuple(mirrors), namespace, texts, group, required)

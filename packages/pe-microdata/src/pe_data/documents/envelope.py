@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 POINTER_TYPE = "application/vnd.policyengine.pe-data.pointer+json"
 TOMBSTONE_TYPE = "application/vnd.policyengine.pe-data.tombstone+json"
+REVOCATIONS_TYPE = "application/vnd.policyengine.pe-data.revocations+json"
 CHECKPOINT_TYPE = "application/vnd.policyengine.pe-data.audit-checkpoint+json"
 STATEMENT_TYPE = "application/vnd.in-toto+json"
 
@@ -109,7 +110,10 @@ def add_signature(document: SignedDocument, signer: "Signer") -> SignedDocument:
     Raises:
         SignatureError: if that key has signed already.
     """
-    made = signer.sign(signed_bytes(document))
+    need_libraries()
+    from securesystemslib.dsse import Envelope
+
+    made = Envelope(document.body, document.payload_type, {}).sign(signer)
     if any(one.key_id == made.keyid for one in document.signatures):
         raise SignatureError(
             f"key {made.keyid} has signed this document already: expected another person's key. "
@@ -117,14 +121,6 @@ def add_signature(document: SignedDocument, signer: "Signer") -> SignedDocument:
         )
     added = Signature(made.keyid, _encode(bytes.fromhex(made.signature)))
     return msgspec.structs.replace(document, signatures=(*document.signatures, added))
-
-
-def signed_bytes(document: SignedDocument) -> bytes:
-    """What the signatures are over: DSSE's encoding of payload type and body."""
-    need_libraries()
-    from securesystemslib.dsse import Envelope
-
-    return Envelope(document.body, document.payload_type, {}).pae()
 
 
 def signature_bytes(signature: Signature) -> bytes:

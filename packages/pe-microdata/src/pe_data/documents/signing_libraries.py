@@ -7,9 +7,9 @@ from pe_data.errors import MissingExtraError
 _MODULES = ("securesystemslib.signer", "cryptography", "tuf.api.metadata")
 
 
-def need_libraries() -> None:
+def need_libraries(*modules: str) -> None:
     """Raise MissingExtraError, saying what to install, if a library is not there."""
-    for module in _MODULES:
+    for module in modules or _MODULES:
         try:
             import_module(module)
         except ImportError as error:

@@ -6,10 +6,12 @@ right before and have not changed since (`pe_data.keep.verified`) are not read a
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pe_data.documents.collection import COLLECTION_LIMIT, Collection
 from pe_data.documents.pointer import POINTER_LIMIT, PointerBody, check_place, parse_signed
+from pe_data.documents.revocations import LIST_LIMIT
 from pe_data.documents.tombstone import TOMBSTONE_LIMIT, Tombstone
 from pe_data.errors import (
     InvalidDocumentError,
@@ -19,12 +21,23 @@ from pe_data.errors import (
     UncheckedRevocationError,
 )
 from pe_data.keep.verified import Verified
-from pe_data.names.digests import HashingStream, Sha256
-from pe_data.names.keys import CHANNELS_PREFIX, PROBE_KEY, ObjectKind, channel_key, check_channel, parse_object_key
+from pe_data.names.digests import HashingStream, Sha256, sha256_bytes
+from pe_data.names.keys import (
+    CHANNELS_PREFIX,
+    PROBE_KEY,
+    REVOCATIONS_PREFIX,
+    ObjectKind,
+    channel_key,
+    check_channel,
+    parse_object_key,
+    revocations_history_key,
+    revocations_key,
+    tombstone_key,
+)
 from pe_data.read.channels import history
 from pe_data.store.artifacts import parse_collection, parse_manifest
 from pe_data.store.base import ObjectMeta, Store
-from pe_data.trust.tombstones import Verifier
+from pe_data.trust.revocations import Verifier
 
 Artifact = tuple[str, Sha256]
 
@@ -91,7 +104,7 @@ def check_store(
     """
     known = Verified() if full or state_path is None else Verified.load(state_path, store.url)
     checker = _Checker(store, known, verifier or Verifier.of(lambda: store))
-    pointers = []
+    pointers, lists = [], []
     objects = 0
     for meta in sorted(store.list(""), key=lambda meta: meta.key):
         objects += 1
@@ -99,8 +112,12 @@ def check_store(
             on_object(meta.key)
         if meta.key.startswith(CHANNELS_PREFIX):
             pointers.append(meta.key)
+        elif meta.key.startswith(REVOCATIONS_PREFIX):
+            lists.append(meta)
         else:
             checker.check_object(meta)
+    for country in sorted({meta.key[len(REVOCATIONS_PREFIX) :].split(".")[0] for meta in lists}):
+        checker.check_list(country)
     checker.check_references()
     channels = sum(checker.check_channel_object(key) for key in pointers)
     if state_path is not None:
@@ -149,6 +166,41 @@ class _Checker:
             return  # Collected or removed while we looked; references to it are found below.
         except PeDataError as error:
             self._found(meta.key, str(error), "remove it, then publish the artifact again")
+
+    def check_list(self, country: str) -> None:
+        """Check the revocation list of a country against the tombstones that are there."""
+        key = revocations_key(country)
+        try:
+            raw = self._store.get(key, max_bytes=LIST_LIMIT).data
+            listed = self._verifier.check_list(raw, country=country, what=key)
+        except UncheckedRevocationError as error:
+            self._found(key, str(error), "run fsck where the trust root and the extra 'trust' are installed")
+            return
+        except (InvalidDocumentError, ObjectNotFoundError) as error:
+            advice = f"readers go by the last one that they saw; sign the next one: `pe-data revoke --list {country}`"
+            self._found(key, f"a revocation list that is not genuine: {error}", advice)
+            return
+        renew = f"sign the next one: `pe-data revoke --list {country}`"
+        if listed.ends() <= datetime.now(UTC):
+            self._found(key, f"version {listed.version} ended on {listed.expires}", renew)
+        if listed.prev is not None and not self._store.exists(
+            revocations_history_key(country, listed.version - 1, listed.prev)
+        ):
+            self._found(
+                key, f"version {listed.version - 1}, which it follows, is not in the history", "nothing: it holds"
+            )
+        for place in self._seen.tombstones:
+            if place[0] == country and place[1] not in listed.revoked:
+                self._found("/".join(place), "a tombstone that is not on the revocation list", renew)
+        for sha256, ended in listed.revoked.items():
+            found = self._seen.tombstones.get((country, Sha256(sha256)))
+            if found is None or sha256_bytes(found.to_bytes()) != ended.tombstone:
+                self._found(
+                    tombstone_key(country, sha256),
+                    f"expected the tombstone that the revocation list names ({ended.tombstone}), found "
+                    f"{'another' if found else 'none'}",
+                    "readers are refused without a reason: put it back from a copy, or " + renew,
+                )
 
     def check_references(self) -> None:
         """Payloads and manifests belong together; members of collections exist."""

@@ -134,15 +134,15 @@ def collect_garbage(
 
 
 def _finish_revocations(store: Store, found: dict[Artifact, _Found]) -> list[Artifact]:
-    """Remove the payloads beside genuine tombstones; a tombstone that cannot be checked removes nothing."""
+    """Remove the payloads of what was revoked; what cannot be checked removes nothing."""
     bar, removed = Bar.of(store), []
     for (country, sha256), artifact in sorted(found.items()):
         kinds = {parsed.kind for meta in artifact.objects if (parsed := parse_object_key(meta.key))}
-        if not {ObjectKind.TOMBSTONE, ObjectKind.PAYLOAD} <= kinds:
-            continue
         with suppress(UncheckedRevocationError):
-            genuine = bar.find(country, sha256)
-            if genuine is not None and remove_payloads(store, genuine[0])[0]:
+            if ObjectKind.PAYLOAD in kinds and (
+                bar.is_listed(country, sha256) or (ObjectKind.TOMBSTONE in kinds and bar.find(country, sha256))
+            ):
+                remove_payloads(store, country, [sha256])
                 removed.append((country, sha256))
     return removed
 

@@ -6,7 +6,8 @@ that was cut off goes on where it stopped. An artifact's manifest is copied afte
 collection after all of its members, so that whatever is in the target is complete.
 
 A revocation travels with the manifest: the tombstone is checked and copied, and the payload in the
-target goes. What the target knows to be revoked is not copied back, whatever the source says.
+target goes. So does the revocation list of each country, if it is newer than the target's. What the
+target knows to be revoked is not copied back, whatever the source says.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,8 +18,8 @@ from pathlib import Path
 from pe_data.cache.fetch import Skipped, Wanted, WrongBytesError, fill
 from pe_data.cache.part import Part
 from pe_data.documents.collection import Collection
-from pe_data.errors import DigestMismatchError, ObjectExistsError, ObjectNotFoundError, StoreError
-from pe_data.names.digests import Sha256
+from pe_data.errors import ConflictError, DigestMismatchError, ObjectExistsError, ObjectNotFoundError, StoreError
+from pe_data.names.digests import Sha256, sha256_bytes
 from pe_data.names.keys import (
     EXTENSIONS,
     Extension,
@@ -30,8 +31,10 @@ from pe_data.names.keys import (
 )
 from pe_data.store.artifacts import read_collection, read_manifest
 from pe_data.store.base import Store
-from pe_data.trust.tombstones import Verifier
+from pe_data.store.versioned import Replaced, replace_version
+from pe_data.trust.revocations import Verifier
 from pe_data.write.bar import Bar
+from pe_data.write.revocation_list import place_of, read_list
 from pe_data.write.revoke import write_tombstone
 
 WORKERS = 4
@@ -77,7 +80,7 @@ class _Job:
 
 @dataclass(frozen=True, slots=True)
 class _Graves:
-    """The tombstones of both stores."""
+    """The tombstones and lists of both stores."""
 
     source: Bar
     target: Bar
@@ -93,12 +96,37 @@ class _Graves:
         there = self.target.find(country, sha256)
         if there is None:
             found = self.source.find(country, sha256)
-            if found is None:
+            if found is not None:
+                write_tombstone(self.target.store, country, sha256, found[1], self.target.verifier)
+            elif not (self.source.is_listed(country, sha256) or self.target.is_listed(country, sha256)):
                 return False
-            write_tombstone(self.target.store, country, sha256, found[1], self.target.verifier)
+        self._remove(country, sha256)
+        return True
+
+    def bring_list(self, country: str) -> None:
+        """Copy the list of a country, if it is genuine and newer, and remove the payloads that it adds."""
+        newer = read_list(self.source.store, country, self.source.verifier)
+        older = read_list(self.target.store, country, self.target.verifier)
+        if newer is None or newer.genuine is None or newer.sha256 is None:
+            return
+        listed, before = newer.genuine, None
+        had: frozenset[str] = frozenset()
+        if older is not None:
+            if older.genuine and older.genuine.version >= listed.version:
+                return
+            had = frozenset(older.genuine.revoked) if older.genuine else had
+            before = Replaced(older.version, older.sha256 or sha256_bytes(older.raw), older.raw, older.token)
+
+        def lost() -> ConflictError:
+            return ConflictError(f"{self.target.store.url}: another mirror run was first. Mirror again")
+
+        replace_version(self.target.store, place_of(country), newer.raw, listed.version, newer.sha256, before, lost)
+        for sha256 in sorted(set(listed.revoked) - had):
+            self._remove(country, Sha256(sha256))
+
+    def _remove(self, country: str, sha256: Sha256) -> None:
         for extension in EXTENSIONS:
             self.target.store.delete(payload_key(country, sha256, extension))
-        return True
 
 
 def mirror(
@@ -165,6 +193,8 @@ def mirror(
             copied += 1
             copied_bytes += len(raw)
         revoked += graves.bring_over(country, digest)
+    for country in sorted({root.country for root in chosen}):
+        graves.bring_list(country)
     if on_progress:
         on_progress(total, total)
     return MirrorReport(source.url, target.url, copied, copied_bytes, total - copied, revoked)

@@ -7,6 +7,8 @@ checked here, so that no key can leave its prefix::
     us/4e/4e92….manifest.json                       manifest, write-once
     us/4e/4e92….collection.json                     collection, write-once
     us/4e/4e92….tombstone.json                      revocation
+    revocations/us.json                             what was revoked in a country, swapped
+    revocations/us.history/00000001.ab12….json      earlier lists
     channels/us/enhanced_cps_2024/latest.json       pointer, swapped
     channels/us/enhanced_cps_2024/latest.history/00000001.ab12….json   earlier pointer bodies
     trust/3.root.json, trust/timestamp.json …       the trust root, see pe_data.trust.client
@@ -43,6 +45,7 @@ PINS_PREFIX = "pins/"
 MARKS_PREFIX = "gc/"
 AUDIT_PREFIX = "audit/"
 TRUST_PREFIX = "trust/"
+REVOCATIONS_PREFIX = "revocations/"
 PROBE_KEY = "channels/.probe.json"
 
 COUNTRY = r"(?!gc$)[a-z]{2,3}"
@@ -169,6 +172,16 @@ def history_key(country: str, dataset: str, channel: str, version: int, body_sha
     """Key of the archived pointer body that was `version`."""
     stem = channel_key(country, dataset, channel).removesuffix(".json")
     return f"{stem}.history/{version:08d}.{parse_sha256(body_sha256)}.json"
+
+
+def revocations_key(country: str) -> str:
+    """Key of the revocation list of a country."""
+    return f"{REVOCATIONS_PREFIX}{check_country(country)}.json"
+
+
+def revocations_history_key(country: str, version: int, body_sha256: str) -> str:
+    """Key of the archived list that was `version`."""
+    return f"{REVOCATIONS_PREFIX}{check_country(country)}.history/{version:08d}.{parse_sha256(body_sha256)}.json"
 
 
 def pin_key(country: str, sha256: str) -> str:

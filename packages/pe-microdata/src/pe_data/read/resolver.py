@@ -149,7 +149,7 @@ def _cached_pin(uri: StoreUri, options: Options) -> Path | None:
 def _unless_revoked(uri: StoreUri, digests: tuple[Sha256, ...], path: Path | None, options: Options) -> Path | None:
     """`path`, if none of the artifacts that lead to it was revoked. Raises RevokedError."""
     known = Known(options.cache)
-    if path is not None and any(known.is_open(sha256, options.recheck, options.offline) for sha256 in digests):
+    if path is not None and known.is_open(uri.country, digests, options.recheck, options.offline):
         from pe_data.read.revocations import find_revoked, obey
 
         revoked = find_revoked(uri, digests, options, fresh=False)

@@ -1,20 +1,22 @@
 """What a reader does before it hands out bytes: has any of these artifacts been revoked?
 
-A tombstone that this machine has seen counts for ever. Beyond that the store and every mirror are
-asked, at most once per interval for bytes that are in the cache and always before a download. One
-genuine tombstone in any place is enough; one that cannot be checked on this machine counts if it lies in the
-store itself, and not on a mirror. A place that has none, or does not answer in time, says
-nothing. So a mirror that strips tombstones hides them only from those who ask nobody else.
+One list per country says it (`pe_data.documents.revocations`). It is asked for once per call and at most once per
+interval: from the store, else from a mirror. The newest version whose signatures were right is kept and wins.
+Before a store has its first list, the store itself is asked for the tombstone of each artifact.
+
+A machine that cannot check signatures believes the store, and no mirror, as far as that stops a download.
 """
 
+import threading
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pe_data.cache.known_revocations import Known
-from pe_data.config.settings import store_for
+from pe_data.cache.known_revocations import Asked, Known
 from pe_data.documents.tombstone import TOMBSTONE_LIMIT, Tombstone
 from pe_data.errors import (
     CacheWarning,
@@ -23,26 +25,29 @@ from pe_data.errors import (
     InvalidTombstoneError,
     ObjectNotFoundError,
     OfflineError,
+    PeDataError,
     RevokedError,
     StoreError,
     StorePermissionError,
     StoreUnavailableError,
     UncheckedRevocationError,
 )
-from pe_data.names.digests import Sha256
-from pe_data.names.keys import tombstone_key
+from pe_data.names.digests import Sha256, sha256_bytes
+from pe_data.names.keys import revocations_key, tombstone_key
+from pe_data.names.times import parse_time
 from pe_data.read.options import Options
 
 if TYPE_CHECKING:
+    from pe_data.documents.revocations import Ended, RevocationList
     from pe_data.names.uri import HubUri, StoreUri, WebUri
     from pe_data.read.places import Places
-    from pe_data.store.base import Store
-    from pe_data.trust.tombstones import Verifier
 
     AnyUri = StoreUri | WebUri | HubUri
 
 PATIENCE_SECONDS = 3
-"""For one answer about a tombstone: a hit in the cache must not wait for a dead store."""
+"""For one answer: a hit in the cache must not wait for a dead store."""
+SKEW = timedelta(minutes=10)
+"""How far the clocks of a signer and a reader may differ."""
 _HOW = "Use a newer version. Bytes that this machine holds are handed out offline, or with --allow-revoked"
 
 
@@ -53,15 +58,26 @@ class Revoked:
     sha256: Sha256
     """The artifact: the payload, or the collection that it was reached through."""
     tombstone: Tombstone | None
-    """None if there is one whose signatures cannot be checked on this machine."""
+    """None if it could not be read, or nobody here can check it."""
     problem: str = ""
-    """Why they cannot."""
+    """Why nobody can; empty if it is known to be revoked."""
+    date: str | None = None
+    """When, as the list says."""
+
+    @property
+    def checked(self) -> bool:
+        """Whether signatures say so. If not, it stops a download and nothing else."""
+        return not self.problem
 
     def error(self, uri: "AnyUri") -> RevokedError:
         """What a reader is told: reason and date, or why there are none."""
+        if self.problem:
+            return UncheckedRevocationError(f"{uri}: {self.problem}. {_HOW}")
         stone = self.tombstone
         if stone is None:
-            return UncheckedRevocationError(f"{uri}: {self.problem}. {_HOW}")
+            date = self.date or ""
+            told = f"was revoked on {date[:10]}; its tombstone, with the reason, could not be read"
+            return RevokedError(f"{uri}: sha256:{self.sha256} {told}. {_HOW}", date=date)
         along = "" if self.sha256 == stone.artifact_sha256 else f" with collection sha256:{stone.artifact_sha256}"
         return RevokedError(
             f"{uri}: sha256:{self.sha256} was revoked on {stone.date[:10]}{along} by {stone.revoked_by} "
@@ -74,23 +90,47 @@ class Revoked:
 def find_revoked(
     uri: "StoreUri", digests: Sequence[Sha256], options: Options, *, fresh: bool, places: "Places | None" = None
 ) -> Revoked | None:
-    """The first revoked artifact among `digests`, or None.
+    """The first revoked artifact among `digests`, or None: `Revocations` for one question.
 
     Args:
         uri: What is being resolved.
         digests: The artifact, and the collection that it is reached through, if any.
-        fresh: Ask now, however recently the stores were asked (before a download).
-        places: Of the country, if they are at hand, with the stores that are open; for many `fresh` questions.
+        fresh: It is about to be downloaded.
+        places: Of the country, if they are at hand, with the stores that are open.
+    """
+    return Revocations(uri, options, places).find(digests, cached=not fresh)
+
+
+def obey(found: Revoked, uri: "AnyUri", options: Options, *, cached: bool) -> None:
+    """Refuse a revoked artifact, or warn where that is all that is right.
+
+    Bytes that are in the cache are handed out with a warning offline (somebody may be in the middle of a run), with
+    `allow_revoked`, and where nobody here can check what the store says.
+
+    Raises:
+        RevokedError: naming reason and date.
+    """
+    error = found.error(uri)
+    if not cached or not (options.offline or options.allow_revoked or not found.checked):
+        raise error
+    warnings.warn(f"REVOKED: {error}", CacheWarning, stacklevel=3)
+
+
+def refuse_remembered(uri: "WebUri | HubUri", sha256: Sha256, options: Options, *, cached: bool) -> None:
+    """For addresses that no store stands behind: refuse bytes that this machine knows to be revoked.
+
+    Raises:
+        RevokedError: as `obey`.
     """
     known = Known(options.cache)
-    for sha256 in digests:
-        remembered = remembered_tombstone(known, sha256, uri.country)
-        if remembered is not None:
-            return Revoked(sha256, remembered)
-    if options.offline and not fresh:
-        return None
-    due = [sha256 for sha256 in digests if fresh or known.is_due(sha256, options.recheck)]
-    return _ask(uri, due, options, known, fresh, places) if due else None
+    stone = remembered_tombstone(known, sha256, None)
+    found = None if stone is None else Revoked(sha256, stone)
+    for country in known.countries() if found is None else ():
+        kept = known.kept(country)
+        if kept is not None and sha256 in kept.revoked:
+            found = Revoked(sha256, None, date=kept.revoked[sha256].date)
+    if found is not None:
+        obey(found, uri, options, cached=cached)
 
 
 def remembered_tombstone(known: Known, sha256: Sha256, country: str | None) -> Tombstone | None:
@@ -102,7 +142,7 @@ def remembered_tombstone(known: Known, sha256: Sha256, country: str | None) -> T
         try:
             stone = Tombstone.from_bytes(body, what=str(path))
         except InvalidDocumentError:
-            known.forget_damaged(sha256, path)
+            known.forget(sha256, path)
             continue
         # Whoever revokes for one country says nothing of the artifacts of another.
         if stone.covers(stone.country if country is None else country, sha256):
@@ -110,110 +150,310 @@ def remembered_tombstone(known: Known, sha256: Sha256, country: str | None) -> T
     return None
 
 
-def refuse_remembered(uri: "WebUri | HubUri", sha256: Sha256, options: Options, *, cached: bool) -> None:
-    """For addresses that no store stands behind: refuse bytes that this machine knows to be revoked.
+def why_unchecked() -> str:
+    """Why this machine can check no signature; empty if it can try. Imports nothing that does."""
+    from pe_data.trust.anchor import find_anchor
 
-    Raises:
-        RevokedError: as `obey`.
-    """
-    stone = remembered_tombstone(Known(options.cache), sha256, None)
-    if stone is not None:
-        obey(Revoked(sha256, stone), uri, options, cached=cached)
-
-
-def obey(found: Revoked, uri: "AnyUri", options: Options, *, cached: bool) -> None:
-    """Refuse a revoked artifact, or warn where that is all that is right.
-
-    Offline, bytes that are in the cache are handed out with a warning: somebody may be in the
-    middle of a run. With `allow_revoked` the same holds online.
-
-    Raises:
-        RevokedError: naming reason and date.
-    """
-    error = found.error(uri)
-    if not cached or not (options.offline or options.allow_revoked):
-        raise error
-    warnings.warn(f"REVOKED: {error}", CacheWarning, stacklevel=3)
+    try:
+        find_anchor()
+    except PeDataError as error:
+        return str(error)
+    missing = [name for name in ("tuf", "securesystemslib", "cryptography") if find_spec(name) is None]
+    return f"the package {missing[0]} is not there: install the extra 'trust' of pe-microdata" if missing else ""
 
 
-def _ask(
-    uri: "StoreUri", due: Sequence[Sha256], options: Options, known: Known, fresh: bool, places: "Places | None"
-) -> Revoked | None:
-    config = places.config if places else store_for(uri.country, store=options.store)
-    urls = [url for url in (config.url, *config.mirrors) if "://" in url or Path(url).expanduser().is_dir()]
-    asked = [url for url in urls if fresh or not known.is_silent(url)]
-    found, answered = None, True
-    if asked:
-        found, answered = _Question(uri, options, known, fresh, places).ask(due, asked)
-    if found is not None:
-        return found  # remembered if it is genuine; if it cannot be checked, the question stays open
-    for sha256 in due:
-        if answered and asked == urls:
-            known.note_asked(sha256)
+class Revocations:
+    """What is known of the revocations in one country; asks the places at most once. For one call, in any thread."""
+
+    def __init__(self, uri: "StoreUri", options: Options, places: "Places | None" = None, *, now: bool = False) -> None:
+        """
+        Args:
+            uri: What is being resolved: its country counts, and messages name it.
+            places: Of the country, if they are at hand.
+            now: Ask, however recently the places were asked (to certify).
+        """
+        self._uri, self._options, self._now = uri, options, now
+        self._country = uri.country
+        self._known = Known(options.cache)
+        self._given = places
+        self._lock = threading.Lock()
+        self._answer: Asked | None = None
+        self._loaded = False
+        self._kept: RevocationList | None = None
+        self._unchecked: RevocationList | None = None
+
+    def find(self, digests: Sequence[Sha256], *, cached: bool) -> Revoked | None:
+        """The first revoked artifact among `digests`, or None.
+
+        Args:
+            digests: The artifact, and the collection that it is reached through, if any.
+            cached: Its bytes are here: nothing is downloaded, and a dead store is not waited for.
+
+        Raises:
+            UncheckedRevocationError: the configuration wants a list that holds, and there is none.
+        """
+        for sha256 in digests:
+            stone = remembered_tombstone(self._known, sha256, self._country)
+            if stone is not None:
+                return Revoked(sha256, stone)
+        quiet = self._options.offline and cached
+        answer = self._ask(cached, quiet=quiet)
+        found = self._listed(digests)
+        if found is not None or answer is None:
+            return found
+        self._require(answer)
+        if answer.state == "none":
+            for sha256 in digests:
+                if not cached or self._now or self._known.is_due(sha256, self._options.recheck):
+                    found = self._at_the_store(sha256, cached)
+                    if found is not None:
+                        return found
+        return None
+
+    def _listed(self, digests: Sequence[Sha256]) -> Revoked | None:
+        for sha256 in digests:
+            ended = self._kept.revoked.get(sha256) if self._kept else None
+            if ended is not None:
+                return Revoked(sha256, self._stone(sha256, ended), date=ended.date)
+        for sha256 in digests:
+            if self._unchecked and sha256 in self._unchecked.revoked:
+                why = "and its list cannot be checked here, so that nothing of it is downloaded until it can be"
+                reason = why_unchecked() or "its trust root could not be followed"
+                return Revoked(sha256, None, f"the store says that sha256:{sha256} was revoked, {why}: {reason}")
+        return None
+
+    def _keep(self, found: "RevocationList | None", body: bytes | None, *, checked: bool) -> None:
+        """Go by a list from now on, also in a cache that cannot be written."""
+        if checked:
+            self._kept = found
         else:
-            known.note_unanswered(sha256, options.recheck)
-    return None
+            self._unchecked = found
+        self._known.keep(self._country, body, checked=checked)
 
+    # --- asking for the list ------------------------------------------------------------------
 
-class _Question:
-    """One round through the places."""
+    def _ask(self, cached: bool, *, quiet: bool) -> Asked | None:
+        """What the places say, asked once; None if nobody is to be asked."""
+        with self._lock:
+            if not self._loaded:
+                self._loaded = True
+                self._kept = self._known.kept(self._country)
+                self._unchecked = self._known.kept(self._country, checked=False)
+            if self._answer is None and not quiet:
+                places = self._places(cached)
+                required = places.config.require_revocations
+                kept = None if self._now else self._known.asked(self._country, self._options.recheck)
+                if kept is not None and kept.store == places.config.url and not (required and kept.problem):
+                    self._answer = kept
+                else:
+                    self._answer = self._ask_now(places)
+                    if required:
+                        self._answer = replace(self._answer, problem=self._doubt(self._answer))
+                    elif self._answer.problem:
+                        self._warn(
+                            f"{self._answer.problem}, so nobody can tell what was revoked since (refused with "
+                            "`require_revocations = true` in the configuration)"
+                        )
+                    self._known.note(self._country, self._answer)
+            return self._answer
 
-    def __init__(self, uri: "StoreUri", options: Options, known: Known, fresh: bool, places: "Places | None") -> None:
-        from datetime import timedelta
+    def _ask_now(self, places: "Places") -> Asked:
+        url, unable = places.config.url, why_unchecked()
+        told: list[Asked] = []
+        for place in (url,) if unable else (url, *places.config.mirrors):
+            told.append(self._ask_one(place, places, unable))
+            if told[-1].state == "list" and not told[-1].problem:
+                return told[-1]
+        main, problem = told[0], next((one.problem for one in told if one.problem), "")
+        if main.state == "none":
+            self._keep(None, None, checked=False)
+            if not problem and not unable and self._is_anybodys(places):
+                problem = f"{url}: expected a revocation list of {self._country}, found none"
+        decided = main.state == "list" or self._kept is not None
+        return Asked(url, "list" if decided else main.state, problem)
 
-        from pe_data.read.places import Places
+    def _is_anybodys(self, places: "Places") -> bool:
+        """Whether anybody may sign a list, as far as this machine has followed the trust root."""
+        from pe_data.trust.anchor import kept_roles
 
-        self._uri, self._known = uri, known
-        patience = None if fresh else timedelta(seconds=PATIENCE_SECONDS)
-        self._places = places or Places.of(uri, options, patience=patience)
-        self._verifier: Verifier | None = None
+        roles = kept_roles(places.main(), self._options.cache.root / "trust")
+        return roles is None or f"revoke-{self._country}" in roles
 
-    def ask(self, due: Sequence[Sha256], urls: Sequence[str]) -> tuple[Revoked | None, bool]:
-        """What was found, and whether every place answered."""
+    def _ask_one(self, url: str, places: "Places", unable: str) -> Asked:
+        """What one place has: a list that was kept, none that changes anything, or no answer."""
+        main = places.config.url
+        if "://" not in url and not Path(url).expanduser().is_dir():
+            return Asked(main, "silent")
+        key = revocations_key(self._country)
         try:
-            stores = self._places.some(urls)
-        except (StoreError, OfflineError) as error:
-            self._warn(str(error))
-            return None, False
-        answered = len(stores) == len(urls)
-        for store in stores:
-            for sha256 in due:
-                key = tombstone_key(self._uri.country, sha256)
-                try:
-                    raw = store.get(key, max_bytes=TOMBSTONE_LIMIT).data
-                except ObjectNotFoundError:
-                    continue
-                except StoreUnavailableError:
-                    self._known.note_silent(store.url)
-                    answered = False
-                    break
-                except (GatewayError, StoreError, InvalidDocumentError) as error:
-                    if isinstance(error, StorePermissionError) and not isinstance(error, GatewayError):
-                        continue  # how a bucket that may not be listed says "not there"
-                    self._warn(f"no answer about a revocation: {error}")
-                    answered = False
-                    break
-                found = self._judge(raw, store, sha256, key)
-                if found is not None:
-                    return found, answered
-        return None, answered
+            (store,) = places.some([url])
+            raw = store.get(key, max_bytes=_limit()).data
+        except ObjectNotFoundError:
+            return Asked(main, "none")
+        except (StoreUnavailableError, ValueError):  # the latter: offline forbids this one
+            return Asked(main, "silent")
+        except (GatewayError, StoreError, InvalidDocumentError, OfflineError) as error:
+            if isinstance(error, StorePermissionError) and not isinstance(error, GatewayError):
+                return Asked(main, "none")  # how a bucket that may not be listed says "not there"
+            self._warn(f"no answer about revocations: {error}")
+            return Asked(main, "silent")
+        return self._judge(raw, f"{store.url}: {key}", main, url == main, unable)
 
-    def _judge(self, raw: bytes, store: "Store", sha256: Sha256, key: str) -> Revoked | None:
-        from pe_data.trust.tombstones import Verifier, reason_of
+    def _judge(self, raw: bytes, what: str, main: str, is_main: bool, unable: str) -> Asked:
+        from pe_data.documents.envelope import REVOCATIONS_TYPE
+        from pe_data.documents.revocations import parse_list
+        from pe_data.trust.revocations import check_apart, list_of, reason_of
 
-        self._verifier = self._verifier or Verifier.of(self._places.main)
+        kept = self._kept
         try:
-            stone = self._verifier.check(raw, country=self._uri.country, sha256=sha256, what=f"{store.url}: {key}")
+            body = parse_list(raw, what=what).body
+            if kept is None or sha256_bytes(body) != kept.sha256:  # what was found right once is not checked again
+                if unable:
+                    raise UncheckedRevocationError(unable)
+                body = check_apart(
+                    raw,
+                    REVOCATIONS_TYPE,
+                    country=self._country,
+                    store=main,
+                    metadata=self._options.cache.root / "trust",
+                    what=what,
+                )
+            found = list_of(body, country=self._country, what=what)
+        except UncheckedRevocationError as error:
+            return self._take_unchecked(body, what, main, is_main, "" if unable else str(error))
+        except InvalidDocumentError as error:
+            self._warn(reason_of(error))
+            return Asked(main, "none")
+        problem = _problem(found, kept, what)
+        if kept is None or found.version > kept.version:
+            self._keep(found, body, checked=True)
+            self._keep(None, None, checked=False)
+        return Asked(main, "list", problem)
+
+    def _take_unchecked(self, body: bytes, what: str, main: str, is_main: bool, problem: str) -> Asked:
+        """Keep a list that nobody here can check, if it is the store's own."""
+        from pe_data.trust.revocations import list_of, reason_of
+
+        if not is_main:
+            return Asked(main, "silent")
+        try:
+            found = list_of(body, country=self._country, what=what)
         except InvalidTombstoneError as error:
             self._warn(reason_of(error))
+            return Asked(main, "none")
+        self._keep(found, body, checked=False)
+        return Asked(main, "list", problem)
+
+    # --- what else is asked -------------------------------------------------------------------
+
+    def _require(self, answer: Asked) -> None:
+        """Raise UncheckedRevocationError if the configuration wants a list that holds, and there is none."""
+        if not self._places(True).config.require_revocations:
+            return
+        problem = self._doubt(answer)
+        if problem:
+            raise UncheckedRevocationError(
+                f"{self._uri}: expected a revocation list of {self._country} that holds, as `require_revocations` in "
+                f"the configuration says, found: {problem}. Ask whoever runs the store for `pe-data revoke --list "
+                f"{self._country}`"
+            )
+
+    def _doubt(self, answer: Asked) -> str:
+        """Why no list is to be relied on; empty if one is."""
+        if answer.problem or why_unchecked():
+            return answer.problem or f"its signatures cannot be checked here: {why_unchecked()}"
+        if self._kept is None:
+            return "no place has one"
+        ended = self._kept.ends() <= datetime.now(UTC)
+        return f"version {self._kept.version} ended on {self._kept.expires}" if ended else ""
+
+    def _at_the_store(self, sha256: Sha256, cached: bool) -> Revoked | None:
+        """The tombstone of one artifact in the store, which counts until there is a list."""
+        from pe_data.documents.envelope import TOMBSTONE_TYPE
+        from pe_data.trust.revocations import check_apart, reason_of, tombstone_of
+
+        places, key = self._places(cached), tombstone_key(self._country, sha256)
+        what = f"{places.config.url}: {key}"
+        try:
+            raw = places.main().get(key, max_bytes=TOMBSTONE_LIMIT).data
+        except (ObjectNotFoundError, StoreUnavailableError, OfflineError):
+            raw = b""
+        except (StoreError, InvalidDocumentError) as error:
+            raw = b""
+            if not isinstance(error, StorePermissionError) or isinstance(error, GatewayError):
+                self._warn(f"no answer about a revocation: {error}")
+        if not raw:
+            self._known.note_asked(sha256)
             return None
-        except UncheckedRevocationError as error:
-            if store.url != self._places.main().url:  # whoever runs a mirror cannot end an artifact without a key
-                self._warn(f"a mirror has a tombstone that nobody here can check, so it changes nothing: {error}")
-                return None
-            return Revoked(sha256, None, str(error))
-        self._known.remember(sha256, stone.to_bytes(), self._uri.country)
+        try:
+            unable = why_unchecked()
+            if unable:
+                raise UncheckedRevocationError(f"{what}: its signatures cannot be checked here: {unable}")
+            metadata = self._options.cache.root / "trust"
+            body = check_apart(
+                raw, TOMBSTONE_TYPE, country=self._country, store=places.config.url, metadata=metadata, what=what
+            )
+            stone = tombstone_of(body, country=self._country, sha256=sha256, what=what)
+        except InvalidTombstoneError as error:
+            self._known.note_asked(sha256)
+            self._warn(reason_of(error))
+            return None
+        except UncheckedRevocationError as error:  # the question stays open
+            return Revoked(
+                sha256, None, f"there is a tombstone for it. Until it can be checked, it stops downloads: {error}"
+            )
+        self._known.remember(sha256, stone.to_bytes(), self._country)
         return Revoked(sha256, stone)
+
+    def _stone(self, sha256: Sha256, ended: "Ended") -> Tombstone | None:
+        """The tombstone that a list names, from any place: its digest says that it is the right one."""
+        from pe_data.documents.envelope import TOMBSTONE_TYPE, parse_envelope
+
+        if self._options.offline:
+            return None
+        key = tombstone_key(self._country, sha256)
+        places = self._places(True)
+        for url in (places.config.url, *places.config.mirrors):
+            try:
+                (store,) = places.some([url])
+                what = f"{store.url}: {key}"
+                raw = store.get(key, max_bytes=TOMBSTONE_LIMIT).data
+                body = parse_envelope(raw, payload_type=TOMBSTONE_TYPE, what=what).body
+                if sha256_bytes(body) == ended.tombstone:
+                    self._known.remember(sha256, body, self._country)
+                    return Tombstone.from_bytes(body, what=what)
+            except (StoreError, OfflineError, InvalidDocumentError, ValueError):
+                continue
+        return None
+
+    def _places(self, cached: bool) -> "Places":
+        from pe_data.read.places import Places
+
+        if self._given is None:
+            self._given = Places.of(
+                self._uri, self._options, patience=timedelta(seconds=PATIENCE_SECONDS) if cached else None
+            )
+        return self._given
 
     def _warn(self, text: str) -> None:
         warnings.warn(f"{self._uri}: {text}", CacheWarning, stacklevel=6)
+
+
+def _problem(found: "RevocationList", kept: "RevocationList | None", what: str) -> str:
+    """Why a genuine list is not to be relied on; empty if it is."""
+    now = datetime.now(UTC)
+    if kept is not None and found.version < kept.version:
+        return f"{what}: expected version {kept.version} or later, which this machine has seen, found {found.version}"
+    if kept is not None and found.version == kept.version and found.sha256 != kept.sha256:
+        return f"{what}: found another list of version {found.version} than the one that this machine has seen"
+    if found.ends() <= now:
+        return f"{what}: version {found.version} ended on {found.expires}, and it is {now:%Y-%m-%d %H:%M} UTC"
+    if parse_time(found.issued) > now + SKEW:
+        return f"{what}: version {found.version} is dated {found.issued}, and it is {now:%Y-%m-%d %H:%M} UTC"
+    return ""
+
+
+def _limit() -> int:
+    from pe_data.documents.revocations import LIST_LIMIT
+
+    return LIST_LIMIT

@@ -9,14 +9,18 @@ In this order: `PE_DATA_TRUST_ROOT`, `[trust] root` of the configuration, the fo
 package.
 """
 
+import hashlib
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pe_data.config.settings import TRUST_ROOT_VARIABLE, config_path, trust_root
+from pe_data.config.settings import TRUST_ROOT_VARIABLE, cache_folder, config_path, trust_root
 from pe_data.documents.document import Document, Version
-from pe_data.errors import TrustRootError
+from pe_data.errors import InvalidDocumentError, TrustRootError
+from pe_data.names.digests import strict_json
+from pe_data.store.base import Store
 
 ROOT_LIMIT = 512_000
 """Largest root that is read, in bytes."""
@@ -77,3 +81,28 @@ def read_anchor(path: Path) -> Anchor:
     if len(root) > ROOT_LIMIT:
         raise TrustRootError(f"trust root {file}: expected at most {ROOT_LIMIT} bytes, found {len(root)}")
     return Anchor(file, root, floor)
+
+
+def memory_of(store: Store, metadata: Path | None = None) -> Path:
+    """The folder that remembers what was seen of a store's trust root."""
+    return (metadata or cache_folder() / "trust") / hashlib.sha256(store.url.rstrip("/").encode()).hexdigest()[:16]
+
+
+def kept_roles(store: Store, metadata: Path, within: float | None = None) -> frozenset[str] | None:
+    """The roles that the root of a store gave to somebody when this machine last followed it; loads no library.
+
+    Args:
+        within: Seconds for which that counts; None for ever.
+
+    Returns:
+        Their names, `revoke-us`; None if it never followed it, or too long ago.
+    """
+    folder = memory_of(store, metadata)
+    try:
+        age = time.time() - (folder / "timestamp.json").stat().st_mtime
+        targets = strict_json((folder / "targets.json").read_bytes(), what=str(folder))
+        roles = targets["signed"]["delegations"]["roles"]  # type: ignore[index]
+        names = frozenset(str(role["name"]) for role in roles)
+    except (OSError, InvalidDocumentError, LookupError, TypeError):
+        return None
+    return names if within is None or 0 <= age < within else None

@@ -9,7 +9,6 @@ nothing below the floor that was shipped with the anchor is believed.
 This module imports `tuf`; others import it inside the function that needs it.
 """
 
-import hashlib
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -29,7 +28,6 @@ from tuf.api.exceptions import (
 from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
-from pe_data.config.settings import cache_folder
 from pe_data.errors import (
     CacheError,
     ExpiredError,
@@ -47,7 +45,7 @@ from pe_data.names.digests import strict_json
 from pe_data.names.keys import TRUST_PREFIX
 from pe_data.names.times import parse_time
 from pe_data.store.base import Store
-from pe_data.trust.anchor import ROOT_LIMIT, Anchor, find_anchor
+from pe_data.trust.anchor import ROOT_LIMIT, Anchor, find_anchor, memory_of
 from pe_data.trust.policy import Authority, TrustPolicy, public_bytes
 
 ROLE_EXPIRES = "x-pe-data-expires"
@@ -155,11 +153,6 @@ def _share(folder: Path) -> None:
         for path in folder.rglob("*.json"):
             if path.stat().st_uid == user_number() and stat.S_IMODE(path.stat().st_mode) != mode:
                 path.chmod(mode)
-
-
-def memory_of(store: Store, metadata: Path | None = None) -> Path:
-    """The folder that remembers what was seen of a store's trust root."""
-    return (metadata or cache_folder() / "trust") / hashlib.sha256(store.url.rstrip("/").encode()).hexdigest()[:16]
 
 
 def refresh(

@@ -14,8 +14,8 @@ from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 from pe_data.errors import ObjectNotFoundError, RollbackError, TrustRootError
 from pe_data.names.keys import TRUST_PREFIX
 from pe_data.store.base import Store
-from pe_data.trust.anchor import ROOT_LIMIT, Anchor, find_anchor
-from pe_data.trust.client import METADATA_LIMIT, Verified, check_metadata, library_errors, memory_of
+from pe_data.trust.anchor import ROOT_LIMIT, Anchor, find_anchor, memory_of
+from pe_data.trust.client import METADATA_LIMIT, Verified, check_metadata, library_errors
 
 Document = TypeVar("Document", Root, Timestamp, Snapshot, Targets)
 

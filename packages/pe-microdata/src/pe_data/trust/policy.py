@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Literal, get_args
 from pe_data.documents.envelope import (
     CHECKPOINT_TYPE,
     POINTER_TYPE,
+    REVOCATIONS_TYPE,
     STATEMENT_TYPE,
     TOMBSTONE_TYPE,
     Signature,
     SignedDocument,
     signature_bytes,
-    signed_bytes,
 )
+from pe_data.documents.signing_libraries import need_libraries
 from pe_data.errors import (
     BelowThresholdError,
     ExpiredError,
@@ -33,13 +34,14 @@ if TYPE_CHECKING:
     from securesystemslib.signer import Key
 
 
-Purpose = Literal["next", "revoke", "audit", "attest"]
+Purpose = Literal["latest", "next", "revoke", "audit", "attest"]
 PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
-PAYLOAD_TYPES: Mapping[Purpose, str] = {
-    "next": POINTER_TYPE,
-    "revoke": TOMBSTONE_TYPE,
-    "audit": CHECKPOINT_TYPE,
-    "attest": STATEMENT_TYPE,
+PAYLOAD_TYPES: Mapping[Purpose, tuple[str, ...]] = {
+    "latest": (POINTER_TYPE,),
+    "next": (POINTER_TYPE,),
+    "revoke": (TOMBSTONE_TYPE, REVOCATIONS_TYPE),
+    "audit": (CHECKPOINT_TYPE,),
+    "attest": (STATEMENT_TYPE,),
 }
 
 
@@ -106,12 +108,13 @@ class TrustPolicy:
             BelowThresholdError: too few different keys.
         """
         authority = self.authority(role, what=what, now=now)
-        expected_type = PAYLOAD_TYPES[role.purpose]
-        if document.payload_type != expected_type:
+        kinds = PAYLOAD_TYPES[role.purpose]
+        if document.payload_type not in kinds:
             raise SignatureError(
-                f"{what}: role {role.name} signs {expected_type}, found a document of type {document.payload_type!r}"
+                f"{what}: role {role.name} signs {' and '.join(kinds)}, found a document of type "
+                f"{document.payload_type!r}"
             )
-        message = signed_bytes(document)
+        need_libraries("securesystemslib.dsse", "cryptography")
         counted: dict[bytes, str] = {}
         unknown: list[str] = []
         bad: list[str] = []
@@ -119,7 +122,7 @@ class TrustPolicy:
             key = self.keys.get(signature.key_id) if signature.key_id in authority.key_ids else None
             if key is None:
                 unknown.append(signature.key_id)
-            elif _fits(key, signature, message):
+            elif _fits(key, signature, document):
                 counted.setdefault(public_bytes(key), signature.key_id)
             else:
                 bad.append(signature.key_id)
@@ -179,13 +182,15 @@ def public_bytes(key: "Key") -> bytes:
     return loaded.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
-def _fits(key: "Key", signature: Signature, message: bytes) -> bool:
-    from securesystemslib.exceptions import UnverifiedSignatureError
-    from securesystemslib.signer import Signature as Raw
+def _fits(key: "Key", signature: Signature, document: SignedDocument) -> bool:
+    from securesystemslib.dsse import Envelope
+    from securesystemslib.exceptions import VerificationError
+    from securesystemslib.signer import Signature as Made
 
+    made = Made(signature.key_id, signature_bytes(signature).hex())
     try:
-        key.verify_signature(Raw(signature.key_id, signature_bytes(signature).hex()), message)
-    except UnverifiedSignatureError:
+        Envelope(document.body, document.payload_type, {made.keyid: made}).verify([key], 1)
+    except VerificationError:
         return False
     return True
 

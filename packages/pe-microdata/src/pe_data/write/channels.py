@@ -15,28 +15,15 @@ from pe_data.errors import (
     ConflictError,
     InvalidDocumentError,
     InvalidNameError,
-    ObjectExistsError,
     ObjectNotFoundError,
     PointerMismatchError,
-    StoreUnavailableError,
-    VersionMismatchError,
 )
 from pe_data.names.digests import Sha256
 from pe_data.names.keys import ChannelName, channel_key, history_key
 from pe_data.names.times import format_time
 from pe_data.read.channels import CurrentPointer, read, read_next
-from pe_data.store.base import Store, VersionToken
-
-
-@dataclass(frozen=True, slots=True)
-class Replaced:
-    """The pointer that another one takes the place of."""
-
-    version: int
-    sha256: Sha256
-    """Of its body."""
-    raw: bytes
-    token: VersionToken
+from pe_data.store.base import Store
+from pe_data.store.versioned import Place, Replaced, replace_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,36 +108,17 @@ def replace_pointer(
     Raises:
         ConflictError: if another writer moved the channel in between.
     """
-    if before:
-        archived = history_key(body.country, body.dataset, body.channel, before.version, before.sha256)
-        with suppress(ObjectExistsError):
-            store.put_create(archived, before.raw)
-    _swap(store, body, data, sha256, before)
+    country, dataset, channel = body.country, body.dataset, body.channel
+    place = Place(
+        channel_key(country, dataset, channel),
+        lambda version, digest: history_key(country, dataset, channel, version, digest),
+        POINTER_LIMIT,
+    )
 
+    def lost() -> ConflictError:
+        return conflict(store, country, dataset, body.version, channel)
 
-def _swap(store: Store, body: PointerBody, data: bytes, sha256: Sha256, before: Replaced | None) -> None:
-    """Write `data` over `before`; a lost reply is cleared up by reading back."""
-    key = channel_key(body.country, body.dataset, body.channel)
-    try:
-        if before is None:
-            store.put_create(key, data)
-        else:
-            store.put_swap(key, data, before.token)
-    except (ObjectExistsError, VersionMismatchError) as error:
-        if not _was_written(store, body, data, sha256):
-            raise conflict(store, body.country, body.dataset, body.version, body.channel) from error
-    except StoreUnavailableError:
-        if not _was_written(store, body, data, sha256):
-            raise
-
-
-def _was_written(store: Store, body: PointerBody, data: bytes, sha256: Sha256) -> bool:
-    """Whether `data` is the pointer now, or was until another writer archived it."""
-    key = channel_key(body.country, body.dataset, body.channel)
-    with suppress(ObjectNotFoundError):
-        if store.get(key, max_bytes=POINTER_LIMIT).data == data:
-            return True
-    return store.exists(history_key(body.country, body.dataset, body.channel, body.version, sha256))
+    replace_version(store, place, data, body.version, sha256, before, lost)
 
 
 def conflict(store: Store, country: str, dataset: str, version: int, channel: ChannelName = "latest") -> ConflictError:

@@ -23,10 +23,11 @@ from pe_data.read.channels import CurrentNomination, read, read_next
 from pe_data.store.artifacts import Contents, Depth, File, check_payload, each, read_contents
 from pe_data.store.base import Store
 from pe_data.store.probe import probe_conditional_writes
+from pe_data.store.versioned import Replaced
 from pe_data.trust.nominations import VerifiedPointer, verify
 from pe_data.trust.policy import TrustPolicy
 from pe_data.write.bar import Bar
-from pe_data.write.channels import Replaced, conflict, replace_pointer
+from pe_data.write.channels import conflict, replace_pointer
 from pe_data.write.relying import led_to, send_again
 
 LIFETIME = timedelta(days=30)

@@ -1,10 +1,12 @@
-"""Make a revocation: the tombstone first, then the payload goes.
+"""Make a revocation: the tombstone, the next list, and then the payload goes.
 
-A crash between the two leaves a tombstone beside a payload, which readers refuse already; the next
-revocation of the same artifact, or the garbage collection, removes the payload. A genuine tombstone
-is never written again. One that is not genuine, put there to be in the way, is replaced.
+Readers obey the list. A crash before it leaves a tombstone that is not on it, which `fsck` names and the next list
+takes up; a crash after it leaves a payload, which the next revocation of the same artifact, or the garbage
+collection, removes. A genuine tombstone is never written again. One that is not genuine, put there to be in the
+way, is replaced.
 """
 
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +15,7 @@ from pe_data.documents.collection import COLLECTION_LIMIT, Collection
 from pe_data.documents.encoding import unpack
 from pe_data.documents.envelope import SignedDocument
 from pe_data.documents.manifest import Manifest
+from pe_data.documents.revocations import RevocationList
 from pe_data.documents.tombstone import NAME_LIMIT, REASON_LIMIT, TOMBSTONE_LIMIT, Tombstone, check_line
 from pe_data.errors import (
     InputError,
@@ -27,7 +30,8 @@ from pe_data.names.keys import EXTENSIONS, collection_key, manifest_key, payload
 from pe_data.names.times import format_time
 from pe_data.names.uri import StoreUri
 from pe_data.store.base import Store
-from pe_data.trust.tombstones import Verifier
+from pe_data.trust.revocations import Verifier
+from pe_data.write.revocation_list import publish_list, read_list
 
 _UNKNOWN_LICENCE = "unspecified"
 
@@ -49,11 +53,13 @@ class RevocationReport:
     """Genuine tombstones that stood there, which stay as they are."""
     payloads_removed: int
     bytes_removed: int
+    list_version: int | None = None
+    """Of the revocation list that was written; None if none was."""
 
     @property
     def nothing_to_do(self) -> bool:
         """Whether all of it had been done before."""
-        return self.tombstones == 0 and self.payloads_removed == 0
+        return self.tombstones == 0 and self.payloads_removed == 0 and self.list_version is None
 
     def summary(self) -> str:
         """One line for a person."""
@@ -64,6 +70,7 @@ class RevocationReport:
         return (
             f"{what} is revoked {told}; {self.tombstones} tombstone(s) written, {self.there_already} there already, "
             f"{self.payloads_removed} payload(s) removed ({self.bytes_removed / 1e6:.1f} MB)"
+            + (f"; version {self.list_version} of the revocation list" if self.list_version else "")
         )
 
 
@@ -144,7 +151,9 @@ def standing(store: Store, country: str, sha256: Sha256, verifier: Verifier) -> 
 
 
 def finish(store: Store, wanted: Tombstone, verifier: Verifier) -> RevocationReport | None:
-    """Complete what `wanted` asks for if every artifact of it has a genuine tombstone already, else None.
+    """Complete what `wanted` asks for if every artifact of it has a genuine tombstone and is on the list, else None.
+
+    Where there is no list yet, the tombstones are enough.
 
     Raises:
         UncheckedRevocationError: there is a tombstone that cannot be checked here.
@@ -153,21 +162,11 @@ def finish(store: Store, wanted: Tombstone, verifier: Verifier) -> RevocationRep
     stones = [one[0] for one in there if one is not None]
     if len(stones) != len(wanted.covered):
         return None
-    removed, size = remove_payloads(store, wanted)
-    first = stones[0]
-    return RevocationReport(
-        store=store.url,
-        country=wanted.country,
-        dataset=wanted.dataset,
-        artifact_sha256=wanted.artifact_sha256,
-        reason=first.reason,
-        date=first.date,
-        revoked_by=first.revoked_by,
-        tombstones=0,
-        there_already=len(stones),
-        payloads_removed=removed,
-        bytes_removed=size,
-    )
+    current = read_list(store, wanted.country, verifier)
+    if current is not None and not (current.genuine and set(wanted.covered) <= set(current.genuine.revoked)):
+        return None
+    removed, size = remove_payloads(store, wanted.country, wanted.covered)
+    return _report(store, wanted, stones[0], 0, removed, size, None)
 
 
 def publish_tombstone(
@@ -176,21 +175,27 @@ def publish_tombstone(
     *,
     verifier: Verifier,
     what: str,
+    listed: SignedDocument | None = None,
 ) -> RevocationReport:
-    """Write a signed tombstone under the key of everything that it covers, then remove the payloads.
+    """Write a signed tombstone under the key of everything that it covers and the next list, then remove the payloads.
 
     The signatures are checked before anything is written. Publishing the same again, or after a
     crash, completes what is missing.
 
+    Args:
+        listed: The next version of the revocation list, signed; None leaves the list as it is.
+
     Raises:
         InvalidTombstoneError: the signatures do not suffice; nothing was written.
         UncheckedRevocationError: they cannot be checked here; nothing was written.
+        ConflictError: another writer changed the list first; the tombstone is written, the payloads are gone.
         StoreError: the store only reads.
     """
-    if not store.writable:
-        raise StoreError(f"{store.url}: a revocation needs a store that can be written")
+    _check_writable(store)
     claimed = Tombstone.from_bytes(document.body, what=what)
     stone = verifier.check_document(document, country=claimed.country, sha256=claimed.artifact_sha256, what=what)
+    if listed is not None:
+        verifier.check_list(listed.to_bytes(), country=stone.country, what=what)
     raw = document.to_bytes()
     first, written = stone, 0
     for sha256 in stone.covered:
@@ -199,7 +204,37 @@ def publish_tombstone(
             written += 1
         elif sha256 == stone.artifact_sha256:
             first = there
-    removed, size = remove_payloads(store, stone)
+    version = None
+    try:
+        if listed is not None:
+            version = publish_list(store, listed, verifier=verifier, what=what).version
+    finally:
+        removed, size = remove_payloads(store, stone.country, stone.covered)
+    return _report(store, stone, first, written, removed, size, version)
+
+
+def publish_listed(
+    store: Store,
+    listed: SignedDocument,
+    *,
+    verifier: Verifier,
+    what: str,
+) -> RevocationList:
+    """Publish the next list alone, and remove the payloads of what it lists. Raises as `publish_tombstone`."""
+    _check_writable(store)
+    found = publish_list(store, listed, verifier=verifier, what=what)
+    remove_payloads(store, found.country, [Sha256(one) for one in found.revoked])
+    return found
+
+
+def _check_writable(store: Store) -> None:
+    if not store.writable:
+        raise StoreError(f"{store.url}: a revocation needs a store that can be written")
+
+
+def _report(
+    store: Store, stone: Tombstone, first: Tombstone, written: int, removed: int, size: int, version: int | None
+) -> RevocationReport:
     return RevocationReport(
         store=store.url,
         country=stone.country,
@@ -212,15 +247,16 @@ def publish_tombstone(
         there_already=len(stone.covered) - written,
         payloads_removed=removed,
         bytes_removed=size,
+        list_version=version,
     )
 
 
-def remove_payloads(store: Store, stone: Tombstone) -> tuple[int, int]:
-    """Remove what a genuine tombstone ended; how many payloads that were, and their bytes."""
+def remove_payloads(store: Store, country: str, digests: Iterable[Sha256]) -> tuple[int, int]:
+    """Remove what was ended; how many payloads that were, and their bytes."""
     removed = size = 0
-    for sha256 in stone.covered:
+    for sha256 in digests:
         for extension in EXTENSIONS:
-            key = payload_key(stone.country, sha256, extension)
+            key = payload_key(country, sha256, extension)
             try:
                 found = store.head(key).size
             except ObjectNotFoundError:
