@@ -10,6 +10,7 @@ import pytest
 from fetch_helpers import WebServer
 from storage_helpers import NOW, make_item
 
+import pe_data
 from pe_data.cli import app, run
 from pe_data.describe.file import Label, describe
 from pe_data.documents.manifest import Build
@@ -57,7 +58,7 @@ def test_list(store, capsys):
     assert out.splitlines()[1].split()[:4] == ["us/areas@latest", "v1", "2024", "2"]
     assert "districts/NC-01" in pe(capsys, "list", "us", "--search", "nc-01")[1]
     assert "no name holds 'zzz'" in pe(capsys, "list", "--search", "zzz")[1]
-    document = json.loads(pe(capsys, "list", "us", "--members", "--json")[1])
+    document = json.loads(pe(capsys, "list", "us", "--members", "--json")[1])["datasets"]
     assert [member["name"] for member in document[0]["members"]] == ["districts/NC-01", "states/NC"]
 
 
@@ -138,7 +139,14 @@ def test_staleness_exit_codes(store, tmp_path, capsys):
         (("ensure", "pe-data://us/none@latest"), 1, "pe-data list"),
         (("ensure", "pe-data://us/areas/districts/NC-99@latest"), 1, "did you mean"),
         (("ensure", "none.h5"), 1, "expected a file, found nothing"),
-        (("schema", "pe-data://us/areas@latest"), 1, "Name a member"),
+        (("schema", "pe-data://us/areas@latest", "--format", "croissant"), 1, "Name a member"),
+        (("ensure", "us/areas"), 1, "Did you mean pe-data://us/areas@latest?"),
+        (("ensure", "us/areas/districts/NC-01"), 1, "Did you mean pe-data://us/areas/districts/NC-01@latest?"),
+        (("ensure", "us/areas@next"), 1, "Did you mean pe-data://us/areas@next?"),
+        (("resolve", "us/areas"), 2, "Did you mean pe-data://us/areas@latest?"),
+        (("ensure", "pe-data:us/areas@latest"), 2, "Did you mean pe-data://us/areas@latest?"),
+        (("ensure", "pe-data:/us/areas"), 2, "Did you mean pe-data://us/areas@latest?"),
+        (("ensure", "pe-data://us/areas"), 2, "Did you mean pe-data://us/areas@latest?"),
         (("ensure", AREA, "--store", "ftp://x"), 2, "unknown scheme"),
         (("ensure", AREA, "--store", "https://127.0.0.1:9/x", "--offline"), 1, "forbidden"),
         (("staleness", "--country", "USA!"), 2, "country: expected"),
@@ -185,3 +193,87 @@ def test_every_command_teaches_by_example(capsys):
         assert code == 0
         assert f"pe-data {name}" in out.partition("Usage:")[2].partition("\n")[2], name
     assert "Exit codes" in pe(capsys, "--help")[1]
+
+
+def test_schema_of_a_collection_shows_it(store, capsys):
+    shown = pe(capsys, "schema", "pe-data://us/areas@latest")[1]
+    assert "us/areas" in shown
+    assert "districts/NC-01" in shown
+    document = json.loads(pe(capsys, "schema", "pe-data://us/areas@latest", "--json")[1])
+    assert "districts/NC-01" in document["members"]
+    assert document["run_id"]
+    none = json.loads(pe(capsys, "schema", "pe-data://us/areas@latest", "--json", "--search", "NY")[1])
+    assert none["members"] == {}
+
+
+def test_list_of_an_address_lists_its_members(store, capsys):
+    assert "districts/NC-01" in pe(capsys, "list", "pe-data://us/areas@latest")[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [(("ensur", "x"), "ensure"), (("chanel", "show"), "channel"), (("cache", "prun"), "prune"), (("pin", "ad"), "add")],
+)
+def test_a_misspelt_command_is_answered_with_the_closest(capsys, arguments, meant):
+    code, _, err = pe(capsys, *arguments)
+    assert code == 2
+    assert f"Did you mean {meant}" in err
+
+
+def test_a_command_that_nothing_is_like(capsys):
+    code, _, err = pe(capsys, "xyzzy")
+    assert code == 2
+    assert "pe-data --help" in err
+
+
+def test_help_has_sections(capsys):
+    out = pe(capsys, "--help")[1]
+    assert [out.index(f"\n{title}:") for title in ("Read", "Publish", "Look after", "Trust")] == sorted(
+        out.index(f"\n{title}:") for title in ("Read", "Publish", "Look after", "Trust")
+    )
+    assert out.index("  ensure") < out.index("\nPublish:") < out.index("  promote") < out.index("\nLook after:")
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_quiet_and_verbose(store, capsys, before):
+    def said(flag, *arguments):
+        return pe(capsys, *((flag, *arguments) if before else (*arguments, flag)))
+
+    with WebServer(store) as server:
+        pe(capsys, "ensure", AREA, "--store", server.url)
+        stale = ("ensure", AREA, "--store", server.url, "--offline", "--allow-stale")
+        assert "warning" in pe(capsys, *stale)[2]
+        code, out, err = said("-q", *stale)
+        assert (code, err) == (0, "")
+        assert out
+        assert said("-q", "ensure", "none.h5")[2].startswith("pe-data: error: ")
+    assert "pe-data: info: " in said("-v", "resolve", AREA)[2]
+    assert pe(capsys, "resolve", AREA)[2] == ""
+
+
+def test_the_library_uses_the_standard_logger(store, capsys, caplog):
+    """A program that uses the library sees the same records under the name `pe_data`."""
+    with caplog.at_level("INFO", logger="pe_data"):
+        pe_data.ensure(AREA, store=str(store))
+    assert any(record.name.startswith("pe_data") for record in caplog.records)
+
+
+def test_staleness_tells_a_failed_check_from_stale_data(store, tmp_path, capsys):
+    blocked = tmp_path / "blocked"
+    blocked.write_text("")
+    assert pe(capsys, "staleness", "pe-data://us/areas@latest", "--cache", str(blocked / "below"))[0] in (2, 3)
+
+
+def test_one_digest_is_of_one_file(store, capsys):
+    code, _, err = pe(capsys, "ensure", AREA, AREA, "--sha256", "0" * 64)
+    assert code == 2
+    assert "one file" in err
+
+
+def test_completion_knows_the_commands(monkeypatch, capsys):
+    from click.shell_completion import ShellComplete
+
+    words = {item.value for item in ShellComplete(app, {}, "pe-data", "_PE_DATA_COMPLETE").get_completions([], "")}
+    assert words >= {"ensure", "publish", "fsck", "root"}
+    below = ShellComplete(app, {}, "pe-data", "_PE_DATA_COMPLETE").get_completions(["channel"], "")
+    assert {item.value for item in below} >= {"show", "set", "history"}

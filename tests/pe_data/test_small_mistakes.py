@@ -14,7 +14,7 @@ from storage_helpers import areas, make_item, publish_areas
 
 import pe_data
 from pe_data.cli import run
-from pe_data.cli.common import print_json, say
+from pe_data.cli.output import print_json, say
 from pe_data.cli.tables import printable, text_table
 from pe_data.documents.encoding import pack
 from pe_data.errors import (

@@ -3,17 +3,18 @@
 import csv
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
-from pe_data.cli.common import print_table
-from pe_data.cli.store_options import emit, json_option, split_dataset, the_store
+from pe_data.cli.groups import Group
+from pe_data.cli.options import FILE, ChosenStore, digest_of, json_option, split_dataset, together
+from pe_data.cli.output import Output, table
 from pe_data.errors import AuditError, PeDataError
 from pe_data.names.countries import GATED_EXAMPLE
 from pe_data.names.keys import check_country
@@ -26,44 +27,60 @@ if TYPE_CHECKING:
     from pe_data_gateway.audit.report import Question
     from pe_data_gateway.audit.verify import Verdict
 
-F = TypeVar("F", bound=Callable[..., Any])
-
 _DATES = click.DateTime(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
-log_option = click.option(
-    "--log",
-    "log_url",
-    metavar="PLACE",
-    help="Folder or store that has audit/{country}/.  [default: the store of the country]",
+place_options = together(
+    "where",
+    lambda log_url, store_url: Where(log_url, store_url),
+    click.option(
+        "--log",
+        "log_url",
+        metavar="PLACE",
+        help="Folder or store that has audit/{country}/.  [default: the store of the country]",
+    ),
+    click.option(
+        "--store",
+        "store_url",
+        metavar="URL",
+        help="Store of the country: it has the trust root, and copies of checkpoints.  [default: the configured one, "
+        "else the place of the log]",
+    ),
 )
-home_option = click.option(
-    "--store",
-    "store_url",
-    metavar="URL",
-    help="Store of the country: it has the trust root, and copies of checkpoints.  [default: the configured one, "
-    "else the place of the log]",
+question_options = together(
+    "asked",
+    lambda **values: _question(**values),
+    click.option("--dataset", metavar="COUNTRY/DATASET"),
+    click.option("--country", help="Every dataset of a country, instead of --dataset."),
+    click.option(
+        "--derived-from",
+        metavar="INPUT",
+        help="Only artifacts built from it: words of an input's name, or sha256:… of its bytes.",
+    ),
+    click.option("--user", help="Only this user."),
+    click.option("--artifact", metavar="SHA256", help="Only this artifact."),
+    click.option("--since", type=_DATES, help="From this day on (UTC)."),
+    click.option("--until", type=_DATES, help="Before this day (UTC)."),
 )
 
 
-def question_options(function: F) -> F:
-    """`--dataset --country --derived-from --user --artifact --since --until`."""
-    for option in (
-        click.option("--until", type=_DATES, help="Before this day (UTC)."),
-        click.option("--since", type=_DATES, help="From this day on (UTC)."),
-        click.option("--artifact", metavar="SHA256", help="Only this artifact."),
-        click.option("--user", help="Only this user."),
-        click.option(
-            "--derived-from",
-            metavar="INPUT",
-            help="Only artifacts built from it: words of an input's name, or sha256:… of its bytes.",
-        ),
-        click.option("--country", help="Every dataset of a country, instead of --dataset."),
-        click.option("--dataset", metavar="COUNTRY/DATASET"),
-    ):
-        function = option(function)
-    return function
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Where the log is, and the store of its country."""
+
+    log_url: str | None
+    store_url: str | None
+
+    def open(self, country: str) -> "_Log":
+        """The log of a country. Without a store of the country, the place of the log is all there is."""
+        from pe_data.config.settings import is_configured
+
+        if self.store_url or not self.log_url or is_configured(country):
+            home = ChosenStore(self.store_url).of(country)
+            return _Log(country, ChosenStore(self.log_url).of(country) if self.log_url else home, home)
+        place = ChosenStore(self.log_url).of(country)
+        return _Log(country, place, place)
 
 
-@click.group()
+@click.group(cls=Group)
 def audit() -> None:
     """Read the access log of a gated country.
 
@@ -77,11 +94,11 @@ def audit() -> None:
 
 @audit.command()
 @click.argument("country")
-@log_option
+@place_options
 @click.option(
     "--checkpoint",
     "kept",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=FILE,
     multiple=True,
     help="A checkpoint that you kept elsewhere; the log must agree with it.",
 )
@@ -94,16 +111,14 @@ def audit() -> None:
     metavar="RECORDS",
     help="With --require-signed: so many newest records need not be covered yet, because the gateway runs.",
 )
-@home_option
 @json_option
 def verify(
     country: str,
-    log_url: str | None,
+    where: Where,
     kept: tuple[Path, ...],
     require_signed: bool,
     lag: int,
-    store_url: str | None,
-    as_json: bool,
+    output: Output,
 ) -> int:
     """Prove that the log is the one that was written, or say where it is not.
 
@@ -121,12 +136,12 @@ def verify(
     \b
     Exit codes: 0 intact, 1 not intact, 2 cannot tell (no log there, or it cannot be read).
     """
-    log = _Log.of(log_url, store_url, check_country(country))
+    log = where.open(check_country(country))
     verdict = log.verdict({str(path): path.read_bytes() for path in kept})
     good = verdict.clean and (verdict.is_signed(lag) or not require_signed)
-    emit(as_json, {"intact": good, **_plain(verdict)}, _lines(verdict))
+    output({"intact": good, **_plain(verdict)}, _lines(verdict))
     if verdict.clean and not good:
-        click.echo(f"not accepted (--require-signed): {_unsigned(verdict, lag)}", err=as_json)
+        click.echo(f"not accepted (--require-signed): {_unsigned(verdict, lag)}", err=output.as_json)
     if verdict.clean and log.unchecked is not None:
         raise log.unchecked
     return 0 if good else 1
@@ -134,21 +149,9 @@ def verify(
 
 @audit.command()
 @question_options
-@log_option
-@home_option
+@place_options
 @json_option
-def report(
-    dataset: str | None,
-    country: str | None,
-    derived_from: str | None,
-    user: str | None,
-    artifact: str | None,
-    since: datetime | None,
-    until: datetime | None,
-    log_url: str | None,
-    store_url: str | None,
-    as_json: bool,
-) -> int:
+def report(asked: "tuple[str, Question]", where: Where, output: Output) -> int:
     """Which users had a dataset: a line for each, with first and last time.
 
     With --derived-from, only artifacts whose manifest names such an input count: "FRS 2023-24" finds
@@ -163,49 +166,33 @@ def report(
     from pe_data_gateway.audit.report import by_user
     from pe_data_gateway.audit.segments import records
 
-    code, question = _question(dataset, country, derived_from, user, artifact, since, until)
-    log = _Log.of(log_url, store_url, code)
+    code, question = asked
+    log = where.open(code)
     intact = log.verdict().clean
     users = by_user(records(log.place, code), question)
-    if as_json:
-        emit(True, {"intact": intact, "users": users}, ())
-    elif users:
-        header = ("user", "manifests", "collections", "payload links", "first (UTC)", "last (UTC)", "built from")
-        rows = (
-            (
-                one.user,
-                str(one.manifests),
-                str(one.collections),
-                str(one.payload_links),
-                f"{one.first:%Y-%m-%d %H:%M}",
-                f"{one.last:%Y-%m-%d %H:%M}",
-                ", ".join(one.inputs),
-            )
-            for one in users
+    header = ("user", "manifests", "collections", "payload links", "first (UTC)", "last (UTC)", "built from")
+    rows = [
+        (
+            one.user,
+            str(one.manifests),
+            str(one.collections),
+            str(one.payload_links),
+            f"{one.first:%Y-%m-%d %H:%M}",
+            f"{one.last:%Y-%m-%d %H:%M}",
+            ", ".join(one.inputs),
         )
-        print_table(header, rows)
-    else:
-        click.echo("nobody")
+        for one in users
+    ]
+    output({"intact": intact, "users": users}, table(header, rows) if rows else ["nobody"])
     return log.warn(intact)
 
 
 @audit.command()
 @question_options
-@click.option("--to", "form", type=click.Choice(["csv", "json"]), required=True)
-@log_option
-@home_option
-def export(
-    dataset: str | None,
-    country: str | None,
-    derived_from: str | None,
-    user: str | None,
-    artifact: str | None,
-    since: datetime | None,
-    until: datetime | None,
-    form: str,
-    log_url: str | None,
-    store_url: str | None,
-) -> int:
+@click.option("--to", "form", type=click.Choice(["csv", "json"]), help="CSV, or a JSON list; --json is one object.")
+@place_options
+@json_option
+def export(asked: "tuple[str, Question]", form: str | None, where: Where, output: Output) -> int:
     """Write the records themselves to standard output, one per release.
 
     The log is verified first; if it is not intact, the records still come, with a warning and exit code 1
@@ -216,13 +203,18 @@ def export(
       pe-data audit export --country uk --to csv > accesses.csv
       pe-data audit export --dataset uk/enhanced_frs_2023 --since 2026-01-01 --to json | jq '.[].user'
     """
+    if form is None and not output.as_json:
+        raise click.UsageError("say --to csv or --to json")
     from pe_data_gateway.audit.report import matching
     from pe_data_gateway.audit.segments import records
 
-    code, question = _question(dataset, country, derived_from, user, artifact, since, until)
-    log = _Log.of(log_url, store_url, code)
+    code, question = asked
+    log = where.open(code)
     intact = log.verdict().clean
     rows = (_row(record) for record in matching(records(log.place, code), question))
+    if output.as_json:
+        output({"intact": intact, "records": list(rows)})
+        return log.warn(intact)
     if form == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(_COLUMNS)
@@ -289,17 +281,6 @@ class _Log:
     unchecked: AuditError | None = None
     """Why signatures could not be checked, once a verdict was asked for; then a clean verdict proves nothing."""
 
-    @classmethod
-    def of(cls, log_url: str | None, store_url: str | None, country: str) -> "_Log":
-        """From the options. Without a store of the country, the place of the log is all there is."""
-        from pe_data.config.settings import is_configured
-
-        if store_url or not log_url or is_configured(country):
-            home = the_store(store_url, country)
-            return cls(country, the_store(log_url, country) if log_url else home, home)
-        place = the_store(log_url, country)
-        return cls(country, place, place)
-
     def verdict(self, kept: "Mapping[str, bytes] | None" = None) -> "Verdict":
         """What a verification finds. Raises AuditError if there is nothing to look at, or it cannot be read."""
         from pe_data_gateway.audit.verify import verify_log
@@ -354,14 +335,13 @@ def _question(
     since: datetime | None,
     until: datetime | None,
 ) -> "tuple[str, Question]":
-    from pe_data.names.digests import parse_sha256
     from pe_data_gateway.audit.report import Question
 
     if (dataset is None) == (country is None):
         example = f"{GATED_EXAMPLE.code}/{GATED_EXAMPLE.example}"
         raise click.UsageError(f"say either --dataset {example} or --country {GATED_EXAMPLE.code}")
     code, name = split_dataset(dataset) if dataset is not None else (check_country(country or ""), None)
-    digest = parse_sha256(artifact.removeprefix("sha256:"), what="--artifact") if artifact else None
+    digest = digest_of(artifact) if artifact else None
     if derived_from is not None and not derived_from.strip():
         raise AuditError("--derived-from: expected the name of an input or sha256:…, found nothing")
     return code, Question(name, derived_from, user, digest, _utc(since), _utc(until))

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pe_data.cli.signing import signers_of
-from pe_data.cli.store_options import emit, json_option, store_option, the_store
+from pe_data.cli.groups import Group
+from pe_data.cli.options import ChosenStore, json_option, signers_of, store_option
+from pe_data.cli.output import Output
 from pe_data.errors import MissingExtraError
 from pe_data.names.countries import GATED_EXAMPLE, gated_codes
 
@@ -61,8 +62,9 @@ tokens_option = click.option(
 )
 @click.option("--checkpoint-records", type=click.IntRange(1), default=1000, show_default=True)
 @click.option("--checkpoint-seconds", type=click.FloatRange(min=0.1), default=300.0, show_default=True)
+@json_option
 def serve(
-    store_url: str | None,
+    chosen: ChosenStore,
     countries: tuple[str, ...],
     tokens_path: Path,
     log_folder: Path | None,
@@ -80,6 +82,7 @@ def serve(
     new_log: bool,
     checkpoint_records: int,
     checkpoint_seconds: float,
+    output: Output,
 ) -> None:
     """Run the gateway in front of a private store: tokens in, an audit record for every release.
 
@@ -123,12 +126,12 @@ def serve(
     )
 
     def on_ready(address: str) -> None:
-        click.echo(f"serving {', '.join(served)} at {address}")
+        output({"countries": served, "address": address}, [f"serving {', '.join(served)} at {address}"])
 
-    run(the_store(store_url, served[0]), settings, signers=signers_of(signers), on_ready=on_ready)
+    run(chosen.of(served[0]), settings, signers=signers_of(signers), on_ready=on_ready)
 
 
-@click.group()
+@click.group(cls=Group)
 def token() -> None:
     """Say who may read through the gateway, and end it.
 
@@ -153,41 +156,55 @@ def token() -> None:
 @click.option("--days", type=click.IntRange(1, 3650), default=365, show_default=True, help="Until it expires.")
 @tokens_option
 @json_option
-def new(user: str, scopes: tuple[str, ...], days: int, tokens_path: Path, as_json: bool) -> None:
+def new(user: str, scopes: tuple[str, ...], days: int, tokens_path: Path, output: Output) -> None:
     """Make a token for USER and print it, this once.
 
     A running gateway knows it at the next request.
+
+    \b
+    Example:
+      pe-data token new ada@example.org --scope uk/* --days 90
     """
     from pe_data_gateway.tokens import Scope, new_token
 
     parsed = tuple(Scope.parse(text) for text in scopes)
     text, made = new_token(tokens_path, user, parsed, timedelta(days=days), datetime.now(UTC))
-    emit(as_json, {"token": text, **_document(made)}, [text])
-    if not as_json:
+    output({"token": text, **_document(made)}, [text])
+    if not output.as_json:
         click.echo(f"token {made.id} of {user} for {', '.join(scopes)}, until {made.expires:%Y-%m-%d}", err=True)
 
 
 @token.command("list")
 @tokens_option
 @json_option
-def list_tokens(tokens_path: Path, as_json: bool) -> None:
-    """Show who has which tokens; the tokens themselves are nowhere."""
+def list_tokens(tokens_path: Path, output: Output) -> None:
+    """List tokens by user. Token values are not stored.
+
+    \b
+    Example:
+      pe-data token list --tokens tokens.json
+    """
     from pe_data_gateway.tokens import read_tokens
 
     found = [_document(one) for one in read_tokens(tokens_path)]
-    emit(as_json, found, ("  ".join(str(value) for value in row.values() if value) for row in found))
+    output({"tokens": found}, ("  ".join(str(value) for value in row.values() if value) for row in found))
 
 
 @token.command()
 @click.argument("which", metavar="ID|USER")
 @tokens_option
 @json_option
-def revoke(which: str, tokens_path: Path, as_json: bool) -> None:
-    """End a token, or all tokens of a user; a running gateway refuses them at once."""
+def revoke(which: str, tokens_path: Path, output: Output) -> None:
+    """End a token, or all tokens of a user; a running gateway refuses them at once.
+
+    \b
+    Example:
+      pe-data token revoke ada@example.org
+    """
     from pe_data_gateway.tokens import revoke_tokens
 
     ended = revoke_tokens(tokens_path, which, datetime.now(UTC))
-    emit(as_json, [_document(one) for one in ended], (f"token {one.id} of {one.user} has ended" for one in ended))
+    output({"ended": [_document(one) for one in ended]}, (f"token {one.id} of {one.user} has ended" for one in ended))
 
 
 def _document(one: "Token") -> dict[str, object]:

@@ -4,6 +4,7 @@ The names of its fields are those of the bundle format that PolicyEngine's packa
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
@@ -23,7 +24,7 @@ from pe_data.documents.document import (
     matching,
 )
 from pe_data.documents.validation import Validation
-from pe_data.errors import InvalidNameError
+from pe_data.errors import InvalidDocumentError, InvalidNameError
 from pe_data.names.uri import StoreUri, parse_store_uri
 
 RELEASE_LIMIT = 64 * 1024 * 1024
@@ -146,3 +147,20 @@ class DataRelease(Document, frozen=True, forbid_unknown_fields=True):
                 raise Refused(f"datasets.{name}.uri", f"an address of country {self.country_id}", describe(pin.uri))
         if self.default_dataset not in self.datasets:
             raise Refused("default_dataset", "the name of one of the datasets", describe(self.default_dataset))
+
+
+def read_release(path: Path) -> DataRelease:
+    """The data-release block in a file.
+
+    Raises:
+        InvalidDocumentError: the file is not such a block.
+        CertificationError: it pins something without a sha256.
+    """
+    try:
+        with path.open("rb") as handle:
+            raw = handle.read(RELEASE_LIMIT + 1)
+    except OSError as error:
+        raise InvalidDocumentError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if len(raw) > RELEASE_LIMIT:
+        raise InvalidDocumentError(f"{path}: expected at most {RELEASE_LIMIT} bytes, found more")
+    return DataRelease.from_bytes(raw, str(path))

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from pe_data.certify.release import RELEASE_LIMIT, DataRelease, DatasetPin
-from pe_data.errors import InvalidDocumentError, ObjectNotFoundError, OfflineError, StoreError, UncheckedRevocationError
+from pe_data.certify.release import DatasetPin, read_release
+from pe_data.errors import ObjectNotFoundError, OfflineError, StoreError, UncheckedRevocationError
 from pe_data.names.digests import parse_sha256
 from pe_data.read.options import Options
 from pe_data.read.places import Places
@@ -66,14 +66,7 @@ def bundle_status(path: Path, options: Options) -> BundleStatus:
         InvalidDocumentError: the file is not such a block.
         CertificationError: it pins something without a sha256.
     """
-    try:
-        with path.open("rb") as handle:
-            raw = handle.read(RELEASE_LIMIT + 1)
-    except OSError as error:
-        raise InvalidDocumentError(f"{path}: cannot be read: {error.strerror or error}") from error
-    if len(raw) > RELEASE_LIMIT:
-        raise InvalidDocumentError(f"{path}: expected at most {RELEASE_LIMIT} bytes, found more")
-    pins = DataRelease.from_bytes(raw, str(path)).datasets
+    pins = read_release(path).datasets
     with ThreadPoolExecutor(max_workers=WORKERS) as pool:
         asked = {pin.address.country: Revocations(pin.address, options, now=True) for pin in pins.values()}
         files = tuple(

@@ -5,44 +5,59 @@ the others. Whatever goes wrong on purpose is one line on standard error and an 
 """
 
 import sys
-import warnings
 from importlib import import_module
 from importlib.metadata import entry_points, version
 
 import click
 
+from pe_data.cli.groups import Group, say_how_much
+from pe_data.cli.output import noted, say
 from pe_data.errors import MissingExtraError, PeDataError
 from pe_data.names.countries import COLLECTION_EXAMPLE, MEMBER_EXAMPLE, PUBLIC_EXAMPLE
 
-_READ, _STORE = "pe_data.cli.read_commands", "pe_data.cli.store_commands"
-_TRUST = "pe_data.cli.trust_commands"
-_HOMES = {
-    "list": _READ,
-    "resolve": _READ,
-    "ensure": _READ,
-    "schema": _READ,
-    "export": _READ,
-    "cache": "pe_data.cli.cache_commands",
-    "staleness": _READ,
-    "publish": _STORE,
-    "channel": _STORE,
-    "mirror": _STORE,
-    "fsck": _STORE,
-    "gc": _STORE,
-    "pin": _STORE,
-    "promote": _TRUST,
-    "sign": _TRUST,
-    "certify": "pe_data.cli.certify_commands",
-    "bundle-status": "pe_data.cli.certify_commands",
-    "revoke": "pe_data.cli.revocation_commands",
-    "key": "pe_data.cli.key_commands",
-    "root": "pe_data.cli.root_commands",
+_READ, _PUBLISH = "pe_data.cli.read_commands", "pe_data.cli.publish_commands"
+_UPKEEP, _TRUST = "pe_data.cli.upkeep_commands", "pe_data.cli.trust_commands"
+_CERTIFY = "pe_data.cli.certify_commands"
+SECTIONS = {
+    "Read": {
+        "list": _READ,
+        "resolve": _READ,
+        "ensure": _READ,
+        "schema": _READ,
+        "export": _READ,
+        "history": _PUBLISH,
+        "staleness": _READ,
+    },
+    "Publish": {
+        "publish": _PUBLISH,
+        "channel": _PUBLISH,
+        "promote": _TRUST,
+        "certify": _CERTIFY,
+        "bundle-status": _CERTIFY,
+    },
+    "Look after": {
+        "cache": "pe_data.cli.cache_commands",
+        "mirror": _UPKEEP,
+        "fsck": _UPKEEP,
+        "gc": _UPKEEP,
+        "pin": _UPKEEP,
+    },
+    "Trust": {
+        "sign": _TRUST,
+        "revoke": "pe_data.cli.revocation_commands",
+        "key": "pe_data.cli.key_commands",
+        "root": "pe_data.cli.root_commands",
+    },
+    "Gateway": {},
 }
+"""Section of `--help` → command → module with its `COMMANDS`."""
+_HOMES = {name: home for section in SECTIONS.values() for name, home in section.items()}
 DISTRIBUTION = "pe-microdata"
 GROUP = "pe_data.commands"
 """Entry points of further commands, from other distributions; each names a click command."""
 GATEWAY = "pe-microdata-gateway"
-"""The distribution that has `serve`, `token` and `audit`."""
+"""The distribution that has the commands below."""
+GATEWAY_COMMANDS = ("serve", "token", "audit")
 EPILOG = f"""\b
 Try:
   pe-data list {PUBLIC_EXAMPLE.code}
@@ -51,7 +66,7 @@ Try:
   pe-data COMMAND --help
 
 \b
-Where things are:
+Environment:
   PE_DATA_STORE    store: a folder, s3://…, gs://…, az://…, https://…, gateway+https://…
   PE_DATA_MIRRORS  further places with the same files, comma-separated
   PE_DATA_CACHE    verified files on this machine
@@ -64,15 +79,16 @@ Where things are:
 
 \b
 Exit codes:
-  0  done                        (staleness: current; bundle-status: reproducible)
-  1  it failed, and why is said  (staleness: stale; fsck, cache verify: damage; bundle-status: revoked)
-  2  wrong usage or address      (staleness, bundle-status: cannot tell)
-  3  payload missing             (bundle-status)
+  0    done; staleness: current; bundle-status: reproducible
+  1    failed, and the reason is printed; or what was checked is not as it should be
+       (staleness: stale; fsck, cache verify: damaged; bundle-status: revoked; root verify, audit verify)
+  2    wrong usage, address or configuration; staleness, bundle-status: cannot tell
+  3    staleness: the check itself failed; bundle-status: a payload is missing
   130  interrupted
 """
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Group):
     """A group whose commands live in modules of their own."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -80,10 +96,20 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         home = _HOMES.get(cmd_name)
-        if home is None:
-            return _elsewhere(cmd_name)
-        commands: dict[str, click.Command] = import_module(home).COMMANDS
-        return commands[cmd_name]
+        found = _elsewhere(cmd_name) if home is None else import_module(home).COMMANDS[cmd_name]
+        return None if found is None else say_how_much(found)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        names = self.list_commands(ctx)
+        shown = {title: list(section) for title, section in SECTIONS.items()}
+        shown["Gateway"] = [name for name in names if name in GATEWAY_COMMANDS]
+        shown["Others"] = [name for name in names if name not in _HOMES and name not in GATEWAY_COMMANDS]
+        for title, section in shown.items():
+            found = ((name, self.get_command(ctx, name)) for name in section)
+            rows = [(name, one.get_short_help_str(60)) for name, one in found if one is not None]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
 
 
 def _elsewhere(name: str) -> click.Command | None:
@@ -91,7 +117,7 @@ def _elsewhere(name: str) -> click.Command | None:
     for entry in entry_points(group=GROUP, name=name):
         command: click.Command = entry.load()
         return command
-    if name in ("serve", "token", "audit"):
+    if name in GATEWAY_COMMANDS:
         raise MissingExtraError(
             f"{name}: expected the distribution {GATEWAY} {version(DISTRIBUTION)} beside this one, which brings "
             "the command; found none. Install it from where pe-data came"
@@ -102,7 +128,10 @@ def _elsewhere(name: str) -> click.Command | None:
 @click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name=DISTRIBUTION, prog_name="pe-data")
 def app() -> None:
-    """Microdata files by what they are: publish them, fetch them verified, look inside."""
+    """Publish, fetch and inspect microdata files, identified by SHA-256."""
+
+
+say_how_much(app)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -112,30 +141,22 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str]) -> int:
     """Run the command line; returns the exit code."""
-    with warnings.catch_warnings():
-        warnings.showwarning = _show_warning
+    with noted():
         try:
             result = app.main(arguments, prog_name="pe-data", standalone_mode=False)
         except PeDataError as error:
-            _say(f"error: {error}")
-            return error.exit_code
+            return _failed(error, error.exit_code)
         except click.exceptions.Abort:
-            _say("interrupted")
+            say("pe-data: interrupted", err=True)
             return 130
         except click.ClickException as error:
             error.show()
             return error.exit_code
         except OSError as error:
-            _say(f"error: {error}")
-            return 1
+            return _failed(error, 1)
     return result if isinstance(result, int) else 0
 
 
-def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    _say(f"warning: {message}")
-
-
-def _say(text: str) -> None:
-    from pe_data.cli.common import say
-
-    say(f"pe-data: {text}", err=True)
+def _failed(error: Exception, code: int) -> int:
+    say(f"pe-data: error: {error}", err=True)
+    return code

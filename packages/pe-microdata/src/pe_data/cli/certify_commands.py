@@ -4,8 +4,9 @@ from pathlib import Path
 
 import click
 
-from pe_data.cli.common import as_json, options_of, place_options, print_json, say
-from pe_data.cli.signing import key_option, signers_of
+from pe_data.cli.options import FILE, FOLDER, json_option, key_option, reading_options, signers_of
+from pe_data.cli.output import Output
+from pe_data.read.options import Options
 
 
 @click.command()
@@ -17,16 +18,10 @@ from pe_data.cli.signing import key_option, signers_of
 @click.option("--model-fingerprint", help="Data-build fingerprint of that model, if the version differs.")
 @click.option("--by", "certified_by", metavar="WHO", help="Who certifies.  [default: the producer]")
 @click.option("--quick", is_flag=True, help="Compare the sizes of payloads in the store instead of hashing them.")
-@click.option(
-    "--out",
-    default=".",
-    show_default=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder to write to.",
-)
+@click.option("--out", default=".", show_default=True, type=FOLDER, help="Folder to write to.")
 @key_option
-@place_options
-@as_json
+@reading_options
+@json_option
 def certify(
     country: str,
     data_producer: str,
@@ -38,10 +33,8 @@ def certify(
     quick: bool,
     out: Path,
     keys: tuple[str, ...],
-    store: str | None,
-    cache: str | None,
-    offline: bool | None,
-    json_output: bool,
+    options: Options,
+    output: Output,
 ) -> None:
     """Check what was nominated for a country, and write the data-release block that a bundle pins.
 
@@ -60,7 +53,7 @@ def certify(
     from pe_data.documents.signing_libraries import need_libraries
 
     need_libraries()
-    if offline:
+    if options.offline:
         raise click.UsageError("certifying asks the store; it cannot be done offline")
     certified = certify_data_release(
         country,
@@ -71,29 +64,25 @@ def certify(
         model_fingerprint=model_fingerprint,
         certified_by=certified_by,
         depth="presence" if quick else "full",
-        store=store,
-        cache=cache,
+        store=options.store,
+        cache=options.cache.root,
         signers=signers_of(keys),
     )
     paths = certified.write(out)
-    if json_output:
-        print_json({"release": certified.block, "files": paths})
-        return
     release, held = certified.release, certified.release.certification
-    say(
+    line = (
         f"certified: {release.country_id} data release {release.build_id}, {len(release.datasets)} file(s), for "
         f"{held.model_package} {held.certified_for_model_version} ({held.compatibility_basis})"
     )
-    for path in paths:
-        say(f"written: {path}")
+    output({"release": certified.block, "files": paths}, [line, *(f"written: {path}" for path in paths)])
 
 
 @click.command("bundle-status")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@place_options
-@as_json
-def bundle_status(file: Path, store: str | None, cache: str | None, offline: bool | None, json_output: bool) -> int:
-    """Is a release that was certified earlier still reproducible?
+@click.argument("file", type=FILE)
+@reading_options
+@json_option
+def bundle_status(file: Path, options: Options, output: Output) -> int:
+    """Check whether a release that was certified earlier is still reproducible.
 
     FILE is the data_release.json of `pe-data certify`. Every pinned file is looked up: whether it or
     its collection was revoked, and whether its payload is still there.
@@ -109,16 +98,12 @@ def bundle_status(file: Path, store: str | None, cache: str | None, offline: boo
     from pe_data.certify.status import State
     from pe_data.certify.status import bundle_status as check
 
-    status = check(file, options_of(store, cache, offline))
-    if json_output:
-        print_json({"state": status.state, "counts": status.counts, "files": status.files})
-        return status.state.exit_code
-    for one in status.files:
-        if one.state is not State.REPRODUCIBLE:
-            say(f"{one.dataset}: {one.state}")
-            say(f"  {one.reason}")
+    status = check(file, options)
+    bad = [one for one in status.files if one.state is not State.REPRODUCIBLE]
+    lines = [line for one in bad for line in (f"{one.dataset}: {one.state}", f"  {one.reason}")]
     counts = ", ".join(f"{count} {state}" for state, count in status.counts.items() if count)
-    say(f"{status.state} ({counts})")
+    document = {"state": status.state, "counts": status.counts, "files": status.files}
+    output(document, [*lines, f"{status.state} ({counts})"])
     return status.state.exit_code
 
 

@@ -1,16 +1,16 @@
 """`pe-data key`: make signing keys, and see which there are."""
 
-import os
 from pathlib import Path
 
 import click
 
-from pe_data.cli.signing import PASSPHRASE_VARIABLE
-from pe_data.cli.store_options import emit, json_option
+from pe_data.cli.groups import Group
+from pe_data.cli.options import FILE, ask_passphrase, json_option
+from pe_data.cli.output import Output
 from pe_data.trust.keys import SHORTEST_PASSPHRASE
 
 
-@click.group()
+@click.group(cls=Group)
 def key() -> None:
     """Make signing keys, and see which there are.
 
@@ -27,13 +27,9 @@ def key() -> None:
 @key.command()
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @click.option("--signer", metavar="ADDRESS", help="The private part is held elsewhere: gcpkms:…, awskms:…, hsm:…")
-@click.option(
-    "--public",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="With --signer: the public key, as PEM.",
-)
+@click.option("--public", type=FILE, help="With --signer: the public key, as PEM.")
 @json_option
-def new(names: tuple[str, ...], signer: str | None, public: Path | None, as_json: bool) -> None:
+def new(names: tuple[str, ...], signer: str | None, public: Path | None, output: Output) -> None:
     """Make ed25519 keys, or note down a key that is held elsewhere.
 
     The passphrase is asked for, or comes from PE_DATA_KEY_PASSPHRASE.
@@ -54,14 +50,15 @@ def new(names: tuple[str, ...], signer: str | None, public: Path | None, as_json
             raise click.UsageError("--signer is for one key at a time")
         made = [describe_key(names[0], public.read_bytes(), signer)]
     else:
-        made = [new_key(name, _new_passphrase(name)) for name in names]
+        prompt = "New passphrase of {} (at least " + f"{SHORTEST_PASSPHRASE} characters)"
+        made = [new_key(name, ask_passphrase(prompt.format(name), new=True)) for name in names]
     rows = [{"name": one.name, "key_id": one.key_id, "folder": str(key_folder())} for one in made]
-    emit(as_json, rows, (f"{row['name']}  {row['key_id']}  in {row['folder']}" for row in rows))
+    output({"keys": rows}, (f"{row['name']}  {row['key_id']}  in {row['folder']}" for row in rows))
 
 
 @key.command(name="list")
 @json_option
-def list_(as_json: bool) -> None:
+def list_(output: Output) -> None:
     """The keys on this machine.
 
     \b
@@ -79,15 +76,7 @@ def list_(as_json: bool) -> None:
         }
         for one in list_keys()
     ]
-    emit(as_json, rows, (f"{row['name']}  {row['key_id']}  {row['private'] or 'public part only'}" for row in rows))
-
-
-def _new_passphrase(name: str) -> str:
-    given = os.environ.get(PASSPHRASE_VARIABLE)
-    if given:
-        return given
-    prompt = f"New passphrase of {name} (at least {SHORTEST_PASSPHRASE} characters)"
-    return str(click.prompt(prompt, hide_input=True, confirmation_prompt=True, err=True))
+    output({"keys": rows}, (f"{row['name']}  {row['key_id']}  {row['private'] or 'public part only'}" for row in rows))
 
 
 COMMANDS: dict[str, click.Command] = {"key": key}

@@ -1,4 +1,4 @@
-"""`pe-data publish` and `pe-data channel`."""
+"""`pe-data publish`, `channel` and `history`."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -6,42 +6,43 @@ from pathlib import Path
 
 import click
 
-from pe_data.cli.store_options import (
-    emit,
+from pe_data.cli.groups import Group
+from pe_data.cli.options import (
+    ChosenStore,
+    artifact_argument,
+    dataset_argument,
+    digest_of,
     json_option,
+    namespace_of,
     namespace_option,
-    progress,
     split_dataset,
     store_option,
-    the_namespace,
-    the_store,
+    workers_option,
+    years_option,
 )
+from pe_data.cli.output import Output, facts, plain, progress
 from pe_data.describe.columns import inputs_of
 from pe_data.describe.file import Label
 from pe_data.documents.manifest import Access, InputFile
 from pe_data.documents.pointer import UnsignedPointer
 from pe_data.documents.validation import from_records, records_in
 from pe_data.names.countries import UNSPECIFIED
-from pe_data.names.digests import parse_sha256, sha256_file
+from pe_data.names.digests import sha256_file
 from pe_data.read import channels
 from pe_data.trust.nominations import VerifiedPointer
 from pe_data.write.folder import item_of, items_in
-from pe_data.write.publish import publish_artifact, publish_collection, set_channel
+from pe_data.write.publish import PublishReport, publish_artifact, publish_collection, set_channel
 from pe_data.write.upload import Item
+
+ANY = click.Path(exists=True, path_type=Path)
 
 
 @click.command()
-@click.argument("path", type=click.Path(exists=True, path_type=Path))
-@click.argument("dataset", metavar="COUNTRY/DATASET")
+@click.argument("path", type=ANY)
+@dataset_argument
 @click.option("--run-id", metavar="ID", help="For a folder: which run of the producer made the files.")
-@click.option(
-    "--year",
-    "years",
-    type=int,
-    multiple=True,
-    help="Year that the file covers, if it does not say; one that it contradicts is refused.",
-)
-@click.option("--licence", default=UNSPECIFIED, help="Licence, for the manifest. Whatever is gated has to name one.")
+@years_option
+@click.option("--licence", default=UNSPECIFIED, help="Licence, for the manifest. Gated files have to name one.")
 @click.option(
     "--access",
     type=click.Choice(["public", "gated"]),
@@ -57,12 +58,12 @@ from pe_data.write.upload import Item
 @click.option(
     "--validation",
     "records",
-    type=click.Path(exists=True, path_type=Path),
+    type=ANY,
     multiple=True,
     help="Validation records: of a file, each of them; of a folder, the folder that they are in. "
     "Without them it cannot be nominated.",
 )
-@click.option("--workers", type=click.IntRange(1, 64), default=8, show_default=True, help="Uploads at a time.")
+@workers_option
 @store_option
 @namespace_option
 @json_option
@@ -76,16 +77,16 @@ def publish(
     inputs: tuple[str, ...],
     records: tuple[Path, ...],
     workers: int,
-    store_url: str | None,
+    chosen: ChosenStore,
     namespace: str | None,
-    as_json: bool,
+    output: Output,
 ) -> None:
     """Put a file, or a folder of files, into the store and move @latest to it.
 
     A file becomes a dataset of its own. A folder becomes a collection whose members are its .h5
     and .parquet files by relative name, so that the channel moves for all of them at once.
-    What the store has already is not sent again; publishing the same twice changes nothing and
-    says so. A run of the workflow is published with `snakemake publish`.
+    What the channel leads to already is not sent again; publishing the same twice changes nothing
+    and says so. A run of the workflow is published with `snakemake publish`.
 
     \b
     Examples:
@@ -99,45 +100,48 @@ def publish(
     the store ignores conditional writes, a file does not fit its manifest); 2 wrong usage.
     """
     country, name = split_dataset(dataset)
-    store = the_store(store_url, country)
-    space = the_namespace(namespace, country)
+    space = namespace_of(namespace, country)
     declared: Access | None = "gated" if access == "gated" else "public" if access else None
     label = Label(country, name, licence=licence, access=declared, inputs=inputs_of(map(_input, inputs)))
-    if path.is_dir():
-        if run_id is None:
-            raise click.UsageError(
-                "a folder is published as a collection, which needs --run-id, the name of the run that made it: any "
-                "that you will know again, such as --run-id 2026-01-31"
-            )
-        items = items_in(path, label, years=years)
-        _check_inputs(label, items)
-        checked = {name: (item.manifest.artifact.sha256, _below(records, name)) for name, item in items.items()}
-        with progress(f"Publishing {len(items)} files") as show:
-            report = publish_collection(
-                store,
-                items,
-                country=country,
-                dataset=name,
-                run_id=run_id,
-                validation=from_records(checked) if records else None,
-                namespace=space,
-                workers=workers,
-                on_progress=lambda at: show(at.done, at.total),
-            )
-    else:
+    if not path.is_dir():
         item = item_of(path, label, years=years)
         _check_inputs(label, {name: item})
         if records:
             manifest = item.manifest
             item = replace(item, manifest=manifest.validated(from_records({name: (manifest.artifact.sha256, records)})))
-        report = publish_artifact(store, item, namespace=space)
+        _say(publish_artifact(chosen.of(country), item, namespace=space), output)
+        return
+    if run_id is None:
+        raise click.UsageError(
+            "a folder is published as a collection, which needs --run-id, the name of the run that made it: any "
+            "that you will know again, such as --run-id 2026-01-31"
+        )
+    items = items_in(path, label, years=years)
+    _check_inputs(label, items)
+    checked = {name: (item.manifest.artifact.sha256, _below(records, name)) for name, item in items.items()}
+    with progress(f"Publishing {len(items)} files") as show:
+        report = publish_collection(
+            chosen.of(country),
+            items,
+            country=country,
+            dataset=name,
+            run_id=run_id,
+            validation=from_records(checked) if records else None,
+            namespace=space,
+            workers=workers,
+            on_progress=lambda at: show(at.done, at.total),
+        )
+    _say(report, output)
+
+
+def _say(report: PublishReport, output: Output) -> None:
     lines = [report.summary()]
     if report.manifests_kept:
         lines.append(
             "the same bytes have a manifest already, which is written once and stays (nothing is wrong): "
             + ", ".join(report.manifests_kept)
         )
-    emit(as_json, {**asdict(report), "nothing_to_do": report.nothing_to_do}, lines)
+    output({**asdict(report), "nothing_to_do": report.nothing_to_do}, lines)
 
 
 def _input(text: str) -> InputFile:
@@ -159,9 +163,9 @@ def _below(folders: tuple[Path, ...], name: str) -> list[Path]:
     return [record for folder in folders for record in records_in(folder, name)]
 
 
-@click.group()
+@click.group(cls=Group)
 def channel() -> None:
-    """Look at a channel, look back along it, or move it to an artifact that is in the store.
+    """Show a channel or its history, or move it to an artifact that is in the store.
 
     \b
     Examples:
@@ -172,11 +176,11 @@ def channel() -> None:
 
 
 @channel.command()
-@click.argument("dataset", metavar="COUNTRY/DATASET")
+@dataset_argument
 @click.option("--channel", "name", default="latest", show_default=True, help="latest or next.")
 @store_option
 @json_option
-def show(dataset: str, name: str, store_url: str | None, as_json: bool) -> None:
+def show(dataset: str, name: str, chosen: ChosenStore, output: Output) -> None:
     """Print where a channel stands; `next` only if its signatures are good, with who signed.
 
     \b
@@ -185,7 +189,7 @@ def show(dataset: str, name: str, store_url: str | None, as_json: bool) -> None:
       pe-data channel show us/local_areas --store https://mirror.example.org/data --json
     """
     country, dataset = split_dataset(dataset)
-    store = the_store(store_url, country)
+    store = chosen.of(country)
     if name == "next":
         from pe_data.read.nominations import read_verified
         from pe_data.trust.opening import open_policy
@@ -194,35 +198,38 @@ def show(dataset: str, name: str, store_url: str | None, as_json: bool) -> None:
         document = {**_document(verified), "signed_by": list(verified.key_ids)}
     else:
         document = _document(channels.read(store, country, dataset, name).pointer)
-    emit(as_json, document, (f"{key:16} {value}" for key, value in document.items() if value is not None))
+    output(document, facts(document))
 
 
-@channel.command()
-@click.argument("dataset", metavar="COUNTRY/DATASET")
+@click.command()
+@dataset_argument
 @click.option("--limit", type=click.IntRange(1), help="Only the newest ones.")
 @store_option
 @json_option
-def history(dataset: str, limit: int | None, store_url: str | None, as_json: bool) -> None:
+def history(dataset: str, limit: int | None, chosen: ChosenStore, output: Output) -> None:
     """List the versions of @latest, newest first; the chain of digests is checked on the way.
 
     \b
     Examples:
-      pe-data channel history us/enhanced_cps_2024 --limit 5
+      pe-data history us/enhanced_cps_2024 --limit 5
       pe-data channel history us/local_areas --json | jq '.versions[].artifact_sha256'
     """
     country, dataset = split_dataset(dataset)
     versions = []
-    for pointer in channels.history(the_store(store_url, country), country, dataset):
+    for pointer in channels.history(chosen.of(country), country, dataset):
         versions.append(_document(pointer))
         if len(versions) == limit:
             break
     lines = (f"{one['version']:>5}  {one['published_at']}  sha256:{one['artifact_sha256']}" for one in versions)
-    emit(as_json, {"country": country, "dataset": dataset, "versions": versions}, lines)
+    output({"country": country, "dataset": dataset, "versions": versions}, lines)
+
+
+channel.add_command(history)
 
 
 @channel.command(name="set")
-@click.argument("dataset", metavar="COUNTRY/DATASET")
-@click.argument("artifact", metavar="sha256:DIGEST")
+@dataset_argument
+@artifact_argument
 @click.option(
     "--expected-version",
     type=click.IntRange(0),
@@ -235,9 +242,9 @@ def set_(
     dataset: str,
     artifact: str,
     expected_version: int | None,
-    store_url: str | None,
+    chosen: ChosenStore,
     namespace: str | None,
-    as_json: bool,
+    output: Output,
 ) -> None:
     """Move @latest to an artifact that is in the store, for example back to an earlier one.
 
@@ -249,23 +256,19 @@ def set_(
       pe-data channel set us/local_areas sha256:4e92…
     """
     country, dataset = split_dataset(dataset)
-    digest = parse_sha256(artifact.removeprefix("sha256:"), what="artifact")
+    digest = digest_of(artifact)
+    space = namespace_of(namespace, country)
     outcome = set_channel(
-        the_store(store_url, country),
-        country,
-        dataset,
-        digest,
-        namespace=the_namespace(namespace, country),
-        expected_version=expected_version,
+        chosen.of(country), country, dataset, digest, namespace=space, expected_version=expected_version
     )
     document = {"moved": outcome.moved, **_document(outcome.pointer)}
     verb = "is now" if outcome.moved else "stood already at"
-    line = f"{country}/{dataset}@latest {verb} version {document['version']}, sha256:{digest}"
-    emit(as_json, document, [line])
+    output(document, [f"{country}/{dataset}@latest {verb} version {document['version']}, sha256:{digest}"])
 
 
 def _document(pointer: UnsignedPointer | VerifiedPointer) -> dict[str, object]:
-    import msgspec
-
     body = pointer.body
-    return {**msgspec.structs.asdict(body), "is_collection": body.is_collection, "body_sha256": pointer.sha256}
+    return {**plain(body), "is_collection": body.is_collection, "body_sha256": pointer.sha256}
+
+
+COMMANDS: dict[str, click.Command] = {"publish": publish, "channel": channel, "history": history}

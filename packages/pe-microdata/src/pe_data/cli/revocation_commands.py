@@ -2,13 +2,12 @@
 
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from pe_data.cli.signing import Duration, key_option, out_option, publish_option, sign_or_write
-from pe_data.cli.store_options import emit, json_option, store_option, the_store
+from pe_data.cli.options import ChosenStore, Duration, Signing, json_option, signing_options, store_option
+from pe_data.cli.output import Output
 from pe_data.errors import ConflictError
 from pe_data.names.digests import strict_json
 from pe_data.names.keys import check_country
@@ -34,9 +33,7 @@ _ATTEMPTS = 5
     help="Sign the next revocation list alone, of the tombstones that are there.",
 )
 @click.option("--expires", type=Duration(), default="90d", show_default=True, help="How long the list holds.")
-@out_option
-@publish_option
-@key_option
+@signing_options
 @store_option
 @json_option
 def revoke(
@@ -47,11 +44,9 @@ def revoke(
     members: bool,
     country: str | None,
     expires: timedelta,
-    out: Path | None,
-    file: Path | None,
-    keys: tuple[str, ...],
-    store_url: str | None,
-    as_json: bool,
+    signing: Signing,
+    chosen: ChosenStore,
+    output: Output,
 ) -> None:
     """Write a signed tombstone and the next revocation list, then remove the payload. There is no way back.
 
@@ -85,55 +80,53 @@ def revoke(
     from pe_data.write.revoke import finish, tombstone_for
 
     need_libraries()
-    if file is not None:
-        if uri or country or reason or revoked_by or licence or members or keys or out:
-            raise click.UsageError("--publish takes the file alone")
-        papers = Papers.from_bytes(file.read_bytes(), what=str(file), kinds=(TOMBSTONE_TYPE, REVOCATIONS_TYPE))
-        body = strict_json(papers.documents[0].body, what=str(file))
-        store = the_store(store_url, check_country(str(body.get("country"))))
-        _publish(papers, store, str(file), as_json)
+    raw = signing.signed_file(uri, country, reason, revoked_by, licence, members)
+    if raw is not None:
+        what = str(signing.file)
+        papers = Papers.from_bytes(raw, what=what, kinds=(TOMBSTONE_TYPE, REVOCATIONS_TYPE))
+        body = strict_json(papers.documents[0].body, what=what)
+        _publish(papers, chosen.of(check_country(str(body.get("country")))), what, output)
         return
     stone: Tombstone | None = None
     if country is not None:
         if uri or reason or revoked_by or licence or members:
             raise click.UsageError("--list takes no address: it lists what the store has tombstones of")
-        store, what = the_store(store_url, check_country(country)), f"revocation list of {country}"
+        store, what = chosen.of(check_country(country)), f"revocation list of {country}"
     else:
         if uri is None or reason is None or revoked_by is None:
             raise click.UsageError("say what to revoke (a pinned address), --reason and --by")
         parsed = parse_store_uri(uri)
         country, what = parsed.country, uri
-        store = the_store(store_url, country)
+        store = chosen.of(country)
         now = datetime.now(UTC)
         stone = tombstone_for(
             store, parsed, reason=reason, revoked_by=revoked_by, now=now, licence=licence, with_members=members
         )
-        done = finish(store, stone, Verifier.of(lambda: store)) if out is None else None
+        done = finish(store, stone, Verifier.of(lambda: store)) if signing.out is None else None
         if done is not None:
-            emit(as_json, {**asdict(done), "nothing_to_do": done.nothing_to_do}, [done.summary()])
+            output({**asdict(done), "nothing_to_do": done.nothing_to_do}, [done.summary()])
             return
-    if not keys:
-        raise click.UsageError("say with which --key")
+    signing.need_keys()
     for attempt in range(_ATTEMPTS):
         stones = [stone] if stone else []
         listed = propose_list(store, country, Verifier.of(lambda: store), stones=stones, lifetime=expires)
         papers = Papers.of(*((TOMBSTONE_TYPE, one.to_bytes()) for one in stones), (REVOCATIONS_TYPE, listed.to_bytes()))
-        if sign_or_write(papers, keys, out):
+        if signing.sign(papers):
             said = strict_json(stone.to_bytes(), what=what) if stone else {}
             lines = [f"{name:16} {value}" for name, value in said.items() if name != "members"]
             lines += [f"{'artifacts':16} {len(stone.covered)}"] if stone else []
-            lines += [*describe_list(listed), f"signed {len(keys)} time(s): {out}"]
-            emit(as_json, {**said, "list": listed.to_json()}, lines)
+            lines += [*describe_list(listed), signing.written]
+            output({**said, "list": listed.to_json()}, lines)
             return
         try:
-            _publish(papers, store, what, as_json)
+            _publish(papers, store, what, output)
             return
         except ConflictError:  # another list was first: the next one has both
             if attempt + 1 == _ATTEMPTS:
                 raise
 
 
-def _publish(papers: "Papers", store: "Store", what: str, as_json: bool) -> None:
+def _publish(papers: "Papers", store: "Store", what: str, output: Output) -> None:
     from pe_data.documents.envelope import REVOCATIONS_TYPE, TOMBSTONE_TYPE
     from pe_data.trust.revocations import Verifier
     from pe_data.write.revocation_list import describe_list
@@ -143,10 +136,10 @@ def _publish(papers: "Papers", store: "Store", what: str, as_json: bool) -> None
     verifier = Verifier.of(lambda: store)
     if stone is not None:
         report = publish_tombstone(store, stone, listed=listed, verifier=verifier, what=what)
-        emit(as_json, {**asdict(report), "nothing_to_do": report.nothing_to_do}, [report.summary()])
+        output({**asdict(report), "nothing_to_do": report.nothing_to_do}, [report.summary()])
     elif listed is not None:
         published = publish_listed(store, listed, verifier=verifier, what=what)
-        emit(as_json, published.to_json(), describe_list(published))
+        output(published.to_json(), describe_list(published))
 
 
 COMMANDS: dict[str, click.Command] = {"revoke": revoke}

@@ -1,16 +1,27 @@
 """`pe-data root`: whose signatures count for what."""
 
 import re
-from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from pe_data.cli.common import say
-from pe_data.cli.signing import Duration, key_option, sign_or_write
-from pe_data.cli.store_options import emit, json_option, store_option, the_store
+from pe_data.cli.groups import Group
+from pe_data.cli.options import (
+    FILE,
+    PLACE,
+    ChosenStore,
+    Duration,
+    Signing,
+    json_option,
+    key_option,
+    out_option,
+    store_option,
+    together,
+)
+from pe_data.cli.output import Output
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Key
@@ -21,35 +32,44 @@ if TYPE_CHECKING:
 _ROLE = re.compile(r"(?P<role>root|[a-z]+-[a-z]{2,3})=(?P<keys>[^:]+)(:(?P<threshold>\d{1,2}))?")
 
 
-def _root_options(function: Callable[..., None]) -> Callable[..., None]:
-    for option in (
-        click.option(
-            "--role",
-            "roles",
-            multiple=True,
-            metavar="ROLE=KEY,KEY[:N]",
-            help="Who holds a role, and how many of them have to sign [1]. ROLE is root, or next-, revoke-, audit- or "
-            "attest- and a country. Repeat it for each role.",
-        ),
-        click.option("--expires", type=Duration(), default="365d", show_default=True, help="How long it is valid."),
-        click.option(
-            "--fresh",
-            type=Duration(),
-            default="90d",
-            show_default=True,
-            help="How long clients believe that there is no newer one: renew it before.",
-        ),
-        click.option(
-            "--out", type=click.Path(path_type=Path), help="Write a file for others to sign; publish nothing."
-        ),
-        key_option,
-        store_option,
-    ):
-        function = option(function)
-    return function
+root_options = together(
+    "wanted",
+    lambda **values: Wanted(**values),
+    click.option(
+        "--role",
+        "roles",
+        multiple=True,
+        metavar="ROLE=KEY,KEY[:N]",
+        help="Who holds a role, and how many of them have to sign [1]. ROLE is root, or next-, revoke-, audit- or "
+        "attest- and a country. Repeat it for each role.",
+    ),
+    click.option("--expires", type=Duration(), default="365d", show_default=True, help="How long it is valid."),
+    click.option(
+        "--fresh",
+        type=Duration(),
+        default="90d",
+        show_default=True,
+        help="Freshness period. Publish a new version before it ends.",
+    ),
+)
+root_signing = together("signing", Signing, out_option, key_option)
+anchor_option = click.option("--anchor", type=PLACE, help="Folder for the root.json that clients start from.")
 
 
-@click.group()
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a new version of the root shall say."""
+
+    roles: tuple[str, ...]
+    expires: timedelta
+    fresh: timedelta
+
+    def holders(self, now: datetime) -> "dict[str, Holders]":
+        """Who holds each role that was named."""
+        return dict(_holders(text, now + self.expires) for text in self.roles)
+
+
+@click.group(cls=Group)
 def root() -> None:
     """The trust root of a store: whose signatures count for what.
 
@@ -67,17 +87,12 @@ def root() -> None:
 
 
 @root.command()
-@_root_options
-@click.option("--anchor", type=click.Path(path_type=Path), help="Folder for the root.json that clients start from.")
-def init(
-    roles: tuple[str, ...],
-    expires: timedelta,
-    fresh: timedelta,
-    out: Path | None,
-    keys: tuple[str, ...],
-    store_url: str | None,
-    anchor: Path | None,
-) -> None:
+@root_options
+@root_signing
+@store_option
+@anchor_option
+@json_option
+def init(wanted: Wanted, signing: Signing, chosen: ChosenStore, anchor: Path | None, output: Output) -> None:
     """Make version 1 of the trust root of a store of your own.
 
     \b
@@ -92,28 +107,29 @@ def init(
     from pe_data.trust.root import Terms, build
 
     now = datetime.now(UTC)
-    named = dict(_holders(text, now + expires) for text in roles)
+    named = wanted.holders(now)
     if "root" not in named:
         raise click.UsageError("say who holds the root: --role root=KEY[,KEY…][:N]")
-    terms = Terms(named.pop("root"), named, now + fresh)
-    _sign_and_publish(Proposal(build(terms, 1), None), keys, out, store_url, anchor)
+    terms = Terms(named.pop("root"), named, now + wanted.fresh)
+    _sign_and_publish(Proposal(build(terms, 1), None), signing, chosen, anchor, output)
 
 
 @root.command()
-@_root_options
+@root_options
+@root_signing
+@store_option
 @click.option("--remove", "removed", multiple=True, metavar="KEY", help="Take a key out of every role.")
 @click.option(
     "--replace", "replaced", multiple=True, metavar="OLD=NEW", help="Put a key in the place of another in every role."
 )
+@json_option
 def rotate(
-    roles: tuple[str, ...],
-    expires: timedelta,
-    fresh: timedelta,
-    out: Path | None,
-    keys: tuple[str, ...],
-    store_url: str | None,
+    wanted: Wanted,
+    signing: Signing,
+    chosen: ChosenStore,
     removed: tuple[str, ...],
     replaced: tuple[str, ...],
+    output: Output,
 ) -> None:
     """Make the next version: other keys, thresholds or dates; without changes, renew the dates.
 
@@ -134,7 +150,7 @@ def rotate(
     from pe_data.trust.root import build, terms_of
 
     now = datetime.now(UTC)
-    verified, _ = read_current(the_store(store_url))
+    verified, _ = read_current(chosen.of())
     terms = terms_of(verified.root.signed, verified.targets.signed, verified.timestamp.signed)
     for text in replaced:
         old, equals, new_name = text.partition("=")
@@ -143,18 +159,19 @@ def rotate(
         terms = terms.with_key_replaced(_key_id(old, terms), _public(new_name))
     for reference in removed:
         terms = terms.without_key(_key_id(reference, terms))
-    for name, holders in dict(_holders(text, now + expires) for text in roles).items():
+    for name, holders in wanted.holders(now).items():
         terms = terms.with_role(name, holders)
-    terms = terms.renewed(now + expires, now + fresh)
+    terms = terms.renewed(now + wanted.expires, now + wanted.fresh)
     number = verified.root.signed.version + 1
-    _sign_and_publish(Proposal(build(terms, number), verified.root), keys, out, store_url, None)
+    _sign_and_publish(Proposal(build(terms, number), verified.root), signing, chosen, None, output)
 
 
 @root.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--anchor", type=click.Path(path_type=Path), help="Folder for the root.json that clients start from.")
+@click.argument("file", type=FILE)
+@anchor_option
 @store_option
-def publish(file: Path, anchor: Path | None, store_url: str | None) -> None:
+@json_option
+def publish(file: Path, anchor: Path | None, chosen: ChosenStore, output: Output) -> None:
     """Publish a version that enough people have signed.
 
     \b
@@ -167,14 +184,14 @@ def publish(file: Path, anchor: Path | None, store_url: str | None) -> None:
     from pe_data.trust.proposal import Proposal
 
     proposal = Proposal.from_bytes(file.read_bytes(), what=str(file))
-    _sign_and_publish(proposal, (), None, store_url, anchor)
+    _sign_and_publish(proposal, Signing((), None), chosen, anchor, output)
 
 
 @root.command()
 @store_option
 @json_option
-def show(store_url: str | None, as_json: bool) -> None:
-    """Who holds which role, how many have to sign, and until when; verified.
+def show(chosen: ChosenStore, output: Output) -> None:
+    """Show who holds which role, how many have to sign, and until when; verified.
 
     \b
     Examples:
@@ -186,7 +203,7 @@ def show(store_url: str | None, as_json: bool) -> None:
     from pe_data.trust.current import read_current
     from pe_data.trust.root import describe, terms_of
 
-    verified, anchor = read_current(the_store(store_url))
+    verified, anchor = read_current(chosen.of())
     terms = terms_of(verified.root.signed, verified.targets.signed, verified.timestamp.signed)
     version = verified.root.signed.version
     everybody = {"root": terms.root, **terms.roles}
@@ -199,35 +216,40 @@ def show(store_url: str | None, as_json: bool) -> None:
             for name, one in everybody.items()
         },
     }
-    emit(as_json, document, [f"trust root version {version}, followed from {anchor.path}", *describe(terms)])
+    output(document, [f"trust root version {version}, followed from {anchor.path}", *describe(terms)])
 
 
 @root.command()
 @store_option
-def verify(store_url: str | None) -> None:
+@json_option
+def verify(chosen: ChosenStore, output: Output) -> int:
     """Walk from the configured root to today's as a client does, and check every nomination.
 
     \b
-    Exit codes: 0 everything would be believed; 1 something would not, and why is said.
+    Examples:
+      pe-data root verify --store s3://bucket/data
+
+    \b
+    Exit codes: 0 everything would be believed; 1 something would not, and the reason is printed.
     """
     from pe_data.trust.opening import open_policy
 
-    store = the_store(store_url)
+    store = chosen.of()
     policy = open_policy(store)
     from pe_data.read.nominations import unverified_nominations
 
-    say(f"trust root version {policy.version}, valid until {policy.expires:%Y-%m-%d %H:%M} UTC")
-    bad = list(unverified_nominations(store, policy))
-    for address, error in bad:
-        say(f"{address}: {error}", err=True)
-    if bad:
-        raise click.exceptions.Exit(1)
+    bad = [f"{address}: {error}" for address, error in unverified_nominations(store, policy)]
+    version, until = policy.version, f"{policy.expires:%Y-%m-%d %H:%M} UTC"
+    document = {"version": version, "expires": policy.expires.isoformat(), "unverified": bad}
+    output(document, [f"trust root version {version}, valid until {until}", *bad])
+    return 1 if bad else 0
 
 
 @root.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=PLACE)
 @store_option
-def export(folder: Path, store_url: str | None) -> None:
+@json_option
+def export(folder: Path, chosen: ChosenStore, output: Output) -> None:
     """Write root.json and floor.json for machines that see the store for the first time.
 
     The floor says which versions of the root and of the nominations exist now, so that nobody can
@@ -244,33 +266,38 @@ def export(folder: Path, store_url: str | None) -> None:
     from pe_data.trust.current import read_current
     from pe_data.trust.opening import open_policy
 
-    store = the_store(store_url)
+    store = chosen.of()
     floor = floor_of(store, open_policy(store))
     verified, _ = read_current(store)
     _write_anchor(folder, verified.root.to_bytes(), floor.to_bytes())
-    say(f"{folder}: root.json and floor.json of version {floor.version}")
+    output(
+        {"folder": str(folder), "version": floor.version},
+        [f"{folder}: root.json and floor.json of version {floor.version}"],
+    )
 
 
 def _sign_and_publish(
-    proposal: "Proposal", keys: tuple[str, ...], out: Path | None, url: str | None, anchor: Path | None
+    proposal: "Proposal", signing: Signing, chosen: ChosenStore, anchor: Path | None, output: Output
 ) -> None:
     from pe_data.trust.proposal import publish as put
 
-    if sign_or_write(proposal, keys, out):
-        say(f"trust root version {proposal.version.number}: {out}")
-        for line in proposal.missing():
-            say(f"still needed: {line}")
+    number = proposal.version.number
+    if signing.sign(proposal):
+        missing = proposal.missing()
+        lines = [f"trust root version {number}: {signing.out}", *(f"still needed: {line}" for line in missing)]
+        output({"version": number, "published": False, "file": str(signing.out), "still_needed": missing}, lines)
         return
-    store = the_store(url)
+    store = chosen.of()
     put(store, proposal)
-    say(f"{store.url}: trust root version {proposal.version.number} published")
+    lines = [f"{store.url}: trust root version {number} published"]
     if proposal.previous is not None:
         from pe_data.trust.opening import open_policy
 
-        say(f"this machine follows to version {open_policy(store).version}, and remembers it")
+        lines.append(f"this machine follows to version {open_policy(store).version}, and remembers it")
     if anchor is not None:
         _write_anchor(anchor, proposal.version.root.to_bytes(), None)
-        say(f"clients start from {anchor / 'root.json'}")
+        lines.append(f"clients start from {anchor / 'root.json'}")
+    output({"version": number, "published": True, "store": store.url}, lines)
 
 
 def _write_anchor(folder: Path, root_bytes: bytes, floor: bytes | None) -> None:

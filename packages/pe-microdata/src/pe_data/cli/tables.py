@@ -1,7 +1,8 @@
 """A manifest as text: what `pe-data schema` prints."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from pe_data.documents.collection import Member
 from pe_data.documents.manifest import Entity, Manifest
 
 
@@ -58,6 +59,11 @@ def entity_rows(manifest: Manifest) -> list[tuple[str, str, str]]:
     """One row per entity: name, rows, number of columns."""
     columns = manifest.every_column()
     return [(name, f"{entity.rows:,}", str(len(columns[name]))) for name, entity in sorted(manifest.entities.items())]
+
+
+def member_rows(members: Mapping[str, Member]) -> list[tuple[str, str, str]]:
+    """One row per member of a collection: name, size, digest."""
+    return [(name, human_size(one.size_bytes), f"sha256:{one.artifact_sha256}") for name, one in members.items()]
 
 
 def printable(text: str) -> str:

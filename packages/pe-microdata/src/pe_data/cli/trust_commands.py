@@ -5,17 +5,22 @@ from pathlib import Path
 
 import click
 
-from pe_data.cli.common import say
-from pe_data.cli.signing import Duration, Signable, key_option, out_option, publish_option, sign_or_write
-from pe_data.cli.store_options import (
-    emit,
+from pe_data.cli.options import (
+    FILE,
+    PLACE,
+    ChosenStore,
+    Duration,
+    Signable,
+    Signing,
     json_option,
+    key_option,
+    namespace_of,
     namespace_option,
+    signing_options,
     split_dataset,
     store_option,
-    the_namespace,
-    the_store,
 )
+from pe_data.cli.output import Output, say
 from pe_data.errors import InvalidNameError
 from pe_data.names.digests import Sha256, parse_sha256, strict_json
 
@@ -31,9 +36,7 @@ from pe_data.names.digests import Sha256, parse_sha256, strict_json
     help="What to nominate.",
 )
 @click.option("--expires", type=Duration(), default="30d", show_default=True, help="How long the nomination stands.")
-@out_option
-@publish_option
-@key_option
+@signing_options
 @store_option
 @namespace_option
 @json_option
@@ -41,12 +44,10 @@ def promote(
     dataset: str | None,
     source: str,
     expires: timedelta,
-    out: Path | None,
-    file: Path | None,
-    keys: tuple[str, ...],
-    store_url: str | None,
+    signing: Signing,
+    chosen: ChosenStore,
     namespace: str | None,
-    as_json: bool,
+    output: Output,
 ) -> None:
     """Nominate an artifact for certification: move @next to it, signed.
 
@@ -69,36 +70,36 @@ def promote(
     from pe_data.trust.opening import open_policy
     from pe_data.write.nominate import candidate, describe, nominate, propose
 
-    if file is not None:
-        if dataset or keys or out:
-            raise click.UsageError("--publish takes the file alone")
-        document = parse_signed(file.read_bytes(), what=str(file)).document
-        country = parse_signed(file.read_bytes(), what=str(file)).claimed().country
-        store = the_store(store_url, country)
+    raw = signing.signed_file(dataset)
+    if raw is not None:
+        pointer = parse_signed(raw, what=str(signing.file))
+        document, store = pointer.document, chosen.of(pointer.claimed().country)
     else:
-        if dataset is None or not keys:
+        if dataset is None:
             raise click.UsageError("say what to nominate, COUNTRY/DATASET, and with which --key")
+        signing.need_keys()
         country, name = split_dataset(dataset)
-        store = the_store(store_url, country)
-        chosen = candidate(store, country, name, _artifact(source))
-        body = propose(store, chosen, namespace=the_namespace(namespace, country), lifetime=expires)
+        store = chosen.of(country)
+        nominee = candidate(store, country, name, _artifact(source))
+        body = propose(store, nominee, namespace=namespace_of(namespace, country), lifetime=expires)
         papers = Papers.of((POINTER_TYPE, body.to_bytes()))
-        if sign_or_write(papers, keys, out):
-            lines = [*describe(body), chosen.validation.summary(), f"signed {len(keys)} time(s): {out}"]
-            emit(as_json, strict_json(body.to_bytes(), what=str(out)), lines)
+        if signing.sign(papers):
+            lines = [*describe(body), nominee.validation.summary(), signing.written]
+            output(strict_json(body.to_bytes(), what="nomination"), lines)
             return
         (document,) = papers.documents
     verified = nominate(store, document, open_policy(store))
     lines = [*describe(verified.body), f"signed by    {', '.join(verified.key_ids)}"]
-    emit(as_json, {**strict_json(verified.body.to_bytes(), what="body"), "signed_by": list(verified.key_ids)}, lines)
+    output({**strict_json(verified.body.to_bytes(), what="body"), "signed_by": list(verified.key_ids)}, lines)
 
 
 @click.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=FILE)
 @key_option
-@click.option("--out", type=click.Path(path_type=Path), help="Write the signed file here instead of in its place.")
+@click.option("--out", type=PLACE, help="Write the signed file here instead of in its place.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def sign(file: Path, keys: tuple[str, ...], out: Path | None, yes: bool) -> None:
+@json_option
+def sign(file: Path, keys: tuple[str, ...], out: Path | None, yes: bool, output: Output) -> None:
     """Add your signature to a nomination, a revocation, a statement or a version of the trust root.
 
     What is signed is shown first. The bytes that the first person signed stay as they are.
@@ -111,15 +112,14 @@ def sign(file: Path, keys: tuple[str, ...], out: Path | None, yes: bool) -> None
     from pe_data.documents.signing_libraries import need_libraries
 
     need_libraries()
-    if not keys:
-        raise click.UsageError("say with which --key")
-    raw = file.read_bytes()
-    papers, lines = _read(raw, str(file))
+    signing = Signing(keys, out or file)
+    signing.need_keys()
+    papers, lines = _read(file.read_bytes(), str(file))
     _confirm(lines, yes)
-    sign_or_write(papers, keys, out or file)
-    for line in papers.missing():
-        say(f"still needed: {line}")
-    say(f"signed: {out or file}")
+    signing.sign(papers)
+    missing = papers.missing()
+    document = {"signed": str(signing.out), "keys": list(keys), "still_needed": missing}
+    output(document, [*(f"still needed: {line}" for line in missing), f"signed: {signing.out}"])
 
 
 def _read(raw: bytes, what: str) -> tuple[Signable, list[str]]:

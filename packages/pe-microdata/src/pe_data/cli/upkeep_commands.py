@@ -1,27 +1,37 @@
 """`pe-data mirror`, `fsck`, `gc` and `pin`: what keeps a store in order."""
 
-import re
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
 
-from pe_data.cli.store_options import emit, json_option, progress, store_option, the_store
+from pe_data.cli.groups import Group
+from pe_data.cli.options import (
+    FILE,
+    FOLDER,
+    ChosenStore,
+    Duration,
+    artifact_argument,
+    digest_of,
+    json_option,
+    store_option,
+    workers_option,
+)
+from pe_data.cli.output import Output, progress
 from pe_data.config.settings import cache_folder
 from pe_data.keep.fsck import check_store, iterate_lines
 from pe_data.keep.gc import KEEP_VERSIONS, CollectionReport, collect_garbage
 from pe_data.keep.mirror import Root
 from pe_data.keep.mirror import mirror as copy_artifacts
 from pe_data.keep.pins import add_pin, list_pins, remove_pin
-from pe_data.names.digests import Sha256, parse_sha256, sha256_bytes
+from pe_data.keep.reachable import find_reachable
+from pe_data.names.digests import Sha256, sha256_bytes
 from pe_data.names.keys import check_country
 from pe_data.names.uri import StoreUri, parse_store_uri
 from pe_data.read import channels
 from pe_data.store.base import Store
 from pe_data.store.opening import open_store
-
-_DURATION = re.compile(r"(?P<count>\d+)(?P<unit>[hd])")
 
 
 @click.command()
@@ -29,13 +39,11 @@ _DURATION = re.compile(r"(?P<count>\d+)(?P<unit>[hd])")
 @click.argument("target", metavar="TARGET")
 @click.argument("uris", nargs=-1, metavar="[URI]...")
 @click.option(
-    "--work",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for payloads on their way; keep it to continue in the middle of a large one.",
+    "--work", type=FOLDER, help="Folder for payloads on their way; keep it to continue in the middle of a large one."
 )
-@click.option("--workers", type=click.IntRange(1, 64), default=4, show_default=True, help="Copies at a time.")
+@workers_option
 @json_option
-def mirror(source: str, target: str, uris: tuple[str, ...], work: Path | None, workers: int, as_json: bool) -> None:
+def mirror(source: str, target: str, uris: tuple[str, ...], work: Path | None, workers: int, output: Output) -> None:
     """Copy payloads, manifests and tombstones from one store to another, never channels.
 
     Every byte is checked against its sha256 before it gets its name. Run it again to continue.
@@ -53,22 +61,24 @@ def mirror(source: str, target: str, uris: tuple[str, ...], work: Path | None, w
     """
     origin = open_store(source)
     roots = [_root(origin, parse_store_uri(uri)) for uri in uris] or None
+    folder = work or cache_folder() / "mirror"
     with progress("Copying") as show:
-        report = copy_artifacts(
-            origin,
-            open_store(target),
-            work=work or cache_folder() / "mirror",
-            roots=roots,
-            workers=workers,
-            on_progress=show,
-        )
+        report = copy_artifacts(origin, open_store(target), work=folder, roots=roots, workers=workers, on_progress=show)
     line = (
         f"{report.copied} artifact(s) copied ({report.copied_bytes / 1e6:.1f} MB), "
         f"{report.already_there} already there; channels are not copied"
     )
     if report.revoked:
         line += f"; {report.revoked} of them revoked: the tombstone is there, the payload is not"
-    emit(as_json, report, [line])
+    output(report, [line])
+
+
+def _root(source: Store, uri: StoreUri) -> Root:
+    """What an address names in the source; a member brings its whole collection along."""
+    if uri.sha256 is not None:
+        return Root(uri.country, uri.sha256)
+    body = channels.read(source, uri.country, uri.dataset, uri.channel or "latest").body
+    return Root(uri.country, body.artifact_sha256, body.manifest_sha256)
 
 
 @click.command()
@@ -77,11 +87,10 @@ def mirror(source: str, target: str, uris: tuple[str, ...], work: Path | None, w
 @click.option(
     "--state",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Where to remember what was found right. Default: one file per store in the cache.",
+    help="Where to remember what was found right.  [default: one file per store in the cache]",
 )
 @json_option
-@click.pass_context
-def fsck(context: click.Context, store_url: str | None, full: bool, state: Path | None, as_json: bool) -> None:
+def fsck(chosen: ChosenStore, full: bool, state: Path | None, output: Output) -> int:
     """Check every object against its digest and every reference against its object.
 
     Reads only. Payloads that have not changed since they were last found right are not read
@@ -95,33 +104,33 @@ def fsck(context: click.Context, store_url: str | None, full: bool, state: Path 
 
     Exit codes: 0 nothing is wrong; 1 problems were found (each is listed with what to do); 2 wrong usage.
     """
-    store = the_store(store_url)
+    store = chosen.of()
     path = state or cache_folder() / "fsck" / f"{sha256_bytes(store.url.encode())[:16]}.json"
     report = check_store(store, state_path=path, full=full)
-    emit(as_json, {**asdict(report), "ok": report.ok}, iterate_lines(report))
-    context.exit(0 if report.ok else 1)
+    output({**asdict(report), "ok": report.ok}, iterate_lines(report))
+    return 0 if report.ok else 1
 
 
 @click.command()
 @store_option
 @click.option(
     "--grace",
+    type=Duration(),
     default="7d",
     show_default=True,
-    metavar="TIME",
-    help="How long an artifact stays after something last led to it: 12h, 7d; at least 1h.",
+    help="How long an artifact stays after something last led to it; at least 1h.",
 )
 @click.option(
     "--keep-versions",
     type=click.IntRange(1),
     default=KEEP_VERSIONS,
     show_default=True,
-    help="Versions of each channel that count as used.",
+    help="Versions of @latest that count as used.",
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
 @json_option
-def gc(store_url: str | None, grace: str, keep_versions: int, dry_run: bool, as_json: bool) -> None:
-    """Delete what no channel, pin or tombstone leads to.
+def gc(chosen: ChosenStore, grace: timedelta, keep_versions: int, dry_run: bool, output: Output) -> None:
+    """Delete what no channel, nomination, pin or tombstone leads to.
 
     An artifact goes once nothing has led to it for the grace period. Everything that was ever nominated
     stays; pin what else release bundles refer to (`pe-data pin add`). Publications may run at the same time.
@@ -136,103 +145,112 @@ def gc(store_url: str | None, grace: str, keep_versions: int, dry_run: bool, as_
     Exit codes: 0 done; 1 refused (a channel or collection cannot be read, so nothing was
     touched) or failed; 2 wrong usage.
     """
-    match = _DURATION.fullmatch(grace)
-    if match is None:
-        raise click.BadParameter(f"expected a time such as 12h or 7d, found {grace!r}", param_hint="--grace")
-    hours = int(match["count"]) * (24 if match["unit"] == "d" else 1)
-    report = collect_garbage(
-        the_store(store_url), grace=timedelta(hours=hours), keep_versions=keep_versions, dry_run=dry_run
-    )
-    emit(as_json, report, _gc_lines(report))
-
-
-@click.group()
-def pin() -> None:
-    """Keep artifacts that no channel leads to, such as those that release bundles pin.
-
-    \b
-    Examples:
-      pe-data pin add us sha256:4e92… --reason "release 1.2"
-      pe-data pin list
-      pe-data pin remove us sha256:4e92…
-    """
-
-
-@pin.command(name="add")
-@click.argument("country")
-@click.argument("artifact", metavar="sha256:DIGEST")
-@click.option("--reason", required=True, help="Why it must stay; shown by `pin list`.")
-@store_option
-@json_option
-def pin_add(country: str, artifact: str, reason: str, store_url: str | None, as_json: bool) -> None:
-    """Pin an artifact; pinning it again changes nothing.
-
-    \b
-    Example:
-      pe-data pin add us sha256:4e92… --reason "release 1.2"
-    """
-    check_country(country)
-    digest = _digest(artifact)
-    added = add_pin(the_store(store_url, country), country, digest, reason=reason, now=datetime.now(UTC))
-    verb = "pinned" if added else "was pinned already:"
-    emit(as_json, {"added": added, "country": country, "sha256": digest}, [f"{verb} {country} sha256:{digest}"])
-
-
-@pin.command(name="remove")
-@click.argument("country")
-@click.argument("artifact", metavar="sha256:DIGEST")
-@store_option
-@json_option
-def pin_remove(country: str, artifact: str, store_url: str | None, as_json: bool) -> None:
-    """Take a pin away; the artifact stays until a garbage collection finds it unused.
-
-    \b
-    Example:
-      pe-data pin remove us sha256:4e92…
-    """
-    check_country(country)
-    digest = _digest(artifact)
-    removed = remove_pin(the_store(store_url, country), country, digest, now=datetime.now(UTC))
-    verb = "unpinned" if removed else "was not pinned:"
-    emit(as_json, {"removed": removed, "country": country, "sha256": digest}, [f"{verb} {country} sha256:{digest}"])
-
-
-@pin.command(name="list")
-@store_option
-@json_option
-def pin_list(store_url: str | None, as_json: bool) -> None:
-    """List the pins of a store with their reasons.
-
-    \b
-    Example:
-      pe-data pin list --json
-    """
-    pins = list(list_pins(the_store(store_url)))
-    lines = [f"{one.country}  sha256:{one.sha256}  {one.pinned_at}  {one.reason}" for one in pins]
-    emit(as_json, {"pins": pins}, lines or ["no pins"])
-
-
-def _digest(artifact: str) -> Sha256:
-    return parse_sha256(artifact.removeprefix("sha256:"), what="artifact")
-
-
-def _root(source: Store, uri: StoreUri) -> Root:
-    """What an address names in the source; a member brings its whole collection along."""
-    if uri.sha256 is not None:
-        return Root(uri.country, uri.sha256)
-    body = channels.read(source, uri.country, uri.dataset, uri.channel or "latest").body
-    return Root(uri.country, body.artifact_sha256, body.manifest_sha256)
+    report = collect_garbage(chosen.of(), grace=grace, keep_versions=keep_versions, dry_run=dry_run)
+    output(report, _gc_lines(report))
 
 
 def _gc_lines(report: CollectionReport) -> list[str]:
     would = "would be " if report.dry_run else ""
     lines = [f"{name} {would}deleted" for name in report.deleted]
     lines.append(
-        f"{report.artifacts} artifacts, {report.reachable} in use; "
-        f"{len(report.waiting)} in their grace period, {len(report.deleted)} {would}deleted "
-        f"({report.deleted_bytes / 1e6:.1f} MB), {len(report.taken_back)} in use again, "
-        f"{report.leftovers_removed} leftovers of killed writers removed"
+        f"{report.artifacts} artifacts, {report.reachable} in use; {len(report.waiting)} in their grace period, "
+        f"{len(report.deleted)} {would}deleted ({report.deleted_bytes / 1e6:.1f} MB), {len(report.taken_back)} in "
+        f"use again, {report.leftovers_removed} leftovers of killed writers removed"
     )
     if report.revoked_removed:
         lines.append(f"{len(report.revoked_removed)} payload(s) of revoked artifacts removed")
     return lines
+
+
+@click.group(cls=Group)
+def pin() -> None:
+    """Keep artifacts that no channel leads to, such as those that release bundles pin.
+
+    \b
+    Examples:
+      pe-data pin add us sha256:4e92… --reason "release 1.2"
+      pe-data pin add --release data_release.json --reason "release 1.2"
+      pe-data pin list
+      pe-data pin remove us sha256:4e92…
+    """
+
+
+@pin.command(name="add")
+@click.argument("country", required=False)
+@click.argument("artifact", metavar="[sha256:DIGEST]", required=False)
+@click.option("--release", type=FILE, help="Every file of a data_release.json, as `pe-data certify` writes it.")
+@click.option("--reason", required=True, help="Why it must stay; shown by `pin list`.")
+@store_option
+@json_option
+def pin_add(
+    country: str | None, artifact: str | None, release: Path | None, reason: str, chosen: ChosenStore, output: Output
+) -> None:
+    """Pin an artifact, or every file of a release; pinning it again changes nothing.
+
+    \b
+    Examples:
+      pe-data pin add us sha256:4e92… --reason "release 1.2"
+      pe-data pin add --release data_release.json --reason "release 1.2"
+    """
+    if release is not None:
+        from pe_data.certify.release import read_release
+
+        if country or artifact:
+            raise click.UsageError("--release names what to pin; leave the country and the digest out")
+        block = read_release(release)
+        country, digests = block.country_id, [one.sha256 for one in block.datasets.values()]
+        added = _add(chosen.of(country), country, digests, reason)
+        output(
+            {"added": added, "country": country, "sha256": digests},
+            [f"pinned {len(added)} file(s) of {country}; {len(digests) - len(added)} were pinned already"],
+        )
+        return
+    if country is None or artifact is None:
+        raise click.UsageError("say what to pin: COUNTRY sha256:DIGEST, or --release FILE")
+    check_country(country)
+    digest = digest_of(artifact)
+    added = _add(chosen.of(country), country, [digest], reason)
+    verb = "pinned" if added else "was pinned already:"
+    output({"added": bool(added), "country": country, "sha256": digest}, [f"{verb} {country} sha256:{digest}"])
+
+
+def _add(store: Store, country: str, digests: list[Sha256], reason: str) -> list[Sha256]:
+    held, now = find_reachable(store, 1).now, datetime.now(UTC)
+    return [one for one in digests if add_pin(store, country, one, reason=reason, now=now, held=held)]
+
+
+@pin.command(name="remove")
+@click.argument("country")
+@artifact_argument
+@store_option
+@json_option
+def pin_remove(country: str, artifact: str, chosen: ChosenStore, output: Output) -> None:
+    """Take a pin away; the artifact stays for a grace period, like everything that nothing leads to.
+
+    \b
+    Example:
+      pe-data pin remove us sha256:4e92…
+    """
+    check_country(country)
+    digest = digest_of(artifact)
+    removed = remove_pin(chosen.of(country), country, digest, now=datetime.now(UTC))
+    verb = "unpinned" if removed else "was not pinned:"
+    output({"removed": removed, "country": country, "sha256": digest}, [f"{verb} {country} sha256:{digest}"])
+
+
+@pin.command(name="list")
+@store_option
+@json_option
+def pin_list(chosen: ChosenStore, output: Output) -> None:
+    """List the pins of a store with their reasons.
+
+    \b
+    Example:
+      pe-data pin list --json
+    """
+    pins = list(list_pins(chosen.of()))
+    lines = [f"{one.country}  sha256:{one.sha256}  {one.pinned_at}  {one.reason}" for one in pins]
+    output({"pins": pins}, lines or ["no pins"])
+
+
+COMMANDS: dict[str, click.Command] = {"mirror": mirror, "fsck": fsck, "gc": gc, "pin": pin}

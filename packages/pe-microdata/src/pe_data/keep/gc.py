@@ -12,6 +12,7 @@ A tombstone keeps itself and the manifest or collection beside it, for ever. The
 ended goes at once, if a revocation that was interrupted left it, and it keeps no members.
 """
 
+import logging
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -30,6 +31,7 @@ from pe_data.write.bar import Bar
 from pe_data.write.relying import SHORTEST_GRACE
 from pe_data.write.revoke import remove_payloads
 
+LOGGER = logging.getLogger(__name__)
 GRACE = timedelta(days=7)
 KEEP_VERSIONS = 2
 
@@ -161,6 +163,7 @@ def _delete(store: Store, found: _Found) -> bool:
     # The payload goes first: a manifest without payload is a leftover that fsck names, while a
     # payload without manifest looks like a publication that was interrupted.
     payloads_first = sorted(found.objects, key=lambda meta: meta.key.endswith(".json"))
+    LOGGER.info("deleting %s", ", ".join(meta.key for meta in payloads_first))
     return all(store.delete_unchanged(meta) for meta in payloads_first)
 
 

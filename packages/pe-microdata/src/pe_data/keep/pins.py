@@ -4,7 +4,7 @@ Release bundles pin artifacts by digest, and a store cannot know that. What was 
 here whatever else bundles refer to. A pin that was taken away leaves its document, which says until when it held.
 """
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -41,8 +41,19 @@ class Pin:
     """When the pin was taken away, UTC; None while it holds."""
 
 
-def add_pin(store: Store, country: str, sha256: Sha256, *, reason: str, now: datetime) -> bool:
+def add_pin(
+    store: Store,
+    country: str,
+    sha256: Sha256,
+    *,
+    reason: str,
+    now: datetime,
+    held: Container[tuple[str, Sha256]] = (),
+) -> bool:
     """Pin an artifact; False if it is pinned already (the first reason stays).
+
+    Args:
+        held: What something else leads to, as `pe_data.keep.reachable` finds it; that is not written again.
 
     Raises:
         ObjectNotFoundError: if the store has neither a manifest nor a collection of it.
@@ -59,7 +70,8 @@ def add_pin(store: Store, country: str, sha256: Sha256, *, reason: str, now: dat
             return False
         store.put_swap(key, body, token)
     # A collection that read the roots before this pin may be deleting the artifact: it leaves what is young.
-    send_again(store, country, [sha256, *members_of(store, country, sha256)], now)
+    members = members_of(store, country, sha256)
+    send_again(store, country, [one for one in (sha256, *members) if (country, one) not in held], now)
     return True
 
 

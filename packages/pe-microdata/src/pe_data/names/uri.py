@@ -21,7 +21,17 @@ from typing import Literal
 from pe_data.errors import InvalidNameError
 from pe_data.names.countries import DATASET_EXAMPLE, MEMBER_EXAMPLE
 from pe_data.names.digests import Sha256, parse_sha256
-from pe_data.names.keys import ChannelName, check_channel, check_country, check_dataset, check_member
+from pe_data.names.keys import (
+    COUNTRY,
+    DATASET,
+    EXTENSIONS,
+    MEMBER,
+    ChannelName,
+    check_channel,
+    check_country,
+    check_dataset,
+    check_member,
+)
 
 SCHEME = "pe-data://"
 EXAMPLE = f"pe-data://{DATASET_EXAMPLE}@latest"
@@ -110,6 +120,18 @@ class PathUri:
 
 
 Uri = StoreUri | HubUri | WebUri | PathUri
+
+
+_ALMOST = re.compile(rf"(?:pe-data:/{{0,2}})?(?P<names>{COUNTRY}/{DATASET}(?:/{MEMBER})?)(?P<reference>@.*)?")
+
+
+def meant(text: str) -> str:
+    """` Did you mean pe-data://…?` for what is an address but for its scheme or reference, else nothing."""
+    match = _ALMOST.fullmatch(text)
+    if match is None or Path(match["names"]).suffix[1:] in EXTENSIONS:
+        return ""
+    corrected = f"{SCHEME}{match['names']}{match['reference'] or '@latest'}"
+    return f" Did you mean {corrected}?" if corrected != text else ""
 
 
 def parse_uri(text: "str | os.PathLike[str]") -> Uri:
@@ -263,7 +285,9 @@ def _sha256(text: str, digest: str) -> Sha256:
 
 def _error(text: str, part: str, expected: str, found: str) -> InvalidNameError:
     what = repr(_short(found)) if found else "nothing"
-    return InvalidNameError(f"address {_short(text)!r}: {part}: expected {expected}, found {what}")
+    return InvalidNameError(
+        f"address {_short(text)!r}: {part}: expected {expected}, found {what}.{meant(text)}".rstrip(".")
+    )
 
 
 def _short(text: str) -> str:

@@ -3,6 +3,7 @@
 import os
 
 from pe_data.describe.file import Label, describe
+from pe_data.documents.collection import Collection
 from pe_data.documents.manifest import Manifest
 from pe_data.errors import InputError
 from pe_data.names.keys import payload_key
@@ -19,6 +20,15 @@ def is_bound(uri: "str | os.PathLike[str]") -> bool:
     """Whether the manifest behind an address is tied to it; that of a single pinned file is not."""
     parsed = parse_uri(uri)
     return not isinstance(parsed, StoreUri) or parsed.sha256 is None or parsed.member is not None
+
+
+def collection_behind(uri: "str | os.PathLike[str]", options: Options) -> Collection | None:
+    """The collection that an address names as a whole; None if it names a file."""
+    parsed = parse_uri(uri)
+    if not isinstance(parsed, StoreUri) or parsed.member is not None:
+        return None
+    located, described = look(parsed, Places.of(parsed, options))
+    return located.collection if described is None else None
 
 
 def manifest_for(uri: "str | os.PathLike[str]", options: Options, *, year: int | None = None) -> tuple[Manifest, str]:

@@ -1,5 +1,6 @@
 """The store of a country and its mirrors: who may be asked, in which order, and what they did."""
 
+import logging
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from pe_data.cache.fetch import Skipped
 
 T = TypeVar("T")
+
+LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,7 @@ class Places:
 
         if url not in self._opened:
             options = self.config.options if url == self.config.url else None
+            LOGGER.info("asking %s", url)
             self._opened[url] = open_store(url, options=options, timeouts=self._timeouts())
         return self._opened[url]
 

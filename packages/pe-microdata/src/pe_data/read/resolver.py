@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from pe_data.cache.known_revocations import Known
 from pe_data.errors import DigestMismatchError, InvalidNameError, PeDataError
 from pe_data.names.digests import Sha256, parse_sha256, sha256_file
-from pe_data.names.uri import HubUri, PathUri, StoreUri, WebUri, parse_uri
+from pe_data.names.uri import HubUri, PathUri, StoreUri, WebUri, meant, parse_uri
 from pe_data.read.options import Options
 
 if TYPE_CHECKING:
@@ -175,5 +175,6 @@ def _plain(uri: PathUri) -> Path:
     path = uri.path.expanduser()
     if not path.is_file():
         found = "a folder" if path.is_dir() else "nothing"
-        raise PeDataError(f"{path}: expected a file, found {found}. Addresses of stores begin with pe-data://")
+        hint = meant(str(path)) or " Addresses of stores begin with pe-data://"
+        raise PeDataError(f"{path}: expected a file, found {found}.{hint}")
     return check_file(path, uri.sha256, str(path)) if uri.sha256 else path

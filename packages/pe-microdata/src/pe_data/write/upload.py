@@ -5,6 +5,7 @@ publication of the same bytes or our own write whose reply was lost, and it is r
 compared before anything is reported.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -34,6 +35,7 @@ from pe_data.store.folder import FolderStore
 from pe_data.write.bar import Bar
 from pe_data.write.relying import RELY_FOR, is_old, led_to
 
+LOGGER = logging.getLogger(__name__)
 BYTES_IN_FLIGHT = 1024 * 1024 * 1024
 """A conditional write holds its whole body in memory; this bounds their sum, in bytes."""
 
@@ -196,8 +198,10 @@ class Upload:
                 )
             if not self._may_vanish(artifact.sha256, there):
                 return False
+            LOGGER.info("%s: sent again, since nothing leads to it now", where)
             self._store.put_again_file(key, item.path, artifact.sha256)
             return True
+        LOGGER.info("%s: sending %d bytes", where, artifact.size_bytes)
         try:
             self._store.put_create_file(key, item.path, artifact.sha256)
         except (ObjectExistsError, StoreUnavailableError) as error:

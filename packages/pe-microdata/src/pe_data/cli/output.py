@@ -1,0 +1,123 @@
+"""What commands print: text for a person, one JSON object for a program, progress on a terminal, notes as log lines."""
+
+import json
+import logging
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from pe_data.cli.tables import printable, text_table
+
+LOGGER = logging.getLogger("pe_data")
+LEVELS = (logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG)
+"""Of `-q`, of neither, of `-v` and of `-vv`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where a command puts its result; standard output holds nothing else."""
+
+    as_json: bool
+
+    def __call__(self, document: object, lines: Iterable[object] = ()) -> None:
+        """Print the JSON object `document` for a program, or `lines` for a person."""
+        if self.as_json:
+            print_json(document)
+        else:
+            for line in lines:
+                say(line)
+
+
+def say(text: object = "", *, err: bool = False) -> None:
+    """Print text of which anybody may have written a part; see `printable`."""
+    click.echo("\n".join(map(printable, str(text).split("\n"))), err=err)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document; dataclasses become objects. What a terminal would obey is written as `\\u009b`."""
+    text = json.dumps(value, default=_plain, indent=2, ensure_ascii=False)
+    lines = ("".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line) for line in text.split("\n"))
+    click.echo("\n".join(lines))
+
+
+def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
+    """A plain table as lines."""
+    return text_table(header, rows).split("\n")
+
+
+def facts(document: dict[str, Any]) -> list[str]:
+    """A line for each field that has a value."""
+    return [f"{name:16} {value}" for name, value in document.items() if value is not None]
+
+
+def plain(value: Any) -> dict[str, Any]:
+    """The fields of a dataclass or a document."""
+    return msgspec.structs.asdict(value) if isinstance(value, msgspec.Struct) else asdict(value)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, msgspec.Struct):
+        return msgspec.to_builtins(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    return str(value)
+
+
+class _Lines(logging.Handler):
+    """`pe-data: warning: …` on standard error, as it is at that moment."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(f"pe-data: {record.levelname.lower()}: {record.getMessage()}", err=True)
+
+
+@contextmanager
+def noted() -> Iterator[None]:
+    """Show warnings and log records of the library as lines on standard error."""
+    handler = _Lines()
+    LOGGER.addHandler(handler)
+    LOGGER.setLevel(LEVELS[1])
+    propagate, LOGGER.propagate = LOGGER.propagate, False
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_, **__: LOGGER.warning("%s", message)
+            yield
+    finally:
+        LOGGER.removeHandler(handler)
+        LOGGER.propagate = propagate
+
+
+@contextmanager
+def progress(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A callback (done, total) that draws a bar on a terminal and does nothing elsewhere."""
+    with _bar(label) as advance:
+        yield advance or (lambda done, total: None)
+
+
+@contextmanager
+def download_progress(address: str | Path) -> Iterator[Callable[[int, int | None], None] | None]:
+    """A callback (bytes, total) that draws a bar with its speed on a terminal, else None."""
+    name = str(address).partition("#")[0].rpartition("/")[2][:40]
+    with _bar(name, "DownloadColumn", "TransferSpeedColumn") as advance:
+        yield advance
+
+
+@contextmanager
+def _bar(label: str, *columns: str) -> Iterator[Callable[[int, int | None], None] | None]:
+    if not sys.stderr.isatty() or not LOGGER.isEnabledFor(logging.WARNING):
+        yield None
+        return
+    from rich import progress as rich
+    from rich.console import Console
+
+    shown = [rich.TextColumn("{task.description}"), rich.BarColumn()]
+    shown += [getattr(rich, name)() for name in (*columns, "TimeRemainingColumn")]
+    with rich.Progress(*shown, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(label, total=None, visible=False)
+        yield lambda done, total: bar.update(task, completed=done, total=total, visible=True)
