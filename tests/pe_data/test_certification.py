@@ -26,6 +26,7 @@ from pe_data.errors import (
     RevokedError,
     SignatureError,
 )
+from pe_data.keep.pins import list_pins
 from pe_data.names.digests import canonical_json, sha256_bytes, strict_json
 from pe_data.names.keys import channel_key, payload_key
 from pe_data.names.times import format_time
@@ -360,6 +361,13 @@ def test_the_commands_certify_and_answer(
     file = f"{out}/data_release.json"
     assert run(["bundle-status", file]) == 0
     assert capsys.readouterr().out.startswith("reproducible")
+    assert run(["pin", "add", "--release", file, "--reason", "bundle 1"]) == 0
+    assert "pinned 2 file(s) of us; 0 were pinned already" in capsys.readouterr().out
+    assert run(["pin", "add", "--release", file, "--reason", "bundle 1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["added"] == []
+    assert {pin.sha256 for pin in list_pins(world.store)} == {sha256_bytes(AL.encode()), sha256_bytes(NC.encode())}
+    assert run(["pin", "add", "us", "--release", file, "--reason", "x"]) == 2
+    assert "leave the country" in capsys.readouterr().err
     world.revoke(f"pe-data://us/areas@sha256:{sha256_bytes(AL.encode())}")
     assert run(["bundle-status", file, "--json"]) == 1
     answer = json.loads(capsys.readouterr().out)

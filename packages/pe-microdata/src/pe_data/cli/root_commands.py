@@ -21,7 +21,7 @@ from pe_data.cli.options import (
     store_option,
     together,
 )
-from pe_data.cli.output import Output
+from pe_data.cli.output import Output, say
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Key
@@ -241,7 +241,9 @@ def verify(chosen: ChosenStore, output: Output) -> int:
     bad = [f"{address}: {error}" for address, error in unverified_nominations(store, policy)]
     version, until = policy.version, f"{policy.expires:%Y-%m-%d %H:%M} UTC"
     document = {"version": version, "expires": policy.expires.isoformat(), "unverified": bad}
-    output(document, [f"trust root version {version}, valid until {until}", *bad])
+    output(document, [f"trust root version {version}, valid until {until}"])
+    for line in bad:
+        say(line, err=True)
     return 1 if bad else 0
 
 
