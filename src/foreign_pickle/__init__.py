@@ -1,7 +1,7 @@
 """Pickles of numpy, scipy, pandas and Arrow objects, read without running their code and without scipy or pandas.
 
-:func:`load` unpickles; where a scipy, pandas or Arrow object stands it leaves a :class:`Placeholder`, of which
-:func:`read_sparse` and :func:`read_frame` make plain arrays.
+:func:`load` unpickles, with a :class:`Placeholder` for each scipy, pandas or Arrow object. :func:`read_sparse` and
+:func:`read_frame` make plain arrays from these.
 
 >>> with open("package.pkl", "rb") as stream:
 ...     package = load(stream, "package.pkl")

@@ -1,7 +1,7 @@
-"""Sparse matrices and data frames as a safely loaded package holds them, read without scipy or pandas.
+"""Sparse matrices and data frames of a safely loaded package, read without scipy or pandas.
 
-:func:`~foreign_pickle.reader.load` leaves placeholders where such objects stand. The functions here take
-them apart by what scipy and pandas (2 and 3) write, and give plain arrays.
+:func:`~foreign_pickle.reader.load` makes placeholders for such objects. The functions here read them in the form that
+scipy and pandas (2 and 3) write, and return plain arrays.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from foreign_pickle.reader import ForeignPickleError, Placeholder
 
 _BACKED = frozenset({"Categorical", "StringArray", "StringArrayNumpySemantics", "DatetimeArray", "TimedeltaArray"})
-"""Pandas arrays around a numpy array that mean what the numpy array says (or, a category's code, points at)."""
+"""Pandas arrays around a numpy array with their values (or, for categories, their codes)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,11 +58,11 @@ _MALFORMED: Final = (
     TypeError,
     ValueError,
 )
-"""What the standard library raises on bytes that are no pickle."""
+"""Errors of the standard library for bytes that are no pickle."""
 
 
 class ForeignPickleError(ValueError):
-    """A pickle is damaged, asks for something that it may not have, or holds something else than was asked for."""
+    """A pickle is damaged, asks for a forbidden name, or has other content than expected."""
 
 
 def load(stream: IO[bytes], where: str) -> object:
@@ -94,7 +94,7 @@ def load(stream: IO[bytes], where: str) -> object:
 
 
 class _Refused(Exception):
-    """The pickle asked for something that it may not have."""
+    """The pickle asked for a forbidden name or call."""
 
 
 class _Sealed(type):
@@ -105,7 +105,7 @@ class _Sealed(type):
 
 
 class Placeholder(metaclass=_Sealed):
-    """What a pickle said about an object that is not built here: how it is called, with what, and its state."""
+    """An object that is not built here: its name, the arguments of its call, and its state."""
 
     __slots__ = ("args", "kwargs", "state")
     origin: ClassVar[str] = ""
@@ -130,7 +130,7 @@ class Placeholder(metaclass=_Sealed):
 
 
 class _Function:
-    """A callable that a pickle can name: it calls one of our own functions and cannot be changed."""
+    """A callable that a pickle can name. It calls a function of this module and cannot be changed."""
 
     __slots__ = ("_function", "_label")
 

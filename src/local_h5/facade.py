@@ -109,23 +109,10 @@ def build_h5(
         LocalH5Error: what is wrong with which argument, in one line. Neither file is left then, and an input is never
             overwritten.
     """
+    given = locals()
     builder = H5Builder()
     builder._stacklevel = 3  # warnings name the caller's line
-    return builder.build_h5(
-        weights,
-        geography,
-        dataset_path,
-        output_path,
-        cd_subset,
-        county_fips_filter,
-        takeup_filter,
-        block_tables=block_tables,
-        dataset_sha256=dataset_sha256,
-        reported=reported,
-        scope=scope,
-        compression=compression,
-        missing=missing,
-    )
+    return builder.build_h5(**given)
 
 
 Made = TypeVar("Made")

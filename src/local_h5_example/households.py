@@ -1,6 +1,6 @@
 """From sampled tax units to the arrays of a PolicyEngine source dataset: six entities and the model's inputs.
 
-What the microdata does not say is imputed by simple rules (:data:`IMPUTED`), and the file says which.
+Facts that the microdata does not have are imputed by simple rules (:data:`IMPUTED`), which the file lists.
 """
 
 from collections.abc import Mapping
@@ -21,14 +21,14 @@ IMPUTED = (
     "disability: SSI below 65, or Social Security below 62",
     "SPM units: families of the household; a family of minors only joins the first family with an adult",
 )
-"""What is not in the microdata, and the rule that stands in for it."""
+"""Facts that are not in the microdata, and the rule for each."""
 
 HEAD, SPOUSE = 0, 1
 _ROLES = np.array([b"HEAD", b"SPOUSE", b"DEPENDENT"], dtype="S9")
 OLD = 65
 _RETIREMENT_AGE = 62
 _MEDICAID_VALUE = 7204
-"""Dollars that the file gives for each covered person, in every state."""
+"""Dollars in the file for each covered person, in every state."""
 
 _SINGLE_SEPARATE = 3
 
@@ -49,7 +49,7 @@ _HEAD_AMOUNTS: Mapping[str, str] = {
     "charitable_cash_donations": "e19800",
     "charitable_non_cash_donations": "e20100",
 }
-"""Model input → column of the tax unit that its head gets."""
+"""Model input of the head → column of the tax unit."""
 
 _EARNINGS: Mapping[str, str] = {
     "employment_income": "e00200",

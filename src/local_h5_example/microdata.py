@@ -17,7 +17,7 @@ FILE_YEAR = 2014
 """Year of the dollars in the file."""
 
 YEAR = 2024
-"""Year that the amounts and weights are aged to: that of the population references."""
+"""Year of the aged amounts and weights, and of the population references."""
 
 GROWTH: Mapping[str, tuple[str, str]] = {
     **dict.fromkeys(("e00200p", "e00200s"), ("AWAGE", "AWAGE")),
@@ -42,7 +42,7 @@ GROWTH: Mapping[str, tuple[str, str]] = {
 """Amount column → its growth factor for gains and for losses (the project's own assignment)."""
 
 RECEIPTS = ("mcaid_ben", "housing_ben", "wic_ben")
-"""Imputed benefits that are used as receipt only, so they are not aged."""
+"""Imputed benefits. Only their receipt is used, so they are not aged."""
 
 KEYS = ("FLPDYR", "h_seq", "a_lineno", "ffpos", "fips")
 STRUCTURE = (
@@ -53,7 +53,7 @@ STRUCTURE = (
 ADULT = 18
 
 BANDS: tuple[tuple[int, int], ...] = ((0, 5), (6, 12), (13, 16), (17, 17), (18, 20), (21, 30), (65, 84))
-"""Ages of the dependents' bands, both ends included. Only "21 or older" is known of the sixth: 30 is a choice."""
+"""Ages of the dependents' bands, both ends included. The sixth is "21 or older" in the file; 30 is a choice."""
 
 _ADULT_BANDS = slice(4, 7)
 
@@ -188,7 +188,7 @@ def _dependents(columns: Mapping[str, np.ndarray]) -> np.ndarray:
     young = columns["n1820"] - _between(head, 18, 20) - _between(spouse, 18, 20)
     older = columns["n21"] - (head >= 21) - (spouse >= 21)
     small, below_13 = columns["nu06"], columns["nu13"]
-    # Children under 17 qualify for the child tax credit: the minors who do not are 17.
+    # Children under 17 qualify for the child tax credit, so the other minors are 17.
     seventeen = np.clip(minors - columns["n24"], 0, minors - below_13)
     elderly = np.minimum(columns["elderly_dependents"], older)
     bands = (

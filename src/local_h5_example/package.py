@@ -1,8 +1,8 @@
 """Example calibration package: weights and exact geography in the production forms, drawn instead of calibrated.
 
-Every household is cloned; each clone row gets a block of its own state by population share, and the rows of a district
-are weighted so that its persons are those of the ACS. The draw is systematic along the districts, so that each gets its
-share of rows.
+Every household is cloned. Each clone row gets a block of its own state by population share, and the rows of a district
+are weighted so that its persons are those of the ACS. The draw is systematic along the districts, so each district gets
+its share of rows.
 """
 
 import json
@@ -27,7 +27,7 @@ PACKAGE_NOTICE: Mapping[str, str] = {
     "package": "synthetic: blocks drawn at random inside each household's state, weights scaled to the ACS "
     "population of each district; a real package comes from the calibration",
 }
-"""What the sidecar of the example package says about it."""
+"""The notice in the sidecar of the example package."""
 
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 _STREAM = 1
@@ -50,7 +50,7 @@ class PackageSettings:
 
 @dataclass(frozen=True, slots=True)
 class SourceHouseholds:
-    """What the package needs of the source, by household in file order.
+    """Facts of the source for the package, by household in file order.
 
     Attributes:
         state: FIPS, int64 (n,).

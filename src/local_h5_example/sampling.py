@@ -40,10 +40,9 @@ def draw_sample(
 ) -> Sample:
     """Draw ``size`` households, stratified by state.
 
-    Households whose largest amount exceeds ``certainty_amount`` are all taken, so that no drawn household multiplies a
-    huge amount by a huge weight. If they are more than :data:`MOST_CERTAIN` of ``size``, the amount is raised until
-    they are not. The rest is drawn systematically inside each state, along ``order``, with probability proportional to
-    weight.
+    Households whose largest amount exceeds ``certainty_amount`` are all taken, so that no drawn household has both a
+    huge amount and a huge weight. If they are more than :data:`MOST_CERTAIN` of ``size``, the amount is raised. The
+    rest is drawn systematically inside each state, along ``order``, with probability proportional to weight.
 
     Args:
         state: int64 (n,).

@@ -27,7 +27,7 @@ NOTICE: Mapping[str, str] = {
     "source": "public Current Population Survey 2012-2014 as tax units (cps.csv.gz of Tax-Calculator)",
     "licence": "CC0-1.0",
 }
-"""What every example file says about itself."""
+"""The notice in every example file."""
 
 _TOTALS = (
     *("employment_income", "self_employment_income", "taxable_interest_income"),
@@ -55,7 +55,7 @@ class SourceSettings:
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """The example source and how it came about.
+    """The example source, and counts for its sidecar.
 
     Attributes:
         source: arrays with ``household_weight``.
@@ -127,7 +127,7 @@ def convert(units: TaxUnits, states: Population, settings: SourceSettings) -> Co
 def rake_states(weight: np.ndarray, source: Source, states: Population) -> tuple[np.ndarray, bool]:
     """Rake household weights to the population of every state and to the nation's minors and elderly.
 
-    Ages are met for the nation only: in a state of 30 households they would cost a few weights of tenfold size.
+    Ages are met for the nation only: in a state of 30 households they would make some weights ten times as large.
 
     Returns:
         float64 weights, and whether ages are met; when no positive weights can do both, state totals alone are.

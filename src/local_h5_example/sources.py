@@ -1,7 +1,7 @@
-"""Pinned public files: one member of a wheel each, trusted by the sha256 of the file itself.
+"""Pinned public files: each is a member of a wheel, and is accepted by its own sha256.
 
-A wheel is fetched with the ordinary client (``pip download``), its pinned members are taken out and the wheel is
-dropped. A cached file with the right digest is never fetched again.
+``pip download`` fetches a wheel, its pinned members are extracted, and the wheel is deleted. A cached file with the
+right digest is never fetched again.
 """
 
 import shutil
@@ -30,7 +30,7 @@ class PinnedFile(Form, frozen=True):
     """One public file.
 
     Attributes:
-        holds: what is in it, in a few words.
+        holds: its content, in a few words.
         member: its path inside the wheel.
         size: bytes.
         sha256: hexadecimal digest.
@@ -55,9 +55,9 @@ class PinnedPackage(Form, frozen=True):
 
     Attributes:
         distribution: name on the package index.
-        versions: to be tried in order.
+        versions: tried in order.
         licence: of the files.
-        files: the pinned ones, by the name that they get in the cache.
+        files: the pinned ones, by their names in the cache.
     """
 
     distribution: FileName
@@ -91,10 +91,10 @@ def fetch_package(package: PinnedPackage, cache: Path, download: Downloader | No
     Args:
         package: what to fetch.
         cache: folder of verified files; made when missing.
-        download: how to get a wheel; :func:`pip_download` when not given.
+        download: fetches a wheel; by default :func:`pip_download`.
 
     Returns:
-        File name → path in the cache. When every file is there with its digest, ``download`` is not called.
+        File name → path in the cache. ``download`` is not called when every file is there with its digest.
 
     Raises:
         DownloadError: no version gave all files with their pinned digests; says why for each version.
@@ -124,7 +124,7 @@ def fetch_package(package: PinnedPackage, cache: Path, download: Downloader | No
 
 
 def take_member(wheel: Path, file: PinnedFile, target: Path) -> None:
-    """Take ``file`` out of ``wheel``; ``target`` appears only if the digest is the pinned one.
+    """Extract ``file`` from ``wheel``. ``target`` is written only with the pinned digest.
 
     Raises:
         DownloadError: no zip file, no such member, or another digest.

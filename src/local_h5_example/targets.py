@@ -29,7 +29,7 @@ Constraint = tuple[str, str, str]
 
 
 def write_targets(path: Path, age_by_state: Path, age_by_district: Path, snap_by_district: Path) -> int:
-    """Write the database and give its number of targets.
+    """Write the database, and return its number of targets.
 
     The nation is the sum of its states (ages) and districts (SNAP); a state's SNAP is the sum of its districts.
 
