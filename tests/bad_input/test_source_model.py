@@ -37,8 +37,8 @@ def put(name: str, values: Any, period: str = "2024") -> Callable[[Columns], Non
 
 
 CASES = {
-    "too short": (put("age", np.ones(11)), "age/2024", "expected 12 values, one a person, found 11"),
-    "of another entity": (put("age", np.ones(6)), "age/2024", "expected 12 values, one a person, found 6"),
+    "too short": (put("age", np.ones(11)), "age/2024", "expected 12 values, one for each person, found 11"),
+    "of another entity": (put("age", np.ones(6)), "age/2024", "expected 12 values, one for each person, found 6"),
     "unknown member": (
         put("spm_unit_tenure_type", np.array([b"RENTER"] * 5 + [b"SQUATTER"])),
         "spm_unit_tenure_type/2024",

@@ -29,7 +29,7 @@ N_PERSONS, N_UNITS = len(COLUMNS["person_id"]["2024"]), len(COLUMNS["tax_unit_id
 N_SPM = len(COLUMNS["spm_unit_id"]["2024"])
 
 WRITTEN = "written from the calibration package"
-MADE = "a place of the source; the model makes it of those that are written"
+MADE = "a place of the source; the model computes it from the places in the file"
 NOWHERE = "a place of the source; no table gives it for a block"
 COMPUTED = "the model computes it from the place"
 

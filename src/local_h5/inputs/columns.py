@@ -123,7 +123,7 @@ def read_column(
         if n_rows is not None and len(values) != n_rows:
             column.refuse(
                 period,
-                expected=f"{n_rows:,} values, one a {kind.entity}",
+                expected=f"{n_rows:,} values, one for each {kind.entity}",
                 found=f"{len(values):,}",
                 remedy="Store the variable for the entity that the model gives it.",
             )

@@ -107,7 +107,7 @@ def read_source(path: Path, *, sha256: str | None = None, missing: MissingRules 
     for entity, link in links.items():
         if len(link) != len(ids[PERSON]):
             raise SourceError(
-                f"{path}: person_{entity}_id: expected {len(ids[PERSON]):,} values, one a person, found "
+                f"{path}: person_{entity}_id: expected {len(ids[PERSON]):,} values, one for each person, found "
                 f"{len(link):,}. Give every person one link."
             )
     membership = join_on_ids(path, ids=ids, person_links=links)

@@ -35,7 +35,7 @@ DERIVED = frozenset(
 """Places that the model computes from those in the files."""
 
 _HOME = "a place of the source; no table gives it for a block"
-_WORK = "a place of the source, where somebody works; the model asks for no state besides"
+_WORK = "a place of work in the source; the model uses it without asking for a state"
 
 PLACE_INPUTS: Mapping[str, str] = MappingProxyType(
     {
@@ -214,7 +214,7 @@ def _as_place(name: str) -> str | None:
     if name in GEOGRAPHIC:
         return "written from the calibration package"
     if name in DERIVED:
-        return "a place of the source; the model makes it of those that are written"
+        return "a place of the source; the model computes it from the places in the file"
     return PLACE_INPUTS.get(name)
 
 

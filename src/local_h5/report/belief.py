@@ -65,8 +65,8 @@ def read_beliefs(package_path: Path, weights: np.ndarray, rows: Iterable[TargetR
             )
     if len(weights) != matrix.shape[1]:
         raise InputError(
-            f"{package_path}: {MATRIX}: expected {len(weights):,} columns, one a weight, found {matrix.shape[1]:,}"
-            ". Give the package and the weights of the same calibration."
+            f"{package_path}: {MATRIX}: expected {len(weights):,} columns, one for each weight, found "
+            f"{matrix.shape[1]:,}. Give the package and the weights of the same calibration."
         )
     built: Mapping[int, float | None] = {row.target_id: row.value for row in rows}
     believed = matrix.times(weights.astype(np.float64))

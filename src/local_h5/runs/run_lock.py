@@ -70,7 +70,7 @@ def refuse_stale_lock(results: Path, folder: Path = Path(".snakemake/locks")) ->
         with path.open(encoding="utf-8", errors="replace") as stream:
             if any(line.startswith(below) for line in stream):
                 raise RunningError(
-                    f"{folder}: expected no lock, found that of a run which was killed. Continue it with: make "
+                    f"{folder}: expected no lock, found the lock of a killed run. Continue it with: make "
                     "resume (or: snakemake --unlock, then the same command again)."
                 )
 

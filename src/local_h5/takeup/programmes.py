@@ -104,7 +104,7 @@ class ProgrammeForm(Form, frozen=True):
 
     def __post_init__(self) -> None:
         if self.reports is not None and self.rate.by_cell is not None:  # it has no groups to adjust over
-            raise ValueError("rate: expected constant or by_state beside reports, found by_cell")
+            raise ValueError("rate: expected constant or by_state together with reports, found by_cell")
 
 
 class ProgrammesForm(Form, frozen=True):

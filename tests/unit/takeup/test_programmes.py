@@ -190,7 +190,7 @@ BAD = {
     ),
     "reports and cells": (
         CELL % ("spm_unit", TWO, "{x: 0.1, y: 0.2}") + "reports: {variable: v, entity: person, source: model}\n",
-        "rate: expected constant or by_state beside reports, found by_cell",
+        "rate: expected constant or by_state together with reports, found by_cell",
     ),
     "axis of another unit": (CELL % ("family", TWO, "{x: 0.1, y: 0.2}"), "axes.a.entity: expected spm_unit or person"),
     "persons without aggregate": (
