@@ -36,12 +36,12 @@ from pe_data_gateway.tokens import TokenFile
 
 
 class Document(NamedTuple):
-    """What a file holds.
+    """A kind of document.
 
     Attributes:
         title: for people.
         kind: its structure.
-        written: by us alone: then every key that a reader may leave out is there too.
+        written: whether only we write it. Then keys with a default are required too.
     """
 
     title: str
@@ -53,7 +53,7 @@ DOCUMENTS = {
     "area_result": Document("Result sidecar of one area file", AreaResult, written=True),
     "config": Document("Workflow configuration", Config),
     "example_sources": Document("Public files behind the example inputs", PinnedSources),
-    "model_facts": Document("What is known of one version of policyengine-us", ModelFacts),
+    "model_facts": Document("Facts about one version of policyengine-us", ModelFacts),
     "pe_data_gateway/audit_checkpoint": Document("Checkpoint of an audit log, without its signatures", CheckpointFile),
     "pe_data_gateway/audit_record": Document("Line of an audit log", Line),
     "pe_data/collection": Document("Collection of artifacts", Collection),
@@ -72,9 +72,9 @@ DOCUMENTS = {
     "takeup_programmes": Document("List of take-up programmes", ProgrammesForm),
     "validation_policy": Document("Validation policy: the section validation of the configuration", Policy),
     "validation_record": Document("Validation of one area file", ValidationRecord, written=True),
-    "variable_rules": Document("What becomes of the source's variables", VariableRules),
-    "work_items": Document("Areas that a worker is to build", WorkItems),
-    "work_result": Document("What came of the areas that a worker was to build", WorkResult, written=True),
+    "variable_rules": Document("Treatment of the source's variables", VariableRules),
+    "work_items": Document("Areas for a worker to build", WorkItems),
+    "work_result": Document("Outcomes of the areas of a worker", WorkResult, written=True),
 }
 
 _ROOT = Path(__file__).parents[1]
@@ -113,7 +113,7 @@ def schema_text(name: str) -> str:
 
 
 def _finished(rules: Mapping[str, Any], kind: type[msgspec.Struct], written: bool) -> dict[str, Any]:
-    """The schema of a structure with what its docstring and its own rules say."""
+    """The schema of a structure, with descriptions from its docstring and its own rules."""
     summary, attributes = _described(kind)
     properties = {name: dict(part) for name, part in rules["properties"].items()}
     fields = msgspec.structs.fields(kind)
@@ -135,7 +135,7 @@ def _finished(rules: Mapping[str, Any], kind: type[msgspec.Struct], written: boo
 
 
 def _described(kind: type) -> tuple[str, dict[str, str]]:
-    """First paragraph of a docstring, and what it says of each attribute."""
+    """First paragraph of a docstring, and the text of each attribute."""
     summary, _, rest = (inspect.getdoc(kind) or "").partition("\n\n")
     listed = rest.partition("Attributes:\n")[2].partition("\n\n")[0]
     found: dict[str, str] = {}
@@ -145,7 +145,7 @@ def _described(kind: type) -> tuple[str, dict[str, str]]:
 
 
 def _structures(kind: Any) -> set[type[msgspec.Struct]]:
-    """A structure and all that it is made of."""
+    """A structure and all structures in it."""
     found: set[type[msgspec.Struct]] = set()
     pending = [msgspec.inspect.type_info(kind)]
     while pending:
@@ -163,7 +163,7 @@ def _structures(kind: Any) -> set[type[msgspec.Struct]]:
 
 
 def _plain(value: Any) -> Any:
-    """A pattern without what only Python needs: there, ``$`` lets a line break follow."""
+    """Patterns without a suffix for Python, where ``$`` allows a line break after it."""
     if isinstance(value, Mapping):
         return {key: _plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
@@ -172,7 +172,7 @@ def _plain(value: Any) -> Any:
 
 
 def _text(value: Any, indent: str = "", before: int = 0) -> str:
-    """JSON with one line for what fits into it."""
+    """JSON with one line for each value that fits into it."""
     line = json.dumps(value, ensure_ascii=False)
     if not isinstance(value, dict | list) or len(indent) + before + len(line) < _WIDTH:
         return line

@@ -1,4 +1,4 @@
-"""The configuration; ``config/config.yaml`` says what each key means, and holds the defaults."""
+"""The configuration. ``config/config.yaml`` explains each key and has the defaults."""
 
 from collections.abc import Mapping
 from typing import Annotated, Literal
@@ -20,14 +20,14 @@ Licence = Annotated[str, forms.matching(r"(https://[^\s/]+(/\S*)?|(?!unspecified
 
 
 class NationalInputs(Form, frozen=True):
-    """A nation with weights and geography of its own."""
+    """Separate weights and geography of the nation."""
 
     weights: FilePath | None
     geography: FilePath | None
 
 
 class Tables(Form, frozen=True):
-    """Public block tables; null where the fetched ones are meant."""
+    """Public block tables; null for the fetched ones."""
 
     block_districts: FilePath | None
     block_crosswalk: FilePath | None
@@ -35,10 +35,10 @@ class Tables(Form, frozen=True):
 
 
 class Inputs(Form, frozen=True):
-    """What a run is made from; null where the example's own is meant.
+    """The inputs of a run; null for the example's own.
 
     Attributes:
-        missing: variable → code → value: what to take for codes of the source that say that a value is missing.
+        missing: variable → code → value, for codes of the source that mean a missing value.
     """
 
     weights: FilePath | None
@@ -62,7 +62,7 @@ class Inputs(Form, frozen=True):
 
 
 class Areas(Form, frozen=True):
-    """Which areas a run has."""
+    """The areas of a run."""
 
     districts: FilePath
     cities: tuple[str, ...]
@@ -74,7 +74,7 @@ class Areas(Form, frozen=True):
 
 
 class Geography(Form, frozen=True):
-    """How blocks outside the tables are treated."""
+    """Treatment of blocks outside the tables."""
 
     unknown_blocks: Literal["error", "allow"]
 
@@ -121,9 +121,9 @@ class DistrictTable(msgspec.Struct, frozen=True):
 
 
 class StructuralConfig(msgspec.Struct, frozen=True):
-    """What area jobs read of the configuration: the whole has megabytes with very many areas.
+    """The part of the configuration that area jobs read. The whole is also accepted.
 
-    The whole may stand for it.
+    With very many areas the whole has megabytes.
     """
 
     inputs: Inputs
@@ -136,8 +136,8 @@ class Config(Form, frozen=True):
 
     Attributes:
         results: folder of everything that a run makes.
-        notes: for every sidecar: what a reader must know of the inputs.
-        variables: which variables of the source are left out, moved or ids.
+        notes: for every sidecar: facts about the inputs for readers.
+        variables: file with variables of the source that are left out, moved or ids.
         container: image for ``--sdm apptainer``, of containers/Dockerfile.
     """
 
@@ -158,5 +158,5 @@ class Config(Form, frozen=True):
 
     @property
     def structural(self) -> StructuralConfig:
-        """What decides an area's structural verdict."""
+        """The part that decides an area's structural verdict."""
         return StructuralConfig(self.inputs, DistrictTable(self.areas.districts), self.validation)

@@ -25,7 +25,7 @@ class StepPlan(Form, frozen=True):
 
 
 class Estimate(Form, frozen=True):
-    """What a run would write and use, from the files and benchmark files of the last run.
+    """Bytes and seconds of a run, from the files and benchmark files of the last run.
 
     Attributes:
         size_bytes: of the H5 files; None when no area of that kind was built before.
@@ -37,7 +37,7 @@ class Estimate(Form, frozen=True):
 
 
 class PlanCounts(Form, frozen=True):
-    """Areas by what a run would do with them."""
+    """Numbers of areas that a run would build, cannot decide about, or leave."""
 
     build: Count
     undecided: Count
@@ -45,7 +45,7 @@ class PlanCounts(Form, frozen=True):
 
 
 class BuiltGroup(Form, frozen=True):
-    """Areas that are built for one reason, in words too; an area is in one group. Area type → areas of the group."""
+    """Areas that are built for one reason, and their number by type. An area is in one group only."""
 
     reason: Text
     words: Text
@@ -54,7 +54,7 @@ class BuiltGroup(Form, frozen=True):
 
 
 class CheckedGroup(Form, frozen=True):
-    """Areas whose file stays but is checked against the targets again, for one reason."""
+    """Areas that are not built but checked against the targets again, for one reason."""
 
     reason: Text
     areas: SomeKeys

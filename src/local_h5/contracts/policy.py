@@ -28,7 +28,7 @@ _LIMITS = ("max_rel_abs_error", "max_share_failing", "min_targets")
 
 
 class AppliedPolicy(Form, frozen=True, kw_only=True):
-    """The policy as applied to one area; a structural record quotes only what concerns structure."""
+    """The policy as applied to one area. A structural record has only the part about structure."""
 
     enabled: bool
     level: Level | UnsetType = UNSET
@@ -45,7 +45,7 @@ class AppliedPolicy(Form, frozen=True, kw_only=True):
 
 
 class TargetKey(Struct, frozen=True):
-    """What rules can ask about a target."""
+    """The facts about a target that rules can use."""
 
     area_type: str
     area_id: str
@@ -60,7 +60,7 @@ SomeStrata = Annotated[tuple[int, ...], Meta(min_length=1)]
 
 
 class Rule(Form, frozen=True):
-    """Conditions that a target must all meet; each is one admitted value or several, and an absent one admits all."""
+    """Conditions on a target, which must meet all of them. Each has one or several admitted values."""
 
     area_type: AreaType | SomeTypes | UnsetType = UNSET
     area_id: Text | SomeTexts | UnsetType = UNSET
@@ -101,7 +101,7 @@ class Rule(Form, frozen=True):
 
 
 class Override(Rule, frozen=True):
-    """Limits that hold instead, for the targets that meet the conditions; for all, where there are none."""
+    """Other limits for the targets that meet the conditions; without conditions for all targets."""
 
     max_rel_abs_error: Limit | UnsetType = UNSET
     max_share_failing: Share | UnsetType = UNSET

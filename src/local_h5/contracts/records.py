@@ -102,8 +102,8 @@ class CheckedFile(Form, frozen=True):
         type, id: of its area.
         path: below the results folder (POSIX).
         sha256: of the H5.
-        sidecar_sha256: of the file's sidecar, in a record of structural checks: what was edited since shows. Records of
-            older versions lack it.
+        sidecar_sha256: of the file's sidecar, in a record of structural checks, to notice later edits. Records of
+            older versions do not have it.
     """
 
     type: AreaType
@@ -114,14 +114,14 @@ class CheckedFile(Form, frozen=True):
 
 
 class ValidationRecord(Form, frozen=True, kw_only=True):
-    """What was checked of one file, against what, and what came out.
+    """The validation of one file: what was checked, against what, with which result.
 
     Attributes:
         area: the file.
-        published: whether the policy lets the file be published; follows from the rest.
+        published: whether the policy lets the file be published. It follows from the rest.
         policy: as applied to this area.
         facts: numbers that the checks compared, for example persons and reference.
-        basis: of a record of targets: digests of what it came from (file, database, policy, tables, code, versions).
+        basis: of a record of targets: digests of its origin (file, database, policy, tables, code, versions).
     """
 
     schema_version: Literal[1] = 1

@@ -81,14 +81,14 @@ class Validation(Form, frozen=True):
 
 
 class Issue(Form, frozen=True):
-    """Something that went wrong or deserves attention, and the phase that it belongs to."""
+    """A problem, and the phase in which it was found."""
 
     phase: Phase
     message: Text
 
 
 class WrittenColumn(Form, frozen=True):
-    """A variable as it stands in the file: dtype as numpy writes it, and its periods."""
+    """A variable of the file: dtype as numpy writes it, and periods."""
 
     variable: Text = field(name="name")
     entity: Text
@@ -104,7 +104,7 @@ class Excluded(Form, frozen=True):
 
 
 class PlaceBound(Form, frozen=True):
-    """A variable that is in the files although its values may reflect where the source's households live, and why."""
+    """A variable in the files whose values may depend on where the source's households live, and why."""
 
     variable: Text = field(name="name")
     reason: Text
@@ -118,11 +118,11 @@ class AreaResult(Form, frozen=True):
         rows: entity → rows of the file.
         coverage: geography field → share of household weight with a value.
         checks: counts that a reader should know: SPM units without a person of 18 or more, unknown blocks.
-        notes: what a reader must know of the inputs, for example that the geography is synthetic.
+        notes: facts about the inputs for readers, for example that the geography is synthetic.
         source_rows: entity → rows of the source. A unit's id is 1 + clone × source rows + source row. Sidecars of
             version 1, whose ids count from 0, lack them.
-        reflecting: columns of the file whose values may owe something to where the source's households
-            live. Sidecars of version 1 do not say.
+        reflecting: columns of the file whose values may depend on where the source's households live. Sidecars of
+            version 1 do not have it.
     """
 
     request: AreaBuildRequest

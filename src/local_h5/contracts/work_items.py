@@ -19,8 +19,8 @@ class WorkItem(Form, frozen=True):
 
     Attributes:
         request: the area.
-        fingerprint: what its file must come from, as planning says. It is checked against what this worker would build
-            from, where the worker can tell, and a file that has it already is skipped. Without one, the area is built.
+        fingerprint: planned for its file. The worker compares it with its own inputs, if it can, and skips an area
+            whose file has it already. Without one, the area is built.
     """
 
     request: AreaBuildRequest
@@ -28,7 +28,7 @@ class WorkItem(Form, frozen=True):
 
 
 class WorkItems(Form, frozen=True, kw_only=True):
-    """The areas that a worker is to build."""
+    """The areas for a worker to build."""
 
     schema_version: Literal[1]
     items: tuple[WorkItem, ...] = field(name="areas")

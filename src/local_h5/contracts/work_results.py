@@ -25,11 +25,11 @@ _GIVEN: Mapping[str, Any] = {"not": _NULL}
 
 
 class AreaOutcome(Form, frozen=True):
-    """What came of one area.
+    """The outcome of one area.
 
     Attributes:
         request: the area.
-        status: completed; failed; or skipped, because its file is there and right.
+        status: completed; failed; or skipped, because its file is there and correct.
         seconds: wall time.
         phase, error, message: of a failed area: where, the kind of the error, and its text in one line.
         path: of the H5 below the output folder (POSIX). sha256, bytes: of the H5. rows: entity → rows.
@@ -86,7 +86,7 @@ class AreaOutcome(Form, frozen=True):
 
 
 class Counts(Form, frozen=True):
-    """Areas by what came of them."""
+    """Numbers of areas by outcome."""
 
     completed: Count
     failed: Count
@@ -100,11 +100,11 @@ _TO_COUNT = Counts(0, 0, 0)
 
 
 class WorkResult(Form, frozen=True):
-    """What came of a list of areas, in its order.
+    """The outcomes of a list of areas, in its order.
 
     Attributes:
         outcomes: of each.
-        counts: of them; follow from the outcomes.
+        counts: of them. They follow from the outcomes.
     """
 
     outcomes: tuple[AreaOutcome, ...] = field(name="areas")
