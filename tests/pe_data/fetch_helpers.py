@@ -1,5 +1,6 @@
 """A web server that can misbehave, data to fetch, and a fetch that may be killed (:mod:`forked` runs it)."""
 
+import itertools
 import os
 import signal
 import sys
@@ -8,8 +9,10 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 from pe_data.cache.entries import Cache
+from pe_data.cache.part import Part
 from pe_data.read.options import Options
 from pe_data.read.resolver import ensure_with
 
@@ -144,16 +147,36 @@ class WebServer:
             handler.close_connection = True
 
 
+STEPS: dict[str, tuple[type, str, bool]] = {
+    "locked": (Cache, "begin", False),
+    "partial opened": (Cache, "begin", True),
+    "body done": (Part, "digest", False),
+    "verified": (Part, "sync", False),
+    "synced": (Part, "sync", True),
+    "renamed": (Cache, "adopt", True),
+    "stamped": (Cache, "stamp", True),
+    "piece written": (Part, "append", True),
+}
+"""Where a fetch is killed: a class, one of its methods, and whether after it."""
+
+
+def killing(step: str, times: int) -> None:
+    """From here on kill this process at a step, when it is reached for the `times`th time."""
+    owner, name, after = STEPS[step]
+    inner = getattr(owner, name)
+    counter = itertools.count(1)
+
+    def method(*arguments: Any, **more: Any) -> Any:
+        result = inner(*arguments, **more) if after else None
+        if next(counter) == times:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result if after else inner(*arguments, **more)
+
+    setattr(owner, name, method)
+
+
 def main(store: str, cache: str, uri: str, kill_at: str = "", times: int = 1) -> None:
-    """Fetch an address and print its path; with `kill_at`, kill the process at the `times`th such step."""
-    left = times
-
-    def on_step(step: str) -> None:
-        nonlocal left
-        if step == kill_at:
-            left -= 1
-            if left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-    options = Options(Cache(Path(cache)), store=store, on_step=on_step)
-    sys.stdout.write(f"{ensure_with(uri, options)}\n")
+    """Fetch an address and print its path; with `kill_at`, be killed at that step."""
+    if kill_at:
+        killing(kill_at, times)
+    sys.stdout.write(f"{ensure_with(uri, Options(Cache(Path(cache)), store=store))}\n")

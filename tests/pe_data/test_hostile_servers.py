@@ -320,11 +320,10 @@ def test_a_slow_source_is_left_while_there_is_another_and_what_it_sent_stays(tmp
     slow.pause = 0.0
     first = Cache(tmp_path)
 
-    def slow_down(step: str) -> None:
-        if step == "part-written":
-            slow.pause, slow.per_read = 0.05, 10
+    def slow_down(done: int, size: int | None) -> None:
+        slow.pause, slow.per_read = 0.05, 10
 
-    fetched = fetch(first, WANTED, [slow, fast], tuning=TUNING, on_step=slow_down)
+    fetched = fetch(first, WANTED, [slow, fast], tuning=TUNING, progress=slow_down)
     assert fetched.source == "fast"
     assert [one.slow for one in fetched.skipped] == [True]
     assert fast.opened[0] in range(65536, 65536 + 1000)

@@ -25,7 +25,6 @@ from datetime import UTC, datetime
 from itertools import cycle
 from pathlib import Path
 
-from pe_data import steps
 from pe_data.cache.entries import Cache, Suffix
 from pe_data.cache.part import Part
 from pe_data.errors import CacheError, FetchError, NoRoomError, StoreError, StoreUnavailableError
@@ -122,7 +121,6 @@ def fetch(
     *,
     tuning: Tuning | None = None,
     progress: Progress = no_progress,
-    on_step: steps.StepHook = steps.ignore,
 ) -> Fetched:
     """Bring `wanted` into the cache and return its path.
 
@@ -133,7 +131,7 @@ def fetch(
         CacheError: the cache folder cannot be written (full, read-only); NoRoomError if that is certain before.
     """
     skipped: list[Skipped] = []
-    fetched = try_fetch(cache, wanted, sources, skipped, tuning=tuning, progress=progress, on_step=on_step)
+    fetched = try_fetch(cache, wanted, sources, skipped, tuning=tuning, progress=progress)
     if fetched is None:
         raise _nobody(wanted, skipped)
     return fetched
@@ -148,7 +146,6 @@ def try_fetch(
     others: bool = False,
     tuning: Tuning | None = None,
     progress: Progress = no_progress,
-    on_step: steps.StepHook = steps.ignore,
 ) -> Fetched | None:
     """As `fetch`, but None if no source delivered; who did not is added to `skipped`.
 
@@ -159,31 +156,23 @@ def try_fetch(
         CacheError: as `fetch`.
     """
     with exclusive(cache.lock(wanted.sha256)):
-        on_step("locked")
         there = cache.lookup(wanted.sha256, wanted.suffix)
         if there is not None:
             return Fetched(there, "cache", ())
         path = cache.partial(wanted.sha256, wanted.suffix)
         before = len(skipped)
         with Part(path, cache.begin(path), most=wanted.size) as part:
-            on_step("partial-opened")
             try:
                 _check_room(part, wanted)
-                source = fill(
-                    part, wanted, sources, skipped, others=others, tuning=tuning, progress=progress, on_step=on_step
-                )
+                source = fill(part, wanted, sources, skipped, others=others, tuning=tuning, progress=progress)
                 if source is None:
                     return None
-                on_step("verified")
                 part.sync()
             finally:
                 note_skipped(cache, wanted.what, skipped[before:])
-            on_step("synced")
             path.with_suffix(".parts").unlink(missing_ok=True)  # of an earlier version
             path = cache.adopt(path, wanted.sha256, wanted.suffix)
-            on_step("renamed")
         cache.stamp(path)
-        on_step("stamped")
         return Fetched(path, source, tuple(skipped[before:]))
 
 
@@ -196,7 +185,6 @@ def fill(
     others: bool = False,
     tuning: Tuning | None = None,
     progress: Progress = no_progress,
-    on_step: steps.StepHook = steps.ignore,
 ) -> str | None:
     """Complete `part`, wherever it lies; the name of the source whose bytes were right, or None.
 
@@ -206,7 +194,7 @@ def fill(
     Raises:
         CacheError: the disk is full, or may not be written.
     """
-    run = _Run(part, wanted, tuning or Tuning(), progress, on_step)
+    run = _Run(part, wanted, tuning or Tuning(), progress)
     pace = run.tuning.pace or PACE
     slow: list[Source] = []
     for number, source in enumerate(sources):
@@ -279,7 +267,6 @@ class _Run:
     wanted: Wanted
     tuning: Tuning
     progress: Progress
-    on_step: steps.StepHook
 
     def take(self, source: Source, pace: Pace | None) -> StoreError | None:
         """Get what is missing from one source; None if the whole is right then, else why not."""
@@ -292,7 +279,6 @@ class _Run:
                 if not isinstance(error, StoreUnavailableError) and not resumed:
                     part.clear()
                 return error
-            self.on_step("body-done")
             found = part.digest()
             if found == expected:
                 part.whole = True
@@ -374,7 +360,6 @@ class _Run:
 
     def _note(self, there: int) -> None:
         self.progress(there, self.wanted.size)
-        self.on_step("part-written")
 
     def _check_total(self, body: Body) -> None:
         if body.total not in (None, self.wanted.size):

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pe_data import steps
 from pe_data.cache.entries import Cache
 from pe_data.config.settings import RECHECK_HOURS, cache_folder, is_offline, recheck_seconds
 
@@ -26,7 +25,6 @@ class Options:
     verify: bool = False
     """Hash cached files again instead of trusting their stamp."""
     progress: "Progress | None" = None
-    on_step: steps.StepHook = steps.ignore
     allow_revoked: bool = False
     """Hand out a revoked artifact that is in the cache, with a warning; never fetch one."""
     recheck: float = RECHECK_HOURS * 3600

@@ -96,7 +96,6 @@ def bring(located: Located, places: Places) -> Path:
         Wanted(artifact.sha256, artifact.extension, artifact.size_bytes, str(uri)),
         [store.source(key) for store in places.all()],
         progress=options.progress or no_progress,
-        on_step=options.on_step,
     )
     places.warn(uri, fetched.skipped)
     return fetched.path
@@ -208,7 +207,6 @@ class _Search:
                 self.skipped,
                 others=others,
                 progress=options.progress or no_progress,
-                on_step=options.on_step,
             )
         except NoRoomError as error:  # for what a place merely claims
             self.skipped.append(Skipped(store.url, error))

@@ -60,7 +60,6 @@ def ensure_web(uri: WebUri, options: Options) -> Path:
         Wanted(uri.sha256, _suffix(uri.url), size, str(uri)),
         [source],
         progress=options.progress or no_progress,
-        on_step=options.on_step,
     )
     return fetched.path
 
