@@ -72,7 +72,6 @@ LIBRARY = (
 )
 STORE = (
     "errors",
-    "steps",
     "names",
     "documents",
     "files",

@@ -196,7 +196,7 @@ class AuditLog:
             ) from error
 
     def _check_untouched(self) -> None:
-        """The file is still there under its name, and as long as we left it."""
+        """Check that the file was not replaced or changed since our last write."""
         try:
             ours, named = os.fstat(self._file), self._path.stat()
         except OSError as error:

@@ -1,9 +1,8 @@
 """Links to one payload that work for a few minutes, without a token.
 
 Where the store can (S3, GCS, Azure), the link is presigned and the bytes go past the gateway. Else it
-leads back here and carries what it allows, under a keyed hash. `itsdangerous` makes it rather than a
-few lines around `hmac`, because it has settled what such lines get wrong: what is covered by the hash,
-the separation of purposes (`salt`), the comparison in constant time, the time stamp.
+leads back here and carries what it allows, under a keyed hash. `itsdangerous` makes it, because it
+already handles signing scope, separation of purposes (`salt`), constant-time comparison and expiry.
 
 The key is made at every start and never stored: a restart ends links, and clients ask for new ones.
 """

@@ -1,7 +1,7 @@
 """The gateway's own log: what an operator needs, and never a token or a link.
 
-Nothing writes one on purpose. The filter is for what nobody thought of: it looks at every line of every
-logger, the text of exceptions among it.
+No code logs secrets. The filter is a second line of defence: it looks at every line of every logger,
+including the text of exceptions.
 """
 
 import logging

@@ -1,9 +1,7 @@
 """Who may ask: the file of tokens, which does not hold them.
 
-A token is 256 random bits, shown once. The file has its sha256. A slow, salted hash as for passwords
-would add nothing: those protect secrets that can be guessed, and nobody guesses 2^256; a pepper would
-add nothing either, for the same reason. So whoever copies the file has no token, and looking one up is
-looking up its digest, whose timing says nothing about the token.
+A token is 256 random bits, shown once. The file has its sha256: for so many random bits an unsalted
+hash is enough, and lookup by digest leaks nothing about the token.
 
 The file must not be readable by others (it names people). It is read again when it changes, so that a
 revoked token ends within a hundredth of a second; a file that cannot be read ends all of them.

@@ -47,7 +47,7 @@ def certify(
       pe-data certify us --data-producer local-h5 --dataset local_areas --model-version 2.68.0 --key carol
 
     \b
-    Exit codes: 0 certified; 1 refused, and why is said; 2 wrong usage.
+    Exit codes: 0 certified; 1 refused, and the reason is printed; 2 wrong usage.
     """
     from pe_data.certify.certify import certify_data_release
     from pe_data.documents.signing_libraries import need_libraries

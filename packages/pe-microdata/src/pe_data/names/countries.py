@@ -1,7 +1,7 @@
 """The one table of countries: everything here that is particular to one of them.
 
-No other module of this package names a country, its entities or its model. What a table row does not
-say is found in the data itself: entities, for example, are read from the columns of a file. The
+No other module of this package names a country, its entities or its model. Anything not
+listed here is read from the data files: entities, for example, from their columns. The
 examples in help texts come from here too.
 """
 

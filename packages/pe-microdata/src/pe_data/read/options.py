@@ -26,7 +26,7 @@ class Options:
     """Hash cached files again instead of trusting their stamp."""
     progress: "Progress | None" = None
     allow_revoked: bool = False
-    """Hand out a revoked artifact that is in the cache, with a warning; never fetch one."""
+    """Return a cached artifact even if it was revoked, with a warning; never fetch one."""
     recheck: float = RECHECK_HOURS * 3600
     """Seconds until the stores are asked again whether a cached file was revoked."""
 

@@ -1,4 +1,4 @@
-"""The store of a country and its mirrors: who may be asked, in which order, and what they did."""
+"""The store and the mirrors of a country, in the order in which they are tried."""
 
 import logging
 import warnings

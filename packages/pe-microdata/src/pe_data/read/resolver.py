@@ -46,7 +46,7 @@ def ensure(
         allow_stale: With `@latest` and no store in reach, use what was seen last; warns.
         verify: Hash a cached file again instead of trusting its size and time.
         progress: Called with bytes so far and size.
-        allow_revoked: Hand out a revoked artifact that is in the cache, with a warning.
+        allow_revoked: Return a cached artifact even if it was revoked, with a warning.
 
     Raises:
         RevokedError: the artifact was revoked; has reason and date.

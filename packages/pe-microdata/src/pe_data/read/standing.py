@@ -1,4 +1,4 @@
-"""Where a channel stands, as far as this machine believes it: never older than what it saw before."""
+"""Read a channel, and refuse versions older than the last one that this machine saw."""
 
 import warnings
 

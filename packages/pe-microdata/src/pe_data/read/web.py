@@ -85,7 +85,7 @@ def _ensure_streamed(uri: WebUri, body: Body, options: Options) -> Path:
                         str(uri),
                         expected=f"sha256 {uri.sha256}",
                         found=f"sha256 {sha256}",
-                        advice="Nothing was kept.",
+                        advice="The file was not stored.",
                     )
                 refuse_remembered(uri, sha256, options, cached=False)
                 part.sync()

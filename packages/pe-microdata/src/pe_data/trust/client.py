@@ -2,9 +2,9 @@
 
 The workflow (`tuf.ngclient.Updater`) does the walking: each root signed by a threshold of the keys
 before it and of its own, versions that never fall, dates that are not past, timestamp → snapshot →
-targets without mixing. What it leaves open is closed round it: one process at a time in a folder,
-metadata that two readers could read differently is refused, no role has a public key twice, and
-nothing below the floor that was shipped with the anchor is believed.
+targets without mixing. This module adds what the library lacks: one process at a time works in a
+folder, metadata that two readers could read differently is refused, no role has a public key twice,
+and nothing older than the floor that was shipped with the anchor is accepted.
 
 This module imports `tuf`; others import it inside the function that needs it.
 """

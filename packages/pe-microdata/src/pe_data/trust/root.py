@@ -1,4 +1,4 @@
-"""Make a version of the trust root: who holds which role, and the metadata that says so.
+"""Build a new version of the TUF metadata from a list of who holds which role.
 
 A version is four documents of The Update Framework that carry one number: `root` (whose keys may
 change the root), `targets` (which delegates each role, `next-us` and its like, to keys with a

@@ -1,4 +1,4 @@
-"""What stops a publisher or a mirror: a revoked artifact never becomes active again."""
+"""Checks that publishers and mirrors run, so that a revoked artifact is never added again."""
 
 import warnings
 from dataclasses import dataclass, field

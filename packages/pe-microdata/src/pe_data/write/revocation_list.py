@@ -100,7 +100,7 @@ def propose_list(
 
     Args:
         stones: Tombstones that are about to be written.
-        lifetime: How long readers believe that there is no newer one.
+        lifetime: How long readers accept it before they expect a newer one.
 
     Raises:
         InputError: the lifetime is not between an hour and a year, or the list would be too long.
