@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ from pe_data.names.keys import collection_key, manifest_key, payload_key, tombst
 from pe_data.store.folder import FolderStore
 from pe_data_gateway.app import make_app
 from pe_data_gateway.audit.segments import records
-from pe_data_gateway.tokens import PREFIX, TOKEN, read_tokens, revoke_tokens
+from pe_data_gateway.tokens import PREFIX, TOKEN, revoke_tokens
 
 NOBODY = PREFIX + "A" * 43
 
@@ -56,7 +57,7 @@ def private(tmp_path_factory):
         "old": give_token(tokens, "old@example.org", days=-1),
         "gone": give_token(tokens, "gone@example.org"),
     }
-    revoke_tokens(tokens, "gone@example.org", read_tokens(tokens)[0].created)
+    revoke_tokens(tokens, "gone@example.org", datetime.now(UTC))
     with gateway(store.url, tokens, environment={"PYTHONDEVMODE": "1"}) as running:
         yield Private(root, running, found, named)
 

@@ -36,6 +36,7 @@ from pe_data.errors import (
 )
 from pe_data.names.digests import sha256_bytes
 from pe_data.names.keys import manifest_key, payload_key
+from pe_data.names.times import parse_time
 from pe_data.store.folder import FolderStore
 from pe_data.store.opening import open_store
 from pe_data.write.publish import publish_artifact
@@ -470,7 +471,8 @@ def test_two_tokens_made_at_once_are_both_there(tmp_path):
     for thread in threads:
         thread.join()
     assert {token.user for token in read_tokens(path)} == {f"user{n}" for n in range(8)}
-    assert read_tokens(path)[0].expires - read_tokens(path)[0].created == timedelta(days=30)
+    made = read_tokens(path)[0]
+    assert parse_time(made.expires) - parse_time(made.created) == timedelta(days=30)
 
 
 # --- what is not loaded ---------------------------------------------------------------------------

@@ -251,7 +251,7 @@ class Gateway:
             raise Refusal(
                 403,
                 "out-of-scope",
-                f"the token covers {', '.join(map(str, token.scopes))}, which this is not part of",
+                f"the token covers {', '.join(token.scopes)}, which this is not part of",
                 "Ask the operator for a token with that scope",
             )
 
@@ -293,7 +293,7 @@ def _absent(token: Token | None) -> Refusal:
     """The same for what is not there and for what the token does not cover."""
     reason = "there is no such object"
     if token is not None:
-        reason += f", or the token does not cover it: it covers {', '.join(map(str, token.scopes))}"
+        reason += f", or the token does not cover it: it covers {', '.join(token.scopes)}"
     return Refusal(404, "not-found", reason, "Check the address; `pe-data list` shows what is there")
 
 

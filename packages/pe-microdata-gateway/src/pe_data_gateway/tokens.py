@@ -12,14 +12,15 @@ import re
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 from filelock import FileLock
 
-from pe_data.documents.document import Digest, Document, Part, Text, Time, check_times, matching
+from pe_data.documents.document import Digest, Document, Part, Refused, Text, Time, check_times, describe, matching
 from pe_data.errors import ConfigError, InvalidDocumentError, InvalidNameError
 from pe_data.files.atomic import sync_folder
 from pe_data.files.private import check_private
@@ -58,26 +59,13 @@ class Scope:
         return country == self.country and (dataset is None or self.dataset in (None, dataset))
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
-    """What is known about a token."""
+class Token(Part, frozen=True):
+    """What is known about a token.
 
-    id: str
-    """Names it in the log and to `revoke`; no secret."""
-    sha256: Sha256
-    user: str
-    scopes: tuple[Scope, ...]
-    created: datetime
-    expires: datetime
-    revoked: datetime | None = None
-
-    def covers(self, country: str, dataset: str | None) -> bool:
-        """Whether its scopes allow that dataset."""
-        return any(scope.covers(country, dataset) for scope in self.scopes)
-
-
-class TokenRow(Part, frozen=True):
-    """A token in the file."""
+    Attributes:
+        id: Names it in the log and to `revoke`; no secret.
+        scopes: What it opens, each as `country/dataset` or `country/*`.
+    """
 
     id: Text
     sha256: Digest
@@ -89,12 +77,25 @@ class TokenRow(Part, frozen=True):
 
     def __post_init__(self) -> None:
         check_times(self, "created", "expires", "revoked")
+        for text in self.scopes:
+            try:
+                Scope.parse(text)
+            except InvalidNameError:
+                raise Refused("scopes", "COUNTRY/DATASET or COUNTRY/*", describe(text)) from None
+
+    def covers(self, country: str, dataset: str | None) -> bool:
+        """Whether its scopes allow that dataset."""
+        return any(Scope.parse(text).covers(country, dataset) for text in self.scopes)
+
+    def counts(self, now: datetime) -> bool:
+        """Whether it has neither ended nor been revoked."""
+        return self.revoked is None and now < parse_time(self.expires)
 
 
 class TokenFile(Document, frozen=True):
     """The file."""
 
-    tokens: tuple[TokenRow, ...]
+    tokens: tuple[Token, ...]
 
 
 def new_token(
@@ -111,7 +112,15 @@ def new_token(
     if not scopes:
         raise InvalidNameError("scopes: expected at least one, such as COUNTRY/DATASET, found none")
     text = PREFIX + secrets.token_urlsafe(32)
-    token = Token(secrets.token_hex(6), sha256_bytes(text.encode()), user, scopes, now, now + lifetime)
+    token = Token(
+        id=secrets.token_hex(6),
+        sha256=sha256_bytes(text.encode()),
+        user=user,
+        scopes=tuple(map(str, scopes)),
+        created=format_time(now),
+        expires=format_time(now + lifetime),
+        revoked=None,
+    )
     _change(path, lambda tokens: (*tokens, token))
     return text, token
 
@@ -126,7 +135,10 @@ def revoke_tokens(path: Path, which: str, now: datetime) -> tuple[Token, ...]:
 
     def change(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
         ended.extend(one for one in tokens if which in (one.id, one.user))
-        return tuple(replace(one, revoked=one.revoked or now) if one in ended else one for one in tokens)
+        return tuple(
+            msgspec.structs.replace(one, revoked=one.revoked or format_time(now)) if one in ended else one
+            for one in tokens
+        )
 
     _change(path, change)
     if not ended:
@@ -138,8 +150,8 @@ def read_tokens(path: Path) -> tuple[Token, ...]:
     """Every token of the file. Raises ConfigError."""
     check_private(path)
     try:
-        return tuple(_token(row) for row in TokenFile.from_bytes(path.read_bytes(), str(path)).tokens)
-    except (InvalidDocumentError, InvalidNameError) as error:
+        return TokenFile.from_bytes(path.read_bytes(), str(path)).tokens
+    except InvalidDocumentError as error:
         raise ConfigError(f"{error}. Mend the file or restore it; no token is accepted until then") from error
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
@@ -160,15 +172,12 @@ class TokenBook:
         """The token, if it is one that counts now. Raises ConfigError if the file cannot be read."""
         self._refresh()
         token = self._by_digest.get(sha256_bytes(text.encode()))
-        return token if token and self._counts(token) else None
+        return token if token and token.counts(self._clock()) else None
 
     def is_active(self, token_id: str) -> bool:
         """Whether the token with that id counts now. Raises ConfigError."""
         self._refresh()
-        return any(one.id == token_id and self._counts(one) for one in self._by_digest.values())
-
-    def _counts(self, token: Token) -> bool:
-        return token.revoked is None and self._clock() < token.expires
+        return any(one.id == token_id and one.counts(self._clock()) for one in self._by_digest.values())
 
     def _refresh(self) -> None:
         now = time.monotonic()
@@ -191,7 +200,7 @@ def _change(path: Path, change: Callable[[tuple[Token, ...]], tuple[Token, ...]]
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with FileLock(path.with_name(f".{path.name}.lock")):
             tokens = change(read_tokens(path) if path.exists() else ())
-            raw = TokenFile(tuple(_row(one) for one in tokens)).to_bytes()
+            raw = TokenFile(tokens).to_bytes()
             temporary = path.with_name(f".{path.name}.new")
             temporary.unlink(missing_ok=True)
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -203,27 +212,3 @@ def _change(path: Path, change: Callable[[tuple[Token, ...]], tuple[Token, ...]]
             sync_folder(path.parent)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written: {error.strerror or error}") from error
-
-
-def _row(token: Token) -> TokenRow:
-    return TokenRow(
-        id=token.id,
-        sha256=token.sha256,
-        user=token.user,
-        scopes=tuple(map(str, token.scopes)),
-        created=format_time(token.created),
-        expires=format_time(token.expires),
-        revoked=format_time(token.revoked) if token.revoked else None,
-    )
-
-
-def _token(row: TokenRow) -> Token:
-    return Token(
-        id=row.id,
-        sha256=row.sha256,
-        user=row.user,
-        scopes=tuple(Scope.parse(text) for text in row.scopes),
-        created=parse_time(row.created),
-        expires=parse_time(row.expires),
-        revoked=parse_time(row.revoked) if row.revoked else None,
-    )

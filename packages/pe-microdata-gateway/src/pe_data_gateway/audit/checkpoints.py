@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
 from pe_data.documents.document import Country, Digest, Document, Time, Version, check_times
+from pe_data.documents.envelope import CHECKPOINT_TYPE, SignedDocument, parse_envelope, sign
 from pe_data.errors import BelowThresholdError, InvalidDocumentError
 from pe_data.names.digests import strict_json
 from pe_data.names.times import format_time, parse_time
@@ -79,10 +80,8 @@ Raw = bytes | InvalidDocumentError
 
 def country_of(raw: bytes, *, what: str) -> str:
     """Which country a checkpoint says that it is of (nothing is checked). Raises InvalidDocumentError."""
-    from pe_data.documents.envelope import CHECKPOINT_TYPE, parse_envelope
-
-    body = parse_envelope(raw, payload_type=CHECKPOINT_TYPE, what=what).body if is_signed(raw, what=what) else raw
-    return CheckpointFile.from_bytes(body, what).country
+    signed = _signed(raw, what)
+    return CheckpointFile.from_bytes(signed.body if signed else raw, what).country
 
 
 def binding(policy: "TrustPolicy | None", country: str, *, what: str, now: datetime) -> "TrustPolicy | None":
@@ -113,61 +112,37 @@ def read(where: str, raw: Raw, country: str, policy: "TrustPolicy | None", now: 
     """
     if isinstance(raw, InvalidDocumentError):
         raise raw
-    marked = is_signed(raw, what=where)
-    binds, stranger = False, ""
-    if marked and policy is not None:
+    from pe_data.trust.policy import Role
+
+    signed, binds, stranger = _signed(raw, where), False, ""
+    if signed is not None and policy is not None:
         try:
-            checkpoint, binds = read_signed(raw, country, policy, what=where, now=now), True
+            policy.check(signed, Role("audit", country), what=where, now=now)
+            binds = True
         except BelowThresholdError as error:
-            checkpoint, stranger = read_unchecked(raw, country, what=where), str(error)
-    else:
-        checkpoint = read_unchecked(raw, country, what=where)
+            stranger = str(error)
+    checkpoint = _of(signed.body if signed else raw, country, where)
     named = _NAME.fullmatch(where)
     if named and int(named[1]) != checkpoint.head.seq:
         raise InvalidDocumentError(
             f"{where}: expected a checkpoint after record {int(named[1])}, as its name says, found one after record "
             f"{checkpoint.head.seq}: somebody renamed it"
         )
-    return Found(where, checkpoint, marked, binds, stranger)
+    return Found(where, checkpoint, signed is not None, binds, stranger)
 
 
 def to_bytes(checkpoint: Checkpoint, signers: "Sequence[Signer]" = ()) -> bytes:
     """The document, signed if there are signers."""
     head = checkpoint.head
     body = CheckpointFile(checkpoint.country, head.seq, head.hash, format_time(checkpoint.time)).to_bytes()
-    if not signers:
-        return body
-    from pe_data.documents.envelope import CHECKPOINT_TYPE, sign
-
-    return sign(body, CHECKPOINT_TYPE, signers).to_bytes()
+    return sign(body, CHECKPOINT_TYPE, signers).to_bytes() if signers else body
 
 
-def is_signed(raw: bytes, *, what: str) -> bool:
-    """Whether the document carries signatures (nothing is checked)."""
-    return "payloadType" in strict_json(raw, what=what)
-
-
-def read_signed(raw: bytes, country: str, policy: "TrustPolicy", *, what: str, now: datetime) -> Checkpoint:
-    """A checkpoint whose signatures are those of the role `audit-{country}`.
-
-    Raises:
-        PeDataError: not such a document, or not signed by whom it takes.
-    """
-    from pe_data.documents.envelope import CHECKPOINT_TYPE, parse_envelope
-    from pe_data.trust.policy import Role
-
-    document = parse_envelope(raw, payload_type=CHECKPOINT_TYPE, what=what)
-    policy.check(document, Role("audit", country), what=what, now=now)
-    return _of(document.body, country, what)
-
-
-def read_unchecked(raw: bytes, country: str, *, what: str) -> Checkpoint:
-    """What a checkpoint says, signed or not, without checking who said it. Raises InvalidDocumentError."""
-    if not is_signed(raw, what=what):
-        return _of(raw, country, what)
-    from pe_data.documents.envelope import CHECKPOINT_TYPE, parse_envelope
-
-    return _of(parse_envelope(raw, payload_type=CHECKPOINT_TYPE, what=what).body, country, what)
+def _signed(raw: bytes, what: str) -> SignedDocument | None:
+    """The document with its signatures, if it carries any; nothing is checked."""
+    if "payloadType" not in strict_json(raw, what=what):
+        return None
+    return parse_envelope(raw, payload_type=CHECKPOINT_TYPE, what=what)
 
 
 def _of(body: bytes, country: str, what: str) -> Checkpoint:

@@ -171,7 +171,7 @@ def new(user: str, scopes: tuple[str, ...], days: int, tokens_path: Path, output
     text, made = new_token(tokens_path, user, parsed, timedelta(days=days), datetime.now(UTC))
     output({"token": text, **_document(made)}, [text])
     if not output.as_json:
-        click.echo(f"token {made.id} of {user} for {', '.join(scopes)}, until {made.expires:%Y-%m-%d}", err=True)
+        click.echo(f"token {made.id} of {user} for {', '.join(scopes)}, until {made.expires[:10]}", err=True)
 
 
 @token.command("list")
@@ -208,11 +208,11 @@ def revoke(which: str, tokens_path: Path, output: Output) -> None:
 
 
 def _document(one: "Token") -> dict[str, object]:
-    state = "revoked" if one.revoked else "expired" if one.expires <= datetime.now(UTC) else "active"
+    state = "revoked" if one.revoked else "active" if one.counts(datetime.now(UTC)) else "expired"
     return {
         "id": one.id,
         "user": one.user,
-        "scopes": " ".join(map(str, one.scopes)),
+        "scopes": " ".join(one.scopes),
         "state": state,
-        "expires": f"{one.expires:%Y-%m-%d}",
+        "expires": one.expires[:10],
     }
