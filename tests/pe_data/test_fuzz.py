@@ -7,6 +7,7 @@ values of the JSON replaced). `pytest -m slow` tries ten times as many.
 import json
 import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +15,32 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from securesystemslib.signer import CryptoSigner
+from test_hostile_documents import release
 from trust_helpers import make_trust
 
 from pe_data.certify.release import DataRelease
 from pe_data.describe.columns import inputs_of
+from pe_data.describe.file import Label
+from pe_data.describe.from_sidecar import from_sidecar
 from pe_data.documents.collection import Collection, Member
+from pe_data.documents.document import Document
 from pe_data.documents.encoding import pack, unpack
 from pe_data.documents.envelope import POINTER_TYPE, TOMBSTONE_TYPE, parse_envelope, sign
 from pe_data.documents.manifest import Artifact, Build, Entity, InputFile, Manifest
 from pe_data.documents.pointer import PointerBody, parse_signed, parse_unsigned
 from pe_data.documents.tombstone import Tombstone
 from pe_data.errors import PeDataError
+from pe_data.keep.pins import PinFile
 from pe_data.names.digests import Sha256, canonical_json, strict_json
 from pe_data.names.keys import MEDIA_TYPES, parse_object_key
 from pe_data.names.uri import parse_uri
 from pe_data.store.folder import FolderStore
 from pe_data.trust.anchor import Floor
 from pe_data.trust.client import StoreFetcher, check_metadata, refresh
+from pe_data.trust.keys import KeyFile
+from pe_data_gateway.audit.checkpoints import Checkpoint, read, to_bytes
+from pe_data_gateway.audit.records import Entry, Head, NamedInput, chain, parse_record
+from pe_data_gateway.tokens import Token, TokenFile
 
 A, B = Sha256("a" * 64), Sha256("b" * 64)
 TIME = "2026-01-31T12:00:00.000000Z"
@@ -62,6 +72,22 @@ COLLECTION = Collection("us", "areas", "run-1", {"states/AL": Member(A, B, 7, "h
 POINTER = PointerBody("local", "us", "areas", "latest", 2, A, A, B, TIME, "0" * 32)
 NOMINATION = PointerBody("local", "us", "areas", "next", 2, A, A, B, TIME, "0" * 32, TIME)
 STONE = Tombstone("us", "areas", A, "licence ended", TIME, "dpo@example.org", "a licence", (A, B))
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+ENTRY = Entry("manifest", "uk", "r", user="ada", artifact=A, inputs=(NamedInput("cps.h5", A),))
+TOKEN = Token("id", A, "ada@example.org", ("uk/*", "us/areas"), TIME, TIME, None)
+SIDECAR = canonical_json(
+    {
+        "schema_version": 2,
+        "status": "completed",
+        "period": 2024,
+        "output": {"sha256": A, "bytes": 7},
+        "rows": {"person": 3},
+        "columns": [{"name": "age", "entity": "person", "dtype": "<f4", "periods": ["2024"]}],
+        "inputs": [{"name": "cps.h5", "sha256": A, "bytes": 9}],
+        "versions": {"python": "3.11", "policyengine-us": "1.0"},
+        "fingerprint": {"digest": A},
+    }
+)
 SIGNER = CryptoSigner.generate_ed25519()
 KEY = {SIGNER.public_key.keyid: SIGNER.public_key.to_dict()}
 ROOT = canonical_json({"signed": {"_type": "root", "version": 1, "keys": KEY, "delegations": {"keys": KEY}}})
@@ -90,6 +116,16 @@ PARSERS: dict[str, tuple[Parser, bytes]] = {
     "tombstone": (lambda raw: Tombstone.from_bytes(raw, what="tombstone"), STONE.to_bytes()),
     "envelope": (read_envelope, sign(STONE.to_bytes(), TOMBSTONE_TYPE, [SIGNER]).to_bytes()),
     "root": (lambda raw: check_metadata(raw, what="root"), ROOT),
+    "data release": (lambda raw: DataRelease.from_bytes(raw, "release"), release(2)),
+    "audit record": (lambda raw: parse_record(raw, what="line"), chain(ENTRY, Head(), NOW)[1][:-1]),
+    "checkpoint": (
+        lambda raw: read("000000000001.checkpoint.json", raw, "uk", None, NOW),
+        to_bytes(Checkpoint("uk", Head(1, A), NOW)),
+    ),
+    "tokens": (lambda raw: TokenFile.from_bytes(raw, "tokens"), TokenFile((TOKEN,)).to_bytes()),
+    "pin": (lambda raw: PinFile.from_bytes(raw, "pin"), PinFile("a bundle", TIME).to_bytes()),
+    "key": (lambda raw: KeyFile.from_bytes(raw, "key"), KeyFile("k", {"keytype": "ed25519"}, None).to_bytes()),
+    "sidecar": (lambda raw: from_sidecar(strict_json(raw, what="sidecar"), Label("us", "areas")), SIDECAR),
     "floor": (lambda raw: Floor.from_bytes(raw, what="floor"), Floor(2, {"us/areas": 3}).to_bytes()),
 }
 VALUES = st.one_of(
@@ -105,12 +141,18 @@ VALUES = st.one_of(
 
 
 def tolerant(parse: Parser, raw: bytes) -> None:
-    """Any outcome is right but an exception of another family, or one that says nothing."""
+    """Any outcome is right but an exception of another family, or one that says nothing.
+
+    What was read can be written, and is then read as the same.
+    """
     message = "parsed"
     try:
-        parse(raw)
+        found = parse(raw)
     except PeDataError as error:
         message = str(error)
+    else:
+        if isinstance(found, Document):
+            assert type(found).from_bytes(found.to_bytes()) == found
     assert message
 
 
