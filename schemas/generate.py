@@ -25,6 +25,7 @@ from pe_data.documents.collection import Collection
 from pe_data.documents.envelope import SignedDocument
 from pe_data.documents.manifest import Manifest
 from pe_data.documents.pointer import PointerBody
+from pe_data.documents.revocations import RevocationList
 from pe_data.documents.tombstone import Tombstone
 from pe_data.keep.pins import PinFile
 from pe_data.trust.anchor import Floor
@@ -66,6 +67,7 @@ DOCUMENTS = {
     "pe_data/pointer": Document("Pointer of a channel, without its signatures", PointerBody),
     "pe_data/proposal": Document("Version of a trust root that is collecting signatures", ProposalFile),
     "pe_data_gateway/tokens": Document("Tokens of a gateway", TokenFile),
+    "pe_data/revocations": Document("Revocation list of a country, without its signatures", RevocationList),
     "pe_data/tombstone": Document("Revocation of an artifact, without its signatures", Tombstone),
     "plan": Document("What one plain run would do: `local-h5 plan --format json`", PlanDocument, written=True),
     "takeup_programme": Document("Take-up programme", ProgrammeForm),

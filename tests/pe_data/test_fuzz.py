@@ -28,6 +28,7 @@ from pe_data.documents.encoding import pack, unpack
 from pe_data.documents.envelope import POINTER_TYPE, TOMBSTONE_TYPE, parse_envelope, sign
 from pe_data.documents.manifest import Artifact, Build, Entity, InputFile, Manifest
 from pe_data.documents.pointer import PointerBody, parse_signed, parse_unsigned
+from pe_data.documents.revocations import Ended, RevocationList
 from pe_data.documents.tombstone import Tombstone
 from pe_data.errors import PeDataError
 from pe_data.keep.pins import PinFile
@@ -123,6 +124,10 @@ PARSERS: dict[str, tuple[Parser, bytes]] = {
         to_bytes(Checkpoint("uk", Head(1, A), NOW)),
     ),
     "tokens": (lambda raw: TokenFile.from_bytes(raw, "tokens"), TokenFile((TOKEN,)).to_bytes()),
+    "revocations": (
+        lambda raw: RevocationList.from_bytes(raw, "list"),
+        RevocationList("us", 2, TIME, TIME, {A: Ended(B, TIME)}, B).to_bytes(),
+    ),
     "pin": (lambda raw: PinFile.from_bytes(raw, "pin"), PinFile("a bundle", TIME).to_bytes()),
     "key": (lambda raw: KeyFile.from_bytes(raw, "key"), KeyFile("k", {"keytype": "ed25519"}, None).to_bytes()),
     "sidecar": (lambda raw: from_sidecar(strict_json(raw, what="sidecar"), Label("us", "areas")), SIDECAR),

@@ -62,12 +62,12 @@ class SignedDocument(Document, frozen=True, rename={"payload_type": "payloadType
     signatures: Annotated[tuple[Signature, ...], _SIGNATURES]
 
 
-def parse_envelope(raw: bytes, *, payload_type: str | tuple[str, ...], what: str) -> SignedDocument:
+def parse_envelope(raw: bytes, *, payload_type: str, what: str) -> SignedDocument:
     """Read an envelope without checking its signatures.
 
     Args:
         raw: The bytes as stored.
-        payload_type: The kind of document that is expected, or the kinds; any other is refused.
+        payload_type: The kind of document that is expected; any other is refused.
         what: Where the bytes come from, for messages.
 
     Raises:
@@ -77,10 +77,9 @@ def parse_envelope(raw: bytes, *, payload_type: str | tuple[str, ...], what: str
     if len(raw) > ENVELOPE_LIMIT:
         raise InvalidDocumentError(f"{what}: expected at most {ENVELOPE_LIMIT} bytes, found {len(raw)}")
     parsed = strict_json(raw, what=what)
-    expected = (payload_type,) if isinstance(payload_type, str) else payload_type
-    if (found := parsed.get("payloadType")) not in expected:
-        unsigned = "nothing: the document carries no signatures" if found is None else describe(found)
-        raise InvalidDocumentError(f"{what}: field payloadType: expected {' or '.join(expected)}, found {unsigned}")
+    if (kind := parsed.get("payloadType")) != payload_type:
+        found = "nothing: the document carries no signatures" if kind is None else describe(kind)
+        raise InvalidDocumentError(f"{what}: field payloadType: expected {payload_type}, found {found}")
     document = SignedDocument.from_json(parsed, what)
     if _encode(document.body) != parsed["payload"]:
         raise InvalidDocumentError(f"{what}: field payload: expected base64 in canonical form, found another spelling")
