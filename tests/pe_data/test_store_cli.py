@@ -11,7 +11,8 @@ from storage_helpers import areas, publish_areas
 
 from pe_data.cli import app, run
 from pe_data.names.digests import sha256_bytes, sha256_file
-from pe_data.names.keys import payload_key
+from pe_data.names.keys import collection_key, payload_key
+from pe_data.read.channels import history
 from pe_data.store.base import Store
 from pe_data.store.opening import open_store
 
@@ -199,3 +200,61 @@ def test_help_teaches_by_example(name: str, command: click.Command) -> None:
     assert f"pe-data {name.split()[0]}" in text
     if not isinstance(command, click.Group):
         assert "--json" in text
+
+
+# --- who, and why -----------------------------------------------------------------------------------
+
+
+def test_the_history_says_who_why_and_what(store: Store, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_h5(place / "areas" / "districts" / "NC-01.h5", 3)
+    publish = ["publish", str(place / "areas"), "us/areas_2024"]
+    assert run([*publish, "--run-id", "r1", "--reason", "first release", "--by", "ada@example.org"]) == 0
+    first = json.loads(store.get("channels/us/areas_2024/latest.json").data)["artifact_sha256"]
+    write_h5(place / "areas" / "districts" / "NC-01.h5", 4)
+    assert run([*publish, "--run-id", "r2"]) == 0
+    back = ["channel", "set", "us/areas_2024", f"sha256:{first}", "--reason", "wrong weights", "--by", "bob"]
+    assert run(back) == 0
+    capsys.readouterr()
+    assert run(["history", "us/areas_2024", "--json"]) == 0
+    versions = json.loads(capsys.readouterr().out)["versions"]
+    assert [(one["version"], one["reason"], one["by"], one["run_id"]) for one in versions] == [
+        (3, "wrong weights", "bob", "r1"),
+        (2, None, None, "r2"),
+        (1, "first release", "ada@example.org", "r1"),
+    ]
+    assert {one["members"] for one in versions} == {1}
+    assert all(one["size_bytes"] > 0 for one in versions)
+    assert run(["history", "us/areas_2024"]) == 0
+    said = capsys.readouterr().out
+    for word in ("reason: wrong weights", "by: bob", "1 members", "run r2"):
+        assert word in said
+    assert said.count("reason:") == 2
+
+
+def test_the_history_of_a_single_file(store: Store, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_h5(place / "cps.h5", 5)
+    assert run(["publish", str(path), "us/cps_2024", "--reason", "new"]) == 0
+    capsys.readouterr()
+    assert run(["history", "us/cps_2024", "--json"]) == 0
+    (one,) = json.loads(capsys.readouterr().out)["versions"]
+    assert (one["size_bytes"], one["members"], one["reason"]) == (path.stat().st_size, None, "new")
+
+
+@pytest.mark.parametrize("text", ["", " ", "two\nlines", "\x1b[2J", "x" * 501])
+@pytest.mark.parametrize("option", ["--reason", "--by"])
+def test_a_reason_is_one_printable_line(store: Store, place: Path, text: str, option: str) -> None:
+    """It is refused before anything is sent."""
+    path = write_h5(place / "cps.h5", 5)
+    assert run(["publish", str(path), "us/cps_2024", option, text]) == 1
+    assert list(store.list("")) == []
+
+
+def test_a_version_whose_artifact_is_gone_says_so(
+    store: Store, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for salt in ("1", "2"):
+        publish_areas(store, areas(place / salt, "a", salt=salt), run_id=f"r{salt}")
+    first = [one.body.artifact_sha256 for one in history(store, "us", "areas")][1]
+    store.delete(collection_key("us", first))
+    assert run(["history", "us/areas"]) == 0
+    assert "gone" in capsys.readouterr().out

@@ -17,7 +17,7 @@ import click
 
 from pe_data.cli.output import Output
 from pe_data.config.settings import DEFAULT, store_for
-from pe_data.documents.pointer import DEFAULT_NAMESPACE
+from pe_data.documents.pointer import DEFAULT_NAMESPACE, Said
 from pe_data.errors import InvalidNameError
 from pe_data.names.countries import DATASET_EXAMPLE
 from pe_data.names.digests import Sha256, parse_sha256
@@ -152,6 +152,13 @@ reading_options: Decorator[Any] = together("options", Options.of, _store, _cache
 address_options: Decorator[Any] = together("options", Options.of, _store, _cache, _offline, _stale)
 """The same, and `--allow-stale`."""
 cache_option: Decorator[Any] = together("options", Options.of, _cache)
+said_options: Decorator[Any] = together(
+    "said",
+    Said,
+    click.option("--reason", help="Why, in one line; `pe-data history` shows it."),
+    click.option("--by", metavar="WHO", help="Who moves the channel: a person or an office."),
+)
+"""`--reason --by`."""
 namespace_option = click.option(
     "--namespace",
     metavar="NAME",

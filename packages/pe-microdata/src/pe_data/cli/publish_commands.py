@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from itertools import islice
 from pathlib import Path
 
 import click
@@ -15,20 +16,23 @@ from pe_data.cli.options import (
     json_option,
     namespace_of,
     namespace_option,
+    said_options,
     split_dataset,
     store_option,
     workers_option,
     years_option,
 )
 from pe_data.cli.output import Output, facts, plain, progress
+from pe_data.cli.tables import human_size
 from pe_data.describe.columns import inputs_of
 from pe_data.describe.file import Label
 from pe_data.documents.manifest import Access, InputFile
-from pe_data.documents.pointer import UnsignedPointer
+from pe_data.documents.pointer import Said, UnsignedPointer
 from pe_data.documents.validation import from_records, records_in
 from pe_data.names.countries import UNSPECIFIED
 from pe_data.names.digests import sha256_file
 from pe_data.read import channels
+from pe_data.read.history import versions
 from pe_data.trust.nominations import VerifiedPointer
 from pe_data.write.folder import item_of, items_in
 from pe_data.write.publish import PublishReport, publish_artifact, publish_collection, set_channel
@@ -64,6 +68,7 @@ ANY = click.Path(exists=True, path_type=Path)
     "Without them it cannot be nominated.",
 )
 @workers_option
+@said_options
 @store_option
 @namespace_option
 @json_option
@@ -77,6 +82,7 @@ def publish(
     inputs: tuple[str, ...],
     records: tuple[Path, ...],
     workers: int,
+    said: Said,
     chosen: ChosenStore,
     namespace: str | None,
     output: Output,
@@ -109,7 +115,7 @@ def publish(
         if records:
             manifest = item.manifest
             item = replace(item, manifest=manifest.validated(from_records({name: (manifest.artifact.sha256, records)})))
-        _say(publish_artifact(chosen.of(country), item, namespace=space), output)
+        _say(publish_artifact(chosen.of(country), item, namespace=space, said=said), output)
         return
     if run_id is None:
         raise click.UsageError(
@@ -129,6 +135,7 @@ def publish(
             validation=from_records(checked) if records else None,
             namespace=space,
             workers=workers,
+            said=said,
             on_progress=lambda at: show(at.done, at.total),
         )
     _say(report, output)
@@ -207,7 +214,9 @@ def show(dataset: str, name: str, chosen: ChosenStore, output: Output) -> None:
 @store_option
 @json_option
 def history(dataset: str, limit: int | None, chosen: ChosenStore, output: Output) -> None:
-    """List the versions of @latest, newest first; the chain of digests is checked on the way.
+    """List the versions of @latest, newest first: who moved it, why, which run, how many members, how large.
+
+    The chain of digests is checked on the way.
 
     \b
     Examples:
@@ -215,13 +224,18 @@ def history(dataset: str, limit: int | None, chosen: ChosenStore, output: Output
       pe-data channel history us/local_areas --json | jq '.versions[].artifact_sha256'
     """
     country, dataset = split_dataset(dataset)
-    versions = []
-    for pointer in channels.history(chosen.of(country), country, dataset):
-        versions.append(_document(pointer))
-        if len(versions) == limit:
-            break
-    lines = (f"{one['version']:>5}  {one['published_at']}  sha256:{one['artifact_sha256']}" for one in versions)
-    output({"country": country, "dataset": dataset, "versions": versions}, lines)
+    found = list(islice(versions(chosen.of(country), country, dataset), limit))
+    rows = [
+        _document(one.pointer) | {"run_id": one.run_id, "members": one.members, "size_bytes": one.size_bytes}
+        for one in found
+    ]
+    lines: list[str] = []
+    for one, row in zip(found, rows, strict=True):
+        size = "gone" if one.size_bytes is None else human_size(one.size_bytes)
+        what = f"{one.members} members, {size}, run {one.run_id}" if one.members is not None else size
+        lines.append(f"{row['version']:>5}  {row['published_at']}  sha256:{row['artifact_sha256']}  {what}")
+        lines += [f"       {name}: {row[name]}" for name in ("reason", "by") if row[name]]
+    output({"country": country, "dataset": dataset, "versions": rows}, lines)
 
 
 channel.add_command(history)
@@ -235,6 +249,7 @@ channel.add_command(history)
     type=click.IntRange(0),
     help="Only move if the channel stands at this version (0: it does not exist yet).",
 )
+@said_options
 @store_option
 @namespace_option
 @json_option
@@ -242,6 +257,7 @@ def set_(
     dataset: str,
     artifact: str,
     expected_version: int | None,
+    said: Said,
     chosen: ChosenStore,
     namespace: str | None,
     output: Output,
@@ -253,13 +269,13 @@ def set_(
     \b
     Examples:
       pe-data channel history us/local_areas
-      pe-data channel set us/local_areas sha256:4e92…
+      pe-data channel set us/local_areas sha256:4e92… --reason "wrong weights in CA" --by ada@example.org
     """
     country, dataset = split_dataset(dataset)
     digest = digest_of(artifact)
     space = namespace_of(namespace, country)
     outcome = set_channel(
-        chosen.of(country), country, dataset, digest, namespace=space, expected_version=expected_version
+        chosen.of(country), country, dataset, digest, namespace=space, expected_version=expected_version, said=said
     )
     document = {"moved": outcome.moved, **_document(outcome.pointer)}
     verb = "is now" if outcome.moved else "stood already at"

@@ -16,11 +16,13 @@ from pe_data.cli.options import (
     key_option,
     namespace_of,
     namespace_option,
+    said_options,
     signing_options,
     split_dataset,
     store_option,
 )
 from pe_data.cli.output import Output, say
+from pe_data.documents.pointer import Said
 from pe_data.errors import InvalidNameError
 from pe_data.names.digests import Sha256, parse_sha256, strict_json
 
@@ -36,6 +38,7 @@ from pe_data.names.digests import Sha256, parse_sha256, strict_json
     help="What to nominate.",
 )
 @click.option("--expires", type=Duration(), default="30d", show_default=True, help="How long the nomination stands.")
+@said_options
 @signing_options
 @store_option
 @namespace_option
@@ -44,6 +47,7 @@ def promote(
     dataset: str | None,
     source: str,
     expires: timedelta,
+    said: Said,
     signing: Signing,
     chosen: ChosenStore,
     namespace: str | None,
@@ -70,7 +74,7 @@ def promote(
     from pe_data.trust.opening import open_policy
     from pe_data.write.nominate import candidate, describe, nominate, propose
 
-    raw = signing.signed_file(dataset)
+    raw = signing.signed_file(dataset, said.reason, said.by)
     if raw is not None:
         pointer = parse_signed(raw, what=str(signing.file))
         document, store = pointer.document, chosen.of(pointer.claimed().country)
@@ -81,7 +85,7 @@ def promote(
         country, name = split_dataset(dataset)
         store = chosen.of(country)
         nominee = candidate(store, country, name, _artifact(source))
-        body = propose(store, nominee, namespace=namespace_of(namespace, country), lifetime=expires)
+        body = propose(store, nominee, namespace=namespace_of(namespace, country), lifetime=expires, said=said)
         papers = Papers.of((POINTER_TYPE, body.to_bytes()))
         if signing.sign(papers):
             lines = [*describe(body), nominee.validation.summary(), signing.written]

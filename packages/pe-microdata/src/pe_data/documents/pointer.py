@@ -20,13 +20,16 @@ from pe_data.documents.document import (
     Digest,
     Document,
     Refused,
+    Text,
     Time,
     Version,
     check_times,
+    describe,
     matching,
 )
 from pe_data.documents.envelope import POINTER_TYPE, SignedDocument, parse_envelope
 from pe_data.errors import (
+    InputError,
     InvalidDocumentError,
     PointerMismatchError,
 )
@@ -37,7 +40,35 @@ POINTER_LIMIT = 64 * 1024
 """Largest pointer document that is read, in bytes."""
 DEFAULT_NAMESPACE = "local"
 """Of channels whose publisher chose none."""
+LINE_LIMIT = 500
+"""Longest reason and name, in characters."""
 NAMESPACE = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Why a channel is moved, and by whom; both are for people and decide nothing.
+
+    Raises:
+        InputError: one is not a printable line.
+    """
+
+    reason: str | None = None
+    by: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, text in (("reason", self.reason), ("by", self.by)):
+            if text is not None and not _is_line(text):
+                raise InputError(
+                    f"{name}: expected one printable line of at most {LINE_LIMIT} characters, found {text[:80]!r}"
+                )
+
+
+NOTHING_SAID = Said()
+
+
+def _is_line(text: str) -> bool:
+    return bool(text.strip()) and text.isprintable() and len(text) <= LINE_LIMIT
 
 
 class PointerBody(Document, frozen=True):
@@ -50,6 +81,8 @@ class PointerBody(Document, frozen=True):
         manifest_sha256: Digest of the plain JSON of the manifest; a collection is its own manifest.
         publication_id: 32 random hexadecimal digits: tells two writers apart who say the same thing.
         expires: Required on `next`.
+        reason: Why the channel was moved, in one line.
+        by: Who moved it: a person or an office.
     """
 
     namespace: Annotated[str, matching(NAMESPACE.pattern, "a namespace")]
@@ -63,8 +96,13 @@ class PointerBody(Document, frozen=True):
     published_at: Time
     publication_id: Annotated[str, matching("[0-9a-f]{32}", "32 hexadecimal digits")]
     expires: Time | None = None
+    reason: Text | None = None
+    by: Text | None = None
 
     def __post_init__(self) -> None:
+        for name, text in (("reason", self.reason), ("by", self.by)):
+            if text is not None and not _is_line(text):
+                raise Refused(name, f"one printable line of at most {LINE_LIMIT} characters", describe(text))
         check_times(self, "published_at", "expires")
         if (self.version == 1) != (self.prev is None):
             found = f"{self.prev or 'nothing'} on version {self.version}"

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from pe_data.documents.pointer import NAMESPACE, POINTER_LIMIT, PointerBody, UnsignedPointer
+from pe_data.documents.pointer import NAMESPACE, NOTHING_SAID, POINTER_LIMIT, PointerBody, Said, UnsignedPointer
 from pe_data.errors import (
     ConflictError,
     InvalidDocumentError,
@@ -45,12 +45,15 @@ def move(
     namespace: str,
     now: datetime,
     expected_version: int | None = None,
+    said: Said = NOTHING_SAID,
 ) -> Move:
     """Point `latest` at an artifact whose objects are all in the store.
 
     Args:
         manifest_sha256: Digest of its manifest, or again `artifact_sha256` for a collection.
         expected_version: Refuse to move from any other version; 0 for "no pointer yet".
+
+        said: Why, and by whom; written into the pointer.
 
     Returns:
         The pointer that stands now; `moved` is False if it said so before.
@@ -84,6 +87,8 @@ def move(
             manifest_sha256=manifest_sha256,
             published_at=format_time(now),
             publication_id=uuid.uuid4().hex,
+            reason=said.reason,
+            by=said.by,
         )
     )
     before = Replaced(version, current.pointer.sha256, current.raw, current.token) if current else None

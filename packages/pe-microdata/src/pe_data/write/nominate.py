@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from pe_data.documents.envelope import SignedDocument
-from pe_data.documents.pointer import PointerBody, SignedPointer
+from pe_data.documents.pointer import NOTHING_SAID, PointerBody, Said, SignedPointer
 from pe_data.documents.validation import Validation
 from pe_data.errors import InputError, ObjectNotFoundError
 from pe_data.names.digests import Sha256
@@ -105,6 +105,7 @@ def propose(
     namespace: str,
     lifetime: timedelta = LIFETIME,
     now: datetime | None = None,
+    said: Said = NOTHING_SAID,
 ) -> PointerBody:
     """The body that is to be signed: the version after the one that stands.
 
@@ -133,6 +134,8 @@ def propose(
         published_at=format_time(moment),
         publication_id=uuid.uuid4().hex,
         expires=format_time(moment + lifetime),
+        reason=said.reason,
+        by=said.by,
     )
 
 
@@ -181,6 +184,7 @@ def describe(body: PointerBody) -> list[str]:
         f"manifest     sha256:{body.manifest_sha256}",
         f"proposed     {body.published_at}",
         f"until        {body.expires} ({_days(body)} days)",
+        *(f"{name:12} {text}" for name, text in (("reason", body.reason), ("by", body.by)) if text),
     ]
 
 

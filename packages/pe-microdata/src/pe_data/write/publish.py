@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from pe_data.documents.collection import RUN_ID, Collection
-from pe_data.documents.pointer import DEFAULT_NAMESPACE
+from pe_data.documents.pointer import DEFAULT_NAMESPACE, NOTHING_SAID, Said
 from pe_data.documents.validation import Validation
 from pe_data.errors import ConflictError, InputError, ObjectNotFoundError
 from pe_data.names.digests import Sha256
@@ -104,6 +104,7 @@ def publish_artifact(
     namespace: str = DEFAULT_NAMESPACE,
     now: datetime | None = None,
     confirm_after: timedelta = RELY_FOR,
+    said: Said = NOTHING_SAID,
 ) -> PublishReport:
     """Publish one file as a dataset of its own and move `latest` to it.
 
@@ -130,6 +131,7 @@ def publish_artifact(
         manifest_sha256=member.manifest_sha256,
         namespace=namespace,
         now=moment,
+        said=said,
     )
     return _report(store, outcome, {manifest.dataset: stored})
 
@@ -148,6 +150,7 @@ def publish_collection(
     workers: int = WORKERS,
     on_progress: ProgressCallback | None = None,
     confirm_after: timedelta = RELY_FOR,
+    said: Said = NOTHING_SAID,
 ) -> PublishReport:
     """Publish many files as one collection and move `latest` to it.
 
@@ -162,6 +165,7 @@ def publish_collection(
         on_progress: Called in the calling thread after each artifact.
         confirm_after: A publication that took longer looks once more whether everything is
             there before it moves the channel.
+        said: Why, and by whom; the pointer has it.
 
     Raises:
         as `publish_artifact`.
@@ -187,6 +191,7 @@ def publish_collection(
         manifest_sha256=digest,
         namespace=namespace,
         now=moment,
+        said=said,
     )
     return _report(store, outcome, stored)
 
@@ -200,6 +205,7 @@ def set_channel(
     namespace: str = DEFAULT_NAMESPACE,
     expected_version: int | None = None,
     now: datetime | None = None,
+    said: Said = NOTHING_SAID,
 ) -> Move:
     """Point `latest` at an artifact that is in the store already, for example an earlier one.
 
@@ -228,6 +234,7 @@ def set_channel(
         namespace=namespace,
         now=moment,
         expected_version=expected_version,
+        said=said,
     )
 
 

@@ -1,0 +1,55 @@
+"""The versions of a channel with what each of them led to: which run, how many members, how large."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+from pe_data.documents.collection import COLLECTION_LIMIT, Collection
+from pe_data.documents.encoding import READ_LIMIT, unpack
+from pe_data.documents.manifest import Manifest
+from pe_data.documents.pointer import PointerBody, UnsignedPointer
+from pe_data.errors import ObjectNotFoundError
+from pe_data.names.digests import check_bytes
+from pe_data.names.keys import collection_key, manifest_key
+from pe_data.read.channels import history
+from pe_data.store.base import Store
+
+ADVICE = "Run pe-data fsck."
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of a channel."""
+
+    pointer: UnsignedPointer
+    run_id: str | None = None
+    """Which run of the producer made a collection; None for a single file, or if the artifact is gone."""
+    members: int | None = None
+    """Of a collection."""
+    size_bytes: int | None = None
+    """Of the payloads; None if the artifact is gone from the store."""
+
+
+def versions(store: Store, country: str, dataset: str) -> Iterator[Version]:
+    """The versions of `latest`, newest first; raises as `pe_data.read.channels.history`."""
+    for pointer in history(store, country, dataset):
+        version = Version(pointer)
+        with suppress(ObjectNotFoundError):
+            version = _version(store, pointer, pointer.body)
+        yield version
+
+
+def _version(store: Store, pointer: UnsignedPointer, body: PointerBody) -> Version:
+    if body.is_collection:
+        key = collection_key(body.country, body.artifact_sha256)
+        raw = check_bytes(
+            store.get(key, max_bytes=COLLECTION_LIMIT).data, body.artifact_sha256, what=key, advice=ADVICE
+        )
+        whole = Collection.from_bytes(raw, what=key)
+        size = sum(member.size_bytes for member in whole.members.values())
+        return Version(pointer, whole.run_id, len(whole.members), size)
+    key = manifest_key(body.country, body.artifact_sha256)
+    raw = check_bytes(
+        unpack(store.get(key, max_bytes=READ_LIMIT).data, key), body.manifest_sha256, what=key, advice=ADVICE
+    )
+    return Version(pointer, size_bytes=Manifest.from_bytes(raw, key).artifact.size_bytes)
