@@ -399,7 +399,7 @@ def test_prune_takes_abandoned_downloads_only(tmp_path):
         part = cache.partial(name * 32, "h5")
         part.parent.mkdir(parents=True, exist_ok=True)
         part.write_bytes(b"x")
-        cache.lock(name * 32).parent.mkdir(parents=True, exist_ok=True)
+        cache.paths.lock(name * 32).parent.mkdir(parents=True, exist_ok=True)
         then = time.time() - age * 24 * 3600
         os.utime(part, (then, then))
     assert prune(cache, 10**9).partials == 1

@@ -1,23 +1,8 @@
 """The folder of verified files, and the stamps that make a hit cheap.
 
-::
-
-    artifacts/4e/4e92….h5             verified bytes, read-only
-    artifacts/4e/4e92….h5.stamp       size and mtime when they were verified
-    artifacts/4e/4e92….manifest.json  plain JSON of the manifest
-    artifacts/4e/4e92….unbound.json   a manifest that came with the payload and that nothing binds
-    artifacts/4e/4e92….collection.json
-    artifacts/gated/uk.user-1000/4e/4e92….h5   payloads of a gated country, for user 1000 alone, or for the
-    artifacts/gated/uk.group-frs/4e/4e92….h5   group `frs` (see `pe_data.files.private`), and their stamps
-    partial/4e92….h5.part            a download that is under way
-    channels/{store}/us/name.json     the last pointer seen on a channel
-    locks/4e92….lock                  one download at a time
-    mirrors.jsonl                     mirrors that were skipped, and why
-
-A file enters `artifacts/` by rename, after its sha256 was found right. A hit compares size and
-mtime with the stamp; if they differ or the stamp is missing, the file is hashed again, and goes
-if it is wrong. What this user may not read counts as absent. But for what is below `gated/`, modes follow
-the umask.
+What lies where: `pe_data.cache.paths`. A file enters `artifacts/` by rename, after its sha256 was found right. A hit
+compares size and mtime with the stamp; if they differ or the stamp is missing, the file is hashed again, and goes if it
+is wrong. What this user may not read counts as absent. But for what is below `gated/`, modes follow the umask.
 """
 
 import json
@@ -30,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from pe_data.cache.paths import CachePaths, in_shard
 from pe_data.errors import CacheError
 from pe_data.files.atomic import PLAIN, READ_ONLY, local_errors, permitted, readable, sync_folder, write_atomic
 from pe_data.files.private import Circle, close_to_others
@@ -39,7 +25,6 @@ from pe_data.names.digests import Sha256, open_plain, sha256_file
 Suffix = Literal["h5", "parquet", "collection.json", "manifest.json", "unbound.json"]
 PAYLOADS: tuple[Suffix, ...] = ("h5", "parquet", "collection.json")
 _DATA: tuple[Suffix, ...] = ("h5", "parquet")
-_ARTIFACTS, _GATED = "artifacts", "gated"
 _STAMP = ".stamp"
 _HEX = frozenset("0123456789abcdef")
 
@@ -73,25 +58,22 @@ class Cache:
 
     # --- paths --------------------------------------------------------------------------------
 
+    @property
+    def paths(self) -> CachePaths:
+        """Where everything lies."""
+        return CachePaths(self.root)
+
     def path(self, sha256: Sha256, suffix: Suffix) -> Path:
         """Where the bytes with that digest are or will be. (For a manifest: its payload's.)
 
         Raises InvalidNameError for anything but a digest: no text leads out of the cache.
         """
-        return self._folder(suffix) / _name_of(sha256, suffix)
+        return in_shard(self._folder(suffix), sha256, suffix)
 
     def partial(self, sha256: str, suffix: str) -> Path:
         """Where a download collects its bytes."""
-        folder = self.root if self.circle is None or suffix not in _DATA else self._folder("h5")
-        return folder / "partial" / f"{sha256}.{suffix}.part"
-
-    def lock(self, name: str) -> Path:
-        """The lock file for one artifact or channel."""
-        return self.root / "locks" / f"{name}.lock"
-
-    @property
-    def mirror_log(self) -> Path:
-        return self.root / "mirrors.jsonl"
+        circle = self.circle.name if self.circle is not None and suffix in _DATA else None
+        return self.paths.partial(sha256, suffix, circle)
 
     # --- hits ---------------------------------------------------------------------------------
 
@@ -111,7 +93,7 @@ class Cache:
         """
         for path in self._places(sha256, suffix):
             if self._is_right(path, sha256, verify):
-                if self.circle is not None and suffix in _DATA and path.parents[1] == self.root / _ARTIFACTS:
+                if self.circle is not None and suffix in _DATA and path.parents[1] == self.paths.artifacts:
                     with local_errors(path):
                         close_to_others(path)
                 return path
@@ -155,7 +137,7 @@ class Cache:
         path = self.path(sha256, suffix)
         with local_errors(path):
             if self.circle is not None and suffix in _DATA:
-                self.circle.make_folder(path.parent, self.root / _ARTIFACTS / _GATED)
+                self.circle.make_folder(path.parent, self.paths.gated)
                 self.circle.confine(temporary)
             else:
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -198,8 +180,7 @@ class Cache:
 
     def entries(self) -> Iterator[Entry]:
         """Payloads and collections that this user may read, in order of digest."""
-        found = [*(self.root / _ARTIFACTS).glob("??/*"), *(self.root / _ARTIFACTS / _GATED).glob("*/??/*")]
-        for path in sorted(found, key=lambda path: (path.name, str(path))):
+        for path in sorted(self.paths.all_artifacts(), key=lambda path: (path.name, str(path))):
             digest, _, suffix = path.name.partition(".")
             for known in PAYLOADS:
                 if suffix == known and len(digest) == 64 and _HEX.issuperset(digest) and readable(path):
@@ -209,15 +190,13 @@ class Cache:
 
     def partials(self) -> Iterator[Path]:
         """Downloads that are under way or were given up, of payloads that this user may read."""
-        yield from sorted(
-            [*self.root.glob("partial/*.part"), *(self.root / _ARTIFACTS / _GATED).glob("*/partial/*.part")]
-        )
+        yield from self.paths.all_partials()
 
     def begin(self, partial: Path) -> int:
         """Make the folder of a partial file; returns the mode that the file has to have, before the umask."""
         with local_errors(partial):
-            if self.circle is not None and partial.is_relative_to(self.root / _ARTIFACTS / _GATED):
-                self.circle.make_folder(partial.parent, self.root / _ARTIFACTS / _GATED)
+            if self.circle is not None and partial.is_relative_to(self.paths.gated):
+                self.circle.make_folder(partial.parent, self.paths.gated)
                 return self.circle.file_mode
             partial.parent.mkdir(parents=True, exist_ok=True)
         return PLAIN
@@ -225,18 +204,17 @@ class Cache:
     def _folder(self, suffix: Suffix) -> Path:
         """Where files of that kind are put."""
         if self.circle is None or suffix not in _DATA:
-            return self.root / _ARTIFACTS
-        return self.root / _ARTIFACTS / _GATED / self.circle.name
+            return self.paths.artifacts
+        return self.paths.circle(self.circle.name)
 
     def _places(self, sha256: Sha256, suffix: Suffix) -> Iterator[Path]:
         """Where the file may be: at its own place, in another circle of its country, where it is public."""
         first = self.path(sha256, suffix)
         yield first
         if self.circle is not None and suffix in _DATA:
-            name = _name_of(sha256, suffix)
-            others = (self.root / _ARTIFACTS / _GATED).glob(f"{self.circle.country}.*/{name}")
-            yield from (path for path in sorted(others) if path != first)
-            yield self.root / _ARTIFACTS / name
+            others = (in_shard(folder, sha256, suffix) for folder in self.paths.circles(self.circle.country))
+            yield from (path for path in others if path != first)
+            yield in_shard(self.paths.artifacts, sha256, suffix)
 
     def _stamp(self, path: Path) -> tuple[int, int] | None:
         try:
@@ -245,11 +223,6 @@ class Cache:
             return document["size"], document["mtime_ns"]
         except (OSError, ValueError, KeyError, TypeError):
             return None
-
-
-def _name_of(sha256: Sha256, suffix: Suffix) -> str:
-    digest = Sha256(sha256)
-    return f"{digest[:2]}/{digest}.{suffix}"
 
 
 def _stamp_of(path: Path) -> Path:

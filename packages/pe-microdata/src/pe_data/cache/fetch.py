@@ -155,7 +155,7 @@ def try_fetch(
     Raises:
         CacheError: as `fetch`.
     """
-    with exclusive(cache.lock(wanted.sha256)):
+    with exclusive(cache.paths.lock(wanted.sha256)):
         there = cache.lookup(wanted.sha256, wanted.suffix)
         if there is not None:
             return Fetched(there, "cache", ())
@@ -243,9 +243,9 @@ def note_skipped(cache: Cache, what: str, skipped: Sequence[Skipped]) -> None:
     lines = "".join(
         json.dumps({"time": now, "source": s.source, "wanted": what, "reason": s.reason}) + "\n" for s in skipped
     )
-    with suppress(CacheError), local_errors(cache.mirror_log):  # a log that cannot be kept is in nobody's way
+    with suppress(CacheError), local_errors(cache.paths.mirror_log):  # a log that cannot be kept is in nobody's way
         cache.root.mkdir(parents=True, exist_ok=True)
-        with cache.mirror_log.open("a", encoding="utf-8") as log:
+        with cache.paths.mirror_log.open("a", encoding="utf-8") as log:
             log.write(lines)
 
 

@@ -61,7 +61,7 @@ class Known:
 
     def list_path(self, country: str, kind: Literal["json", "unchecked.json", "asked"] = "json") -> Path:
         """Where the list of a country is kept."""
-        return self.cache.root / "revocations" / f"{check_country(country)}.{kind}"
+        return self.cache.paths.revocations(country, kind)
 
     def kept(self, country: str, *, checked: bool = True) -> "RevocationList | None":
         """The list that is kept; a damaged one is dropped, so that the places are asked again at once."""
@@ -105,7 +105,7 @@ class Known:
 
     def countries(self) -> list[str]:
         """The countries of which a list is kept."""
-        return sorted(path.stem for path in (self.cache.root / "revocations").glob("*.json") if "." not in path.stem)
+        return self.cache.paths.revocation_countries()
 
     # --- tombstones ---------------------------------------------------------------------------
 
@@ -164,8 +164,7 @@ class Known:
             return None
 
     def _beside(self, sha256: Sha256, suffix: str) -> Path:
-        digest = Sha256(sha256)
-        return self.cache.root / "artifacts" / digest[:2] / f"{digest}.{suffix}"
+        return self.cache.paths.beside(sha256, suffix)
 
 
 def _is_there(path: Path) -> bool:

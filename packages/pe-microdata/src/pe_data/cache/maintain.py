@@ -75,7 +75,7 @@ def _abandoned(cache: Cache) -> int:
             if time.time() - part.stat().st_mtime < ABANDONED_SECONDS:
                 continue
             try:
-                with FileLock(cache.lock(part.name.partition(".")[0]), timeout=0):
+                with FileLock(cache.paths.lock(part.name.partition(".")[0]), timeout=0):
                     part.unlink(missing_ok=True)
                     part.with_suffix(".parts").unlink(missing_ok=True)
             except Timeout:

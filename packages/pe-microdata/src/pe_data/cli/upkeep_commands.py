@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from pe_data.cache.paths import CachePaths
 from pe_data.cli.groups import Group
 from pe_data.cli.options import (
     FILE,
@@ -26,7 +27,7 @@ from pe_data.keep.mirror import Root
 from pe_data.keep.mirror import mirror as copy_artifacts
 from pe_data.keep.pins import add_pin, list_pins, remove_pin
 from pe_data.keep.reachable import find_reachable
-from pe_data.names.digests import Sha256, sha256_bytes
+from pe_data.names.digests import Sha256
 from pe_data.names.keys import check_country
 from pe_data.names.uri import StoreUri, parse_store_uri
 from pe_data.read import channels
@@ -61,7 +62,7 @@ def mirror(source: str, target: str, uris: tuple[str, ...], work: Path | None, w
     """
     origin = open_store(source)
     roots = [_root(origin, parse_store_uri(uri)) for uri in uris] or None
-    folder = work or cache_folder() / "mirror"
+    folder = work or CachePaths(cache_folder()).mirror_work
     with progress("Copying") as show:
         report = copy_artifacts(origin, open_store(target), work=folder, roots=roots, workers=workers, on_progress=show)
     line = (
@@ -105,7 +106,7 @@ def fsck(chosen: ChosenStore, full: bool, state: Path | None, output: Output) ->
     Exit codes: 0 nothing is wrong; 1 problems were found (each is listed with what to do); 2 wrong usage.
     """
     store = chosen.of()
-    path = state or cache_folder() / "fsck" / f"{sha256_bytes(store.url.encode())[:16]}.json"
+    path = state or CachePaths(cache_folder()).fsck_state(store.url)
     report = check_store(store, state_path=path, full=full)
     output({**asdict(report), "ok": report.ok}, iterate_lines(report))
     return 0 if report.ok else 1

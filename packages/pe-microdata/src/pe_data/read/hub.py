@@ -6,7 +6,6 @@ itself, which names large files by their sha256. The result is stamped, so that 
 hashed once.
 """
 
-import hashlib
 import json
 import logging
 import os
@@ -127,8 +126,7 @@ def _is_right(path: Path, expected: Sha256, options: Options) -> bool:
     real = path.resolve()
     stat = real.stat()
     now = [expected, stat.st_size, stat.st_mtime_ns]
-    name = hashlib.sha256(str(real).encode()).hexdigest()
-    stamp = options.cache.root / "hub" / f"{name}.stamp"
+    stamp = options.cache.paths.hub_stamp(real)
     if not options.verify:
         try:
             if json.loads(stamp.read_bytes()) == now:

@@ -276,7 +276,7 @@ class Revocations:
         """Whether anybody may sign a list, as far as this machine has followed the trust root."""
         from pe_data.trust.anchor import kept_roles
 
-        roles = kept_roles(places.main(), self._options.cache.root / "trust")
+        roles = kept_roles(places.main(), self._options.cache.paths.trust)
         return roles is None or f"revoke-{self._country}" in roles
 
     def _ask_one(self, url: str, places: "Places", unable: str) -> Asked:
@@ -315,7 +315,7 @@ class Revocations:
                     REVOCATIONS_TYPE,
                     country=self._country,
                     store=main,
-                    metadata=self._options.cache.root / "trust",
+                    metadata=self._options.cache.paths.trust,
                     what=what,
                 )
             found = list_of(body, country=self._country, what=what)
@@ -389,7 +389,7 @@ class Revocations:
             unable = why_unchecked()
             if unable:
                 raise UncheckedRevocationError(f"{what}: its signatures cannot be checked here: {unable}")
-            metadata = self._options.cache.root / "trust"
+            metadata = self._options.cache.paths.trust
             body = check_apart(
                 raw, TOMBSTONE_TYPE, country=self._country, store=places.config.url, metadata=metadata, what=what
             )

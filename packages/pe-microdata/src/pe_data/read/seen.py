@@ -6,15 +6,14 @@ it was verified. The one used last, whose files are in the cache, stands in with
 be reached, and is what `staleness` compares.
 """
 
-import hashlib
 import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from pe_data.cache.entries import Cache
+from pe_data.cache.paths import Kind
 from pe_data.documents.pointer import (
     DEFAULT_NAMESPACE,
     PointerBody,
@@ -31,10 +30,8 @@ from pe_data.errors import (
 )
 from pe_data.files.atomic import write_atomic
 from pe_data.names.digests import Sha256, open_plain, sha256_bytes
-from pe_data.names.keys import ChannelName, check_channel, check_country, check_dataset
+from pe_data.names.keys import ChannelName
 from pe_data.trust.nominations import VerifiedPointer
-
-Kind = Literal["seen", "used"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +52,7 @@ class SeenChannels:
 
     def path(self, country: str, dataset: str, channel: ChannelName, kind: Kind = "seen") -> Path:
         """The file that keeps the pointer's bytes as they were read."""
-        place = hashlib.sha256(self.store_url.rstrip("/").encode()).hexdigest()[:16]
-        folder = self.cache.root / "channels" / place / check_country(country)
-        return folder / f"{check_dataset(dataset)}.{check_channel(channel)}.{kind}.json"
+        return self.cache.paths.channel(self.store_url, country, dataset, channel, kind)
 
     def last(self, country: str, dataset: str, channel: ChannelName, kind: Kind = "seen") -> Seen | None:
         """The pointer seen or used last, or None; a damaged record counts as none."""
@@ -147,8 +142,7 @@ class SeenChannels:
     @staticmethod
     def used(cache: Cache, country: str) -> Iterator[PointerBody]:
         """Every pointer of a country that was used last, whichever store it came from."""
-        folder = cache.root / "channels"
-        for path in sorted(folder.glob(f"*/{check_country(country)}/*.used.json")):
+        for path in cache.paths.channels_used(country):
             try:
                 yield PointerBody.from_bytes(path.read_bytes(), str(path))
             except (OSError, InvalidDocumentError):

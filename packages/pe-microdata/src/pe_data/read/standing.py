@@ -57,7 +57,7 @@ def read_nomination(uri: StoreUri, places: Places, options: Options) -> Verified
     from pe_data.trust.opening import open_policy
 
     store, config = places.main(), places.config
-    policy = open_policy(store, metadata=options.cache.root / "trust")
+    policy = open_policy(store, metadata=options.cache.paths.trust)
     current, verified = read_verified(store, uri.country, uri.dataset, policy, namespace=config.namespace)
     SeenChannels(options.cache, config.url).accept(verified, current.raw)
     return verified

@@ -75,7 +75,7 @@ def _ensure_streamed(uri: WebUri, body: Body, options: Options) -> Path:
             return cached
     name = _name(uri.url)
     path = cache.partial(name, "web")
-    with exclusive(cache.lock(name)):
+    with exclusive(cache.paths.lock(name)):
         with Part(path, most=0) as part:
             try:
                 _receive(uri, part, body, options.progress or no_progress)
@@ -143,7 +143,7 @@ def _name(url: str) -> str:
 
 
 def _record_path(options: Options, url: str) -> Path:
-    return options.cache.root / "web" / f"{_name(url)}.json"
+    return options.cache.paths.web_record(url)
 
 
 def _read_record(options: Options, url: str) -> _Record | None:

@@ -9,13 +9,13 @@ In this order: `PE_DATA_TRUST_ROOT`, `[trust] root` of the configuration, the fo
 package.
 """
 
-import hashlib
 import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pe_data.cache.paths import CachePaths, of_store
 from pe_data.config.settings import TRUST_ROOT_VARIABLE, cache_folder, config_path, trust_root
 from pe_data.documents.document import Document, Version
 from pe_data.errors import InvalidDocumentError, TrustRootError
@@ -85,7 +85,7 @@ def read_anchor(path: Path) -> Anchor:
 
 def memory_of(store: Store, metadata: Path | None = None) -> Path:
     """The folder that remembers what was seen of a store's trust root."""
-    return (metadata or cache_folder() / "trust") / hashlib.sha256(store.url.rstrip("/").encode()).hexdigest()[:16]
+    return of_store(metadata or CachePaths(cache_folder()).trust, store.url)
 
 
 def kept_roles(store: Store, metadata: Path, within: float | None = None) -> frozenset[str] | None:
