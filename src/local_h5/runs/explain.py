@@ -1,7 +1,5 @@
 """The components of an area's fingerprint, and which of them changed since its file was built."""
 
-from dataclasses import dataclass
-
 from local_h5.areas import did_you_mean
 from local_h5.config.settings import Settings
 from local_h5.errors import RequestError
@@ -24,38 +22,6 @@ MEANING = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Component:
-    """One component: its digest now and in the file's sidecar (None if unknown), and its meaning."""
-
-    name: str
-    now: str | None
-    built: str | None
-    meaning: str
-
-    @property
-    def changed(self) -> bool:
-        """Whether both are known and differ."""
-        return self.now is not None and self.built is not None and self.now != self.built
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """An area's fingerprint, now and as built.
-
-    Attributes:
-        area: relative path.
-        components: by name.
-        fault: what is wrong with the files themselves.
-        unknown: why the present fingerprint is not known.
-    """
-
-    area: str
-    components: tuple[Component, ...]
-    fault: str | None
-    unknown: str | None
-
-
 def find_request(settings: Settings, name: str) -> AreaBuildRequest:
     """The area with an id (``NC-01``) or relative path (``districts/NC-01``).
 
@@ -74,36 +40,27 @@ def find_request(settings: Settings, name: str) -> AreaBuildRequest:
     return found[0]
 
 
-def explain(settings: Settings, request: AreaBuildRequest, foreseen: Forecast, memo: DigestMemo) -> Explanation:
-    """Compare an area's present fingerprint with that in its sidecar."""
-    key = request.key
+def explain(settings: Settings, request: AreaBuildRequest, foreseen: Forecast, memo: DigestMemo) -> list[str]:
+    """Each component of an area's fingerprint, now and as built, and whether a run would build its file: as lines."""
     h5 = settings.layout.output(request)
     fault, built = read_built(h5)
     if built is not None:
         fault = file_fault(h5, built.sha256, memo)
-    now = {} if foreseen.expected is None else foreseen.expected[key].components
+    expected = None if foreseen.expected is None else foreseen.expected[request.key]
+    now = {} if expected is None else expected.components
     before = {} if built is None else built.components
-    components = tuple(
-        Component(name, now.get(name), before.get(name), MEANING.get(name, ""))
-        for name in sorted(now.keys() | before.keys())
-    )
-    return Explanation(key, components, fault, foreseen.unknown)
-
-
-def as_lines(explanation: Explanation) -> list[str]:
-    """For a terminal."""
-    lines = [explanation.area]
-    for part in explanation.components:
-        digest = (part.now or part.built or "")[:12]
-        mark = "changed" if part.changed else ("" if part.built else "not built")
-        lines.append(f"  {part.name:<10} {digest}  {mark:<9} {part.meaning}")
-    changed = [part.name for part in explanation.components if part.changed]
-    if explanation.fault:
-        lines.append(f"Would be built: {explanation.fault}.")
+    changed = [] if expected is None or built is None else expected.differences(before)
+    lines = [request.key]
+    for name in sorted(now.keys() | before.keys()):
+        digest = (now.get(name) or before[name])[:12]
+        mark = "changed" if name in changed else ("" if name in before else "not built")
+        lines.append(f"  {name:<10} {digest}  {mark:<9} {MEANING.get(name, '')}")
+    if fault:
+        lines.append(f"Would be built: {fault}.")
     elif changed:
         lines.append(f"Would be built: {', '.join(changed)} changed since the file was built.")
-    elif explanation.unknown:
-        lines.append(f"It is not known yet whether it would be built: {explanation.unknown}.")
+    elif foreseen.unknown:
+        lines.append(f"It is not known yet whether it would be built: {foreseen.unknown}.")
     else:
         lines.append("Would be left untouched: file and sidecar agree, and nothing changed.")
     return lines

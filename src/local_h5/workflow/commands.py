@@ -27,15 +27,15 @@ def plan(form: str, configfiles: Sequence[Path], overrides: Sequence[str]) -> No
 
 def explain(area: str, configfiles: Sequence[Path], overrides: Sequence[str]) -> None:
     """What decides the file of an area (for example NC-01), and what of it changed since it was built."""
-    from local_h5.runs.explain import as_lines, find_request
     from local_h5.runs.explain import explain as explain_area
+    from local_h5.runs.explain import find_request
 
     settings = load_settings(configfiles, overrides)
     request = find_request(settings, area)
     memo = _memo(settings)
-    explanation = explain_area(settings, request, forecast(settings, memo), memo)
+    lines = explain_area(settings, request, forecast(settings, memo), memo)
     _save(memo)
-    _say("\n".join(as_lines(explanation)))
+    _say("\n".join(lines))
 
 
 def verify(deep: bool, delete_stale: bool, form: str, configfiles: Sequence[Path], overrides: Sequence[str]) -> int:
