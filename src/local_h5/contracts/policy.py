@@ -185,6 +185,11 @@ class Policy(Form, frozen=True):
         """Whether files are checked against the target database with the model."""
         return self.enabled and self.level == "targets"
 
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """The levels of a file's records, all of which decide about it."""
+        return ("structural", "targets") if self.wants_targets else ("structural",)
+
     def blocks(self, severity: Severity) -> bool:
         """Whether a finding of that severity keeps the file from being published."""
         return self.on_failure.of(severity) == "fail"

@@ -13,7 +13,6 @@ from local_h5.requests import AreaBuildRequest
 from local_h5.us import STATE_POSTAL
 from local_h5.validation.structural.population import reference_populations
 
-LEVELS: tuple[Level, ...] = ("structural", "targets")
 NOT_BUILT, NOT_VALIDATED = "not built", "not validated"
 
 
@@ -115,7 +114,7 @@ def collect(settings: Settings) -> RunData:
 
 def _area(settings: Settings, request: AreaBuildRequest, references: Mapping[tuple[str, str], float]) -> Area:
     path = sidecar_path(settings.layout.output(request))
-    wanted: tuple[Level, ...] = LEVELS if settings.policy.wants_targets else ("structural",)
+    wanted = settings.policy.levels
     places = {level: settings.layout.record(level, request) for level in wanted}
     records = {level: read_record(place) for level, place in places.items() if place.is_file()}
     return Area(

@@ -138,8 +138,7 @@ def is_approved(settings: Settings, request: AreaBuildRequest, built: "Built | N
 
 def wanted_records(settings: Settings, request: AreaBuildRequest) -> dict[str, Path]:
     """The records that decide about an area, by level."""
-    records = {"structural": settings.layout.record("structural", request)}
-    return records | ({"targets": settings.layout.record("targets", request)} if settings.policy.wants_targets else {})
+    return {level: settings.layout.record(level, request) for level in settings.policy.levels}
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,6 @@ from msgspec import to_builtins
 
 from local_h5.config.paths import shipped
 from local_h5.config.settings import Package, Settings
-from local_h5.contracts.policy import Level
 from local_h5.contracts.results import sidecar_path
 from local_h5.files.digests import DigestMemo
 from local_h5.runs import code
@@ -337,13 +336,15 @@ def _plan(settings: Settings, memo: DigestMemo) -> Step:
 
 def _report(settings: Settings) -> Step:
     """The report about all areas; its name is also that of its rule."""
-    levels: tuple[Level, ...] = ("structural", "targets") if settings.policy.wants_targets else ("structural",)
+    levels = settings.policy.levels
     files = {**REPORT_FILES, **{name: f"figures/{name}.svg" for name in FIGURES}}
     return Step(
         REPORT,
         {
             "sidecars": tuple(sidecar_path(settings.layout.output(request)) for request in settings.requests),
-            "records": tuple(settings.layout.record(level, r) for r in settings.requests for level in levels),
+            "records": tuple(
+                settings.layout.record(level, r) for r in settings.requests for level in settings.policy.levels
+            ),
         },
         {name: settings.layout.validation / file for name, file in files.items()},
         {"config": settings.config.to_json()},

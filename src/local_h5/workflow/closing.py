@@ -17,6 +17,7 @@ from local_h5.contracts.records import Refusal, read_record, why_refused
 from local_h5.contracts.results import read_sidecar, sidecar_path
 from local_h5.errors import LocalH5Error
 from local_h5.requests import FOLDERS, AreaBuildRequest
+from local_h5.runs.staleness import wanted_records
 from local_h5.workflow.command import error_line
 from local_h5.workflow.run_log import Failure, RunLog
 
@@ -151,12 +152,9 @@ def named(areas: Sequence[str]) -> str:
 def _reasons(settings: Settings, request: AreaBuildRequest | None, failure: Failure) -> tuple[Refusal, ...]:
     """Why an area failed: from its records if its file was refused, else from the log of its job."""
     if request is not None and failure.rule == "publish_area":
-        levels = [settings.layout.record("structural", request)]
-        if settings.policy.wants_targets:
-            levels.append(settings.layout.record("targets", request))
         try:
             sha256 = read_sidecar(sidecar_path(settings.layout.output(request))).output.sha256
-            refused = why_refused(map(read_record, levels), sha256)
+            refused = why_refused(map(read_record, wanted_records(settings, request).values()), sha256)
         except LocalH5Error:
             refused = ()
         if refused:
