@@ -336,7 +336,6 @@ def _plan(settings: Settings, memo: DigestMemo) -> Step:
 
 def _report(settings: Settings) -> Step:
     """The report about all areas; its name is also that of its rule."""
-    levels = settings.policy.levels
     files = {**REPORT_FILES, **{name: f"figures/{name}.svg" for name in FIGURES}}
     return Step(
         REPORT,
