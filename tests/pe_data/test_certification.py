@@ -3,11 +3,12 @@
 import itertools
 import json
 from datetime import UTC, datetime, timedelta
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 from revocation_helpers import AL, NC, REASON, World, make_world
-from storage_helpers import make_item, replace
+from storage_helpers import areas, make_item, publish_areas, replace
 
 import pe_data
 from pe_data.certify.certify import SIGNED_NAME, STATEMENT_NAME, certify_data_release
@@ -405,3 +406,57 @@ def test_the_stores_are_opened_once_however_many_members_there_are(
         assert len(certify(default_dataset="areas/states/0")["datasets"]) == members
         counts.append(len(opened))
     assert counts[0] == counts[1] > 0
+
+
+def test_a_release_is_compared_on_a_machine_that_never_fetched(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish_and_nominate(world)
+    folder = world.folder / "release"
+    pe_data.certify_data_release(
+        "us", data_producer="local-h5", model_version="1.2.3", default_dataset=f"areas/{AL}"
+    ).write(folder)
+    file = folder / "data_release.json"
+    block = json.loads(file.read_bytes())
+    package = block["certification"]["model_package"]
+    monkeypatch.setenv("PE_DATA_CACHE", str(world.folder / "never"))
+    installed = {package: "1.2.3"}
+
+    def version(name: str) -> str:
+        if name not in installed:
+            raise metadata.PackageNotFoundError(name)
+        return installed[name]
+
+    monkeypatch.setattr("pe_data.read.staleness.metadata.version", version)
+
+    def answer(*arguments: str) -> tuple[int, str]:
+        code = run(["staleness", "--release", *arguments])
+        said = capsys.readouterr()
+        return code, said.out + said.err
+
+    assert answer(str(file))[0] == 0
+    bundle = world.folder / "bundle.json"
+    bundle.write_text(json.dumps({"bundle_id": "us-1", "data_release": block}))
+    assert answer(str(bundle))[0] == 0
+    names = {name: block[name] for name in ("certified_data_artifact", "certification")}
+    bundle.write_text(json.dumps({**names, "model_package": {"name": package, "version": "1.2.3"}}))
+    assert answer(str(bundle))[0] == 0
+    names["certified_data_artifact"] = {"uri": "hf://policyengine/data/x.h5@1.0"}
+    bundle.write_text(json.dumps(names))
+    assert answer(str(bundle))[0] == 2, "the hub has no channels"
+    installed[package] = "2.0"
+    code, said = answer(str(file))
+    assert code == 1
+    assert f"certified for {package} 1.2.3, installed is 2.0" in said
+    installed.clear()
+    assert answer(str(file))[0] == 2, "the model is not installed"
+    installed[package] = "1.2.3"
+    publish_areas(world.store, areas(world.folder / "newer", AL, NC, salt="2"), run_id="r9", now=datetime.now(UTC))
+    code, said = answer(str(file), "--json")
+    assert (code, json.loads(said)["state"]) == (1, "stale")
+    for wrong in ("none.json", "no-such-package", str(world.folder)):
+        assert answer(wrong)[0] == 3
+    bundle.write_text("{}")
+    assert answer(str(bundle))[0] == 3
+    bundle.write_text("[")
+    assert answer(str(bundle))[0] == 3

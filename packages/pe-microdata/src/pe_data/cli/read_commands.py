@@ -215,18 +215,24 @@ def export(
 @click.command()
 @click.argument("uris", nargs=-1, metavar="[URI]...")
 @click.option("--country", help="Every dataset of this country that this machine has used.")
+@click.option(
+    "--release",
+    metavar="FILE|PACKAGE",
+    help="The datasets of a data_release.json, a bundle's manifest or an installed package.",
+)
 @reading_options
 @json_option
-def staleness(uris: tuple[str, ...], country: str | None, options: Options, output: Output) -> int:
+def staleness(uris: tuple[str, ...], country: str | None, release: str | None, options: Options, output: Output) -> int:
     """Check whether our data is out of date, for a job that runs every day.
 
     Stale: the channel has moved on, the installed model is another version than the one that built
-    the data, or the pointer has expired.
+    the data (of a release: that it is certified for), or the pointer has expired.
 
     \b
     Examples:
       pe-data staleness --country us
       pe-data staleness pe-data://us/enhanced_cps_2024@sha256:4e92…
+      pe-data staleness --release data_release.json
 
     \b
     Exit codes: 0 current, 1 stale, 2 cannot tell or wrong usage, 3 the check failed.
@@ -234,11 +240,15 @@ def staleness(uris: tuple[str, ...], country: str | None, options: Options, outp
     from pe_data.names.keys import check_country as check_code
     from pe_data.read.staleness import check_country, check_uri, overall
 
-    if not uris and not country:
-        raise click.UsageError(f"say --country {PUBLIC_EXAMPLE.code}, or an address")
+    if not uris and not country and not release:
+        raise click.UsageError(f"say --country {PUBLIC_EXAMPLE.code}, --release FILE, or an address")
     try:
         verdicts = check_country(check_code(country), options) if country else []
         verdicts += [check_uri(uri, options) for uri in uris]
+        if release:
+            from pe_data.certify.release_staleness import check_release
+
+            verdicts += check_release(release, options)
     except (PeDataError, OSError) as error:
         if isinstance(error, PeDataError) and error.exit_code == 2:
             raise

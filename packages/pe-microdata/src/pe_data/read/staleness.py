@@ -64,7 +64,7 @@ def check_country(country: str, options: Options) -> list[Verdict]:
     """One verdict per channel of `country` that this machine has used."""
     bodies = {(b.dataset, b.channel): b for b in SeenChannels.used(options.cache, country)}
     return [
-        _check(StoreUri(country, body.dataset, None, body.channel, None), body.artifact_sha256, options)
+        check_pin(StoreUri(country, body.dataset, None, body.channel, None), body.artifact_sha256, options)
         for body in bodies.values()
     ]
 
@@ -75,7 +75,7 @@ def check_uri(text: str, options: Options) -> Verdict:
     uri = parse_store_uri(text)
     channel = StoreUri(uri.country, uri.dataset, None, uri.channel or "latest", None)
     if uri.sha256:
-        return _check(channel, uri.sha256, options)
+        return check_pin(channel, uri.sha256, options)
     last = [b for b in SeenChannels.used(options.cache, uri.country) if b.dataset == uri.dataset]
     if not last:
         return Verdict(
@@ -87,10 +87,15 @@ def check_uri(text: str, options: Options) -> Verdict:
             None,
             None,
         )
-    return _check(channel, last[-1].artifact_sha256, options)
+    return check_pin(channel, last[-1].artifact_sha256, options)
 
 
-def _check(channel: StoreUri, ours: Sha256, options: Options) -> Verdict:
+def check_pin(channel: StoreUri, ours: Sha256, options: Options, model: tuple[str, str] | None = None) -> Verdict:
+    """The verdict for an artifact against a channel.
+
+    Args:
+        model: Package and version that ours is for, if that is known; else its manifest says what built it.
+    """
     stale: list[str] = []
     unknown: list[str] = []
     newest: Sha256 | None = None
@@ -108,14 +113,14 @@ def _check(channel: StoreUri, ours: Sha256, options: Options) -> Verdict:
         manifest = _manifest(channel, ours, options)
         if manifest.status == "revoked":
             stale.append("it was revoked (`pe-data resolve` says why)")
-        package, version = manifest.build.model_package, manifest.build.model_version
+        package, version = model or (manifest.build.model_package, manifest.build.model_version)
         if package and version:
             built_with = f"{package} {version}"
             installed = _installed(package)
             if installed is None:
                 unknown.append(f"{package} is not installed here, so its version is not compared")
             elif installed != version:
-                stale.append(f"built with {built_with}, installed is {installed}")
+                stale.append(f"{'certified for' if model else 'built with'} {built_with}, installed is {installed}")
         else:
             unknown.append("the manifest does not say which model version built it")
     except PeDataError as error:

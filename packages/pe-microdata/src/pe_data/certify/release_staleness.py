@@ -1,0 +1,103 @@
+"""Is the data of a release out of date? For a job on a machine that never fetched anything.
+
+A release is a data-release block (`data_release.json`), a bundle's manifest that has one inside or names its certified
+artifact, or an installed package with such a file.
+"""
+
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from pe_data.certify.release import RELEASE_LIMIT, DataRelease
+from pe_data.errors import InputError, InvalidDocumentError, PeDataError
+from pe_data.names.digests import Sha256, parse_sha256, strict_json
+from pe_data.names.uri import StoreUri, parse_store_uri
+from pe_data.read.options import Options
+from pe_data.read.staleness import State, Verdict, check_pin
+
+NAMES = ("data_release.json", "release_manifest.json")
+"""Files of an installed package that are looked for."""
+
+
+def check_release(release: str, options: Options) -> list[Verdict]:
+    """One verdict for each dataset of a release, against its channel and the installed model.
+
+    Args:
+        release: A file, or the name of an installed package.
+
+    Raises:
+        InputError: there is no such file or package, or it has no release in it.
+        InvalidDocumentError: the file is neither a data-release block nor a bundle's manifest.
+    """
+    path = _file_of(release)
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if len(raw) > RELEASE_LIMIT:
+        raise InvalidDocumentError(f"{path}: expected at most {RELEASE_LIMIT} bytes, found more")
+    document = strict_json(raw, what=str(path))
+    if not isinstance(document, dict):
+        raise InvalidDocumentError(f"{path}: expected a JSON object, found something else")
+    inner = document.get("data_release", document)
+    if isinstance(inner, dict) and "nominations" in inner:
+        from pe_data.names.digests import canonical_json
+
+        return _of_block(DataRelease.from_bytes(canonical_json(inner), str(path)), options)
+    return [_of_bundle(document, str(path), options)]
+
+
+def _file_of(release: str) -> Path:
+    path = Path(release)
+    if path.is_file():
+        return path
+    try:
+        files = metadata.files(release) or []
+    except (metadata.PackageNotFoundError, ValueError):
+        raise InputError(f"{release}: expected a file or an installed package, found neither") from None
+    for file in files:
+        if file.name in NAMES or file.parent.name == "release_manifests":
+            return Path(str(file.locate()))
+    raise InputError(f"package {release}: expected a file {' or '.join(NAMES)} in it, found none")
+
+
+def _of_block(block: DataRelease, options: Options) -> list[Verdict]:
+    """A collection is one dataset, whatever number of its members is pinned."""
+    held = block.certification
+    pins: dict[tuple[str, str], Sha256] = {}
+    for pin in block.datasets.values():
+        pins[pin.address.country, pin.address.dataset] = parse_sha256(pin.revision.removeprefix("sha256:"))
+    model = (held.model_package, held.certified_for_model_version)
+    return [
+        check_pin(StoreUri(country, dataset, None, "latest", None), ours, options, model)
+        for (country, dataset), ours in sorted(pins.items())
+    ]
+
+
+def _of_bundle(document: dict[str, Any], what: str, options: Options) -> Verdict:
+    artifact, model = document.get("certified_data_artifact"), _model(document)
+    uri = artifact.get("uri") if isinstance(artifact, dict) else None
+    if not isinstance(uri, str):
+        raise InvalidDocumentError(
+            f"{what}: expected a data-release block, or a bundle's manifest with certified_data_artifact.uri, "
+            "found neither"
+        )
+    try:
+        address = parse_store_uri(uri)
+    except PeDataError as error:
+        return Verdict(
+            uri, State.UNKNOWN, (f"only addresses of a store have a channel: {error}",), None, None, None, None
+        )
+    if address.sha256 is None:
+        raise InvalidDocumentError(f"{what}: certified_data_artifact.uri: expected a pinned address, found {uri!r}")
+    return check_pin(StoreUri(address.country, address.dataset, None, "latest", None), address.sha256, options, model)
+
+
+def _model(document: dict[str, Any]) -> tuple[str, str] | None:
+    """Package and version that a bundle is certified for, as far as it says both."""
+    package, held = document.get("model_package"), document.get("certification")
+    name = package.get("name") if isinstance(package, dict) else package
+    version = held.get("certified_for_model_version") if isinstance(held, dict) else None
+    if version is None and isinstance(package, dict):
+        version = package.get("version")
+    return (name, version) if isinstance(name, str) and isinstance(version, str) else None
