@@ -15,20 +15,27 @@ from local_h5.errors import ResultError
 from local_h5.files.digests import DigestMemo
 from local_h5.runs.staleness import is_approved, read_built
 from local_h5.workflow.command import run
-from pe_data.config.settings import store_for
-from pe_data.describe.file import Label
-from pe_data.describe.from_sidecar import from_sidecar
-from pe_data.documents.document import Document
-from pe_data.documents.pointer import DEFAULT_NAMESPACE
-from pe_data.documents.validation import Validation, from_records
-from pe_data.errors import InputError, PeDataError
-from pe_data.names.countries import UNSPECIFIED
-from pe_data.names.digests import strict_json
-from pe_data.read.channels import read
-from pe_data.store.opening import open_store
-from pe_data.write.publish import Progress, publish_collection
-from pe_data.write.release_manifest import Release, release_manifest
-from pe_data.write.upload import Item
+
+try:
+    from pe_data.config.settings import store_for
+    from pe_data.describe.file import Label
+    from pe_data.describe.from_sidecar import from_sidecar
+    from pe_data.documents.document import Document
+    from pe_data.documents.pointer import DEFAULT_NAMESPACE
+    from pe_data.documents.validation import Validation, from_records
+    from pe_data.errors import InputError, PeDataError
+    from pe_data.names.countries import UNSPECIFIED
+    from pe_data.names.digests import strict_json
+    from pe_data.read.channels import read
+    from pe_data.store.opening import open_store
+    from pe_data.write.publish import Progress, publish_collection
+    from pe_data.write.release_manifest import Release, release_manifest
+    from pe_data.write.upload import Item
+except ModuleNotFoundError as error:  # a distribution of its own, which the workflow alone does not need
+    sys.exit(
+        f"pe_data: expected the distribution pe-microdata with its extra h5, found no package {error.name}. "
+        "Install it from packages/pe-microdata of this project."
+    )
 
 COUNTRY, DATASET = "us", "local_areas"
 EVERY = 50  # a line of progress per so many files

@@ -26,6 +26,7 @@ PACKAGES = {
     "pe-microdata": {"pe_data"},
     "pe-microdata-gateway": {"pe_data_gateway"},
 }
+SCRIPT = ROOT / "scripts/publish_collection.py"
 HEAVY = ["h5py", "numpy", "pandas", "pyarrow", "tuf", "securesystemslib", "starlette", "huggingface_hub"]
 OURS = ["local_h5", "pe_data", "pe_data_gateway"]
 GATEWAY_COMMANDS = {"audit", "serve", "token"}
@@ -55,6 +56,13 @@ def test_without_the_gateway_one_line_says_which_distribution_has_the_command(
 def test_another_distribution_cannot_take_the_name_of_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli, "entry_points", lambda **_: pytest.fail("looked elsewhere"))
     assert cli.run(["ensure", "--help"]) == 0
+
+
+def test_without_the_reader_the_script_that_publishes_says_so_in_a_line() -> None:
+    code = f"import runpy, sys; sys.modules['pe_data'] = None; runpy.run_path({str(SCRIPT)!r}, run_name='__main__')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith("pe_data: expected the distribution pe-microdata with its extra h5")
 
 
 @pytest.mark.parametrize("folder", [folder for name, folder in FOLDERS.items() if name != "local-h5"])
