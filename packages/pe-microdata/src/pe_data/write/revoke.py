@@ -11,8 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from pe_data.documents.collection import COLLECTION_LIMIT, Collection
-from pe_data.documents.encoding import unpack
+from pe_data.documents.collection import Collection
 from pe_data.documents.envelope import SignedDocument
 from pe_data.documents.manifest import Manifest
 from pe_data.documents.revocations import RevocationList
@@ -25,10 +24,11 @@ from pe_data.errors import (
     StoreError,
     StoreUnavailableError,
 )
-from pe_data.names.digests import Sha256, check_bytes
-from pe_data.names.keys import EXTENSIONS, collection_key, manifest_key, payload_key, tombstone_key
+from pe_data.names.digests import Sha256
+from pe_data.names.keys import EXTENSIONS, payload_key, tombstone_key
 from pe_data.names.times import format_time
 from pe_data.names.uri import StoreUri
+from pe_data.store.artifacts import read_collection, read_manifest
 from pe_data.store.base import Store
 from pe_data.trust.revocations import Verifier
 from pe_data.write.revocation_list import publish_list, read_list
@@ -288,15 +288,11 @@ def write_tombstone(store: Store, country: str, sha256: Sha256, raw: bytes, veri
 
 
 def _collection(store: Store, uri: StoreUri, sha256: Sha256) -> Collection | None:
-    key = collection_key(uri.country, sha256)
-    try:
-        raw = store.get(key, max_bytes=COLLECTION_LIMIT).data
-    except ObjectNotFoundError:
+    found = read_collection(store, uri.country, sha256, advice="Run pe-data fsck.")
+    if found is None:
         return None
-    what = f"{store.url}: {key}"
-    check_bytes(raw, sha256, what=what, advice="Run pe-data fsck.")
-    collection = Collection.from_bytes(raw, what=what)
-    if (collection.country, collection.dataset) != (uri.country, uri.dataset):
+    collection = found[0]
+    if collection.dataset != uri.dataset:
         raise InputError(
             f"{uri}: expected the collection of {uri.country}/{uri.dataset}, found that of "
             f"{collection.country}/{collection.dataset}"
@@ -309,9 +305,6 @@ def _members(collection: Collection) -> list[Sha256]:
 
 
 def _manifest(store: Store, country: str, sha256: Sha256) -> Manifest | None:
-    key = manifest_key(country, sha256)
-    try:
-        stored = store.get(key).data
-    except ObjectNotFoundError:
-        return None
-    return Manifest.from_bytes(unpack(stored, f"{store.url}: {key}"), f"{store.url}: {key}")
+    with suppress(ObjectNotFoundError):
+        return read_manifest(store, country, sha256, advice="Run pe-data fsck.").manifest
+    return None
