@@ -121,7 +121,7 @@ def test_a_replayed_pointer_is_refused(store: Store, change: dict[str, str], fie
 def test_a_pointer_of_another_channel_is_refused(store: Store) -> None:
     envelope = forged({**document(), "channel": "next", "expires": "2027-01-01T00:00:00Z"})
     store.put_create(channel_key("us", "cps_2024", "latest"), envelope)
-    with pytest.raises(InvalidDocumentError, match="schema_version"):
+    with pytest.raises(InvalidDocumentError, match="channel next needs a signed pointer"):
         read(store, "us", "cps_2024")
 
 

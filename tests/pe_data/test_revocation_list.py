@@ -422,7 +422,7 @@ def test_the_command_proposes_again_when_it_was_second(world: World, monkeypatch
         return real(self, key, data)
 
     monkeypatch.setattr(FolderStore, "put_create", put_create)
-    monkeypatch.setattr("pe_data.cli.signing.signers_of", lambda keys: [world.trust.signers["alice"]])
+    monkeypatch.setattr("pe_data.cli.options.signers_of", lambda keys: [world.trust.signers["alice"]])
     assert run(["revoke", world.single(AL), "--reason", REASON, "--by", "dpo", "--key", "alice"]) == 0
     listed = Verifier.of(lambda: world.store).check_list(raw_list(world), country="us", what=KEY)
     assert (listed.version, set(listed.revoked)) == (2, {world.sha256(AL), world.sha256(NC)})
@@ -536,7 +536,7 @@ def test_a_publisher_and_the_collector_go_by_the_list(world: World) -> None:
 def test_the_commands(world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Two people on two machines, and a renewal."""
     signers = world.trust.signers
-    monkeypatch.setattr("pe_data.cli.signing.signers_of", lambda keys: [signers[key] for key in keys])
+    monkeypatch.setattr("pe_data.cli.options.signers_of", lambda keys: [signers[key] for key in keys])
     terms = world.trust.terms
     world.trust.rotate(terms.with_role("revoke-us", replace(terms.roles["revoke-us"], threshold=2)))
     end, again = str(world.folder / "end.json"), str(world.folder / "list.json")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from securesystemslib.signer import Signer
 
     from pe_data.store.base import Store
+    from pe_data.write.channels import Seal
 
 F = TypeVar("F", bound=Callable[..., Any])
 Decorator = Callable[[F], F]
@@ -251,6 +252,20 @@ signing_options: Decorator[Any] = together(
     click.option("--publish", "file", type=FILE, help="Publish a file that enough people have signed."),
     key_option,
 )
+
+
+def seal_of(references: tuple[str, ...]) -> "Seal | None":
+    """What signs the pointer of `latest` with the keys that `--key` names; None without a key."""
+    if not references:
+        return None
+    signers = signers_of(references)
+
+    def seal(body: bytes) -> bytes:
+        from pe_data.documents.envelope import POINTER_TYPE, sign
+
+        return sign(body, POINTER_TYPE, signers).to_bytes()
+
+    return seal
 
 
 def signers_of(references: tuple[str, ...]) -> "list[Signer]":

@@ -14,9 +14,11 @@ from pe_data.cli.options import (
     dataset_argument,
     digest_of,
     json_option,
+    key_option,
     namespace_of,
     namespace_option,
     said_options,
+    seal_of,
     split_dataset,
     store_option,
     workers_option,
@@ -69,6 +71,7 @@ ANY = click.Path(exists=True, path_type=Path)
 )
 @workers_option
 @said_options
+@key_option
 @store_option
 @namespace_option
 @json_option
@@ -83,6 +86,7 @@ def publish(
     records: tuple[Path, ...],
     workers: int,
     said: Said,
+    keys: tuple[str, ...],
     chosen: ChosenStore,
     namespace: str | None,
     output: Output,
@@ -92,7 +96,8 @@ def publish(
     A file becomes a dataset of its own. A folder becomes a collection whose members are its .h5
     and .parquet files by relative name, so that the channel moves for all of them at once.
     What the channel leads to already is not sent again; publishing the same twice changes nothing
-    and says so. A run of the workflow is published with `snakemake publish`.
+    and says so. A run of the workflow is published with `snakemake publish`. With --key the pointer is
+    signed, for stores whose trust root names a role latest-COUNTRY.
 
     \b
     Examples:
@@ -115,7 +120,7 @@ def publish(
         if records:
             manifest = item.manifest
             item = replace(item, manifest=manifest.validated(from_records({name: (manifest.artifact.sha256, records)})))
-        _say(publish_artifact(chosen.of(country), item, namespace=space, said=said), output)
+        _say(publish_artifact(chosen.of(country), item, namespace=space, said=said, seal=seal_of(keys)), output)
         return
     if run_id is None:
         raise click.UsageError(
@@ -134,6 +139,7 @@ def publish(
             run_id=run_id,
             validation=from_records(checked) if records else None,
             namespace=space,
+            seal=seal_of(keys),
             workers=workers,
             said=said,
             on_progress=lambda at: show(at.done, at.total),
@@ -250,6 +256,7 @@ channel.add_command(history)
     help="Only move if the channel stands at this version (0: it does not exist yet).",
 )
 @said_options
+@key_option
 @store_option
 @namespace_option
 @json_option
@@ -258,6 +265,7 @@ def set_(
     artifact: str,
     expected_version: int | None,
     said: Said,
+    keys: tuple[str, ...],
     chosen: ChosenStore,
     namespace: str | None,
     output: Output,
@@ -275,7 +283,14 @@ def set_(
     digest = digest_of(artifact)
     space = namespace_of(namespace, country)
     outcome = set_channel(
-        chosen.of(country), country, dataset, digest, namespace=space, expected_version=expected_version, said=said
+        chosen.of(country),
+        country,
+        dataset,
+        digest,
+        namespace=space,
+        expected_version=expected_version,
+        seal=seal_of(keys),
+        said=said,
     )
     document = {"moved": outcome.moved, **_document(outcome.pointer)}
     verb = "is now" if outcome.moved else "stood already at"

@@ -33,7 +33,7 @@ from pe_data.errors import (
     InvalidDocumentError,
     PointerMismatchError,
 )
-from pe_data.names.digests import Sha256, sha256_bytes
+from pe_data.names.digests import Sha256, sha256_bytes, strict_json
 from pe_data.names.keys import ChannelName
 
 POINTER_LIMIT = 64 * 1024
@@ -116,11 +116,13 @@ class PointerBody(Document, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class UnsignedPointer:
-    """A pointer without signatures: enough for `latest`, never for certification."""
+    """A pointer whose signatures, if it has any, nobody checked: enough for `latest`, never for certification."""
 
     body: PointerBody
     sha256: Sha256
-    """Digest of the bytes as they were read or will be written."""
+    """Digest of the body as it was read or will be written."""
+    document: SignedDocument | None = None
+    """With its signatures, where the trust root has `latest` signed."""
 
     @classmethod
     def of(cls, body: PointerBody) -> "UnsignedPointer":
@@ -155,8 +157,13 @@ class SignedPointer:
         return body
 
 
+def body_of(raw: bytes, *, what: str) -> bytes:
+    """The body of a pointer of `latest` as it was signed, or as it stands there bare. Raises InvalidDocumentError."""
+    return parse_signed(raw, what=what).document.body if "payloadType" in strict_json(raw, what=what) else raw
+
+
 def parse_unsigned(raw: bytes, *, what: str) -> UnsignedPointer:
-    """Read an unsigned pointer.
+    """Read the pointer of `latest`, bare or in an envelope, and check no signature.
 
     Args:
         raw: The bytes as stored.
@@ -165,10 +172,11 @@ def parse_unsigned(raw: bytes, *, what: str) -> UnsignedPointer:
     Raises:
         InvalidDocumentError: naming the field that is wrong.
     """
-    body = PointerBody.from_bytes(raw, what)
+    document = parse_signed(raw, what=what).document if "payloadType" in strict_json(raw, what=what) else None
+    body = PointerBody.from_bytes(document.body if document else raw, what)
     if body.channel == "next":
         raise InvalidDocumentError(f"{what}: channel next needs a signed pointer, found a bare one")
-    return UnsignedPointer(body, sha256_bytes(raw))
+    return UnsignedPointer(body, sha256_bytes(document.body if document else raw), document)
 
 
 def parse_signed(raw: bytes, *, what: str) -> SignedPointer:

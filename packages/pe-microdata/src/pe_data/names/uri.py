@@ -3,12 +3,14 @@
 ::
 
     pe-data://{country}/{dataset}[/{member/path}]@{latest|next|sha256:<64 hex>}
+    pe-data://{country}/{dataset}@sha256:<64 hex>#manifest=sha256:<64 hex>
     hf://[dataset/|model/]{owner}/{repo}/{file/path}[@{revision}][#sha256=<64 hex>]
     https://host/path/file.h5[#sha256=<64 hex>]          (http:// too)
     a/plain/path.h5[#sha256=<64 hex>]
 
 `@sha256:` names the bytes that come back: the payload, or the collection when there is no member
-path. With a member path it pins the collection, and the member comes out of it.
+path. With a member path it pins the collection, and the member comes out of it. `#manifest=` binds the manifest of a
+single file as well (a collection binds those of its members).
 An address that does not follow the grammar raises `InvalidNameError`, which names the wrong part.
 """
 
@@ -42,6 +44,7 @@ _HUB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 _HUB_SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._ +=-]{0,199}")
 _REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
 _FRAGMENT = "#sha256="
+_MANIFEST = "#manifest=sha256:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +58,14 @@ class StoreUri:
     channel: ChannelName | None
     """Exactly one of `channel` and `sha256` is set."""
     sha256: Sha256 | None
+    manifest: Sha256 | None = None
+    """Digest of the manifest of a single file that is pinned."""
 
     def __str__(self) -> str:
         member = f"/{self.member}" if self.member else ""
         reference = self.channel or f"sha256:{self.sha256}"
-        return f"{SCHEME}{self.country}/{self.dataset}{member}@{reference}"
+        bound = f"{_MANIFEST}{self.manifest}" if self.manifest else ""
+        return f"{SCHEME}{self.country}/{self.dataset}{member}@{reference}{bound}"
 
     @property
     def name(self) -> str:
@@ -190,6 +196,7 @@ def parse_store_uri(text: str) -> StoreUri:
 
 
 def _store(text: str, rest: str) -> StoreUri:
+    rest, bound, manifest = rest.partition(_MANIFEST)
     for mark, part in (("?", "query"), ("#", "fragment"), ("%", "percent-encoding")):
         if mark in rest:
             raise _error(text, part, "none", rest[rest.index(mark) :])
@@ -213,7 +220,9 @@ def _store(text: str, rest: str) -> StoreUri:
     except InvalidNameError as error:
         raise InvalidNameError(f"address {_short(text)!r}: {error}") from None
     channel, sha256 = _reference(text, reference)
-    return StoreUri(country, dataset, member or None, channel, sha256)
+    if bound and (member or channel):
+        raise _error(text, "manifest", "none on a channel or a member, which bind it", f"{_MANIFEST}{manifest}")
+    return StoreUri(country, dataset, member or None, channel, sha256, _sha256(text, manifest) if bound else None)
 
 
 def _reference(text: str, reference: str) -> tuple[ChannelName | None, Sha256 | None]:

@@ -8,6 +8,7 @@ from pe_data.documents.pointer import (
     PointerBody,
     SignedPointer,
     UnsignedPointer,
+    body_of,
     check_place,
     parse_signed,
     parse_unsigned,
@@ -129,7 +130,7 @@ def history(store: Store, country: str, dataset: str) -> Iterator[UnsignedPointe
             raise InvalidDocumentError(
                 f"{what}: the history breaks here: version {version} is missing; run pe-data fsck"
             ) from error
-        check_bytes(raw, prev, what=what, advice="The history was tampered with.")
+        check_bytes(body_of(raw, what=what), prev, what=what, advice="The history was tampered with.")
         pointer = parse_unsigned(raw, what=what)
         if pointer.body.version != version:
             raise InvalidDocumentError(f"{what}: expected version {version}, found {pointer.body.version}")

@@ -4,10 +4,10 @@ What the cache holds is not asked for again; only a channel always is, because t
 channel is for. Channels are read from the store alone, everything else from the store and its
 mirrors in order.
 
-A pointer or a collection binds a manifest by its digest. Nothing binds the manifest of a single file that
-was pinned: whoever serves it can write what they like. Such a manifest is shown, marked as not bound, and never
-kept under the artifact's name. Of what it says, size and media type are hints for the place that it came from; the
-digest of the payload decides, and status and access are not taken from it.
+A pointer, a collection or `#manifest=` in an address binds a manifest by its digest. Nothing binds the one of a
+single file that was pinned without: whoever serves it can write what they like. Such a manifest is shown, marked as
+not bound, and never kept under the artifact's name. Of what it says, size and media type are hints for the place that
+it came from; the digest of the payload decides, and status and access are not taken from it.
 """
 
 from contextlib import suppress
@@ -34,7 +34,7 @@ from pe_data.names.digests import Sha256, check_bytes, sha256_bytes
 from pe_data.names.keys import Extension, collection_key, manifest_key
 from pe_data.names.uri import StoreUri
 from pe_data.read.places import Places
-from pe_data.read.revocations import Revoked, find_revoked
+from pe_data.read.revocations import Revocations, Revoked
 from pe_data.read.standing import read_latest, read_nomination
 
 SWAPPED = "It was changed or damaged, and was not kept. Tell whoever runs the store."
@@ -102,6 +102,8 @@ class Target:
     uri: str
     pinned: str
     """The same thing by digest: what to write down for a result that others repeat."""
+    pinned_with_manifest: str | None
+    """The same with the digest of its manifest, for a single file whose manifest something binds."""
     country: str
     dataset: str
     member: str | None
@@ -151,8 +153,10 @@ def follow(uri: StoreUri, places: Places, pointer: PointerBody | None, stale: bo
     if pointer is not None and not pointer.is_collection:
         single = Located(uri, root, root, pointer.manifest_sha256, pointer=pointer, stale=stale)
         return single if uri.member is None else single.member(uri.member)
+    if uri.manifest is not None and known:
+        raise InputError(f"{uri}: manifest: expected a single file, found a collection. Leave #manifest= out")
     if pointer is None and uri.member is None and not known:
-        return Located(uri, root, root, None)  # of a pin nobody says what it is
+        return Located(uri, root, root, uri.manifest)  # of a pin nobody else says what it is
     return _collection(Located(uri, root, root, root, pointer=pointer, stale=stale), places)
 
 
@@ -174,13 +178,14 @@ def look(uri: StoreUri, places: Places) -> tuple[Located, Described | None]:
             raise error from None
 
 
-def revocation(located: Located, places: Places, *, cached: bool) -> Revoked | None:
+def revocation(located: Located, places: Places, *, cached: bool, now: bool = False) -> Revoked | None:
     """The tombstone of what is asked for, or of the collection that it comes from.
 
     Args:
         cached: Its bytes are here, and nothing is downloaded.
+        now: Ask, however recently the places were asked.
     """
-    return find_revoked(located.uri, located.digests, places.options, fresh=not cached)
+    return Revocations(located.uri, places.options, places, now=now).find(located.digests, cached=cached)
 
 
 def current_manifest(located: Located, described: Described, places: Places) -> Manifest:
@@ -196,9 +201,12 @@ def target(uri: StoreUri, places: Places) -> Target:
     located, described = look(uri, places)
     revoked = revocation(located, places, cached=places.cache.find(located.sha256) is not None)
     body, artifact = located.pointer, described and described.manifest.artifact
+    pinned = replace(uri, channel=None, sha256=located.root, manifest=None)
+    single = described is not None and uri.member is None
     return Target(
         uri=str(uri),
-        pinned=str(replace(uri, channel=None, sha256=located.root)),
+        pinned=str(pinned),
+        pinned_with_manifest=str(replace(pinned, manifest=located.bound)) if located.bound and single else None,
         country=uri.country,
         dataset=uri.dataset,
         member=uri.member,

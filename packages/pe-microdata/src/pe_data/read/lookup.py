@@ -13,13 +13,18 @@ from pe_data.read.options import Options
 from pe_data.read.places import Places
 from pe_data.read.resolver import ensure_with
 
-NOT_BOUND = "not bound: nothing ties it to the bytes; a channel or a collection does"
+NOT_BOUND = "not bound: nothing ties it to the bytes; a channel, a collection or #manifest= does"
 
 
 def is_bound(uri: "str | os.PathLike[str]") -> bool:
     """Whether the manifest behind an address is tied to it; that of a single pinned file is not."""
     parsed = parse_uri(uri)
-    return not isinstance(parsed, StoreUri) or parsed.sha256 is None or parsed.member is not None
+    return (
+        not isinstance(parsed, StoreUri)
+        or parsed.sha256 is None
+        or parsed.member is not None
+        or parsed.manifest is not None
+    )
 
 
 def collection_behind(uri: "str | os.PathLike[str]", options: Options) -> Collection | None:

@@ -79,6 +79,17 @@ def bring(located: Located, places: Places) -> Path:
         obey(revoked, uri, options, cached=cached is not None)
     if cached is not None:
         return cached
+    try:
+        return _download(located, places)
+    except (ObjectNotFoundError, FetchError):  # perhaps because it was revoked since the list was read
+        revoked = revocation(located, places, cached=False, now=True)
+        if revoked is not None:
+            raise revoked.error(uri) from None
+        raise
+
+
+def _download(located: Located, places: Places) -> Path:
+    uri, options = located.uri, places.options
     if located.is_collection:
         raise FetchError(f"{uri}: the collection vanished from the cache; try again")
     if located.bound is None:

@@ -12,7 +12,6 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +24,6 @@ from pe_data.errors import (
     InvalidTombstoneError,
     ObjectNotFoundError,
     OfflineError,
-    PeDataError,
     RevokedError,
     StoreError,
     StorePermissionError,
@@ -36,6 +34,7 @@ from pe_data.names.digests import Sha256, sha256_bytes
 from pe_data.names.keys import revocations_key, tombstone_key
 from pe_data.names.times import parse_time
 from pe_data.read.options import Options
+from pe_data.trust.anchor import kept_roles, why_unchecked
 
 if TYPE_CHECKING:
     from pe_data.documents.revocations import Ended, RevocationList
@@ -150,18 +149,6 @@ def remembered_tombstone(known: Known, sha256: Sha256, country: str | None) -> T
     return None
 
 
-def why_unchecked() -> str:
-    """Why this machine can check no signature; empty if it can try. Imports nothing that does."""
-    from pe_data.trust.anchor import find_anchor
-
-    try:
-        find_anchor()
-    except PeDataError as error:
-        return str(error)
-    missing = [name for name in ("tuf", "securesystemslib", "cryptography") if find_spec(name) is None]
-    return f"the package {missing[0]} is not there: install the extra 'trust' of pe-microdata" if missing else ""
-
-
 class Revocations:
     """What is known of the revocations in one country; asks the places at most once. For one call, in any thread."""
 
@@ -274,8 +261,6 @@ class Revocations:
 
     def _is_anybodys(self, places: "Places") -> bool:
         """Whether anybody may sign a list, as far as this machine has followed the trust root."""
-        from pe_data.trust.anchor import kept_roles
-
         roles = kept_roles(places.main(), self._options.cache.paths.trust)
         return roles is None or f"revoke-{self._country}" in roles
 

@@ -18,6 +18,7 @@ from pe_data.documents.pointer import (
     DEFAULT_NAMESPACE,
     PointerBody,
     UnsignedPointer,
+    body_of,
     check_place,
     parse_signed,
 )
@@ -62,6 +63,8 @@ class SeenChannels:
                 raw = handle.read()
             if channel == "next" and kind == "seen":
                 raw = parse_signed(raw, what=str(path)).document.body
+            else:
+                raw = body_of(raw, what=str(path))
             body = PointerBody.from_bytes(raw, str(path))
             check_place(
                 body,

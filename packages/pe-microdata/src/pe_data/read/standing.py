@@ -1,15 +1,27 @@
 """Read a channel, and refuse versions older than the last one that this machine saw."""
 
 import warnings
+from datetime import UTC, datetime
 
+from pe_data.documents.envelope import SignedDocument
 from pe_data.documents.pointer import PointerBody
-from pe_data.errors import CacheWarning, ObjectNotFoundError, OfflineError, StoreUnavailableError
+from pe_data.errors import (
+    CacheWarning,
+    ObjectNotFoundError,
+    OfflineError,
+    PeDataError,
+    SignatureError,
+    StoreUnavailableError,
+)
 from pe_data.names.uri import StoreUri
 from pe_data.read import channels
 from pe_data.read.options import Options
 from pe_data.read.places import Places
 from pe_data.read.seen import SeenChannels
+from pe_data.trust.anchor import kept_roles, why_unchecked
 from pe_data.trust.nominations import VerifiedPointer
+from pe_data.trust.opening import open_policy
+from pe_data.trust.policy import Role
 
 
 def read_latest(uri: StoreUri, places: Places, options: Options) -> tuple[PointerBody, bool]:
@@ -42,8 +54,42 @@ def read_latest(uri: StoreUri, places: Places, options: Options) -> tuple[Pointe
             f"{uri}: expected a channel in {config.url}, found none. Nothing was "
             "published under that name; `pe-data list` shows what was"
         ) from error
+    check_signed(uri, places, current.pointer.document, what=f"{places.main().url}: {uri.dataset}@latest")
     seen.accept(current.pointer, current.raw)
     return current.body, False
+
+
+def check_signed(uri: StoreUri, places: Places, document: SignedDocument | None, *, what: str) -> None:
+    """Refuse a pointer of `latest` that is not signed, where the trust root gives `latest-<country>` to somebody.
+
+    The root is followed at most once per interval while nothing is to be checked. A machine that has none, or no
+    library, believes the store.
+
+    Raises:
+        SignatureError: one of its kinds; also where the role was seen once and the root cannot be followed any more.
+    """
+    if why_unchecked():
+        return
+    role, metadata, store = Role("latest", uri.country), places.options.cache.paths.trust, places.main()
+    recent = kept_roles(store, metadata, places.options.recheck)
+    if document is None and recent is not None and role.name not in recent:
+        return
+    try:
+        policy = open_policy(store, metadata=metadata)
+    except (PeDataError, OSError) as error:
+        if role.name not in (kept_roles(store, metadata) or ()):
+            if document is not None:
+                warnings.warn(f"{what}: its signatures cannot be checked here: {error}", CacheWarning, stacklevel=4)
+            return
+        raise
+    if role.name not in policy.authorities:
+        return
+    if document is None:
+        raise SignatureError(
+            f"{what}: expected a signed pointer, as trust root version {policy.version} has role {role.name}, found "
+            "a bare one. Somebody else wrote it, or the publisher left `--key` out. A pin needs no channel"
+        )
+    policy.check(document, role, what=what, now=datetime.now(UTC))
 
 
 def read_nomination(uri: StoreUri, places: Places, options: Options) -> VerifiedPointer:
@@ -54,7 +100,6 @@ def read_nomination(uri: StoreUri, places: Places, options: Options) -> Verified
         RollbackError: this machine has seen a newer one.
     """
     from pe_data.read.nominations import read_verified
-    from pe_data.trust.opening import open_policy
 
     store, config = places.main(), places.config
     policy = open_policy(store, metadata=options.cache.paths.trust)

@@ -13,12 +13,13 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from pe_data.cache.paths import CachePaths, of_store
 from pe_data.config.settings import TRUST_ROOT_VARIABLE, cache_folder, config_path, trust_root
 from pe_data.documents.document import Document, Version
-from pe_data.errors import InvalidDocumentError, TrustRootError
+from pe_data.errors import InvalidDocumentError, PeDataError, TrustRootError
 from pe_data.names.digests import strict_json
 from pe_data.store.base import Store
 
@@ -106,3 +107,13 @@ def kept_roles(store: Store, metadata: Path, within: float | None = None) -> fro
     except (OSError, InvalidDocumentError, LookupError, TypeError):
         return None
     return names if within is None or 0 <= age < within else None
+
+
+def why_unchecked() -> str:
+    """Why this machine can check no signature; empty if it can try. Imports nothing that does."""
+    try:
+        find_anchor()
+    except PeDataError as error:
+        return str(error)
+    missing = [name for name in ("tuf", "securesystemslib", "cryptography") if find_spec(name) is None]
+    return f"the package {missing[0]} is not there: install the extra 'trust' of pe-microdata" if missing else ""

@@ -37,6 +37,7 @@ LIFETIME = timedelta(days=365)
 FRESH = timedelta(days=90)
 TOP_LEVEL = (Root.type, Timestamp.type, Snapshot.type, Targets.type)
 _PATHS = {
+    "latest": "channels/{country}/*/latest.json",
     "next": "channels/{country}/*/next.json",
     "revoke": "{country}/*/*.tombstone.json",
     "audit": "audit/{country}/*",

@@ -6,6 +6,7 @@ complete whatever crashes, and a writer whose reply was lost can find out that i
 """
 
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +25,9 @@ from pe_data.names.times import format_time
 from pe_data.read.channels import CurrentPointer, read, read_next
 from pe_data.store.base import Store
 from pe_data.store.versioned import Place, Replaced, replace_version
+
+Seal = Callable[[bytes], bytes]
+"""From the body of a pointer to its envelope with signatures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +50,14 @@ def move(
     now: datetime,
     expected_version: int | None = None,
     said: Said = NOTHING_SAID,
+    seal: Seal | None = None,
 ) -> Move:
     """Point `latest` at an artifact whose objects are all in the store.
 
     Args:
         manifest_sha256: Digest of its manifest, or again `artifact_sha256` for a collection.
         expected_version: Refuse to move from any other version; 0 for "no pointer yet".
-
+        seal: Signs the pointer, where the trust root has `latest` signed; one that stands there bare is replaced.
         said: Why, and by whom; written into the pointer.
 
     Returns:
@@ -73,7 +78,12 @@ def move(
     version = current.body.version if current else 0
     if expected_version is not None and version != expected_version:
         raise conflict(store, country, dataset, expected_version + 1)
-    if current and ((current.body.artifact_sha256, current.body.manifest_sha256) == (artifact_sha256, manifest_sha256)):
+    unsealed = seal is not None and current is not None and current.pointer.document is None
+    same = current and (current.body.artifact_sha256, current.body.manifest_sha256) == (
+        artifact_sha256,
+        manifest_sha256,
+    )
+    if current and same and not unsealed:
         return Move(current.pointer, moved=False)
     target = UnsignedPointer.of(
         PointerBody(
@@ -92,7 +102,8 @@ def move(
         )
     )
     before = Replaced(version, current.pointer.sha256, current.raw, current.token) if current else None
-    replace_pointer(store, target.body, target.body.to_bytes(), target.sha256, before)
+    data = target.body.to_bytes()
+    replace_pointer(store, target.body, seal(data) if seal else data, target.sha256, before)
     return Move(target, moved=True)
 
 

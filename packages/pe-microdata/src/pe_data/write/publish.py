@@ -26,7 +26,7 @@ from pe_data.store.artifacts import check_payload, each, read_collection, read_c
 from pe_data.store.base import Store
 from pe_data.store.probe import probe_conditional_writes
 from pe_data.write.bar import Bar
-from pe_data.write.channels import Move, move
+from pe_data.write.channels import Move, Seal, move
 from pe_data.write.relying import RELY_FOR, led_to, send_again
 from pe_data.write.upload import (
     Item,
@@ -103,6 +103,7 @@ def publish_artifact(
     *,
     namespace: str = DEFAULT_NAMESPACE,
     now: datetime | None = None,
+    seal: Seal | None = None,
     confirm_after: timedelta = RELY_FOR,
     said: Said = NOTHING_SAID,
 ) -> PublishReport:
@@ -132,6 +133,7 @@ def publish_artifact(
         namespace=namespace,
         now=moment,
         said=said,
+        seal=seal,
     )
     return _report(store, outcome, {manifest.dataset: stored})
 
@@ -147,6 +149,7 @@ def publish_collection(
     validation: Validation | None = None,
     namespace: str = DEFAULT_NAMESPACE,
     now: datetime | None = None,
+    seal: Seal | None = None,
     workers: int = WORKERS,
     on_progress: ProgressCallback | None = None,
     confirm_after: timedelta = RELY_FOR,
@@ -160,6 +163,7 @@ def publish_collection(
     Args:
         items: Files by relative name without extension (`districts/NC-01`).
         run_id: Which run of the producer made the files.
+        seal: Signs the pointer (see `pe_data.write.channels.move`).
         validation: What was checked of the files; without it the collection cannot be nominated.
         workers: Uploads at a time.
         on_progress: Called in the calling thread after each artifact.
@@ -192,6 +196,7 @@ def publish_collection(
         namespace=namespace,
         now=moment,
         said=said,
+        seal=seal,
     )
     return _report(store, outcome, stored)
 
@@ -206,6 +211,7 @@ def set_channel(
     expected_version: int | None = None,
     now: datetime | None = None,
     said: Said = NOTHING_SAID,
+    seal: Seal | None = None,
 ) -> Move:
     """Point `latest` at an artifact that is in the store already, for example an earlier one.
 
@@ -233,6 +239,7 @@ def set_channel(
         manifest_sha256=found.manifest_sha256,
         namespace=namespace,
         now=moment,
+        seal=seal,
         expected_version=expected_version,
         said=said,
     )
