@@ -105,6 +105,9 @@ MODEL = "hf://policyengine/policyengine-us-data/enhanced_cps_2024.h5@1.2.3"
         MODEL,
         MODEL.replace("hf://", "hf://model/"),
         "hf://dataset/policyengine/cps/a/enhanced_cps_2024.h5",
+        "hf://datasets/policyengine/cps/a/enhanced_cps_2024.h5",
+        "hf://datasets/policyengine/cps@main/a/enhanced_cps_2024.h5",
+        "hf://policyengine/cps/a/enhanced_cps_2024.h5",
     ],
 )
 def test_each_form_of_address(hub, uri):

@@ -16,7 +16,7 @@ An address that does not follow the grammar raises `InvalidNameError`, which nam
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -40,6 +40,12 @@ EXAMPLE = f"pe-data://{DATASET_EXAMPLE}@latest"
 RepoType = Literal["model", "dataset"]
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(//)?")
+_HUB_KINDS: dict[str, RepoType] = {
+    "dataset": "dataset",
+    "datasets": "dataset",
+    "model": "model",
+    "models": "model",
+}
 _HUB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 _HUB_SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._ +=-]{0,199}")
 _REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
@@ -83,6 +89,8 @@ class HubUri:
     revision: str
     repo_type: RepoType
     sha256: Sha256 | None
+    guessed: bool = field(default=False, compare=False)
+    """Whether the address names no kind of repository: a model is looked for first, then a dataset."""
 
     def __str__(self) -> str:
         kind = "dataset/" if self.repo_type == "dataset" else ""
@@ -239,12 +247,17 @@ def _reference(text: str, reference: str) -> tuple[ChannelName | None, Sha256 | 
 def _hub(text: str, rest: str) -> HubUri:
     rest, sha256 = _split_fragment(rest, text)
     names, at, revision = rest.partition("@")
+    segments = names.split("/")
+    kind = _HUB_KINDS.get(segments[0])
+    if kind is not None:
+        segments.pop(0)
+        if (
+            len(segments) == 2 and "/" in revision
+        ):  # as release bundles and the hub write it: …/{repo}@{revision}/{file}
+            revision, _, file = revision.partition("/")
+            segments += file.split("/")
     if at and not _REVISION.fullmatch(revision):
         raise _error(text, "revision", "a branch, a tag or a commit after '@'", revision)
-    segments = names.split("/")
-    repo_type: RepoType = "model"
-    if segments[0] in ("dataset", "model"):
-        repo_type = "dataset" if segments.pop(0) == "dataset" else "model"
     if len(segments) < 3:
         missing = ("owner", "repository", "file")[len([s for s in segments if s])]
         raise _error(text, missing, "hf://[dataset/]{owner}/{repo}/{file}@{revision}", "")
@@ -255,7 +268,7 @@ def _hub(text: str, rest: str) -> HubUri:
     for segment in path:
         if not _HUB_SEGMENT.fullmatch(segment) or ".." in segment:
             raise _error(text, "file", "a path without empty, hidden or '..' segments", segment)
-    return HubUri(owner, repo, "/".join(path), revision or "main", repo_type, sha256)
+    return HubUri(owner, repo, "/".join(path), revision or "main", kind or "model", sha256, guessed=kind is None)
 
 
 def _web(text: str) -> WebUri:

@@ -11,6 +11,7 @@ import logging
 import os
 import re
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from pe_data.errors import (
@@ -64,6 +65,17 @@ def ensure_hub(uri: HubUri, options: Options) -> Path:
 
 
 def _download(uri: HubUri, options: Options, *, force: bool) -> Path:
+    try:
+        return _of_kind(uri, options, force=force)
+    except (ObjectNotFoundError, OfflineError) as first:
+        if not uri.guessed:
+            raise
+        with suppress(ObjectNotFoundError, OfflineError):
+            return _of_kind(replace(uri, repo_type="dataset"), options, force=force)
+        raise first
+
+
+def _of_kind(uri: HubUri, options: Options, *, force: bool) -> Path:
     try:
         import huggingface_hub as hub
         from huggingface_hub import errors as hub_errors
