@@ -1,4 +1,4 @@
-"""The gateway in front of a private store: who asks, may they, write it down, then release it.
+"""A gateway in front of a private store: authenticate, authorise, log, then release.
 
 `service` decides, `audit_log` writes, `app` speaks HTTP, `serve` runs it. The libraries behind it
 (`starlette`, `uvicorn`, `itsdangerous`) come with the extra `gateway` and are loaded by these modules

@@ -1,4 +1,4 @@
-"""The gateway in HTTP.
+"""The HTTP application of the gateway.
 
     GET /objects/{key}     a document, or for a payload 307 to a link        token
     HEAD /objects/{key}    size and time                                     token

@@ -1,4 +1,4 @@
-"""The writer of one country's audit log: chained, appended, and on the disk before it answers.
+"""Write one country's audit log: chained, append-only, on the disk before a request is answered.
 
 One thread writes. It takes whatever entries wait, appends them with one write and one fsync, and only
 then answers all of them, so that many concurrent requests share the cost of one flush. What it

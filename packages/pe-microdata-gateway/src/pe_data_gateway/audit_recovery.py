@@ -1,4 +1,4 @@
-"""Take up an audit log where its last writer left it, however that ended, if it is the log that was left.
+"""Continue an audit log after a restart or a crash, if it is the log that was left.
 
 What the log is compared with are checkpoints: the last one in its folder, the last one that was copied
 to the store, and those that the operator hands in. Where the trust root has a role `audit-{country}`,

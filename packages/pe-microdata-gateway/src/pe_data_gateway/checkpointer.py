@@ -1,4 +1,4 @@
-"""Checkpoints while the gateway runs: after so many records, or so many seconds, and at the end.
+"""Write checkpoints while the gateway runs: after so many records or seconds, and at the end.
 
 They are made in a thread of their own, because a signature can take long (a key in the cloud). One
 that cannot be made is told to the operator and tried again; records go on, since each is on the disk

@@ -1,4 +1,4 @@
-"""What the gateway reads of its store, and keeps in memory because it never changes.
+"""Read documents of the store for the gateway, and cache those that never change.
 
 Manifests and collections are write-once, so that a kept one is as good as the store's. Pointers,
 tombstones and the trust root are read every time. The store is asked in threads, and once for many

@@ -1,4 +1,4 @@
-"""How often a user may ask: one token bucket per user, in memory.
+"""Rate limits: one token bucket per user, in memory.
 
 (The libraries for this bring storage backends and decorators for frameworks; what is needed here is
 the arithmetic below.)

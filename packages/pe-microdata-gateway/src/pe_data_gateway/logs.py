@@ -1,4 +1,4 @@
-"""The gateway's own log: what an operator needs, and never a token or a link.
+"""The gateway's own log, without tokens and links.
 
 No code logs secrets. The filter is a second line of defence: it looks at every line of every logger,
 including the text of exceptions.

@@ -1,4 +1,4 @@
-"""How a gateway says no: one shape, always with the reason and what to do."""
+"""Refusals of the gateway: one form, with the reason and what to do."""
 
 from collections.abc import Mapping
 

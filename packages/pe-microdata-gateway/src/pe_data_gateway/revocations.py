@@ -1,4 +1,4 @@
-"""What the gateway does not release because it was revoked, whatever still lies in the store.
+"""Refuse to release revoked artifacts, even if their payload is still in the store.
 
 A revocation writes tombstones first and removes payloads then. If it was killed in between, or a backup
 was put back, the payload is there and its tombstone beside it. So before a payload, a link to one or its
@@ -34,7 +34,7 @@ from pe_data.store.base import Store, VersionToken
 from pe_data_gateway.logs import LOGGER
 
 LOOK_SECONDS = 0.01
-"""How long an artifact without a tombstone is believed to have none."""
+"""How long the answer "no tombstone" is cached."""
 JUDGED_SECONDS = 60.0
 """How long the verdict on a tombstone that is not genuine holds: the trust root may have changed since."""
 _KEPT = 8192

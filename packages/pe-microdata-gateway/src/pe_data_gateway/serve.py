@@ -1,4 +1,4 @@
-"""Put a gateway together and run it until it is told to stop."""
+"""Build a gateway and run it until it is stopped."""
 
 import asyncio
 import ipaddress
@@ -55,7 +55,7 @@ class Settings:
     certificate: Path | None = None
     key: Path | None = None
     proxy: str | None = None
-    """Address (or network) of the proxy in front that ends TLS, whose word on the client's address is believed.
+    """Address (or network) of the proxy in front that ends TLS, whose statement of the client's address is trusted.
     Nobody else is let in without TLS then."""
     every_records: int = EVERY_RECORDS
     every_seconds: float = EVERY_SECONDS

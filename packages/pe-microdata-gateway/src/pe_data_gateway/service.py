@@ -1,4 +1,4 @@
-"""Decide about one request: whose is it, may they, write it down, and only then release.
+"""Handle one request: authenticate, authorise, write the audit record, then release.
 
 Which documents are written down: a *manifest*, because its list of columns is what a licence covers; a
 *collection*, which has no columns but says which areas exist; and every *link to a payload*, so that

@@ -1,4 +1,4 @@
-"""Who may ask: the file of tokens, which does not hold them.
+"""The file of tokens: who may read what. Token values are not stored.
 
 A token is 256 random bits, shown once. The file has its sha256: for so many random bits an unsalted
 hash is enough, and lookup by digest leaks nothing about the token.
@@ -32,7 +32,7 @@ PREFIX = "pedata_"
 """Beginning of every token, by which scanners for leaked secrets know one."""
 TOKEN = re.compile(PREFIX + r"[A-Za-z0-9_-]{43}")
 LOOK_SECONDS = 0.01
-"""How long an unchanged file is believed to be unchanged; many requests share one look."""
+"""How often the file is checked for changes; many requests share one check."""
 _USER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}")
 
 

@@ -1,4 +1,4 @@
-"""What a request asks for, by the key in its address; anything else has no address here."""
+"""Parse what a request asks for from the key in its address."""
 
 import re
 from dataclasses import dataclass

@@ -120,7 +120,7 @@ class ConflictError(PeDataError):
 
 
 class SignatureError(PeDataError):
-    """A signed document does not carry what it takes to be believed."""
+    """The signatures of a document do not suffice."""
 
 
 class BelowThresholdError(SignatureError):

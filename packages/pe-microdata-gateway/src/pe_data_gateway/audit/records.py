@@ -43,7 +43,7 @@ class Entry(Document, frozen=True):
         token: Id of the token, which is not the token.
         manifest: Digest of the plain manifest, or of the collection.
         client: Network address.
-        agent: What the client says it is; not to be believed.
+        agent: What the client says it is; not verified.
         inputs: What the artifact was built from, by its manifest.
     """
 

@@ -1,4 +1,4 @@
-"""Who had what: the records that answer a question, and a line per user."""
+"""Select records of the audit log, and summarise them by user."""
 
 import re
 from collections.abc import Iterable, Iterator

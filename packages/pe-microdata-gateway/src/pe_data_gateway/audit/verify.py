@@ -1,4 +1,4 @@
-"""Is the log the one that was written? The chain from the first record, and every checkpoint.
+"""Verify an audit log: the chain from the first record, and every checkpoint.
 
 What is found is told by kind, so that a person knows what to look for:
 

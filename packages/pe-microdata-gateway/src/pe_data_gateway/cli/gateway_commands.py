@@ -46,7 +46,7 @@ tokens_option = click.option(
 @click.option("--rate", type=click.FloatRange(min=0.01), default=50.0, show_default=True, help="Per second and user.")
 @click.option("--burst", type=click.IntRange(1), default=2000, show_default=True, help="At once, per user.")
 @click.option("--link-seconds", type=click.IntRange(5, 3600), default=300, show_default=True, help="Life of a link.")
-@click.option("--presign/--no-presign", default=True, help="Let S3, GCS and Azure hand out payloads themselves.")
+@click.option("--presign/--no-presign", default=True, help="Serve payloads straight from S3, GCS or Azure.")
 @click.option("--signer", "signers", multiple=True, metavar="KEY", help="Signs checkpoints; see `pe-data key`.")
 @click.option(
     "--checkpoint",
@@ -133,7 +133,7 @@ def serve(
 
 @click.group(cls=Group)
 def token() -> None:
-    """Say who may read through the gateway, and end it.
+    """Make, list and revoke tokens of a gateway.
 
     \b
     Examples:
@@ -195,7 +195,7 @@ def list_tokens(tokens_path: Path, output: Output) -> None:
 @tokens_option
 @json_option
 def revoke(which: str, tokens_path: Path, output: Output) -> None:
-    """End a token, or all tokens of a user; a running gateway refuses them at once.
+    """Revoke a token, or all tokens of a user; a running gateway refuses them at once.
 
     \b
     Example:

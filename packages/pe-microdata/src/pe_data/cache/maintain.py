@@ -1,4 +1,4 @@
-"""Check the whole cache, and keep it small."""
+"""Verify every file of the cache, and remove the ones used longest ago."""
 
 import time
 from collections.abc import Iterator

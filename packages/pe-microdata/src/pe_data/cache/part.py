@@ -1,4 +1,4 @@
-"""A file that grows at its end while it arrives, and the sha256 of what is in it.
+"""A partly downloaded file: appended to as bytes arrive, hashed on the way.
 
 Nothing but its bytes says how far it came: a download that was killed goes on at the end of the file. If what
 is there turns out wrong, the digest says so, and it is begun anew.

@@ -1,4 +1,4 @@
-"""What must hold of a nominated artifact before it is certified.
+"""Checks of a nominated artifact before it is certified.
 
 Every check reads what the signed pointer binds, and nothing else: pointer → collection → manifests →
 payloads. Each failure is an error of its own kind.

@@ -1,4 +1,4 @@
-"""For which version of the model does the data hold?
+"""Check that data and model version fit each other.
 
 The one that built it, or one whose data build has the same fingerprint. Nothing else is guessed.
 """

@@ -1,4 +1,4 @@
-"""Is the data of a release out of date? For a job on a machine that never fetched anything.
+"""Check whether the data of a release is out of date, on a machine that never fetched anything.
 
 A release is a data-release block (`data_release.json`), a bundle's manifest that has one inside or names its certified
 artifact, or an installed package with such a file.

@@ -1,4 +1,4 @@
-"""The certification as an in-toto Statement v1: which bytes, and how they came to be.
+"""The certification as an in-toto Statement v1: the files and how they were built.
 
 The subjects are the payloads. The predicate holds the build facts of their manifests (inputs, tools,
 model) and the nomination that they rest on. `sign_statement` puts it into a DSSE envelope.

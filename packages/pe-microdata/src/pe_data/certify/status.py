@@ -1,4 +1,4 @@
-"""Is a release that was certified earlier still reproducible?
+"""Check whether a release that was certified earlier is still reproducible.
 
 For every pinned file: has it, or the collection that lists it, been revoked, and is its payload still
 in the store or on a mirror? What could not be found out is said, and never counts as reproducible.

@@ -1,4 +1,4 @@
-"""`pe-data revoke`: end an artifact, for ever."""
+"""`pe-data revoke`: revoke an artifact for good."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -51,7 +51,7 @@ def revoke(
     """Write a signed tombstone and the next revocation list, then remove the payload. There is no way back.
 
     Readers get the reason and the date from then on. The manifest stays. With a member in the address
-    that member ends, in whichever collection it is listed; without one a whole collection ends, and
+    that member is revoked, in whichever collection it is listed; without one a whole collection ends, and
     with --members every file of it. Running it again completes what was interrupted; what was revoked
     already needs no key and changes nothing.
 

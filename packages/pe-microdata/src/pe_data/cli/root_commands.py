@@ -1,4 +1,4 @@
-"""`pe-data root`: whose signatures count for what."""
+"""`pe-data root`: make, publish and check the trust root."""
 
 import re
 from dataclasses import dataclass
@@ -223,14 +223,14 @@ def show(chosen: ChosenStore, output: Output) -> None:
 @store_option
 @json_option
 def verify(chosen: ChosenStore, output: Output) -> int:
-    """Walk from the configured root to today's as a client does, and check every nomination.
+    """Verify the trust root as a client does, and check every nomination.
 
     \b
     Examples:
       pe-data root verify --store s3://bucket/data
 
     \b
-    Exit codes: 0 everything would be believed; 1 something would not, and the reason is printed.
+    Exit codes: 0 everything verifies; 1 something does not, and the reason is printed.
     """
     from pe_data.trust.opening import open_policy
 

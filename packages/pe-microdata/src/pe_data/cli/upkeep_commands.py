@@ -1,4 +1,4 @@
-"""`pe-data mirror`, `fsck`, `gc` and `pin`: what keeps a store in order."""
+"""`pe-data mirror`, `fsck`, `gc` and `pin`: commands that look after a store."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta

@@ -1,1 +1,1 @@
-"""What this machine was told: stores, credentials, folders."""
+"""The configuration of this machine: stores, credentials, folders."""

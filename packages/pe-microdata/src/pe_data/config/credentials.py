@@ -1,4 +1,4 @@
-"""Which token goes to which gateway: `PE_DATA_TOKEN`, or a file that binds each token to a host.
+"""Find the token for a gateway: `PE_DATA_TOKEN`, or a file that binds each token to a host.
 
 The file is TOML, at `PE_DATA_CREDENTIALS` or `credentials.toml` beside the configuration, and must not
 be readable by others::

@@ -1,4 +1,4 @@
-"""Which store serves a country, which mirrors stand beside it, and where the cache is.
+"""Settings: the store and mirrors of each country, and the cache folder.
 
 In this order: the caller, the environment (`PE_DATA_STORE`, `PE_DATA_MIRRORS`), the configuration file, and a
 folder in the user's data directory. Whoever names another store changes where bytes come from, and not whose

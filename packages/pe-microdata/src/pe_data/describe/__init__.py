@@ -1,1 +1,1 @@
-"""What a data file holds, read from the file itself."""
+"""Describe a data file by reading it."""

@@ -1,4 +1,4 @@
-"""From a flat list of columns to the parts of a manifest: entities, roles, groups.
+"""Build entities, roles and column groups of a manifest from a flat list of columns.
 
 Nothing here knows a country. By the convention of PolicyEngine's files, `person_id` identifies
 persons, a pair `{entity}_id` and `person_{entity}_id` makes another entity, and

@@ -1,4 +1,4 @@
-"""What a reader of one file format finds; the manifest is made from it."""
+"""What the reader of one file format returns; the manifest is built from it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A manifest from a data file, whichever form it has; reads metadata, not the data.
+"""Build a manifest from a data file of any supported format; reads metadata only.
 
 H5 and Parquet are told apart by their first bytes. `h5py` and `pyarrow` (extra `frames`) are
 loaded on use.

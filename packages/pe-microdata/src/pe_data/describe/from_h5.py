@@ -1,4 +1,4 @@
-"""What an H5 file holds, read with h5py alone: names, dtypes and lengths, no data.
+"""Read names, dtypes and lengths from an H5 file with h5py; no data.
 
 Three forms are known. *Period-grouped*: a group per variable with a dataset per period
 (`/age/2024`). *Flat*: a dataset per variable. *pandas HDFStore*: a table per entity, or per

@@ -1,4 +1,4 @@
-"""What a Parquet file holds, read from its footer with pyarrow."""
+"""Read columns and lengths from the footer of a Parquet file with pyarrow."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Open an H5 file that keeps to itself.
+"""Open an H5 file, and refuse one whose data are in other files.
 
 HDF5 lets a file point at others: a dataset whose bytes lie in another file, a link into another H5, a virtual
 dataset put together from several. Whoever wrote such a file chooses what is read on the machine of whoever

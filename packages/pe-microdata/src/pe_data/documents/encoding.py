@@ -1,4 +1,4 @@
-"""How a manifest is stored: plain JSON while it is small, gzip above that.
+"""Store a manifest: plain JSON while it is small, gzip above that.
 
 The identity of a manifest is the sha256 of its plain JSON, so the compressor and its version never
 matter. Readers take both forms and stop at `limit` bytes, so that a small hostile file cannot

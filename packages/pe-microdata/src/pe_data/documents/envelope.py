@@ -1,4 +1,4 @@
-"""Signed documents: a body, what kind of document it is, and signatures over both.
+"""Signed documents (DSSE): a body, its type, and signatures over both.
 
 Every signed document of a store (pointer, tombstone, audit checkpoint, in-toto statement) is a DSSE
 envelope. A signature covers the bytes of the body and its payload type, so that it can be checked

@@ -1,4 +1,4 @@
-"""The manifest: what an artifact is, told in about two kilobytes.
+"""The manifest: a description of one artifact in about 3 kB.
 
 Version policy. `schema_version` is `major.minor`. A reader accepts every minor of its own major
 version and ignores keys that it does not know; it refuses a newer major by name. A new optional

@@ -1,4 +1,4 @@
-"""Documents on their way from person to person: a file that collects signatures until there are enough.
+"""A file of documents that people sign one after the other until there are enough signatures.
 
 One document is its envelope. Several that belong together, a tombstone and the list that names it, are signed in one
 go and lie in one file.

@@ -1,4 +1,4 @@
-"""Channel pointers: small documents that say which artifact a channel stands at.
+"""Channel pointers: small documents that name the current artifact of a channel.
 
 A pointer binds the manifest as well as the artifact: with the artifact's digest alone somebody
 who can write to the bucket could still swap the manifest and what it says about the inputs.

@@ -1,4 +1,4 @@
-"""The revocation list of a country: every artifact that was ended, with its tombstone.
+"""The revocation list of a country: every revoked artifact, with its tombstone.
 
 One small document answers "was this revoked?" for all artifacts of a country. It is signed as it is, by the
 role that signs tombstones. It names each tombstone by the digest of its signed body, so that whoever believes

@@ -1,4 +1,4 @@
-"""The libraries that signatures need come with an extra; here is what to say without it."""
+"""Check that the libraries for signatures are installed, and say which extra has them."""
 
 from importlib import import_module
 

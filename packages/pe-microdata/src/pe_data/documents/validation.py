@@ -1,4 +1,4 @@
-"""What was checked of an artifact before it was published, in the few fields that are published with it.
+"""The validation record of an artifact, in the few fields that are published with it.
 
 A producer's validation leaves one record per file and level (JSON: `area.sha256`, `level`, `status`,
 `published`, `policy`). `from_records` condenses them; the result stands in the collection, or in the

@@ -1,4 +1,4 @@
-"""Small files that appear whole or not at all, and who may read them.
+"""Write small files atomically, with the right permissions.
 
 What is written here follows the umask, so that a folder which several people share stays readable to
 those whom its owner lets in. Payloads of gated countries do not (`pe_data.files.private.Circle`).

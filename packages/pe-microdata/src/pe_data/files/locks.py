@@ -1,4 +1,4 @@
-"""One process at a time; in a module of its own, because a hit in the cache needs no lock."""
+"""A lock between processes; in a module of its own, because a cache hit needs none."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

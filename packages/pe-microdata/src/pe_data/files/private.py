@@ -1,4 +1,4 @@
-"""Files that not everybody may read: secrets, lists of people, and payloads of gated countries.
+"""Write files that others may not read: secrets, lists of people, payloads of gated countries.
 
 Everything else that this package writes follows the umask of whoever runs it.
 """

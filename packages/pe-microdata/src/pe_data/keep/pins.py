@@ -1,4 +1,4 @@
-"""Pins: an operator's word that an artifact stays, whatever the channels say.
+"""Pins: artifacts that an operator keeps, whatever the channels lead to.
 
 Release bundles pin artifacts by digest, and a store cannot know that. What was nominated stays anyway; an operator pins
 here whatever else bundles refer to. A pin that was taken away leaves its document, which says until when it held.

@@ -1,4 +1,4 @@
-"""What the channels, pins and tombstones of a store lead to, and when they last led to the rest.
+"""Find what channels, pins and tombstones lead to, and when something last led to the rest.
 
 An unreadable pointer may lead anywhere, so a root or a collection that cannot be read is an error,
 never an omission.

@@ -1,4 +1,4 @@
-"""Payloads of a store that were found right, each with the version of its object.
+"""Remember which payloads `fsck` found right, by the version of the object.
 
 The memory belongs to the one who checks, not to the store: an object that has not changed since
 need not be read again.

@@ -1,1 +1,1 @@
-"""What things are called: addresses, keys in a store, digests, countries, times."""
+"""Names: addresses, keys in a store, digests, countries, times."""

@@ -1,4 +1,4 @@
-"""Where things lie in a store: pure functions from names to keys, and back.
+"""Keys in a store: pure functions from names to keys, and back.
 
 Keys are relative to the root of the store and use `/`. Every name that comes from outside is
 checked here, so that no key can leave its prefix::

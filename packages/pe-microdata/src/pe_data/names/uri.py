@@ -1,4 +1,4 @@
-"""The grammar of artifact addresses, strict, and what each one means.
+"""Parse artifact addresses.
 
 ::
 

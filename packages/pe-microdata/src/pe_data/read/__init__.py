@@ -1,1 +1,1 @@
-"""From an address to verified bytes, and what stands where."""
+"""Read: from an address to verified bytes; lists, manifests, history."""

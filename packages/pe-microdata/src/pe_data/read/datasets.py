@@ -1,4 +1,4 @@
-"""Several datasets in one call, as country packages ask for them."""
+"""Fetch several datasets in one call, as country packages do."""
 
 import os
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What a store holds, told without payloads: datasets, channels, members, periods, sizes."""
+"""List datasets, channels, members, periods and sizes of a store, without payloads."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How to resolve: which cache and store, whether the network may be used, what is told on the way."""
+"""Options of every read: cache, store, offline, progress."""
 
 from dataclasses import dataclass
 from pathlib import Path

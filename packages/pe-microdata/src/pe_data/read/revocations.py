@@ -1,4 +1,4 @@
-"""What a reader does before it hands out bytes: has any of these artifacts been revoked?
+"""Check, before bytes are returned, whether an artifact was revoked.
 
 One list per country says it (`pe_data.documents.revocations`). It is asked for once per call and at most once per
 interval: from the store, else from a mirror. The newest version whose signatures were right is kept and wins.

@@ -1,4 +1,4 @@
-"""Is our data out of date? Current, stale, or cannot tell.
+"""Check whether our data is out of date: current, stale, or cannot tell.
 
 "Ours" is a pinned address, or the version of a channel that this machine used last. It is stale
 if the channel has moved to other bytes since, if the artifact was built with another version of the

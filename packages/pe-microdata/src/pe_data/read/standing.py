@@ -96,7 +96,7 @@ def read_nomination(uri: StoreUri, places: Places, options: Options) -> Verified
     """The verified pointer of `@next`.
 
     Raises:
-        SignatureError, TrustRootError: one of their kinds: it is not to be believed.
+        SignatureError, TrustRootError: it cannot be trusted.
         RollbackError: this machine has seen a newer one.
     """
     from pe_data.read.nominations import read_verified

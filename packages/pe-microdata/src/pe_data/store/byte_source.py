@@ -1,4 +1,4 @@
-"""The bytes of one file on their way, whatever kind of place sends them."""
+"""The bytes of one file as they arrive, from any kind of source."""
 
 import io
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""How long to wait for a server that sends something, but hardly anything.
+"""Give up a server that sends too slowly.
 
 A limit on the wait between two pieces is met by a server that sends one byte now and then. So the bytes
 of a window of time are counted, and a server below the floor is given up where somebody else may do better.

@@ -1,4 +1,4 @@
-"""Where trust starts: the root that this machine was given by another way than the store.
+"""The trust anchor: the root that this machine was given by another way than the store.
 
 An anchor is a file `root.json`, in The Update Framework's format, and beside it, if there is one,
 `floor.json`: the smallest versions that are believable. Without the floor a machine that sees a

@@ -1,4 +1,4 @@
-"""Signing keys: made here, kept in files that only their owner reads, or held elsewhere.
+"""Signing keys: in encrypted files that only their owner can read, or held elsewhere.
 
 A key has a public description, `NAME.pub` (JSON, to pass on), and usually a private part beside it,
 `NAME.key` (PKCS8, encrypted with a passphrase, readable by its owner alone). A reference to a

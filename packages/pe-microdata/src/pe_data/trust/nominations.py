@@ -1,4 +1,4 @@
-"""Believe a nomination, or say why not: signatures first, then what the body says."""
+"""Verify a nomination: the signatures first, then the body."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""From a store to who may sign what: the one way to a `TrustPolicy`."""
+"""Open the `TrustPolicy` of a store."""
 
 from datetime import UTC, datetime
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A version of the trust root on its way from person to person: a file to sign, pass on and publish.
+"""A proposed version of the trust root: a file that people sign, pass on and publish.
 
 The file holds the four documents of the version and what the signers before it are needed for: a
 root after the first one takes a threshold of the keys before it and of its own. So do the other

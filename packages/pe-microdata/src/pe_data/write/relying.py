@@ -1,4 +1,4 @@
-"""Rely on what is in a store already, beside a garbage collection that may be deleting it.
+"""Rely on objects that are in a store already, while a garbage collection may be deleting them.
 
 A collection deletes an artifact that nothing has led to for a grace period, by the store's clock. So a writer may
 rely on an object that the channel leads to now, or that was written a moment ago: neither can become garbage within

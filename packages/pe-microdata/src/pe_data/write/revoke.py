@@ -1,4 +1,4 @@
-"""Make a revocation: the tombstone, the next list, and then the payload goes.
+"""Revoke: write the tombstone and the next list, then remove the payload.
 
 Readers obey the list. A crash before it leaves a tombstone that is not on it, which `fsck` names and the next list
 takes up; a crash after it leaves a payload, which the next revocation of the same artifact, or the garbage

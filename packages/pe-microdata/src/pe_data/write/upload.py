@@ -1,4 +1,4 @@
-"""The write-once half of a publication: payloads, manifests, collections.
+"""Upload the write-once objects of a publication: payloads, manifests, collections.
 
 Each object is created exclusively. Finding it there is no failure: it is either an earlier
 publication of the same bytes or our own write whose reply was lost, and it is read back and
