@@ -1,11 +1,13 @@
 """Three distributions: what each brings, what it does alone, and what is said of one that is not there."""
 
+import ast
 import json
 import re
 import subprocess
 import sys
 import tarfile
 import zipfile
+from collections.abc import Iterator
 from importlib.metadata import entry_points, version
 from pathlib import Path
 
@@ -74,16 +76,26 @@ INSTALL = re.compile(r"pip3? (?:install|download) +(?P<what>[^\n`]*)")
 PLAIN = re.compile(r"(?<![\w./-])(?:pe-data|pe_data|pe-microdata(?:-gateway)?|local-h5)(?:\[|==|\s|['\"]|$)")
 
 
+def texts(path: Path) -> Iterator[str]:
+    """The texts of a module, pieces that stand beside each other put together."""
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
 def test_no_page_or_message_installs_one_of_these_names_from_an_index() -> None:
     """None of them is there, and one is somebody else's; only folders of a clone are named."""
     assert all(map(PLAIN.search, ("pe-data", "'pe-microdata[h5]'", "local-h5==1", "-U pe_data")))
     assert not PLAIN.search("./packages/pe-microdata ./packages/pe-microdata-gateway")
     pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("packages/**/*.md")]
-    code = [path for folder in ROOT.glob("packages/*/src") for path in folder.rglob("*.py")]
+    code = [path for folder in (ROOT / "src", *ROOT.glob("packages/*/src")) for path in folder.rglob("*.py")]
     found = {
         f"{path.relative_to(ROOT)}: {line[0]}"
         for path in [*pages, *code]
-        for line in INSTALL.finditer(path.read_text(encoding="utf-8"))
+        for text in (texts(path) if path.suffix == ".py" else [path.read_text(encoding="utf-8")])
+        for line in INSTALL.finditer(text)
         if PLAIN.search(line["what"].partition("#")[0])
     }
     assert found == set()

@@ -20,6 +20,6 @@ def test_as_before() -> None:
 def test_as_before_without_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "policyengine_us", None)
     before = gc.get_threshold()
-    with pytest.raises(ModelError, match="Install the 'model' extra"):
+    with pytest.raises(ModelError, match="Install the extra 'model' of local-h5"):
         CountryModel()
     assert gc.get_threshold() == before

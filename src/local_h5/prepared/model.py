@@ -98,8 +98,7 @@ def build_snapshot(
         from policyengine_us.system import system
     except ImportError as error:
         raise ModelError(
-            f"policyengine_us: expected the installed model, found {error}. Install the 'model' extra: pip "
-            "install 'local-h5[model]'."
+            f"policyengine_us: expected the installed model, found {error}. Install the extra 'model' of local-h5."
         ) from error
 
     known = system.variables

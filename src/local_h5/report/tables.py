@@ -87,9 +87,7 @@ def write_parquet(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequen
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError as error:
-        raise WriteError(
-            f"{path}: expected pyarrow, found {error}. Install the 'frames' extra: pip install 'local-h5[frames]'."
-        ) from error
+        raise WriteError(f"{path}: expected pyarrow, found {error}. Install the extra 'frames' of local-h5.") from error
     table = pa.table({name: [row[name] for row in rows] for name in (rows[0] if rows else columns)})
     with atomic_output(path) as temporary:
         pq.write_table(table, temporary)

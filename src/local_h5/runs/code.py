@@ -147,6 +147,6 @@ def library_versions() -> dict[str, str]:
     except importlib.metadata.PackageNotFoundError as error:
         raise ModelError(
             f"{error.name}: expected an installed package: its version is a part of every file's fingerprint, "
-            "found none. Install local-h5 with its extra: pip install 'local-h5[model]'."
+            "found none. Install the extra 'model' of local-h5."
         ) from error
     return {**versions, "python": ".".join(platform.python_version_tuple()[:2])}

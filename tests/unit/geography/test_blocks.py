@@ -198,7 +198,7 @@ def test_a_missing_table_is_an_error(made: Made, missing: str, one_line: Any) ->
 
 def test_a_missing_reader_is_named(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(InputError, match=r"expected the package pyarrow.*local-h5\[frames\]"):
+    with pytest.raises(InputError, match=r"expected the package pyarrow.*extra 'frames' of local-h5"):
         read_block_districts(made.block_districts())
 
 

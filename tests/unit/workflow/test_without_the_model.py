@@ -40,6 +40,6 @@ def test_commands_say_what_to_install_in_one_line(
     printed = capsys.readouterr()
     assert (end.value.code, printed.out) == (1, "")
     assert printed.err.startswith(f"error: {absent}: expected an installed package")
-    assert printed.err.endswith("pip install 'local-h5[model]'.\n")
+    assert printed.err.endswith("Install the extra 'model' of local-h5.\n")
     assert printed.err.count("\n") == 1
     assert not (tmp_path / "results").exists()

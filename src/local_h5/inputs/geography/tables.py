@@ -237,8 +237,8 @@ def _pyarrow(path: Path) -> tuple[Any, Any]:
         from pyarrow import csv
     except ImportError as error:
         raise InputError(
-            f"{path}: expected the package pyarrow, to read the table, found {error}. Install local-h5 with its "
-            "extra: pip install 'local-h5[frames]'."
+            f"{path}: expected the package pyarrow, to read the table, found {error}. Install the "
+            "extra 'frames' of local-h5."
         ) from error
     return pyarrow, csv
 

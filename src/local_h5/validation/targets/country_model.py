@@ -124,6 +124,6 @@ def _plain(values: Any) -> np.ndarray:
 
 def _not_installed(error: ImportError) -> ModelError:
     return ModelError(
-        f"policyengine_us: expected the installed model, found {error}. Install the 'model' extra: pip install "
-        "'local-h5[model]'. Or set validation.level: structural."
+        f"policyengine_us: expected the installed model, found {error}. Install the extra 'model' of "
+        "local-h5. Or set validation.level: structural."
     )
