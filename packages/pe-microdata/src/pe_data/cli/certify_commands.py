@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from pe_data.cli.options import FILE, FOLDER, json_option, key_option, reading_options, signers_of
+from pe_data.cli.options import FILE, FOLDER, json_option, key_option, needs_signatures, reading_options, signers_of
 from pe_data.cli.output import Output
 from pe_data.read.options import Options
 
@@ -22,6 +22,7 @@ from pe_data.read.options import Options
 @key_option
 @reading_options
 @json_option
+@needs_signatures
 def certify(
     country: str,
     data_producer: str,
@@ -50,9 +51,7 @@ def certify(
     Exit codes: 0 certified; 1 refused, and the reason is printed; 2 wrong usage.
     """
     from pe_data.certify.certify import certify_data_release
-    from pe_data.documents.signing_libraries import need_libraries
 
-    need_libraries()
     if options.offline:
         raise click.UsageError("certifying asks the store; it cannot be done offline")
     certified = certify_data_release(

@@ -268,6 +268,19 @@ def seal_of(references: tuple[str, ...]) -> "Seal | None":
     return seal
 
 
+def needs_signatures(function: F) -> F:
+    """A decorator: the command needs the libraries for signatures. Raises MissingExtraError without them."""
+
+    @functools.wraps(function)
+    def wrapped(**values: Any) -> Any:
+        from pe_data.documents.signing_libraries import need_libraries
+
+        need_libraries()
+        return function(**values)
+
+    return wrapped  # type: ignore[return-value]
+
+
 def signers_of(references: tuple[str, ...]) -> "list[Signer]":
     """The signers that `--key` names."""
     if not references:

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pe_data.cli.options import ChosenStore, Duration, Signing, json_option, signing_options, store_option
+from pe_data.cli.options import (
+    ChosenStore,
+    Duration,
+    Signing,
+    json_option,
+    needs_signatures,
+    signing_options,
+    store_option,
+)
 from pe_data.cli.output import Output
 from pe_data.errors import ConflictError
 from pe_data.names.digests import strict_json
@@ -36,6 +44,7 @@ _ATTEMPTS = 5
 @signing_options
 @store_option
 @json_option
+@needs_signatures
 def revoke(
     uri: str | None,
     reason: str | None,
@@ -72,14 +81,12 @@ def revoke(
     """
     from pe_data.documents.envelope import REVOCATIONS_TYPE, TOMBSTONE_TYPE
     from pe_data.documents.papers import Papers
-    from pe_data.documents.signing_libraries import need_libraries
     from pe_data.documents.tombstone import Tombstone
     from pe_data.names.uri import parse_store_uri
     from pe_data.trust.revocations import Verifier
     from pe_data.write.revocation_list import describe_list, propose_list
     from pe_data.write.revoke import finish, tombstone_for
 
-    need_libraries()
     raw = signing.signed_file(uri, country, reason, revoked_by, licence, members)
     if raw is not None:
         what = str(signing.file)

@@ -17,6 +17,7 @@ from pe_data.cli.options import (
     Signing,
     json_option,
     key_option,
+    needs_signatures,
     out_option,
     store_option,
     together,
@@ -92,6 +93,7 @@ def root() -> None:
 @store_option
 @anchor_option
 @json_option
+@needs_signatures
 def init(wanted: Wanted, signing: Signing, chosen: ChosenStore, anchor: Path | None, output: Output) -> None:
     """Make version 1 of the trust root of a store of your own.
 
@@ -100,9 +102,6 @@ def init(wanted: Wanted, signing: Signing, chosen: ChosenStore, anchor: Path | N
       pe-data root init --role root=owner --role next-us=alice --key owner --anchor anchor/
       export PE_DATA_TRUST_ROOT=anchor/root.json
     """
-    from pe_data.documents.signing_libraries import need_libraries
-
-    need_libraries()
     from pe_data.trust.proposal import Proposal
     from pe_data.trust.root import Terms, build
 
@@ -123,6 +122,7 @@ def init(wanted: Wanted, signing: Signing, chosen: ChosenStore, anchor: Path | N
     "--replace", "replaced", multiple=True, metavar="OLD=NEW", help="Put a key in the place of another in every role."
 )
 @json_option
+@needs_signatures
 def rotate(
     wanted: Wanted,
     signing: Signing,
@@ -142,9 +142,6 @@ def rotate(
       pe-data root rotate --replace alice=carol --key owner            # alice's key leaked
       pe-data root rotate --role next-us=alice,bob:2 --key owner --out root.proposal
     """
-    from pe_data.documents.signing_libraries import need_libraries
-
-    need_libraries()
     from pe_data.trust.current import read_current
     from pe_data.trust.proposal import Proposal
     from pe_data.trust.root import build, terms_of
@@ -171,6 +168,7 @@ def rotate(
 @anchor_option
 @store_option
 @json_option
+@needs_signatures
 def publish(file: Path, anchor: Path | None, chosen: ChosenStore, output: Output) -> None:
     """Publish a version that enough people have signed.
 
@@ -178,9 +176,6 @@ def publish(file: Path, anchor: Path | None, chosen: ChosenStore, output: Output
     Examples:
       pe-data root publish root.proposal
     """
-    from pe_data.documents.signing_libraries import need_libraries
-
-    need_libraries()
     from pe_data.trust.proposal import Proposal
 
     proposal = Proposal.from_bytes(file.read_bytes(), what=str(file))
@@ -190,6 +185,7 @@ def publish(file: Path, anchor: Path | None, chosen: ChosenStore, output: Output
 @root.command()
 @store_option
 @json_option
+@needs_signatures
 def show(chosen: ChosenStore, output: Output) -> None:
     """Show who holds which role, how many have to sign, and until when; verified.
 
@@ -197,9 +193,6 @@ def show(chosen: ChosenStore, output: Output) -> None:
     Examples:
       pe-data root show --store s3://bucket/data
     """
-    from pe_data.documents.signing_libraries import need_libraries
-
-    need_libraries()
     from pe_data.trust.current import read_current
     from pe_data.trust.root import describe, terms_of
 
@@ -251,6 +244,7 @@ def verify(chosen: ChosenStore, output: Output) -> int:
 @click.argument("folder", type=PLACE)
 @store_option
 @json_option
+@needs_signatures
 def export(folder: Path, chosen: ChosenStore, output: Output) -> None:
     """Write root.json and floor.json for machines that see the store for the first time.
 
@@ -261,9 +255,6 @@ def export(folder: Path, chosen: ChosenStore, output: Output) -> None:
     Examples:
       pe-data root export anchor/
     """
-    from pe_data.documents.signing_libraries import need_libraries
-
-    need_libraries()
     from pe_data.read.nominations import floor_of
     from pe_data.trust.current import read_current
     from pe_data.trust.opening import open_policy

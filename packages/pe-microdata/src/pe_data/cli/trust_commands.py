@@ -16,6 +16,7 @@ from pe_data.cli.options import (
     key_option,
     namespace_of,
     namespace_option,
+    needs_signatures,
     said_options,
     signing_options,
     split_dataset,
@@ -43,6 +44,7 @@ from pe_data.names.digests import Sha256, parse_sha256, strict_json
 @store_option
 @namespace_option
 @json_option
+@needs_signatures
 def promote(
     dataset: str | None,
     source: str,
@@ -65,9 +67,6 @@ def promote(
       pe-data sign nomination.json --key bob                     # on the other machine
       pe-data promote --publish nomination.json
     """
-    from pe_data.documents.signing_libraries import need_libraries
-
-    need_libraries()
     from pe_data.documents.envelope import POINTER_TYPE
     from pe_data.documents.papers import Papers
     from pe_data.documents.pointer import parse_signed
@@ -103,6 +102,7 @@ def promote(
 @click.option("--out", type=PLACE, help="Write the signed file here instead of in its place.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
+@needs_signatures
 def sign(file: Path, keys: tuple[str, ...], out: Path | None, yes: bool, output: Output) -> None:
     """Add your signature to a nomination, a revocation, a statement or a version of the trust root.
 
@@ -113,9 +113,6 @@ def sign(file: Path, keys: tuple[str, ...], out: Path | None, yes: bool, output:
       pe-data sign nomination.json --key bob
       pe-data sign root.proposal --key bob --out root.signed --yes
     """
-    from pe_data.documents.signing_libraries import need_libraries
-
-    need_libraries()
     signing = Signing(keys, out or file)
     signing.need_keys()
     papers, lines = _read(file.read_bytes(), str(file))
