@@ -217,6 +217,16 @@ def test_a_read_only_cache_obeys(world: World, monkeypatch: pytest.MonkeyPatch) 
             pe_data.ensure(world.single(AL))
 
 
+def test_a_download_that_nobody_delivers_asks_once_more(world: World) -> None:
+    """Its payload went with the revocation, which the list that was read a moment ago does not have."""
+    world.revoke(world.single(NC))
+    silently(world, world.pin)
+    world.revoke(world.single(AL))
+    for uri in (world.single(AL), world.member(AL)):
+        with pytest.raises(RevokedError, match=REASON):
+            pe_data.ensure(uri)
+
+
 # --- what attackers do -------------------------------------------------------------------------------------
 
 
