@@ -118,7 +118,7 @@ def test_locks_agree_where_they_share_a_package() -> None:
     [
         ("snakemake>=9.27,<10", "snakemake>=10"),
         ("numpy>=2.1", "numpy>=2.1,<2.2"),
-        ("click>=8.1", "never-heard-of>=1"),
+        ("pyyaml>=6.0", "never-heard-of>=1"),
         ("platformdirs>=4.3", "never-heard-of>=1"),
     ],
 )

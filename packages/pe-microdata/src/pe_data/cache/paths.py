@@ -26,7 +26,6 @@ path: digests, names of countries, datasets and channels.
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -37,11 +36,13 @@ Kind = Literal["seen", "used"]
 ListKind = Literal["json", "unchecked.json", "asked"]
 
 
-@dataclass(frozen=True, slots=True)
 class CachePaths:
     """The paths of one cache; makes nothing. A text that is no name or digest raises InvalidNameError."""
 
-    root: Path
+    __slots__ = ("root",)
+
+    def __init__(self, root: Path) -> None:  # no dataclass: each costs the reader's import a millisecond
+        self.root = root
 
     @property
     def artifacts(self) -> Path:
