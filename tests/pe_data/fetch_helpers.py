@@ -13,6 +13,7 @@ from typing import Any
 
 from pe_data.cache.entries import Cache
 from pe_data.cache.part import Part
+from pe_data.read.fetch import fetch_with
 from pe_data.read.options import Options
 from pe_data.read.resolver import ensure_with
 
@@ -173,6 +174,14 @@ def killing(step: str, times: int) -> None:
         return result if after else inner(*arguments, **more)
 
     setattr(owner, name, method)
+
+
+def many(store: str, cache: str, uri: str, to: str, kill_at: str = "", times: int = 1) -> None:
+    """Fetch the members of a collection into `to`; with `kill_at`, be killed at that step."""
+    if kill_at:
+        killing(kill_at, times)
+    files = fetch_with(uri, Options(Cache(Path(cache)), store=store), None, Path(to), 4, False, False, None)
+    sys.stdout.write(f"{len(files.files)}\n")
 
 
 def main(store: str, cache: str, uri: str, kill_at: str = "", times: int = 1) -> None:

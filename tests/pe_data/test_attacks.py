@@ -266,6 +266,8 @@ def test_duplicate_json_keys(world: World, what: str) -> None:
     if what == "manifest":
         swap(world.store, key, world.store.get(key).data.replace(b"{", b'{"licence":"none",', 1))
         uri = world.single(AL)
+        assert sha256_file(pe_data.ensure(uri)) == world.sha256(AL)  # a pin is its digest
+        assert not list(world.cache.rglob("*.unbound.json"))
     else:
         raw = world.store.get(collection_key("us", world.report.artifact_sha256)).data
         doubled = raw.replace(b"{", b'{"run_id":"other",', 1)
@@ -273,7 +275,7 @@ def test_duplicate_json_keys(world: World, what: str) -> None:
         world.store.put_create(collection_key("us", digest), doubled)
         uri = f"pe-data://us/areas/{AL}@sha256:{digest}"
     with pytest.raises(PeDataError, match="stands twice"):
-        pe_data.ensure(uri)
+        pe_data.resolve(uri)
 
 
 @pytest.mark.parametrize("member", ["../../../etc/passwd", "a/../../b", "/etc/passwd", "a//b", ".hidden/a", "a\\..\\b"])

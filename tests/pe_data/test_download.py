@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def source(server, name):
 @pytest.mark.parametrize("tuning", [PATIENT, PARALLEL])
 def test_whole(server, cache, wanted, tuning):
     seen = []
-    got = fetch(cache, wanted, [web(server)], tuning=tuning, progress=lambda *now: seen.append(now))
+    got = fetch(cache, wanted, [web(server)], tuning=replace(tuning, progress=lambda *now: seen.append(now)))
     assert sha256_file(got.path) == wanted.sha256
     assert seen[-1] == (SIZE, SIZE)
     ranged = [r for _, r in server.asked if r.startswith("bytes=")]

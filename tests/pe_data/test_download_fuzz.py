@@ -37,6 +37,7 @@ class FakeSource:
     at: int
     step: int
     ranges: bool = True
+    suffix: str | None = None
     calls: list[int] = field(default_factory=list)
 
     def open(self, start=0, length=None, pace=None):

@@ -9,7 +9,7 @@ import tracemalloc
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,7 +22,7 @@ import pe_data
 from pe_data.cache.entries import Cache
 from pe_data.cache.fetch import Tuning, Wanted, fetch
 from pe_data.cli import run
-from pe_data.errors import FetchError, ObjectNotFoundError, StoreError, StoreUnavailableError
+from pe_data.errors import FetchError, ObjectNotFoundError, PeDataError, StoreError, StoreUnavailableError
 from pe_data.names.digests import Sha256, canonical_json, sha256_bytes, sha256_file
 from pe_data.names.keys import manifest_key, payload_key, tombstone_key
 from pe_data.store import web_source as web
@@ -183,10 +183,24 @@ def test_a_hostile_mirror_does_not_break_a_pin(
     with scripted(answers) as hostile:
         path = ask(monkeypatch, hostile.url, good)
         assert path.read_bytes() == DATA
-        assert any(asked.endswith(".manifest.json") for asked in hostile.asked)
+        assert any(asked.endswith(".h5") for asked in hostile.asked)
     assert time.process_time() - began < 5
     kept = [p for p in path.parent.iterdir() if "json" in p.suffix and p.read_bytes() == LIES[lie]]
     assert not kept
+
+
+@pytest.mark.parametrize("size", [0, 1, len(DATA) + 1, 10**12, 10**15, 10**17, 10**30])
+def test_a_hostile_mirror_claims_a_size(good: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    begin = f"HTTP/1.1 200 OK\r\nContent-Length: {size}\r\nConnection: close\r\n\r\n".encode()
+    began = time.process_time()
+    with scripted({".h5": raw(begin + DATA), ".parquet": raw(begin + DATA)}) as hostile:
+        path = ask(monkeypatch, hostile.url, good)
+        assert (path.suffix, path.read_bytes()) == (".h5", DATA)
+        monkeypatch.setenv("PE_DATA_CACHE", str(good.parent / "other"))
+        with pytest.raises(PeDataError, match=SHA):
+            ask(monkeypatch, hostile.url)
+    assert time.process_time() - began < 5
+    assert not list(good.parent.glob("cache/partial/*"))
 
 
 @pytest.mark.parametrize("lie", LIES)
@@ -269,6 +283,7 @@ class Dripping:
     def __init__(self, name: str, data: bytes, per_read: int, pause: float) -> None:
         self.name, self.data, self.per_read, self.pause = name, data, per_read, pause
         self.opened: list[int] = []
+        self.suffix = None
 
     def open(self, start: int = 0, length: int | None = None, pace: Pace | None = None) -> Body:
         self.opened.append(start)
@@ -323,7 +338,7 @@ def test_a_slow_source_is_left_while_there_is_another_and_what_it_sent_stays(tmp
     def slow_down(done: int, size: int | None) -> None:
         slow.pause, slow.per_read = 0.05, 10
 
-    fetched = fetch(first, WANTED, [slow, fast], tuning=TUNING, progress=slow_down)
+    fetched = fetch(first, WANTED, [slow, fast], tuning=replace(TUNING, progress=slow_down))
     assert fetched.source == "fast"
     assert [one.slow for one in fetched.skipped] == [True]
     assert fast.opened[0] in range(65536, 65536 + 1000)

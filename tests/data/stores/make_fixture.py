@@ -37,7 +37,7 @@ import h5py
 import numpy as np
 
 from pe_data.cache.entries import Cache
-from pe_data.cache.fetch import Wanted, fetch
+from pe_data.cache.fetch import Tuning, Wanted, fetch
 from pe_data.cli import run
 from pe_data.documents.envelope import POINTER_TYPE, sign
 from pe_data.names.digests import sha256_bytes, sha256_file
@@ -176,14 +176,13 @@ class _BrokenOffError(BaseException):
 def break_off(digest: str) -> None:
     """Leave the first part of a download in the cache."""
 
-    def stop(step: str) -> None:
-        if step == "part-written":
-            raise _BrokenOffError
+    def stop(done: int, size: int | None) -> None:
+        raise _BrokenOffError
 
     store, key = FolderStore(Path("store")), payload_key("us", digest, "h5")
     wanted = Wanted(digest, "h5", store.head(key).size, "large")
     try:
-        fetch(Cache(Path("cache").absolute()), wanted, [store.source(key)], on_step=stop)
+        fetch(Cache(Path("cache").absolute()), wanted, [store.source(key)], Tuning(progress=stop))
     except _BrokenOffError:
         return
     raise SystemExit("the download was not broken off")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pe_data.errors import PeDataError
     from pe_data.names.uri import parse_uri
     from pe_data.read.datasets import ensure_datasets
+    from pe_data.read.fetch import fetch
     from pe_data.read.frames import export
     from pe_data.read.frames import open_frames as open
     from pe_data.read.resolver import ensure, resolve
@@ -26,6 +27,7 @@ __all__ = [
     "ensure",
     "ensure_datasets",
     "export",
+    "fetch",
     "open",
     "parse_uri",
     "resolve",
@@ -37,6 +39,7 @@ _HOMES = {
     "ensure": ("pe_data.read.resolver", "ensure"),
     "ensure_datasets": ("pe_data.read.datasets", "ensure_datasets"),
     "export": ("pe_data.read.frames", "export"),
+    "fetch": ("pe_data.read.fetch", "fetch"),
     "open": ("pe_data.read.frames", "open_frames"),
     "parse_uri": ("pe_data.names.uri", "parse_uri"),
     "resolve": ("pe_data.read.resolver", "resolve"),

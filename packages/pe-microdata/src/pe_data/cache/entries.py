@@ -130,7 +130,7 @@ class Cache:
         stat = path.stat()
         document = {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
         if os.access(path.parent, os.W_OK):
-            write_atomic(_stamp_of(path), json.dumps(document).encode())
+            write_atomic(_stamp_of(path), json.dumps(document).encode(), sync=False)  # without one it is hashed again
 
     def adopt(self, temporary: Path, sha256: Sha256, suffix: Suffix) -> Path:
         """Move a verified and synced file to its place (the caller holds the lock)."""

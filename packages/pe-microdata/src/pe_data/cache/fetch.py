@@ -25,12 +25,13 @@ from datetime import UTC, datetime
 from itertools import cycle
 from pathlib import Path
 
-from pe_data.cache.entries import Cache, Suffix
+from pe_data.cache.entries import Cache
 from pe_data.cache.part import Part
-from pe_data.errors import CacheError, FetchError, NoRoomError, StoreError, StoreUnavailableError
+from pe_data.errors import CacheError, FetchError, NoRoomError, PeDataError, StoreError, StoreUnavailableError
 from pe_data.files.atomic import local_errors
 from pe_data.files.locks import exclusive
 from pe_data.names.digests import Sha256
+from pe_data.names.keys import SIZE_LIMIT, Extension
 from pe_data.store.byte_source import PIECE_BYTES, Body, Source
 from pe_data.store.pace import PACE, Pace, TooSlowError, clock, metered
 
@@ -38,6 +39,10 @@ PROGRESS_BYTES = 1024 * 1024
 """Who breaks off after fewer bytes than this has not helped, and is asked again a few times only."""
 Progress = Callable[[int, int | None], None]
 """Called with the bytes that are there and the size of the whole, if known."""
+
+
+def no_progress(done: int, size: int | None) -> None:
+    """The default: say nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,7 @@ class Tuning:
     """Before the second attempt; doubles each time."""
     pace: Pace | None = None
     """Below which a source is given up while there are others; None: `PACE`."""
+    progress: Progress = no_progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +70,10 @@ class Wanted:
     """The bytes that are asked for."""
 
     sha256: Sha256
-    suffix: Suffix
-    size: int
+    suffix: Extension | None
+    """None where each source says what it has."""
+    size: int | None
+    """Bytes; None where nobody vouches for it, and each source says how much it has."""
     what: str
     """For messages: the address as the user gave it."""
 
@@ -110,106 +118,68 @@ class _NoRangesError(Exception):
     """A source sends the whole whatever part it is asked for."""
 
 
-def no_progress(done: int, size: int | None) -> None:
-    """The default: say nothing."""
+class NobodyError(FetchError):
+    """No source delivered."""
+
+    def __init__(self, wanted: Wanted, skipped: Sequence[Skipped]) -> None:
+        tried = "; ".join(f"{s.source}: {s.reason}" for s in skipped) or "no source is configured"
+        size = "" if wanted.size is None else f"{wanted.size} "
+        super().__init__(
+            f"{wanted.what}: expected {size}bytes with sha256 {wanted.sha256}, found no source that has them "
+            f"({tried}). Try again later (what came is kept for it), add a mirror, or ask the publisher"
+        )
+        self.skipped = tuple(skipped)
 
 
-def fetch(
-    cache: Cache,
-    wanted: Wanted,
-    sources: Sequence[Source],
-    *,
-    tuning: Tuning | None = None,
-    progress: Progress = no_progress,
-) -> Fetched:
+def fetch(cache: Cache, wanted: Wanted, sources: Sequence[Source], tuning: Tuning | None = None) -> Fetched:
     """Bring `wanted` into the cache and return its path.
 
     Processes that ask for the same artifact wait for one download.
 
     Raises:
-        FetchError: no source delivered.
+        NobodyError: no source delivered.
         CacheError: the cache folder cannot be written (full, read-only); NoRoomError if that is certain before.
     """
-    skipped: list[Skipped] = []
-    fetched = try_fetch(cache, wanted, sources, skipped, tuning=tuning, progress=progress)
-    if fetched is None:
-        raise _nobody(wanted, skipped)
-    return fetched
-
-
-def try_fetch(
-    cache: Cache,
-    wanted: Wanted,
-    sources: Sequence[Source],
-    skipped: list[Skipped],
-    *,
-    others: bool = False,
-    tuning: Tuning | None = None,
-    progress: Progress = no_progress,
-) -> Fetched | None:
-    """As `fetch`, but None if no source delivered; who did not is added to `skipped`.
-
-    Args:
-        others: The caller has further places to ask, so that none of these is the last.
-
-    Raises:
-        CacheError: as `fetch`.
-    """
+    tuning, skipped = tuning or Tuning(), list[Skipped]()
     with exclusive(cache.paths.lock(wanted.sha256)):
-        there = cache.lookup(wanted.sha256, wanted.suffix)
+        there = cache.find(wanted.sha256)
         if there is not None:
             return Fetched(there, "cache", ())
-        path = cache.partial(wanted.sha256, wanted.suffix)
-        before = len(skipped)
+        path = cache.partial(wanted.sha256, wanted.suffix or "h5")
         with Part(path, cache.begin(path), most=wanted.size) as part:
             try:
-                _check_room(part, wanted)
-                source = fill(part, wanted, sources, skipped, others=others, tuning=tuning, progress=progress)
-                if source is None:
-                    return None
-                part.sync()
+                source = fill(part, wanted, sources, skipped, tuning)
             finally:
-                note_skipped(cache, wanted.what, skipped[before:])
+                note_skipped(cache, wanted.what, skipped)
+            if source is None:
+                raise NobodyError(wanted, skipped)
+            part.sync()
             path.with_suffix(".parts").unlink(missing_ok=True)  # of an earlier version
-            path = cache.adopt(path, wanted.sha256, wanted.suffix)
+            path = cache.adopt(path, wanted.sha256, source.suffix or wanted.suffix or "h5")
         cache.stamp(path)
-        return Fetched(path, source, tuple(skipped[before:]))
+        return Fetched(path, source.name, tuple(skipped))
 
 
 def fill(
-    part: Part,
-    wanted: Wanted,
-    sources: Sequence[Source],
-    skipped: list[Skipped],
-    *,
-    others: bool = False,
-    tuning: Tuning | None = None,
-    progress: Progress = no_progress,
-) -> str | None:
-    """Complete `part`, wherever it lies; the name of the source whose bytes were right, or None.
-
-    Args:
-        others: As for `try_fetch`.
+    part: Part, wanted: Wanted, sources: Sequence[Source], skipped: list[Skipped], tuning: Tuning
+) -> Source | None:
+    """Complete `part`, wherever it lies; the source whose bytes were right, or None. Others are added to `skipped`.
 
     Raises:
         CacheError: the disk is full, or may not be written.
     """
-    run = _Run(part, wanted, tuning or Tuning(), progress)
-    pace = run.tuning.pace or PACE
+    run, pace = _Run(part, wanted, tuning), tuning.pace or PACE
     slow: list[Source] = []
-    for number, source in enumerate(sources):
-        last = not others and number == len(sources) - 1 and not slow
-        error = run.take(source, None if last else pace)
-        if error is None:
-            return source.name
-        skipped.append(Skipped(source.name, error))
-        if isinstance(error, TooSlowError):
-            slow.append(source)
-    for number, source in enumerate([] if others else slow):
-        error = run.take(source, None if number == len(slow) - 1 else pace)
-        if error is None:
-            return source.name
-        skipped.append(Skipped(source.name, error))
+    for again in (False, True):
+        turn = [*slow] if again else sources
+        for number, source in enumerate(turn):
+            last = number == len(turn) - 1 and (again or not slow)
+            error = run.take(source, None if last else pace)
+            if error is None:
+                return source
+            skipped.append(Skipped(source.name, error))
+            if isinstance(error, TooSlowError) and not again:
+                slow.append(source)
     return None
 
 
@@ -249,32 +219,27 @@ def note_skipped(cache: Cache, what: str, skipped: Sequence[Skipped]) -> None:
             log.write(lines)
 
 
-def _check_room(part: Part, wanted: Wanted) -> None:
-    """Refuse at once what can never fit, instead of filling the disk with a part of it. Raises NoRoomError."""
-    free, missing = shutil.disk_usage(part.path.parent).free, wanted.size - part.size
-    if missing > free:
-        raise NoRoomError(
-            f"cache {part.path.parent}: {wanted.what}: expected room for {missing} bytes, found {free}. "
-            "Free some space (`pe-data cache prune`), or choose another folder with PE_DATA_CACHE"
-        )
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Run:
     """One download: what is wanted, what is there, and how it is moved."""
 
     part: Part
     wanted: Wanted
     tuning: Tuning
-    progress: Progress
+    size: int | None = None
+    """Bytes of the whole, once they are known."""
 
-    def take(self, source: Source, pace: Pace | None) -> StoreError | None:
+    def take(self, source: Source, pace: Pace | None) -> PeDataError | None:
         """Get what is missing from one source; None if the whole is right then, else why not."""
         part, expected = self.part, self.wanted.sha256
         while True:
             resumed = part.size > 0
             try:
                 self._transfer(source, pace)
+            except NoRoomError as error:
+                if self.wanted.size is not None:
+                    raise
+                return error  # for what a source merely claims
             except StoreError as error:
                 if not isinstance(error, StoreUnavailableError) and not resumed:
                     part.clear()
@@ -289,21 +254,25 @@ class _Run:
 
     def _transfer(self, source: Source, pace: Pace | None) -> None:
         """Append what is missing, or raise StoreError; what came stays."""
-        part, size, tuning = self.part, self.wanted.size, self.tuning
-        attempt = 0
-        several = size >= tuning.parallel_from and tuning.connections > 1
-        alone = tuning.solo_seconds if several else None
-        while part.size < size or size == 0:
+        part, tuning = self.part, self.tuning
+        attempt, solo, several = 0, tuning.solo_seconds, tuning.connections > 1
+        self.size = self.wanted.size
+        while True:
             before = part.size
             try:
-                if alone == 0:
+                if self.size is None and before:
+                    with source.open(0, 1, pace) as body:
+                        self._learn(body)
+                if self.size is not None and part.size == self.size > 0:
+                    return
+                if several and solo == 0 and (self.size or 0) >= tuning.parallel_from:
                     self._spans(source, pace)
                     return
-                if self._stream(source, alone, pace):
+                if self._stream(source, solo if several else None, pace):
                     return
-                alone = 0
+                solo = 0
             except _NoRangesError:
-                alone = None
+                several = False
             except TooSlowError:
                 raise
             except StoreUnavailableError:
@@ -313,25 +282,46 @@ class _Run:
                 time.sleep(tuning.pause_seconds * 2 ** (attempt - 1))
 
     def _stream(self, source: Source, seconds: float | None, pace: Pace | None) -> bool:
-        """One connection to the end of the body. False if that took more than `seconds`."""
-        part, size, started = self.part, self.wanted.size, clock()
+        """One connection to the end of the body. False if that took more than `seconds` for a large file."""
+        part, started = self.part, clock()
         with source.open(part.size, None, pace) as body:
-            self._check_total(body)
+            size = self._learn(body)
             for there in receive(part, body, size, pace):
                 self._note(there)
-                if seconds is not None and there < size and clock() - started > seconds:
+                large = seconds is not None and there < size and size >= self.tuning.parallel_from
+                if large and clock() - started > (seconds or 0):
                     return False
         return True
 
+    def _learn(self, body: Body) -> int:
+        """The size of the whole, which every body has to agree with. Raises WrongBytesError, NoRoomError."""
+        if self.size is None:
+            if body.total is None or body.total > SIZE_LIMIT:
+                found = "no size" if body.total is None else str(body.total)
+                raise WrongBytesError(f"at most {SIZE_LIMIT} bytes", f"a claim of {found}")
+            self.size = body.total
+            if self.part.size > self.size:
+                self.part.clear()
+        elif body.total not in (None, self.size):
+            raise WrongBytesError(f"{self.size} bytes", f"{body.total}")
+        folder, missing = self.part.path.parent, self.size - self.part.size
+        free = shutil.disk_usage(folder).free
+        if missing > free:  # instead of filling the disk with a part of what can never fit
+            raise NoRoomError(
+                f"cache {folder}: {self.wanted.what}: expected room for {missing} bytes, found {free}. "
+                "Free some space (`pe-data cache prune`), or choose another folder with PE_DATA_CACHE"
+            )
+        return self.size
+
     def _spans(self, source: Source, pace: Pace | None) -> None:
         """Several connections, each reading a span into memory; appended in order."""
-        part, size, tuning = self.part, self.wanted.size, self.tuning
+        part, size, tuning = self.part, self.size or 0, self.tuning
         pace, stop = pace and pace.shared(tuning.connections), threading.Event()
 
         def get(start: int) -> memoryview:
             span = memoryview(bytearray(min(tuning.span_bytes, size - start)))
             with source.open(start, len(span), pace) as body:
-                self._check_total(body)
+                self._learn(body)
                 if not body.ranged:
                     raise _NoRangesError
                 read, there = metered(body.readinto, pace), 0
@@ -359,16 +349,4 @@ class _Run:
                 raise
 
     def _note(self, there: int) -> None:
-        self.progress(there, self.wanted.size)
-
-    def _check_total(self, body: Body) -> None:
-        if body.total not in (None, self.wanted.size):
-            raise WrongBytesError(f"{self.wanted.size} bytes", f"{body.total}")
-
-
-def _nobody(wanted: Wanted, skipped: Sequence[Skipped]) -> FetchError:
-    tried = "; ".join(f"{s.source}: {s.reason}" for s in skipped) or "no source is configured"
-    return FetchError(
-        f"{wanted.what}: expected {wanted.size} bytes with sha256 {wanted.sha256}, found no source "
-        f"that has them ({tried}). Try again later (what came is kept for it), add a mirror, or ask the publisher"
-    )
+        self.tuning.progress(there, self.size)

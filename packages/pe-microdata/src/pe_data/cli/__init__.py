@@ -23,6 +23,7 @@ SECTIONS = {
         "list": _READ,
         "resolve": _READ,
         "ensure": _READ,
+        "fetch": _READ,
         "schema": _READ,
         "export": _READ,
         "history": _PUBLISH,

@@ -2,10 +2,9 @@
 
 import json
 import logging
-import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import click
 import msgspec
 
 from pe_data.cli.tables import printable, text_table
+from pe_data.read.progress import BYTES, bar, short
 
 LOGGER = logging.getLogger("pe_data")
 LEVELS = (logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG)
@@ -100,24 +100,10 @@ def progress(label: str) -> Iterator[Callable[[int, int], None]]:
         yield advance or (lambda done, total: None)
 
 
-@contextmanager
-def download_progress(address: str | Path) -> Iterator[Callable[[int, int | None], None] | None]:
+def download_progress(address: str | Path) -> AbstractContextManager[Callable[[int, int | None], None] | None]:
     """A callback (bytes, total) that draws a bar with its speed on a terminal, else None."""
-    name = str(address).partition("#")[0].rpartition("/")[2][:40]
-    with _bar(name, "DownloadColumn", "TransferSpeedColumn") as advance:
-        yield advance
+    return _bar(short(address), *BYTES)
 
 
-@contextmanager
-def _bar(label: str, *columns: str) -> Iterator[Callable[[int, int | None], None] | None]:
-    if not sys.stderr.isatty() or not LOGGER.isEnabledFor(logging.WARNING):
-        yield None
-        return
-    from rich import progress as rich
-    from rich.console import Console
-
-    shown = [rich.TextColumn("{task.description}"), rich.BarColumn()]
-    shown += [getattr(rich, name)() for name in (*columns, "TimeRemainingColumn")]
-    with rich.Progress(*shown, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(label, total=None, visible=False)
-        yield lambda done, total: bar.update(task, completed=done, total=total, visible=True)
+def _bar(label: str, *columns: str) -> AbstractContextManager[Callable[[int, int | None], None] | None]:
+    return bar(label, *columns, show=None if LOGGER.isEnabledFor(logging.WARNING) else False)

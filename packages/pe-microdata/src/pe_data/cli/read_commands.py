@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from pe_data.cli.options import address_options, json_option, reading_options
+from pe_data.cli.options import FOLDER, address_options, json_option, reading_options, workers_option
 from pe_data.cli.output import Output, download_progress, facts, plain, print_json, say, table
 from pe_data.cli.tables import column_rows, entity_rows, human_size, member_rows, summary_rows, text_table
 from pe_data.errors import PeDataError
@@ -105,6 +105,52 @@ def ensure(
         if not output.as_json:
             say(paths[uri])
     output(paths)
+
+
+@click.command()
+@click.argument("uri")
+@click.option(
+    "--members", "-m", multiple=True, metavar="GLOB", help="Only members whose name fits, such as 'districts/*'."
+)
+@click.option("--to", type=FOLDER, help="Folder for the files under their names.")
+@workers_option
+@click.option("--dry-run", is_flag=True, help="Show names and sizes, download nothing.")
+@click.option("--link", is_flag=True, help="Hard links to the cache instead of copies: do not edit them.")
+@click.option("--verify", is_flag=True, help="Hash cached files again.")
+@click.option("--allow-revoked", is_flag=True, help="Return cached files even if they were revoked, with a warning.")
+@address_options
+@json_option
+def fetch(
+    uri: str,
+    members: tuple[str, ...],
+    to: Path | None,
+    workers: int,
+    dry_run: bool,
+    link: bool,
+    verify: bool,
+    allow_revoked: bool,
+    options: Options,
+    output: Output,
+) -> None:
+    """Fetch the members of a collection side by side, verify them, and put them into a folder.
+
+    A call that was interrupted is completed by the same call.
+
+    \b
+    Examples:
+      pe-data fetch pe-data://us/local_areas@latest --to areas
+      pe-data fetch pe-data://us/local_areas@latest --members 'districts/NC-*' --dry-run
+    """
+    from pe_data.read.fetch import fetch_with
+
+    chosen = replace(options, verify=verify, allow_revoked=allow_revoked)
+    with download_progress(uri) as bar:
+        found = fetch_with(uri, chosen, members or None, to, workers, dry_run, link, bar)
+    done = "to download" if dry_run else "downloaded"
+    total = f"{len(found.files)} files, {human_size(found.size_bytes)}; {human_size(found.missing_bytes)} {done}"
+    rows = [(file.name, human_size(file.size_bytes), "yes" if file.cached else "") for file in found.files]
+    lines = [*table(("file", "size", "cached"), rows), total] if dry_run else [file.path for file in found.files]
+    output({"files": found.files, "size_bytes": found.size_bytes, "missing_bytes": found.missing_bytes}, lines)
 
 
 @click.command()
@@ -266,6 +312,7 @@ COMMANDS: dict[str, click.Command] = {
     "list": list_command,
     "resolve": resolve,
     "ensure": ensure,
+    "fetch": fetch,
     "schema": schema,
     "export": export,
     "staleness": staleness,

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
-from pe_data.cache.fetch import Skipped, Wanted, WrongBytesError, fill
+from pe_data.cache.fetch import Skipped, Tuning, Wanted, WrongBytesError, fill
 from pe_data.cache.part import Part
 from pe_data.documents.collection import Collection
 from pe_data.errors import ConflictError, DigestMismatchError, ObjectExistsError, ObjectNotFoundError, StoreError
@@ -273,7 +273,7 @@ def _fetch(source: Store, key: str, path: Path, expected: Sha256, size: int, suf
     """Complete the file `path`; wrong bytes are not kept."""
     skipped: list[Skipped] = []
     with Part(path, most=size) as part:
-        done = fill(part, Wanted(expected, suffix, size, key), [source.source(key)], skipped)
+        done = fill(part, Wanted(expected, suffix, size, key), [source.source(key)], skipped, Tuning())
     if done is not None:
         return
     error = skipped[-1].error

@@ -157,7 +157,7 @@ def follow(uri: StoreUri, places: Places, pointer: PointerBody | None, stale: bo
         raise InputError(f"{uri}: manifest: expected a single file, found a collection. Leave #manifest= out")
     if pointer is None and uri.member is None and not known:
         return Located(uri, root, root, uri.manifest)  # of a pin nobody else says what it is
-    return _collection(Located(uri, root, root, root, pointer=pointer, stale=stale), places)
+    return with_collection(Located(uri, root, root, root, pointer=pointer, stale=stale), places)
 
 
 def look(uri: StoreUri, places: Places) -> tuple[Located, Described | None]:
@@ -170,10 +170,10 @@ def look(uri: StoreUri, places: Places) -> tuple[Located, Described | None]:
     try:
         return located, describe(located, places)
     except ObjectNotFoundError:
-        return _collection(located, places), None
+        return with_collection(located, places), None
     except FetchError as error:  # perhaps only because a mirror is out of reach
         try:
-            return _collection(located, places), None
+            return with_collection(located, places), None
         except (ObjectNotFoundError, FetchError):
             raise error from None
 
@@ -224,7 +224,7 @@ def target(uri: StoreUri, places: Places) -> Target:
     )
 
 
-def _collection(located: Located, places: Places) -> Located:
+def with_collection(located: Located, places: Places) -> Located:
     """The same with its verified collection, and with the member that the address names."""
     uri, sha256, cache = located.uri, located.root, places.cache
     raw, kept = collection_bytes(uri, sha256, places)

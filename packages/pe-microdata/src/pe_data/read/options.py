@@ -8,7 +8,7 @@ from pe_data.cache.entries import Cache
 from pe_data.config.settings import RECHECK_HOURS, cache_folder, is_offline, recheck_seconds
 
 if TYPE_CHECKING:
-    from pe_data.cache.fetch import Progress
+    from pe_data.cache.fetch import Progress, Tuning
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,12 @@ class Options:
     """Return a cached artifact even if it was revoked, with a warning; never fetch one."""
     recheck: float = RECHECK_HOURS * 3600
     """Seconds until the stores are asked again whether a cached file was revoked."""
+
+    def tuning(self) -> "Tuning":
+        """How a download is told of."""
+        from pe_data.cache.fetch import Tuning, no_progress
+
+        return Tuning(progress=self.progress or no_progress)
 
     @classmethod
     def of(

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from pe_data.cache.entries import Suffix
 from pe_data.cache.fetch import Progress, Wanted, fetch, no_progress, receive
 from pe_data.cache.part import Part
 from pe_data.errors import CacheWarning, DigestMismatchError, FetchError, InvalidNameError, OfflineError, StoreError
 from pe_data.files.atomic import write_atomic
 from pe_data.files.locks import exclusive
 from pe_data.names.digests import Sha256
+from pe_data.names.keys import Extension
 from pe_data.names.uri import WebUri
 from pe_data.read.options import Options
 from pe_data.read.revocations import refuse_remembered
@@ -55,13 +55,8 @@ def ensure_web(uri: WebUri, options: Options) -> Path:
             size = body.total
     except StoreError as error:
         raise FetchError(str(error)) from error
-    fetched = fetch(
-        options.cache,
-        Wanted(uri.sha256, _suffix(uri.url), size, str(uri)),
-        [source],
-        progress=options.progress or no_progress,
-    )
-    return fetched.path
+    wanted = Wanted(uri.sha256, _suffix(uri.url), size, str(uri))
+    return fetch(options.cache, wanted, [source], options.tuning()).path
 
 
 def _ensure_streamed(uri: WebUri, body: Body, options: Options) -> Path:
@@ -134,7 +129,7 @@ def _offline(uri: WebUri, options: Options) -> Path:
     )
 
 
-def _suffix(url: str) -> Suffix:
+def _suffix(url: str) -> Extension:
     return "parquet" if url.partition("?")[0].endswith(".parquet") else "h5"
 
 

@@ -24,6 +24,7 @@ from typing import ClassVar
 
 from pe_data.errors import ObjectNotFoundError, StoreError
 from pe_data.names.digests import Sha256
+from pe_data.names.keys import EXTENSIONS
 from pe_data.store.byte_source import Body, Source
 from pe_data.store.pace import Pace
 
@@ -177,7 +178,8 @@ class Store(ABC):
 
     def source(self, key: str) -> Source:
         """The object as the source of a download."""
-        return Source(self.url, partial(self.open, key))
+        suffix = next((extension for extension in EXTENSIONS if key.endswith(f".{extension}")), None)
+        return Source(self.url, partial(self.open, key), suffix)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.url!r})"

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from pe_data.names.keys import Extension
 from pe_data.store.pace import Pace
 
 PIECE_BYTES = 512 * 1024
@@ -99,3 +100,5 @@ class Source:
     name: str
     """As a person would write it, without credentials."""
     open: Opener
+    suffix: Extension | None = None
+    """Of the file that it is, if the place says so."""
