@@ -14,7 +14,7 @@ from pe_data.files.atomic import PLAIN, local_errors, open_own
 from pe_data.names.digests import CHUNK_BYTES, Sha256
 
 INLINE_BYTES = 4 * 1024 * 1024
-"""Files up to this size are hashed at once: a thread for each would cost more than it saves."""
+"""So much of a file is hashed at once: for a small one, a thread would cost more than it saves."""
 
 
 class Part(AbstractContextManager["Part"]):
@@ -33,7 +33,6 @@ class Part(AbstractContextManager["Part"]):
         """Bytes that are there."""
         self.whole = False
         """Whether it was found right; an empty file that was not is removed in the end."""
-        self._inline = most is not None and most <= INLINE_BYTES
         self._worker: ThreadPoolExecutor | None = None
         self._hashing: Future[None] | None = None
         with local_errors(path):
@@ -54,7 +53,7 @@ class Part(AbstractContextManager["Part"]):
             while done < len(data):
                 done += os.write(self._file, data[done:])
         self.size += len(data)
-        if self._inline:
+        if self.size <= INLINE_BYTES:
             self._hash.update(data)
         else:
             self._worker = self._worker or ThreadPoolExecutor(1, thread_name_prefix="pe-data-hash")

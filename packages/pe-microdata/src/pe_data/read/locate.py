@@ -133,20 +133,7 @@ def locate(uri: StoreUri, places: Places) -> Located:
         ObjectNotFoundError, StoreUnavailableError, OfflineError: as `read_latest`.
         InputError: there is no such member.
     """
-    return follow(uri, places, *read_pointer(uri, places))
-
-
-def read_pointer(uri: StoreUri, places: Places) -> tuple[PointerBody | None, bool]:
-    """What the channel says now, and whether that is stale; None for a pin."""
-    if uri.channel is None:
-        return None, False
-    if uri.channel == "next":
-        return read_nomination(uri, places, places.options).body, False
-    return read_latest(uri, places, places.options)
-
-
-def follow(uri: StoreUri, places: Places, pointer: PointerBody | None, stale: bool = False) -> Located:
-    """As `locate`, from a pointer that was read already; None for a pin."""
+    pointer, stale = read_pointer(uri, places)
     root = uri.sha256 if pointer is None else pointer.artifact_sha256
     assert root is not None, "a StoreUri has a channel or a digest"
     known = places.cache.lookup(root, "collection.json") is not None
@@ -158,6 +145,15 @@ def follow(uri: StoreUri, places: Places, pointer: PointerBody | None, stale: bo
     if pointer is None and uri.member is None and not known:
         return Located(uri, root, root, uri.manifest)  # of a pin nobody else says what it is
     return with_collection(Located(uri, root, root, root, pointer=pointer, stale=stale), places)
+
+
+def read_pointer(uri: StoreUri, places: Places) -> tuple[PointerBody | None, bool]:
+    """What the channel says now, and whether that is stale; None for a pin."""
+    if uri.channel is None:
+        return None, False
+    if uri.channel == "next":
+        return read_nomination(uri, places, places.options).body, False
+    return read_latest(uri, places, places.options)
 
 
 def look(uri: StoreUri, places: Places) -> tuple[Located, Described | None]:
@@ -225,39 +221,22 @@ def target(uri: StoreUri, places: Places) -> Target:
 
 
 def with_collection(located: Located, places: Places) -> Located:
-    """The same with its verified collection, and with the member that the address names."""
+    """The same with its verified collection, and with the member that the address names.
+
+    Raises:
+        ObjectNotFoundError, FetchError: as `Places.document`.
+        PointerMismatchError: it is of another dataset than the address says.
+    """
     uri, sha256, cache = located.uri, located.root, places.cache
-    raw, kept = collection_bytes(uri, sha256, places)
-    collection = checked_collection(raw, uri, sha256)
-    if not kept:  # nothing that is none is kept
-        try:
-            cache.write_document(sha256, "collection.json", raw)
-        except CacheError:
-            if uri.member is None:  # it is itself what was asked for
-                raise
-    found = replace(located, bound=sha256, collection=collection, raw=raw)
-    return found if uri.member is None else found.member(uri.member)
-
-
-def collection_bytes(uri: StoreUri, sha256: Sha256, places: Places) -> tuple[bytes, bool]:
-    """The document with that digest, and whether the cache had it."""
-    kept = places.cache.lookup(sha256, "collection.json", verify=places.options.verify)
-    if kept is not None:
-        return kept.read_bytes(), True
 
     def check(raw: bytes, what: str) -> bytes:
         return check_bytes(raw, sha256, what=what, advice=SWAPPED)
 
-    return places.document(uri, collection_key(uri.country, sha256), COLLECTION_LIMIT, check), False
-
-
-def checked_collection(raw: bytes, uri: StoreUri, sha256: Sha256) -> Collection:
-    """A collection whose digest was found right, if it is of the dataset that the address names.
-
-    Raises:
-        InvalidDocumentError: it is none.
-        PointerMismatchError: it is of another dataset.
-    """
+    kept = cache.lookup(sha256, "collection.json", verify=places.options.verify)
+    if kept is None:
+        raw = places.document(uri, collection_key(uri.country, sha256), COLLECTION_LIMIT, check)
+    else:
+        raw = kept.read_bytes()
     what = f"{uri}: collection sha256:{sha256}"
     collection = Collection.from_bytes(raw, what=what)
     for name in ("country", "dataset"):
@@ -267,7 +246,14 @@ def checked_collection(raw: bytes, uri: StoreUri, sha256: Sha256) -> Collection:
                 f"{what}: expected {name} {expected!r}, found {found!r}. The address or the pointer belongs to "
                 "another dataset"
             )
-    return collection
+    if kept is None:  # nothing that is none is kept
+        try:
+            cache.write_document(sha256, "collection.json", raw)
+        except CacheError:
+            if uri.member is None:  # it is itself what was asked for
+                raise
+    whole = replace(located, bound=sha256, collection=collection, raw=raw)
+    return whole if uri.member is None else whole.member(uri.member)
 
 
 def describe(located: Located, places: Places) -> Described:
