@@ -24,6 +24,7 @@ from pe_data.read.payload import bring, note_use
 from pe_data.read.places import Places
 from pe_data.read.progress import BYTES, bar, short
 from pe_data.read.resolver import ensure_with
+from pe_data.read.revocations import Revocations
 
 if TYPE_CHECKING:
     from pe_data.cache.fetch import Progress
@@ -138,6 +139,7 @@ def fetch_with(
         return Files((_other(uri, parsed.name, options, to, dry_run, link),))
     places = Places.of(parsed, options)
     root, rows = _rows(parsed, places, members)
+    asked = Revocations(parsed, options, places)
     total = _Total(sum({located.sha256: size for _, located, size, _ in rows}.values()), progress)
     by_digest: dict[Sha256, list[tuple[str, Located, int, str]]] = {}
     for row in rows:
@@ -150,7 +152,7 @@ def fetch_with(
         if dry_run:
             return files
         told = replace(places, options=replace(options, progress=total.of(located.sha256)))
-        path = bring(located, told)
+        path = bring(located, told, asked)
         total.done(located.sha256, size)
         if to is None:
             return [replace(file, path=path) for file in files]

@@ -174,14 +174,18 @@ def look(uri: StoreUri, places: Places) -> tuple[Located, Described | None]:
             raise error from None
 
 
-def revocation(located: Located, places: Places, *, cached: bool, now: bool = False) -> Revoked | None:
+def revocation(
+    located: Located, places: Places, *, cached: bool, now: bool = False, asked: Revocations | None = None
+) -> Revoked | None:
     """The tombstone of what is asked for, or of the collection that it comes from.
 
     Args:
         cached: Its bytes are here, and nothing is downloaded.
         now: Ask, however recently the places were asked.
+        asked: What is known for this call, where it is about many artifacts.
     """
-    return Revocations(located.uri, places.options, places, now=now).find(located.digests, cached=cached)
+    asked = asked or Revocations(located.uri, places.options, places, now=now)
+    return asked.find(located.digests, cached=cached)
 
 
 def current_manifest(located: Located, described: Described, places: Places) -> Manifest:

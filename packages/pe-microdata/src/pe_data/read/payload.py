@@ -23,7 +23,7 @@ from pe_data.names.uri import StoreUri
 from pe_data.read.locate import Located, checked_manifest, describe, locate, revocation, with_collection
 from pe_data.read.options import Options
 from pe_data.read.places import Places
-from pe_data.read.revocations import obey
+from pe_data.read.revocations import Revocations, obey
 from pe_data.read.seen import SeenChannels
 
 
@@ -42,8 +42,11 @@ def note_use(located: Located, places: Places) -> None:
         SeenChannels(places.cache, places.config.url).use(located.pointer)
 
 
-def bring(located: Located, places: Places) -> Path:
+def bring(located: Located, places: Places, asked: Revocations | None = None) -> Path:
     """The file in the cache, downloaded if it has to be.
+
+    Args:
+        asked: As for `revocation`.
 
     Raises:
         RevokedError: it was revoked.
@@ -52,7 +55,7 @@ def bring(located: Located, places: Places) -> Path:
     """
     uri, options = located.uri, places.options
     cached = places.cache.find(located.sha256, verify=options.verify)
-    revoked = revocation(located, places, cached=cached is not None)
+    revoked = revocation(located, places, cached=cached is not None, asked=asked)
     if revoked is not None:
         obey(revoked, uri, options, cached=cached is not None)
     if cached is not None:

@@ -150,9 +150,9 @@ def _unless_revoked(uri: StoreUri, digests: tuple[Sha256, ...], path: Path | Non
     """`path`, if none of the artifacts that lead to it was revoked. Raises RevokedError."""
     known = Known(options.cache)
     if path is not None and known.is_open(uri.country, digests, options.recheck, options.offline):
-        from pe_data.read.revocations import find_revoked, obey
+        from pe_data.read.revocations import Revocations, obey
 
-        revoked = find_revoked(uri, digests, options, fresh=False)
+        revoked = Revocations(uri, options).find(digests, cached=True)
         if revoked is not None:
             obey(revoked, uri, options, cached=True)
     return path

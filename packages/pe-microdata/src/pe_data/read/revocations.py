@@ -86,20 +86,6 @@ class Revoked:
         )
 
 
-def find_revoked(
-    uri: "StoreUri", digests: Sequence[Sha256], options: Options, *, fresh: bool, places: "Places | None" = None
-) -> Revoked | None:
-    """The first revoked artifact among `digests`, or None: `Revocations` for one question.
-
-    Args:
-        uri: What is being resolved.
-        digests: The artifact, and the collection that it is reached through, if any.
-        fresh: It is about to be downloaded.
-        places: Of the country, if they are at hand, with the stores that are open.
-    """
-    return Revocations(uri, options, places).find(digests, cached=not fresh)
-
-
 def obey(found: Revoked, uri: "AnyUri", options: Options, *, cached: bool) -> None:
     """Refuse a revoked artifact, or warn where that is all that is right.
 
