@@ -165,6 +165,7 @@ def _standing(request: AreaBuildRequest, expected: Fingerprint, h5: Path, record
         and result.fingerprint is not None
         and result.fingerprint.digest == expected.digest
         and found.area.sha256 == result.output.sha256
+        and found.area.sidecar_sha256 == sha256_of(sidecar_path(h5))
         and h5.is_file()
         and sha256_of(h5) == result.output.sha256
     )

@@ -42,6 +42,17 @@ def digests(folder: Path) -> dict[str, str]:
     }
 
 
+def edit(path: Path, key: str, value: object) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
+
+
+def without_sidecar(folder: Path) -> dict[str, str]:
+    """The file of a record as older versions wrote it."""
+    area: dict[str, str] = json.loads((folder / "validation/structural/districts/NC-01.json").read_text())["area"]
+    del area["sidecar_sha256"]
+    return area
+
+
 def run(prepared: Prepared, folder: Path, *items: WorkItem, **options: Any) -> tuple[AreaOutcome, ...]:
     return run_areas(items, prepared.state, folder, **options).outcomes
 
@@ -202,8 +213,20 @@ def test_what_is_there_and_right_is_skipped(prepared: Prepared, tmp_path: Path) 
         lambda folder: (folder / "districts/NC-01.h5.result.json").unlink(),
         lambda folder: (folder / "districts/NC-01.h5.result.json").write_text("{}"),
         lambda folder: (folder / "validation/structural/districts/NC-01.json").unlink(),
+        lambda folder: edit(folder / "districts/NC-01.h5.result.json", "notes", {"licence": "CC0-1.0"}),
+        lambda folder: edit(folder / "districts/NC-01.h5.result.json", "checks", {}),
+        lambda folder: edit(folder / "validation/structural/districts/NC-01.json", "area", without_sidecar(folder)),
     ],
-    ids=["no file", "other bytes", "no sidecar", "other sidecar", "no record"],
+    ids=[
+        "no file",
+        "other bytes",
+        "no sidecar",
+        "other sidecar",
+        "no record",
+        "other notes",
+        "no checks",
+        "older record",
+    ],
 )
 def test_what_is_not_right_is_built_again(prepared: Prepared, tmp_path: Path, damage: Callable[[Path], object]) -> None:
     item = WorkItem(NC_01, MARK)
