@@ -301,7 +301,7 @@ CASES = [
         "no such column",
     ),
     Case("rule for ids", option(missing={"person_id": {"-1": 0}}), ConfigError, "missing", "person_id", "an id"),
-    Case("no rule", option(missing={"is_female": False}), ConfigError, "missing.is_female", None, "a bool"),
+    Case("no rule", option(missing={"is_female": False}), ConfigError, "missing", "is_female", "False (bool)"),
     Case("no value", option(missing={"is_female": {"-1": None}}), ConfigError, "missing", "is_female.-1", "NoneType"),
     # --- take-up
     Case("unknown programme", option(takeup_filter=["takes_up_tv"]), InputError, "takeup_filter", None, "takes_up_tv"),
