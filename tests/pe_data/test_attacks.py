@@ -33,7 +33,7 @@ from pe_data.keep.mirror import mirror
 from pe_data.names.digests import Sha256, canonical_json, sha256_bytes
 from pe_data.names.keys import channel_key, collection_key, manifest_key, payload_key, tombstone_key
 from pe_data.read.options import Options
-from pe_data.read.revocations import remembered_tombstone
+from pe_data.read.revoked import remembered_tombstone
 from pe_data.store.folder import FolderStore
 from pe_data.trust.revocations import Verifier
 

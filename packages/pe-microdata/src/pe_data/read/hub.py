@@ -26,7 +26,7 @@ from pe_data.files.atomic import write_atomic
 from pe_data.names.digests import Sha256, sha256_file
 from pe_data.names.uri import HubUri
 from pe_data.read.options import Options
-from pe_data.read.revocations import refuse_remembered
+from pe_data.read.revoked import refuse_remembered
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 ENDPOINT_VARIABLE = "HF_ENDPOINT"

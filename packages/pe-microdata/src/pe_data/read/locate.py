@@ -34,7 +34,8 @@ from pe_data.names.digests import Sha256, check_bytes, sha256_bytes
 from pe_data.names.keys import Extension, collection_key, manifest_key
 from pe_data.names.uri import StoreUri
 from pe_data.read.places import Places
-from pe_data.read.revocations import Revocations, Revoked
+from pe_data.read.revocations import Revocations
+from pe_data.read.revoked import Revoked
 from pe_data.read.standing import read_latest, read_nomination
 
 SWAPPED = "It was changed or damaged, and was not kept. Tell whoever runs the store."

@@ -23,7 +23,8 @@ from pe_data.names.uri import StoreUri
 from pe_data.read.locate import Located, checked_manifest, describe, locate, revocation, with_collection
 from pe_data.read.options import Options
 from pe_data.read.places import Places
-from pe_data.read.revocations import Revocations, obey
+from pe_data.read.revocations import Revocations
+from pe_data.read.revoked import obey
 from pe_data.read.seen import SeenChannels
 
 

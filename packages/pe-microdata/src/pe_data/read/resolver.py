@@ -150,7 +150,8 @@ def _unless_revoked(uri: StoreUri, digests: tuple[Sha256, ...], path: Path | Non
     """`path`, if none of the artifacts that lead to it was revoked. Raises RevokedError."""
     known = Known(options.cache)
     if path is not None and known.is_open(uri.country, digests, options.recheck, options.offline):
-        from pe_data.read.revocations import Revocations, obey
+        from pe_data.read.revocations import Revocations
+        from pe_data.read.revoked import obey
 
         revoked = Revocations(uri, options).find(digests, cached=True)
         if revoked is not None:

@@ -21,7 +21,7 @@ from pe_data.names.digests import Sha256
 from pe_data.names.keys import Extension
 from pe_data.names.uri import WebUri
 from pe_data.read.options import Options
-from pe_data.read.revocations import refuse_remembered
+from pe_data.read.revoked import refuse_remembered
 from pe_data.store.byte_source import Body, Source
 from pe_data.store.web_source import open_web
 
