@@ -177,7 +177,7 @@ def test_trust_root_rolled_back_for_a_fresh_client(world: World) -> None:
         world.trust.policy(client="fresh")
     world.store.delete("trust/2.root.json")
     assert world.trust.policy(client="fresher").version == 1  # a machine that knows nothing else believes it
-    world.trust.anchor.with_name("floor.json").write_bytes(Floor(2).to_bytes())
+    world.trust.anchor.with_name("floor.json").write_bytes(Floor(2, {}).to_bytes())
     with pytest.raises(RollbackError, match="expected version 2 or later, as shipped"):
         world.trust.policy(client="freshest")
 
