@@ -1,6 +1,5 @@
 """A verified file of the cache under a name of the user's, whole or not at all."""
 
-import fcntl
 import hashlib
 import os
 from pathlib import Path
@@ -66,8 +65,10 @@ def _copy(source: Path, sha256: Sha256, target: Path, mode: int) -> None:
     made = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), mode)
     with os.fdopen(made, "wb") as copy, source.open("rb") as original:
         try:
+            import fcntl
+
             fcntl.ioctl(copy.fileno(), FICLONE, original.fileno())
-        except OSError:
+        except (ImportError, OSError):  # another system, or a file system that shares no blocks
             digest = hashlib.sha256()
             while piece := original.read(CHUNK_BYTES):
                 copy.write(piece)
