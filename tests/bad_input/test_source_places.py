@@ -58,7 +58,7 @@ PLACES: dict[str, tuple[Any, str, str]] = {
     "ct_tfa_region": (np.full(N_HOUSEHOLDS, b"REGION_A"), "2024-01", NOWHERE),
     "or_erdc_provider_area": (np.full(N_PERSONS, b"AREA_A"), "2024-01", NOWHERE),
     "in_denver": (np.ones(N_HOUSEHOLDS, bool), "2024", NOWHERE),
-    "pa_philadelphia_wage_tax_resident": (np.ones(N_PERSONS, bool), "2024", "a place of the source, where somebody"),
+    "pa_philadelphia_wage_tax_resident": (np.ones(N_PERSONS, bool), "2024", "a place of work in the source; the"),
     "state_income_tax": (np.full(N_UNITS, 900.0), "2024", COMPUTED),
     "ca_income_tax": (np.full(N_UNITS, 900.0), "2024", COMPUTED),
     "household_net_income": (np.full(N_HOUSEHOLDS, 5e4), "2024", COMPUTED),
