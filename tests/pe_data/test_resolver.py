@@ -484,15 +484,23 @@ def run_python(code, **environment):
     return result.stdout
 
 
-def test_import_is_cheap():
-    code = "import time; a = time.process_time(); import pe_data; pe_data.ensure;print(time.process_time() - a)"
-    assert min(float(run_python(code)) for _ in range(7)) < 0.060
-
-
 def test_import_loads_nothing_heavy():
     code = "import sys, pe_data; pe_data.ensure; print(*sys.modules)"
     loaded = set(run_python(code).split())
-    assert not loaded & {"obstore", "numpy", "pandas", "h5py", "filelock", "urllib.request", "click"}
+    heavy = {
+        "obstore",
+        "numpy",
+        "pandas",
+        "h5py",
+        "filelock",
+        "urllib.request",
+        "click",
+        "msgspec",
+        "rich",
+        "tuf",
+        "ssl",
+    }
+    assert not loaded & heavy
     assert not {name for name in loaded if name.startswith("local_h5")}
 
 
