@@ -47,12 +47,12 @@ class Part(AbstractContextManager["Part"]):
 
     def append(self, data: memoryview) -> None:
         """Write `data` and hash it, the latter perhaps until the next call: `data` must not change before."""
-        self._wait()
         with local_errors(self.path):
             done = 0
             while done < len(data):
                 done += os.write(self._file, data[done:])
         self.size += len(data)
+        self._wait()  # what came before is hashed while this is written
         if self.size <= INLINE_BYTES:
             self._hash.update(data)
         else:
