@@ -72,11 +72,11 @@ def make_plan(settings: Settings, foreseen: Forecast, only: Collection[str] | No
 
 def _grouped(keys: Iterable[str], reasons: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     """Reason → the areas that have it, in the order of the run."""
-    grouped: dict[str, tuple[str, ...]] = {}
+    grouped: dict[str, list[str]] = {}
     for key in keys:
         if key in reasons:
-            grouped[reasons[key]] = (*grouped.get(reasons[key], ()), key)
-    return grouped
+            grouped.setdefault(reasons[key], []).append(key)
+    return {reason: tuple(areas) for reason, areas in grouped.items()}
 
 
 def orphans(settings: Settings) -> list[str]:

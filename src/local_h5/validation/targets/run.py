@@ -59,7 +59,10 @@ class TargetRun:
 
     @classmethod
     def read(cls, path_to_config: Path, path_to_targets: Path) -> Self:
-        """:meth:`open` with a resolved configuration; in a process that stays, kept while all of it is the same."""
+        """:meth:`open` from a resolved configuration (JSON).
+
+        A process keeps the last run, and gives it again while none of the files that it was read from has changed.
+        """
         known = _settings(path_to_config)
         section = known.config.validation
         tables = known.config.areas.districts, section.population.table, section.training
