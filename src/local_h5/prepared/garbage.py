@@ -12,8 +12,8 @@ THRESHOLD = (200_000, 50, 1_000)
 def rare_collections() -> Iterator[None]:
     """Collect seldom, then as often as before.
 
-    Importing the model makes millions of objects that stay, and each collection looks at them again: a quarter to a third
-    of the import. Peak memory is the same.
+    Importing the model makes millions of objects that stay, and each collection looks at them again. That is a quarter
+    to a third of the import. Peak memory is the same.
     """
     before = gc.get_threshold()
     gc.set_threshold(*THRESHOLD)
