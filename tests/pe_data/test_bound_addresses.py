@@ -16,6 +16,7 @@ from pe_data.documents.encoding import unpack
 from pe_data.documents.envelope import POINTER_TYPE, sign
 from pe_data.documents.manifest import Manifest
 from pe_data.errors import (
+    CacheWarning,
     InputError,
     InvalidNameError,
     PeDataError,
@@ -211,6 +212,19 @@ def test_a_root_that_vanishes_is_remembered(signed: World) -> None:
         path.unlink()
     with pytest.raises(PeDataError):
         pe_data.ensure(LATEST)
+
+
+@pytest.mark.parametrize("bare", [True, False])
+def test_a_root_that_nobody_could_ever_follow_is_warned_about(signed: World, bare: bool) -> None:
+    """Whether `latest` has to be signed is not known then; a store without a trust root stays readable."""
+    if not bare:
+        publish(signed, "2")
+    for path in (signed.store.root / "trust").iterdir():
+        path.unlink()
+    said = "nobody can tell whether it has to be signed" if bare else "its signatures are not checked"
+    for _ in range(2):
+        with pytest.warns(CacheWarning, match=f"trust root could not be followed, so {said}"):
+            assert pe_data.ensure(LATEST).read_bytes() == (AL if bare else f"{AL}2").encode()
 
 
 def test_the_key_option(signed: World, monkeypatch: pytest.MonkeyPatch) -> None:

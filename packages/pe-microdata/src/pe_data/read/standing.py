@@ -63,10 +63,11 @@ def check_signed(uri: StoreUri, places: Places, document: SignedDocument | None,
     """Refuse a pointer of `latest` that is not signed, where the trust root gives `latest-<country>` to somebody.
 
     The root is followed at most once per interval while nothing is to be checked. A machine that has none, or no
-    library, believes the store.
+    library, believes the store; so does, with a warning, one that cannot follow its root and has never seen the role.
 
     Raises:
-        SignatureError: one of its kinds; also where the role was seen once and the root cannot be followed any more.
+        SignatureError: one of its kinds.
+        PeDataError: the role was seen once, and the root cannot be followed any more.
     """
     if why_unchecked():
         return
@@ -77,11 +78,11 @@ def check_signed(uri: StoreUri, places: Places, document: SignedDocument | None,
     try:
         policy = open_policy(store, metadata=metadata)
     except (PeDataError, OSError) as error:
-        if role.name not in (kept_roles(store, metadata) or ()):
-            if document is not None:
-                warnings.warn(f"{what}: its signatures cannot be checked here: {error}", CacheWarning, stacklevel=4)
-            return
-        raise
+        if role.name in (kept_roles(store, metadata) or ()):
+            raise
+        doubt = "nobody can tell whether it has to be signed" if document is None else "its signatures are not checked"
+        warnings.warn(f"{what}: the trust root could not be followed, so {doubt}: {error}", CacheWarning, stacklevel=4)
+        return
     if role.name not in policy.authorities:
         return
     if document is None:
