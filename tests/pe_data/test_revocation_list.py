@@ -572,6 +572,14 @@ def test_the_commands(world: World, monkeypatch: pytest.MonkeyPatch, capsys: pyt
         assert run(["revoke", *wrong]) == 2
 
 
+def test_fsck_takes_a_tombstone_of_a_later_version_as_it_was_signed(world: World) -> None:
+    """The list names its digest with the field that is not known here."""
+    stone = json.loads(world.tombstone(world.single(AL)).to_bytes())
+    world.publish(world.trust.sign(canonical_json({**stone, "later": 1}), TOMBSTONE_TYPE))
+    world.publish_list(world.propose())
+    assert check_store(world.store).ok
+
+
 # --- the document ------------------------------------------------------------------------------------------
 
 digests = st.text("0123456789abcdef", min_size=64, max_size=64)

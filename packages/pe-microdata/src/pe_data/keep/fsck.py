@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pe_data.documents.collection import COLLECTION_LIMIT, Collection
+from pe_data.documents.envelope import TOMBSTONE_TYPE, parse_envelope
 from pe_data.documents.pointer import POINTER_LIMIT, PointerBody, check_place, parse_signed
 from pe_data.documents.revocations import LIST_LIMIT
 from pe_data.documents.tombstone import TOMBSTONE_LIMIT, Tombstone
@@ -81,6 +82,8 @@ class _Seen:
     collections: dict[Artifact, Collection] = field(default_factory=dict)
     tombstones: dict[Artifact, Tombstone] = field(default_factory=dict)
     """Those that are genuine."""
+    signed: dict[Artifact, Sha256] = field(default_factory=dict)
+    """Digest of the body of each of them, as it was signed."""
 
 
 def check_store(
@@ -193,8 +196,8 @@ class _Checker:
             if place[0] == country and place[1] not in listed.revoked:
                 self._found("/".join(place), "a tombstone that is not on the revocation list", renew)
         for sha256, ended in listed.revoked.items():
-            found = self._seen.tombstones.get((country, Sha256(sha256)))
-            if found is None or sha256_bytes(found.to_bytes()) != ended.tombstone:
+            found = self._seen.signed.get((country, Sha256(sha256)))
+            if found != ended.tombstone:
                 self._found(
                     tombstone_key(country, sha256),
                     f"expected the tombstone that the revocation list names ({ended.tombstone}), found "
@@ -297,17 +300,18 @@ class _Checker:
         return None
 
     def _check_tombstone(self, meta: ObjectMeta, artifact: Artifact) -> None:
-        raw = self._store.get(meta.key, max_bytes=TOMBSTONE_LIMIT).data
-        country, sha256 = artifact
+        key, (country, sha256) = meta.key, artifact
+        raw = self._store.get(key, max_bytes=TOMBSTONE_LIMIT).data
         try:
-            stone = self._verifier.check(raw, country=country, sha256=sha256, what=meta.key)
+            stone = self._verifier.check(raw, country=country, sha256=sha256, what=key)
         except InvalidTombstoneError as error:
             advice = "it changes nothing; `pe-data revoke` replaces it if the artifact is to be revoked, else remove it"
-            self._found(meta.key, f"a tombstone that is not genuine: {error}", advice)
+            self._found(key, f"a tombstone that is not genuine: {error}", advice)
         except UncheckedRevocationError as error:
-            self._found(meta.key, str(error), "run fsck where the trust root and the extra 'trust' are installed")
+            self._found(key, str(error), "run fsck where the trust root and the extra 'trust' are installed")
         else:
             self._seen.tombstones[artifact] = stone
+            self._seen.signed[artifact] = sha256_bytes(parse_envelope(raw, payload_type=TOMBSTONE_TYPE, what=key).body)
 
     def _check_payload(self, meta: ObjectMeta, expected: Sha256) -> None:
         if self._known.unchanged(meta):
