@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from pe_data.errors import ConflictError, InputError, UncheckedRevocationError
-from pe_data.keep.reachable import Artifact, find_reachable, tombstoned
+from pe_data.keep.reachable import Artifact, find_reachable
 from pe_data.names.keys import (
     MARKS_PREFIX,
     ObjectKind,
@@ -72,6 +72,10 @@ class _Found:
     def size(self) -> int:
         return sum(meta.size for meta in self.objects)
 
+    @property
+    def kinds(self) -> set[ObjectKind]:
+        return {parsed.kind for meta in self.objects if (parsed := parse_object_key(meta.key))}
+
 
 def collect_garbage(
     store: Store,
@@ -105,7 +109,8 @@ def collect_garbage(
         probe_conditional_writes(store)
     reachable = find_reachable(store, keep_versions)
     found = _artifacts(store)
-    if found and not reachable.now - tombstoned(store):
+    ended = {artifact for artifact, one in found.items() if ObjectKind.TOMBSTONE in one.kinds}
+    if found and not reachable.now - ended:
         raise InputError(
             f"{store.url}: {len(found)} artifacts and neither a channel nor a pin: everything "
             "would be garbage. A mirror without channels is not collected; if this is the right "
@@ -139,7 +144,7 @@ def _finish_revocations(store: Store, found: dict[Artifact, _Found]) -> list[Art
     """Remove the payloads of what was revoked; what cannot be checked removes nothing."""
     bar, removed = Bar.of(store), []
     for (country, sha256), artifact in sorted(found.items()):
-        kinds = {parsed.kind for meta in artifact.objects if (parsed := parse_object_key(meta.key))}
+        kinds = artifact.kinds
         with suppress(UncheckedRevocationError):
             if ObjectKind.PAYLOAD in kinds and (
                 bar.is_listed(country, sha256) or (ObjectKind.TOMBSTONE in kinds and bar.find(country, sha256))

@@ -21,7 +21,6 @@ from pe_data.documents.collection import Collection
 from pe_data.errors import ConflictError, DigestMismatchError, ObjectExistsError, ObjectNotFoundError, StoreError
 from pe_data.names.digests import Sha256, sha256_bytes
 from pe_data.names.keys import (
-    EXTENSIONS,
     Extension,
     ObjectKind,
     collection_key,
@@ -35,7 +34,7 @@ from pe_data.store.versioned import Replaced, replace_version
 from pe_data.trust.revocations import Verifier
 from pe_data.write.bar import Bar
 from pe_data.write.revocation_list import place_of, read_list
-from pe_data.write.revoke import write_tombstone
+from pe_data.write.revoke import remove_payloads, write_tombstone
 
 WORKERS = 4
 _ADVICE = "The source is damaged or hostile; nothing of it was copied. Try another source."
@@ -100,7 +99,7 @@ class _Graves:
                 write_tombstone(self.target.store, country, sha256, found[1], self.target.verifier)
             elif not (self.source.is_listed(country, sha256) or self.target.is_listed(country, sha256)):
                 return False
-        self._remove(country, sha256)
+        remove_payloads(self.target.store, country, [sha256])
         return True
 
     def bring_list(self, country: str) -> None:
@@ -121,12 +120,7 @@ class _Graves:
             return ConflictError(f"{self.target.store.url}: another mirror run was first. Mirror again")
 
         replace_version(self.target.store, place_of(country), newer.raw, listed.version, newer.sha256, before, lost)
-        for sha256 in sorted(set(listed.revoked) - had):
-            self._remove(country, Sha256(sha256))
-
-    def _remove(self, country: str, sha256: Sha256) -> None:
-        for extension in EXTENSIONS:
-            self.target.store.delete(payload_key(country, sha256, extension))
+        remove_payloads(self.target.store, country, map(Sha256, sorted(set(listed.revoked) - had)))
 
 
 def mirror(

@@ -8,11 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from pe_data.documents.collection import COLLECTION_LIMIT, Collection
 from pe_data.documents.pointer import POINTER_LIMIT, parse_signed
-from pe_data.errors import InputError, ObjectNotFoundError, PeDataError
+from pe_data.errors import InputError, PeDataError
 from pe_data.keep.pins import read_pins
-from pe_data.names.digests import Sha256, check_bytes
+from pe_data.names.digests import Sha256
 from pe_data.names.keys import (
     CHANNELS_PREFIX,
     ObjectKind,
@@ -24,6 +23,7 @@ from pe_data.names.keys import (
 from pe_data.names.times import parse_time
 from pe_data.read.channels import history
 from pe_data.store.base import ObjectMeta, Store
+from pe_data.write.relying import members_of
 
 Artifact = tuple[str, Sha256]
 """Country and digest."""
@@ -62,28 +62,22 @@ def find_reachable(store: Store, keep_versions: int) -> Reachable:
     for artifact in [one for one in left if one not in reachable]:
         for member in _members(store, artifact):
             left[member] = max(left[artifact], left.get(member, left[artifact]))
-    reachable |= tombstoned(store)
+    reachable |= _tombstoned(store)
     return Reachable(frozenset(reachable), left)
 
 
-def tombstoned(store: Store) -> set[Artifact]:
+def _tombstoned(store: Store) -> set[Artifact]:
     """Every artifact with a tombstone, genuine or not."""
     parsed = [parse_object_key(meta.key) for meta in store.list("")]
     return {(one.country, one.sha256) for one in parsed if one and one.kind is ObjectKind.TOMBSTONE}
 
 
-def _members(store: Store, artifact: Artifact) -> Iterator[Artifact]:
+def _members(store: Store, artifact: Artifact) -> list[Artifact]:
     country, digest = artifact
-    key = collection_key(country, digest)
     try:
-        raw = store.get(key, max_bytes=COLLECTION_LIMIT).data
-        check_bytes(raw, digest, what=key, advice="Run pe-data fsck.")
-        for member in Collection.from_bytes(raw, what=key).members.values():
-            yield country, member.artifact_sha256
-    except ObjectNotFoundError:
-        return
+        return [(country, member) for member in members_of(store, country, digest)]
     except PeDataError as error:
-        raise _unreadable(key, str(error)) from error
+        raise _unreadable(collection_key(country, digest), str(error)) from error
 
 
 def _pin_roots(store: Store) -> Iterator[tuple[Artifact, datetime | None]]:

@@ -31,6 +31,7 @@ from pe_data.names.uri import StoreUri
 from pe_data.store.artifacts import read_collection, read_manifest
 from pe_data.store.base import Store
 from pe_data.trust.revocations import Verifier
+from pe_data.write.bar import Bar
 from pe_data.write.revocation_list import publish_list, read_list
 
 _UNKNOWN_LICENCE = "unspecified"
@@ -136,20 +137,6 @@ def tombstone_for(
     )
 
 
-def standing(store: Store, country: str, sha256: Sha256, verifier: Verifier) -> tuple[Tombstone, bytes] | None:
-    """The genuine tombstone that an artifact has already, with its envelope.
-
-    Raises:
-        UncheckedRevocationError: there is one that cannot be checked here.
-    """
-    key = tombstone_key(country, sha256)
-    what = f"{store.url}: {key}"
-    with suppress(ObjectNotFoundError, InvalidTombstoneError):
-        raw = store.get(key, max_bytes=TOMBSTONE_LIMIT).data
-        return verifier.check(raw, country=country, sha256=sha256, what=what), raw
-    return None
-
-
 def finish(store: Store, wanted: Tombstone, verifier: Verifier) -> RevocationReport | None:
     """Complete what `wanted` asks for if every artifact of it has a genuine tombstone and is on the list, else None.
 
@@ -158,10 +145,13 @@ def finish(store: Store, wanted: Tombstone, verifier: Verifier) -> RevocationRep
     Raises:
         UncheckedRevocationError: there is a tombstone that cannot be checked here.
     """
-    there = [standing(store, wanted.country, sha256, verifier) for sha256 in wanted.covered]
-    stones = [one[0] for one in there if one is not None]
-    if len(stones) != len(wanted.covered):
-        return None
+    bar = Bar(store, verifier)
+    stones: list[Tombstone] = []
+    for sha256 in wanted.covered:
+        there = bar.find(wanted.country, sha256)
+        if there is None:
+            return None
+        stones.append(there[0])
     current = read_list(store, wanted.country, verifier)
     if current is not None and not (current.genuine and set(wanted.covered) <= set(current.genuine.revoked)):
         return None
