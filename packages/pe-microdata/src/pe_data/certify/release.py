@@ -24,10 +24,12 @@ from pe_data.documents.document import (
     matching,
 )
 from pe_data.documents.validation import Validation
-from pe_data.errors import InvalidDocumentError, InvalidNameError
+from pe_data.errors import InputError, InvalidDocumentError, InvalidNameError
+from pe_data.names.digests import Sha256
 from pe_data.names.uri import StoreUri, parse_store_uri
 
 RELEASE_LIMIT = 64 * 1024 * 1024
+"""Largest file of a release that is read, in bytes."""
 Basis = Literal["exact_build_model_version", "matching_data_build_fingerprint"]
 PINNED = r"pe-data://[a-z]{2,3}/[a-z0-9_]+(/[A-Za-z0-9._/-]+)?@sha256:[0-9a-f]{64}"
 PinnedUri = Annotated[str, matching(PINNED, "a pinned address, pe-data://…@sha256:…")]
@@ -57,6 +59,11 @@ class DatasetPin(Closed, frozen=True):
     def address(self) -> StoreUri:
         """`uri`, parsed. Raises InvalidNameError."""
         return parse_store_uri(self.uri)
+
+    @property
+    def nominated(self) -> Sha256:
+        """The digest in `revision`."""
+        return Sha256(self.revision.removeprefix("sha256:"))
 
 
 class Nomination(Closed, frozen=True, rename={"key_ids": "signed_by", "root_version": "trust_root_version"}):
@@ -150,17 +157,22 @@ class DataRelease(Document, frozen=True, forbid_unknown_fields=True):
 
 
 def read_release(path: Path) -> DataRelease:
-    """The data-release block in a file.
+    """The data-release block in a file. Raises as `release_bytes`, and InvalidDocumentError if it is no such block."""
+    return DataRelease.from_bytes(release_bytes(path), str(path))
+
+
+def release_bytes(path: Path) -> bytes:
+    """What is in the file of a release.
 
     Raises:
-        InvalidDocumentError: the file is not such a block.
-        CertificationError: it pins something without a sha256.
+        InputError: it cannot be read.
+        InvalidDocumentError: it is larger than any release.
     """
     try:
         with path.open("rb") as handle:
             raw = handle.read(RELEASE_LIMIT + 1)
     except OSError as error:
-        raise InvalidDocumentError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
     if len(raw) > RELEASE_LIMIT:
         raise InvalidDocumentError(f"{path}: expected at most {RELEASE_LIMIT} bytes, found more")
-    return DataRelease.from_bytes(raw, str(path))
+    return raw

@@ -8,9 +8,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from pe_data.certify.release import RELEASE_LIMIT, DataRelease
+from pe_data.certify.release import DataRelease, release_bytes
 from pe_data.errors import InputError, InvalidDocumentError, PeDataError
-from pe_data.names.digests import Sha256, parse_sha256, strict_json
+from pe_data.names.digests import Sha256, strict_json
 from pe_data.names.uri import StoreUri, parse_store_uri
 from pe_data.read.options import Options
 from pe_data.read.staleness import State, Verdict, check_pin
@@ -30,20 +30,10 @@ def check_release(release: str, options: Options) -> list[Verdict]:
         InvalidDocumentError: the file is neither a data-release block nor a bundle's manifest.
     """
     path = _file_of(release)
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    if len(raw) > RELEASE_LIMIT:
-        raise InvalidDocumentError(f"{path}: expected at most {RELEASE_LIMIT} bytes, found more")
-    document = strict_json(raw, what=str(path))
-    if not isinstance(document, dict):
-        raise InvalidDocumentError(f"{path}: expected a JSON object, found something else")
+    document = strict_json(release_bytes(path), what=str(path))
     inner = document.get("data_release", document)
     if isinstance(inner, dict) and "nominations" in inner:
-        from pe_data.names.digests import canonical_json
-
-        return _of_block(DataRelease.from_bytes(canonical_json(inner), str(path)), options)
+        return _of_block(DataRelease.from_json(inner, str(path)), options)
     return [_of_bundle(document, str(path), options)]
 
 
@@ -66,7 +56,7 @@ def _of_block(block: DataRelease, options: Options) -> list[Verdict]:
     held = block.certification
     pins: dict[tuple[str, str], Sha256] = {}
     for pin in block.datasets.values():
-        pins[pin.address.country, pin.address.dataset] = parse_sha256(pin.revision.removeprefix("sha256:"))
+        pins[pin.address.country, pin.address.dataset] = pin.nominated
     model = (held.model_package, held.certified_for_model_version)
     return [
         check_pin(StoreUri(country, dataset, None, "latest", None), ours, options, model)

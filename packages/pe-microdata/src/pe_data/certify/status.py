@@ -12,7 +12,6 @@ from pathlib import Path
 
 from pe_data.certify.release import DatasetPin, read_release
 from pe_data.errors import ObjectNotFoundError, OfflineError, StoreError, UncheckedRevocationError
-from pe_data.names.digests import parse_sha256
 from pe_data.read.options import Options
 from pe_data.read.places import Places
 from pe_data.read.revocations import Revocations
@@ -60,12 +59,7 @@ class BundleStatus:
 
 
 def bundle_status(path: Path, options: Options) -> BundleStatus:
-    """Check every pin of the data-release block in the file `path`.
-
-    Raises:
-        InvalidDocumentError: the file is not such a block.
-        CertificationError: it pins something without a sha256.
-    """
+    """Check every pin of the data-release block in the file `path`. Raises as `read_release`."""
     pins = read_release(path).datasets
     with ThreadPoolExecutor(max_workers=WORKERS) as pool:
         asked = {pin.address.country: Revocations(pin.address, options, now=True) for pin in pins.values()}
@@ -88,9 +82,8 @@ def _status(name: str, pin: DatasetPin, options: Options, asked: Revocations) ->
     def answer(state: State, reason: str = "") -> FileStatus:
         return FileStatus(name, pin.uri, pin.sha256, state, reason)
 
-    collection = parse_sha256(pin.revision.removeprefix("sha256:"))
     try:
-        revoked = asked.find(tuple(dict.fromkeys((pin.sha256, collection))), cached=False)
+        revoked = asked.find(tuple(dict.fromkeys((pin.sha256, pin.nominated))), cached=False)
     except UncheckedRevocationError as error:
         return answer(State.UNKNOWN, str(error))
     if revoked is not None:
