@@ -351,7 +351,7 @@ def test_a_release_without_a_digest_is_refused(world: World) -> None:
 def test_the_commands_certify_and_answer(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    publish_and_nominate(world)
+    digest = publish_and_nominate(world)
     monkeypatch.setenv("KEY_ALICE", world.trust.signers["alice"].private_bytes.decode())
     out = str(world.folder / "release")
     words = ["certify", "us", "--data-producer", "local-h5", "--default-dataset", f"areas/{AL}", "--out", out]
@@ -363,10 +363,11 @@ def test_the_commands_certify_and_answer(
     assert run(["bundle-status", file]) == 0
     assert capsys.readouterr().out.startswith("reproducible")
     assert run(["pin", "add", "--release", file, "--reason", "bundle 1"]) == 0
-    assert "pinned 2 file(s) of us; 0 were pinned already" in capsys.readouterr().out
+    assert "pinned 3 artifact(s) of us; 0 were pinned already" in capsys.readouterr().out
     assert run(["pin", "add", "--release", file, "--reason", "bundle 1", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["added"] == []
-    assert {pin.sha256 for pin in list_pins(world.store)} == {sha256_bytes(AL.encode()), sha256_bytes(NC.encode())}
+    pinned = {sha256_bytes(AL.encode()), sha256_bytes(NC.encode()), digest}
+    assert {pin.sha256 for pin in list_pins(world.store)} == pinned, "the addresses of a release go through it"
     assert run(["pin", "add", "us", "--release", file, "--reason", "x"]) == 2
     assert "leave the country" in capsys.readouterr().err
     world.revoke(f"pe-data://us/areas@sha256:{sha256_bytes(AL.encode())}")

@@ -179,14 +179,16 @@ def pin() -> None:
 @pin.command(name="add")
 @click.argument("country", required=False)
 @click.argument("artifact", metavar="[sha256:DIGEST]", required=False)
-@click.option("--release", type=FILE, help="Every file of a data_release.json, as `pe-data certify` writes it.")
+@click.option("--release", type=FILE, help="Everything in a data_release.json, as `pe-data certify` writes it.")
 @click.option("--reason", required=True, help="Why it must stay; shown by `pin list`.")
 @store_option
 @json_option
 def pin_add(
     country: str | None, artifact: str | None, release: Path | None, reason: str, chosen: ChosenStore, output: Output
 ) -> None:
-    """Pin an artifact, or every file of a release; pinning it again changes nothing.
+    """Pin an artifact, or every file of a release and the collections that list them.
+
+    Pinning again changes nothing.
 
     \b
     Examples:
@@ -199,11 +201,12 @@ def pin_add(
         if country or artifact:
             raise click.UsageError("--release names what to pin; leave the country and the digest out")
         block = read_release(release)
-        country, digests = block.country_id, [one.sha256 for one in block.datasets.values()]
+        country, pins = block.country_id, block.datasets.values()
+        digests = list(dict.fromkeys([*(one.nominated for one in pins), *(one.sha256 for one in pins)]))
         added = _add(chosen.of(country), country, digests, reason)
         output(
             {"added": added, "country": country, "sha256": digests},
-            [f"pinned {len(added)} file(s) of {country}; {len(digests) - len(added)} were pinned already"],
+            [f"pinned {len(added)} artifact(s) of {country}; {len(digests) - len(added)} were pinned already"],
         )
         return
     if country is None or artifact is None:
