@@ -29,12 +29,13 @@ from pe_data.errors import (
 )
 from pe_data.keep.pins import list_pins
 from pe_data.names.digests import canonical_json, sha256_bytes, strict_json
-from pe_data.names.keys import channel_key, payload_key
+from pe_data.names.keys import channel_key, payload_key, revocations_key
 from pe_data.names.times import format_time
+from pe_data.names.uri import parse_store_uri
 from pe_data.read.channels import read
 from pe_data.read.options import Options
-from pe_data.read.places import Places
-from pe_data.store.base import Store
+from pe_data.read.revocations import Revocations
+from pe_data.store.base import Store, StoredDocument
 from pe_data.store.folder import FolderStore
 from pe_data.store.opening import open_store
 from pe_data.trust.policy import Role
@@ -178,6 +179,24 @@ def test_a_single_file_is_certified(world: World) -> None:
     assert block["build_id"].startswith("us-")
 
 
+def test_one_question_about_revocations_serves_a_call(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish_and_nominate(world)
+    validated = item(world.folder, "cps", dataset="cps")
+    validated = replace(validated, manifest=validated.manifest.validated(PASSED))
+    report = publish_artifact(world.store, validated)
+    nominate(world, report.artifact_sha256, read(world.store, "us", "cps").body.manifest_sha256, dataset="cps")
+    asked: list[str] = []
+    real = FolderStore.get
+
+    def get(self: FolderStore, key: str, **more: int) -> StoredDocument:
+        asked.append(key)
+        return real(self, key, **more)
+
+    monkeypatch.setattr(FolderStore, "get", get)
+    assert len(certify()["nominations"]) == 2
+    assert asked.count(revocations_key("us")) == 1
+
+
 def test_latest_and_a_bare_pointer_are_unsigned(world: World) -> None:
     with pytest.raises(CertificationError, match="not signed"):
         certify(channel="latest")
@@ -190,7 +209,7 @@ def test_latest_and_a_bare_pointer_are_unsigned(world: World) -> None:
         certify()
     unsigned = read(world.store, "us", "areas").pointer
     with pytest.raises(CertificationError, match="UnsignedPointer"):
-        check_nomination(unsigned, Places.serving("us", Options.of()))  # type: ignore[arg-type]
+        check_nomination(unsigned, world.store, Revocations(parse_store_uri(world.pin), Options.of()), depth="full")  # type: ignore[arg-type]
 
 
 def test_below_the_threshold_or_expired_is_not_certified(world: World) -> None:

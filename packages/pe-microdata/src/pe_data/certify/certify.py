@@ -32,6 +32,7 @@ from pe_data.names.uri import StoreUri
 from pe_data.read.channels import list_channels
 from pe_data.read.options import Options
 from pe_data.read.places import Places
+from pe_data.read.revocations import Revocations
 from pe_data.read.standing import read_nomination
 from pe_data.store.artifacts import Depth
 
@@ -128,13 +129,15 @@ def certify_data_release(
     moment = now or datetime.now(UTC)
     places = Places.serving(country, Options.of(cache=cache, store=store, offline=False))
     names = _datasets(country, datasets, places)
+    addresses = [StoreUri(country, dataset, None, "next", None) for dataset in names]
+    revocations = Revocations(addresses[0], places.options, places, now=True)
     nominated = []
-    for dataset in names:
+    for address in addresses:
         try:
-            pointer = read_nomination(StoreUri(country, dataset, None, "next", None), places, places.options)
+            pointer = read_nomination(address, places, places.options)
         except InvalidDocumentError as error:
-            raise CertificationError(f"{country}/{dataset}: cannot be certified: {error}") from error
-        nominated.append(check_nomination(pointer, places, depth=depth))
+            raise CertificationError(f"{country}/{address.dataset}: cannot be certified: {error}") from error
+        nominated.append(check_nomination(pointer, places.main(), revocations, depth=depth))
     return _certified(
         country,
         nominated,

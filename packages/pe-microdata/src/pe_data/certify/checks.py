@@ -18,9 +18,9 @@ from pe_data.errors import (
 )
 from pe_data.names.digests import Sha256
 from pe_data.names.uri import StoreUri
-from pe_data.read.places import Places
 from pe_data.read.revocations import Revocations
 from pe_data.store.artifacts import Depth
+from pe_data.store.base import Store
 from pe_data.trust.nominations import VerifiedPointer
 from pe_data.write.nominate import candidate
 
@@ -49,12 +49,13 @@ class Nominated:
     """By name."""
 
 
-def check_nomination(pointer: VerifiedPointer, places: Places, *, depth: Depth = "full") -> Nominated:
+def check_nomination(pointer: VerifiedPointer, store: Store, revocations: Revocations, *, depth: Depth) -> Nominated:
     """Check everything that a verified nomination leads to.
 
     Args:
         pointer: Verified; anything else is refused, whatever it says.
-        places: The store, which must have all of it, and the mirrors, which may know of a revocation.
+        store: Must have all of it.
+        revocations: What is known of the country for this call, from the store and its mirrors.
         depth: `full` hashes every payload as it lies in the store; `presence` compares sizes.
 
     Raises:
@@ -70,8 +71,6 @@ def check_nomination(pointer: VerifiedPointer, places: Places, *, depth: Depth =
     body = pointer.body
     pin = StoreUri(body.country, body.dataset, None, None, body.artifact_sha256)
 
-    revocations = Revocations(pin, places.options, places, now=True)
-
     def refuse_revoked(sha256: Sha256, _: str) -> None:
         revoked = revocations.find((sha256,), cached=False)
         if revoked is not None:
@@ -79,7 +78,7 @@ def check_nomination(pointer: VerifiedPointer, places: Places, *, depth: Depth =
 
     try:
         found = candidate(
-            places.main(),
+            store,
             body.country,
             body.dataset,
             body.artifact_sha256,
