@@ -41,8 +41,8 @@ root_options = together(
         "roles",
         multiple=True,
         metavar="ROLE=KEY,KEY[:N]",
-        help="Who holds a role, and how many of them have to sign [1]. ROLE is root, or next-, revoke-, audit- or "
-        "attest- and a country. Repeat it for each role.",
+        help="Who holds a role, and how many of them have to sign [1]. ROLE is root, or latest-, next-, revoke-, "
+        "audit- or attest- and a country. Repeat it for each role.",
     ),
     click.option("--expires", type=Duration(), default="365d", show_default=True, help="How long it is valid."),
     click.option(
@@ -76,7 +76,8 @@ def root() -> None:
 
     \b
     Roles: root (may change the root), and per country next-us (nominates), revoke-us (revokes),
-    audit-us (signs checkpoints of the access log), attest-us (signs attestations).
+    audit-us (signs checkpoints of the access log), attest-us (signs attestations), and latest-us
+    (signs @latest; readers refuse an unsigned one as soon as somebody has this role).
 
     \b
     Examples:
