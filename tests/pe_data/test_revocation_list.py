@@ -572,6 +572,23 @@ def test_the_commands(world: World, monkeypatch: pytest.MonkeyPatch, capsys: pyt
         assert run(["revoke", *wrong]) == 2
 
 
+def test_a_publication_reads_the_list_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many files are sent at a time."""
+    world.revoke(world.single(NC))
+    asked: list[str] = []
+    real = FolderStore.get
+
+    def get(self: FolderStore, key: str, **more: int) -> StoredDocument:
+        asked.append(key)
+        if key == KEY:
+            time.sleep(0.05)
+        return real(self, key, **more)
+
+    monkeypatch.setattr(FolderStore, "get", get)
+    publish_areas(world.store, areas(world.folder / "files", *"abcdefgh"), "r2", now=datetime.now(UTC))
+    assert asked.count(KEY) == 1
+
+
 def test_fsck_takes_a_tombstone_of_a_later_version_as_it_was_signed(world: World) -> None:
     """The list names its digest with the field that is not known here."""
     stone = json.loads(world.tombstone(world.single(AL)).to_bytes())

@@ -1,5 +1,6 @@
 """Checks that publishers and mirrors run, so that a revoked artifact is never added again."""
 
+import threading
 import warnings
 from dataclasses import dataclass, field
 
@@ -20,11 +21,12 @@ from pe_data.write.revocation_list import read_list
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """The revocation lists and the tombstones of one store; for one piece of work."""
+    """The revocation lists and the tombstones of one store; for one piece of work, in any thread."""
 
     store: Store
     verifier: Verifier
     _lists: dict[str, RevocationList | None] = field(default_factory=dict, repr=False)
+    _reading: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @classmethod
     def of(cls, store: Store) -> "Bar":
@@ -37,10 +39,11 @@ class Bar:
         Raises:
             UncheckedRevocationError: there is one that cannot be checked on this machine.
         """
-        if country not in self._lists:
-            current = read_list(self.store, country, self.verifier)
-            self._lists[country] = current.genuine if current else None
-        return self._lists[country]
+        with self._reading:
+            if country not in self._lists:
+                current = read_list(self.store, country, self.verifier)
+                self._lists[country] = current.genuine if current else None
+            return self._lists[country]
 
     def find(self, country: str, sha256: Sha256) -> tuple[Tombstone, bytes] | None:
         """The genuine tombstone of an artifact and its envelope; one that is not genuine is warned about.
