@@ -1,4 +1,4 @@
-"""Taking values from the states: which households of a file are a state's, and putting their values together."""
+"""Take values from the states' files: find the households that a state has too, and put their values together."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Borrowed:
 
     Attributes:
         from_state: state FIPS → (households of the file, households of the state's file), rows ascending, in pairs.
-        own: households that are equal to none of a state's; bool (n_households,).
+        own: households that no state's file has; bool (n_households,).
     """
 
     from_state: Mapping[int, tuple[np.ndarray, np.ndarray]]
@@ -27,7 +27,7 @@ class Borrowed:
 
 
 def borrow(area: AreaFile, load_state: LoadState) -> Borrowed:
-    """Find an area's households in the states' files by their ids, and compare them in every column.
+    """Find an area's households in the states' files by id, and compare them in every column.
 
     Args:
         area: the area's file.
@@ -63,7 +63,7 @@ def assemble(
         area: its file.
         borrowed: of :func:`borrow`.
         states: the files and values of the states that are borrowed from.
-        own: values of the households that are borrowed from nobody.
+        own: values of the households that no state's file has.
 
     Returns:
         variable → (entity, values by row of the entity).

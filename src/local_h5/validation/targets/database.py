@@ -1,7 +1,7 @@
-"""The target database, read as it is: a SQLite file in the production schema, opened read-only.
+"""Read the target database: a SQLite file in the production schema, opened read-only.
 
-Targets are read through the view ``target_overview``, which says of each the geographic level and id. A target may be
-stored for several periods; of those the latest that is not after the validated year counts, else the earliest.
+Targets are read through the view ``target_overview``, which has the geographic level and id of each. A target may be
+stored for several periods. The latest that is not after the validated year counts; without one, the earliest.
 """
 
 import contextlib
@@ -76,13 +76,13 @@ class Target:
 
     @property
     def moved(self) -> str:
-        """What is measured in place of what the database names, in words; empty when nothing moved."""
+        """Which variables are measured in place of those that the database names; empty if none."""
         named = {*parts(self.variable), *(item.variable for item in self.constraints)}
         return ", ".join(f"{name} is measured as {self.meaning[name]}" for name in sorted(named & self.meaning.keys()))
 
     @property
     def family(self) -> str:
-        """Variable and the variables that define the stratum: targets that are alike but for a band or a place."""
+        """The variable, and the variables that define the stratum: one family differs only in bands and places."""
         names = sorted({constraint.variable for constraint in self.constraints})
         return f"{self.variable}{' by ' + ', '.join(names) if names else ''}{' (reform)' if self.reform else ''}"
 
@@ -106,7 +106,7 @@ class TargetDatabase:
 
         Args:
             path: the SQLite file; it is not written, not even a journal beside it.
-            year: that is validated.
+            year: the year that is validated.
             meaning: see :class:`Target`.
 
         Raises:

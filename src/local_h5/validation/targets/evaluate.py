@@ -1,4 +1,4 @@
-"""Targets against a file: the value of each, its error, and the verdict that the policy draws from it."""
+"""Compare a file with its targets: the value of each, its error, and the verdict by the policy."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """One row per evaluated target, what follows from them, and their counts."""
+    """One row for each evaluated target, the findings, and the counts."""
 
     rows: tuple[TargetRow, ...]
     findings: tuple[Finding, ...]
@@ -97,7 +97,7 @@ def evaluate(
 
 
 def without_targets(request: AreaBuildRequest, policy: Policy) -> Evaluation:
-    """The evaluation of an area that the database says nothing of; its file is not needed."""
+    """The evaluation of an area without targets. Its file is not needed."""
     findings = _area_findings(request, [], [], policy)
     return Evaluation((), tuple(findings), summarise([], 0, findings))
 
@@ -230,7 +230,7 @@ def _name(row: TargetRow) -> str:
 
 
 def summarise(rows: Sequence[TargetRow], excluded: int, findings: Sequence[Finding]) -> Summary:
-    """Counts and mean errors, over all targets and apart for those that the calibration was fitted on."""
+    """Counts and mean errors: of all targets, and of those that the calibration was fitted on."""
     judged = [row for row in rows if row.verdict != "not_evaluated"]
     failing = sum(row.verdict == "failed" for row in judged)
     training = [row for row in judged if row.in_training]

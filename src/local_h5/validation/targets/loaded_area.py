@@ -1,8 +1,8 @@
-"""An area file in memory: taking households out of it, putting files together, and telling equal households.
+"""An area file in memory: take households out of it, put files together, find equal households.
 
-Most values that the model calculates depend on a household's own rows, its ids among them (the model hashes some);
-which do not, says :mod:`local_h5.validation.targets.model_facts`. So two files may share them wherever their households
-are equal in everything but the weight, and this is looked at, column by column, not assumed.
+Most values that the model calculates depend only on a household's own rows, its ids among them (the model hashes some).
+:mod:`local_h5.validation.targets.model_facts` lists the others. So two files may share values where their households
+are equal in every column but the weight. The columns are compared; nothing is assumed.
 """
 
 import hashlib

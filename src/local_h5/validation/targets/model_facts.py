@@ -1,7 +1,7 @@
-"""What is known of a version of the model: values that depend on who else is in the file, and names that moved.
+"""Facts about one version of the model: which values depend on who else is in the file, and which names moved.
 
 One YAML file a version, ``defaults/models/<version>.yaml``. ``tests/integration/test_whole_file.py`` finds in the
-installed model's source what may depend on the file, and fails on anything that the table does not know.
+installed model's source what may depend on the file, and fails on anything that is not in the table.
 """
 
 from collections.abc import Collection, Mapping

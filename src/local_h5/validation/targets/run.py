@@ -1,4 +1,4 @@
-"""Validation of a run at the level of targets: what a simulating process does, and what an area's check does."""
+"""Validation against targets: the model runs of a part, and the check of an area."""
 
 import contextlib
 import logging
@@ -88,7 +88,7 @@ class TargetRun:
 
     @cached_property
     def wanted(self) -> Wanted:
-        """What all admitted targets of all areas of the run need of a household's own values."""
+        """The values of single households that the admitted targets of all areas need."""
         variables: set[str] = set()
         reforms: set[str] = set()
         for request in self.settings.requests:
@@ -110,13 +110,13 @@ class TargetRun:
         return {request.area_id: request for request in self.settings.requests if request.area_type == "state"}
 
     def whole_of(self, request: AreaBuildRequest) -> Wanted | None:
-        """What an area's admitted targets need that its whole file must be run for; None when there is nothing."""
+        """The values of an area's admitted targets that need a run of its whole file; None if there are none."""
         needed = self._needed(request)[0] & self.whole.keys()
         here = {name for name in needed if holds(self.whole[name][0], request.area_type)}
         return self._wanted(here, ()) if here else None
 
     def refused(self, request: AreaBuildRequest, n_persons: int) -> dict[str, str]:
-        """Variables that an area's targets need and that say nothing of its file → why."""
+        """Variables of an area's targets that have no meaning in its file → why."""
         limit = self._persons_per_run
         reasons = {}
         for name in self._needed(request)[0] & self.whole.keys():
@@ -149,7 +149,7 @@ class TargetRun:
         return self.settings.layout.values(request)
 
     def whole_path(self, request: AreaBuildRequest) -> Path:
-        """Where the values lie that an area's whole file was run for."""
+        """Where the values of a run of an area's whole file lie."""
         return self.values_path(request).with_suffix(".whole.h5")
 
     def read_area(self, request: AreaBuildRequest) -> tuple[AreaResult, AreaFile]:
@@ -165,7 +165,7 @@ class TargetRun:
         return request if built else None
 
     def simulate_part(self, part: int, start_model: Callable[[], Model]) -> Runs:
-        """Calculate the values of the states of a part, and of households of other areas that no state has."""
+        """Calculate the values of a part's states, and of households of other areas that no state has."""
         return simulate(self._tasks(part), self.wanted, start_model, persons_per_run=self._persons_per_run)
 
     def values_of_part(self, part: int) -> list[Path]:
@@ -381,7 +381,7 @@ def _settings(config: Path) -> Settings:
 
 @kept(1)
 def _target_run(config: Path, targets: Path, *others: Path) -> TargetRun:
-    """Read anew when one of the others, which it reads too, has changed."""
+    """It is read again when one of the other files has changed: it reads these too."""
     return TargetRun.open(Settings.read(config), targets)
 
 

@@ -1,9 +1,8 @@
-"""Few model runs: every household once, several files in one run, in chunks that bound memory.
+"""Run the model over every household once, with several files in each run.
 
-A file's households are cut into pieces, and pieces of several files are put together until a run is full, or has one
-of the households already. What was
-calculated for the same content before is not calculated again, and without anything to calculate the model is not
-started at all.
+A file's households are cut into pieces. Pieces of several files form one run, until it has ``persons_per_run`` persons
+or would have a household twice. Values of content that has not changed are kept. When there is nothing to calculate,
+the model is not started.
 """
 
 import tempfile
@@ -45,14 +44,14 @@ class Task:
 
 @dataclass(slots=True)
 class Runs:
-    """What it took."""
+    """What the runs cost."""
 
     baseline: int = 0
     reform: int = 0
     persons: int = 0
     reused: int = 0
     limit: int | None = None
-    """The bound of a run that kept some file from being run as a whole."""
+    """``persons_per_run``, if a file was too large to be run as a whole."""
     problems: dict[str, str] = field(default_factory=dict)
 
 
@@ -67,7 +66,7 @@ class _Pending:
 
 
 def simulate(tasks: Iterable[Task], wanted: Wanted, start_model: Callable[[], Model], *, persons_per_run: int) -> Runs:
-    """Calculate what is not there yet, and write it.
+    """Calculate the values that are missing, and write them.
 
     Args:
         tasks: read one after the other, so that a generator keeps one file in memory.
@@ -117,7 +116,7 @@ def simulate(tasks: Iterable[Task], wanted: Wanted, start_model: Callable[[], Mo
 
 
 def _shares_households(piece: AreaFile, run: Sequence[tuple[_Pending, AreaFile]]) -> bool:
-    """Whether a household is in the run already, from another file: ids may be there only once."""
+    """Whether another file has brought one of the households to the run; an id may be there only once."""
     return any(np.isin(piece.ids[HOUSEHOLD], other.ids[HOUSEHOLD]).any() for _, other in run)
 
 
@@ -132,7 +131,7 @@ def _pieces(content: AreaFile, persons_per_run: int) -> Iterator[AreaFile]:
 
 
 def _calculate(run: Sequence[tuple[_Pending, AreaFile]], wanted: Wanted, model: Model, runs: Runs) -> None:
-    """One run over several pieces; if the model refuses them, each alone, so that only the guilty one fails."""
+    """Run several pieces at once. If the model refuses them, run each alone, so that only the one at fault fails."""
     try:
         values = _run(AreaFile.concatenate([piece for _, piece in run]), wanted, model, runs)
     except ModelError as error:
