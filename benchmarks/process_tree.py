@@ -22,7 +22,6 @@ class Finished:
     started: float
     ended: float
     cpu: float
-    kernel: float
     peak_mb: float
     command: list[str]
 
@@ -32,18 +31,12 @@ class Finished:
         path = Path(self.command[0])
         return path.parent.name if path.stem == "__main__" else path.stem
 
-    def option(self, name: str) -> str:
-        """Value of a command-line option."""
-        return self.command[self.command.index(name) + 1]
-
 
 def read_log(path: Path) -> list[Finished]:
     """All processes of a log, in the order in which they ended."""
     rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
     return [
-        Finished(
-            float(started), float(ended), float(user) + float(kernel), float(kernel), int(peak) / 1024, command.split()
-        )
+        Finished(float(started), float(ended), float(user) + float(kernel), int(peak) / 1024, command.split())
         for started, ended, user, kernel, peak, command in rows
     ]
 

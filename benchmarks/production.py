@@ -12,13 +12,15 @@ two, with 600 households x 40 clones; it prints its tables and leaves the README
 """
 
 import argparse
+import csv
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -46,6 +48,8 @@ REPEATED = 3
 SETTLE = 5.0
 """Seconds after which free memory is the host's again."""
 PREPARE = "prepare_"
+AREA_JOB = "python scripts/build_area.py "
+"""How the command of an area job begins, as ``--printshellcmds`` shows it."""
 
 
 @dataclass(frozen=True)
@@ -73,14 +77,13 @@ class Place:
 
 @dataclass(frozen=True)
 class Area:
-    """One area job of the run."""
+    """One area job of the run, in a process that stays."""
 
     name: str
     clones: int
     persons: int
     bytes: int
     cpu: float
-    kernel: float
     wall: float
     peak_mb: float
 
@@ -126,7 +129,7 @@ def snakemake(place: Place, *arguments: str) -> dict[str, Any]:
     return run_tree(command, place.project, environment(place), place.root / "snakemake.log")
 
 
-def phases(processes: list[Finished], started: float, ended: float) -> list[dict[str, Any]]:
+def phases(processes: list[Finished], areas: list[Area], started: float, ended: float) -> list[dict[str, Any]]:
     """CPU by kind of process; the wall time until the last prepare step ended, and from there."""
     kinds: dict[str, list[Finished]] = {}
     for process in processes:
@@ -137,12 +140,20 @@ def phases(processes: list[Finished], started: float, ended: float) -> list[dict
             "name": kind,
             "processes": len(found),
             "cpu": sum(process.cpu for process in found),
-            "kernel": sum(process.kernel for process in found),
             "wall": max(process.ended - process.started for process in found),
             "peak_mb": max(process.peak_mb for process in found),
         }
         for kind, found in kinds.items()
     ]
+    rows.append(
+        {
+            "name": "build_area",
+            "processes": len(areas),
+            "cpu": sum(area.cpu for area in areas),
+            "wall": max(area.wall for area in areas),
+            "peak_mb": max(area.peak_mb for area in areas),
+        }
+    )
     return [
         {"name": "prepare", "wall": prepared - started},
         {"name": "areas", "wall": ended - prepared},
@@ -150,27 +161,38 @@ def phases(processes: list[Finished], started: float, ended: float) -> list[dict
     ]
 
 
-def areas_of(place: Place, processes: Iterable[Finished]) -> list[Area]:
-    """What each area job of the run cost, largest first."""
+def areas_of(place: Place) -> list[Area]:
+    """What each area job of the run cost, largest first: from its sidecar and its benchmark file."""
     found = []
-    for process in processes:
-        if process.kind != "build_area":
-            continue
-        output = place.project / process.option("--output")
-        sidecar = json.loads(output.with_name(f"{output.name}.result.json").read_text(encoding="utf-8"))
+    for sidecar in place.results.glob("*/*.h5.result.json"):
+        result = json.loads(sidecar.read_text(encoding="utf-8"))
+        name = result["output"]["path"].removesuffix(".h5")
+        with (place.results / "benchmarks" / f"{name}.tsv").open(encoding="utf-8", newline="") as stream:
+            cost = next(csv.DictReader(stream, delimiter="\t"))
         found.append(
             Area(
-                sidecar["output"]["path"].removesuffix(".h5"),
-                sidecar["rows"]["household"],
-                sidecar["rows"]["person"],
-                sidecar["output"]["bytes"],
-                round(process.cpu, 3),
-                round(process.kernel, 3),
-                round(process.ended - process.started, 3),
-                round(process.peak_mb, 1),
+                name,
+                result["rows"]["household"],
+                result["rows"]["person"],
+                result["output"]["bytes"],
+                float(cost["cpu_time"]),
+                float(cost["s"]),
+                float(cost["max_rss"]),
             )
         )
     return sorted(found, key=lambda area: (-area.clones, area.name))
+
+
+def area_commands(place: Place) -> dict[str, list[str]]:
+    """The command of each area job, as the run printed it, by area."""
+    found = {}
+    for line in (place.root / "snakemake.log").read_text(encoding="utf-8").splitlines():
+        before, is_one, _ = line.partition(AREA_JOB)
+        if is_one:
+            command = shlex.split(line.removeprefix(before).partition(" 2> ")[0])[1:]
+            output = Path(command[command.index("--output") + 1])
+            found[f"{output.parent.name}/{output.stem}"] = command
+    return found
 
 
 def least(measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -178,38 +200,43 @@ def least(measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     return min((measure() for _ in range(REPEATED)), key=lambda cost: cost["cpu"])
 
 
-def job_and_floor(place: Place, area: Area, process: Finished) -> dict[str, Any]:
+def area_job(place: Place, area: Area, commands: dict[str, list[str]]) -> dict[str, Any]:
+    """The cost of an area job as a process of its own; its file stays in the folder ``again``."""
+    again = place.root / "again"
+    shutil.rmtree(again, ignore_errors=True)
+    time.sleep(SETTLE)
+    command = commands[area.name].copy()
+    for option, path in {"--output": again / f"{area.name}.h5", "--record": again / "record.json"}.items():
+        command[command.index(option) + 1] = str(path)
+    return run(command, str(place.project), environment(place) | {"PROCESS_LOG": ""})
+
+
+def job_and_floor(place: Place, area: Area, commands: dict[str, list[str]]) -> dict[str, Any]:
     """An area job, and copying its file and hashing the copy, in turn and alone; the least of each.
 
     Both are whole processes. Either begins some seconds after its old output was deleted: a virtual machine gives free
     memory back to its host within seconds, and a process that gets it anew pays ten times as much for writing a page
     as one that finds it still there.
     """
-    again, copy = place.root / "again", place.root / "floor.h5"
-    built = again / f"{area.name}.h5"
-    changed = {"--output": built, "--record": again / "record.json"}
-    command = process.command.copy()
-    for option, path in changed.items():
-        command[command.index(option) + 1] = str(path)
+    built, copy = place.root / "again" / f"{area.name}.h5", place.root / "floor.h5"
     code = (
         "import hashlib, shutil, sys; source, copy = sys.argv[1:];"
         "shutil.copyfile(source, copy); hashlib.file_digest(open(copy, 'rb'), 'sha256')"
     )
     jobs, floors = [], []
     for _ in range(REPEATED):
-        shutil.rmtree(again, ignore_errors=True)
-        time.sleep(SETTLE)
-        jobs.append(run(command, str(place.project), environment(place) | {"PROCESS_LOG": ""}))
+        jobs.append(area_job(place, area, commands))
         copy.unlink(missing_ok=True)
         time.sleep(SETTLE)
         floors.append(run(["-c", code, str(built), str(copy)]))
     copy.unlink()
-    shutil.rmtree(again)
+    shutil.rmtree(place.root / "again")
     start = min(run(["-c", "import hashlib, shutil, sys"])["cpu"] for _ in range(REPEATED))
-    return {"job": best_of(jobs), "floor": best_of(floors), "floor_start": start}
+    pairs = [[job["cpu"], floor["cpu"]] for job, floor in zip(jobs, floors, strict=True)]
+    return {"job": best_of(jobs), "floor": best_of(floors), "floor_start": start, "pairs": pairs}
 
 
-def loops(place: Place, weights: str, downloads: Path, area: Area) -> dict[str, Any]:
+def loops(place: Place, weights: str, downloads: Path, area: Area, commands: dict[str, list[str]]) -> dict[str, Any]:
     """The plain build of an area, as a process; its columns must be those of the workflow's file."""
     planned = place.results / "prepared" / "requests" / f"{area.name}.json"
     codes = json.loads(planned.read_text(encoding="utf-8"))["request"]["filters"][0]["value"]
@@ -227,7 +254,7 @@ def loops(place: Place, weights: str, downloads: Path, area: Area) -> dict[str, 
     )
     equal = compare(place.results / f"{area.name}.h5", plain)
     plain.unlink()
-    return {"area": area.name, **cost, "equal_columns": equal}
+    return {"area": area.name, **cost, "equal_columns": equal, "job": area_job(place, area, commands)}
 
 
 def middle(areas: list[Area], folder: str) -> Area:
@@ -254,19 +281,18 @@ def measure_fraction(
     )
     copy_project(place, weights, downloads)
     say("snakemake all")
-    total = snakemake(place, "--cores", str(cores), "all")
+    total = snakemake(place, "--cores", str(cores), "--printshellcmds", "all")
     processes = read_log(place.log)
-    areas = areas_of(place, processes)
+    areas, commands = areas_of(place), area_commands(place)
     say("start-up")
     scripts = place.project / "scripts"
     start = min(
         run(["-c", f"import sys; sys.path.insert(0, {str(scripts)!r}); import build_area"])["cpu"] for _ in range(5)
     )
     say("copying and hashing")
-    jobs = {process.option("--output"): process for process in processes if process.kind == "build_area"}
-    floors = {area.name: job_and_floor(place, area, jobs[f"results/{area.name}.h5"]) for area in areas[:N_LARGEST]}
+    floors = {area.name: job_and_floor(place, area, commands) for area in areas[:N_LARGEST]}
     say("plain loops")
-    plain = [loops(place, weights, downloads, middle(areas, folder)) for folder in ("districts", "states")]
+    plain = [loops(place, weights, downloads, middle(areas, folder), commands) for folder in ("districts", "states")]
     say("dry runs")
     nothing = least(lambda: snakemake(place, "-n", "all"))
     everything = least(lambda: snakemake(place, "-n", "all", "--config", "output={compression: lzf}"))
@@ -276,7 +302,7 @@ def measure_fraction(
         "cores": cores,
         "generator": made,
         "total": total,
-        "phases": phases(processes, total["started"], total["ended"]),
+        "phases": phases(processes, areas, total["started"], total["ended"]),
         "dry_run": {"nothing to do": nothing, "all stale": everything},
         "start": start,
         "areas": [list(asdict(area).values()) for area in areas],
@@ -289,7 +315,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=ROOT / ".cache" / "production", help="is made and deleted")
     parser.add_argument("--downloads", type=Path, default=ROOT / "results" / "downloads", help="block tables")
-    parser.add_argument("--fraction", type=float, nargs="+", choices=list(WEIGHTS), default=list(WEIGHTS))
+    parser.add_argument("--fraction", type=float, nargs="+", choices=list(WEIGHTS), help="default: both; quick, 0.6")
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--quick", action="store_true", help="a small input; prints instead of writing the README")
     parser.add_argument("--keep", action="store_true", help="leave input and results in the folder")
@@ -297,7 +323,8 @@ def main() -> None:
     args = parser.parse_args()
     folder, downloads = args.folder.resolve(), args.downloads.resolve()
     known = json.loads(FIGURES.read_text(encoding="utf-8")) if FIGURES.exists() and not args.quick else {}
-    for fraction in [] if args.report_only else args.fraction:
+    fractions = args.fraction or ([0.6] if args.quick else list(WEIGHTS))  # few clones at 3 % leave districts empty
+    for fraction in [] if args.report_only else fractions:
         weights = WEIGHTS[fraction]
         place = Place(folder / weights)
         known[weights] = measure_fraction(
