@@ -137,12 +137,13 @@ def _finished(rules: Mapping[str, Any], kind: type[msgspec.Struct], written: boo
 
 
 def _described(kind: type) -> tuple[str, dict[str, str]]:
-    """First paragraph of a docstring, and the text of each attribute."""
-    summary, _, rest = (inspect.getdoc(kind) or "").partition("\n\n")
-    listed = rest.partition("Attributes:\n")[2].partition("\n\n")[0]
-    found: dict[str, str] = {}
-    for names, said in _ATTRIBUTE.findall(listed):
-        found |= dict.fromkeys(names.split(", "), said[0].upper() + " ".join(said.split())[1:])
+    """First paragraph of a docstring, and the text of each attribute, also of those that are inherited."""
+    summary, found = "", dict[str, str]()
+    for part in reversed(kind.__mro__):
+        summary, _, rest = inspect.cleandoc(part.__doc__ or "").partition("\n\n")
+        listed = rest.partition("Attributes:\n")[2].partition("\n\n")[0]
+        for names, said in _ATTRIBUTE.findall(listed):
+            found |= dict.fromkeys(names.split(", "), said[0].upper() + " ".join(said.split())[1:])
     return " ".join(summary.split()), found
 
 

@@ -118,6 +118,11 @@ def check_times(part: Part, *names: str) -> None:
             raise Refused(name, "a UTC time such as 2026-01-31T12:00:00Z", describe(text)) from None
 
 
+def is_line(text: str, limit: int) -> bool:
+    """Whether a text is one line of 1 to `limit` printable characters, and not blank."""
+    return bool(text.strip()) and len(text) <= limit and text.isprintable()
+
+
 def describe(value: object) -> str:
     """The kind and a short form of a value, for the "found …" half of a message."""
     if value is None:

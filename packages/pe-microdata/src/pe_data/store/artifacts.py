@@ -149,7 +149,7 @@ def read_contents(store: Store, country: str, sha256: Sha256, bound: Sha256 | No
     def described(row: tuple[str, Member]) -> File:
         name, member = row
         described = read_manifest(store, country, member.artifact_sha256, member.manifest_sha256)
-        if described.member != member:
+        if described.member != member.bare:
             raise InvalidDocumentError(
                 f"{store.url}: {collection_key(country, sha256)}: field members.{name}: expected {member.size_bytes} "
                 f"bytes of {member.extension}, found {described.member.size_bytes} of {described.member.extension} in "

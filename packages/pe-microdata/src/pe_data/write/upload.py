@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from pe_data.documents.collection import COLLECTION_LIMIT, Collection, Member
+from pe_data.documents.collection import COLLECTION_LIMIT, NOTHING, About, Collection, Member
 from pe_data.documents.encoding import pack
 from pe_data.documents.manifest import Manifest
 from pe_data.errors import (
@@ -47,6 +47,8 @@ class Item:
     path: Path
     manifest: Manifest
     """What the file is; its `artifact` has the digest and the size that the bytes must have."""
+    about: About = NOTHING
+    """What is said of it as a member of a collection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,7 @@ class Upload:
             manifest_sha256=manifest_sha256,
             size_bytes=artifact.size_bytes,
             extension=artifact.extension,
-        )
+        ).saying(item.about)
         return Stored(member, uploaded, kept)
 
     def store_collection(self, collection: Collection) -> Sha256:
