@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec.structs import replace
 
 from local_h5 import us
 from local_h5.errors import ConfigError, InputError
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 _SUGGESTED = 3
 
 DISTRICT_COLUMNS = ("district", "code", "state", "state_fips", "population_2024")
+CONGRESS = "congress"
+"""A further column, the same number in every row; a table without it does not say whose districts it has."""
 
 
 class CustomArea(Form, frozen=True):
@@ -32,33 +35,37 @@ class CustomArea(Form, frozen=True):
 
 
 class District(Struct, frozen=True):
-    """A row of the district table: friendly name, normalised code, state, persons (ACS)."""
+    """A row of the district table: friendly name, normalised code, state, persons (ACS), number of the Congress."""
 
     name: str
     code: int
     state: str
     population: int
+    congress: int | UnsetType = UNSET
 
 
 def read_districts(path: Path) -> tuple[District, ...]:
     """Read the table of congressional districts that a package must cover.
 
     Raises:
-        ConfigError: missing file, other columns, an unknown state, a code that is not its state's or not normalised.
+        ConfigError: missing file, other columns, an unknown state, a code that is not its state's or not normalised,
+            districts of two Congresses.
     """
     try:
         header, rows = read_table(path)
     except (OSError, ValueError) as error:
         found = error.strerror if isinstance(error, OSError) else str(error)
         raise ConfigError(f"{path}: areas.districts: expected a CSV table, found {found}") from error
-    if header != DISTRICT_COLUMNS:
+    if header not in (DISTRICT_COLUMNS, (*DISTRICT_COLUMNS, CONGRESS)):
         raise ConfigError(
-            f"{path}: columns: expected {', '.join(DISTRICT_COLUMNS)}, found {', '.join(header) or 'none'}"
+            f"{path}: columns: expected {', '.join(DISTRICT_COLUMNS)}, and {CONGRESS} or not, found "
+            f"{', '.join(header) or 'none'}"
         )
     districts = []
     for number, row in enumerate(rows, start=2):
         try:
-            district = District(row["district"], int(row["code"]), row["state"], int(row["population_2024"]))
+            congress = _congress(row[CONGRESS]) if CONGRESS in row else UNSET
+            district = District(row["district"], int(row["code"]), row["state"], int(row["population_2024"]), congress)
             right = us.STATE_FIPS[district.state] == district.code // 100
         except (ValueError, KeyError) as error:
             raise ConfigError(f"{path}: line {number}: expected a district, found {error}") from error
@@ -66,8 +73,19 @@ def read_districts(path: Path) -> tuple[District, ...]:
             raise ConfigError(
                 f"{path}: line {number}: expected a normalised code of {district.state}, found {district.code}"
             )
+        if districts and congress != districts[0].congress:
+            raise ConfigError(
+                f"{path}: line {number}: {CONGRESS}: expected {districts[0].congress}, as in the line before, found "
+                f"{congress}. A table has the districts of one Congress."
+            )
         districts.append(district)
     return tuple(districts)
+
+
+def _congress(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise ValueError(f"{CONGRESS} {text!r}, which is no number of a Congress, such as 119")
+    return int(text)
 
 
 def all_requests(
@@ -78,7 +96,7 @@ def all_requests(
     national_package: str,
     where: object,
 ) -> tuple[AreaBuildRequest, ...]:
-    """Every area of a run: nation, states, districts, cities, custom areas.
+    """Every area of a run: nation, states, districts, cities, custom areas. Each says which Congress's districts it has.
 
     Args:
         districts: of the district table.
@@ -126,7 +144,8 @@ def all_requests(
     if len(set(ids)) != len(ids):
         repeated = sorted(name for name, count in Counter(ids).items() if count > 1)
         raise ConfigError(f"{where}: areas.custom: expected every id once, found {', '.join(repeated)}")
-    return (nation, *states, *single, *known, *own)
+    congress = districts[0].congress if districts else UNSET
+    return tuple(replace(request, congress=congress) for request in (nation, *states, *single, *known, *own))
 
 
 def did_you_mean(name: str, requests: Sequence[AreaBuildRequest]) -> str:

@@ -136,6 +136,8 @@ class AreaBuildRequest(Form, metaclass=_RequestCalls, frozen=True):
         filters: all must hold; none means every household clone.
         package: which calibration package the area is read from: ``regional``, or ``national`` for a nation with
             weights and geography of its own.
+        congress: whose congressional districts the file's codes are of, where the table of districts says it. Requests
+            of before this field lack it.
     """
 
     area_type: AreaType
@@ -143,6 +145,7 @@ class AreaBuildRequest(Form, metaclass=_RequestCalls, frozen=True):
     display_name: str
     filters: tuple[AreaFilter, ...]
     package: forms.Text
+    congress: Annotated[int, msgspec.Meta(ge=1)] | msgspec.UnsetType = msgspec.UNSET
 
     ERROR = RequestError
     ADVICE = "Let the workflow write the request again."
@@ -156,6 +159,7 @@ class AreaBuildRequest(Form, metaclass=_RequestCalls, frozen=True):
             display_name: str,
             filters: tuple[AreaFilter, ...] = (),
             package: str = "regional",
+            congress: int | msgspec.UnsetType = msgspec.UNSET,
         ) -> None: ...
 
     def __post_init__(self) -> None:
