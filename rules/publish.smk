@@ -6,6 +6,8 @@ There is no `output:` and no `benchmark:` on purpose: only such a rule runs at e
 content. Files that the store has are not sent again. The script prints the time that it took.
 """
 
+import json
+
 
 rule publish:
     """The finished run into a store, as one collection; @latest moves to it."""
@@ -23,8 +25,10 @@ rule publish:
         release=f"{RESULTS}/release_manifest.json",
         store=["--store", CONFIG.store.url] if CONFIG.store.url else [],
         licence=(["--licence", CONFIG.store.licence] if CONFIG.store.licence else []),
+        citation=(["--citation", CONFIG.store.citation] if CONFIG.store.citation else []),
+        notes=(["--notes", json.dumps(dict(CONFIG.notes))] if CONFIG.notes else []),
     message:
         "The finished run into the store, as one collection"
     shell:
         "{params.run:q} --config {params.config:q} --release-manifest {params.release:q}"
-        " {params.store:q} {params.licence:q} 2> {log:q}"
+        " {params.store:q} {params.licence:q} {params.citation:q} {params.notes:q} 2> {log:q}"

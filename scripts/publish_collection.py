@@ -19,7 +19,7 @@ from local_h5.workflow.command import run
 try:
     from pe_data.config.settings import store_for
     from pe_data.describe.file import Label
-    from pe_data.describe.from_sidecar import from_sidecar
+    from pe_data.describe.from_sidecar import about_from_sidecar, from_sidecar, lines_of
     from pe_data.documents.document import Document
     from pe_data.documents.pointer import DEFAULT_NAMESPACE
     from pe_data.documents.validation import Validation, from_records
@@ -38,6 +38,7 @@ except ModuleNotFoundError as error:  # a distribution of its own, which the wor
     )
 
 COUNTRY, DATASET = "us", "local_areas"
+NO_NOTES: Mapping[str, str] = {}
 EVERY = 50  # a line of progress per so many files
 
 
@@ -49,6 +50,8 @@ def publish_run(
     repo: str = "local/local-h5",
     version: str | None = None,
     licence: str = UNSPECIFIED,
+    citation: str | None = None,
+    notes: Mapping[str, str] = NO_NOTES,
 ) -> None:
     """Publish every area of the run and print a summary. Files that the store has are not sent again.
 
@@ -59,14 +62,17 @@ def publish_run(
         package: data package of the old layout.
         repo: repository of the old layout.
         version: version and revision of the old layout; the run's id by default.
-        licence: identifier or address of the files' licence, for their manifests.
+        licence: identifier or address of the files' licence.
+        citation: how to cite them, in one line.
+        notes: what readers have to know, besides the notes in the files; name and text.
 
     Assumes:
         Every area is built, and each H5 has its own sidecar.
     """
     began = time.monotonic()
     settings = Settings.read(path_to_config)
-    items = read_run(settings, licence)
+    label = Label(COUNTRY, DATASET, licence=licence, notes=lines_of(notes), citation=citation)
+    items = read_run(settings, label)
     manifests = {name: item.manifest for name, item in items.items()}
     build = run_id({name: manifest.artifact.sha256 for name, manifest in manifests.items()})
     own = store_for(COUNTRY)
@@ -93,16 +99,14 @@ def publish_run(
         default_datasets={"national": "national/US"},
     )
     path_to_release_manifest.write_text(json.dumps(release_manifest(manifests, release), indent=2) + "\n")
-    if report.manifests_kept:
-        kept = f"{len(report.manifests_kept)} of {len(items)} areas keep the manifest, and with it the licence"
-        print(f"{kept}, that they were first published with: it is written once", file=sys.stderr)
     fetch = f"pe-data ensure {address}/{min(items)}@latest --store {opened.url}"
     seconds = time.monotonic() - began
-    print(f"{report.summary()}\n{seconds:.1f} s\nfetch: {fetch}\nold layout: {path_to_release_manifest}")
+    lines = [report.summary(), *report.warnings(), f"{seconds:.1f} s", f"fetch: {fetch}"]
+    print("\n".join([*lines, f"old layout: {path_to_release_manifest}"]))
 
 
-def read_run(settings: Settings, licence: str) -> dict[str, Item]:
-    """Every area of the run with the manifest of its sidecar, by relative name without extension.
+def read_run(settings: Settings, label: Label) -> dict[str, Item]:
+    """Every area of the run as its sidecar describes it, by relative name without extension.
 
     Raises:
         ResultError: a sidecar is not what its published schema says.
@@ -114,8 +118,9 @@ def read_run(settings: Settings, licence: str) -> dict[str, Item]:
         sidecar = path.with_name(path.name + SUFFIX)
         document = strict_json(sidecar.read_bytes(), what=str(sidecar))
         schemas.check("area_result", document, sidecar, ResultError)
-        manifest = from_sidecar(document, Label(COUNTRY, DATASET, licence=licence), where=str(sidecar))
-        items[request.name] = Item(path, manifest)
+        where = str(sidecar)
+        about = about_from_sidecar(document, label, where=where)
+        items[request.name] = Item(path, from_sidecar(document, label, where=where), about)
         if not is_approved(settings, request, read_built(path)[1], memo):
             refused.append(str(path))
     if refused:

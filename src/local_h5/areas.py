@@ -96,7 +96,7 @@ def all_requests(
     national_package: str,
     where: object,
 ) -> tuple[AreaBuildRequest, ...]:
-    """Every area of a run: nation, states, districts, cities, custom areas. Each says which Congress's districts it has.
+    """Every area of a run: nation, states, districts, cities, custom areas. Each has the Congress of the table.
 
     Args:
         districts: of the district table.

@@ -17,6 +17,8 @@ Variable = Annotated[str, forms.matching("[a-z][a-z0-9_]*")]
 AtLeastOne = Annotated[int, Meta(ge=1)]
 Licence = Annotated[str, forms.matching(r"(https://[^\s/]+(/\S*)?|(?!unspecified$)[A-Za-z0-9][A-Za-z0-9.+-]*)")]
 """An SPDX identifier (CC0-1.0, LicenseRef-...) or an https address."""
+Line = Annotated[str, forms.matching(r"\S(.{0,248}\S)?")]
+"""A line of at most 250 characters."""
 
 
 class NationalInputs(Form, frozen=True):
@@ -96,10 +98,11 @@ class Output(Form, frozen=True):
 
 
 class Store(Form, frozen=True):
-    """Where a run is published, and under which licence."""
+    """Where a run is published, under which licence, and how to cite it."""
 
     url: Text | None
     licence: Licence | None = None
+    citation: Line | None = None
 
 
 class Example(Form, frozen=True):
@@ -136,7 +139,7 @@ class Config(Form, frozen=True):
 
     Attributes:
         results: folder of everything that a run makes.
-        notes: for every sidecar: facts about the inputs for readers.
+        notes: what readers have to know of every published file, besides the notes that the source gives to each.
         variables: file with variables of the source that are left out, moved or ids.
         container: image for ``--sdm apptainer``, of containers/Dockerfile.
     """

@@ -48,7 +48,9 @@ ANY = click.Path(exists=True, path_type=Path)
 @dataset_argument
 @click.option("--run-id", metavar="ID", help="For a folder: which run of the producer made the files.")
 @years_option
-@click.option("--licence", default=UNSPECIFIED, help="Licence, for the manifest. Gated files have to name one.")
+@click.option("--licence", default=UNSPECIFIED, help="Licence. Gated files, and what is promoted, have to name one.")
+@click.option("--note", "notes", multiple=True, metavar="TEXT", help="For a folder: a line that readers have to know.")
+@click.option("--citation", metavar="TEXT", help="For a folder: how to cite it, in one line.")
 @click.option(
     "--access",
     type=click.Choice(["public", "gated"]),
@@ -81,6 +83,8 @@ def publish(
     run_id: str | None,
     years: tuple[int, ...],
     licence: str,
+    notes: tuple[str, ...],
+    citation: str | None,
     access: str | None,
     inputs: tuple[str, ...],
     records: tuple[Path, ...],
@@ -113,14 +117,21 @@ def publish(
     country, name = split_dataset(dataset)
     space = namespace_of(namespace, country)
     declared: Access | None = "gated" if access == "gated" else "public" if access else None
-    label = Label(country, name, licence=licence, access=declared, inputs=inputs_of(map(_input, inputs)))
+    said_inputs = inputs_of(map(_input, inputs))
+    label = Label(country, name, licence, declared, said_inputs, notes=notes, citation=citation)
     if not path.is_dir():
+        if notes or citation:
+            raise click.UsageError(
+                "--note and --citation stand in the row of a collection: publish the folder that the file is in"
+            )
         item = item_of(path, label, years=years)
         _check_inputs(label, {name: item})
         if records:
             manifest = item.manifest
             item = replace(item, manifest=manifest.validated(from_records({name: (manifest.artifact.sha256, records)})))
-        _say(publish_artifact(chosen.of(country), item, namespace=space, said=said, seal=seal_of(keys)), output)
+        report = publish_artifact(chosen.of(country), item, namespace=space, said=said, seal=seal_of(keys))
+        kept = "the same bytes have a manifest already, which is written once and stays (nothing is wrong)"
+        _say(report, output, *([kept] if report.manifests_kept else []))
         return
     if run_id is None:
         raise click.UsageError(
@@ -147,13 +158,8 @@ def publish(
     _say(report, output)
 
 
-def _say(report: PublishReport, output: Output) -> None:
-    lines = [report.summary()]
-    if report.manifests_kept:
-        lines.append(
-            "the same bytes have a manifest already, which is written once and stays (nothing is wrong): "
-            + ", ".join(report.manifests_kept)
-        )
+def _say(report: PublishReport, output: Output, *more: str) -> None:
+    lines = [report.summary(), *more, *report.warnings()]
     output({**asdict(report), "nothing_to_do": report.nothing_to_do}, lines)
 
 

@@ -32,7 +32,7 @@ _ATTEMPTS = 5
 @click.argument("uri", required=False)
 @click.option("--reason", help="One line for those who will be refused.")
 @click.option("--by", "revoked_by", metavar="WHO", help="Who decides: a person or an office, as readers may see it.")
-@click.option("--licence", help="The licence that ended.  [default: the one in the manifest]")
+@click.option("--licence", help="The licence that ended.  [default: the one it was published under]")
 @click.option("--members", is_flag=True, help="Of a collection: end every member too, wherever else it is listed.")
 @click.option(
     "--list",

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pe_data.describe.columns import entities_of
 from pe_data.describe.content import Content
+from pe_data.documents.collection import About
 from pe_data.documents.manifest import SCHEMA_VERSION, UNKNOWN_BUILD, Access, Artifact, Build, Inputs, Manifest
 from pe_data.errors import InputError, MissingExtraError
 from pe_data.names.countries import UNSPECIFIED, access_of
@@ -32,6 +33,15 @@ class Label:
     """None for what is usual in the country."""
     inputs: Inputs | None = None
     build: Build = UNKNOWN_BUILD
+    notes: tuple[str, ...] = ()
+    """Lines for readers; they stand in the row of a collection, not in a manifest."""
+    citation: str | None = None
+    """How to cite it; likewise."""
+
+    def about(self) -> About:
+        """What the row of a collection says of each file."""
+        licence = None if self.licence == UNSPECIFIED else self.licence
+        return About(licence=licence, notes=self.notes, citation=self.citation)
 
 
 def describe(

@@ -1,9 +1,11 @@
 """A manifest from the result sidecar of an area build, without opening the H5 again.
 
 The sidecar lists what the builder wrote and re-read: rows per entity, columns with entity, dtype
-and periods, inputs, versions, and the sha256 and size of the file.
+and periods, inputs, versions, and the sha256 and size of the file. Which area it is and what readers have
+to know of it stands in the sidecar too; that is said of a member, and does not follow from its bytes.
 """
 
+import textwrap
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Literal
@@ -13,8 +15,10 @@ import msgspec
 from pe_data.describe.columns import Column, inputs_of, normal_dtype, period_kind, years_of
 from pe_data.describe.content import Content
 from pe_data.describe.file import Label, manifest_of
+from pe_data.documents.collection import LINE_LIMIT, About, Area
 from pe_data.documents.document import Count, Digest, Part, Refused, Size, Text, Version, convert, describe
 from pe_data.documents.manifest import Artifact, Build, InputFile, Manifest
+from pe_data.errors import InvalidDocumentError
 from pe_data.names.keys import MEDIA_TYPES
 
 MODEL_PREFIX = "policyengine-"
@@ -49,6 +53,15 @@ class SidecarFingerprint(Part, frozen=True):
     digest: Digest
 
 
+class SidecarRequest(Part, frozen=True):
+    """Which area was built."""
+
+    area_type: Text
+    area_id: Text
+    display_name: str = ""
+    congress: Version | None = None
+
+
 class Sidecar(Part, frozen=True):
     """What is read of a result sidecar."""
 
@@ -61,6 +74,8 @@ class Sidecar(Part, frozen=True):
     inputs: tuple[SidecarInput, ...] = ()
     versions: Mapping[str, Text] = {}
     fingerprint: SidecarFingerprint | None = None
+    request: SidecarRequest | None = None
+    notes: Mapping[str, str] = {}
 
     def __post_init__(self) -> None:
         for number, column in enumerate(self.columns):
@@ -108,3 +123,24 @@ def from_sidecar(document: Mapping[str, object], label: Label, *, where: str = "
     inputs = inputs_of(InputFile(one.name, one.sha256, one.size) for one in sidecar.inputs)
     artifact = Artifact(sidecar.output.sha256, sidecar.output.size, MEDIA_TYPES["h5"])
     return manifest_of(replace(label, inputs=inputs, build=build), artifact, content, (sidecar.period,))
+
+
+def about_from_sidecar(document: Mapping[str, object], label: Label, *, where: str = "result sidecar") -> About:
+    """What the row of a collection says of the file: the area and the notes of the sidecar, and what `label` says.
+
+    Raises:
+        InvalidDocumentError: as `from_sidecar`, or something that is no line.
+    """
+    sidecar = convert(document, Sidecar, where)
+    asked = sidecar.request
+    try:
+        area = asked and Area(asked.area_type, asked.area_id, asked.display_name or asked.area_id, asked.congress)
+        return label.about().over(About(area=area, notes=lines_of(sidecar.notes)))
+    except Refused as problem:
+        raise InvalidDocumentError(f"{where}: {problem}") from None
+
+
+def lines_of(notes: Mapping[str, str]) -> tuple[str, ...]:
+    """Named notes as lines of a collection's row; a longer one takes several."""
+    texts = (" ".join(f"{name}: {text}".split()) for name, text in notes.items())
+    return tuple(line for text in texts for line in textwrap.wrap(text, LINE_LIMIT))

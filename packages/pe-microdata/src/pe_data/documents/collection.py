@@ -35,6 +35,7 @@ from pe_data.documents.document import (
     is_line,
     matching,
 )
+from pe_data.documents.manifest import Manifest
 from pe_data.documents.validation import Validation
 from pe_data.errors import InvalidNameError
 from pe_data.names.digests import Sha256, sha256_bytes
@@ -47,7 +48,7 @@ COLLECTION_LIMIT = 64 * 1024 * 1024
 """Largest collection document that is read, in bytes (about 250,000 members)."""
 LINE_LIMIT = 500
 """Longest line that is said of a member, in characters."""
-NOTES_LIMIT = 20
+NOTES_LIMIT = 100
 """Most notes of a member."""
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,127}")
 RunId = Annotated[str, matching(RUN_ID.pattern, "a run id")]
@@ -100,7 +101,9 @@ class About(Part, frozen=True, kw_only=True):
     area: Area | None = None
     title: Text | None = None
     licence: Text | None = None
-    notes: Annotated[tuple[Text, ...], msgspec.Meta(max_length=NOTES_LIMIT, description=f"at most {NOTES_LIMIT} lines")] = ()
+    notes: Annotated[
+        tuple[Text, ...], msgspec.Meta(max_length=NOTES_LIMIT, description=f"at most {NOTES_LIMIT} lines")
+    ] = ()
     citation: Text | None = None
 
     def __post_init__(self) -> None:
@@ -115,6 +118,11 @@ class About(Part, frozen=True, kw_only=True):
 
 ABOUT: tuple[str, ...] = About.__struct_fields__
 NOTHING = About()
+
+
+def licensed(manifest: Manifest, about: About) -> Manifest:
+    """The manifest with the licence in force: the one that a publication says, else its own."""
+    return manifest if about.licence is None else msgspec.structs.replace(manifest, licence=about.licence)
 
 
 class Member(About, frozen=True):

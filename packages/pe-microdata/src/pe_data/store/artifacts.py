@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from pe_data.documents.collection import COLLECTION_LIMIT, Collection, Member
+from pe_data.documents.collection import COLLECTION_LIMIT, Collection, Member, licensed
 from pe_data.documents.encoding import READ_LIMIT, unpack
 from pe_data.documents.manifest import Artifact, Manifest
 from pe_data.documents.validation import Validation
@@ -51,6 +51,7 @@ class File:
     """In the collection; None for a single file."""
     member: Member
     manifest: Manifest
+    """With the licence in force: that of the row of a collection, if it says one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,7 @@ def read_contents(store: Store, country: str, sha256: Sha256, bound: Sha256 | No
                 f"bytes of {member.extension}, found {described.member.size_bytes} of {described.member.extension} in "
                 f"the manifest. {DAMAGED}"
             )
-        return File(name, member, described.manifest)
+        return File(name, member, licensed(described.manifest, member))
 
     collection = found[0]
     members = tuple(each(described, sorted(collection.members.items())))

@@ -2,13 +2,13 @@
 
 The name of an item is its path in the folder without the extension (`districts/NC-01`). A file with
 a result sidecar beside it (`NC-01.h5.result.json`) gets its manifest from there, without being
-opened; any other file is described from its own metadata.
+opened, and its row of the collection the area and the notes; any other file is described from its own metadata.
 """
 
 from pathlib import Path
 
 from pe_data.describe.file import Label, check_years, describe
-from pe_data.describe.from_sidecar import from_sidecar
+from pe_data.describe.from_sidecar import about_from_sidecar, from_sidecar
 from pe_data.errors import InputError
 from pe_data.names.digests import strict_json
 from pe_data.names.keys import EXTENSIONS
@@ -18,7 +18,7 @@ SIDECAR_SUFFIX = ".result.json"
 
 
 def item_of(path: Path, label: Label, *, years: tuple[int, ...] = ()) -> Item:
-    """One file with its manifest, from its sidecar if there is one.
+    """One file with its manifest and what is said of it, from its sidecar if there is one.
 
     Args:
         years: Which years it covers, if it does not say.
@@ -31,8 +31,8 @@ def item_of(path: Path, label: Label, *, years: tuple[int, ...] = ()) -> Item:
         document = strict_json(sidecar.read_bytes(), what=str(sidecar))
         manifest = from_sidecar(document, label, where=str(sidecar))
         check_years(years, manifest.time_period, what=str(sidecar))
-        return Item(path, manifest)
-    return Item(path, describe(path, label, years=years))
+        return Item(path, manifest, about_from_sidecar(document, label, where=str(sidecar)))
+    return Item(path, describe(path, label, years=years), label.about())
 
 
 def items_in(folder: Path, label: Label, *, years: tuple[int, ...] = ()) -> dict[str, Item]:

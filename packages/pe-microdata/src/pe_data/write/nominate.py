@@ -16,6 +16,7 @@ from pe_data.documents.envelope import SignedDocument
 from pe_data.documents.pointer import NOTHING_SAID, PointerBody, Said, SignedPointer
 from pe_data.documents.validation import Validation
 from pe_data.errors import InputError, ObjectNotFoundError
+from pe_data.names.countries import UNSPECIFIED
 from pe_data.names.digests import Sha256
 from pe_data.names.keys import channel_key
 from pe_data.names.times import format_time, parse_time
@@ -98,6 +99,18 @@ def candidate(
     return Candidate(found, validation)
 
 
+def _check_licences(found: Contents) -> None:
+    """Raise InputError if a file has no licence: nobody should certify what nobody may use."""
+    without = [file.name or found.dataset for file in found.files if file.manifest.licence == UNSPECIFIED]
+    if without:
+        listed = f"{', '.join(without[:5])}{' …' if len(without) > 5 else ''}"
+        raise InputError(
+            f"{found.country}/{found.dataset} sha256:{found.sha256}: licence: expected one for each of "
+            f"{len(found.files)} file(s), found none for {len(without)} ({listed}). Publish a folder again with "
+            "--licence, or a run with store.licence; of a file that was published alone the licence stays what it was"
+        )
+
+
 def propose(
     store: Store,
     chosen: Candidate,
@@ -113,13 +126,14 @@ def propose(
     what it says is not believed, only counted on from.
 
     Raises:
-        InputError: the lifetime is not between a minute and a year.
+        InputError: the lifetime is not between a minute and a year, or nobody named a licence.
         InvalidDocumentError: something stands on the channel that is no pointer.
     """
     if not timedelta(minutes=1) <= lifetime <= LONGEST:
         raise InputError(f"expires: expected between 1m and {LONGEST.days}d, found {lifetime}")
     moment = now or datetime.now(UTC)
     found = chosen.contents
+    _check_licences(found)
     current = _current(store, found.country, found.dataset)
     before = current.pointer.claimed() if current else None
     return PointerBody(
@@ -164,6 +178,7 @@ def nominate(
     if (body.version, body.prev) != expected:
         raise conflict(store, country, dataset, body.version, "next")
     found = candidate(store, country, dataset, body.artifact_sha256, manifest=body.manifest_sha256).contents
+    _check_licences(found)
     probe_conditional_writes(store)
     held = led_to(store, country, dataset)
     nominated = dict.fromkeys([found.sha256, *(file.member.artifact_sha256 for file in found.files)])

@@ -8,13 +8,14 @@ reading back before anything is reported as failed.
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from pe_data.documents.collection import RUN_ID, Collection
+from pe_data.documents.collection import NOTHING, RUN_ID, Collection
 from pe_data.documents.pointer import DEFAULT_NAMESPACE, NOTHING_SAID, Said
 from pe_data.documents.validation import Validation
 from pe_data.errors import ConflictError, InputError, ObjectNotFoundError
+from pe_data.names.countries import UNSPECIFIED
 from pe_data.names.digests import Sha256
 from pe_data.names.keys import (
     check_country,
@@ -77,11 +78,23 @@ class PublishReport:
     uploaded_bytes: int
     manifests_kept: tuple[str, ...]
     """Names whose earlier, different manifest stays in force."""
+    unlicensed: tuple[str, ...]
+    """Names of files for which nobody named a licence, now or when they were first published."""
 
     @property
     def nothing_to_do(self) -> bool:
         """Whether everything was published before."""
         return not self.moved and self.uploaded == 0
+
+    def warnings(self) -> list[str]:
+        """A line for each thing that a publisher should know."""
+        if not self.unlicensed:
+            return []
+        total = self.uploaded + self.already_there
+        return [
+            f"no licence is named for {len(self.unlicensed)} of {total} artifact(s): nobody is told on which terms to "
+            "use them, and `pe-data promote` refuses them"
+        ]
 
     def summary(self) -> str:
         """One line for a person."""
@@ -109,19 +122,23 @@ def publish_artifact(
 ) -> PublishReport:
     """Publish one file as a dataset of its own and move `latest` to it.
 
-    The country and the dataset are those of its manifest.
+    The country and the dataset are those of its manifest. What is said of it as a member of a collection is not
+    written: a single file has its manifest alone.
 
     Raises:
         StoreError: if the store ignores conditional writes (nothing was published).
-        InputError: if the file and its manifest do not belong together.
+        InputError: if the file and its manifest do not belong together, or the same bytes were published under another
+            licence.
         RevokedError: if these bytes were revoked.
         ConflictError: if another writer moved the channel first.
     """
     moment = now or datetime.now(UTC)
     manifest = item.manifest
+    item = replace(item, about=NOTHING)
     probe_conditional_writes(store)
     upload = Upload(store, manifest.country, manifest.dataset, moment, confirm_after)
     stored = upload.store_item(item)
+    _check_licence(item, stored)
     member = stored.member
     upload.confirm({manifest.dataset: item}, None, 1)
     outcome = move(
@@ -245,6 +262,17 @@ def set_channel(
     )
 
 
+def _check_licence(item: Item, stored: Stored) -> None:
+    """Raise InputError for a licence that the manifest in force, which is written once, does not have."""
+    wanted = item.manifest.licence
+    if wanted not in (UNSPECIFIED, stored.licence):
+        raise InputError(
+            f"{item.path}: licence: expected {stored.licence!r}, under which these bytes were published first, found "
+            f"{wanted!r}. The manifest of a file is written once and stays. Publish the file in a folder, as a "
+            "collection: there the licence of each publication is its own"
+        )
+
+
 def _same_members(store: Store, target: Collection) -> Sha256 | None:
     """Digest of the collection that the channel stands at, if it says the same as `target`."""
     try:
@@ -283,4 +311,5 @@ def _report(store: Store, outcome: Move, stored: Mapping[str, Stored]) -> Publis
         already_there=len(stored) - len(uploaded),
         uploaded_bytes=sum(one.member.size_bytes for one in uploaded),
         manifests_kept=tuple(sorted(name for name, one in stored.items() if one.manifest_kept)),
+        unlicensed=tuple(sorted(name for name, one in stored.items() if one.licence == UNSPECIFIED)),
     )

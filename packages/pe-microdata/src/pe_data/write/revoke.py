@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from pe_data.documents.collection import Collection
+from pe_data.documents.collection import NOTHING, Collection
 from pe_data.documents.envelope import SignedDocument
 from pe_data.documents.manifest import Manifest
 from pe_data.documents.revocations import RevocationList
@@ -91,7 +91,7 @@ def tombstone_for(
         uri: With a digest. With a member path, the member is revoked, not its collection.
         reason: One line for those who will be refused.
         revoked_by: Who decides: a person or an office.
-        licence: The licence that ended; by default the one in the manifest.
+        licence: The licence that ended; by default that of the member in its collection, else of the manifest.
         with_members: Of a collection: end every member as well, wherever else it is listed.
 
     Raises:
@@ -106,15 +106,18 @@ def tombstone_for(
     check_line(reason, "reason", REASON_LIMIT)
     check_line(revoked_by, "revoked by", NAME_LIMIT)
     collection = _collection(store, uri, uri.sha256)
-    sha256, members = uri.sha256, tuple[Sha256, ...]()
+    sha256, members, about = uri.sha256, tuple[Sha256, ...](), NOTHING
     if uri.member is not None:
         if collection is None:
             raise InputError(f"{uri}: expected a collection for the member, found a single artifact")
-        sha256, collection = collection.member(uri.member).artifact_sha256, None
+        about = collection.member(uri.member)
+        sha256, collection = about.artifact_sha256, None
     if with_members:
         if collection is None:
             raise InputError(f"{uri}: --members is for collections, found a single artifact")
         members = tuple(sorted({member.artifact_sha256 for member in collection.members.values()}))
+    if collection is not None and collection.members:
+        about = collection.members[min(collection.members)]
     described = sha256 if collection is None else next(iter(_members(collection)), None)
     manifest = None if described is None else _manifest(store, uri.country, described)
     if collection is None and manifest is None:
@@ -124,7 +127,7 @@ def tombstone_for(
         )
     if collection is None and manifest is not None and uri.member is None and manifest.dataset != uri.dataset:
         raise InputError(f"{uri}: expected dataset {manifest.dataset!r} as in the manifest, found {uri.dataset!r}")
-    named = licence or (manifest.licence if manifest else _UNKNOWN_LICENCE)
+    named = licence or about.licence or (manifest.licence if manifest else _UNKNOWN_LICENCE)
     return Tombstone(
         country=uri.country,
         dataset=uri.dataset,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from pe_data.documents.collection import COLLECTION_LIMIT, NOTHING, About, Collection, Member
+from pe_data.documents.collection import COLLECTION_LIMIT, NOTHING, About, Collection, Member, licensed
 from pe_data.documents.encoding import pack
 from pe_data.documents.manifest import Manifest
 from pe_data.errors import (
@@ -60,6 +60,8 @@ class Stored:
     """Whether its bytes were sent; False if the payload was there."""
     manifest_kept: bool
     """True if another manifest was there before, which stays."""
+    licence: str
+    """In force: what was said of the file now, else that of its manifest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,14 +137,15 @@ class Upload:
         self._bar.refuse(self._country, artifact.sha256, f"{item.path}")
         with self._budget.hold(0 if isinstance(self._store, FolderStore) else artifact.size_bytes):
             uploaded = self._store_payload(item)
-        manifest_sha256, kept = self._store_manifest(item)
+        manifest_sha256, manifest = self._store_manifest(item)
         member = Member(
             artifact_sha256=artifact.sha256,
             manifest_sha256=manifest_sha256,
             size_bytes=artifact.size_bytes,
             extension=artifact.extension,
         ).saying(item.about)
-        return Stored(member, uploaded, kept)
+        kept = manifest_sha256 != item.manifest.sha256
+        return Stored(member, uploaded, kept, licensed(manifest, item.about).licence)
 
     def store_collection(self, collection: Collection) -> Sha256:
         """Store the collection document; returns its digest."""
@@ -214,10 +217,9 @@ class Upload:
                 raise error from None
         return True
 
-    def _store_manifest(self, item: Item) -> tuple[Sha256, bool]:
-        """Digest of the manifest in force, and whether it is an earlier, different one."""
+    def _store_manifest(self, item: Item) -> tuple[Sha256, Manifest]:
+        """Digest of the manifest in force, and that manifest, which may be an earlier, different one."""
         plain = item.manifest.to_bytes()
-        ours = sha256_bytes(plain)
         key = manifest_key(self._country, item.manifest.artifact.sha256)
         where = f"{self._store.url}: {key}"
         try:
@@ -228,7 +230,7 @@ class Upload:
             except (ObjectExistsError, StoreUnavailableError) as error:
                 stored = _read_back(self._store, key, error)
             else:
-                return ours, False
+                return sha256_bytes(plain), item.manifest
         if self._may_vanish(item.manifest.artifact.sha256, stored.meta):
             self._store.put_again(key, stored.data)
         found = parse_manifest(stored.data, self._country, item.manifest.artifact.sha256, what=where)
@@ -238,7 +240,7 @@ class Upload:
                 f"{where}: expected {expected.size_bytes} bytes of {expected.media_type}, found {there.size_bytes} of "
                 f"{there.media_type}. {DAMAGED}"
             )
-        return found.sha256, found.sha256 != ours
+        return found.sha256, found.manifest
 
 
 class ByteBudget:
