@@ -45,7 +45,7 @@ def make_item(folder: Path, name: str, data: bytes, *, dataset: str = "areas") -
         dataset=dataset,
         time_period=(2024,),
         entities={"person": Entity(rows=1, columns={"float32": ("age",)})},
-        licence="unspecified",
+        licence="CC0-1.0",
         status="active",
         access="public",
         schema_version="1.0",

@@ -53,7 +53,7 @@ def test_ten_commands_from_nothing_to_a_refused_key(place: Path, capsys: pytest.
 
     pe_data("key new owner alice carol")
     pe_data(f"root init --role root=owner --role next-us=alice --key owner --anchor {place}/anchor")
-    pe_data(f"publish {data} us/us_2024 --validation {record}")
+    pe_data(f"publish {data} us/us_2024 --licence CC0-1.0 --validation {record}")
     pe_data("promote us/us_2024 --from latest --key alice")
     reader = f"ensure pe-data://us/us_2024@next --cache {place}/reader"
     first = pe_data(reader)  # another machine, which now knows version 1 of the root
@@ -82,7 +82,7 @@ def test_a_pointer_by_the_leaked_key_is_refused_by_every_client(
     for line in (
         "key new owner alice carol",
         f"root init --role root=owner --role next-us=alice --key owner --anchor {place}/anchor",
-        f"publish {data} us/us_2024 --validation {record}",
+        f"publish {data} us/us_2024 --licence CC0-1.0 --validation {record}",
         "promote us/us_2024 --key alice",
         f"ensure pe-data://us/us_2024@next --cache {place}/old-client",
     ):

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any, get_args
@@ -19,7 +20,7 @@ from local_h5.contracts.records import CheckedFile, Finding, Summary, Validation
 from local_h5.contracts.results import SUFFIX
 from local_h5.errors import ConfigError, ResultError
 from local_h5.files.atomic import sha256_of, write_text
-from pe_data.documents.collection import Collection
+from pe_data.documents.collection import Area, Collection, Member
 from pe_data.documents.encoding import unpack
 from pe_data.documents.manifest import Artifact, Entity, Manifest
 from pe_data.errors import InputError
@@ -85,12 +86,16 @@ def run(config: dict[str, Any], tmp_path: Path) -> Settings:
     return settings
 
 
-def write_area(settings: Settings, relative: str, salt: bytes, **more: str) -> None:
+def write_area(
+    settings: Settings, relative: str, salt: bytes, model: str = "2.68.0", data: bytes | None = None, **change: Any
+) -> None:
     path = settings.results / relative
     path.parent.mkdir(parents=True, exist_ok=True)
-    data = relative.encode() + salt
+    data = data or relative.encode() + salt
     path.write_bytes(data)
-    text = json.dumps(sidecar(relative, data, **more))
+    document = sidecar(relative, data, model=model)
+    document["request"] |= change.pop("request", {})
+    text = json.dumps(document | change)
     path.with_name(path.name + SUFFIX).write_text(text)
     record = settings.layout.record("structural", relative)
     write_text(record, "{}")
@@ -117,12 +122,12 @@ def test_a_sidecar_that_is_not_as_published_is_refused(run: Settings) -> None:
             publish(run)
 
 
-def publish(settings: Settings, licence: str = UNSPECIFIED) -> tuple[str, dict[str, Any]]:
+def publish(settings: Settings, licence: str = UNSPECIFIED, **said: Any) -> tuple[str, dict[str, Any]]:
     """What the script prints, and the release manifest."""
     release = settings.results / "release_manifest.json"
     url = settings.config.store.url
     with redirect_stdout(io.StringIO()) as out:
-        script.publish_run(settings.layout.config, release, url, "us-data", "owner/repo", None, licence)
+        script.publish_run(settings.layout.config, release, url, "us-data", "owner/repo", None, licence, **said)
     return out.getvalue(), json.loads(release.read_text())
 
 
@@ -211,19 +216,46 @@ def licences(store: Store) -> set[str]:
     return {Manifest.from_bytes(unpack(store.get(key).data, key), key).licence for key in keys}
 
 
-def test_the_licence_of_the_run_is_in_every_manifest(run: Settings, capsys: pytest.CaptureFixture[str]) -> None:
-    publish(run, "CC0-1.0")
-    assert licences(open_store(run.config.store.url)) == {"CC0-1.0"}
-    assert "keep the manifest" not in capsys.readouterr().err
+def members(store: Store) -> Mapping[str, Member]:
+    """Of what @latest stands at."""
+    key = collection_key("us", read(store, "us", "local_areas").body.artifact_sha256)
+    return Collection.from_bytes(store.get(key).data, what=key).members
 
 
-def test_a_licence_that_comes_too_late_changes_no_manifest_and_says_so(
-    run: Settings, capsys: pytest.CaptureFixture[str]
-) -> None:
-    publish(run)
-    publish(run, "CC0-1.0")
-    assert licences(open_store(run.config.store.url)) == {UNSPECIFIED}
-    assert "4 of 4 areas keep the manifest" in capsys.readouterr().err
+def test_the_licence_of_the_run_is_in_every_manifest_and_row(run: Settings) -> None:
+    report, _ = publish(run, "CC0-1.0")
+    store = open_store(run.config.store.url)
+    assert licences(store) == {"CC0-1.0"}
+    assert {member.licence for member in members(store).values()} == {"CC0-1.0"}
+    assert "licence" not in report
+
+
+def test_a_licence_that_comes_later_holds_for_the_publication(run: Settings) -> None:
+    """The manifests stay, and what was published first without one can be nominated now."""
+    report, _ = publish(run)
+    assert "no licence is named for 4 of 4 artifact(s)" in report
+    report, _ = publish(run, "CC0-1.0")
+    assert "licence" not in report
+    store = open_store(run.config.store.url)
+    assert licences(store) == {UNSPECIFIED}
+    assert {member.licence for member in members(store).values()} == {"CC0-1.0"}
+    assert read(store, "us", "local_areas").body.version == 2
+
+
+def test_each_area_is_said_also_of_members_that_share_their_bytes(run: Settings) -> None:
+    """A state with one district: one file, one manifest, two areas."""
+    for name, kind, area in (("states/AL.h5", "state", "AL"), ("districts/AL-01.h5", "district", "AL-01")):
+        asked = {"area_type": kind, "area_id": area, "display_name": f"the {kind}", "congress": 119}
+        write_area(run, name, b"", data=b"at large", request=asked, notes={"purpose": "a test"})
+    publish(run, citation="Doe (2026)", notes={"geography": "made\nup"})
+    found = members(open_store(run.config.store.url))
+    state, district = found["states/AL"], found["districts/AL-01"]
+    assert state.bare == district.bare
+    assert state.area == Area("state", "AL", "the state", 119)
+    assert district.area == Area("district", "AL-01", "the district", 119)
+    assert state.notes == ("geography: made up", "purpose: a test")
+    assert found["national/US"].notes == ("geography: made up",)
+    assert {member.citation for member in found.values()} == {"Doe (2026)"}
 
 
 @pytest.mark.parametrize("licence", ["CC0-1.0", "LicenseRef-survey", "https://example.org/licence", None])
@@ -269,7 +301,8 @@ def test_a_release_manifest_of_files_that_name_no_model() -> None:
 @pytest.mark.workflow
 def test_snakemake_publish(run: Settings, tmp_path: Path) -> None:
     """The rule itself: asking twice asks the store twice, and the second time there is nothing to do."""
-    config = {**run.config.to_json(), "store": {"url": run.config.store.url, "licence": "CC0-1.0"}}
+    config = {**run.config.to_json(), "notes": {"purpose": "it's a test, not an estimate"}}
+    config["store"] = {"url": run.config.store.url, "licence": "CC0-1.0", "citation": "Doe, 'Areas' (2026)"}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     (tmp_path / "Snakefile").write_text(
         "from local_h5.config.settings import Settings\n"
@@ -299,7 +332,10 @@ def test_snakemake_publish(run: Settings, tmp_path: Path) -> None:
     assert first.returncode == 0, first.stderr
     assert "4 artifact(s) uploaded" in first.stdout
     assert (run.results / "release_manifest.json").is_file()
-    assert licences(open_store(run.config.store.url)) == {"CC0-1.0"}
+    store = open_store(run.config.store.url)
+    assert licences(store) == {"CC0-1.0"}
+    state = members(store)["states/AL"]
+    assert (state.notes, state.citation) == (("purpose: it's a test, not an estimate",), "Doe, 'Areas' (2026)")
     assert "4 of 4 areas" in (run.results / "logs" / "publish.log").read_text()
     again = snakemake()
     assert again.returncode == 0, again.stderr

@@ -217,7 +217,7 @@ def test_a_swapped_manifest_in_the_cache_is_fetched_again(store, cache):
     target = pe_data.resolve(LATEST, store=str(store))
     kept = cache / "artifacts" / target.artifact_sha256[:2] / f"{target.artifact_sha256}.manifest.json"
     right = kept.read_bytes()
-    write_atomic(kept, right.replace(b"unspecified", b"something"))
+    write_atomic(kept, right.replace(b"CC0-1.0", b"CC0-1.1"))
     assert pe_data.resolve(LATEST, store=str(store)).manifest_sha256 == target.manifest_sha256
     assert kept.read_bytes() == right
 

@@ -173,9 +173,9 @@ def write_areas(folder: Path, **statuses: str) -> None:
 def test_a_folder_with_its_records_can_be_nominated(pe: Run, store: FolderStore, tmp_path: Path) -> None:
     """A file that fails where the policy only warns is counted, and does not stand in the way."""
     write_areas(tmp_path, AL="passed", AK="failed")
-    pe("publish {here}/areas us/areas_2024 --run-id r1")
+    pe("publish {here}/areas us/areas_2024 --licence CC0-1.0 --run-id r1")
     assert "found none" in pe("promote us/areas_2024 --key alice --out {here}/n.json", code=1)
-    pe("publish {here}/areas us/areas_2024 --run-id r1 --validation {here}/records")
+    pe("publish {here}/areas us/areas_2024 --licence CC0-1.0 --run-id r1 --validation {here}/records")
     body = read(store, "us", "areas_2024").body
     assert body.version == 2  # the same members, and now with what was checked of them
     raw = store.get(collection_key("us", body.artifact_sha256)).data
@@ -183,7 +183,9 @@ def test_a_folder_with_its_records_can_be_nominated(pe: Run, store: FolderStore,
     assert validation is not None
     assert validation.status == "passed"
     assert validation.levels == {"structural": {"passed": 2}, "targets": {"failed": 1, "passed": 1}}
-    assert "nothing to do" in pe("publish {here}/areas us/areas_2024 --run-id r2 --validation {here}/records")
+    assert "nothing to do" in pe(
+        "publish {here}/areas us/areas_2024 --licence CC0-1.0 --run-id r2 --validation {here}/records"
+    )
     said = pe("promote us/areas_2024 --key alice --out {here}/n.json")
     assert "targets: 1 failed, 1 passed" in said
 
@@ -194,7 +196,7 @@ def test_a_folder_with_its_records_can_be_nominated(pe: Run, store: FolderStore,
 )
 def test_what_blocks_or_was_skipped(pe: Run, tmp_path: Path, status: str, code: int, message: str) -> None:
     write_areas(tmp_path, AL="passed", AK=status)
-    pe("publish {here}/areas us/areas_2024 --run-id r1 --validation {here}/records")
+    pe("publish {here}/areas us/areas_2024 --licence CC0-1.0 --run-id r1 --validation {here}/records")
     said = pe("promote us/areas_2024 --key alice --out {here}/n.json", code=1 if status == "error" else 0)
     assert message in said
 
@@ -203,13 +205,15 @@ def test_records_of_other_files_are_refused(pe: Run, tmp_path: Path) -> None:
     write_areas(tmp_path, AL="passed", AK="passed")
     records = tmp_path / "records" / "structural"
     (records / "AL.json").write_bytes((records / "AK.json").read_bytes())
-    said = pe("publish {here}/areas us/areas_2024 --run-id r1 --validation {here}/records", code=1)
+    said = pe("publish {here}/areas us/areas_2024 --licence CC0-1.0 --run-id r1 --validation {here}/records", code=1)
     assert "found one of sha256" in said
     (records / "AL.json").write_text("{}")
-    assert "schema_version" in pe("publish {here}/areas us/areas_2024 --run-id r1 --validation {here}/records", code=1)
+    assert "schema_version" in pe(
+        "publish {here}/areas us/areas_2024 --licence CC0-1.0 --run-id r1 --validation {here}/records", code=1
+    )
     for path in (tmp_path / "records").rglob("AL.json"):
         path.unlink()
-    said = pe("publish {here}/areas us/areas_2024 --run-id r1 --validation {here}/records", code=1)
+    said = pe("publish {here}/areas us/areas_2024 --licence CC0-1.0 --run-id r1 --validation {here}/records", code=1)
     assert "AL: expected a validation record, found none" in said
 
 

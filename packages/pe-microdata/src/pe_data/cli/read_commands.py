@@ -2,15 +2,29 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from pe_data.cli.options import FOLDER, address_options, json_option, reading_options, workers_option
 from pe_data.cli.output import Output, download_progress, facts, plain, print_json, say, table
-from pe_data.cli.tables import column_rows, entity_rows, human_size, member_rows, summary_rows, text_table
+from pe_data.cli.tables import (
+    called,
+    column_rows,
+    entity_rows,
+    human_size,
+    member_rows,
+    notes_of,
+    summary_rows,
+    text_table,
+)
 from pe_data.errors import PeDataError
 from pe_data.names.countries import PUBLIC_EXAMPLE
 from pe_data.read.options import Options
+
+if TYPE_CHECKING:
+    from pe_data.documents.notice import Notice
 
 
 @click.command("list")
@@ -22,7 +36,8 @@ from pe_data.read.options import Options
 def list_command(what: str | None, search: str, members: bool, options: Options, output: Output) -> None:
     """Show datasets, channels, members, years and sizes; fetches no payloads.
 
-    A dataset (or its address) is shown with its members.
+    A dataset (or its address) is shown with its members. Of a gated country, without a token for its gateway, there is
+    no more than the name, the licence and how to apply.
 
     \b
     Examples:
@@ -32,20 +47,30 @@ def list_command(what: str | None, search: str, members: bool, options: Options,
       pe-data list us --members --json
     """
     from pe_data.config.settings import store_for
+    from pe_data.documents.notice import Notice
     from pe_data.read.listing import list_store, place_of
 
     country, dataset = place_of(what) if what else (None, None)
     found = list(list_store(options, country, dataset, search=search, members=members or dataset is not None))
     rows: list[tuple[str, ...]] = []
+    more: list[str] = []
     for one in found:
+        if isinstance(one, Notice):
+            more.append(one.line())
+            continue
         name = f"{one.country}/{one.dataset}@{one.channel}"
         years = ", ".join(map(str, one.years))
         count = str(one.member_count) if one.member_count else ""
         version = f"v{one.version}" if one.status == "active" else f"v{one.version} {one.status}"
-        rows.append((name, version, years, count, human_size(one.size_bytes)))
-        rows += [(f"  {m.name}", "", "", "", human_size(m.size_bytes)) for m in one.members]
-    lines = table(("dataset", "version", "years", "members", "size"), rows)
-    if not rows:
+        rows.append((name, version, years, count, human_size(one.size_bytes), "", ""))
+        rows += [
+            (f"  {m.name}", "", "", "", human_size(m.size_bytes), m.licence or "", called(m.title, m.area))
+            for m in one.members
+        ]
+        more += [f"{one.country}/{one.dataset}: {note}" for note in notes_of([m.notes for m in one.members])]
+    header = ("dataset", "version", "years", "members", "size", "licence", "title or area")
+    lines = [*(table(header, rows) if rows else []), *more]
+    if not found:
         place = store_for(country or "default", store=options.store).url
         name = "/".join(part for part in (country, dataset) if part)
         said = f"no name holds {search!r}" if search else f"nothing{f' of {name}' if name else ''} was published"
@@ -70,7 +95,8 @@ def resolve(uri: str, options: Options, output: Output) -> None:
 
     parsed = parse_store_uri(uri)
     target = target_of(parsed, Places.of(parsed, options))
-    rows = [(name.replace("_", " "), str(value)) for name, value in plain(target).items() if value is not None]
+    said = {**plain(target), "notes": "; ".join(target.notes) or None}
+    rows = [(name.replace("_", " "), str(value)) for name, value in said.items() if value is not None]
     output(target, table(("field", "value"), rows))
 
 
@@ -169,7 +195,9 @@ def fetch(
 def schema(uri: str, form: str, search: str, year: int | None, options: Options, output: Output) -> None:
     """Show entities, columns and provenance of a file; downloads the manifest only (about 3 kB).
 
-    A collection is shown with its members.
+    A collection is shown with its members. What its publication says of a member (area, licence, notes, citation) is
+    shown with it. Of a gated country, without a token for its gateway, there is no more than the name, the licence and
+    how to apply; Croissant and Frictionless, which are made to be passed on, never say more of it.
 
     \b
     Examples:
@@ -178,36 +206,62 @@ def schema(uri: str, form: str, search: str, year: int | None, options: Options,
       pe-data schema pe-data://us/enhanced_cps_2024@latest --search income
       pe-data schema ./states/NC.h5 --format croissant
     """
-    from pe_data.read.lookup import NOT_BOUND, collection_behind, is_bound, manifest_for
+    from pe_data.read.lookup import NOT_BOUND, collection_behind, entry_for, is_bound, withheld
 
+    notice = withheld(uri, options)
+    if notice is not None:
+        _show_notice(notice, form, output)
+        return
     whole = collection_behind(uri, options) if form in ("table", "json") else None
     if whole is not None:
         members = {name: one for name, one in sorted(whole.members.items()) if search.lower() in name.lower()}
         lines = [*facts({"collection": f"{whole.country}/{whole.dataset}", "run": whole.run_id}), ""]
         Output(output.as_json or form == "json")(
             {"country": whole.country, "dataset": whole.dataset, "run_id": whole.run_id, "members": members},
-            [*lines, *table(("member", "size", "sha256"), member_rows(members))],
+            [
+                *lines,
+                *table(("member", "title or area", "licence", "size", "sha256"), member_rows(members)),
+                *notes_of([one.notes for one in members.values()]),
+            ],
         )
         return
-    manifest, address = manifest_for(uri, options, year=year)
+    entry = entry_for(uri, options, year=year)
+    if entry.withheld is not None:
+        _show_notice(entry.withheld, form, output)
+        return
+    manifest, about = entry.manifest, entry.about
     bound = is_bound(uri)
     if not bound and form in ("croissant", "frictionless"):
         say(f"pe-data: warning: {uri}: manifest {NOT_BOUND}", err=True)
     if output.as_json or form == "json":
-        print_json(manifest.to_json() | ({} if bound else {"bound": False}))
+        print_json({**manifest.to_json(), **msgspec.to_builtins(about), **({} if bound else {"bound": False})})
     elif form == "croissant":
         from pe_data.documents.croissant import to_croissant
 
-        print_json(to_croissant(manifest, address))
+        print_json(to_croissant(manifest, entry.place, about=about))
     elif form == "frictionless":
         from pe_data.documents.frictionless import to_frictionless
 
-        print_json(to_frictionless(manifest))
+        print_json(to_frictionless(manifest, about=about))
     else:
-        rows = summary_rows(manifest) + ([] if bound else [("manifest", NOT_BOUND)])
+        rows = summary_rows(manifest, about) + ([] if bound else [("manifest", NOT_BOUND)])
         columns = table(("entity", "column", "dtype", "period", "role"), column_rows(manifest, search))
         say(text_table(("", ""), rows).lstrip())
         output(None, ["", *table(("entity", "rows", "columns"), entity_rows(manifest)), "", *columns])
+
+
+def _show_notice(notice: "Notice", form: str, output: Output) -> None:
+    """What is told of a gated file, in the form that was asked for."""
+    if form == "croissant":
+        from pe_data.documents.croissant import notice_to_croissant
+
+        print_json(notice_to_croissant(notice))
+    elif form == "frictionless":
+        from pe_data.documents.frictionless import notice_to_frictionless
+
+        print_json(notice_to_frictionless(notice))
+    else:
+        Output(output.as_json or form == "json")(notice, [notice.line()])
 
 
 @click.command()

@@ -1,16 +1,24 @@
 """A manifest as text: what `pe-data schema` prints."""
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
-from pe_data.documents.collection import Member
+from pe_data.documents.collection import NOTHING, About, Area, Member
 from pe_data.documents.manifest import Entity, Manifest
 
 
-def summary_rows(manifest: Manifest) -> list[tuple[str, str]]:
+def about_rows(about: About) -> list[tuple[str, str]]:
+    """What is said of a file, besides its licence."""
+    rows = [("title", about.title or ""), ("area", str(about.area or "")), ("cite as", about.citation or "")]
+    return [row for row in [*rows, *(("note", line) for line in about.notes)] if row[1]]
+
+
+def summary_rows(manifest: Manifest, about: About = NOTHING) -> list[tuple[str, str]]:
     """Key facts as (name, value), in reading order."""
     build, inputs = manifest.build, manifest.inputs
     rows = [
         ("dataset", f"{manifest.country}/{manifest.dataset}"),
+        *about_rows(about),
         ("years", ", ".join(map(str, manifest.time_period))),
         ("artifact", f"sha256:{manifest.artifact.sha256}"),
         ("size", human_size(manifest.artifact.size_bytes)),
@@ -61,9 +69,30 @@ def entity_rows(manifest: Manifest) -> list[tuple[str, str, str]]:
     return [(name, f"{entity.rows:,}", str(len(columns[name]))) for name, entity in sorted(manifest.entities.items())]
 
 
-def member_rows(members: Mapping[str, Member]) -> list[tuple[str, str, str]]:
-    """One row per member of a collection: name, size, digest."""
-    return [(name, human_size(one.size_bytes), f"sha256:{one.artifact_sha256}") for name, one in members.items()]
+def member_rows(members: Mapping[str, Member]) -> list[tuple[str, str, str, str, str]]:
+    """One row per member of a collection: name, what it is, licence if that is said, size, digest."""
+    return [
+        (
+            name,
+            called(one.title, one.area),
+            one.licence or "",
+            human_size(one.size_bytes),
+            f"sha256:{one.artifact_sha256}",
+        )
+        for name, one in members.items()
+    ]
+
+
+def called(title: str | None, area: Area | None) -> str:
+    """What a member is, in few words."""
+    return title or (str(area) if area else "")
+
+
+def notes_of(members: Sequence[tuple[str, ...]]) -> list[str]:
+    """The notes of some members, each once, with the number of members where not all have it."""
+    having = Counter(line for notes in members for line in dict.fromkeys(notes))
+    total = len(members)
+    return [f"note: {line}{'' if n == total else f' ({n} of {total} members)'}" for line, n in having.items()]
 
 
 def printable(text: str) -> str:

@@ -108,6 +108,8 @@ class About(Part, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         check_lines(self, "title", "licence", "notes", "citation")
+        if len(self.notes) > NOTES_LIMIT:
+            raise Refused("notes", f"at most {NOTES_LIMIT} lines", describe(self.notes))
 
     def over(self, other: "About") -> "About":
         """This, and where it says nothing, what `other` says; the notes of both, each once."""

@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from pe_data.documents.collection import NOTHING, About
 from pe_data.documents.manifest import ColumnGroup, Manifest
+from pe_data.documents.notice import Notice, notice_of
 
 _CONTEXT: dict[str, Any] = {
     "@language": "en",
@@ -44,24 +46,50 @@ _CONTEXT: dict[str, Any] = {
 }
 
 
-def to_croissant(manifest: Manifest, content_url: str, *, name: str | None = None) -> dict[str, Any]:
-    """The JSON-LD document.
+_CONFORMS = "http://mlcommons.org/croissant/1.0"
+
+
+def notice_to_croissant(notice: Notice) -> dict[str, Any]:
+    """The JSON-LD document of a gated dataset: its name, the licence and how to apply."""
+    return {
+        "@context": _CONTEXT,
+        "@type": "sc:Dataset",
+        "conformsTo": _CONFORMS,
+        "name": f"{notice.country}-{notice.dataset}",
+        "description": f"Gated microdata. How to apply: {notice.how_to_apply}.",
+        "license": notice.licence,
+        "url": f"pe-data://{notice.country}/{notice.dataset}@latest",
+    }
+
+
+def to_croissant(
+    manifest: Manifest, content_url: str, *, name: str | None = None, about: About = NOTHING
+) -> dict[str, Any]:
+    """The JSON-LD document; of a gated file that of `notice_to_croissant`.
 
     Args:
         manifest: What to describe.
         content_url: Where the payload is; relative to the document or absolute.
-        name: Name of the data set; default `{country}-{dataset}`.
+        name: Name of the data set; default the title of `about`, else `{country}-{dataset}`.
+        about: What the publication says of it.
     """
+    notice = notice_of(manifest)
+    if notice is not None:
+        return notice_to_croissant(notice)
     artifact = manifest.artifact
-    title = name or f"{manifest.country}-{manifest.dataset}"
+    title = name or about.title or f"{manifest.country}-{manifest.dataset}"
     years = ", ".join(map(str, manifest.time_period))
+    area = f", {about.area}" if about.area else ""
+    description = [f"Microdata {manifest.country}/{manifest.dataset}{area}, years {years}.", *about.notes]
     file_id = f"{artifact.sha256}.{artifact.extension}"
     return {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
-        "conformsTo": "http://mlcommons.org/croissant/1.0",
+        "conformsTo": _CONFORMS,
         "name": title,
-        "description": f"Microdata {manifest.country}/{manifest.dataset}, years {years}.",
+        "description": "\n".join(description),
+        **({"citeAs": about.citation} if about.citation else {}),
+        **({"spatialCoverage": about.area.name} if about.area else {}),
         "license": manifest.licence,
         "version": "1.0.0",
         "url": content_url,

@@ -3,27 +3,59 @@
 import re
 from typing import Any
 
+import msgspec
+
+from pe_data.documents.collection import NOTHING, About
 from pe_data.documents.manifest import Manifest
+from pe_data.documents.notice import Notice, notice_of
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
-def to_frictionless(manifest: Manifest, path: str | None = None) -> dict[str, Any]:
-    """The descriptor (`datapackage.json`).
+def notice_to_frictionless(notice: Notice) -> dict[str, Any]:
+    """The descriptor of a gated dataset: its name, the licence and how to apply, and no resource to fetch."""
+    name = _slug(f"{notice.country}-{notice.dataset}")
+    how = f"Gated microdata. How to apply: {notice.how_to_apply}."
+    return {
+        "profile": "data-package",
+        "name": name,
+        "title": f"{notice.country}/{notice.dataset}",
+        "description": how,
+        "licenses": [_licence(notice.licence)],
+        "resources": [{"name": name, "description": how, "data": []}],
+    }
+
+
+def to_frictionless(manifest: Manifest, path: str | None = None, *, about: About = NOTHING) -> dict[str, Any]:
+    """The descriptor (`datapackage.json`); of a gated file that of `notice_to_frictionless`.
 
     Args:
         manifest: What to describe.
         path: Of the payload, relative to the descriptor or an address; default its file name.
+        about: What the publication says of it. `citation` and `area` are names of our own.
     """
+    notice = notice_of(manifest)
+    if notice is not None:
+        return notice_to_frictionless(notice)
     artifact = manifest.artifact
     file = path or f"{artifact.sha256}.{artifact.extension}"
     return {
+        **package_head(manifest, about),
+        "resources": [_resource(manifest, entity, file) for entity in sorted(manifest.entities)],
+    }
+
+
+def package_head(manifest: Manifest, about: About) -> dict[str, Any]:
+    """What a descriptor says of the whole."""
+    said = msgspec.to_builtins(about)
+    return {
         "profile": "data-package",
         "name": _slug(f"{manifest.country}-{manifest.dataset}"),
-        "title": f"{manifest.country}/{manifest.dataset}",
+        "title": about.title or f"{manifest.country}/{manifest.dataset}{f', {about.area}' if about.area else ''}",
+        **({"description": "\n".join(about.notes)} if about.notes else {}),
+        **{name: said[name] for name in ("area", "citation") if name in said},
         "version": manifest.schema_version,
         "licenses": [_licence(manifest.licence)],
-        "resources": [_resource(manifest, entity, file) for entity in sorted(manifest.entities)],
     }
 
 

@@ -18,6 +18,15 @@ UNSPECIFIED = "unspecified"
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """On which terms the data of a gated country may be read."""
+
+    licence: str
+    """That is usual there; what was published names its own."""
+    how_to_apply: str
+
+
+@dataclass(frozen=True, slots=True)
 class Country:
     """What is particular to a country."""
 
@@ -30,6 +39,8 @@ class Country:
     model_package: str
     example: str
     """A dataset, for help texts."""
+    terms: Terms | None = None
+    """Of a gated one."""
 
 
 COUNTRIES: Mapping[str, Country] = {
@@ -50,6 +61,11 @@ COUNTRIES: Mapping[str, Country] = {
             access="gated",
             model_package="policyengine-uk",
             example="enhanced_frs_2023",
+            terms=Terms(
+                "UK Data Service End User Licence",
+                "register with the UK Data Service (https://ukdataservice.ac.uk), apply for the survey there, then ask "
+                "whoever runs the store for a token",
+            ),
         ),
     )
 }
@@ -65,6 +81,13 @@ def access_of(code: str) -> Access:
     """The access of artifacts of a country; one that the table does not have is gated."""
     country = COUNTRIES.get(code)
     return country.access if country else "gated"
+
+
+def terms_of(code: str) -> Terms:
+    """What the table says of reading a gated country's data; for one that it does not have, whom to ask."""
+    country = COUNTRIES.get(code)
+    usual = country.terms if country else None
+    return usual or Terms(UNSPECIFIED, "ask whoever runs the store on which terms it may be read, and for a token")
 
 
 def gated_codes() -> tuple[str, ...]:

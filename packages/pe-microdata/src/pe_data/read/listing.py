@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pe_data.config.settings import DEFAULT
+from pe_data.documents.collection import ABOUT, Area
 from pe_data.documents.manifest import Status
+from pe_data.documents.notice import Notice, is_gated
 from pe_data.errors import InvalidNameError, OfflineError
 from pe_data.names.countries import DATASET_EXAMPLE
 from pe_data.names.digests import Sha256
@@ -12,6 +14,7 @@ from pe_data.names.keys import check_country, check_dataset
 from pe_data.names.uri import SCHEME, StoreUri
 from pe_data.read.channels import list_channels
 from pe_data.read.locate import describe, look, revocation
+from pe_data.read.lookup import notice_behind
 from pe_data.read.options import Options
 from pe_data.read.places import Places, is_local
 
@@ -23,6 +26,12 @@ class ListedMember:
     name: str
     sha256: Sha256
     size_bytes: int
+    area: Area | None = None
+    title: str | None = None
+    licence: str | None = None
+    """That its publication says; without it the one of its manifest holds."""
+    notes: tuple[str, ...] = ()
+    citation: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +76,13 @@ def place_of(text: str) -> tuple[str, str | None]:
 
 def list_store(
     options: Options, country: str | None = None, dataset: str | None = None, *, search: str = "", members: bool = False
-) -> Iterator[Listed]:
-    """Channels of the store in order of country and dataset.
+) -> Iterator[Listed | Notice]:
+    """Channels of the store in order of country and dataset; of a gated one, without a token, no more than the notice.
 
     Args:
         country: Only this one.
         dataset: Only this one of the country.
-        search: Only datasets whose name holds this text, and collections with such a member.
+        search: Only datasets whose name holds this text, and collections with such a member that may be shown.
         members: Give the members too; with `search`, those that match are always given.
 
     Raises:
@@ -90,12 +99,15 @@ def list_store(
             continue
         uri = StoreUri(address.country, address.dataset, None, address.channel, None)
         listed = _listed(uri, places, needle, members)
-        if not needle or needle in address.dataset.lower() or listed.members:
+        named = not needle or needle in address.dataset.lower()
+        if named or (isinstance(listed, Listed) and listed.members):
             yield listed
 
 
-def _listed(uri: StoreUri, places: Places, needle: str, members: bool) -> Listed:
+def _listed(uri: StoreUri, places: Places, needle: str, members: bool) -> Listed | Notice:
     located, described = look(uri, places)
+    if is_gated(uri.country, described.manifest.access if described else None) and not places.shows_token():
+        return notice_behind(located, places)
     body, collection = located.pointer, located.collection
     assert body is not None, "a channel address has a pointer"
     count, shown = 0, tuple[ListedMember, ...]()
@@ -107,7 +119,7 @@ def _listed(uri: StoreUri, places: Places, needle: str, members: bool) -> Listed
         described = describe(located.member(min(every)), places) if every else None
         named = needle and needle not in uri.dataset.lower()
         shown = tuple(
-            ListedMember(name, member.artifact_sha256, member.size_bytes)
+            ListedMember(name, member.artifact_sha256, member.size_bytes, *(getattr(member, one) for one in ABOUT))
             for name, member in sorted(every.items())
             if (needle in name.lower() if named else members)
         )

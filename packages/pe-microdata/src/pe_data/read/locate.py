@@ -16,9 +16,10 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from pe_data.cache.entries import Suffix
-from pe_data.documents.collection import COLLECTION_LIMIT, Collection
+from pe_data.documents.collection import COLLECTION_LIMIT, NOTHING, About, Area, Collection, licensed
 from pe_data.documents.encoding import READ_LIMIT, unpack
 from pe_data.documents.manifest import Manifest, Status
+from pe_data.documents.notice import is_gated
 from pe_data.documents.pointer import PointerBody
 from pe_data.errors import (
     CacheError,
@@ -65,6 +66,13 @@ class Located:
     def is_collection(self) -> bool:
         """Whether the address names a whole collection; not known of a pin that nobody looked at yet."""
         return self.collection is not None and self.uri.member is None
+
+    @property
+    def about(self) -> About:
+        """What its publication says of a member."""
+        if self.collection is None or self.uri.member is None:
+            return NOTHING
+        return self.collection.member(self.uri.member).about
 
     @property
     def digests(self) -> tuple[Sha256, ...]:
@@ -125,6 +133,12 @@ class Target:
     """Why, when and by whom, if it was."""
     bound: bool = True
     """False if nothing ties size and extension to the artifact: see the module."""
+    area: Area | None = None
+    title: str | None = None
+    licence: str | None = None
+    """In force: as the publication says of a member, else as the manifest says; None for a collection."""
+    notes: tuple[str, ...] = ()
+    citation: str | None = None
 
 
 def locate(uri: StoreUri, places: Places) -> Located:
@@ -190,11 +204,12 @@ def revocation(
 
 
 def current_manifest(located: Located, described: Described, places: Places) -> Manifest:
-    """The manifest, whose status is `revoked` if there is a tombstone, whatever the document says."""
+    """The manifest with the licence in force; its status is `revoked` if there is a tombstone, whatever it says."""
+    manifest = licensed(described.manifest, located.about)
     cached = places.cache.find(located.sha256) is not None
     if revocation(located, places, cached=cached) is None:
-        return described.manifest
-    return msgspec.structs.replace(described.manifest, status="revoked")
+        return manifest
+    return msgspec.structs.replace(manifest, status="revoked")
 
 
 def target(uri: StoreUri, places: Places) -> Target:
@@ -204,6 +219,8 @@ def target(uri: StoreUri, places: Places) -> Target:
     body, artifact = located.pointer, described and described.manifest.artifact
     pinned = replace(uri, channel=None, sha256=located.root, manifest=None)
     single = described is not None and uri.member is None
+    withheld = described and is_gated(uri.country, described.manifest.access) and not places.shows_token()
+    about = NOTHING if withheld else located.about
     return Target(
         uri=str(uri),
         pinned=str(pinned),
@@ -222,6 +239,11 @@ def target(uri: StoreUri, places: Places) -> Target:
         status="active" if revoked is None else "revoked",
         revoked=None if revoked is None else str(revoked.error(uri)),
         bound=located.bound is not None,
+        area=about.area,
+        title=about.title,
+        licence=licensed(described.manifest, located.about).licence if described else None,
+        notes=about.notes,
+        citation=about.citation,
     )
 
 

@@ -1,19 +1,36 @@
 """The manifest behind any address, without the payload where there is a store."""
 
 import os
+from dataclasses import dataclass
 
 from pe_data.describe.file import Label, describe
-from pe_data.documents.collection import Collection
+from pe_data.documents.collection import NOTHING, About, Collection, licensed
 from pe_data.documents.manifest import Manifest
-from pe_data.errors import InputError
+from pe_data.documents.notice import Notice, is_gated, notice_of
+from pe_data.errors import ForbiddenError, InputError
 from pe_data.names.keys import payload_key
 from pe_data.names.uri import StoreUri, parse_uri
-from pe_data.read.locate import current_manifest, look
+from pe_data.read.locate import Located, current_manifest, look
+from pe_data.read.locate import describe as describe_stored
 from pe_data.read.options import Options
 from pe_data.read.places import Places
 from pe_data.read.resolver import ensure_with
 
 NOT_BOUND = "not bound: nothing ties it to the bytes; a channel, a collection or #manifest= does"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file as its publication shows it."""
+
+    manifest: Manifest
+    """With the licence in force."""
+    place: str
+    """Of the payload."""
+    about: About = NOTHING
+    """What the row of its collection says."""
+    withheld: Notice | None = None
+    """What may be shown instead, to those who showed no token for a gated file."""
 
 
 def is_bound(uri: "str | os.PathLike[str]") -> bool:
@@ -36,8 +53,38 @@ def collection_behind(uri: "str | os.PathLike[str]", options: Options) -> Collec
     return located.collection if described is None else None
 
 
+def withheld(uri: "str | os.PathLike[str]", options: Options) -> Notice | None:
+    """What is told of an address of a gated country to those who show no token; None if all of it may be shown."""
+    parsed = parse_uri(uri)
+    if not isinstance(parsed, StoreUri) or not is_gated(parsed.country):
+        return None
+    places = Places.of(parsed, options)
+    if places.shows_token():
+        return None
+    try:
+        return notice_behind(look(parsed, places)[0], places)
+    except ForbiddenError:
+        return Notice.of(parsed.country, parsed.dataset)
+
+
+def notice_behind(located: Located, places: Places) -> Notice:
+    """What is told of a gated artifact, with the licence of its first member if it is a collection."""
+    if located.is_collection and located.collection is not None and located.collection.members:
+        located = located.member(min(located.collection.members))
+    licence = (
+        None if located.is_collection else licensed(describe_stored(located, places).manifest, located.about).licence
+    )
+    return Notice.of(located.uri.country, located.uri.dataset, licence)
+
+
 def manifest_for(uri: "str | os.PathLike[str]", options: Options, *, year: int | None = None) -> tuple[Manifest, str]:
-    """The manifest, and where the payload is.
+    """The manifest, and where the payload is, of `entry_for`, which raises the same."""
+    entry = entry_for(uri, options, year=year)
+    return entry.manifest, entry.place
+
+
+def entry_for(uri: "str | os.PathLike[str]", options: Options, *, year: int | None = None) -> Entry:
+    """The manifest, where the payload is, and what is said of it.
 
     For `pe-data://` only the manifest is fetched; any other file is fetched and described, with
     `year` for one that does not say which it covers.
@@ -60,8 +107,9 @@ def manifest_for(uri: "str | os.PathLike[str]", options: Options, *, year: int |
             )
         manifest = current_manifest(located, described, places)
         key = payload_key(parsed.country, located.sha256, manifest.artifact.extension)
-        return manifest, f"{places.config.url.rstrip('/')}/{key}"
+        notice = notice_of(manifest) if is_gated(parsed.country, manifest.access) and not places.shows_token() else None
+        return Entry(manifest, f"{places.config.url.rstrip('/')}/{key}", located.about, notice)
     path = ensure_with(uri, options)
     name = "".join(c if c.isalnum() else "_" for c in parsed.name.lower()) or "file"
     manifest = describe(path, Label("xx", name, access="public"), default_years=(year,) if year else ())
-    return manifest, str(path)
+    return Entry(manifest, str(path))

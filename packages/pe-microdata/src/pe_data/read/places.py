@@ -56,6 +56,15 @@ class Places:
         cache = options.cache.for_country(country, gated_group(country))
         return cls(what or country, options, config, cache, patience)
 
+    def shows_token(self) -> bool:
+        """Whether the store is behind a gateway, and this user has a token for it."""
+        from urllib.parse import urlsplit
+
+        from pe_data.config.credentials import token_for
+
+        parts = urlsplit(self.config.url)
+        return parts.scheme.startswith("gateway+") and token_for(parts.netloc) is not None
+
     def main(self) -> Store:
         """The store itself, which alone has channels. Raises OfflineError if it may not be asked."""
         if self.options.offline and not is_local(self.config.url):
