@@ -308,6 +308,22 @@ def test_what_a_publication_says_is_shown_everywhere(pe: Shown, folder: Path, tm
     assert pe_data.resolve(NC_01).area == Area("district", "NC-01", "North Carolina", 119)
 
 
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_an_export_takes_along_what_is_said(pe: Shown, folder: Path, tmp_path: Path, form: str) -> None:
+    publish = ["publish", str(folder), "us/areas", "--run-id", "r1", "--licence", "CC-BY-4.0"]
+    pe(*publish, "--citation", "Doe (2026)")
+    out = tmp_path / "out"
+    pe("export", NC_01, "--to", form, "--out", str(out), "--variables", "age")
+    package = json.loads((out / "datapackage.json").read_text())
+    assert (package["citation"], package["description"]) == ("Doe (2026)", "purpose: demonstration, not an estimate")
+    assert package["area"]["id"] == "NC-01"
+    (resource,) = package["resources"]
+    assert (resource["path"], resource["schema"]["fields"]) == (f"person.{form}", [{"name": "age", "type": "integer"}])
+    frictionless = pytest.importorskip("frictionless")
+    assert frictionless.Package.validate_descriptor(package).valid
+    assert {path.name for path in out.iterdir()} == {f"person.{form}", "datapackage.json"}
+
+
 def test_descriptions_with_what_is_said_are_valid(manifest: Manifest) -> None:
     mlcroissant, frictionless = pytest.importorskip("mlcroissant"), pytest.importorskip("frictionless")
     metadata = mlcroissant.Dataset(jsonld=to_croissant(manifest, "https://example.org/x.h5", about=SAID)).metadata

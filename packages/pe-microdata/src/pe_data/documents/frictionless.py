@@ -1,6 +1,7 @@
 """A manifest as a Frictionless data package: one resource per entity."""
 
 import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -57,6 +58,34 @@ def package_head(manifest: Manifest, about: About) -> dict[str, Any]:
         "version": manifest.schema_version,
         "licenses": [_licence(manifest.licence)],
     }
+
+
+def export_to_frictionless(
+    manifest: Manifest, about: About, files: Mapping[str, tuple[str, Iterable[str]]]
+) -> dict[str, Any]:
+    """The descriptor of files that were made from an artifact.
+
+    Of a gated one it lists no columns: whoever has the files has them there.
+
+    Args:
+        files: Entity → name of its file, and its columns; `name@2024-01` is of the variable `name`.
+    """
+    artifact = manifest.artifact
+    gated = notice_of(manifest) is not None
+    return {
+        **package_head(manifest, about),
+        "sources": [{"title": f"{manifest.country}/{manifest.dataset} sha256:{artifact.sha256}"}],
+        "resources": [
+            _file(manifest, entity, path, () if gated else columns) for entity, (path, columns) in sorted(files.items())
+        ],
+    }
+
+
+def _file(manifest: Manifest, entity: str, path: str, columns: Iterable[str]) -> dict[str, Any]:
+    dtypes = {name: group.dtype for group in manifest.columns if group.entity == entity for name in group.names}
+    fields = [{"name": name, "type": _type(dtypes.get(name.partition("@")[0], "text"))} for name in columns]
+    table = {"name": _slug(entity), "type": "table", "path": path, "format": path.rpartition(".")[2]}
+    return {**table, "schema": {"fields": fields}} if fields else table
 
 
 def _licence(text: str) -> dict[str, str]:

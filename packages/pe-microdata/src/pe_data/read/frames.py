@@ -1,12 +1,14 @@
 """Data frames per entity from an artifact, and files from them (extra `frames`)."""
 
 import difflib
+import json
 import os
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from pe_data.documents.frictionless import export_to_frictionless
 from pe_data.documents.manifest import Manifest
 from pe_data.errors import (
     CacheError,
@@ -14,8 +16,8 @@ from pe_data.errors import (
     MissingExtraError,
     PeDataError,
 )
-from pe_data.files.atomic import beside
-from pe_data.read.lookup import manifest_for
+from pe_data.files.atomic import beside, write_atomic
+from pe_data.read.lookup import entry_for, manifest_for
 from pe_data.read.options import Options
 from pe_data.read.resolver import ensure_with
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 Format = Literal["parquet", "csv"]
 FORMATS: tuple[Format, ...] = ("parquet", "csv")
+PACKAGE = "datapackage.json"
+"""Beside exported files."""
 
 
 def open_frames(
@@ -92,6 +96,8 @@ def export(
 ) -> dict[str, Path]:
     """Write `{entity}.parquet` or `{entity}.csv` per entity; returns entity → file.
 
+    `datapackage.json` beside them describes them (Frictionless): what they are from, and what is said of it.
+
     Raises PeDataError for an unknown format or a folder that cannot be written, and whatever
     `open_frames` raises.
     """
@@ -99,7 +105,8 @@ def export(
         raise PeDataError(f"format: expected one of {', '.join(FORMATS)}, found {to!r}")
     year = _same_year(year, years, str(uri))
     frames = open_frames(uri, variables, year=year, allow_pickle=allow_pickle, **options)
-    manifest, _ = manifest_for(uri, Options.of(**options), year=year)
+    entry = entry_for(uri, Options.of(**options), year=year)
+    manifest = entry.manifest
     covered = manifest.time_period if year is None else (year,)
     target = Path(folder)
     written: dict[str, Path] = {}
@@ -114,6 +121,9 @@ def export(
                 _write_parquet(frame, temporary, entity, covered)
             temporary.replace(path)
             written[entity] = path
+        files = {entity: (path.name, map(str, frames[entity].columns)) for entity, path in written.items()}
+        package = export_to_frictionless(manifest, entry.about, files)
+        write_atomic(target / PACKAGE, json.dumps(package, indent=2, ensure_ascii=False).encode())
     except OSError as error:
         raise CacheError(f"{target}: cannot be written: {error.strerror or error}") from error
     return written
