@@ -96,6 +96,8 @@ COMMANDS = [
         for form in ([], ["--json"], *(["--format", name] for name in ("json", "croissant", "frictionless")))
     ),
     ["schema", SURVEY, "--search", "tax"],
+    ["schema", "pe-data://uk/regions/wale@latest"],
+    ["schema", "pe-data://uk/regions/england@latest", "--json"],
 ]
 
 

@@ -1,7 +1,7 @@
 """The manifest behind any address, without the payload where there is a store."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pe_data.describe.file import Label, describe
 from pe_data.documents.collection import NOTHING, About, Collection, licensed
@@ -62,7 +62,8 @@ def withheld(uri: "str | os.PathLike[str]", options: Options) -> Notice | None:
     if places.shows_token():
         return None
     try:
-        return notice_behind(look(parsed, places)[0], places)
+        # Of the whole: whether a collection has a certain member, and which are like it, is not told either.
+        return notice_behind(look(replace(parsed, member=None), places)[0], places)
     except ForbiddenError:
         return Notice.of(parsed.country, parsed.dataset)
 
