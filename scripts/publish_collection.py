@@ -19,7 +19,7 @@ from local_h5.workflow.command import run
 try:
     from pe_data.config.settings import store_for
     from pe_data.describe.file import Label
-    from pe_data.describe.from_sidecar import about_from_sidecar, from_sidecar, lines_of
+    from pe_data.describe.from_sidecar import about_from, lines_of, manifest_from, read_sidecar
     from pe_data.documents.document import Document
     from pe_data.documents.pointer import DEFAULT_NAMESPACE
     from pe_data.documents.validation import Validation, from_records
@@ -118,9 +118,8 @@ def read_run(settings: Settings, label: Label) -> dict[str, Item]:
         sidecar = path.with_name(path.name + SUFFIX)
         document = strict_json(sidecar.read_bytes(), what=str(sidecar))
         schemas.check("area_result", document, sidecar, ResultError)
-        where = str(sidecar)
-        about = about_from_sidecar(document, label, where=where)
-        items[request.name] = Item(path, from_sidecar(document, label, where=where), about)
+        found = read_sidecar(document, where=str(sidecar))
+        items[request.name] = Item(path, manifest_from(found, label), about_from(found, label, where=str(sidecar)))
         if not is_approved(settings, request, read_built(path)[1], memo):
             refused.append(str(path))
     if refused:

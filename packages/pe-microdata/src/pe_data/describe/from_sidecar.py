@@ -98,16 +98,26 @@ class Sidecar(Part, frozen=True):
         return sorted(one for one in self.versions if one.startswith(MODEL_PREFIX) and not one.endswith("-core"))
 
 
-def from_sidecar(document: Mapping[str, object], label: Label, *, where: str = "result sidecar") -> Manifest:
-    """The manifest of the file that `document` describes.
-
-    Inputs and build come from the sidecar; those of `label` are replaced.
+def read_sidecar(document: Mapping[str, object], *, where: str = "result sidecar") -> Sidecar:
+    """A sidecar as a structure.
 
     Raises:
         InvalidDocumentError: another sidecar version, a field that is missing or of the wrong
             kind, or a build that did not complete.
     """
-    sidecar = convert(document, Sidecar, where)
+    return convert(document, Sidecar, where)
+
+
+def from_sidecar(document: Mapping[str, object], label: Label, *, where: str = "result sidecar") -> Manifest:
+    """The manifest of the file that `document` describes; raises as `read_sidecar`.
+
+    Inputs and build come from the sidecar; those of `label` are replaced.
+    """
+    return manifest_from(read_sidecar(document, where=where), label)
+
+
+def manifest_from(sidecar: Sidecar, label: Label) -> Manifest:
+    """The manifest of the file that a sidecar describes."""
     columns = tuple(
         Column(row.name, row.entity, normal_dtype(row.dtype), period_kind(map(str, row.periods)))
         for row in sidecar.columns
@@ -125,13 +135,12 @@ def from_sidecar(document: Mapping[str, object], label: Label, *, where: str = "
     return manifest_of(replace(label, inputs=inputs, build=build), artifact, content, (sidecar.period,))
 
 
-def about_from_sidecar(document: Mapping[str, object], label: Label, *, where: str = "result sidecar") -> About:
+def about_from(sidecar: Sidecar, label: Label, *, where: str = "result sidecar") -> About:
     """What the row of a collection says of the file: the area and the notes of the sidecar, and what `label` says.
 
     Raises:
-        InvalidDocumentError: as `from_sidecar`, or something that is no line.
+        InvalidDocumentError: something that is no line.
     """
-    sidecar = convert(document, Sidecar, where)
     asked = sidecar.request
     try:
         area = asked and Area(asked.area_type, asked.area_id, asked.display_name or asked.area_id, asked.congress)

@@ -8,7 +8,7 @@ opened, and its row of the collection the area and the notes; any other file is 
 from pathlib import Path
 
 from pe_data.describe.file import Label, check_years, describe
-from pe_data.describe.from_sidecar import about_from_sidecar, from_sidecar
+from pe_data.describe.from_sidecar import about_from, manifest_from, read_sidecar
 from pe_data.errors import InputError
 from pe_data.names.digests import strict_json
 from pe_data.names.keys import EXTENSIONS
@@ -28,10 +28,11 @@ def item_of(path: Path, label: Label, *, years: tuple[int, ...] = ()) -> Item:
     """
     sidecar = path.with_name(path.name + SIDECAR_SUFFIX)
     if sidecar.is_file():
-        document = strict_json(sidecar.read_bytes(), what=str(sidecar))
-        manifest = from_sidecar(document, label, where=str(sidecar))
-        check_years(years, manifest.time_period, what=str(sidecar))
-        return Item(path, manifest, about_from_sidecar(document, label, where=str(sidecar)))
+        where = str(sidecar)
+        found = read_sidecar(strict_json(sidecar.read_bytes(), what=where), where=where)
+        manifest = manifest_from(found, label)
+        check_years(years, manifest.time_period, what=where)
+        return Item(path, manifest, about_from(found, label, where=where))
     return Item(path, describe(path, label, years=years), label.about())
 
 
