@@ -143,7 +143,9 @@ def about_from(sidecar: Sidecar, label: Label, *, where: str = "result sidecar")
     """
     asked = sidecar.request
     try:
-        area = asked and Area(asked.area_type, asked.area_id, asked.display_name or asked.area_id, asked.congress)
+        area = None
+        if asked is not None:
+            area = Area(asked.area_type, asked.area_id, asked.display_name or asked.area_id, asked.congress)
         return label.about().over(About(area=area, notes=lines_of(sidecar.notes)))
     except Refused as problem:
         raise InvalidDocumentError(f"{where}: {problem}") from None

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pe_data.describe.file import Label, describe
 from pe_data.documents.collection import NOTHING, About, Collection, licensed
 from pe_data.documents.manifest import Manifest
-from pe_data.documents.notice import Notice, is_gated, notice_of
+from pe_data.documents.notice import Notice, is_gated
 from pe_data.errors import ForbiddenError, InputError
 from pe_data.names.keys import payload_key
 from pe_data.names.uri import StoreUri, parse_uri
@@ -108,7 +108,9 @@ def entry_for(uri: "str | os.PathLike[str]", options: Options, *, year: int | No
             )
         manifest = current_manifest(located, described, places)
         key = payload_key(parsed.country, located.sha256, manifest.artifact.extension)
-        notice = notice_of(manifest) if is_gated(parsed.country, manifest.access) and not places.shows_token() else None
+        notice = None
+        if is_gated(parsed.country, manifest.access) and not places.shows_token():
+            notice = Notice.of(parsed.country, manifest.dataset, manifest.licence)
         return Entry(manifest, f"{places.config.url.rstrip('/')}/{key}", located.about, notice)
     path = ensure_with(uri, options)
     name = "".join(c if c.isalnum() else "_" for c in parsed.name.lower()) or "file"
