@@ -61,7 +61,7 @@ def read_districts(path: Path) -> tuple[District, ...]:
             f"{path}: columns: expected {', '.join(DISTRICT_COLUMNS)}, and {CONGRESS} or not, found "
             f"{', '.join(header) or 'none'}"
         )
-    districts = []
+    districts: list[District] = []
     for number, row in enumerate(rows, start=2):
         try:
             congress = _congress(row[CONGRESS]) if CONGRESS in row else UNSET
