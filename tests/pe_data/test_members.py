@@ -117,7 +117,7 @@ def test_what_is_said_later_wins_and_no_note_is_lost(later: About, earlier: Abou
         ({"citation": "x" * (LINE_LIMIT + 1)}, "citation: expected one printable line"),
         ({"title": "\u202e"}, "title: expected one printable line"),
         ({"area": {"type": "state", "id": "AL"}}, "area.name: expected text, found nothing"),
-        ({"area": {"type": "state", "id": "AL", "name": "x", "congress": 0}}, "area.congress: expected an integer of at"),
+        ({"area": {"type": "state", "id": "AL", "name": "x", "congress": 0}}, "area.congress: expected an integer"),
         ({"area": {"type": "a\tb", "id": "AL", "name": "x"}}, "area.type: expected one printable line"),
     ],
 )
