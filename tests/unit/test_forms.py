@@ -55,9 +55,9 @@ class Whole(Form, frozen=True):
         ({"count": 1, "parts": [{"share": 0, "code": "a\n"}]}, r'f: parts.0.code: found "a\n" does not match '
          '"^[a-z]+$". Do it.'),
         ({"count": 1, "text": ""}, "f: text: expected at least 1 characters, found ''. Do it."),
-        ({"count": 1, "text": 3}, "f: text: expected string or null, found 3 (int). Do it."),
+        ({"count": 1, "text": 3}, "f: text: expected string or null, found 3 (int). Put texts in quotes. Do it."),
         ({"count": 1, "several": [1, "x"]}, "f: several.1: expected integer, found 'x' (str). Do it."),
-        ({1: 2}, "f: 1: expected string, found 1 (int). Do it."),
+        ({1: 2}, "f: 1: expected string, found 1 (int). Put texts in quotes. Do it."),
         ([], "f: expected object, found [] (list). Do it."),
         (None, "f: expected object, found None (NoneType). Do it."),
     ],

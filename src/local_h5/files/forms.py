@@ -287,8 +287,13 @@ def _violated(kind: Any, value: Any, problem: str) -> tuple[str, str]:
         counted = f" {_COUNTED[bound[1]]}" if bound[2] else ""
         return "", f"expected {_BOUNDS[bound[3]]} {bound[4].removesuffix('.0')}{counted}, found {_short(value)}"
     if types := re.match(r"Expected `(.*)`, got", problem):
-        expected = " or ".join(_TYPES.get(name, name) for name in types[1].split(" | "))
-        quotes = "" if isinstance(value, _JSON) else ". Put texts in quotes"
+        texts = [option for choice in choices(kind) for option in get_args(choice) if isinstance(option, str)]
+        known = [f"one of {', '.join(map(json.dumps, texts))}"] if texts else []
+        names = [name for name in types[1].split(" | ") if name != "str" or not known]
+        expected = " or ".join([*known, *(_TYPES.get(name, name) for name in names)])
+        # YAML reads 00 as a number and `no` as false.
+        unquoted = "str" in types[1] and isinstance(value, bool | int | float)
+        quotes = ". Put texts in quotes" if unquoted or not isinstance(value, _JSON) else ""
         return "", f"expected {expected}, found {_short(value)} ({type(value).__name__}){quotes}"
     return "", problem if "expected" in problem else f"found {_short(value)}: {problem}"
 
