@@ -32,6 +32,7 @@ rule build_area:
         warm=True,  # docs/warm-jobs.md
         config=SETTINGS.layout.area_config.as_posix(),
         compression=CONFIG.output.compression,
+        at_large_code=CONFIG.areas.at_large_code,
         takeup_filter=(
             []
             if CONFIG.takeup.filter is None
@@ -43,4 +44,4 @@ rule build_area:
         "{params.run:q} --request {input.request:q} --snapshot {input.snapshot:q} --blocks {input.blocks:q}"
         " --clones {input.clones:q} --takeup {input.takeup:q} --output {output.h5:q}"
         " --config {params.config:q} --record {output.record:q}"
-        " --compression {params.compression:q} {params.takeup_filter:q} 2> {log:q}"
+        " --compression {params.compression:q} --at-large-code {params.at_large_code:q} {params.takeup_filter:q} 2> {log:q}"

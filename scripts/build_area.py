@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
+from local_h5 import us
 from local_h5.build.area import BuildOptions
 from local_h5.contracts.work_items import read_request
 from local_h5.requests import results_folder
@@ -22,6 +23,7 @@ def build_area_file(
     path_to_record: Path,
     compression: Literal["none", "gzip", "lzf"] = "none",
     takeup_filter: tuple[str, ...] | None = None,
+    at_large_code: us.AtLargeCode = "00",
 ) -> None:
     """Build one area's H5 and, last, its result sidecar.
 
@@ -36,6 +38,7 @@ def build_area_file(
         path_to_record: record of the structural checks (JSON), to write. The job succeeds also if the file fails them.
         compression: of the columns.
         takeup_filter: programmes to draw. All others are true.
+        at_large_code: digits by which the file writes the district of an at-large seat.
 
     Assumes:
         The fingerprint was made from the same prepared files.
@@ -47,7 +50,7 @@ def build_area_file(
         opened.inputs,
         results_folder(planned.request, path_to_output),
         path_to_record,
-        options=BuildOptions(compression, takeup_filter),
+        options=BuildOptions(compression, takeup_filter, at_large_code),
         fingerprint=planned.fingerprint,
         schema=opened.schema,
         structural=opened.structural,

@@ -47,9 +47,11 @@ class District(Struct, frozen=True):
 def read_districts(path: Path) -> tuple[District, ...]:
     """Read the table of congressional districts that a package must cover.
 
+    An at-large seat may be written as 200, 201 or (DC's delegate) 1198.
+
     Raises:
-        ConfigError: missing file, other columns, an unknown state, a code that is not its state's or not normalised,
-            districts of two Congresses.
+        ConfigError: missing file, other columns, an unknown state, a code that is not its state's, number 00 or 98 in a
+            state with several seats, a district twice, districts of two Congresses.
     """
     try:
         header, rows = read_table(path)
@@ -62,22 +64,33 @@ def read_districts(path: Path) -> tuple[District, ...]:
             f"{', '.join(header) or 'none'}"
         )
     districts: list[District] = []
+    lines: dict[int, int] = {}
     for number, row in enumerate(rows, start=2):
         try:
             congress = _congress(row[CONGRESS]) if CONGRESS in row else UNSET
-            district = District(row["district"], int(row["code"]), row["state"], int(row["population_2024"]), congress)
-            right = us.STATE_FIPS[district.state] == district.code // 100
+            code, population = int(row["code"]), int(row["population_2024"])
+            district = District(row["district"], us.normalise_district(code), row["state"], population, congress)
+            right = us.STATE_FIPS[district.state] == code // 100
         except (ValueError, KeyError) as error:
             raise ConfigError(f"{path}: line {number}: expected a district, found {error}") from error
-        if not right or district.code != us.normalise_district(district.code):
+        if not right:
+            raise ConfigError(f"{path}: line {number}: expected a code of {district.state}, found {code}")
+        if code != district.code and district.state not in us.AT_LARGE_STATES:
             raise ConfigError(
-                f"{path}: line {number}: expected a normalised code of {district.state}, found {district.code}"
+                f"{path}: line {number}: expected the number of a district, because {district.state} has more than one "
+                f"seat, found {code}. Numbers 00 and 98 are for {', '.join(sorted(us.AT_LARGE_STATES))}."
             )
         if districts and congress != districts[0].congress:
             raise ConfigError(
                 f"{path}: line {number}: {CONGRESS}: expected {districts[0].congress}, as in the line before, found "
                 f"{congress}. A table has the districts of one Congress."
             )
+        if district.code in lines:
+            raise ConfigError(
+                f"{path}: line {number}: expected every district once, found {code}, which line "
+                f"{lines[district.code]} has. Remove one of the lines."
+            )
+        lines[district.code] = number
         districts.append(district)
     return tuple(districts)
 

@@ -1,7 +1,7 @@
 """One area file in one call, with the names and meaning of the function in the older code.
 
-It uses the same parts as the workflow, with two differences: the file has the caller's own district codes, and blocks
-that no table has are allowed when their county exists (tests of callers make blocks up).
+It uses the same parts as the workflow, with two differences: unless it is told otherwise the file has the caller's own
+district codes, and blocks that no table has are allowed when their county exists (tests of callers make blocks up).
 """
 
 import os
@@ -74,6 +74,7 @@ def build_h5(
     scope: Scope = "clone",
     compression: Compression = "none",
     missing: Mapping[str, Mapping[str, Value]] | None = None,
+    at_large_code: us.AtLargeCode | None = None,
 ) -> Path:
     """Build the H5 of one area, and its result sidecar beside it.
 
@@ -86,8 +87,7 @@ def build_h5(
             ``n_clones``, or a path to one of the three saved forms.
         dataset_path: the source, a period-grouped H5.
         output_path: the file to write.
-        cd_subset: only household clones of these districts. Codes match in any spelling (200, 0200, 201); the file
-            has them as they are written here, else as the geography writes them.
+        cd_subset: only household clones of these districts. Codes match in any spelling (200, 0200, 201, 1198).
         county_fips_filter: only household clones of these counties.
         takeup_filter: take-up variables to draw; the others are true for everybody. None draws all.
         block_tables: the three public tables, or the folder that holds them. Else the folder that the environment
@@ -98,6 +98,8 @@ def build_h5(
         compression: of the datasets.
         missing: what to take for codes that say "missing", by variable: ``{"is_female": {"-1": False}}``. None refuses
             them (docs/source-columns.md).
+        at_large_code: the two digits by which the file has at-large seats, as ``areas.at_large_code`` of the workflow:
+            ``"00"`` or ``"01"``. None keeps the caller's codes: as ``cd_subset`` writes them, else as the geography.
 
     Returns:
         ``output_path``.
@@ -167,6 +169,7 @@ class H5Builder:
         scope: Scope = "clone",
         compression: Compression = "none",
         missing: Mapping[str, Mapping[str, Value]] | None = None,
+        at_large_code: us.AtLargeCode | None = None,
     ) -> Path:
         """:func:`build_h5`: the same arguments, errors and file."""
         source_path, output = Path(dataset_path), Path(output_path)
@@ -181,6 +184,8 @@ class H5Builder:
         )
         request = AreaBuildRequest("custom", _area_id(output.stem), output.stem, filters)
         _check_choices(reported=(reported, Reported), scope=(scope, Scope), compression=(compression, Compression))
+        if at_large_code is not None:
+            _check_choices(at_large_code=(at_large_code, us.AtLargeCode))
         programmes = load_programmes()
         drawn = takeup_filter
         if drawn is not None:
@@ -207,7 +212,7 @@ class H5Builder:
             request,
             PreparedInputs(snapshot, blocks, clones, takeup),
             output.parent,
-            options=BuildOptions(compression, drawn, {**where.spelling, **_spelling(filters)}),
+            options=BuildOptions(compression, drawn, at_large_code or {**where.spelling, **_spelling(filters)}),
             relative_path=output.name,
         )
         with ExitStack() as undo:

@@ -2,11 +2,13 @@
 
 No other module of the library names a state, a county or a city. Codes are the Census Bureau's: state FIPS (two
 digits), county FIPS (five), block GEOID (fifteen). A congressional district is written here as the integer
-``100 * state_fips + number`` with number 1 for an at-large seat, the form of the production target database.
+``100 * state_fips + number`` with number 1 for an at-large seat, the form of the production target database; files
+may have number 0 there instead (:func:`local_h5.inputs.geography.codes.written_districts`).
 """
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Literal
 
 STATE_FIPS: Mapping[str, int] = MappingProxyType(
     {
@@ -52,6 +54,14 @@ WITHOUT: Mapping[str, frozenset[str]] = MappingProxyType({"NE": frozenset({"sldl
 
 AT_LARGE_NUMBERS = frozenset({0, 98})
 """District numbers by which the Census Bureau writes an at-large seat: 00, and 98 for a delegate (DC)."""
+
+
+AtLargeCode = Literal["00", "01"]
+"""The two digits by which a file writes an at-large seat: 00 as the Census Bureau and policyengine.py do, or 01."""
+
+AT_LARGE_STATES = frozenset({"AK", "DE", "DC", "ND", "SD", "VT", "WY"})
+"""Postal codes of the states with one seat, and of DC with its one delegate: 118th to 122nd Congress, by the
+apportionment after the 2020 census. A table of districts cannot tell: it may list one district of a state with many."""
 
 
 def normalise_district(code: int) -> int:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from joins import unit_rows
 
-from local_h5.build.area import build_area
+from local_h5.build.area import BuildOptions, build_area
 from local_h5.contracts.results import read_sidecar, sidecar_path, write_sidecar
 from local_h5.inputs.geography.load import load_geography
 from local_h5.prepared.files import PreparedInputs
@@ -36,6 +36,8 @@ AREAS = {
     "cd_3701": AreaBuildRequest("district", "NC-01", "NC-01", (AreaFilter("district", "eq", ("3701",)),)),
     "state_6": AreaBuildRequest("state", "CA", "California", (AreaFilter("state", "eq", ("06",)),)),
 }
+OPTIONS = BuildOptions(district_codes="01")
+"""The reference writes at-large seats with 01."""
 MONTHLY = ("is_wic_at_nutritional_risk", "receives_wic", "wic_infant_feeding_category")
 UNITS = ("tax_unit", "spm_unit", "family", "marital_unit")
 SOURCE_ROWS = {
@@ -109,7 +111,7 @@ def source_rows(case, request: AreaBuildRequest) -> tuple[dict[str, np.ndarray],
 
 
 def build(folder: Path, inputs: PreparedInputs, name: str) -> Datasets:
-    result = build_area(AREAS[name], inputs, folder)
+    result = build_area(AREAS[name], inputs, folder, options=OPTIONS)
     path = folder / result.output.path
     write_sidecar(path, result)
     return datasets(path)

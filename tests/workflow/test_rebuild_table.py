@@ -1,5 +1,6 @@
 """After a change, one plain run builds exactly the areas that it concerns, as the plan said, and the next run none."""
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -212,6 +213,12 @@ ROWS = [
     Row(snap_rate, ALL, "all 14 areas (take-up rates changed)", slow=True),
     Row(value_code, ALL, "all 14 areas (code that decides values changed)"),
     Row(nothing, ALL, "all 14 areas (configuration changed)", ("--config", "output={compression: lzf}"), slow=True),
+    Row(
+        nothing,
+        {"districts/AK-01", "districts/DC-01", "states/AK", "states/DC", "national/US"},
+        "at-large code changed in 2 districts: AK-01, DC-01 → 2 districts, 2 states, nation",
+        ("--config", "areas={at_large_code: '01'}"),
+    ),
     Row(files_at_fault, {"districts/VA-02", "states/NC", "cities/NYC", "national/US"}, "H5 differs from its sidecar"),
     Row(everything_prepared_lost, set(), "undecided", undecided=True),
     Row(prepared_file_damaged, set(), "clones damaged", slow=True),
@@ -275,6 +282,14 @@ def test_one_plain_run_builds_exactly_what_changed(project: Project, row: Row) -
         outcome = project.run("all", *row.args)
         assert not outcome.built
     assert "Nothing to be done" in outcome.text
+
+
+def test_at_large_seats_are_written_as_the_configuration_says(built: Project) -> None:
+    for area, codes in {"districts/AK-01": {200}, "states/DC": {1100}, "states/NC": {3701, 3704}}.items():
+        with h5py.File(built.h5(area)) as file:
+            assert set(file["congressional_district_geoid/2024"][()].tolist()) == codes
+        said = json.loads(built.sidecar(area).read_text()).get("at_large_code")
+        assert said == (None if area == "states/NC" else "00")
 
 
 def assert_weights_are_in_the_files(project: Project) -> None:

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
+from local_h5 import us
 from local_h5.build.payload import UNKNOWN_COUNTY, area_columns, county_names
 from local_h5.build.writer import Compression, write_h5
 from local_h5.contracts.results import (
     AreaResult,
+    AtLarge,
     Fingerprint,
     InputFile,
     Issue,
@@ -23,6 +25,7 @@ from local_h5.contracts.results import (
     WeightSummary,
 )
 from local_h5.inputs.geography.block_table import BlockRows
+from local_h5.inputs.geography.codes import at_large
 from local_h5.inputs.membership import PERSON, EntityRows, Reindexed, reindex
 from local_h5.prepared.clones import CloneSelection
 from local_h5.prepared.files import PreparedInputs
@@ -40,12 +43,13 @@ class BuildOptions(Struct, frozen=True):
     Attributes:
         compression: of the datasets.
         takeup_filter: programmes to draw; None draws all.
-        district_codes: normalised district code → the code to write; None writes the normalised one.
+        district_codes: the digits that files have for at-large seats; or normalised district code → the code to write
+            instead, for others the normalised one (the facade keeps its caller's codes).
     """
 
     compression: Compression = "none"
     takeup_filter: tuple[str, ...] | None = None
-    district_codes: Mapping[int, int] | None = None
+    district_codes: us.AtLargeCode | Mapping[int, int] = "00"
 
 
 class Provenance(Struct, frozen=True):
@@ -126,7 +130,14 @@ def build_area(
         validation=provenance.validation,
         issues=tuple(_issues(checks)),
         reflecting=inputs.snapshot.reflecting,
+        at_large_code=_at_large_code(selection, options),
     )
+
+
+def _at_large_code(selection: CloneSelection, options: BuildOptions) -> AtLarge | UnsetType:
+    if not at_large(selection.district).any():
+        return UNSET
+    return options.district_codes if isinstance(options.district_codes, str) else "as given"
 
 
 def area_units(

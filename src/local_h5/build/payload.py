@@ -9,6 +9,7 @@ from msgspec import Struct
 from local_h5 import us
 from local_h5.inputs.chunks import chunks
 from local_h5.inputs.geography.block_table import BlockRows
+from local_h5.inputs.geography.codes import written_districts
 from local_h5.inputs.membership import HOUSEHOLD, PERSON, Reindexed
 from local_h5.prepared.clones import CloneSelection
 from local_h5.prepared.snapshot import SourceColumn, SourceSnapshot
@@ -37,7 +38,7 @@ def area_columns(
     selection: CloneSelection,
     reindexed: Reindexed,
     takeup: Mapping[str, tuple[str, np.ndarray]],
-    district_codes: Mapping[int, int] | None = None,
+    district_codes: us.AtLargeCode | Mapping[int, int],
 ) -> Iterator[PayloadColumn]:
     """All columns of an area file, sorted by (variable, period).
 
@@ -47,7 +48,7 @@ def area_columns(
         selection: the area's household clones.
         reindexed: their rows and ids.
         takeup: programme variable → (entity, bool by row of the file).
-        district_codes: normalised district code → the code to write instead (the facade keeps its caller's).
+        district_codes: how districts are written (:func:`local_h5.inputs.geography.codes.written_districts`).
     """
     year = str(snapshot.year)
     written = {
@@ -119,17 +120,10 @@ def _geography(
     blocks: BlockRows,
     selection: CloneSelection,
     year: str,
-    district_codes: Mapping[int, int] | None,
+    district_codes: us.AtLargeCode | Mapping[int, int],
 ) -> Iterator[PayloadColumn]:
     def household(name: str, values: Callable[[], np.ndarray]) -> PayloadColumn:
         return PayloadColumn(name, year, HOUSEHOLD, values)
-
-    def district() -> np.ndarray:
-        codes = selection.district
-        if district_codes:
-            values, inverse = np.unique(codes, return_inverse=True)
-            codes = np.array([district_codes.get(int(v), int(v)) for v in values])[inverse]
-        return codes.astype(np.int32)
 
     def county() -> np.ndarray:
         codes, names = county_names(snapshot, blocks.county)
@@ -140,7 +134,7 @@ def _geography(
     yield household("county_fips", lambda: digits(blocks.county, 5))
     yield household("state_fips", lambda: (blocks.geoid // 10**13).astype(np.int32))
     yield household("county", county)
-    yield household("congressional_district_geoid", district)
+    yield household("congressional_district_geoid", lambda: written_districts(selection.district, district_codes))
     yield household("zip_code", lambda: zip_codes(blocks.county))
     for name in blocks.fields:
         yield household(name, partial(blocks.text, name))

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from local_h5 import us
 from local_h5.areas import CustomArea
 from local_h5.contracts.policy import Policy
 from local_h5.errors import ConfigError
@@ -64,11 +65,16 @@ class Inputs(Form, frozen=True):
 
 
 class Areas(Form, frozen=True):
-    """The areas of a run."""
+    """The areas of a run.
+
+    Attributes:
+        at_large_code: the two digits by which files write the district of an at-large seat. Names of files have 01.
+    """
 
     districts: FilePath
     cities: tuple[str, ...]
     custom: tuple[CustomArea, ...]
+    at_large_code: us.AtLargeCode = "00"
 
     def __post_init__(self) -> None:
         if len(set(self.cities)) != len(self.cities):

@@ -20,6 +20,7 @@ SUFFIX = ".result.json"
 
 Phase = Literal["request", "build", "write", "validate"]
 ValidationStatus = Literal["passed", "failed", "error", "skipped"]
+AtLarge = Literal["00", "01", "as given"]
 Rows = Annotated[Mapping[str, Count], Meta(extra_json_schema={"required": ["household", "person"]})]
 
 
@@ -123,6 +124,9 @@ class AreaResult(Form, frozen=True):
             version 1, whose ids count from 0, lack them.
         reflecting: columns of the file whose values may depend on where the source's households live. Sidecars of
             version 1 do not have it.
+        at_large_code: the two digits by which ``congressional_district_geoid`` has the file's at-large seats, or "as
+            given" where a caller of ``build_h5`` chose the codes. Not in sidecars of files without such a seat, nor in
+            older ones.
     """
 
     request: AreaBuildRequest
@@ -143,6 +147,7 @@ class AreaResult(Form, frozen=True):
     issues: tuple[Issue, ...]
     source_rows: Rows | UnsetType = UNSET
     reflecting: tuple[PlaceBound, ...] | UnsetType = field(name="may_reflect_source_place", default=UNSET)
+    at_large_code: AtLarge | UnsetType = UNSET
     schema_version: Literal[1, 2] = 2
 
     ERROR = ResultError

@@ -21,10 +21,11 @@ _ARRAYS = ("files/arrays", "files/hdf5")
 AREA_MODULES = (
     *_ARRAYS, "build/area", "build/payload", "build/writer", "contracts/policy", "contracts/records",
     "contracts/results", "files/kept", "files/single", "files/text_table", "inputs/chunks",
-    "inputs/geography/block_table", "inputs/membership", "prepared/clones", "prepared/files", "prepared/snapshot",
-    "requests", "scripts/build_area", "takeup/anchors", "takeup/assign", "takeup/draws", "takeup/eligibility",
-    "takeup/rates", "takeup/table", "us", "validation/structural/checks", "validation/structural/common_schema",
-    "validation/structural/population", "validation/structural/verdict", "worker/area_job", "worker/opened",
+    "inputs/geography/block_table", "inputs/geography/codes", "inputs/membership", "prepared/clones",
+    "prepared/files", "prepared/snapshot", "requests", "scripts/build_area", "takeup/anchors", "takeup/assign",
+    "takeup/draws", "takeup/eligibility", "takeup/rates", "takeup/table", "us", "validation/structural/checks",
+    "validation/structural/common_schema", "validation/structural/population", "validation/structural/verdict",
+    "worker/area_job", "worker/opened",
 )  # fmt: skip
 """Code that decides the bytes of an area file, given its prepared inputs, and its structural verdict."""
 

@@ -9,6 +9,7 @@ from local_h5.runs.forecast import Forecast
 from local_h5.runs.staleness import file_fault, read_built
 
 MEANING = {
+    "at_large_code": "how the file writes the district of its at-large seats (areas.at_large_code)",
     "blocks": "rows of the block tables that the area's household clones use",
     "code": "code that decides values (comments, docstrings and messages do not count)",
     "config": "compression, take-up filter, scope and reports, year, text widths",
@@ -54,7 +55,7 @@ def explain(settings: Settings, request: AreaBuildRequest, foreseen: Forecast, m
     for name in sorted(now.keys() | before.keys()):
         digest = (now.get(name) or before[name])[:12]
         mark = "changed" if name in changed else ("" if name in before else "not built")
-        lines.append(f"  {name:<10} {digest}  {mark:<9} {MEANING.get(name, '')}")
+        lines.append(f"  {name:<13} {digest}  {mark:<9} {MEANING.get(name, '')}")
     if fault:
         lines.append(f"Would be built: {fault}.")
     elif changed:

@@ -14,7 +14,7 @@ from msgspec import to_builtins
 
 from local_h5.build.area import BuildOptions, area_units, versions
 from local_h5.contracts.results import Fingerprint
-from local_h5.inputs.geography.codes import distinct
+from local_h5.inputs.geography.codes import at_large, distinct
 from local_h5.inputs.membership import entity_rows
 from local_h5.prepared.clones import CloneSelection
 from local_h5.prepared.files import PreparedInputs
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 SLICES = ("weights", "geography", "blocks", "takeup")
 """Components that depend on the area's household clones."""
+
+AT_LARGE = "at_large_code"
+"""Component of areas with households in an at-large seat: how the file writes its code."""
 
 _UNION = "districts:"
 
@@ -95,10 +98,12 @@ def fingerprints(
 def _union(districts: Mapping[int, Mapping[str, str]]) -> Mapping[str, str]:
     if len(districts) < 2:
         return next(iter(districts.values()), {})
-    return {
+    joined = {
         name: _digest_text(_UNION, *(f"{code}={slices[name]}" for code, slices in sorted(districts.items())))
         for name in SLICES
     }
+    same = {name: value for slices in districts.values() for name, value in slices.items() if name == AT_LARGE}
+    return joined | same
 
 
 def combine(components: Mapping[str, str]) -> Fingerprint:
@@ -134,7 +139,8 @@ def _slices(inputs: PreparedInputs, selection: CloneSelection, options: BuildOpt
     entities = {table.entity for table in inputs.takeup.programmes}
     unit_rows = entity_rows(inputs.snapshot.membership, selection.household, entities)
     units = area_units(inputs, selection, unit_rows, blocks.at(selection.block))
-    return {
+    spelling = {AT_LARGE: _digest_json(options.district_codes)} if at_large(selection.district).any() else {}
+    return spelling | {
         "weights": _digest_arrays(selection.clone, selection.household, selection.weight),
         "geography": _digest_arrays(blocks.geoid[selection.block], selection.district),
         "blocks": _digest_arrays(*rows),

@@ -24,6 +24,7 @@ _OWN = {
     "validation": "validation policy changed",
     "weights": "weights changed",
     "geography": "geography changed",
+    "at_large_code": "at-large code changed",
     "blocks": "block tables changed",
     "takeup": "take-up rates changed",
 }

@@ -34,7 +34,7 @@ def run_area_job(
         inputs: prepared, of the area's package.
         folder: output folder.
         record: record of the structural checks (JSON), to write.
-        options: compression and take-up filter.
+        options: compression, take-up filter, at-large code.
         fingerprint: for the sidecar.
         schema: what every file of the run has (:func:`local_h5.validation.structural.common_schema.common_schema`).
         structural: policy and reference populations.
@@ -60,7 +60,9 @@ def run_area_job(
 def options_from_config(config: Config) -> BuildOptions:
     """The choices of a configuration that concern every area."""
     chosen = config.takeup.filter
-    return BuildOptions(config.output.compression, None if chosen is None else tuple(chosen))
+    return BuildOptions(
+        config.output.compression, None if chosen is None else tuple(chosen), config.areas.at_large_code
+    )
 
 
 def _ignore(phase: Phase) -> None:

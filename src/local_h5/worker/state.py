@@ -22,7 +22,7 @@ class WorkerState(Struct, frozen=True):
     Attributes:
         packages: name of a calibration package → its prepared inputs.
         structural: policy and reference populations.
-        options: compression and take-up filter.
+        options: compression, take-up filter, at-large code.
     """
 
     packages: Mapping[str, PreparedInputs]

@@ -23,7 +23,7 @@ PICKLES = {"../foreign_pickle/__init__", "../foreign_pickle/frames", "../foreign
 
 ELSEWHERE: dict[str, set[str]] = {
     # imported for a type, or for what another component of the fingerprint covers
-    "AREA_MODULES": {"inputs/geography/canonical", "inputs/geography/codes"},
+    "AREA_MODULES": {"inputs/geography/canonical"},
     "SNAPSHOT_MODULES": {
         *PICKLES, "inputs/geography/block_table", "inputs/geography/blocks", "inputs/geography/canonical",
         "inputs/geography/codes", "inputs/geography/load", "inputs/geography/tables", "inputs/npy",

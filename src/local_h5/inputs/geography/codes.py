@@ -6,7 +6,7 @@ digits, and integers; both are unambiguous. An empty text, ``None`` or the integ
 Other entries are errors; the message has their number and examples.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from msgspec import Struct
@@ -60,6 +60,35 @@ def normalise_districts(codes: NDArray[np.integer]) -> NDArray[np.int32]:
     result = codes.astype(np.int32)
     at_large = np.isin(result % 100, list(us.AT_LARGE_NUMBERS)) & (result != 0)
     result[at_large] += 1 - result[at_large] % 100
+    return result
+
+
+_AT_LARGE = np.zeros(100, dtype=np.bool_)
+_AT_LARGE[[us.STATE_FIPS[state] for state in us.AT_LARGE_STATES]] = True
+
+
+def at_large(codes: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Which of normalised district codes are at-large seats."""
+    return _AT_LARGE[codes // 100] & (codes % 100 == 1)
+
+
+def written_districts(codes: NDArray[np.integer], spelling: us.AtLargeCode | Mapping[int, int]) -> NDArray[np.int32]:
+    """Normalised district codes as a file has them. Nothing else decides how a file writes an at-large seat.
+
+    Args:
+        codes: (n,) normalised.
+        spelling: the two digits for at-large seats, or normalised code → the code to write instead.
+
+    Returns:
+        (n,) codes.
+    """
+    result = codes.astype(np.int32)
+    if isinstance(spelling, str):
+        result[at_large(codes)] += int(spelling) - 1
+    else:
+        for code, own in spelling.items():
+            if own != code:
+                result[codes == code] = own
     return result
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from local_h5.build.payload import county_names, zip_codes
 from local_h5.build.writer import dtype_name
 from local_h5.contracts.records import Finding
 from local_h5.contracts.results import AreaResult
-from local_h5.inputs.geography.codes import distinct
+from local_h5.inputs.geography.codes import at_large, distinct, normalise_districts, written_districts
 from local_h5.inputs.membership import ENTITIES, HOUSEHOLD, PERSON, Membership, reindex
 from local_h5.prepared.clones import BLOCK_PREFIX, TABLE_FIELD
 from local_h5.requests import CODE_WIDTH, WITHIN_STATE, AreaBuildRequest, AreaFilter
@@ -110,6 +110,7 @@ def check_structure(path: Path, result: AreaResult, expected: Expectations) -> t
             *_links(file),
             *_weights(file, result),
             *_geography(file, result.request, expected.places),
+            *_at_large(file, result),
             *_finite(file, expected),
             *_adults(result),
             *_population(file, result, expected),
@@ -248,6 +249,21 @@ def _geography(file: _File, request: AreaBuildRequest, places: Places | None) ->
         if outside:
             text = f"{outside} households outside the area ({item.field} {item.op} {', '.join(item.values[:3])})"
             yield _finding("geography", text, outside)
+
+
+def _at_large(file: _File, result: AreaResult) -> Iterator[Finding]:
+    """District codes of at-large seats, against what the sidecar says of them."""
+    stored, said = file.values("congressional_district_geoid"), result.at_large_code
+    seats = normalise_districts(stored)
+    if said is UNSET:
+        wrong, words = np.count_nonzero(at_large(seats)), "at-large seats, and the sidecar has no at_large_code"
+    elif said == "as given":
+        return
+    else:
+        wrong = np.count_nonzero(stored != written_districts(seats, said))
+        words = f"not as at_large_code of the sidecar says ({said})"
+    if wrong:
+        yield _finding("geography", f"congressional_district_geoid: {wrong} rows {words}", wrong)
 
 
 def _state_names(file: _File, state: np.ndarray) -> Iterator[Finding]:
