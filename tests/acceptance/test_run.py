@@ -2,20 +2,25 @@
 
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 import yaml
+from row_filter import different, filtered, stored
 
 from local_h5.config.settings import Settings
+from local_h5.contracts.results import read_sidecar
 from local_h5.runs.summary import SUM_TOLERANCE, LevelSummary, summarise, sums_agree
+from local_h5.us import STATE_FIPS
 
 pytestmark = pytest.mark.run
 
 ROOT = Path(__file__).parents[2]
 POPULATION_TOLERANCE = 0.005
+DISTRICT = "congressional_district_geoid"
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +52,40 @@ def test_levels_have_the_same_sums(levels: dict[str, LevelSummary]) -> None:
     assert difference is not None
     assert difference <= SUM_TOLERANCE
     assert levels["state"].persons == levels["district"].persons == levels["national"].persons
+
+
+def test_a_row_filter_on_the_nation_finds_every_state_and_district(settings: Settings) -> None:
+    """By the codes that policyengine.py asks for, made from the table of districts alone: households and weights."""
+    folder = ROOT / settings.results
+    with h5py.File(folder / "national/US.h5") as file:
+        columns = {name: file[f"{name}/2024"][()] for name in (DISTRICT, "state_fips", "household_weight")}
+    seats = Counter(district.state for district in settings.districts)
+    codes = {
+        f"districts/{d.name}": (DISTRICT, 100 * STATE_FIPS[d.state] + (0 if seats[d.state] == 1 else int(d.name[3:])))
+        for d in settings.districts
+    }
+    codes |= {f"states/{postal}": ("state_fips", fips) for postal, fips in STATE_FIPS.items()}
+    assert len(codes) == 487
+    for area, (column, code) in codes.items():
+        own = read_sidecar(folder / f"{area}.h5.result.json")
+        weights = columns["household_weight"][columns[column] == code]
+        assert (len(weights), weights.astype(np.float64).sum()) == (own.rows["household"], own.weights.households), area
+
+
+@pytest.mark.parametrize(
+    ("area", "column", "code"),
+    [
+        ("districts/AK-01", DISTRICT, 200),
+        ("districts/DC-01", DISTRICT, 1100),
+        ("districts/NC-01", DISTRICT, 3701),
+        ("states/WY", "state_fips", 56),
+    ],
+)
+def test_a_row_filter_on_the_nation_gives_the_areas_own_file(
+    settings: Settings, area: str, column: str, code: int
+) -> None:
+    folder = ROOT / settings.results
+    assert different(filtered(folder / "national/US.h5", column, code), stored(folder / f"{area}.h5")) == set()
 
 
 @pytest.mark.parametrize("area_type", ["national", "state", "district"])
