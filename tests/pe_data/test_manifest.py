@@ -14,11 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pe_data.cli.tables import summary_rows
 from pe_data.describe.columns import inputs_of, normal_dtype
 from pe_data.describe.file import Label, describe
 from pe_data.describe.from_sidecar import from_sidecar
 from pe_data.documents.encoding import pack, unpack
 from pe_data.documents.manifest import Build, InputFile, Manifest
+from pe_data.documents.validation import Validation
 from pe_data.errors import InputError, InvalidDocumentError
 from pe_data.names.digests import sha256_file
 from pe_data.write.folder import item_of
@@ -395,6 +397,23 @@ def test_sidecar_of_version_2_says_how_ids_are_made(tmp_path):
     sidecar = sidecar_of(write_period_file(tmp_path / "NC-01.h5", 10)) | {"schema_version": 2}
     with pytest.raises(jsonschema.ValidationError, match="source_rows"):
         jsonschema.Draft202012Validator(json.loads(AREA_RESULT.read_text())).validate(sidecar)
+
+
+@pytest.mark.parametrize("code", ["00", "01", "as given"])
+def test_the_manifest_says_how_at_large_seats_are_written(tmp_path, code):
+    sidecar = sidecar_of(write_period_file(tmp_path / "AK-01.h5", 10))
+    without = from_sidecar(sidecar, LABEL)
+    assert (without.conventions, without.schema_version) == ({}, "1.0")
+    assert "conventions" not in without.to_json()
+    found = from_sidecar(sidecar | VERSION_2 | {"at_large_code": code}, LABEL)
+    jsonschema.Draft202012Validator(json.loads(AREA_RESULT.read_text())).validate(
+        sidecar | VERSION_2 | {"at_large_code": code}
+    )
+    assert (found.conventions, found.schema_version) == ({"at_large_code": code}, "1.2")
+    assert Manifest.from_bytes(found.to_bytes()) == found
+    assert ("at large code", code) in summary_rows(found)
+    checked = found.validated(Validation("passed", 1, {"structural": {"passed": 1}}, "0" * 64, "1" * 64))
+    assert (checked.conventions, checked.schema_version) == (found.conventions, "1.2")
 
 
 def test_sidecar_without_a_fingerprint(tmp_path):

@@ -8,11 +8,21 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from pe_data.describe.columns import entities_of
 from pe_data.describe.content import Content
 from pe_data.documents.collection import About
-from pe_data.documents.manifest import SCHEMA_VERSION, UNKNOWN_BUILD, Access, Artifact, Build, Inputs, Manifest
+from pe_data.documents.manifest import (
+    CONVENTIONS_VERSION,
+    SCHEMA_VERSION,
+    UNKNOWN_BUILD,
+    Access,
+    Artifact,
+    Build,
+    Inputs,
+    Manifest,
+)
 from pe_data.errors import InputError, MissingExtraError
 from pe_data.names.countries import UNSPECIFIED, access_of
 from pe_data.names.digests import Sha256, sha256_file
@@ -108,7 +118,13 @@ def _reader(extension: Extension, path: Path) -> Callable[[Path, Mapping[str, st
     return read_parquet
 
 
-def manifest_of(label: Label, artifact: Artifact, content: Content, years: tuple[int, ...]) -> Manifest:
+def manifest_of(
+    label: Label,
+    artifact: Artifact,
+    content: Content,
+    years: tuple[int, ...],
+    conventions: Mapping[str, str] = MappingProxyType({}),
+) -> Manifest:
     """Put label, file and content together."""
     return Manifest(
         artifact=artifact,
@@ -121,7 +137,8 @@ def manifest_of(label: Label, artifact: Artifact, content: Content, years: tuple
         licence=label.licence,
         status="active",
         access=label.access or access_of(label.country),
-        schema_version=SCHEMA_VERSION,
+        schema_version=CONVENTIONS_VERSION if conventions else SCHEMA_VERSION,
+        conventions=dict(conventions),
     )
 
 

@@ -76,6 +76,7 @@ class Sidecar(Part, frozen=True):
     fingerprint: SidecarFingerprint | None = None
     request: SidecarRequest | None = None
     notes: Mapping[str, str] = {}
+    at_large_code: Text | None = None
 
     def __post_init__(self) -> None:
         for number, column in enumerate(self.columns):
@@ -132,7 +133,8 @@ def manifest_from(sidecar: Sidecar, label: Label) -> Manifest:
     )
     inputs = inputs_of(InputFile(one.name, one.sha256, one.size) for one in sidecar.inputs)
     artifact = Artifact(sidecar.output.sha256, sidecar.output.size, MEDIA_TYPES["h5"])
-    return manifest_of(replace(label, inputs=inputs, build=build), artifact, content, (sidecar.period,))
+    conventions = {"at_large_code": sidecar.at_large_code} if sidecar.at_large_code else {}
+    return manifest_of(replace(label, inputs=inputs, build=build), artifact, content, (sidecar.period,), conventions)
 
 
 def about_from(sidecar: Sidecar, label: Label, *, where: str = "result sidecar") -> About:

@@ -35,6 +35,8 @@ from pe_data.names.keys import MEDIA_TYPES, Extension, MediaType
 SCHEMA_VERSION = "1.0"
 VALIDATED_VERSION = "1.1"
 """Of manifests with `validation`; those without stay what they were, byte for byte."""
+CONVENTIONS_VERSION = "1.2"
+"""Of manifests with `conventions`, with `validation` or without."""
 _EXTENSIONS: Mapping[MediaType, Extension] = {media: ext for ext, media in MEDIA_TYPES.items()}
 
 Status = Literal["active", "revoked"]
@@ -163,6 +165,7 @@ class Manifest(Document, frozen=True):
 
     Attributes:
         time_period: The years that the file covers, ascending.
+        conventions: How codes in the file are written, where there are several ways: `at_large_code` → `00`.
         validation: What was checked of the file; left out for a member, whose collection says it, or if nobody said.
     """
 
@@ -179,6 +182,7 @@ class Manifest(Document, frozen=True):
     inputs: Inputs | None = None
     build: Build = UNKNOWN_BUILD
     validation: Validation | None = None
+    conventions: Mapping[str, Text] = {}
 
     def __post_init__(self) -> None:
         if list(self.time_period) != sorted(set(self.time_period)):
@@ -188,7 +192,8 @@ class Manifest(Document, frozen=True):
 
     def validated(self, validation: Validation) -> "Manifest":
         """This manifest with the outcome of a validation."""
-        return msgspec.structs.replace(self, validation=validation, schema_version=VALIDATED_VERSION)
+        version = self.schema_version if self.conventions else VALIDATED_VERSION
+        return msgspec.structs.replace(self, validation=validation, schema_version=version)
 
     @property
     def sha256(self) -> Sha256:
