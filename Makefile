@@ -1,9 +1,11 @@
 # Two commands: `make all` builds every area file from nothing, `make test` runs the tests. See README.md.
-# CONFIG=my.yaml goes on top of config/config.yaml, for all, plan, resume, verify and report.
+# CONFIG=my.yaml goes on top of config/config.yaml, for all, plan, resume, verify and report. LOCK=requirements-bundle.lock
+# takes the packages of that file, in an environment of their own (docs/dependencies.md).
 
 PYTHON ?= python3
 JOBS   ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
-VENV   := .venv
+LOCK   ?= requirements.lock
+VENV   := .venv$(patsubst requirements%,%,$(basename $(notdir $(LOCK))))
 BIN    := $(VENV)/bin
 
 # Jobs run `python scripts/…`: the environment's own, with one thread each, since there is one job per core.
@@ -50,16 +52,18 @@ schemas: $(VENV)/tested  ## make the JSON schemas anew, from the structures that
 	@python schemas/generate.py
 
 lock:  ## resolve the dependencies anew (needs uv); see docs/dependencies.md
-	uv pip compile $(LOCK) $(TESTED) --group dev -o requirements-dev.lock
-	uv pip compile $(LOCK) -c requirements-dev.lock -o requirements.lock
-	uv pip compile $(LOCK) $(TESTED) $(ENGINES) --group dev -c requirements-dev.lock -o requirements-engines.lock
+	uv pip compile $(RESOLVE) $(TESTED) --group dev -o requirements-dev.lock
+	uv pip compile $(RESOLVE) -c requirements-dev.lock -o requirements.lock
+	uv pip compile $(RESOLVE) $(TESTED) $(ENGINES) --group dev -c requirements-dev.lock -o requirements-engines.lock
+	cp requirements.lock requirements-bundle.lock  # uv keeps the versions of what it overwrites, where they fit
+	uv pip compile $(RESOLVE) --extra bundle -o requirements-bundle.lock
 
-clean:  ## delete results and environment, after a question; downloads stay in .cache
-	@echo "This deletes:"; du -sh results .snakemake $(VENV) 2>/dev/null | sed 's/^/  /'
+clean:  ## delete results and environments, after a question; downloads stay in .cache
+	@echo "This deletes:"; du -sh results .snakemake .venv .venv-* 2>/dev/null | sed 's/^/  /'
 	@if [ -t 0 ]; then printf 'Go on? [y/N] '; read -r answer; [ "$$answer" = y ] || { echo "Nothing was deleted."; exit 1; }; fi
-	@rm -rf results .snakemake $(VENV)
+	@rm -rf results .snakemake .venv .venv-*
 
-LOCK = pyproject.toml packages/pe-microdata/pyproject.toml --extra workflow --extra frames --extra hf --group build \
+RESOLVE = pyproject.toml packages/pe-microdata/pyproject.toml --extra workflow --extra frames --extra hf --group build \
 	--no-emit-package pe-microdata --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet
 TESTED = packages/pe-microdata-gateway/pyproject.toml --extra modal --extra trust
@@ -76,17 +80,18 @@ RUN = run() { if [ -t 1 ] && [ -t 2 ] && [ "$$TERM" != dumb ]; \
 	then snakemake --cores $(JOBS) $(WITH_CONFIG) --logger rich -- "$$@"; \
 	else snakemake --cores $(JOBS) $(WITH_CONFIG) --quiet host reason rules -- "$$@"; fi; }; run
 
-$(VENV)/installed: requirements.lock pyproject.toml $(wildcard packages/*/pyproject.toml)
+$(VENV)/installed: $(LOCK) pyproject.toml $(wildcard packages/*/pyproject.toml)
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 15))' \
 		|| { echo "error: $(PYTHON) is not Python 3.11 to 3.14; run make PYTHON=/path/to/python all" >&2; exit 1; }
 	@echo "Installing into $(VENV): one to three minutes, about 1.3 GB"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
 	@$(BIN)/python -m pip uninstall -qq --yes local-h5  # one from before the split would take pe-data with it
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation $(EDITABLE)
 	@touch $@
 
 $(VENV)/tested: $(VENV)/installed requirements-dev.lock
+	@[ $(LOCK) = requirements.lock ] || { echo "error: the tests need requirements.lock, found LOCK=$(LOCK)" >&2; exit 1; }
 	@echo "Installing what the tests need"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch $@

@@ -81,6 +81,8 @@ def missing(lock: str, command: list[str]) -> dict[str, str]:
 
 
 LOCKS = recipes()
+BUNDLE = _extra(PROJECTS["pyproject.toml"], "bundle")
+"""The model and the core that policyengine.py pins."""
 
 
 @pytest.mark.parametrize("lock", sorted(LOCKS))
@@ -109,8 +111,22 @@ def test_one_version_for_all_three_and_the_gateway_pins_the_reader() -> None:
 
 def test_locks_agree_where_they_share_a_package() -> None:
     versions = {lock: pinned(lock) for lock in LOCKS}
+    pair = {canonicalize_name(Requirement(text).name) for text in BUNDLE}
     for name in set().union(*versions.values()):
-        assert len({found[name] for found in versions.values() if name in found}) == 1, name
+        of_bundle = versions["requirements-bundle.lock"].get(name)
+        others = {found[name] for lock, found in versions.items() if name in found and "bundle" not in lock}
+        if name in pair:
+            assert len(others) == 1
+            assert of_bundle not in others, f"{name}: requirements-bundle.lock is for another version"
+        else:
+            assert len(others | ({of_bundle} if of_bundle else set())) == 1, name
+
+
+def test_the_lock_of_the_bundle_has_its_model_and_core() -> None:
+    found = pinned("requirements-bundle.lock")
+    exact = {canonicalize_name(item.name): str(item.specifier) for item in map(Requirement, BUNDLE)}
+    assert exact == {name: f"=={found[name]}" for name in ("policyengine-us", "policyengine-core")}
+    assert set(found) == set(pinned("requirements.lock"))
 
 
 @pytest.mark.parametrize(

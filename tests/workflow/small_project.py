@@ -187,29 +187,37 @@ def make_project(folder: Path, snapshots: Path) -> Project:
     write_inputs(folder / "inputs")
     project = Project(folder, snapshots)
     config = yaml.safe_load((folder / "config/config.yaml").read_text())
-    config["inputs"] |= {
-        "weights": "inputs/weights.npy",
-        "geography": "inputs/geography.npz",
-        "dataset": "inputs/source.h5",
-        "tables": {
-            "block_districts": "inputs/block_districts.csv.gz",
-            "block_crosswalk": "inputs/block_crosswalk.csv.gz",
-            "county_cbsa": "inputs/county_cbsa.csv",
-        },
-    }
-    config["areas"] |= {
-        "districts": "inputs/districts.csv",
-        "custom": [{"id": "durham", "filters": [{"field": "county", "op": "eq", "value": "37063"}]}],
-    }
+    for section, values in small_config("inputs").items():
+        config[section] |= values
     if "validation" in config:
         config["validation"]["enabled"] = False
     (folder / "config/config.yaml").write_text(yaml.safe_dump(config))
     return project
 
 
-def write_inputs(folder: Path) -> None:
+def small_config(inputs: str) -> dict[str, dict[str, object]]:
+    """What a configuration says of the small inputs in a folder."""
+    return {
+        "inputs": {
+            "weights": f"{inputs}/weights.npy",
+            "geography": f"{inputs}/geography.npz",
+            "dataset": f"{inputs}/source.h5",
+            "tables": {
+                "block_districts": f"{inputs}/block_districts.csv.gz",
+                "block_crosswalk": f"{inputs}/block_crosswalk.csv.gz",
+                "county_cbsa": f"{inputs}/county_cbsa.csv",
+            },
+        },
+        "areas": {
+            "districts": f"{inputs}/districts.csv",
+            "custom": [{"id": "durham", "filters": [{"field": "county", "op": "eq", "value": "37063"}]}],
+        },
+    }
+
+
+def write_inputs(folder: Path, columns: Mapping[str, Mapping[str, np.ndarray]] | None = None) -> None:
     folder.mkdir()
-    write_source(folder / "source.h5", source_columns())
+    write_source(folder / "source.h5", source_columns() if columns is None else columns)
     blocks = blocks_of_rows()
     np.savez(
         folder / "geography.npz",
