@@ -1,7 +1,8 @@
 """Publish a finished run as one collection of a content-addressed store: `snakemake publish`.
 
 Reads: every area's H5, sidecar and approval (rules/validate.smk); the store.
-Writes: the store (store.url); {RESULTS}/release_manifest.json for consumers of the old layout.
+Writes: the store (store.url); {RESULTS}/release_manifest.json for consumers of the old layout (store.release says of
+which repository), and {RESULTS}/local_area/release_manifest.json for those of the area-coded file of the nation.
 There is no `output:` and no `benchmark:` on purpose: only such a rule runs at every request, and only the store knows its
 content. Files that the store has are not sent again. The script prints the time that it took.
 """

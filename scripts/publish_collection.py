@@ -4,14 +4,16 @@ import json
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar, get_args
+from typing import Any, ClassVar, get_args
 
 from local_h5.config.settings import Settings
 from local_h5.contracts import schemas
 from local_h5.contracts.policy import Level
 from local_h5.contracts.results import SUFFIX, run_id
 from local_h5.errors import ResultError
+from local_h5.files.atomic import write_text
 from local_h5.files.digests import DigestMemo
 from local_h5.runs.staleness import is_approved, read_built
 from local_h5.workflow.command import run
@@ -29,7 +31,7 @@ try:
     from pe_data.read.channels import read
     from pe_data.store.opening import open_store
     from pe_data.write.publish import Progress, publish_collection
-    from pe_data.write.release_manifest import Release, release_manifest
+    from pe_data.write.release_manifest import Release, local_area_manifest, release_manifest
     from pe_data.write.upload import Item
 except ModuleNotFoundError as error:  # a distribution of its own, which the workflow alone does not need
     sys.exit(
@@ -38,6 +40,7 @@ except ModuleNotFoundError as error:  # a distribution of its own, which the wor
     )
 
 COUNTRY, DATASET = "us", "local_areas"
+AREA_CODED = "national/US"  # every household in it carries the code of its area
 NO_NOTES: Mapping[str, str] = {}
 EVERY = 50  # a line of progress per so many files
 
@@ -46,8 +49,8 @@ def publish_run(
     path_to_config: Path,
     path_to_release_manifest: Path,
     store: str | None = None,
-    package: str = "local-h5",
-    repo: str = "local/local-h5",
+    package: str | None = None,
+    repo: str | None = None,
     version: str | None = None,
     licence: str = UNSPECIFIED,
     citation: str | None = None,
@@ -57,11 +60,12 @@ def publish_run(
 
     Args:
         path_to_config: resolved configuration (JSON).
-        path_to_release_manifest: ``release_manifest.json`` of the old layout, to write.
+        path_to_release_manifest: ``release_manifest.json`` of the old layout, to write; ``local_area/`` beside it gets
+            the one of the area-coded file of the nation, if the run has one.
         store: folder or address; the user's own store by default.
-        package: data package of the old layout.
-        repo: repository of the old layout.
-        version: version and revision of the old layout; the run's id by default.
+        package: data package of the old layout; by default as configured.
+        repo: repository of the old layout; by default as configured.
+        version: version and revision of the old layout; by default the configured tag, else the run's id.
         licence: identifier or address of the files' licence.
         citation: how to cite them, in one line.
         notes: what readers have to know, besides the notes in the files; name and text.
@@ -75,6 +79,19 @@ def publish_run(
     items = read_run(settings, label)
     manifests = {name: item.manifest for name, item in items.items()}
     build = run_id({name: manifest.artifact.sha256 for name, manifest in manifests.items()})
+    address, configured = f"pe-data://{COUNTRY}/{DATASET}", settings.config.store.release
+    release = Release(
+        package=package or configured.package,
+        version=version or configured.tag or build,
+        repo_id=repo or configured.repo,
+        repo_type=configured.repo_type,
+        build_id=build,
+        built_at="",
+        collection=address,
+        compatible=configured.compatible,
+        default_datasets={"national": AREA_CODED},
+    )
+    release_manifest(manifests, release)  # what is wrong with it is said before anything is sent
     own = store_for(COUNTRY)
     opened = open_store(store) if store else open_store(own.url, options=own.options)
     namespace = own.namespace or DEFAULT_NAMESPACE
@@ -88,17 +105,17 @@ def publish_run(
         namespace=namespace,
         on_progress=show,
     )
-    address = f"pe-data://{COUNTRY}/{DATASET}"
-    release = Release(
-        package=package,
-        version=version or build,
-        repo_id=repo,
-        build_id=build,
+    release = replace(
+        release,
         built_at=read(opened, COUNTRY, DATASET).body.published_at,
         collection=f"{address}@sha256:{report.artifact_sha256}",
-        default_datasets={"national": "national/US"},
     )
-    path_to_release_manifest.write_text(json.dumps(release_manifest(manifests, release), indent=2) + "\n")
+    write_text(path_to_release_manifest, as_text(release_manifest(manifests, release)))
+    local_area = path_to_release_manifest.parent / "local_area" / path_to_release_manifest.name
+    if AREA_CODED in manifests:
+        write_text(local_area, as_text(local_area_manifest(manifests, release, AREA_CODED)))
+    else:
+        local_area.unlink(missing_ok=True)  # of an earlier publication
     fetch = f"pe-data ensure {address}/{min(items)}@latest --store {opened.url}"
     seconds = time.monotonic() - began
     lines = [report.summary(), *report.warnings(), f"{seconds:.1f} s", f"fetch: {fetch}"]
@@ -155,6 +172,10 @@ def read_validation(settings: Settings, items: Mapping[str, Item]) -> Validation
         paths = [settings.layout.record(level, relative) for level in get_args(Level) if level in levels]
         files[name] = (items[name].manifest.artifact.sha256, paths)
     return from_records(files)
+
+
+def as_text(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, indent=2) + "\n"
 
 
 def show(at: Progress) -> None:

@@ -32,7 +32,7 @@ from pe_data.read.channels import history, read
 from pe_data.store.base import Store
 from pe_data.store.opening import open_store
 from pe_data.write.nominate import candidate
-from pe_data.write.release_manifest import Release, release_manifest
+from pe_data.write.release_manifest import Release, check_claims, data_build_fingerprint, release_manifest
 
 ROOT = Path(__file__).parents[2]
 DISTRICTS = "district,code,state,state_fips,population_2024\nAL-01,101,AL,1,760389\n"
@@ -190,8 +190,97 @@ def test_a_run_becomes_a_collection(run: Settings) -> None:
     assert release["compatible_model_packages"] == [{"name": "policyengine-us", "specifier": "==2.68.0"}]
     assert release["compatible_core_packages"] == [{"name": "policyengine-core", "specifier": "==3.33.12"}]
     assert release["build"]["built_at"] == body.published_at
-    assert release["build"]["built_with_model_package"] == {"name": "policyengine-us", "version": "2.68.0"}
+    prints = {f"local_areas/{name}": sha256_bytes(f"{name}.h5firstfingerprint".encode()) for name in NAMES}
+    assert release["build"]["built_with_model_package"] == {
+        "name": "policyengine-us",
+        "version": "2.68.0",
+        "data_build_fingerprint": data_build_fingerprint(prints),
+    }
     assert release["build"]["metadata"]["collection"].endswith(f"@sha256:{body.artifact_sha256}")
+
+
+def configured(run: Settings, **release: object) -> None:
+    """Set `store.release` of the finished run."""
+    document = json.loads(run.layout.config.read_text())
+    document["store"]["release"] = {**document["store"].get("release", {}), **release}
+    run.layout.config.write_text(json.dumps(document))
+
+
+def published(run: Settings) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Both release manifests, as `snakemake publish` has them written."""
+    path = run.results / "release_manifest.json"
+    with redirect_stdout(io.StringIO()):
+        script.publish_run(run.layout.config, path, run.config.store.url)
+    return json.loads(path.read_text()), json.loads((run.results / "local_area" / path.name).read_text())
+
+
+def test_the_configuration_says_which_release_it_is(run: Settings) -> None:
+    ranges = [">=2.2,<3", "policyengine-core>=3.33,<4"]
+    configured(run, repo="owner/areas", repo_type="dataset", package="areas", tag="2026-1", compatible=ranges)
+    release, local = published(run)
+    for document in (release, local):
+        assert document["data_package"] == {"name": "areas", "version": "2026-1"}
+        assert {(one["repo_id"], one["repo_type"], one["revision"]) for one in document["artifacts"].values()} == {
+            ("owner/areas", "dataset", "2026-1")
+        }
+        assert document["compatible_model_packages"] == [{"name": "policyengine-us", "specifier": ">=2.2,<3"}]
+        assert document["compatible_core_packages"] == [{"name": "policyengine-core", "specifier": ">=3.33,<4"}]
+    assert release["metadata"]["region_datasets"] == {
+        "national": {"path_template": "national/US.h5"},
+        "state": {"path_template": "states/{state_code}.h5"},
+        "congressional_district": {"path_template": "districts/{district_code}.h5"},
+    }
+    assert (local["dataset_role"], local["is_default"], local["default_datasets"]) == (
+        "non_default_local_area",
+        False,
+        {},
+    )
+    assert local["artifacts"] == {"national/US": release["artifacts"]["national/US"]}
+    assert local["build"]["built_with_model_package"]["data_build_fingerprint"] == sha256_bytes(
+        b"national/US.h5firstfingerprint"
+    )
+
+
+def test_a_range_without_the_version_that_built_the_files_is_claimed_beside_it(run: Settings) -> None:
+    configured(run, compatible=["==2.2.1", "policyengine-us == 2.3.0"])
+    release, _ = published(run)
+    assert [one["specifier"] for one in release["compatible_model_packages"]] == ["==2.2.1", "== 2.3.0", "==2.68.0"]
+    assert [one["specifier"] for one in release["compatible_core_packages"]] == ["==3.33.12"]
+
+
+def test_a_claim_for_another_package_is_refused(run: Settings) -> None:
+    configured(run, compatible=["policyengine-uk>=2"])
+    with pytest.raises(InputError, match=r"policyengine-us or policyengine-core, found 'policyengine-uk>=2'"):
+        published(run)
+    assert not Path(run.config.store.url).exists(), "said before anything is sent"
+
+
+@pytest.mark.parametrize("claim", ["~=2", ">=2.*", "policyengine-us", "", "2.2.1"])
+def test_a_claim_that_is_no_specifier_is_refused(claim: str) -> None:
+    with pytest.raises(InputError, match="expected a version specifier"):
+        check_claims([claim])
+
+
+@pytest.mark.parametrize(
+    "release",
+    [
+        {"repo": "areas"},
+        {"repo": "owner/areas/more"},
+        {"repo": "https://hub/owner/areas"},
+        {"repo_type": "space"},
+        {"tag": "a/b"},
+        {"tag": ""},
+        {"package": "two words"},
+        {"compatible": ">=2"},
+        {"compatible": ["newest"]},
+        {"compatible": [">=2,,<3"]},
+        {"revision": "main"},
+    ],
+)
+def test_a_release_that_is_none_is_refused_by_name(config: dict[str, Any], release: dict[str, object]) -> None:
+    config["store"]["release"] = release
+    with pytest.raises(ConfigError, match=rf"store\.release.*{next(iter(release))}"):
+        Settings.load(config)
 
 
 def test_publishing_again_changes_nothing(run: Settings) -> None:
@@ -301,8 +390,14 @@ def test_a_release_manifest_of_files_that_name_no_model() -> None:
 @pytest.mark.workflow
 def test_snakemake_publish(run: Settings, tmp_path: Path) -> None:
     """The rule itself: asking twice asks the store twice, and the second time there is nothing to do."""
+    release = {"repo": "owner/areas", "tag": "t1"}
     config = {**run.config.to_json(), "notes": {"purpose": "it's a test, not an estimate"}}
-    config["store"] = {"url": run.config.store.url, "licence": "CC0-1.0", "citation": "Doe, 'Areas' (2026)"}
+    config["store"] = {
+        "url": run.config.store.url,
+        "licence": "CC0-1.0",
+        "citation": "Doe, 'Areas' (2026)",
+        "release": release,
+    }
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     (tmp_path / "Snakefile").write_text(
         "from local_h5.config.settings import Settings\n"
@@ -331,7 +426,9 @@ def test_snakemake_publish(run: Settings, tmp_path: Path) -> None:
     first = snakemake()
     assert first.returncode == 0, first.stderr
     assert "4 artifact(s) uploaded" in first.stdout
-    assert (run.results / "release_manifest.json").is_file()
+    for name in ("release_manifest.json", "local_area/release_manifest.json"):
+        artifact = json.loads((run.results / name).read_text())["artifacts"]["national/US"]
+        assert (artifact["repo_id"], artifact["revision"]) == ("owner/areas", "t1")
     store = open_store(run.config.store.url)
     assert licences(store) == {"CC0-1.0"}
     state = members(store)["states/AL"]

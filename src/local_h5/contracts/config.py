@@ -20,6 +20,12 @@ Licence = Annotated[str, forms.matching(r"(https://[^\s/]+(/\S*)?|(?!unspecified
 """An SPDX identifier (CC0-1.0, LicenseRef-...) or an https address."""
 Line = Annotated[str, forms.matching(r"\S(.{0,248}\S)?")]
 """A line of at most 250 characters."""
+_NAME = "[A-Za-z0-9][A-Za-z0-9._-]*"
+_VERSION = r"\s*(===|[=!~<>]=|<|>)\s*[0-9][A-Za-z0-9.!+*_-]*\s*"
+Name = Annotated[str, forms.matching(_NAME)]
+Repository = Annotated[str, forms.matching(f"{_NAME}/{_NAME}")]
+Claim = Annotated[str, forms.matching(rf"\s*([A-Za-z][A-Za-z0-9._-]*)?{_VERSION}(,{_VERSION})*")]
+"""A version specifier as Python packages write them, with or without the name of the package."""
 
 
 class NationalInputs(Form, frozen=True):
@@ -103,12 +109,30 @@ class Output(Form, frozen=True):
     medicaid_cost: Literal["state_average", "model"]
 
 
+class Release(Form, frozen=True):
+    """What the release manifest says of the hub repository that will hold the files, for release bundles.
+
+    Attributes:
+        package: of the data package.
+        tag: revision in the repository, and version of the data package; null for the run's id.
+        compatible: claimed besides the versions that built the files: ``>=2.2,<3`` of the model, or with the name of a
+            package ``policyengine-core>=3.33,<4``.
+    """
+
+    repo: Repository = "local/local-h5"
+    repo_type: Literal["model", "dataset"] = "model"
+    package: Name = "local-h5"
+    tag: Name | None = None
+    compatible: tuple[Claim, ...] = ()
+
+
 class Store(Form, frozen=True):
-    """Where a run is published, under which licence, and how to cite it."""
+    """Where a run is published, under which licence, how to cite it, and as which release."""
 
     url: Text | None
     licence: Licence | None = None
     citation: Line | None = None
+    release: Release = Release()
 
 
 class Example(Form, frozen=True):
