@@ -20,6 +20,7 @@ from local_h5.prepared.model import VariableRules
 from local_h5.takeup.programmes import ProgrammeForm, ProgrammesForm
 from local_h5.validation.targets.model_facts import ModelFacts
 from local_h5_example.sources import PinnedSources
+from pe_data.certify.earlier_release import EarlierRelease
 from pe_data.certify.release import DataRelease
 from pe_data.documents.collection import Collection
 from pe_data.documents.envelope import SignedDocument
@@ -59,6 +60,7 @@ DOCUMENTS = {
     "pe_data_gateway/audit_record": Document("Line of an audit log", Line),
     "pe_data/collection": Document("Collection of artifacts", Collection),
     "pe_data/data_release": Document("Data-release block", DataRelease),
+    "pe_data/earlier_data_release": Document("Data-release block of earlier versions", EarlierRelease),
     "pe_data/envelope": Document("Signed document", SignedDocument),
     "pe_data/floor": Document("Smallest versions that are believable, beside a trust root", Floor),
     "pe_data/key": Document("Public description of a signing key", KeyFile),

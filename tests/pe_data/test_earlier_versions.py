@@ -15,6 +15,8 @@ from gateway_helpers import gateway
 import pe_data
 from local_h5.runs import verify as results_check
 from pe_data.cache.entries import Cache
+from pe_data.certify.earlier_release import EarlierRelease
+from pe_data.certify.reading import is_earlier, read_release
 from pe_data.certify.release import DataRelease
 from pe_data.cli import run
 from pe_data.documents.collection import Collection
@@ -93,7 +95,7 @@ DOCUMENTS: dict[str, tuple[str, type[Document]]] = {
     "store/pins/*/*.json": ("pin", PinFile),
     "store/audit/uk/*.jsonl": ("audit_record", Line),
     "store/audit/uk/000000000004.checkpoint.json": ("audit_checkpoint", CheckpointFile),
-    "release/data_release.json": ("data_release", DataRelease),
+    "release/data_release.json": ("earlier_data_release", EarlierRelease),
     "release/statement.dsse.json": ("envelope", SignedDocument),
     "keys/*.pub": ("key", KeyFile),
     "tokens.json": ("tokens", TokenFile),
@@ -125,6 +127,8 @@ def test_every_document_is_written_again_byte_by_byte(old: Old, pattern: str) ->
     for path in paths:
         stored = path.read_bytes()
         for raw in unpack(stored).splitlines() if stored else []:
+            if kind is EarlierRelease and not is_earlier(json.loads(raw)):
+                schema, kind = "data_release", DataRelease
             read = same_bytes(raw, schema, kind, str(path))
             if isinstance(read, SignedDocument) and read.payload_type in BODIES:
                 same_bytes(read.body, *BODIES[read.payload_type], str(path))
@@ -228,8 +232,8 @@ def test_keys_tokens_and_the_audit_log_go_on(old: Old, capsys: pytest.CaptureFix
 
 def test_the_data_release_is_read(old: Old, capsys: pytest.CaptureFixture[str]) -> None:
     path = old.folder / "release/data_release.json"
-    pins = DataRelease.from_bytes(path.read_bytes(), str(path)).datasets
-    assert sorted(pins) == ["regions/london", "regions/wales"]
+    pins = read_release(path).pins
+    assert {name.rpartition("/")[2] for name in pins} == {"london", "wales"}
     assert run(["bundle-status", str(path)]) == 0, capsys.readouterr()
     assert "2 reproducible" in capsys.readouterr().out
 

@@ -16,6 +16,7 @@ from storage_helpers import areas, publish_areas
 import pe_data
 from pe_data.cache.entries import Cache
 from pe_data.cache.known_revocations import Known
+from pe_data.certify.earlier_release import EarlierRelease
 from pe_data.certify.release import DataRelease
 from pe_data.cli.tables import column_rows, entity_rows
 from pe_data.documents.collection import Collection
@@ -199,7 +200,7 @@ def pointer(count: int) -> bytes:
     return canonical_json({"schema_version": 1, "version": 1, **dict.fromkeys(names(count), 0)})
 
 
-def release(count: int) -> bytes:
+def earlier_release(count: int) -> bytes:
     uri, build = f"pe-data://us/areas@sha256:{A}", {"name": "p", "version": "1"}
     row = {"path": "p", "uri": uri, "revision": f"sha256:{A}", "sha256": A, "size_bytes": 1, "metadata_sha256": A}
     held = {"compatibility_basis": "exact_build_model_version", "data_build_fingerprint": None, "certified_by": "b"}
@@ -226,6 +227,45 @@ def release(count: int) -> bytes:
             },
             "certification": {**held, "data_build_id": "b", "certified_at": time},
             "nominations": [{**signed, **digests, "expires": time, "validation": checked}],
+        }
+    )
+
+
+def release(count: int) -> bytes:
+    """Today's form, of the same."""
+    old = json.loads(earlier_release(1))
+    package, uri = {"name": "p", "version": "1"}, "hf://o/r/p@t"
+    held = {"compatibility_basis": "built_with_model_package", "core_binding": "bundle_pin", "certified_by": "b"}
+    held |= dict.fromkeys(("built_with_model_version", "certified_for_model_version", "data_build_id"), "m")
+    place = {"release_manifest_path": "m", "release_manifest_revision": "t"}
+    stored = {"uri": f"pe-data://us/areas@sha256:{A}", "size_bytes": 1, "extension": "h5"}
+    stored |= {"nominated": f"sha256:{A}", "manifest_sha256": A}
+    return canonical_json(
+        {
+            **{name: old[name] for name in ("schema_version", "country_id", "build_id", "data_producer")},
+            **dict.fromkeys(("bundle_id", "policyengine_version", "version"), "v"),
+            **dict.fromkeys(("release_manifest_uri", "source_manifest_uri"), "u"),
+            "model_package": package,
+            "data_package": {**package, "repo_id": "o/r", "repo_type": "model", **place},
+            "default_dataset": "n0",
+            "default_dataset_uri": uri,
+            "datasets": {key: {"path": "p", "repo_id": "o/r", "revision": "t", "sha256": A} for key in names(count)},
+            "region_datasets": {key: {"path_template": "p"} for key in names(count)},
+            "certified_data_artifact": {
+                "data_package": package,
+                "build_id": "b",
+                "dataset": "n0",
+                "uri": uri,
+                "sha256": A,
+            },
+            "certification": held,
+            "pe_data": {
+                "namespace": "n",
+                "certified_at": "2026-01-31T12:00:00Z",
+                "release_manifest_sha256": A,
+                "files": dict.fromkeys(names(count), stored),
+                "nominations": old["nominations"],
+            },
         }
     )
 
@@ -261,6 +301,7 @@ KINDS: dict[str, tuple[Callable[[bytes], object], Callable[[int], bytes], int]] 
         500,
     ),
     "data release": (lambda raw: DataRelease.from_bytes(raw, "x"), release, 200),
+    "data release, earlier": (lambda raw: EarlierRelease.from_bytes(raw, "x"), earlier_release, 200),
 }
 
 
@@ -275,7 +316,10 @@ def seconds(parse: Callable[[bytes], object], raw: bytes) -> float:
     return best
 
 
-@pytest.mark.parametrize("kind", ["collection", "data release", "manifest, links", "manifest, years", "tombstone"])
+@pytest.mark.parametrize(
+    "kind",
+    ["collection", "data release", "data release, earlier", "manifest, links", "manifest, years", "tombstone"],
+)
 def test_what_is_measured_is_a_document(kind: str) -> None:
     parse, make, _ = KINDS[kind]
     parse(make(3))

@@ -132,12 +132,14 @@ def publish_uk() -> str:
     promote("uk/regions", "alice", "carol")
     shutil.rmtree("areas")
     shutil.rmtree("records")
+    pe_data("release-manifest uk/regions --repo made-up/regions --tag 2026-1 --default-dataset london --store store")
     pe_data(
-        "certify uk --data-producer made-up-regions --default-dataset regions/london --model-version 2.0.0 "
+        "certify uk --data-producer made-up-regions --release-manifest release_manifest.json --bundle-id uk-1.0 "
+        "--policyengine-version 1.0 --model-version 2.0.0 --core-version bundle_pin "
         "--by carol@example.org --key carol --out release --store store"
     )
     block = json.loads(Path("release/data_release.json").read_text())
-    return str(block["datasets"]["regions/wales"]["uri"])
+    return str(block["pe_data"]["files"]["wales"]["uri"])
 
 
 def serve(uri: str, token: str, *options: str) -> None:

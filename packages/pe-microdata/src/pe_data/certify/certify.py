@@ -6,16 +6,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pe_data.certify.checks import Nominated, check_nomination
-from pe_data.certify.compatibility import Model, compatible
+from pe_data.certify.checks import Checked, Nominated, check_nomination
+from pe_data.certify.compatibility import Model, compatible, model_of
+from pe_data.certify.published import Published, find_published
 from pe_data.certify.release import (
     Certification,
     CertifiedArtifact,
     DataRelease,
-    DatasetPin,
+    HubPackage,
     Nomination,
+    Own,
     Package,
-    StorePackage,
+    PathTemplate,
+    StoredFile,
 )
 from pe_data.certify.statement import sign_statement, statement_of
 from pe_data.certify.trace import trace_of
@@ -25,8 +28,8 @@ from pe_data.errors import (
     InvalidDocumentError,
 )
 from pe_data.files.atomic import beside
-from pe_data.names.digests import canonical_json, sha256_bytes
-from pe_data.names.keys import check_country, check_dataset, payload_key
+from pe_data.names.digests import Sha256, canonical_json, sha256_bytes, sha256_file
+from pe_data.names.keys import check_country, check_dataset, check_member
 from pe_data.names.times import format_time
 from pe_data.names.uri import StoreUri
 from pe_data.read.channels import list_channels
@@ -74,7 +77,7 @@ class Certified:
             path = folder / name
             temporary = beside(path)
             with temporary.open("xb") as handle:
-                handle.write(data + b"\n")
+                handle.write(data)
             temporary.replace(path)
             paths.append(path)
         return paths
@@ -87,8 +90,14 @@ def certify_data_release(
     channel: str = "next",
     datasets: Iterable[str] | None = None,
     default_dataset: str | None = None,
+    policyengine_version: str | None = None,
+    bundle_id: str | None = None,
+    release_manifest: Path | str | None = None,
+    release_manifest_path: str = "release_manifest.json",
     model_version: str | None = None,
     model_fingerprint: str | None = None,
+    model_wheel: Path | str | None = None,
+    core_version: str | None = None,
     certified_by: str | None = None,
     depth: Depth = "full",
     store: str | None = None,
@@ -102,9 +111,16 @@ def certify_data_release(
         data_producer: Who made the data: the name of the data package.
         channel: Only `next`, whose pointers are signed.
         datasets: Which ones; by default every dataset of the country with a nomination.
-        default_dataset: Name of the entry that users get who ask for none; needed if there are
-            several files and not exactly one of them is a member under `national/`.
+        default_dataset: Name of the entry that users get who ask for none; needed if the release manifest names none,
+            there are several files and not exactly one of them is a member under `national/`.
+        policyengine_version: Of the bundle that will take the block.
+        bundle_id: Its name.
+        release_manifest: What `snakemake publish` or `pe-data release-manifest` wrote about the files: where in the hub
+            they lie, and which versions the publisher claims.
+        release_manifest_path: Where that lies in the hub's repository.
         model_version: Certify for this version of the model; by default the installed one.
+        model_wheel: Wheel of that version, whose sha256 goes into the block.
+        core_version: The same for the core; `bundle_pin` to name none.
         model_fingerprint: Fingerprint of the data build with that model: a version other than the
             one that built the data is accepted if it is equal to the release's own, which is the
             fingerprint in the manifests or, if they differ, a digest over all of them.
@@ -116,8 +132,8 @@ def certify_data_release(
         CertificationError: `latest` was asked for, or the pointer on `next` has no signatures.
         SignatureError: one of its kinds; `ExpiredError` for a nomination past its date.
         RevokedError: something of it was revoked.
-        CertificationError: something that it rests on is missing, unpinned, damaged, not validated, or built for
-            another model.
+        CertificationError: something that it rests on is missing, unpinned, damaged, not validated, not in the release
+            manifest, or built for another model; or what only the certifier knows was not said.
     """
     check_country(country)
     if channel != "next":
@@ -126,6 +142,10 @@ def certify_data_release(
             "which is not signed. Nominate the artifact with `pe-data promote`"
         )
     check_line(data_producer, "data producer", NAME_LIMIT)
+    version = check_line(_said("policyengine_version", policyengine_version), "policyengine version", NAME_LIMIT)
+    bundle = check_line(_said("bundle_id", bundle_id), "bundle id", NAME_LIMIT)
+    source = Path(_said("release_manifest", release_manifest))
+    check_member(release_manifest_path)
     moment = now or datetime.now(UTC)
     places = Places.serving(country, Options.of(cache=cache, store=store, offline=False))
     names = _datasets(country, datasets, places)
@@ -138,17 +158,35 @@ def certify_data_release(
         except InvalidDocumentError as error:
             raise CertificationError(f"{country}/{address.dataset}: cannot be certified: {error}") from error
         nominated.append(check_nomination(pointer, places.main(), revocations, depth=depth))
-    return _certified(
+    built = model_of(nominated)
+    published = find_published(source, nominated, release_manifest_path)
+    model = compatible(built, nominated, published, model_version, model_fingerprint, core_version)
+    release = _release(
         country,
         nominated,
+        published,
+        model,
         data_producer=data_producer,
+        policyengine_version=version,
+        bundle_id=bundle,
+        wheel=sha256_file(Path(model_wheel)) if model_wheel is not None else None,
         store_url=places.config.url,
-        default_dataset=default_dataset,
-        model=compatible(nominated, model_version, model_fingerprint),
+        default=_default(published, default_dataset),
         certified_by=certified_by or data_producer,
-        signers=signers,
         moment=moment,
     )
+    statement = statement_of(release, published)
+    signed = sign_statement(statement, signers).to_bytes() if signers else None
+    return Certified(release, release.to_json(), statement, trace_of(release, published), signed)
+
+
+def _said(name: str, value: str | Path | None) -> str:
+    text = str(value or "")
+    if not text.strip():
+        raise CertificationError(
+            f"{name}: expected what only the certifier knows, found nothing. Say --{name.replace('_', '-')}"
+        )
+    return text
 
 
 def _datasets(country: str, datasets: Iterable[str] | None, places: Places) -> list[str]:
@@ -163,59 +201,82 @@ def _datasets(country: str, datasets: Iterable[str] | None, places: Places) -> l
     return names
 
 
-def _certified(
+def _release(
     country: str,
     nominated: Sequence[Nominated],
+    published: Published,
+    model: Model,
     *,
     data_producer: str,
+    policyengine_version: str,
+    bundle_id: str,
+    wheel: Sha256 | None,
     store_url: str,
-    default_dataset: str | None,
-    model: Model,
+    default: str,
     certified_by: str,
-    signers: "Sequence[Signer]",
     moment: datetime,
-) -> Certified:
-    pins = {file.name: _pin(one, index) for one in nominated for index, file in enumerate(one.files)}
-    build_id = _build_id(country, nominated)
-    default = _default(pins, default_dataset)
-    release = DataRelease(
+) -> DataRelease:
+    manifest = published.manifest
+    build_id = _build_id(country, nominated, published)
+    package = Package(manifest.data_package.name, manifest.data_package.version)
+    default_uri = published.uri(default)
+    regions = {"national": PathTemplate(manifest.artifacts[default].path), **manifest.metadata.region_datasets}
+    return DataRelease(
+        bundle_id=bundle_id,
         country_id=country,
+        policyengine_version=policyengine_version,
+        version=build_id,
         build_id=build_id,
         data_producer=data_producer,
-        data_package=StorePackage(data_producer, build_id, store_url, nominated[0].pointer.body.namespace),
-        default_dataset=default,
-        datasets=pins,
-        certified_data_artifact=CertifiedArtifact(
-            Package(data_producer, build_id), build_id, default, pins[default].uri, pins[default].sha256
+        model_package=Package(model.package, model.certified_for, wheel),
+        data_package=HubPackage(
+            package.name, package.version, published.repo_id, published.repo_type, published.path, published.revision
         ),
-        nominations=tuple(_nomination(one) for one in nominated),
+        default_dataset=default,
+        default_dataset_uri=default_uri,
+        release_manifest_uri=published.url(published.path),
+        source_manifest_uri=published.manifest_uri,
+        datasets={name: published.reference(name) for name in published.files},
+        region_datasets=regions,
+        certified_data_artifact=CertifiedArtifact(
+            package, build_id, default, default_uri, manifest.artifacts[default].sha256
+        ),
         certification=Certification(
             compatibility_basis=model.basis,
-            model_package=model.package,
-            built_with_model_version=model.built_with,
             certified_for_model_version=model.certified_for,
+            core_binding="bundle_pin" if model.core is None else "certified",
+            built_with_model_version=model.built_with,
             data_build_id=build_id,
-            data_build_fingerprint=model.fingerprint,
             certified_by=check_line(certified_by, "certified by", NAME_LIMIT),
+            certified_for_core_version=model.core,
+            data_build_fingerprint=model.fingerprint,
+        ),
+        pe_data=Own(
+            namespace=nominated[0].pointer.body.namespace,
             certified_at=format_time(moment),
+            release_manifest_sha256=published.sha256,
+            files={name: _stored(file, nominated) for name, file in published.files.items()},
+            nominations=tuple(_nomination(one) for one in nominated),
+            store=store_url if _reachable(store_url) else None,
         ),
     )
-    statement = statement_of(release, nominated)
-    signed = sign_statement(statement, signers).to_bytes() if signers else None
-    return Certified(release, release.to_json(), statement, trace_of(release, nominated), signed)
 
 
-def _pin(one: Nominated, index: int) -> DatasetPin:
-    file, body = one.files[index], one.pointer.body
+def _stored(file: Checked, nominated: Sequence[Nominated]) -> StoredFile:
+    body = next(one.pointer.body for one in nominated if one.pointer.body.dataset == file.uri.dataset)
     member = file.member
-    return DatasetPin(
-        path=payload_key(body.country, member.artifact_sha256, member.extension),
+    return StoredFile(
         uri=str(file.uri),
-        revision=f"sha256:{body.artifact_sha256}",
-        sha256=member.artifact_sha256,
         size_bytes=member.size_bytes,
-        metadata_sha256=member.manifest_sha256,
+        extension=member.extension,
+        nominated=f"sha256:{body.artifact_sha256}",
+        manifest_sha256=member.manifest_sha256,
     )
+
+
+def _reachable(store_url: str) -> bool:
+    """Whether a store's address means anything on another machine."""
+    return "://" in store_url and not store_url.startswith("file:")
 
 
 def _nomination(one: Nominated) -> Nomination:
@@ -235,22 +296,32 @@ def _nomination(one: Nominated) -> Nomination:
     )
 
 
-def _build_id(country: str, nominated: Sequence[Nominated]) -> str:
-    """The producer's run for one collection, else a name from the digests: the same for the same data."""
+def _build_id(country: str, nominated: Sequence[Nominated], published: Published) -> str:
+    """The producer's run for one collection, else as in the release manifest, else a name from the digests."""
     if len(nominated) == 1 and nominated[0].run_id:
         return nominated[0].run_id
+    if published.manifest.build.build_id is not None:
+        return published.manifest.build.build_id
     lines = sorted(f"{one.pointer.body.dataset} {one.pointer.body.artifact_sha256}\n" for one in nominated)
     return f"{country}-{sha256_bytes(''.join(lines).encode())[:16]}"
 
 
-def _default(pins: dict[str, DatasetPin], wanted: str | None) -> str:
-    national = [name for name, pin in pins.items() if (pin.address.member or "").startswith("national/")]
-    candidates = [wanted] if wanted is not None else list(pins) if len(pins) == 1 else national
-    if len(candidates) != 1 or candidates[0] not in pins:
-        shown = ", ".join(sorted(pins)[:5]) + (" …" if len(pins) > 5 else "")
-        found = repr(wanted) if wanted is not None else f"{len(candidates)} candidates"
+def _default(published: Published, wanted: str | None) -> str:
+    """Name of the default. `wanted` may also be what `pe-data://COUNTRY/` is followed by."""
+    files, declared = published.files, published.manifest.default_datasets.get("national")
+    asked = wanted if wanted is None else next((name for name, one in files.items() if wanted == one.name), wanted)
+    if asked is not None and declared is not None and asked != declared:
         raise CertificationError(
-            f"default dataset: expected the name of one of the {len(pins)} files ({shown}), found {found}. "
+            f"default dataset: expected {declared!r}, which the release manifest declares, found {wanted!r}"
+        )
+    national = [name for name in files if name.startswith("national/")]
+    chosen = asked or declared
+    candidates = [chosen] if chosen is not None else list(files) if len(files) == 1 else national
+    if len(candidates) != 1 or candidates[0] not in files:
+        shown = ", ".join(sorted(files)[:5]) + (" …" if len(files) > 5 else "")
+        found = repr(chosen) if chosen is not None else f"{len(candidates)} candidates"
+        raise CertificationError(
+            f"default dataset: expected the name of one of the {len(files)} files ({shown}), found {found}. "
             "Say --default-dataset"
         )
     return candidates[0]

@@ -1,10 +1,12 @@
-"""The data-release block: what a release bundle pins of its data, with the sha256 of every file.
+"""The data-release block: what a release bundle takes over of its data, with the sha256 of every file.
 
-The names of its fields are those of the bundle format that PolicyEngine's packages read.
+Outside the key `pe_data` its fields are those of the bundle format that PolicyEngine's packages read, with the meaning
+that they have there: a `uri` is one of the hub, a `revision` is a tag of its repository, a `path` lies in it. What the
+store knows besides stands under `pe_data`.
 """
 
 from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import msgspec
@@ -24,46 +26,37 @@ from pe_data.documents.document import (
     matching,
 )
 from pe_data.documents.validation import Validation
-from pe_data.errors import InputError, InvalidDocumentError, InvalidNameError
+from pe_data.errors import InvalidNameError
 from pe_data.names.digests import Sha256
+from pe_data.names.keys import Extension, payload_key
 from pe_data.names.uri import StoreUri, parse_store_uri
+from pe_data.write.release_manifest import RepoType
 
-RELEASE_LIMIT = 64 * 1024 * 1024
-"""Largest file of a release that is read, in bytes."""
-Basis = Literal["exact_build_model_version", "matching_data_build_fingerprint"]
+OWN_KEY = "pe_data"
+Basis = Literal["built_with_model_package", "matching_data_build_fingerprint", "legacy_compatible_model_package"]
+"""The word of the bundle format, for: the version that built the data; one whose data build has the same fingerprint;
+one that the publisher claims."""
 PINNED = r"pe-data://[a-z]{2,3}/[a-z0-9_]+(/[A-Za-z0-9._/-]+)?@sha256:[0-9a-f]{64}"
 PinnedUri = Annotated[str, matching(PINNED, "a pinned address, pe-data://…@sha256:…")]
+HubUri = Annotated[str, matching(r"hf://[^/\s@]+/[^/\s@]+/[^\s@]+@[^\s@]+", "an address hf://owner/name/path@revision")]
+Revision = Annotated[str, matching("sha256:[0-9a-f]{64}", "sha256: and 64 lower-case hexadecimal digits")]
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """What a release, of whatever form, pins of one file."""
+
+    address: StoreUri
+    key: str
+    """In the store."""
+    sha256: Sha256
+    size_bytes: int
+    nominated: Sha256
+    """What the nomination names: the collection that lists the file, or the file itself."""
 
 
 class Closed(Part, frozen=True, forbid_unknown_fields=True):
-    """An object of the block; a key that is not known here would be a promise that nobody keeps."""
-
-
-class DatasetPin(Closed, frozen=True):
-    """One file of a release.
-
-    Attributes:
-        path: Key in the store.
-        revision: `sha256:` of what the nomination names: the collection that lists the file, or the file itself.
-        metadata_sha256: Of its manifest.
-    """
-
-    path: Text
-    uri: PinnedUri
-    revision: Annotated[str, matching("sha256:[0-9a-f]{64}", "sha256: and 64 lower-case hexadecimal digits")]
-    sha256: Digest
-    size_bytes: Count
-    metadata_sha256: Digest
-
-    @property
-    def address(self) -> StoreUri:
-        """`uri`, parsed. Raises InvalidNameError."""
-        return parse_store_uri(self.uri)
-
-    @property
-    def nominated(self) -> Sha256:
-        """The digest in `revision`."""
-        return Sha256(self.revision.removeprefix("sha256:"))
+    """An object of our own; a key that is not known here would be a promise that nobody keeps."""
 
 
 class Nomination(Closed, frozen=True, rename={"key_ids": "signed_by", "root_version": "trust_root_version"}):
@@ -90,89 +83,166 @@ class Nomination(Closed, frozen=True, rename={"key_ids": "signed_by", "root_vers
             raise Refused("validation.status", "passed", describe(self.validation.status))
 
 
-class Certification(Closed, frozen=True):
-    """For which model the data holds, and why."""
+class Package(Part, frozen=True):
+    """Name and version of a package.
 
-    compatibility_basis: Basis
-    model_package: Text
-    built_with_model_version: Text
-    certified_for_model_version: Text
-    data_build_id: Text
-    data_build_fingerprint: Text | None
-    certified_by: Text
-    certified_at: Time
-
-    def __post_init__(self) -> None:
-        check_times(self, "certified_at")
-
-
-class Package(Closed, frozen=True):
-    """Name and version of the data."""
+    Attributes:
+        sha256: Of its wheel.
+    """
 
     name: Text
     version: Text
+    sha256: Digest | None = None
 
 
-class StorePackage(Package, frozen=True):
-    """The same with the place that it comes from."""
+class HubPackage(Part, frozen=True):
+    """The data package, and the repository of the hub that holds it.
 
-    store: Text
-    namespace: Text
+    Attributes:
+        release_manifest_revision: Tag.
+    """
+
+    name: Text
+    version: Text
+    repo_id: Text
+    repo_type: RepoType
+    release_manifest_path: Text
+    release_manifest_revision: Text
 
 
-class CertifiedArtifact(Closed, frozen=True):
+class HubFile(Part, frozen=True):
+    """One file of a release, as it lies in the hub."""
+
+    path: Text
+    repo_id: Text
+    revision: Text
+    sha256: Digest
+    repo_type: RepoType | None = None
+
+
+class PathTemplate(Part, frozen=True):
+    """Path of the file of a region, with the region's code in braces."""
+
+    path_template: Text
+
+
+class CertifiedArtifact(Part, frozen=True):
     """The file that users get who ask for none."""
 
     data_package: Package
     build_id: Text
     dataset: Text
-    uri: PinnedUri
+    uri: HubUri
     sha256: Digest
 
 
-class DataRelease(Document, frozen=True, forbid_unknown_fields=True):
+class Certification(Part, frozen=True):
+    """For which model and core the data holds, and why.
+
+    Attributes:
+        core_binding: `certified` for the version of the core that is named; `bundle_pin` for what the bundle pins.
+    """
+
+    compatibility_basis: Basis
+    certified_for_model_version: Text
+    core_binding: Literal["certified", "bundle_pin"]
+    built_with_model_version: Text
+    data_build_id: Text
+    certified_by: Text
+    certified_for_core_version: Text | None = None
+    data_build_fingerprint: Text | None = None
+
+    def __post_init__(self) -> None:
+        if (self.core_binding == "certified") != (self.certified_for_core_version is not None):
+            expected = f"a version if core_binding is certified (it is {self.core_binding}), else none"
+            raise Refused("certified_for_core_version", expected, describe(self.certified_for_core_version))
+
+
+class StoredFile(Closed, frozen=True):
+    """The same file as it lies in the store.
+
+    Attributes:
+        nominated: `sha256:` of what the nomination names: the collection that lists the file, or the file itself.
+        manifest_sha256: Of its manifest in the store.
+    """
+
+    uri: PinnedUri
+    size_bytes: Count
+    extension: Extension
+    nominated: Revision
+    manifest_sha256: Digest
+
+
+class Own(Closed, frozen=True):
+    """What the store knows of the release.
+
+    Attributes:
+        files: By the names in `datasets`.
+        store: Where the files were certified, if others can reach it.
+        release_manifest_sha256: Of the release manifest that places and claims were taken from.
+    """
+
+    namespace: Text
+    certified_at: Time
+    release_manifest_sha256: Digest
+    files: Annotated[Mapping[Text, StoredFile], msgspec.Meta(min_length=1, description="at least one file")]
+    nominations: Annotated[tuple[Nomination, ...], msgspec.Meta(min_length=1, description="at least one nomination")]
+    store: Text | None = None
+
+    def __post_init__(self) -> None:
+        check_times(self, "certified_at")
+
+
+class DataRelease(Document, frozen=True):
     """A certified release of a country's data: every file by sha256, for which model it holds, and on which signed
     nominations it rests."""
 
+    bundle_id: Text
     country_id: Country
+    policyengine_version: Text
+    version: Text
     build_id: Text
     data_producer: Text
-    data_package: StorePackage
+    model_package: Package
+    data_package: HubPackage
     default_dataset: Text
-    datasets: Annotated[Mapping[Text, DatasetPin], msgspec.Meta(min_length=1, description="at least one file")]
+    default_dataset_uri: HubUri
+    release_manifest_uri: Text
+    source_manifest_uri: Text
+    datasets: Annotated[Mapping[Text, HubFile], msgspec.Meta(min_length=1, description="at least one file")]
+    region_datasets: Mapping[Text, PathTemplate]
     certified_data_artifact: CertifiedArtifact
     certification: Certification
-    nominations: Annotated[tuple[Nomination, ...], msgspec.Meta(min_length=1, description="at least one nomination")]
+    pe_data: Own
 
     def __post_init__(self) -> None:
-        for name, pin in self.datasets.items():
+        files = self.pe_data.files
+        if files.keys() != self.datasets.keys():
+            name = min(files.keys() ^ self.datasets.keys())
+            raise Refused(f"{OWN_KEY}.files", "the names in datasets", f"{describe(name)} in one of them")
+        for name, file in files.items():
+            where = f"{OWN_KEY}.files.{name}.uri"
             try:
-                country = pin.address.country
+                country = parse_store_uri(file.uri).country
             except InvalidNameError as error:
-                raise Refused(f"datasets.{name}.uri", "an address", str(error)) from None
+                raise Refused(where, "an address", str(error)) from None
             if country != self.country_id:
-                raise Refused(f"datasets.{name}.uri", f"an address of country {self.country_id}", describe(pin.uri))
+                raise Refused(where, f"an address of country {self.country_id}", describe(file.uri))
         if self.default_dataset not in self.datasets:
             raise Refused("default_dataset", "the name of one of the datasets", describe(self.default_dataset))
 
+    @property
+    def pins(self) -> dict[str, Pinned]:
+        """Name of a file → what is pinned of it."""
+        found = {}
+        for name, file in self.pe_data.files.items():
+            sha256 = Sha256(self.datasets[name].sha256)
+            key = payload_key(self.country_id, sha256, file.extension)
+            nominated = Sha256(file.nominated.removeprefix("sha256:"))
+            found[name] = Pinned(parse_store_uri(file.uri), key, sha256, file.size_bytes, nominated)
+        return found
 
-def read_release(path: Path) -> DataRelease:
-    """The data-release block in a file. Raises as `release_bytes`, and InvalidDocumentError if it is no such block."""
-    return DataRelease.from_bytes(release_bytes(path), str(path))
-
-
-def release_bytes(path: Path) -> bytes:
-    """What is in the file of a release.
-
-    Raises:
-        InputError: it cannot be read.
-        InvalidDocumentError: it is larger than any release.
-    """
-    try:
-        with path.open("rb") as handle:
-            raw = handle.read(RELEASE_LIMIT + 1)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    if len(raw) > RELEASE_LIMIT:
-        raise InvalidDocumentError(f"{path}: expected at most {RELEASE_LIMIT} bytes, found more")
-    return raw
+    @property
+    def model(self) -> tuple[str, str]:
+        """Package and version that it is certified for."""
+        return self.model_package.name, self.certification.certified_for_model_version

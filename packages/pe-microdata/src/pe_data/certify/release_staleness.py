@@ -1,16 +1,19 @@
 """Check whether the data of a release is out of date, on a machine that never fetched anything.
 
-A release is a data-release block (`data_release.json`), a bundle's manifest that has one inside or names its certified
-artifact, or an installed package with such a file.
+A release is a data-release block (`data_release.json`), a bundle's manifest that has one or several inside or names
+its certified artifact, or an installed package with such a file.
 """
 
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from pe_data.certify.release import DataRelease, release_bytes
+from pe_data.certify.earlier_release import EarlierRelease
+from pe_data.certify.reading import is_earlier, parse_release, release_bytes
+from pe_data.certify.release import OWN_KEY, DataRelease
 from pe_data.errors import InputError, InvalidDocumentError, PeDataError
-from pe_data.names.digests import Sha256, strict_json
+from pe_data.names.digests import strict_json
 from pe_data.names.uri import StoreUri, parse_store_uri
 from pe_data.read.options import Options
 from pe_data.read.staleness import State, Verdict, check_pin
@@ -31,10 +34,16 @@ def check_release(release: str, options: Options) -> list[Verdict]:
     """
     path = _file_of(release)
     document = strict_json(release_bytes(path), what=str(path))
-    inner = document.get("data_release", document)
-    if isinstance(inner, dict) and "nominations" in inner:
-        return _of_block(DataRelease.from_json(inner, str(path)), options)
+    blocks = [one for one in _inner(document) if isinstance(one, dict) and (OWN_KEY in one or is_earlier(one))]
+    if blocks:
+        return [verdict for one in blocks for verdict in _of_block(parse_release(one, str(path)), options)]
     return [_of_bundle(document, str(path), options)]
+
+
+def _inner(document: Mapping[str, Any]) -> list[Any]:
+    """Where a block may be: the document itself, or what a bundle keeps of one country or of several."""
+    several = document.get("data_releases")
+    return [document, document.get("data_release"), *(several.values() if isinstance(several, dict) else ())]
 
 
 def _file_of(release: str) -> Path:
@@ -51,15 +60,11 @@ def _file_of(release: str) -> Path:
     raise InputError(f"package {release}: expected a file {' or '.join(NAMES)} in it, found none")
 
 
-def _of_block(block: DataRelease, options: Options) -> list[Verdict]:
+def _of_block(block: DataRelease | EarlierRelease, options: Options) -> list[Verdict]:
     """A collection is one dataset, whatever number of its members is pinned."""
-    held = block.certification
-    pins: dict[tuple[str, str], Sha256] = {}
-    for pin in block.datasets.values():
-        pins[pin.address.country, pin.address.dataset] = pin.nominated
-    model = (held.model_package, held.certified_for_model_version)
+    pins = {(pin.address.country, pin.address.dataset): pin.nominated for pin in block.pins.values()}
     return [
-        check_pin(StoreUri(country, dataset, None, "latest", None), ours, options, model)
+        check_pin(StoreUri(country, dataset, None, "latest", None), ours, options, block.model)
         for (country, dataset), ours in sorted(pins.items())
     ]
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from pe_data.certify.release import DatasetPin, read_release
+from pe_data.certify.reading import read_release
+from pe_data.certify.release import Pinned
 from pe_data.errors import ObjectNotFoundError, OfflineError, StoreError, UncheckedRevocationError
 from pe_data.read.options import Options
 from pe_data.read.places import Places
@@ -60,7 +61,7 @@ class BundleStatus:
 
 def bundle_status(path: Path, options: Options) -> BundleStatus:
     """Check every pin of the data-release block in the file `path`. Raises as `read_release`."""
-    pins = read_release(path).datasets
+    pins = read_release(path).pins
     with ThreadPoolExecutor(max_workers=WORKERS) as pool:
         asked = {pin.address.country: Revocations(pin.address, options, now=True) for pin in pins.values()}
         files = tuple(
@@ -78,9 +79,9 @@ def overall(states: Iterable[State]) -> State:
     return State.REPRODUCIBLE if found else State.UNKNOWN
 
 
-def _status(name: str, pin: DatasetPin, options: Options, asked: Revocations) -> FileStatus:
+def _status(name: str, pin: Pinned, options: Options, asked: Revocations) -> FileStatus:
     def answer(state: State, reason: str = "") -> FileStatus:
-        return FileStatus(name, pin.uri, pin.sha256, state, reason)
+        return FileStatus(name, str(pin.address), pin.sha256, state, reason)
 
     try:
         revoked = asked.find(tuple(dict.fromkeys((pin.sha256, pin.nominated))), cached=False)
@@ -97,7 +98,7 @@ def _status(name: str, pin: DatasetPin, options: Options, asked: Revocations) ->
         return answer(State.UNKNOWN, str(error))
     for store in stores:
         try:
-            size = store.head(pin.path).size
+            size = store.head(pin.key).size
         except ObjectNotFoundError:
             problems.append(f"{store.url}: not there")
         except StoreError as error:

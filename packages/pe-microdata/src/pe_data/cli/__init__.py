@@ -33,6 +33,7 @@ SECTIONS = {
         "publish": _PUBLISH,
         "channel": _PUBLISH,
         "promote": _TRUST,
+        "release-manifest": _CERTIFY,
         "certify": _CERTIFY,
         "bundle-status": _CERTIFY,
     },

@@ -1,21 +1,116 @@
-"""`pe-data certify` and `bundle-status`: the boundary to release bundles."""
+"""`pe-data release-manifest`, `certify` and `bundle-status`: the boundary to release bundles."""
 
+import json
 from pathlib import Path
 
 import click
 
-from pe_data.cli.options import FILE, FOLDER, json_option, key_option, needs_signatures, reading_options, signers_of
+from pe_data.cli.options import (
+    FILE,
+    FOLDER,
+    PLACE,
+    ChosenStore,
+    dataset_argument,
+    json_option,
+    key_option,
+    needs_signatures,
+    reading_options,
+    signers_of,
+    split_dataset,
+    store_option,
+)
 from pe_data.cli.output import Output
 from pe_data.read.options import Options
+from pe_data.write.release_manifest import REPO_TYPES, RepoType
+
+
+@click.command("release-manifest")
+@dataset_argument
+@click.option("--repo", required=True, metavar="OWNER/NAME", help="Repository of the hub that holds the files.")
+@click.option("--repo-type", type=click.Choice(REPO_TYPES), default="model", show_default=True, help="Its kind.")
+@click.option("--tag", required=True, help="Revision in it, and version of the data package.")
+@click.option("--package", help="Name of the data package.  [default: that of the repository]")
+@click.option("--default-dataset", metavar="NAME", help="The nation's file, such as national/US.")
+@click.option(
+    "--compatible", multiple=True, metavar="VERSIONS", help="Claim such as '>=2.2,<3', besides what built it."
+)
+@click.option("--local-area", metavar="NAME", help="Only this file, whose rows have their area's code, as no default.")
+@click.option("--out", default="release_manifest.json", show_default=True, type=PLACE, help="File to write.")
+@store_option
+@json_option
+def release_manifest(
+    dataset: str,
+    repo: str,
+    repo_type: RepoType,
+    tag: str,
+    package: str | None,
+    default_dataset: str | None,
+    compatible: tuple[str, ...],
+    local_area: str | None,
+    out: Path,
+    chosen: ChosenStore,
+    output: Output,
+) -> None:
+    """Write the release_manifest.json of what @latest stands at, for those who read it from the hub.
+
+    It says of every file where in the repository it lies, and its sha256. `snakemake publish` writes the same
+    for a run.
+
+    \b
+    Example:
+      pe-data release-manifest us/local_areas --repo example/areas --tag 2026-1 --default-dataset national/US
+    """
+    from pe_data.write.release_manifest import Release, published_manifest
+
+    country, name = split_dataset(dataset)
+    document = published_manifest(
+        chosen.of(country),
+        country,
+        name,
+        lambda build_id, built_at, address: Release(
+            package=package or repo.rpartition("/")[2],
+            version=tag,
+            repo_id=repo,
+            build_id=build_id,
+            built_at=built_at,
+            collection=address,
+            default_datasets={"national": default_dataset} if default_dataset else {},
+            repo_type=repo_type,
+            compatible=compatible,
+        ),
+        local_area=local_area,
+    )
+    out.write_bytes(json.dumps(document, indent=2).encode() + b"\n")
+    output({"release_manifest": document, "file": out}, [f"written: {out}, {len(document['artifacts'])} artifact(s)"])
 
 
 @click.command()
 @click.argument("country")
 @click.option("--data-producer", required=True, metavar="NAME", help="Who made the data: the name of the data package.")
 @click.option("--dataset", "datasets", multiple=True, help="Only this one.  [default: every nominated one]")
-@click.option("--default-dataset", metavar="NAME", help="What users get who ask for none, such as areas/national/US.")
+@click.option("--default-dataset", metavar="NAME", help="What users get who ask for none, such as national/US.")
+@click.option(
+    "--release-manifest",
+    required=True,
+    type=FILE,
+    help="Says where in the hub the files lie: as `snakemake publish` or `pe-data release-manifest` wrote it.",
+)
+@click.option(
+    "--release-manifest-path",
+    default="release_manifest.json",
+    show_default=True,
+    metavar="PATH",
+    help="Where that lies in the hub's repository.",
+)
+@click.option("--policyengine-version", required=True, help="Version of the bundle that will take the block.")
+@click.option("--bundle-id", required=True, help="Name of that bundle, such as us-6.11.1.")
 @click.option("--model-version", help="Certify for this version of the model.  [default: the installed one]")
 @click.option("--model-fingerprint", help="Data-build fingerprint of that model, if the version differs.")
+@click.option("--model-wheel", type=FILE, help="Wheel of that model, whose sha256 goes into the block.")
+@click.option(
+    "--core-version",
+    help="Certify for this version of policyengine-core; bundle_pin names none.  [default: the installed one]",
+)
 @click.option("--by", "certified_by", metavar="WHO", help="Who certifies.  [default: the producer]")
 @click.option("--quick", is_flag=True, help="Compare the sizes of payloads in the store instead of hashing them.")
 @click.option("--out", default=".", show_default=True, type=FOLDER, help="Folder to write to.")
@@ -28,8 +123,14 @@ def certify(
     data_producer: str,
     datasets: tuple[str, ...],
     default_dataset: str | None,
+    release_manifest: Path,
+    release_manifest_path: str,
+    policyengine_version: str,
+    bundle_id: str,
     model_version: str | None,
     model_fingerprint: str | None,
+    model_wheel: Path | None,
+    core_version: str | None,
     certified_by: str | None,
     quick: bool,
     out: Path,
@@ -44,8 +145,9 @@ def certify(
 
     \b
     Examples:
-      pe-data certify us --data-producer local-h5 --out release/
-      pe-data certify us --data-producer local-h5 --dataset local_areas --model-version 2.68.0 --key carol
+      pe-data certify us --data-producer local-h5 --release-manifest results/release_manifest.json \\
+          --policyengine-version 6.11.1 --bundle-id us-6.11.1 --model-version 2.2.1 --core-version 3.33.3 \\
+          --key carol --out release/
 
     \b
     Exit codes: 0 certified; 1 refused, and the reason is printed; 2 wrong usage.
@@ -59,8 +161,14 @@ def certify(
         data_producer=data_producer,
         datasets=datasets or None,
         default_dataset=default_dataset,
+        release_manifest=release_manifest,
+        release_manifest_path=release_manifest_path,
+        policyengine_version=policyengine_version,
+        bundle_id=bundle_id,
         model_version=model_version,
         model_fingerprint=model_fingerprint,
+        model_wheel=model_wheel,
+        core_version=core_version,
         certified_by=certified_by,
         depth="presence" if quick else "full",
         store=options.store,
@@ -71,7 +179,7 @@ def certify(
     release, held = certified.release, certified.release.certification
     line = (
         f"certified: {release.country_id} data release {release.build_id}, {len(release.datasets)} file(s), for "
-        f"{held.model_package} {held.certified_for_model_version} ({held.compatibility_basis})"
+        f"{release.model_package.name} {held.certified_for_model_version} ({held.compatibility_basis})"
     )
     output({"release": certified.block, "files": paths}, [line, *(f"written: {path}" for path in paths)])
 
@@ -106,4 +214,8 @@ def bundle_status(file: Path, options: Options, output: Output) -> int:
     return status.state.exit_code
 
 
-COMMANDS: dict[str, click.Command] = {"certify": certify, "bundle-status": bundle_status}
+COMMANDS: dict[str, click.Command] = {
+    "release-manifest": release_manifest,
+    "certify": certify,
+    "bundle-status": bundle_status,
+}

@@ -196,12 +196,12 @@ def pin_add(
       pe-data pin add --release data_release.json --reason "release 1.2"
     """
     if release is not None:
-        from pe_data.certify.release import read_release
+        from pe_data.certify.reading import read_release
 
         if country or artifact:
             raise click.UsageError("--release names what to pin; leave the country and the digest out")
         block = read_release(release)
-        country, pins = block.country_id, block.datasets.values()
+        country, pins = block.country_id, block.pins.values()
         digests = list(dict.fromkeys([*(one.nominated for one in pins), *(one.sha256 for one in pins)]))
         added = _add(chosen.of(country), country, digests, reason)
         output(

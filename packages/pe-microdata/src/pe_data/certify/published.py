@@ -1,0 +1,164 @@
+"""The release manifest of the files to certify: where in the hub they lie, and what their publisher claims.
+
+It is the `release_manifest.json` that `snakemake publish` or `pe-data release-manifest` wrote. It is not signed, so
+nothing is believed of a file but its place: its bytes are those that the nomination leads to.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import quote
+
+import msgspec
+
+from pe_data.certify.checks import Checked, Nominated
+from pe_data.certify.reading import release_bytes
+from pe_data.certify.release import HubFile, PathTemplate
+from pe_data.documents.document import Digest, Document, Part, Text, matching
+from pe_data.errors import CertificationError
+from pe_data.names.digests import Sha256, sha256_bytes
+from pe_data.write.release_manifest import NAME, PLACEHOLDER, RepoType
+
+HUB = "https://huggingface.co"
+"""Where the bundle format's `hf://` addresses are served."""
+
+
+class Listed(Part, frozen=True):
+    """One artifact of a release manifest."""
+
+    path: Annotated[str, matching(r"[^\s@]+", "a path without blanks and '@'")]
+    repo_id: Annotated[str, matching(f"{NAME}/{NAME}", "OWNER/NAME")]
+    revision: Annotated[str, matching(NAME, "a tag or commit of letters, digits, '.', '_' and '-'")]
+    sha256: Digest
+    repo_type: RepoType | None = None
+
+
+class Claim(Part, frozen=True):
+    """Versions of a package that the publisher says the files fit."""
+
+    name: Text
+    specifier: Text
+
+
+class NamedVersion(Part, frozen=True):
+    """Name and version of the data package."""
+
+    name: Text
+    version: Text
+
+
+class Metadata(Part, frozen=True):
+    """What is read of the publisher's extras."""
+
+    region_datasets: Mapping[Text, PathTemplate] = {}
+
+
+class BuildFacts(Part, frozen=True):
+    """What is read of the build."""
+
+    build_id: Text | None = None
+
+
+class ReleaseManifest(Document, frozen=True):
+    """What is read of a release manifest."""
+
+    data_package: NamedVersion
+    artifacts: Annotated[Mapping[Text, Listed], msgspec.Meta(min_length=1, description="at least one artifact")]
+    compatible_model_packages: tuple[Claim, ...] = ()
+    compatible_core_packages: tuple[Claim, ...] = ()
+    default_datasets: Mapping[Text, Text] = {}
+    metadata: Metadata = Metadata()
+    build: BuildFacts = BuildFacts()
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The files to certify with their places in the hub."""
+
+    manifest: ReleaseManifest
+    sha256: Sha256
+    """Of the release manifest's bytes."""
+    path: str
+    """Of the release manifest in the repository."""
+    files: Mapping[str, Checked]
+    """By name in the release manifest."""
+    repo_id: str
+    repo_type: RepoType
+    revision: str
+
+    def claims(self, package: str) -> list[str]:
+        """The specifiers that the publisher claims for a package."""
+        rows = (*self.manifest.compatible_model_packages, *self.manifest.compatible_core_packages)
+        return [one.specifier for one in rows if one.name == package]
+
+    def reference(self, name: str) -> HubFile:
+        """The place of a file, as the bundle format has it."""
+        one = self.manifest.artifacts[name]
+        return HubFile(one.path, one.repo_id, one.revision, one.sha256, one.repo_type)
+
+    def uri(self, name: str) -> str:
+        """Its address in the hub."""
+        one = self.manifest.artifacts[name]
+        return f"hf://{one.repo_id}/{one.path}@{one.revision}"
+
+    def url(self, path: str) -> str:
+        """Where something in the repository is served."""
+        kind = "datasets/" if self.repo_type == "dataset" else ""
+        return f"{HUB}/{kind}{self.repo_id}/resolve/{quote(self.revision, safe='')}/{quote(path)}"
+
+    @property
+    def manifest_uri(self) -> str:
+        """Address of the release manifest, as those who certify bundles give it."""
+        return f"hf://{self.repo_type}/{self.repo_id}@{self.revision}/{self.path}"
+
+
+def find_published(source: Path, nominated: Sequence[Nominated], path: str) -> Published:
+    """Find every nominated file in a release manifest.
+
+    Args:
+        source: The release manifest.
+        path: Where it lies in the repository of the hub.
+
+    Raises:
+        InputError, InvalidDocumentError: it cannot be read, or is none.
+        CertificationError: a file is not in it, or other bytes are; they lie in several repositories; it is of another
+            build; its repository is the placeholder of files that are in no hub.
+    """
+    raw = release_bytes(source)
+    manifest = ReleaseManifest.from_bytes(raw, str(source))
+    files: dict[str, Checked] = {}
+    for one in (file for dataset in nominated for file in dataset.files):
+        name = one.uri.member or one.uri.dataset
+        found = manifest.artifacts.get(name)
+        if found is None or found.sha256 != one.member.artifact_sha256:
+            what = "no such artifact" if found is None else f"sha256 {found.sha256}"
+            raise CertificationError(
+                f"{source}: artifacts.{name}: expected the nominated file, sha256 {one.member.artifact_sha256}, found "
+                f"{what}. Give the release manifest of what was nominated; `pe-data release-manifest` writes one"
+            )
+        if name in files:
+            raise CertificationError(
+                f"{source}: artifacts.{name}: expected one nominated file of that name, found {files[name].name} and "
+                f"{one.name}. Certify one dataset at a time with --dataset"
+            )
+        files[name] = one
+    places = {
+        (one.repo_id, one.repo_type or "model", one.revision) for one in map(manifest.artifacts.__getitem__, files)
+    }
+    if len(places) != 1:
+        shown = "; ".join(" ".join(one) for one in sorted(places)[:3])
+        raise CertificationError(f"{source}: expected all files in one repository at one revision, found {shown}")
+    repo_id, repo_type, revision = places.pop()
+    if repo_id == PLACEHOLDER:
+        raise CertificationError(
+            f"{source}: repo_id: expected the repository of the hub that holds the files, found {PLACEHOLDER!r}, which "
+            "stands for none. Set store.release.repo and publish again, or use `pe-data release-manifest --repo`"
+        )
+    run = nominated[0].run_id if len(nominated) == 1 else None
+    if run is not None and manifest.build.build_id not in (None, run):
+        raise CertificationError(
+            f"{source}: build.build_id: expected {run!r}, the run of the nominated collection, found "
+            f"{manifest.build.build_id!r}"
+        )
+    return Published(manifest, sha256_bytes(raw), path, files, repo_id, repo_type, revision)
