@@ -14,7 +14,7 @@ export OPENBLAS_NUM_THREADS := 1
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help all plan resume verify report test test-engines lint schemas lock clean
+.PHONY: help all plan resume verify report test test-engines test-neighbours lint schemas lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
@@ -41,6 +41,9 @@ test: $(VENV)/tested  ## the default test suite
 test-engines: $(VENV)/engines  ## the profiles for clusters, and a real Slurm (tests/slurm/install_slurm.sh)
 	@python -m pytest -m engines
 
+test-neighbours: .venv-neighbours/installed  ## beside the real policyengine, after `make all` (docs/neighbours.md)
+	@.venv-neighbours/bin/python -m pytest -m neighbours tests/pe_data/test_neighbours.py
+
 lint: $(VENV)/tested  ## style, types, rules
 	ruff check .
 	ruff format --check .
@@ -57,6 +60,8 @@ lock:  ## resolve the dependencies anew (needs uv); see docs/dependencies.md
 	uv pip compile $(RESOLVE) $(TESTED) $(ENGINES) --group dev -c requirements-dev.lock -o requirements-engines.lock
 	cp requirements.lock requirements-bundle.lock  # uv keeps the versions of what it overwrites, where they fit
 	uv pip compile $(RESOLVE) --extra bundle -o requirements-bundle.lock
+	cp requirements-dev.lock requirements-neighbours.lock  # uv keeps the versions of what it overwrites, where they fit
+	uv pip compile $(NEIGHBOURS) $(HOW) -o requirements-neighbours.lock
 
 clean:  ## delete results and environments, after a question; downloads stay in .cache
 	@echo "This deletes:"; du -sh results .snakemake .venv .venv-* 2>/dev/null | sed 's/^/  /'
@@ -64,9 +69,11 @@ clean:  ## delete results and environments, after a question; downloads stay in 
 	@rm -rf results .snakemake .venv .venv-*
 
 RESOLVE = pyproject.toml packages/pe-microdata/pyproject.toml --extra workflow --extra frames --extra hf --group build \
-	--no-emit-package pe-microdata --universal --python-version 3.11 --generate-hashes \
+	$(HOW)
+HOW = --no-emit-package pe-microdata --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet
 TESTED = packages/pe-microdata-gateway/pyproject.toml --extra modal --extra trust
+NEIGHBOURS = pyproject.toml packages/pe-microdata/pyproject.toml --extra h5 --extra trust --group build --group neighbours
 ENGINES = --extra googlebatch --extra kubernetes --extra slurm
 
 # All three in one call, so that none of them is looked for anywhere else.
@@ -100,4 +107,13 @@ $(VENV)/tested: $(VENV)/installed requirements-dev.lock
 $(VENV)/engines: $(VENV)/tested requirements-engines.lock
 	@echo "Installing the plugins for clusters"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-engines.lock
+	@touch $@
+
+# Apart, because policyengine pins another policyengine-us. Without the gateway, and without Snakemake.
+.venv-neighbours/installed: requirements-neighbours.lock pyproject.toml $(wildcard packages/*/pyproject.toml)
+	@echo "Installing policyengine beside the store's package into .venv-neighbours"
+	@$(PYTHON) -m venv .venv-neighbours
+	@.venv-neighbours/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@.venv-neighbours/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+		-e . -e packages/pe-microdata
 	@touch $@

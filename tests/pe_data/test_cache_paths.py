@@ -61,6 +61,7 @@ def test_a_text_that_is_no_name_leads_nowhere(text: str) -> None:
         lambda: PATHS.web_record(text),
         lambda: PATHS.fsck_state(text),
         lambda: of_store(PATHS.trust, text),
+        lambda: PATHS.named(PATHS.beside(DIGEST, "h5"), text),
         lambda: Cache(ROOT).path(text, "h5"),
     )
     for make in makers:

@@ -81,6 +81,7 @@ STORE = (
     "cache",
     "trust",
     "read",
+    "policyengine",
     "write",
     "keep",
     "certify",

@@ -109,17 +109,24 @@ def test_one_version_for_all_three_and_the_gateway_pins_the_reader() -> None:
     assert ours == {"local-h5": [], "pe-microdata": [], "pe-microdata-gateway": [f"pe-microdata=={version}"]}
 
 
+NEIGHBOURS = "requirements-neighbours.lock"
+ITS_OWN = {"policyengine-us", "policyengine-core", "spm-calculator", "microdf-python"}
+"""What policyengine pins or bounds."""
+
+
 def test_locks_agree_where_they_share_a_package() -> None:
     versions = {lock: pinned(lock) for lock in LOCKS}
     pair = {canonicalize_name(Requirement(text).name) for text in BUNDLE}
     for name in set().union(*versions.values()):
-        of_bundle = versions["requirements-bundle.lock"].get(name)
-        others = {found[name] for lock, found in versions.items() if name in found and "bundle" not in lock}
+        elsewhere = {"requirements-bundle.lock": pair, NEIGHBOURS: ITS_OWN}
+        kept = {
+            found[name] for lock, found in versions.items() if name in found and name not in elsewhere.get(lock, ())
+        }
+        assert len(kept) <= 1, name
         if name in pair:
-            assert len(others) == 1
-            assert of_bundle not in others, f"{name}: requirements-bundle.lock is for another version"
-        else:
-            assert len(others | ({of_bundle} if of_bundle else set())) == 1, name
+            bundle = versions["requirements-bundle.lock"][name]
+            assert bundle not in kept, f"{name}: requirements-bundle.lock is for another version"
+            assert bundle == versions[NEIGHBOURS][name], f"{name}: of the same bundle"
 
 
 def test_the_lock_of_the_bundle_has_its_model_and_core() -> None:
@@ -127,6 +134,12 @@ def test_the_lock_of_the_bundle_has_its_model_and_core() -> None:
     exact = {canonicalize_name(item.name): str(item.specifier) for item in map(Requirement, BUNDLE)}
     assert exact == {name: f"=={found[name]}" for name in ("policyengine-us", "policyengine-core")}
     assert set(found) == set(pinned("requirements.lock"))
+
+
+def test_the_lock_of_the_neighbours_has_the_package_of_the_page() -> None:
+    found = str(pinned(NEIGHBOURS)["policyengine"])
+    assert f"`policyengine` {found}" in (ROOT / "docs/neighbours.md").read_text()
+    assert not any("policyengine" in text for text in PROJECTS[NAMES["pe-microdata"]]["project"]["dependencies"])
 
 
 @pytest.mark.parametrize(

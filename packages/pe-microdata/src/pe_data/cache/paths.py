@@ -10,6 +10,7 @@
     artifacts/4e/4e92….tombstone.json, ….us.tombstone.json, ….asked    see `known_revocations`
     artifacts/gated/uk.user-1000/4e/4e92….h5   payloads of a gated country, for user 1000 alone, or for the
     artifacts/gated/uk.group-frs/4e/4e92….h5   group `frs` (see `pe_data.files.private`), and their stamps
+    artifacts/named/NC-01-4e92….h5    a link to a payload by a name that people read and 16 digits; likewise in `gated`
     partial/4e92….h5.part             a download that is under way; of a gated country below its folder
     channels/{store}/us/name.latest.seen.json   the last pointer seen on a channel; `used`: the one used last
     locks/4e92….lock                  one download at a time
@@ -30,7 +31,7 @@ from pathlib import Path
 from typing import Literal
 
 from pe_data.names.digests import Sha256
-from pe_data.names.keys import ChannelName, check_channel, check_country, check_dataset
+from pe_data.names.keys import ChannelName, check_channel, check_country, check_dataset, check_member
 
 Kind = Literal["seen", "used"]
 ListKind = Literal["json", "unchecked.json", "asked"]
@@ -70,6 +71,11 @@ class CachePaths:
         """Every file of an artifact, gated or not."""
         yield from self.artifacts.glob("??/*")
         yield from self.gated.glob("*/??/*")
+
+    def named(self, payload: Path, name: str) -> Path:
+        """A second name of a payload, beside the folders of digests that it lies in."""
+        short = check_member(name).rpartition("/")[2]
+        return payload.parent.parent / "named" / f"{short}-{Sha256(payload.stem)[:16]}{payload.suffix}"
 
     def partial(self, sha256: str, suffix: str, circle: str | None = None) -> Path:
         """Where a download collects its bytes."""

@@ -96,6 +96,11 @@ class Revocations:
                         return found
         return None
 
+    @property
+    def kept(self) -> "RevocationList | None":
+        """The newest list whose signatures were right, as far as `find` has read it; None if there is none."""
+        return self._kept
+
     def _listed(self, digests: Sequence[Sha256]) -> Revoked | None:
         for sha256 in digests:
             ended = self._kept.revoked.get(sha256) if self._kept else None
