@@ -26,7 +26,9 @@ rule publish:
         release=f"{RESULTS}/release_manifest.json",
         store=["--store", CONFIG.store.url] if CONFIG.store.url else [],
         licence=(["--licence", CONFIG.store.licence] if CONFIG.store.licence else []),
-        citation=(["--citation", CONFIG.store.citation] if CONFIG.store.citation else []),
+        citation=(
+            ["--citation", CONFIG.store.citation] if CONFIG.store.citation else []
+        ),
         notes=(["--notes", json.dumps(dict(CONFIG.notes))] if CONFIG.notes else []),
     message:
         "The finished run into the store, as one collection"
