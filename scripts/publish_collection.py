@@ -29,6 +29,7 @@ try:
     from pe_data.names.countries import UNSPECIFIED
     from pe_data.names.digests import strict_json
     from pe_data.read.channels import read
+    from pe_data.store.artifacts import read_manifest
     from pe_data.store.opening import open_store
     from pe_data.write.publish import Progress, publish_collection
     from pe_data.write.release_manifest import Release, local_area_manifest, release_manifest
@@ -110,6 +111,8 @@ def publish_run(
         built_at=read(opened, COUNTRY, DATASET).body.published_at,
         collection=f"{address}@sha256:{report.artifact_sha256}",
     )
+    for name in report.manifests_kept:  # what is in force is what was said first of the same bytes
+        manifests[name] = read_manifest(opened, COUNTRY, manifests[name].artifact.sha256).manifest
     write_text(path_to_release_manifest, as_text(release_manifest(manifests, release)))
     local_area = path_to_release_manifest.parent / "local_area" / path_to_release_manifest.name
     if AREA_CODED in manifests:

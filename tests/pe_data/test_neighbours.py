@@ -103,7 +103,7 @@ def published(environment: Path) -> Published:
     (environment / "config.json").write_text(json.dumps(config))
     path = environment / "release/release_manifest.json"
     with contextlib.redirect_stdout(io.StringIO()):
-        script.publish_run(environment / "config.json", path)
+        script.publish_run(environment / "config.json", path, licence="CC0-1.0")
     local_area = json.loads((path.parent / "local_area" / path.name).read_text())
     return Published(json.loads(path.read_text()), local_area, path)
 

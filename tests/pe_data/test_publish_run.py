@@ -32,7 +32,13 @@ from pe_data.read.channels import history, read
 from pe_data.store.base import Store
 from pe_data.store.opening import open_store
 from pe_data.write.nominate import candidate
-from pe_data.write.release_manifest import Release, check_claims, data_build_fingerprint, release_manifest
+from pe_data.write.release_manifest import (
+    Release,
+    check_claims,
+    data_build_fingerprint,
+    published_manifest,
+    release_manifest,
+)
 
 ROOT = Path(__file__).parents[2]
 DISTRICTS = "district,code,state,state_fips,population_2024\nAL-01,101,AL,1,760389\n"
@@ -238,6 +244,28 @@ def test_the_configuration_says_which_release_it_is(run: Settings) -> None:
     assert local["artifacts"] == {"national/US": release["artifacts"]["national/US"]}
     assert local["build"]["built_with_model_package"]["data_build_fingerprint"] == sha256_bytes(
         b"national/US.h5firstfingerprint"
+    )
+
+
+def test_the_release_manifest_is_of_the_manifests_in_force(run: Settings) -> None:
+    """Bytes that were published before keep the manifest of then, and with it the fingerprint of their build."""
+    first, _ = published(run)
+    sidecar_of = run.layout.output("states/AL.h5").with_name(f"AL.h5{SUFFIX}")
+    document = json.loads(sidecar_of.read_text())
+    text = json.dumps({**document, "fingerprint": {"digest": "0" * 64, "components": {}}})
+    sidecar_of.write_text(text)
+    approval = run.layout.approval("states/AL.h5")
+    approval.write_text(json.dumps(json.loads(approval.read_text()) | {"sidecar_sha256": sha256_bytes(text.encode())}))
+    second, _ = published(run)
+    assert second == first
+    release = run.config.store.release
+    assert second == published_manifest(
+        open_store(run.config.store.url),
+        "us",
+        "local_areas",
+        lambda build_id, built_at, address: Release(
+            release.package, build_id, release.repo, build_id, built_at, address, {"national": "national/US"}
+        ),
     )
 
 
