@@ -4,7 +4,8 @@ Reads: every area's H5, sidecar and approval (rules/validate.smk); the store.
 Writes: the store (store.url); {RESULTS}/release_manifest.json for consumers of the old layout (store.release says of
 which repository), and {RESULTS}/local_area/release_manifest.json for those of the area-coded file of the nation.
 There is no `output:` and no `benchmark:` on purpose: only such a rule runs at every request, and only the store knows its
-content. Files that the store has are not sent again. The script prints the time that it took.
+content. Files that the store has are not sent again. The script prints what changes for readers, and the time that it
+took. A run that lacks areas of the one before is refused unless store.allow_removal is true.
 """
 
 import json
@@ -30,8 +31,9 @@ rule publish:
             ["--citation", CONFIG.store.citation] if CONFIG.store.citation else []
         ),
         notes=(["--notes", json.dumps(dict(CONFIG.notes))] if CONFIG.notes else []),
+        removal=["--allow-removal"] if CONFIG.store.allow_removal else [],
     message:
         "The finished run into the store, as one collection"
     shell:
         "{params.run:q} --config {params.config:q} --release-manifest {params.release:q}"
-        " {params.store:q} {params.licence:q} {params.citation:q} {params.notes:q} 2> {log:q}"
+        " {params.store:q} {params.licence:q} {params.citation:q} {params.notes:q} {params.removal:q} 2> {log:q}"

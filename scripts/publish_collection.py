@@ -25,12 +25,16 @@ try:
     from pe_data.documents.document import Document
     from pe_data.documents.pointer import DEFAULT_NAMESPACE
     from pe_data.documents.validation import Validation, from_records
-    from pe_data.errors import InputError, PeDataError
+    from pe_data.errors import InputError, PeDataError, RemovalError
     from pe_data.names.countries import UNSPECIFIED
     from pe_data.names.digests import strict_json
     from pe_data.read.channels import read
+    from pe_data.read.diff import SHORT
+    from pe_data.read.sides import Side
     from pe_data.store.artifacts import read_manifest
+    from pe_data.store.base import Store
     from pe_data.store.opening import open_store
+    from pe_data.write.preview import changes, preview_collection, side_of_items
     from pe_data.write.publish import Progress, publish_collection
     from pe_data.write.release_manifest import Release, local_area_manifest, release_manifest
     from pe_data.write.upload import Item
@@ -44,6 +48,7 @@ COUNTRY, DATASET = "us", "local_areas"
 AREA_CODED = "national/US"  # every household in it carries the code of its area
 NO_NOTES: Mapping[str, str] = {}
 EVERY = 50  # a line of progress per so many files
+ALLOW = "If that is meant, set store.allow_removal: true in the configuration"
 
 
 def publish_run(
@@ -56,7 +61,9 @@ def publish_run(
     licence: str = UNSPECIFIED,
     citation: str | None = None,
     notes: Mapping[str, str] = NO_NOTES,
-) -> None:
+    allow_removal: bool = False,
+    dry_run: bool = False,
+) -> int:
     """Publish every area of the run and print a summary. Files that the store has are not sent again.
 
     Args:
@@ -70,9 +77,14 @@ def publish_run(
         licence: identifier or address of the files' licence.
         citation: how to cite them, in one line.
         notes: what readers have to know, besides the notes in the files; name and text.
+        allow_removal: publish although the store's newest run has areas that this one does not have.
+        dry_run: write nothing; print what would change, what would be sent, and the digest that the channel would get.
 
     Assumes:
         Every area is built, and each H5 has its own sidecar.
+
+    Returns:
+        Exit status: 0, or 1 when a dry run finds that areas would be removed.
     """
     began = time.monotonic()
     settings = Settings.read(path_to_config)
@@ -95,17 +107,38 @@ def publish_run(
     release_manifest(manifests, release)  # what is wrong with it is said before anything is sent
     own = store_for(COUNTRY)
     opened = open_store(store) if store else open_store(own.url, options=own.options)
-    namespace = own.namespace or DEFAULT_NAMESPACE
-    report = publish_collection(
-        opened,
-        items,
-        country=COUNTRY,
-        dataset=DATASET,
-        run_id=build,
-        validation=read_validation(settings, items),
-        namespace=namespace,
-        on_progress=show,
-    )
+    validation, namespace = read_validation(settings, items), own.namespace or DEFAULT_NAMESPACE
+    diff = look(opened, side_of_items(settings.results, items, build))
+    if dry_run:
+        foreseen = preview_collection(
+            opened,
+            items,
+            country=COUNTRY,
+            dataset=DATASET,
+            run_id=build,
+            validation=validation,
+            namespace=namespace,
+            allow_removal=allow_removal,
+        )
+        print(f"{foreseen.summary()}{diff}")
+        if foreseen.refused:
+            print(f"would be refused: {foreseen.refused}. {ALLOW}", file=sys.stderr)
+        return 1 if foreseen.refused else 0
+    try:
+        report = publish_collection(
+            opened,
+            items,
+            country=COUNTRY,
+            dataset=DATASET,
+            run_id=build,
+            validation=validation,
+            namespace=namespace,
+            on_progress=show,
+            allow_removal=allow_removal,
+        )
+    except RemovalError as error:
+        print(diff.lstrip())
+        raise InputError(f"not published: {error.fact}. {ALLOW}") from error
     release = replace(
         release,
         built_at=read(opened, COUNTRY, DATASET).body.published_at,
@@ -122,7 +155,18 @@ def publish_run(
     fetch = f"pe-data ensure {address}/{min(items)}@latest --store {opened.url}"
     seconds = time.monotonic() - began
     lines = [report.summary(), *report.warnings(), f"{seconds:.1f} s", f"fetch: {fetch}"]
-    print("\n".join([*lines, f"old layout: {path_to_release_manifest}"]))
+    print("\n".join([*lines, f"old layout: {path_to_release_manifest}{diff}"]))
+    return 0
+
+
+def look(store: Store, after: Side) -> str:
+    """What changes for those who read the channel, as lines after an empty one; nothing if nothing does."""
+    try:
+        diff = changes(store, COUNTRY, DATASET, after)
+    except PeDataError as error:  # the publication itself decides whether that is in its way
+        print(f"what changes cannot be shown: {error}", file=sys.stderr)
+        return ""
+    return f"\n\n{diff.text(SHORT)}" if diff else ""
 
 
 def read_run(settings: Settings, label: Label) -> dict[str, Item]:

@@ -64,8 +64,8 @@ def forged(body: dict[str, object]) -> bytes:
 
 
 def publish_areas(store: Store, items: Mapping[str, Item], run_id: str = "r1", **more: Any) -> PublishReport:
-    """Publish `items` as the collection `us/areas`."""
-    more = {"now": NOW, **more}
+    """Publish `items` as the collection `us/areas`, also without members of the one before."""
+    more = {"now": NOW, "allow_removal": True, **more}
     return publish_collection(store, items, country="us", dataset="areas", run_id=run_id, **more)
 
 

@@ -124,7 +124,8 @@ def test_staleness_exit_codes(store, tmp_path, capsys):
     code, out, _ = pe(capsys, "staleness", "--country", "us")
     assert (code, out.splitlines()[-1]) == (0, "overall: current")
     items = {"districts/NC-01": make_item(tmp_path, "new", b"new")}
-    publish_collection(FolderStore(store), items, country="us", dataset="areas", run_id="r2", now=NOW)
+    what = {"country": "us", "dataset": "areas", "run_id": "r2"}
+    publish_collection(FolderStore(store), items, **what, now=NOW, allow_removal=True)
     code, out, _ = pe(capsys, "staleness", "--country", "us", "--json")
     assert (code, json.loads(out)["state"]) == (1, "stale")
     assert pe(capsys, "staleness")[0] == 2

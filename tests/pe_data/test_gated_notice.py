@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 from gateway_helpers import DATASET, LICENCE, publish_regions, publish_survey, survey_label, write_households
 
+import pe_data
 from pe_data.cli import run
 from pe_data.describe.file import describe
 from pe_data.documents.collection import About, Area, Collection
 from pe_data.documents.croissant import notice_to_croissant, to_croissant
 from pe_data.documents.frictionless import notice_to_frictionless, to_frictionless
 from pe_data.documents.manifest import Manifest
-from pe_data.documents.notice import Notice, is_gated, notice_of
+from pe_data.documents.notice import Notice, WithheldError, is_gated, notice_of
 from pe_data.names.countries import UNSPECIFIED, terms_of
 from pe_data.names.keys import collection_key
 from pe_data.names.uri import parse_store_uri
@@ -71,6 +72,10 @@ def secrets(store: FolderStore) -> set[str]:
     return found
 
 
+def secrets_of(manifest: Manifest) -> set[str]:
+    return {name for entity in manifest.entities for name in (entity, *manifest.column_names(entity))}
+
+
 def told(text: str, secret: Iterable[str]) -> list[str]:
     """Which of them a text tells, as words of their own."""
     return sorted(one for one in secret if re.search(rf"(?<![A-Za-z0-9]){re.escape(one)}(?![A-Za-z0-9])", text))
@@ -95,6 +100,10 @@ COMMANDS = [
         )
         for form in ([], ["--json"], *(["--format", name] for name in ("json", "croissant", "frictionless")))
     ),
+    ["diff", "uk/regions@v1", "uk/areas"],
+    ["diff", "uk/regions", "uk/areas", "--json"],
+    ["diff", SURVEY, SURVEY, "--markdown"],
+    ["diff", "uk/regions/wale@v7", "uk/regions/scotlan", "--deep"],
     ["schema", SURVEY, "--search", "tax"],
     ["schema", "pe-data://uk/regions/wale@latest"],
     ["schema", "pe-data://uk/regions/england@latest", "--json"],
@@ -181,6 +190,16 @@ def test_a_country_that_the_table_does_not_have_says_whom_to_ask() -> None:
     assert set(asdict(Notice.of("uk", "a"))) == {"country", "dataset", "licence", "how_to_apply", "access"}
 
 
+def test_python_tells_no_more(store: FolderStore) -> None:
+    notice = Notice.of("uk", "regions", LICENCE)
+    assert notice in pe_data.list("uk")
+    for member in ("", "/wales", "/england"):
+        assert pe_data.schema(f"pe-data://uk/regions{member}@latest") == notice
+        with pytest.raises(WithheldError) as caught:
+            pe_data.diff(f"uk/regions{member}@v1", "uk/regions")
+        assert (caught.value.notice, str(caught.value)) == (notice, notice.line())
+
+
 def test_a_gated_file_of_a_public_country(tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]) -> None:
     store = FolderStore(tmp_path / "store")
     label = replace(survey_label("taxes_2023"), country="us", access="gated")
@@ -194,3 +213,10 @@ def test_a_gated_file_of_a_public_country(tmp_path: Path, monkeypatch, capsys: p
         shown = capsys.readouterr().out
         assert "council_tax" not in shown
         assert LICENCE in shown
+    item = Item(write_households(tmp_path / "b.h5", seed=1), describe(tmp_path / "b.h5", label), SAID)
+    publish_collection(store, {"a": item}, country="us", dataset="taxes_2023", run_id="r")
+    for address in ("us/taxes_2023", "us/taxes_2023/a"):
+        assert run(["diff", f"{address}@v1", address]) == 0
+        shown = capsys.readouterr().out
+        assert LICENCE in shown
+        assert told(shown, secrets_of(item.manifest)) == []

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from storage_helpers import replace
 
-from pe_data.cli.tables import column_rows, entity_rows, summary_rows, text_table
+from pe_data.cli.tables import column_rows, entity_rows, summary_rows
 from pe_data.describe.columns import Column, inputs_of
 from pe_data.describe.content import Content
 from pe_data.describe.file import Label, manifest_of
 from pe_data.documents.croissant import to_croissant
 from pe_data.documents.frictionless import to_frictionless
 from pe_data.documents.manifest import Artifact, InputFile
+from pe_data.texts import text_table
 
 # The validators are imported where they are used: every worker reads this file, and one runs it.
 

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -328,6 +329,46 @@ def test_only_the_changed_area_is_sent(run: Settings) -> None:
     assert len(list(history(open_store(run.config.store.url), "us", "local_areas"))) == 2
 
 
+def without_the_city(run: Settings, config: dict[str, Any]) -> Settings:
+    """The next run, of fewer areas and with another state."""
+    config["areas"]["cities"] = []
+    write_area(run, "states/AL.h5", b"second", rows={"household": 2, "person": 2})
+    run.layout.config.write_text(json.dumps(config))
+    return Settings.load(config)
+
+
+def test_a_run_without_some_areas_is_refused(
+    run: Settings, config: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish(run)
+    fewer = without_the_city(run, config)
+    said = r"not published: us/local_areas: expected all .*\(4 members\), found 3 without cities/NYC"
+    with pytest.raises(InputError, match=rf"{said}.*set store\.allow_removal: true"):
+        publish(fewer)
+    assert read(open_store(run.config.store.url), "us", "local_areas").body.version == 1
+    report, _ = publish(fewer, allow_removal=True)
+    assert "4 → 3 files: 1 gone, 1 changed, 2 the same" in report
+    assert re.search(r"household rows +1 +2 +\+100\.0 %", report)
+
+
+def test_a_dry_run_of_a_run(run: Settings, config: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    release, url = run.results / "release_manifest.json", run.config.store.url
+    assert script.publish_run(run.layout.config, release, url, dry_run=True) == 0
+    assert not Path(url or "").exists()
+    assert not release.exists()
+    publish(run)
+    fewer = without_the_city(run, config)
+    capsys.readouterr()
+    assert script.publish_run(fewer.layout.config, release, url, dry_run=True) == 1
+    out, err = capsys.readouterr()
+    assert "would be refused: us/local_areas: expected all" in err
+    assert "gone (1)" in out
+    assert script.publish_run(fewer.layout.config, release, url, dry_run=True, allow_removal=True) == 0
+    foreseen = capsys.readouterr().out
+    publish(fewer, allow_removal=True)
+    assert f"version 2, sha256:{read(open_store(url), 'us', 'local_areas').body.artifact_sha256}" in foreseen
+
+
 def licences(store: Store) -> set[str]:
     keys = [meta.key for meta in store.list("us/") if meta.key.endswith(".manifest.json")]
     return {Manifest.from_bytes(unpack(store.get(key).data, key), key).licence for key in keys}
@@ -465,3 +506,11 @@ def test_snakemake_publish(run: Settings, tmp_path: Path) -> None:
     again = snakemake()
     assert again.returncode == 0, again.stderr
     assert "nothing to do: 4 artifact(s) already there" in again.stdout
+    for allowed in (False, True):
+        config["areas"]["cities"], config["store"]["allow_removal"] = [], allowed
+        (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+        run.layout.config.write_text(json.dumps(config))
+        fewer = snakemake()
+        assert (fewer.returncode == 0) == allowed, fewer.stderr
+        assert "gone (1)" in fewer.stdout
+        assert ("store.allow_removal: true" in (run.results / "logs" / "publish.log").read_text()) != allowed

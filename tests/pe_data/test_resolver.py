@@ -47,7 +47,7 @@ DATA = {
 def publish(folder, data=DATA, run_id="r1", now=NOW):
     items = {n: make_item(folder.parent / "files" / run_id, n, d) for n, d in data.items()}
     store = FolderStore(folder)
-    return publish_collection(store, items, country="us", dataset="areas", run_id=run_id, now=now)
+    return publish_collection(store, items, country="us", dataset="areas", run_id=run_id, now=now, allow_removal=True)
 
 
 @pytest.fixture

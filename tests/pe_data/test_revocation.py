@@ -24,6 +24,7 @@ from pe_data.errors import (
     CacheWarning,
     InputError,
     InvalidTombstoneError,
+    RemovalError,
     RevokedError,
     StorePermissionError,
     UncheckedRevocationError,
@@ -199,6 +200,20 @@ def test_publishing_revoked_bytes_is_refused_by_name(world: World) -> None:
     with pytest.raises(RevokedError, match=REASON):
         set_channel(world.store, "us", "areas", world.report.artifact_sha256)
     publish_areas(world.store, areas(world.folder / "new", AL, salt=" corrected"), "r3")
+
+
+def test_what_was_revoked_may_be_left_out(world: World) -> None:
+    """Nobody can read it through the channel any more; another member is still missed."""
+    world.revoke(world.single(AL))
+    with pytest.raises(RemovalError) as caught:
+        publish_areas(world.store, areas(world.folder / "new", "others"), "r2", allow_removal=False)
+    assert caught.value.gone == (NC,)
+    publish_areas(world.store, areas(world.folder / "files", NC), "r2", allow_removal=False)
+
+
+def test_all_of_a_revoked_collection_may_be_left_out(world: World) -> None:
+    world.revoke(world.pin)
+    publish_areas(world.store, areas(world.folder / "new", "others"), "r2", allow_removal=False)
 
 
 def test_the_same_list_of_a_revoked_collection_is_refused(world: World) -> None:

@@ -15,7 +15,6 @@ from storage_helpers import areas, make_item, publish_areas
 import pe_data
 from pe_data.cli import run
 from pe_data.cli.output import print_json, say
-from pe_data.cli.tables import printable, text_table
 from pe_data.documents.encoding import pack
 from pe_data.errors import (
     ConflictError,
@@ -28,6 +27,7 @@ from pe_data.errors import (
 from pe_data.names.digests import strict_json
 from pe_data.store import opening
 from pe_data.store.folder import FolderStore
+from pe_data.texts import printable, text_table
 from pe_data.trust.anchor import find_anchor
 from pe_data.write import publish as publishing
 from pe_data.write.publish import publish_artifact

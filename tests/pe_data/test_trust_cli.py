@@ -79,7 +79,9 @@ def test_two_people_nominate_across_machines(pe: Run, store: FolderStore, tmp_pa
     assert pe("ensure pe-data://us/data@next").strip().endswith(".h5")
     assert read_next(store, "us", "data").pointer.claimed().version == 1
     publish_validated(store, tmp_path, salt="newer")
-    pe("promote us/data --key alice --out {here}/newer.json")
+    said = pe("promote us/data --key alice --out {here}/newer.json")
+    assert "since the last nomination:" in said
+    assert "1 file: 1 changed" in said
     pe("sign {here}/newer.json --key bob --yes", on="bob")
     pe("promote --publish {here}/newer.json")
     assert "stale" in pe("staleness --country us", code=1)  # against what this machine used of @next

@@ -72,6 +72,7 @@ LIBRARY = (
 )
 STORE = (
     "errors",
+    "texts",
     "names",
     "documents",
     "files",

@@ -127,11 +127,16 @@ class Release(Form, frozen=True):
 
 
 class Store(Form, frozen=True):
-    """Where a run is published, under which licence, how to cite it, and as which release."""
+    """Where a run is published, under which licence, how to cite it, as which release, and whether areas may go.
+
+    Attributes:
+        allow_removal: publish although the store's newest run has areas that this one does not have.
+    """
 
     url: Text | None
     licence: Licence | None = None
     citation: Line | None = None
+    allow_removal: bool = False
     release: Release = Release()
 
 

@@ -8,6 +8,7 @@
 Names are loaded on first use, so that `import pe_data` costs almost nothing.
 """
 
+import builtins
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
     from pe_data.certify.certify import certify_data_release
     from pe_data.errors import PeDataError
     from pe_data.names.uri import parse_uri
+    from pe_data.read.catalogue import history, schema
+    from pe_data.read.catalogue import list as list
     from pe_data.read.datasets import ensure_datasets
+    from pe_data.read.diff import diff
     from pe_data.read.fetch import fetch
     from pe_data.read.frames import export
     from pe_data.read.frames import open_frames as open
@@ -24,25 +28,33 @@ if TYPE_CHECKING:
 __all__ = [
     "PeDataError",
     "certify_data_release",
+    "diff",
     "ensure",
     "ensure_datasets",
     "export",
     "fetch",
+    "history",
     "open",
     "parse_uri",
     "resolve",
+    "schema",
 ]
+"""For `import *`. `list` is not among them, which would hide Python's own."""
 
 _HOMES = {
     "PeDataError": ("pe_data.errors", "PeDataError"),
     "certify_data_release": ("pe_data.certify.certify", "certify_data_release"),
+    "diff": ("pe_data.read.diff", "diff"),
     "ensure": ("pe_data.read.resolver", "ensure"),
     "ensure_datasets": ("pe_data.read.datasets", "ensure_datasets"),
     "export": ("pe_data.read.frames", "export"),
     "fetch": ("pe_data.read.fetch", "fetch"),
+    "history": ("pe_data.read.catalogue", "history"),
+    "list": ("pe_data.read.catalogue", "list"),
     "open": ("pe_data.read.frames", "open_frames"),
     "parse_uri": ("pe_data.names.uri", "parse_uri"),
     "resolve": ("pe_data.read.resolver", "resolve"),
+    "schema": ("pe_data.read.catalogue", "schema"),
 }
 
 
@@ -54,5 +66,5 @@ def __getattr__(name: str) -> Any:
     return getattr(import_module(module), attribute)
 
 
-def __dir__() -> list[str]:
-    return sorted(__all__)
+def __dir__() -> "builtins.list[str]":
+    return sorted(_HOMES)

@@ -116,6 +116,17 @@ class ConflictError(PeDataError):
     """Another writer moved the channel, or deleted what this one relied on. Doing it again is safe."""
 
 
+class RemovalError(PeDataError):
+    """A publication would take members away from everybody who reads the channel, and nobody said that it should."""
+
+    def __init__(self, fact: str, *, advice: str, gone: tuple[str, ...]) -> None:
+        super().__init__(f"{fact}. {advice}")
+        self.fact = fact
+        """What would happen, without what to do about it."""
+        self.gone = gone
+        """Names of the members; empty if a file and a collection would take each other's place."""
+
+
 # --- signatures ---------------------------------------------------------------------------------
 
 

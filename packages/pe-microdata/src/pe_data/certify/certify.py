@@ -100,7 +100,7 @@ def certify_data_release(
     core_version: str | None = None,
     certified_by: str | None = None,
     depth: Depth = "full",
-    store: str | None = None,
+    store: Path | str | None = None,
     cache: Path | str | None = None,
     signers: "Sequence[Signer]" = (),
     now: datetime | None = None,

@@ -25,6 +25,7 @@ SECTIONS = {
         "ensure": _READ,
         "fetch": _READ,
         "schema": _READ,
+        "diff": _READ,
         "export": _READ,
         "history": _PUBLISH,
         "staleness": _READ,
@@ -83,7 +84,8 @@ Environment:
 Exit codes:
   0    done; staleness: current; bundle-status: reproducible
   1    failed, and the reason is printed; or what was checked is not as it should be
-       (staleness: stale; fsck, cache verify: damaged; bundle-status: revoked; root verify, audit verify)
+       (staleness: stale; fsck, cache verify: damaged; bundle-status: revoked; root verify, audit verify;
+       diff --exit-code: different)
   2    wrong usage, address or configuration; staleness, bundle-status: cannot tell
   3    staleness: the check itself failed; bundle-status: a payload is missing
   130  interrupted

@@ -16,10 +16,10 @@ from pe_data.cli.options import (
     needs_signatures,
     reading_options,
     signers_of,
-    split_dataset,
     store_option,
 )
 from pe_data.cli.output import Output
+from pe_data.names.uri import split_dataset
 from pe_data.read.options import Options
 from pe_data.write.release_manifest import REPO_TYPES, RepoType
 

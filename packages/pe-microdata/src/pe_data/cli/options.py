@@ -18,10 +18,7 @@ import click
 from pe_data.cli.output import Output
 from pe_data.config.settings import DEFAULT, store_for
 from pe_data.documents.pointer import DEFAULT_NAMESPACE, Said
-from pe_data.errors import InvalidNameError
-from pe_data.names.countries import DATASET_EXAMPLE
 from pe_data.names.digests import Sha256, parse_sha256
-from pe_data.names.keys import check_country, check_dataset
 from pe_data.read.options import Options
 
 if TYPE_CHECKING:
@@ -97,15 +94,6 @@ class Size(click.ParamType):
                 f"expected a size with its unit such as 500MB or 2.5GB (0 empties it), found {value!r}", param, ctx
             )
         return int(float(match[1]) * self.units[match[2] or "B"])
-
-
-def split_dataset(text: str) -> tuple[str, str]:
-    """`us/enhanced_cps_2024` → country and dataset; a full address works too."""
-    names = text.removeprefix("pe-data://").partition("@")[0]
-    country, slash, dataset = names.partition("/")
-    if not slash:
-        raise InvalidNameError(f"dataset: expected COUNTRY/DATASET such as {DATASET_EXAMPLE}, found {text[:120]!r}")
-    return check_country(country), check_dataset(dataset)
 
 
 def digest_of(artifact: str) -> Sha256:

@@ -12,8 +12,8 @@ from typing import Any
 import click
 import msgspec
 
-from pe_data.cli.tables import printable, text_table
 from pe_data.read.progress import BYTES, bar, short
+from pe_data.texts import printable, text_table
 
 LOGGER = logging.getLogger("pe_data")
 LEVELS = (logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG)

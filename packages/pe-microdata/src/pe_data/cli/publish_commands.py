@@ -1,9 +1,10 @@
 """`pe-data publish`, `channel` and `history`."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, replace
-from itertools import islice
 from pathlib import Path
+from typing import TypedDict
 
 import click
 
@@ -19,24 +20,37 @@ from pe_data.cli.options import (
     namespace_option,
     said_options,
     seal_of,
-    split_dataset,
     store_option,
     workers_option,
     years_option,
 )
-from pe_data.cli.output import Output, facts, plain, progress
-from pe_data.cli.tables import human_size
+from pe_data.cli.output import Output, facts, plain, progress, say
 from pe_data.describe.columns import inputs_of
 from pe_data.describe.file import Label
 from pe_data.documents.manifest import Access, InputFile
 from pe_data.documents.pointer import Said, UnsignedPointer
-from pe_data.documents.validation import from_records, records_in
+from pe_data.documents.validation import Validation, from_records, records_in
+from pe_data.errors import PeDataError
 from pe_data.names.countries import UNSPECIFIED
 from pe_data.names.digests import sha256_file
+from pe_data.names.uri import split_dataset
 from pe_data.read import channels
-from pe_data.read.history import versions
+from pe_data.read.catalogue import history as history_of
+from pe_data.read.diff import SHORT, Diff
+from pe_data.read.sides import Side
+from pe_data.store.base import Store
+from pe_data.texts import human_size
 from pe_data.trust.nominations import VerifiedPointer
 from pe_data.write.folder import item_of, items_in
+from pe_data.write.guard import ADVICE
+from pe_data.write.preview import (
+    Preview,
+    changes,
+    preview_artifact,
+    preview_collection,
+    side_of_artifact,
+    side_of_items,
+)
 from pe_data.write.publish import PublishReport, publish_artifact, publish_collection, set_channel
 from pe_data.write.upload import Item
 
@@ -71,6 +85,10 @@ ANY = click.Path(exists=True, path_type=Path)
     help="Validation records: of a file, each of them; of a folder, the folder that they are in. "
     "Without them it cannot be nominated.",
 )
+@click.option(
+    "--dry-run", is_flag=True, help="Write nothing: show what would change, what would be sent and the digest."
+)
+@click.option("--allow-removal", is_flag=True, help="Also take away members that @latest has and the folder has not.")
 @workers_option
 @said_options
 @key_option
@@ -88,17 +106,20 @@ def publish(
     access: str | None,
     inputs: tuple[str, ...],
     records: tuple[Path, ...],
+    dry_run: bool,
+    allow_removal: bool,
     workers: int,
     said: Said,
     keys: tuple[str, ...],
     chosen: ChosenStore,
     namespace: str | None,
     output: Output,
-) -> None:
+) -> int:
     """Put a file, or a folder of files, into the store and move @latest to it.
 
     A file becomes a dataset of its own. A folder becomes a collection whose members are its .h5
     and .parquet files by relative name, so that the channel moves for all of them at once.
+    What changes for the readers of @latest is shown; a folder without some of its members is refused.
     What the channel leads to already is not sent again; publishing the same twice changes nothing
     and says so. A run of the workflow is published with `snakemake publish`. With --key the pointer is
     signed, for stores whose trust root names a role latest-COUNTRY.
@@ -106,13 +127,15 @@ def publish(
     \b
     Examples:
       pe-data publish enhanced_cps_2024.h5 us/enhanced_cps_2024
+      pe-data publish areas/ us/local_areas --run-id 2026-01-31 --dry-run
       pe-data publish areas/ us/local_areas --run-id 2026-01-31 --validation areas/validation
       pe-data publish cps.parquet us/cps_2024 --year 2024 --store s3://bucket/data
       pe-data publish areas/ us/local_areas --run-id r7 --json | jq .artifact_sha256
 
     \b
-    Exit codes: 0 published or nothing to do; 1 refused or failed (another writer was first,
-    the store ignores conditional writes, a file does not fit its manifest); 2 wrong usage.
+    Exit codes: 0 published or nothing to do; 1 refused or failed (members would be lost, another
+    writer was first, the store ignores conditional writes, a file does not fit its manifest), also
+    what a dry run says would be refused; 2 wrong usage.
     """
     country, name = split_dataset(dataset)
     space = namespace_of(namespace, country)
@@ -129,10 +152,16 @@ def publish(
         if records:
             manifest = item.manifest
             item = replace(item, manifest=manifest.validated(from_records({name: (manifest.artifact.sha256, records)})))
-        report = publish_artifact(chosen.of(country), item, namespace=space, said=said, seal=seal_of(keys))
-        kept = "the same bytes have a manifest already, which is written once and stays (nothing is wrong)"
-        _say(report, output, *([kept] if report.manifests_kept else []))
-        return
+        store = chosen.of(country)
+        diff = _changes(store, label, side_of_items(path, item))
+        if dry_run:
+            foreseen = preview_artifact(store, item, namespace=space, allow_removal=allow_removal, sealed=bool(keys))
+            return _foresee(foreseen, diff, output)
+        _show(diff, output)
+        report = publish_artifact(
+            store, item, namespace=space, said=said, seal=seal_of(keys), allow_removal=allow_removal
+        )
+        return _say(report, diff, output)
     if run_id is None:
         raise click.UsageError(
             "a folder is published as a collection, which needs --run-id, the name of the run that made it: any "
@@ -141,26 +170,74 @@ def publish(
     items = items_in(path, label, years=years)
     _check_inputs(label, items)
     checked = {name: (item.manifest.artifact.sha256, _below(records, name)) for name, item in items.items()}
+    validation = from_records(checked) if records else None
+    store = chosen.of(country)
+    diff = _changes(store, label, side_of_items(path, items, run_id))
+    what: Arguments = {
+        "country": country,
+        "dataset": name,
+        "run_id": run_id,
+        "validation": validation,
+        "namespace": space,
+        "allow_removal": allow_removal,
+    }
+    if dry_run:
+        return _foresee(preview_collection(store, items, **what, sealed=bool(keys)), diff, output)
+    _show(diff, output)
     with progress(f"Publishing {len(items)} files") as show:
         report = publish_collection(
-            chosen.of(country),
+            store,
             items,
-            country=country,
-            dataset=name,
-            run_id=run_id,
-            validation=from_records(checked) if records else None,
-            namespace=space,
+            **what,
             seal=seal_of(keys),
             workers=workers,
             said=said,
             on_progress=lambda at: show(at.done, at.total),
         )
-    _say(report, output)
+    return _say(report, diff, output)
 
 
-def _say(report: PublishReport, output: Output, *more: str) -> None:
-    lines = [report.summary(), *more, *report.warnings()]
-    output({**asdict(report), "nothing_to_do": report.nothing_to_do}, lines)
+class Arguments(TypedDict):
+    """Of a publication and of its preview."""
+
+    country: str
+    dataset: str
+    run_id: str
+    validation: Validation | None
+    namespace: str
+    allow_removal: bool
+
+
+def _changes(store: Store, label: Label, after: Side) -> Diff | None:
+    """What would change for readers; None if nothing was published yet, or it cannot be told, which is said."""
+    try:
+        return changes(store, label.country, label.dataset, after)
+    except PeDataError as error:  # the publication itself decides whether that is in its way
+        say(f"pe-data: warning: what changes cannot be shown: {error}", err=True)
+        return None
+
+
+def _show(diff: Diff | None, output: Output) -> None:
+    """What changes, short, if something does."""
+    if diff and not output.as_json:
+        say(f"{diff.text(SHORT)}\n")
+
+
+def _foresee(preview: Preview, diff: Diff | None, output: Output) -> int:
+    """What a dry run found; exit code 1 if the publication would be refused."""
+    _show(diff, output)
+    output({**asdict(preview), "diff": diff.to_json() if diff else None}, [preview.summary()])
+    if preview.refused:
+        say(f"pe-data: error: it would be refused: {preview.refused}. {ADVICE}", err=True)
+    return 1 if preview.refused else 0
+
+
+def _say(report: PublishReport, diff: Diff | None, output: Output) -> int:
+    kept = "the same bytes have a manifest already, which is written once and stays (nothing is wrong): "
+    more = [kept + ", ".join(report.manifests_kept)] if report.manifests_kept else []
+    found = {"nothing_to_do": report.nothing_to_do, "diff": diff.to_json() if diff else None}
+    output({**asdict(report), **found}, [report.summary(), *more, *report.warnings()])
+    return 0
 
 
 def _input(text: str) -> InputFile:
@@ -235,8 +312,8 @@ def history(dataset: str, limit: int | None, chosen: ChosenStore, output: Output
       pe-data history us/enhanced_cps_2024 --limit 5
       pe-data channel history us/local_areas --json | jq '.versions[].artifact_sha256'
     """
-    country, dataset = split_dataset(dataset)
-    found = list(islice(versions(chosen.of(country), country, dataset), limit))
+    country, name = split_dataset(dataset)
+    found = history_of(dataset, limit=limit, store=chosen.store)
     rows = [
         _document(one.pointer) | {"run_id": one.run_id, "members": one.members, "size_bytes": one.size_bytes}
         for one in found
@@ -247,7 +324,7 @@ def history(dataset: str, limit: int | None, chosen: ChosenStore, output: Output
         what = f"{one.members} members, {size}, run {one.run_id}" if one.members is not None else size
         lines.append(f"{row['version']:>5}  {row['published_at']}  sha256:{row['artifact_sha256']}  {what}")
         lines += [f"       {name}: {row[name]}" for name in ("reason", "by") if row[name]]
-    output({"country": country, "dataset": dataset, "versions": rows}, lines)
+    output({"country": country, "dataset": name, "versions": rows}, lines)
 
 
 channel.add_command(history)
@@ -278,7 +355,8 @@ def set_(
 ) -> None:
     """Move @latest to an artifact that is in the store, for example back to an earlier one.
 
-    The version still grows by one: going back is a new publication of the old bytes.
+    What changes for the readers of @latest is shown. The version still grows by one: going back is a new
+    publication of the old bytes.
 
     \b
     Examples:
@@ -288,8 +366,12 @@ def set_(
     country, dataset = split_dataset(dataset)
     digest = digest_of(artifact)
     space = namespace_of(namespace, country)
+    store = chosen.of(country)
+    diff = None
+    with suppress(PeDataError):  # what is wrong with the artifact is said by the move
+        diff = changes(store, country, dataset, side_of_artifact(store, country, dataset, digest))
     outcome = set_channel(
-        chosen.of(country),
+        store,
         country,
         dataset,
         digest,
@@ -298,7 +380,8 @@ def set_(
         seal=seal_of(keys),
         said=said,
     )
-    document = {"moved": outcome.moved, **_document(outcome.pointer)}
+    document = {"moved": outcome.moved, **_document(outcome.pointer), "diff": diff.to_json() if diff else None}
+    _show(diff, output)
     verb = "is now" if outcome.moved else "stood already at"
     output(document, [f"{country}/{dataset}@latest {verb} version {document['version']}, sha256:{digest}"])
 

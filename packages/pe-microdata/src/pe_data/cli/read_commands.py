@@ -1,4 +1,4 @@
-"""Commands that read: list, resolve, ensure, schema, export, staleness."""
+"""Commands that read: list, resolve, ensure, fetch, schema, diff, export, staleness."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,19 +9,13 @@ import msgspec
 
 from pe_data.cli.options import FOLDER, address_options, json_option, reading_options, workers_option
 from pe_data.cli.output import Output, download_progress, facts, plain, print_json, say, table
-from pe_data.cli.tables import (
-    called,
-    column_rows,
-    entity_rows,
-    human_size,
-    member_rows,
-    notes_of,
-    summary_rows,
-    text_table,
-)
+from pe_data.cli.tables import called, column_rows, entity_rows, member_rows, notes_of, summary_rows
 from pe_data.errors import PeDataError
 from pe_data.names.countries import PUBLIC_EXAMPLE
 from pe_data.read.options import Options
+from pe_data.texts import human_size, text_table
+
+PICKLE = "Read files that pandas wrote as HDF5, which can run code of whoever made them."
 
 if TYPE_CHECKING:
     from pe_data.documents.notice import Notice
@@ -265,16 +259,69 @@ def _show_notice(notice: "Notice", form: str, output: Output) -> None:
 
 
 @click.command()
+@click.argument("a")
+@click.argument("b")
+@click.option(
+    "--members", "-m", multiple=True, metavar="GLOB", help="Only members whose name fits, such as 'districts/*'."
+)
+@click.option("--deep", is_flag=True, help="Fetch and read what differs: weighted totals and values of every column.")
+@click.option("--limit", type=click.IntRange(0), default=20, show_default=True, help="Of each kind; 0 shows all.")
+@click.option("--markdown", is_flag=True, help="Print Markdown, for release notes.")
+@click.option("--exit-code", is_flag=True, help="Exit with 1 if something differs.")
+@click.option("--year", type=int, help="Which year of files with several, or of a local file that does not say.")
+@click.option("--allow-pickle", is_flag=True, help=PICKLE)
+@address_options
+@json_option
+def diff(
+    a: str,
+    b: str,
+    members: tuple[str, ...],
+    deep: bool,
+    limit: int,
+    markdown: bool,
+    exit_code: bool,
+    year: int | None,
+    allow_pickle: bool,
+    options: Options,
+    output: Output,
+) -> int:
+    """Show what changed from A to B: members, rows, columns, weights; reads no payload unless --deep.
+
+    A and B are addresses (COUNTRY/DATASET means @latest), versions (@v3, as `history` numbers them), folders of
+    files, the results of a run, or single files.
+
+    \b
+    Examples:
+      pe-data diff us/local_areas@v1 us/local_areas@latest
+      pe-data diff us/local_areas results/example --members 'states/*'
+      pe-data diff us/local_areas/districts/NC-01@v1 us/local_areas/districts/NC-01@v2 --deep
+      pe-data diff us/local_areas@v1 us/local_areas@v2 --markdown > changes.md
+
+    \b
+    Exit codes: 0 compared, with --exit-code 0 the same and 1 different or withheld; 1 failed; 2 wrong usage.
+    """
+    from pe_data.documents.notice import WithheldError
+    from pe_data.read.diff import diff_with
+
+    if markdown and output.as_json:
+        raise click.UsageError("say --json or --markdown")
+    try:
+        found = diff_with(a, b, options, members=members or None, deep=deep, year=year, allow_pickle=allow_pickle)
+    except WithheldError as error:
+        output(error.notice, [error.notice.line()])
+        return 1 if exit_code else 0
+    shown = limit or None
+    output(found.to_json(), [found.markdown(shown) if markdown else found.text(shown)])
+    return 1 if exit_code and found else 0
+
+
+@click.command()
 @click.argument("uri")
 @click.option("--to", type=click.Choice(["parquet", "csv"]), required=True)
 @click.option("--out", default=".", show_default=True, help="Folder for one file per entity.")
 @click.option("--variables", help="Only these columns, comma-separated.")
 @click.option("--year", type=int, help="Which year of a file with several.")
-@click.option(
-    "--allow-pickle",
-    is_flag=True,
-    help="Read files that pandas wrote as HDF5, which can run code of whoever made them.",
-)
+@click.option("--allow-pickle", is_flag=True, help=PICKLE)
 @address_options
 @json_option
 def export(
@@ -368,6 +415,7 @@ COMMANDS: dict[str, click.Command] = {
     "ensure": ensure,
     "fetch": fetch,
     "schema": schema,
+    "diff": diff,
     "export": export,
     "staleness": staleness,
 }

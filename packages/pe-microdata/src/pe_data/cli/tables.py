@@ -1,10 +1,11 @@
 """A manifest as text: what `pe-data schema` prints."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from pe_data.documents.collection import NOTHING, About, Area, Member
 from pe_data.documents.manifest import Entity, Manifest
+from pe_data.texts import human_size
 
 
 def about_rows(about: About) -> list[tuple[str, str]]:
@@ -94,28 +95,3 @@ def notes_of(members: Sequence[tuple[str, ...]]) -> list[str]:
     having = Counter(line for notes in members for line in dict.fromkeys(notes))
     total = len(members)
     return [f"note: {line}{'' if n == total else f' ({n} of {total} members)'}" for line, n in having.items()]
-
-
-def printable(text: str) -> str:
-    """One line for a terminal: whatever would move its cursor, rename its window or turn text round is spelt out."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def text_table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    """Left-aligned columns with a header, two blanks apart; cells are `printable`."""
-    lines = [header, *(tuple(map(printable, row)) for row in rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
-    texts = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
-    return "\n".join(texts)
-
-
-def human_size(size: int) -> str:
-    """`1.4 MB`; decimal units."""
-    value, units = float(size), ("bytes", "kB", "MB", "GB", "TB")
-    for unit in units[:-1]:
-        if value < 1000:
-            return f"{size} bytes" if unit == "bytes" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} {units[-1]}"

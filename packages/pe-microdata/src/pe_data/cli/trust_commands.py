@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,13 +20,17 @@ from pe_data.cli.options import (
     needs_signatures,
     said_options,
     signing_options,
-    split_dataset,
     store_option,
 )
 from pe_data.cli.output import Output, say
 from pe_data.documents.pointer import Said
-from pe_data.errors import InvalidNameError
+from pe_data.errors import InvalidNameError, PeDataError
 from pe_data.names.digests import Sha256, parse_sha256, strict_json
+from pe_data.names.uri import split_dataset
+
+if TYPE_CHECKING:
+    from pe_data.store.artifacts import Contents
+    from pe_data.store.base import Store
 
 
 @click.command()
@@ -57,8 +62,9 @@ def promote(
 ) -> None:
     """Nominate an artifact for certification: move @next to it, signed.
 
-    Only an artifact whose validation passed can be nominated. Where more than one person has to sign,
-    the first writes a file, the others sign it, and anybody publishes it.
+    Only an artifact whose validation passed can be nominated. What changed since the last nomination is
+    shown. Where more than one person has to sign, the first writes a file, the others sign it, and
+    anybody publishes it.
 
     \b
     Examples:
@@ -74,6 +80,7 @@ def promote(
     from pe_data.write.nominate import candidate, describe, nominate, propose
 
     raw = signing.signed_file(dataset, said.reason, said.by)
+    news: list[str] = []
     if raw is not None:
         pointer = parse_signed(raw, what=str(signing.file))
         document, store = pointer.document, chosen.of(pointer.claimed().country)
@@ -84,16 +91,30 @@ def promote(
         country, name = split_dataset(dataset)
         store = chosen.of(country)
         nominee = candidate(store, country, name, _artifact(source))
+        news = _news(store, nominee.contents)
         body = propose(store, nominee, namespace=namespace_of(namespace, country), lifetime=expires, said=said)
         papers = Papers.of((POINTER_TYPE, body.to_bytes()))
         if signing.sign(papers):
-            lines = [*describe(body), nominee.validation.summary(), signing.written]
+            lines = [*describe(body), nominee.validation.summary(), *news, signing.written]
             output(strict_json(body.to_bytes(), what="nomination"), lines)
             return
         (document,) = papers.documents
     verified = nominate(store, document, open_policy(store))
-    lines = [*describe(verified.body), f"signed by    {', '.join(verified.key_ids)}"]
+    lines = [*describe(verified.body), *news, f"signed by    {', '.join(verified.key_ids)}"]
     output({**strict_json(verified.body.to_bytes(), what="body"), "signed_by": list(verified.key_ids)}, lines)
+
+
+def _news(store: "Store", contents: "Contents") -> list[str]:
+    """What changed since the last nomination, short; it must not keep anybody from nominating."""
+    from pe_data.read.diff import SHORT
+    from pe_data.write.preview import since_nomination
+
+    try:
+        diff = since_nomination(store, contents)
+    except PeDataError as error:
+        say(f"pe-data: warning: what changed since the last nomination cannot be shown: {error}", err=True)
+        return []
+    return ["", "since the last nomination:", *diff.text(SHORT).split("\n"), ""] if diff else []
 
 
 @click.command()

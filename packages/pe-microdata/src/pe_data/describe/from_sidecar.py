@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from pe_data.describe.columns import Column, inputs_of, normal_dtype, period_kind, years_of
+from pe_data.describe.columns import PERSON, Column, inputs_of, normal_dtype, period_kind, years_of
 from pe_data.describe.content import Content
 from pe_data.describe.file import Label, manifest_of
 from pe_data.documents.collection import LINE_LIMIT, About, Area
@@ -47,6 +47,24 @@ class SidecarColumn(Part, frozen=True):
     periods: tuple[str | int, ...]
 
 
+class SidecarWeights(Part, frozen=True):
+    """Sums of the weights.
+
+    Attributes:
+        households: Sum of the weights of households.
+        persons: Sum over persons of the weights of their households.
+        effective_sample_size: Kish's (Σw)² / Σw², in households.
+    """
+
+    households: float
+    persons: float
+    effective_sample_size: float
+
+    def by_entity(self) -> dict[str, float]:
+        """Entity → sum of the weights of its rows."""
+        return {"household": self.households, PERSON: self.persons}
+
+
 class SidecarFingerprint(Part, frozen=True):
     """Fingerprint of the area's build."""
 
@@ -77,6 +95,7 @@ class Sidecar(Part, frozen=True):
     request: SidecarRequest | None = None
     notes: Mapping[str, str] = {}
     at_large_code: Text | None = None
+    weights: SidecarWeights | None = None
 
     def __post_init__(self) -> None:
         for number, column in enumerate(self.columns):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pe_data.documents.manifest import Manifest
+from pe_data.errors import ForbiddenError
 from pe_data.names.countries import UNSPECIFIED, Access, access_of, gated_codes, terms_of
 
 
@@ -33,6 +34,14 @@ class Notice:
     def line(self) -> str:
         """One line for a person."""
         return f"{self.country}/{self.dataset} is gated. Licence: {self.licence}. How to apply: {self.how_to_apply}"
+
+
+class WithheldError(ForbiddenError):
+    """Something is gated, and no token was shown; the text is its notice and nothing else."""
+
+    def __init__(self, notice: Notice) -> None:
+        super().__init__(notice.line())
+        self.notice = notice
 
 
 def is_gated(country: str, access: Access | None = None) -> bool:

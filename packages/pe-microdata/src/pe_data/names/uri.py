@@ -141,11 +141,25 @@ _ALMOST = re.compile(rf"(?:pe-data:/{{0,2}})?(?P<names>{COUNTRY}/{DATASET}(?:/{M
 
 def meant(text: str) -> str:
     """` Did you mean pe-data://…?` for what is an address but for its scheme or reference, else nothing."""
+    corrected = in_full(text)
+    return f" Did you mean {corrected}?" if corrected != text else ""
+
+
+def in_full(text: str) -> str:
+    """The address that `us/local_areas`, `us/local_areas@latest` and the like stand for; any other text as it is."""
     match = _ALMOST.fullmatch(text)
     if match is None or Path(match["names"]).suffix[1:] in EXTENSIONS:
-        return ""
-    corrected = f"{SCHEME}{match['names']}{match['reference'] or '@latest'}"
-    return f" Did you mean {corrected}?" if corrected != text else ""
+        return text
+    return f"{SCHEME}{match['names']}{match['reference'] or '@latest'}"
+
+
+def split_dataset(text: str) -> tuple[str, str]:
+    """`us/enhanced_cps_2024` → country and dataset; a full address works too. Raises InvalidNameError."""
+    names = text.removeprefix("pe-data://").partition("@")[0]
+    country, slash, dataset = names.partition("/")
+    if not slash:
+        raise InvalidNameError(f"dataset: expected COUNTRY/DATASET such as {DATASET_EXAMPLE}, found {text[:120]!r}")
+    return check_country(country), check_dataset(dataset)
 
 
 def parse_uri(text: "str | os.PathLike[str]") -> Uri:

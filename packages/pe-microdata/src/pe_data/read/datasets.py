@@ -17,7 +17,7 @@ def ensure_datasets(
     data_folder: Path | str = "./data",
     *,
     cache: Path | str | None = None,
-    store: str | None = None,
+    store: Path | str | None = None,
     offline: bool | None = None,
     allow_stale: bool = False,
 ) -> dict[str, Path]:

@@ -79,7 +79,7 @@ def fetch(
     dry_run: bool = False,
     link: bool = False,
     cache: Path | str | None = None,
-    store: str | None = None,
+    store: Path | str | None = None,
     offline: bool | None = None,
     allow_stale: bool = False,
     verify: bool = False,

@@ -37,7 +37,7 @@ def open_frames(
     year: int | None = None,
     years: "int | Iterable[int] | None" = None,
     cache: Path | str | None = None,
-    store: str | None = None,
+    store: Path | str | None = None,
     offline: bool | None = None,
     allow_stale: bool = False,
     allow_pickle: bool = False,
@@ -61,13 +61,37 @@ def open_frames(
             is not there, or a missing extra; InputError for a file that is not in a known form, lies
             partly in other files, or needs `allow_pickle`.
     """
-    _need_pandas(str(uri))
+    need_pandas(str(uri))
     year = _same_year(year, years, str(uri))
     options = Options.of(cache=cache, store=store, offline=offline, allow_stale=allow_stale)
     manifest, _ = manifest_for(uri, options, year=year)
     wanted = _wanted(manifest, variables, str(uri))
     path = ensure_with(uri, options)
-    chosen = _one_year(manifest, year, str(uri))
+    return frames_of(path, manifest, wanted, year=year, allow_pickle=allow_pickle, what=str(uri))
+
+
+def frames_of(
+    path: Path,
+    manifest: Manifest,
+    wanted: Mapping[str, tuple[str, ...]],
+    *,
+    year: int | None,
+    allow_pickle: bool,
+    what: str,
+) -> "dict[str, pd.DataFrame]":
+    """Entity → data frame of a file that is here.
+
+    Args:
+        path: The file.
+        manifest: What is in it.
+        wanted: Entity → columns to read.
+        year, allow_pickle: As for `open_frames`.
+        what: The file in messages.
+
+    Raises:
+        InputError: as `open_frames`.
+    """
+    chosen = _one_year(manifest, year, what)
     try:
         if manifest.artifact.extension == "parquet":
             return _parquet(path, wanted)
@@ -75,12 +99,12 @@ def open_frames(
             return _arrays(path, wanted, chosen)
         if not allow_pickle:
             raise InputError(
-                f"{uri}: expected plain arrays, found a file that pandas wrote as HDF5. Reading one can run any code "
+                f"{what}: expected plain arrays, found a file that pandas wrote as HDF5. Reading one can run any code "
                 "that its maker put there. If you trust them that far, say allow_pickle=True (--allow-pickle)"
             )
         return _hdfstore(path, wanted, chosen)
     except (OSError, KeyError, ValueError, RuntimeError) as error:
-        raise InputError(f"{uri}: the file {path} cannot be read as its manifest describes it: {error}") from error
+        raise InputError(f"{what}: the file {path} cannot be read as its manifest describes it: {error}") from error
 
 
 def export(
@@ -252,7 +276,8 @@ def _is_hdfstore(path: Path) -> bool:
         return any("pandas_type" in group.attrs for group in groups + below)
 
 
-def _need_pandas(what: str) -> None:
+def need_pandas(what: str) -> None:
+    """Raise MissingExtraError if the packages for data frames are not installed; `what` needs them."""
     for package in ("pandas", "pyarrow"):
         try:
             import_module(package)

@@ -9,7 +9,7 @@ from pe_data.documents.encoding import READ_LIMIT, unpack
 from pe_data.documents.manifest import Manifest
 from pe_data.documents.pointer import PointerBody, UnsignedPointer
 from pe_data.errors import ObjectNotFoundError
-from pe_data.names.digests import check_bytes
+from pe_data.names.digests import Sha256, check_bytes
 from pe_data.names.keys import collection_key, manifest_key
 from pe_data.read.channels import history
 from pe_data.store.base import Store
@@ -28,6 +28,31 @@ class Version:
     """Of a collection."""
     size_bytes: int | None = None
     """Of the payloads; None if the artifact is gone from the store."""
+
+    @property
+    def version(self) -> int:
+        """Its number."""
+        return self.pointer.body.version
+
+    @property
+    def published_at(self) -> str:
+        """When the channel was moved there, UTC."""
+        return self.pointer.body.published_at
+
+    @property
+    def artifact_sha256(self) -> Sha256:
+        """What the channel stood at."""
+        return self.pointer.body.artifact_sha256
+
+    @property
+    def reason(self) -> str | None:
+        """Why it was moved."""
+        return self.pointer.body.reason
+
+    @property
+    def by(self) -> str | None:
+        """Who moved it."""
+        return self.pointer.body.by
 
 
 def versions(store: Store, country: str, dataset: str) -> Iterator[Version]:

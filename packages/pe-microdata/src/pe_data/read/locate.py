@@ -141,14 +141,19 @@ class Target:
     citation: str | None = None
 
 
-def locate(uri: StoreUri, places: Places) -> Located:
+def locate(uri: StoreUri, places: Places, pointer: PointerBody | None = None) -> Located:
     """What an address leads to: through its channel, and through the collection that its member is of.
+
+    Args:
+        pointer: Leads there, if the caller has one: an earlier version of the channel, with `uri` pinned to it.
 
     Raises:
         ObjectNotFoundError, StoreUnavailableError, OfflineError: as `read_latest`.
         InputError: there is no such member.
     """
-    pointer, stale = read_pointer(uri, places)
+    stale = False
+    if pointer is None:
+        pointer, stale = read_pointer(uri, places)
     root = uri.sha256 if pointer is None else pointer.artifact_sha256
     assert root is not None, "a StoreUri has a channel or a digest"
     known = places.cache.lookup(root, "collection.json") is not None
@@ -171,9 +176,9 @@ def read_pointer(uri: StoreUri, places: Places) -> tuple[PointerBody | None, boo
     return read_latest(uri, places, places.options)
 
 
-def look(uri: StoreUri, places: Places) -> tuple[Located, Described | None]:
+def look(uri: StoreUri, places: Places, pointer: PointerBody | None = None) -> tuple[Located, Described | None]:
     """As `locate`, with the manifest; None for a collection."""
-    located = locate(uri, places)
+    located = locate(uri, places, pointer)
     if located.is_collection:
         return located, None
     if located.bound is not None:

@@ -41,7 +41,7 @@ class Options:
         cls,
         *,
         cache: Path | str | None = None,
-        store: str | None = None,
+        store: Path | str | None = None,
         offline: bool | None = None,
         allow_stale: bool = False,
         verify: bool = False,
@@ -52,7 +52,7 @@ class Options:
         folder = cache_folder() if cache is None else Path(cache)
         return cls(
             Cache(folder),
-            store,
+            None if store is None else str(store),
             is_offline() if offline is None else offline,
             allow_stale,
             verify,

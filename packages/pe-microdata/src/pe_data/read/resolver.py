@@ -27,7 +27,7 @@ def ensure(
     *,
     sha256: str | None = None,
     cache: Path | str | None = None,
-    store: str | None = None,
+    store: Path | str | None = None,
     offline: bool | None = None,
     allow_stale: bool = False,
     verify: bool = False,
@@ -90,7 +90,7 @@ def resolve(
     uri: str,
     *,
     cache: Path | str | None = None,
-    store: str | None = None,
+    store: Path | str | None = None,
     offline: bool | None = None,
     allow_stale: bool = False,
 ) -> "Target":

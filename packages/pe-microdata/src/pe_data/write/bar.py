@@ -67,6 +67,12 @@ class Bar:
         listed = self.listed(country)
         return listed is not None and sha256 in listed.revoked
 
+    def has_ended(self, country: str, sha256: Sha256) -> bool:
+        """Whether an artifact was revoked: by the list, or before there is one by its tombstone. Raises as `listed`."""
+        if self.listed(country) is not None:
+            return self.is_listed(country, sha256)
+        return self.find(country, sha256) is not None
+
     def refuse(self, country: str, sha256: Sha256, what: str) -> None:
         """Raise RevokedError if the artifact was revoked; `what` is what wants to use it."""
         found, listed = self.find(country, sha256), self.listed(country)

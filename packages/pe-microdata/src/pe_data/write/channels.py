@@ -51,6 +51,7 @@ def move(
     expected_version: int | None = None,
     said: Said = NOTHING_SAID,
     seal: Seal | None = None,
+    agree: Callable[[PointerBody | None], None] = lambda before: None,
 ) -> Move:
     """Point `latest` at an artifact whose objects are all in the store.
 
@@ -59,6 +60,7 @@ def move(
         expected_version: Refuse to move from any other version; 0 for "no pointer yet".
         seal: Signs the pointer, where the trust root has `latest` signed; one that stands there bare is replaced.
         said: Why, and by whom; written into the pointer.
+        agree: Gets what stands there, or None for nothing yet, and raises if that must not be replaced.
 
     Returns:
         The pointer that stands now; `moved` is False if it said so before.
@@ -67,11 +69,7 @@ def move(
         ConflictError: if another writer moved the channel in between.
         PointerMismatchError: if the channel belongs to another namespace.
     """
-    if not NAMESPACE.fullmatch(namespace):
-        raise InvalidNameError(
-            "namespace: expected lower-case letters, digits and '._-' (such as 'policyengine'), "
-            f"found {namespace[:80]!r}"
-        )
+    check_namespace(namespace)
     current: CurrentPointer | None = None
     with suppress(ObjectNotFoundError):
         current = read(store, country, dataset, namespace=namespace)
@@ -85,6 +83,7 @@ def move(
     )
     if current and same and not unsealed:
         return Move(current.pointer, moved=False)
+    agree(current.body if current else None)
     target = UnsignedPointer.of(
         PointerBody(
             namespace=namespace,
@@ -105,6 +104,15 @@ def move(
     data = target.body.to_bytes()
     replace_pointer(store, target.body, seal(data) if seal else data, target.sha256, before)
     return Move(target, moved=True)
+
+
+def check_namespace(namespace: str) -> None:
+    """Raise InvalidNameError for what is none."""
+    if not NAMESPACE.fullmatch(namespace):
+        raise InvalidNameError(
+            "namespace: expected lower-case letters, digits and '._-' (such as 'policyengine'), "
+            f"found {namespace[:80]!r}"
+        )
 
 
 def replace_pointer(

@@ -28,6 +28,7 @@ from pe_data.store.base import Store
 from pe_data.store.probe import probe_conditional_writes
 from pe_data.write.bar import Bar
 from pe_data.write.channels import Move, Seal, move
+from pe_data.write.guard import Guard
 from pe_data.write.relying import RELY_FOR, led_to, send_again
 from pe_data.write.upload import (
     Item,
@@ -119,13 +120,18 @@ def publish_artifact(
     seal: Seal | None = None,
     confirm_after: timedelta = RELY_FOR,
     said: Said = NOTHING_SAID,
+    allow_removal: bool = False,
 ) -> PublishReport:
     """Publish one file as a dataset of its own and move `latest` to it.
 
     The country and the dataset are those of its manifest. What is said of it as a member of a collection is not
     written: a single file has its manifest alone.
 
+    Args:
+        allow_removal: Also take the place of a collection, whose members nobody gets through the channel then.
+
     Raises:
+        RemovalError: the channel stands at a collection.
         StoreError: if the store ignores conditional writes (nothing was published).
         InputError: if the file and its manifest do not belong together, or the same bytes were published under another
             licence.
@@ -135,10 +141,12 @@ def publish_artifact(
     moment = now or datetime.now(UTC)
     manifest = item.manifest
     item = replace(item, about=NOTHING)
+    guard = Guard(store, manifest.country, manifest.dataset, None, allow_removal)
+    guard.look()
     probe_conditional_writes(store)
     upload = Upload(store, manifest.country, manifest.dataset, moment, confirm_after)
     stored = upload.store_item(item)
-    _check_licence(item, stored)
+    check_licence(item, stored)
     member = stored.member
     upload.confirm({manifest.dataset: item}, None, 1)
     outcome = move(
@@ -151,6 +159,7 @@ def publish_artifact(
         now=moment,
         said=said,
         seal=seal,
+        agree=guard.agree,
     )
     return _report(store, outcome, {manifest.dataset: stored})
 
@@ -171,6 +180,7 @@ def publish_collection(
     on_progress: ProgressCallback | None = None,
     confirm_after: timedelta = RELY_FOR,
     said: Said = NOTHING_SAID,
+    allow_removal: bool = False,
 ) -> PublishReport:
     """Publish many files as one collection and move `latest` to it.
 
@@ -187,18 +197,21 @@ def publish_collection(
         confirm_after: A publication that took longer looks once more whether everything is
             there before it moves the channel.
         said: Why, and by whom; the pointer has it.
+        allow_removal: Also take members away that the channel has now and that are not among `items`.
 
     Raises:
-        as `publish_artifact`.
+        RemovalError: a member of the channel is not among `items`; nothing was sent, or the channel was not moved.
+        PeDataError: as `publish_artifact`.
     """
     moment = now or datetime.now(UTC)
-    _check_items(items, country, dataset, run_id)
+    check_items(items, country, dataset, run_id)
+    guard = Guard(store, country, dataset, frozenset(items), allow_removal)
+    guard.look()
     probe_conditional_writes(store)
     upload = Upload(store, country, dataset, moment, confirm_after)
     stored = upload.store_items(items, workers, on_progress)
-    members = {name: one.member for name, one in sorted(stored.items())}
-    target = Collection(country=country, dataset=dataset, run_id=run_id, members=members, validation=validation)
-    digest = _same_members(store, target)
+    target = collection_of(stored, country, dataset, run_id, validation)
+    digest = same_members(store, target)
     if digest is None:
         digest = upload.store_collection(target)
     else:
@@ -214,6 +227,7 @@ def publish_collection(
         now=moment,
         said=said,
         seal=seal,
+        agree=guard.agree,
     )
     return _report(store, outcome, stored)
 
@@ -262,7 +276,7 @@ def set_channel(
     )
 
 
-def _check_licence(item: Item, stored: Stored) -> None:
+def check_licence(item: Item, stored: Stored) -> None:
     """Raise InputError for a licence that the manifest in force, which is written once, does not have."""
     wanted = item.manifest.licence
     if wanted not in (UNSPECIFIED, stored.licence):
@@ -273,8 +287,16 @@ def _check_licence(item: Item, stored: Stored) -> None:
         )
 
 
-def _same_members(store: Store, target: Collection) -> Sha256 | None:
-    """Digest of the collection that the channel stands at, if it says the same as `target`."""
+def collection_of(
+    stored: Mapping[str, Stored], country: str, dataset: str, run_id: str, validation: Validation | None
+) -> Collection:
+    """The collection of what is stored, by name."""
+    members = {name: one.member for name, one in sorted(stored.items())}
+    return Collection(country=country, dataset=dataset, run_id=run_id, members=members, validation=validation)
+
+
+def same_members(store: Store, target: Collection) -> Sha256 | None:
+    """Digest of the collection that the channel stands at, if it says the same as `target` but for its run."""
     try:
         body = read(store, target.country, target.dataset).body
         if not body.is_collection:
@@ -286,7 +308,8 @@ def _same_members(store: Store, target: Collection) -> Sha256 | None:
     return body.artifact_sha256 if same else None
 
 
-def _check_items(items: Mapping[str, Item], country: str, dataset: str, run_id: str) -> None:
+def check_items(items: Mapping[str, Item], country: str, dataset: str, run_id: str) -> None:
+    """Raise for a country, a dataset, a run or names that a collection cannot have."""
     check_country(country)
     check_dataset(dataset)
     if not items:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 from pe_data.documents.collection import COLLECTION_LIMIT, NOTHING, About, Collection, Member, licensed
 from pe_data.documents.encoding import pack
@@ -27,7 +28,7 @@ from pe_data.errors import (
     StoreUnavailableError,
 )
 from pe_data.names.countries import check_terms
-from pe_data.names.digests import Sha256, check_bytes, sha256_bytes
+from pe_data.names.digests import Sha256, check_bytes, sha256_bytes, sha256_file
 from pe_data.names.keys import check_country, collection_key, manifest_key, payload_key
 from pe_data.store.artifacts import DAMAGED, check_payload, parse_manifest
 from pe_data.store.base import ObjectMeta, Store, StoredDocument
@@ -53,7 +54,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One artifact that is in the store now."""
+    """One artifact that is in the store now, or would be."""
 
     member: Member
     uploaded: bool
@@ -120,8 +121,33 @@ class Upload:
                 raise
         return stored
 
+    def plan_item(self, item: Item) -> Stored:
+        """What `store_item` would do, without writing anything; raises as it does."""
+        self._check(item)
+        artifact = item.manifest.artifact
+        send = self._payload_state(item) != "there"
+        if send and (found := sha256_file(item.path)) != artifact.sha256:
+            raise DigestMismatchError(
+                str(item.path),
+                expected=f"sha256 {artifact.sha256}",
+                found=f"sha256 {found}",
+                advice="The file changed after it was hashed. Describe it again.",
+            )
+        try:
+            stored = self._store.get(manifest_key(self._country, artifact.sha256))
+        except ObjectNotFoundError:
+            return _stored(item, send, item.manifest.sha256, item.manifest)
+        return _stored(item, send, *self._in_force(item, stored))
+
     def store_item(self, item: Item) -> Stored:
         """Store one payload, then its manifest. Raises RevokedError for bytes that were revoked."""
+        self._check(item)
+        with self._budget.hold(0 if isinstance(self._store, FolderStore) else item.manifest.artifact.size_bytes):
+            uploaded = self._store_payload(item)
+        return _stored(item, uploaded, *self._store_manifest(item))
+
+    def _check(self, item: Item) -> None:
+        """Raise for what cannot be published, before anything is sent."""
         artifact = item.manifest.artifact
         if item.manifest.country != self._country:
             raise InputError(
@@ -135,17 +161,6 @@ class Upload:
             )
         check_terms(self._country, item.manifest.dataset, item.manifest.access, item.manifest.licence)
         self._bar.refuse(self._country, artifact.sha256, f"{item.path}")
-        with self._budget.hold(0 if isinstance(self._store, FolderStore) else artifact.size_bytes):
-            uploaded = self._store_payload(item)
-        manifest_sha256, manifest = self._store_manifest(item)
-        member = Member(
-            artifact_sha256=artifact.sha256,
-            manifest_sha256=manifest_sha256,
-            size_bytes=artifact.size_bytes,
-            extension=artifact.extension,
-        ).saying(item.about)
-        kept = manifest_sha256 != item.manifest.sha256
-        return Stored(member, uploaded, kept, licensed(manifest, item.about).licence)
 
     def store_collection(self, collection: Collection) -> Sha256:
         """Store the collection document; returns its digest."""
@@ -185,24 +200,31 @@ class Upload:
         """Whether a garbage collection could be deleting an object that is there."""
         return sha256 not in self._led_to and is_old(seen, self._now)
 
+    def _payload_state(self, item: Item) -> Literal["absent", "old", "there"]:
+        """Whether a payload is in the store; an old one that nothing leads to has to be sent again."""
+        artifact = item.manifest.artifact
+        key = payload_key(self._country, artifact.sha256, artifact.extension)
+        try:
+            there = self._store.head(key)
+        except ObjectNotFoundError:
+            return "absent"
+        if there.size != artifact.size_bytes:
+            raise DigestMismatchError(
+                f"{self._store.url}: {key}",
+                expected=f"{artifact.size_bytes} bytes",
+                found=f"{there.size} bytes",
+                advice=DAMAGED,
+            )
+        return "old" if self._may_vanish(artifact.sha256, there) else "there"
+
     def _store_payload(self, item: Item) -> bool:
         artifact = item.manifest.artifact
         key = payload_key(self._country, artifact.sha256, artifact.extension)
         where = f"{self._store.url}: {key}"
-        try:
-            there = self._store.head(key)
-        except ObjectNotFoundError:
-            pass
-        else:
-            if there.size != artifact.size_bytes:
-                raise DigestMismatchError(
-                    where,
-                    expected=f"{artifact.size_bytes} bytes",
-                    found=f"{there.size} bytes",
-                    advice=DAMAGED,
-                )
-            if not self._may_vanish(artifact.sha256, there):
-                return False
+        state = self._payload_state(item)
+        if state == "there":
+            return False
+        if state == "old":
             LOGGER.info("%s: sent again, since nothing leads to it now", where)
             self._store.put_again_file(key, item.path, artifact.sha256)
             return True
@@ -221,7 +243,6 @@ class Upload:
         """Digest of the manifest in force, and that manifest, which may be an earlier, different one."""
         plain = item.manifest.to_bytes()
         key = manifest_key(self._country, item.manifest.artifact.sha256)
-        where = f"{self._store.url}: {key}"
         try:
             stored = self._store.get(key)
         except ObjectNotFoundError:
@@ -233,6 +254,11 @@ class Upload:
                 return sha256_bytes(plain), item.manifest
         if self._may_vanish(item.manifest.artifact.sha256, stored.meta):
             self._store.put_again(key, stored.data)
+        return self._in_force(item, stored)
+
+    def _in_force(self, item: Item, stored: StoredDocument) -> tuple[Sha256, Manifest]:
+        """Digest of the manifest that the store has, and that manifest."""
+        where = f"{self._store.url}: {manifest_key(self._country, item.manifest.artifact.sha256)}"
         found = parse_manifest(stored.data, self._country, item.manifest.artifact.sha256, what=where)
         if found.manifest.artifact != item.manifest.artifact:
             expected, there = item.manifest.artifact, found.manifest.artifact
@@ -241,6 +267,19 @@ class Upload:
                 f"{there.media_type}. {DAMAGED}"
             )
         return found.sha256, found.manifest
+
+
+def _stored(item: Item, uploaded: bool, manifest_sha256: Sha256, manifest: Manifest) -> Stored:
+    """What became of an item, with the manifest in force."""
+    artifact = item.manifest.artifact
+    member = Member(
+        artifact_sha256=artifact.sha256,
+        manifest_sha256=manifest_sha256,
+        size_bytes=artifact.size_bytes,
+        extension=artifact.extension,
+    ).saying(item.about)
+    kept = manifest_sha256 != item.manifest.sha256
+    return Stored(member, uploaded, kept, licensed(manifest, item.about).licence)
 
 
 class ByteBudget:

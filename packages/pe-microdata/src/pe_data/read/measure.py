@@ -1,0 +1,123 @@
+"""Weighted sums of what a file holds, and how they differ from those of another one (extra `frames`)."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pe_data.describe.columns import PERSON
+from pe_data.documents.manifest import Entity, Manifest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    Frames = Mapping[str, "pd.DataFrame"]
+    Weights = Mapping[str, "pd.Series[float]"]
+
+
+@dataclass(frozen=True, slots=True)
+class Weighted:
+    """Sums of the weights of one file."""
+
+    totals: Mapping[str, float]
+    """Entity → sum of the weights of its rows; of an entity without a weight, those of the unit that they are in."""
+    effective_sample_size: float | None
+    """Kish's (Σw)² / Σw², in rows of the first entity that has a weight of its own; None without any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """How one column of a file differs between two versions."""
+
+    changed: bool
+    """Whether a value differs; False if only weights do."""
+    before: float | None
+    """Weighted total; None for what is no number, is not finite, or has no weight."""
+    after: float | None
+
+
+def weigh(frames: "Frames", manifest: Manifest) -> "tuple[Weighted, Weights]":
+    """The weighted sums of a file, and entity → weight of each row.
+
+    Args:
+        frames: Entity → data frame, with ids, links and weights.
+        manifest: What is in the file.
+    """
+    weights = _weights(frames, manifest.entities)
+    totals = {entity: total for entity, row in weights.items() if (total := _finite(row.sum(skipna=False))) is not None}
+    own = next((weights[name] for name, entity in manifest.entities.items() if entity.weight and name in weights), None)
+    squares = None if own is None else _finite((own * own).sum(skipna=False))
+    effective = _finite(own.sum(skipna=False)) if own is not None else None
+    return Weighted(totals, effective**2 / squares if effective is not None and squares else None), weights
+
+
+def compare(
+    before: "tuple[Frames, Weights]", after: "tuple[Frames, Weights]", manifests: tuple[Manifest, Manifest]
+) -> dict[str, Values]:
+    """`entity.column` → how it differs, for columns of both files whose values or weighted totals do."""
+    found: dict[str, Values] = {}
+    for entity in sorted(before[0].keys() & after[0].keys()):
+        frames = before[0][entity], after[0][entity]
+        roles = {role for manifest in manifests for role in _roles(manifest.entities.get(entity))}
+        for column in frames[0].columns.intersection(frames[1].columns):
+            changed = not _same(frames[0][column], frames[1][column])
+            sums: list[float | None] = [None, None]
+            if column not in roles:
+                weights = before[1].get(entity), after[1].get(entity)
+                sums = [_total(frame[column], weight) for frame, weight in zip(frames, weights, strict=True)]
+            if changed or sums[0] != sums[1]:
+                found[f"{entity}.{column}"] = Values(changed, sums[0], sums[1])
+    return found
+
+
+def _weights(frames: "Frames", entities: Mapping[str, Entity]) -> "dict[str, pd.Series[float]]":
+    """Its own weight; else the weight of the unit that it links to; else that of its first person."""
+    found = {
+        name: frames[name][entity.weight].astype("float64")
+        for name, entity in entities.items()
+        if entity.weight and name in frames and entity.weight in frames[name]
+    }
+    own = dict(found)
+    for name, entity in entities.items():
+        if name in found or name not in frames:
+            continue
+        for other, link in entity.links.items():
+            key = entities[other].id if other in own else None
+            if key is not None:
+                by_id = own[other].set_axis(frames[other][key])
+                found[name] = _at(by_id, frames[name][link])
+                break
+    person = entities.get(PERSON)
+    for name, entity in entities.items():
+        of_person = person.links.get(name) if person else None
+        if name in found or name not in frames or entity.id is None or of_person is None or PERSON not in found:
+            continue
+        by_id = found[PERSON].set_axis(frames[PERSON][of_person])
+        found[name] = _at(by_id, frames[name][entity.id])
+    return found
+
+
+def _at(by_id: "pd.Series[float]", ids: "pd.Series[Any]") -> "pd.Series[float]":
+    """The weight of each id; the first row of an id counts."""
+    first = by_id[~by_id.index.duplicated()]
+    return first.reindex(ids).set_axis(ids.index).astype("float64")
+
+
+def _roles(entity: Entity | None) -> tuple[str, ...]:
+    if entity is None:
+        return ()
+    return tuple(role for role in (entity.id, entity.weight, *entity.links.values()) if role)
+
+
+def _same(before: "pd.Series[Any]", after: "pd.Series[Any]") -> bool:
+    return before.dtype == after.dtype and before.equals(after)
+
+
+def _total(values: "pd.Series[Any]", weights: "pd.Series[float] | None") -> float | None:
+    if weights is None or values.dtype.kind not in "biuf":
+        return None
+    return _finite((values.astype("float64") * weights).sum(skipna=False))
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None

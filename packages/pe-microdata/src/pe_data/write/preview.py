@@ -1,0 +1,261 @@
+"""Look before a channel moves: what would change, what would be sent, and where the channel would stand.
+
+Nothing here writes anything.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pe_data.documents.collection import NOTHING
+from pe_data.documents.pointer import DEFAULT_NAMESPACE, PointerBody
+from pe_data.documents.validation import Validation
+from pe_data.errors import ObjectNotFoundError, RemovalError
+from pe_data.names.digests import Sha256
+from pe_data.names.uri import StoreUri
+from pe_data.read.channels import read, read_next
+from pe_data.read.diff import Diff, compare_sides
+from pe_data.read.sides import Facts, Listed, Side, Told, rows_of
+from pe_data.store.artifacts import Contents, each, read_collection, read_manifest
+from pe_data.store.base import Store
+from pe_data.write.channels import check_namespace
+from pe_data.write.guard import Guard
+from pe_data.write.publish import check_items, check_licence, collection_of, same_members
+from pe_data.write.upload import Item, Stored, Upload
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a publication would do."""
+
+    store: str
+    country: str
+    dataset: str
+    artifact_sha256: Sha256
+    """What the channel would stand at."""
+    manifest_sha256: Sha256
+    version: int
+    """That the channel would have."""
+    moved: bool
+    """False if the channel stands there already."""
+    to_send: int
+    """Files whose bytes the store does not have; the same bytes under two names count once."""
+    bytes_to_send: int
+    already_there: int
+    manifests_kept: tuple[str, ...]
+    """Names whose earlier, different manifest would stay in force."""
+    refused: str | None
+    """Why it would be refused as it stands: it would take members away."""
+
+    def summary(self) -> str:
+        """Two lines for a person."""
+        where = f"{self.country}/{self.dataset}@latest"
+        pin = f"sha256:{self.artifact_sha256}"
+        stands = f"would be version {self.version}" if self.moved else f"stands already at version {self.version}"
+        return (
+            f"dry run, nothing was written: {self.to_send:,} file(s) to send ({self.bytes_to_send / 1e6:.1f} MB), "
+            f"{self.already_there:,} already there\n{where} {stands}, {pin}"
+        )
+
+
+def preview_collection(
+    store: Store,
+    items: Mapping[str, Item],
+    *,
+    country: str,
+    dataset: str,
+    run_id: str,
+    validation: Validation | None = None,
+    namespace: str = DEFAULT_NAMESPACE,
+    now: datetime | None = None,
+    allow_removal: bool = False,
+    sealed: bool = False,
+) -> Preview:
+    """What `publish_collection` would do with the same arguments.
+
+    Args:
+        sealed: The pointer would be signed.
+
+    Raises:
+        PeDataError: as `publish_collection`, but for RemovalError.
+    """
+    check_items(items, country, dataset, run_id)
+    refused = _refusal(Guard(store, country, dataset, frozenset(items), allow_removal))
+    upload = Upload(store, country, dataset, now or datetime.now(UTC))
+    stored = dict(zip(items, each(upload.plan_item, list(items.values())), strict=True))
+    target = collection_of(stored, country, dataset, run_id, validation)
+    digest = same_members(store, target) or target.sha256
+    upload.refuse_revoked(digest, f"collection {country}/{dataset}")
+    return _Target(store, country, dataset, namespace, sealed).reached(digest, digest, stored, refused)
+
+
+def preview_artifact(
+    store: Store,
+    item: Item,
+    *,
+    namespace: str = DEFAULT_NAMESPACE,
+    now: datetime | None = None,
+    allow_removal: bool = False,
+    sealed: bool = False,
+) -> Preview:
+    """What `publish_artifact` would do with the same arguments; as `preview_collection`."""
+    country, dataset = item.manifest.country, item.manifest.dataset
+    refused = _refusal(Guard(store, country, dataset, None, allow_removal))
+    item = replace(item, about=NOTHING)
+    stored = Upload(store, country, dataset, now or datetime.now(UTC)).plan_item(item)
+    check_licence(item, stored)
+    member = stored.member
+    target = _Target(store, country, dataset, namespace, sealed)
+    return target.reached(member.artifact_sha256, member.manifest_sha256, {dataset: stored}, refused)
+
+
+def _refusal(guard: Guard) -> str | None:
+    try:
+        guard.look()
+    except RemovalError as error:
+        return error.fact
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """The channel that would be moved."""
+
+    store: Store
+    country: str
+    dataset: str
+    namespace: str
+    sealed: bool
+
+    def reached(self, artifact: Sha256, manifest: Sha256, stored: Mapping[str, Stored], refused: str | None) -> Preview:
+        """The preview of moving it there, with what would be stored before."""
+        check_namespace(self.namespace)
+        current = None
+        with suppress(ObjectNotFoundError):
+            current = read(self.store, self.country, self.dataset, namespace=self.namespace)
+        moved = (
+            current is None
+            or (current.body.artifact_sha256, current.body.manifest_sha256) != (artifact, manifest)
+            or (self.sealed and current.pointer.document is None)
+        )
+        send = {one.member.artifact_sha256: one.member.size_bytes for one in stored.values() if one.uploaded}
+        return Preview(
+            store=self.store.url,
+            country=self.country,
+            dataset=self.dataset,
+            artifact_sha256=artifact,
+            manifest_sha256=manifest,
+            version=(current.body.version if current else 0) + moved,
+            moved=moved,
+            to_send=len(send),
+            bytes_to_send=sum(send.values()),
+            already_there=len(stored) - len(send),
+            manifests_kept=tuple(sorted(name for name, one in stored.items() if one.manifest_kept)),
+            refused=refused,
+        )
+
+
+# --- what changes -----------------------------------------------------------------------------------------------------
+
+
+def changes(store: Store, country: str, dataset: str, after: Side) -> Diff | None:
+    """What would change for those who read `latest`; None if nothing was published yet.
+
+    Args:
+        after: What the channel would lead to (`side_of_items`, `side_of_artifact`).
+
+    Raises:
+        StoreError, DigestMismatchError, InvalidDocumentError: what the channel leads to now cannot be read.
+    """
+    try:
+        body = read(store, country, dataset).body
+    except ObjectNotFoundError:
+        return None
+    return _compared(store, body, after)
+
+
+def since_nomination(store: Store, contents: Contents) -> Diff | None:
+    """What changed since the artifact that was nominated last, whose signatures nobody looks at here; None without one.
+
+    Args:
+        contents: The artifact that is to be nominated.
+
+    Raises:
+        StoreError, DigestMismatchError, InvalidDocumentError: what was nominated last cannot be read.
+    """
+    country, dataset = contents.country, contents.dataset
+    try:
+        body = read_next(store, country, dataset).pointer.claimed()
+    except ObjectNotFoundError:
+        return None
+    return _compared(store, body, side_of_artifact(store, country, dataset, contents.sha256, contents.manifest_sha256))
+
+
+def _compared(store: Store, body: PointerBody, after: Side) -> Diff:
+    before = side_of_pointer(store, body)
+    if before.whole == after.whole:
+        return compare_sides(before, after)
+    return compare_sides(_as_whole(before, body.dataset), _as_whole(after, body.dataset))
+
+
+def side_of_pointer(store: Store, body: PointerBody) -> Side:
+    """What a pointer leads to, as it lies in the store; raises as `side_of_artifact`."""
+    told = Told(
+        f"{body.country}/{body.dataset}",
+        version=body.version,
+        published_at=body.published_at,
+        reason=body.reason,
+        by=body.by,
+    )
+    return side_of_artifact(store, body.country, body.dataset, body.artifact_sha256, body.manifest_sha256, told)
+
+
+def side_of_artifact(
+    store: Store, country: str, dataset: str, sha256: Sha256, manifest: Sha256 | None = None, told: Told | None = None
+) -> Side:
+    """An artifact as it lies in the store.
+
+    Args:
+        manifest: Digest of its manifest, if something says it.
+
+    Raises:
+        ObjectNotFoundError: it is not there.
+        DigestMismatchError, InvalidDocumentError: it is not what its digest says.
+    """
+    told = replace(told or Told(f"{country}/{dataset}"), address=str(StoreUri(country, dataset, None, None, sha256)))
+    found = read_collection(store, country, sha256) if manifest in (None, sha256) else None
+    if found is not None:
+        members = found[0].members
+
+        def facts(name: str) -> Facts:
+            row = members[name]
+            return Facts(read_manifest(store, country, row.artifact_sha256, row.manifest_sha256).manifest, None)
+
+        return _side(replace(told, run_id=found[0].run_id), True, rows_of(members), facts)
+    one = read_manifest(store, country, sha256, manifest).manifest
+    return _side(told, False, {"": Listed("", sha256, one.artifact.size_bytes)}, lambda _: Facts(one, None))
+
+
+def side_of_items(what: Path, items: "Mapping[str, Item] | Item", run_id: str | None = None) -> Side:
+    """Files that are about to be published; `what` is where they are."""
+    each_item = {"": items} if isinstance(items, Item) else dict(items)
+    files = {
+        name: Listed(name, item.manifest.artifact.sha256, item.manifest.artifact.size_bytes, item.about)
+        for name, item in each_item.items()
+    }
+    whole = not isinstance(items, Item)
+    return _side(Told(str(what), run_id=run_id), whole, files, lambda name: Facts(each_item[name].manifest, None))
+
+
+def _side(told: Told, whole: bool, files: Mapping[str, Listed], facts: Callable[[str], Facts]) -> Side:
+    return Side(told, whole, files, facts, None, labelled=True).counted()
+
+
+def _as_whole(side: Side, name: str) -> Side:
+    """A single file as the only one of a folder, to be compared with one."""
+    if side.whole:
+        return side
+    files = {name: replace(side.files[""], name=name)}
+    return replace(side, whole=True, files=files, facts=lambda _: side.facts(""))
