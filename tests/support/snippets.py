@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")))
 RUN_ELSEWHERE = {
     "docs/neighbours.md": "tests/pe_data/test_neighbours.py",
+    "docs/release-manager.md": "tests/pe_data/test_story.py",
     "docs/story.md": "tests/pe_data/test_story.py",
 }
 """Pages of which every block is run by a test of their own, in a folder of their own."""
