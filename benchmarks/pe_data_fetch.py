@@ -1,12 +1,17 @@
 """How fast a verified fetch from a local web server is, against sha256 alone, and in how much memory.
 
     python benchmarks/pe_data_fetch.py [--megabytes 400] [--repeat 7] [--folder DIR]
+    python benchmarks/pe_data_fetch.py --many 489 [--kilobytes 700] [--repeat 5] [--folder DIR]
 
 One nginx on the loopback interface serves a file of random bytes. "sha256" hashes that file, warm,
 with `hashlib.file_digest`. "fetch" is `pe_data.cache.fetch.fetch` from an empty cache: request,
 receive, write, hash, compare. It ends with an fsync, which is as fast as the disk and no faster; it
 is timed apart, so that the first figure speaks of the code and the second of the machine too. Each
 figure is the best of the repeats, taken in turn, because other programs only ever slow one down.
+
+With `--many`, so many files are published as one collection to a folder that the same nginx serves. "curl" fetches
+their payloads over one connection, one after the other; "fetch" is `pe-data fetch --link` with its eight workers from
+an empty cache, fsync included; "again" has them all in the cache. Whole processes in turn; medians, and their ratio.
 """
 
 import argparse
@@ -16,6 +21,7 @@ import os
 import resource
 import shutil
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -28,9 +34,14 @@ from pathlib import Path
 from pe_data.cache.entries import Cache
 from pe_data.cache.fetch import Tuning, Wanted, fetch
 from pe_data.cache.part import Part
-from pe_data.names.digests import Sha256
+from pe_data.documents.manifest import Artifact, Entity, Manifest
+from pe_data.names.digests import Sha256, sha256_file
+from pe_data.names.keys import MEDIA_TYPES, payload_key
 from pe_data.store.byte_source import Source
+from pe_data.store.folder import FolderStore
 from pe_data.store.web_source import open_web
+from pe_data.write.publish import publish_collection
+from pe_data.write.upload import Item
 
 CHUNK = 1 << 20
 
@@ -40,6 +51,8 @@ def main() -> None:
     parser.add_argument("--megabytes", type=int, default=400)
     parser.add_argument("--repeat", type=int, default=7)
     parser.add_argument("--folder", type=Path, help="on the disk to measure; default temporary")
+    parser.add_argument("--many", type=int, default=0, help="measure so many small files instead")
+    parser.add_argument("--kilobytes", type=int, default=700, help="of each of them")
     parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
@@ -47,7 +60,10 @@ def main() -> None:
         print(json.dumps(one_fetch(url, Path(cache), sha256, int(size), Tuning())))
         return
     with tempfile.TemporaryDirectory(dir=arguments.folder) as name, nginx(Path(name)) as url:
-        report = measure(Path(name), url, arguments.megabytes, arguments.repeat)
+        if arguments.many:
+            report = measure_many(Path(name), url, arguments.many, arguments.kilobytes, arguments.repeat)
+        else:
+            report = measure(Path(name), url, arguments.megabytes, arguments.repeat)
     print(json.dumps(report, indent=2))
 
 
@@ -95,6 +111,58 @@ def one_fetch(url: str, cache: Path, sha256: str, size: int, tuning: Tuning) -> 
     marks["durable"] = time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"verified": marks["verified"], "durable": marks["durable"], "peak_mb": round(peak, 1)}
+
+
+def measure_many(folder: Path, url: str, count: int, kilobytes: int, repeat: int) -> dict[str, float | str]:
+    """Seconds and CPU-seconds of whole processes that fetch a collection."""
+    items = {}
+    for number in range(count):
+        path = folder / "files" / f"{number:03}.h5"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(os.urandom(kilobytes * 1024 + number))
+        manifest = Manifest(
+            artifact=Artifact(sha256_file(path), path.stat().st_size, MEDIA_TYPES["h5"]),
+            country="us",
+            dataset="areas",
+            time_period=(2024,),
+            entities={"person": Entity(rows=1, columns={"float32": tuple(f"variable_{n:02}" for n in range(60))})},
+            licence="CC0-1.0",
+            status="active",
+            access="public",
+            schema_version="1.0",
+        )
+        items[f"districts/{number:03}"] = Item(path, manifest)
+    publish_collection(FolderStore(folder / "store"), items, country="us", dataset="areas", run_id="r")
+    shutil.rmtree(folder / "files")
+    keys = [payload_key("us", item.manifest.artifact.sha256, "h5") for item in items.values()]
+    lines = "".join(f'url = "{url}/store/{key}"\noutput = "{folder}/curl/{key[6:]}"\n' for key in keys)
+    (folder / "curl.txt").write_text(lines)
+    fetch_all = [str(Path(sys.executable).with_name("pe-data")), "fetch", "pe-data://us/areas@latest", "--link"]
+    fetch_all += ["--store", f"{url}/store", "--cache", str(folder / "cache"), "--to", str(folder / "out"), "--json"]
+    commands = {"curl": ["curl", "-s", "-K", str(folder / "curl.txt")], "fetch": fetch_all, "again": fetch_all}
+    seconds: dict[str, list[float]] = {name: [] for name in commands}
+    cpu: dict[str, list[float]] = {name: [] for name in commands}
+    for _ in range(repeat):
+        for name in ("curl", "cache", "out"):
+            shutil.rmtree(folder / name, ignore_errors=True)
+        (folder / "curl").mkdir()
+        for name, command in commands.items():
+            if name == "again":
+                shutil.rmtree(folder / "out")
+            before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+            environment = {**os.environ, "PE_DATA_CONFIG": str(folder / "none.toml")}
+            subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            seconds[name].append(time.perf_counter() - started)
+            cpu[name].append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    report: dict[str, float | str] = {"files": count, "megabytes": round(count * kilobytes / 1024)}
+    for name in commands:
+        report[f"{name}, seconds"] = round(statistics.median(seconds[name]), 2)
+        report[f"{name}, CPU-seconds"] = round(statistics.median(cpu[name]), 2)
+    ratios = [fetch / curl for fetch, curl in zip(seconds["fetch"], seconds["curl"], strict=True)]
+    report["fetch / curl"] = round(statistics.median(ratios), 2)
+    report["again, milliseconds per file"] = round(1000 * statistics.median(seconds["again"]) / count, 2)
+    return report
 
 
 def in_own_process(url: str, cache: Path, sha256: str, size: int) -> float:

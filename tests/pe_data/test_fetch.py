@@ -175,9 +175,13 @@ def test_one_bad_member_stops_the_rest_and_the_next_call_completes(
     assert there(tmp_path / "out") == named(*DATA)
 
 
-@pytest.mark.parametrize("step", ["locked", "piece written", "synced", "renamed", "stamped"])
-def test_killed_at_a_random_moment(store: Path, tmp_path: Path, step: str) -> None:
-    times = random.Random(step).randint(1, 7)
+STEPS = ("locked", "piece written", "synced", "renamed", "stamped")
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_killed_at_ten_random_moments(store: Path, tmp_path: Path, seed: int) -> None:
+    """Whole or absent, in the folder and in the cache; the same call completes it."""
+    step, times = STEPS[seed % len(STEPS)], random.Random(seed).randint(1, 7)
     arguments = (str(store), str(tmp_path / "cache"), LATEST, str(tmp_path / "out"))
     assert forked.run(fetch_helpers.many, *arguments, step, times).returncode == -9
     left = {name: data for name, data in there(tmp_path / "out").items() if "/." not in name}
