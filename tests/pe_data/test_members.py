@@ -268,7 +268,6 @@ def test_what_a_publication_says_is_shown_everywhere(pe: Shown, folder: Path, tm
     more = ["--licence", "CC-BY-4.0", "--note", "a test", "--citation", "Doe (2026)"]
     said = pe(*publish, *more)
     assert "no licence" not in said
-    assert "manifest" not in said
     district = {"type": "district", "id": "NC-01", "name": "North Carolina", "congress": 119}
     about = {
         "area": district,
