@@ -468,6 +468,7 @@ def test_snakemake_publish(run: Settings, tmp_path: Path) -> None:
         "release": release,
     }
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    run.layout.config.write_text(json.dumps(config))  # as the workflow resolves it
     (tmp_path / "Snakefile").write_text(
         "from local_h5.config.settings import Settings\n"
         'configfile: "config.yaml"\n'
