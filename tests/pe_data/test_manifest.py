@@ -498,6 +498,18 @@ def test_parquet_and_pandas_files_contradict_too(tmp_path):
             describe(tmp_path / name, LABEL, years=(2031,))
 
 
+def test_parquet_files_of_every_version_say_their_years(tmp_path):
+    """The names in the footer are a format: files that were exported by 0.1.0 have them."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.table({"household_id": [1, 2]})
+    footer = {b"pe_data.entity": b"household", b"pe_data.years": b"2024 2025"}
+    pq.write_table(table.replace_schema_metadata(footer), tmp_path / "old.parquet")
+    found = describe(tmp_path / "old.parquet", LABEL)
+    assert found.time_period == (2024, 2025) and list(found.entities) == ["household"]
+
+
 def test_a_sidecar_contradicts_a_label_and_its_own_columns(tmp_path):
     """`--year` was ignored without a word where a sidecar lies beside the file."""
     path = write_years(tmp_path / "area.h5", "2024")

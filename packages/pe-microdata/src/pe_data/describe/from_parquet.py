@@ -12,7 +12,7 @@ from pe_data.errors import InputError
 
 ENTITY_KEY = b"pe_data.entity"
 """Key of the footer's metadata that names the entity of the rows."""
-YEARS_KEY = b"pe_data.read.years"
+YEARS_KEY = b"pe_data.years"
 """Key of the footer's metadata with the years that the rows cover, blank-separated."""
 
 
