@@ -312,7 +312,7 @@ def test_configuration_by_country(tmp_path, monkeypatch):
         "policyengine",
         {"region": "x"},
     )
-    assert config.store_for("uk").url == config.default_store_url() == "gs://b"
+    assert config.store_for("uk").url == config.store_for(config.DEFAULT).url == "gs://b"
     monkeypatch.setenv("PE_DATA_STORE", "here")
     monkeypatch.setenv("PE_DATA_MIRRORS", "a, b,")
     assert config.store_for("us") == config.StoreConfig("here", ("a", "b"), "policyengine")
@@ -335,7 +335,6 @@ def test_without_configuration_a_folder_of_the_user_serves(tmp_path):
     found = config.store_for("us", {"PE_DATA_CONFIG": str(tmp_path / "none.toml")})
     assert found.url.endswith("store")
     assert "pe-data" in found.url
-    assert config.default_store_url({"PE_DATA_CONFIG": str(tmp_path / "none.toml")}) == found.url
 
 
 @pytest.mark.parametrize(

@@ -112,11 +112,6 @@ def gated_group(country: str, environment: Mapping[str, str] | None = None) -> s
     return next((stores[name].gated_group for name in (country, DEFAULT) if name in stores), None)
 
 
-def default_store_url(environment: Mapping[str, str] | None = None) -> str:
-    """Address of the store when no country is named: what a publisher writes to by default."""
-    return store_for(DEFAULT, environment).url
-
-
 def cache_folder(environment: Mapping[str, str] | None = None) -> Path:
     """`PE_DATA_CACHE`, else the user's cache folder for `pe-data`."""
     env = os.environ if environment is None else environment
