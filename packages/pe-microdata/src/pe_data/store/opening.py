@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote, urlsplit
 
 from obstore.exceptions import BaseError
@@ -20,7 +20,7 @@ from pe_data.store.objects import Client, ObjectStore, memory_store
 from pe_data.store.translate import short
 
 if TYPE_CHECKING:
-    from obstore.store import AzureConfig, ClientConfig, GCSConfig, RetryConfig, S3Config
+    from obstore.store import ClientConfig, RetryConfig
 
 SCHEMES = ("file", "s3", "gs", "az", "https", "http", "gateway+https", "gateway+http", "memory")
 EXAMPLES = (
@@ -115,28 +115,8 @@ def _client(scheme: str, url: str, settings: dict[str, str], limits: Timeouts) -
     allowed = os.environ.get(f"{cloud}_ALLOW_HTTP", "").lower() in ("1", "true")
     if any(address.startswith("http://") for address in addresses) or allowed:
         web["allow_http"] = True
-    if scheme == "s3":
-        return S3Store(
-            parts.netloc,
-            prefix=prefix,
-            config=cast("S3Config", settings),
-            client_options=web,
-            retry_config=retry,
-        )
-    if scheme == "gs":
-        return GCSStore(
-            parts.netloc,
-            prefix=prefix,
-            config=cast("GCSConfig", settings),
-            client_options=web,
-            retry_config=retry,
-        )
-    if scheme == "az":
-        return AzureStore(
-            parts.netloc,
-            prefix=prefix,
-            config=cast("AzureConfig", settings),
-            client_options=web,
-            retry_config=retry,
-        )
-    return HTTPStore.from_url(url, client_options=web, retry_config=retry)
+    kinds: dict[str, type[S3Store | GCSStore | AzureStore]] = {"s3": S3Store, "gs": GCSStore, "az": AzureStore}
+    if scheme not in kinds:
+        return HTTPStore.from_url(url, client_options=web, retry_config=retry)
+    config = cast("Any", settings)  # each kind has names of its own
+    return kinds[scheme](parts.netloc, prefix=prefix, config=config, client_options=web, retry_config=retry)

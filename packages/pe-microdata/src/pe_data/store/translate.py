@@ -50,15 +50,13 @@ def translated(url: str, key: str) -> Iterator[None]:
             f"{where}: access refused; check the credentials and what they are allowed to do "
             f"under this prefix ({short(error)})"
         ) from error
-    except NotSupportedError as error:
-        if _RANGE.search(str(error)):
-            raise RangeNotSupportedError(f"{where}: the server ignores ranges") from error
-        raise StoreError(f"{where}: {short(error)}") from error
     except ValueError as error:
         raise InvalidNameError(f"{where}: not a key of this store: {short(error)}") from error
     except BaseError as error:
         if _RANGE.search(str(error)):
             raise RangeNotSupportedError(f"{where}: the server ignores ranges") from error
+        if isinstance(error, NotSupportedError):
+            raise StoreError(f"{where}: {short(error)}") from error
         raise StoreUnavailableError(
             f"{where}: no usable answer; check the address and the network, then try again ({short(error)})"
         ) from error
