@@ -25,6 +25,7 @@ from pe_data.documents.document import (
     Version,
     check_times,
     describe,
+    is_line,
     matching,
 )
 from pe_data.documents.envelope import POINTER_TYPE, SignedDocument, parse_envelope
@@ -58,17 +59,13 @@ class Said:
 
     def __post_init__(self) -> None:
         for name, text in (("reason", self.reason), ("by", self.by)):
-            if text is not None and not _is_line(text):
+            if text is not None and not is_line(text, LINE_LIMIT):
                 raise InputError(
                     f"{name}: expected one printable line of at most {LINE_LIMIT} characters, found {text[:80]!r}"
                 )
 
 
 NOTHING_SAID = Said()
-
-
-def _is_line(text: str) -> bool:
-    return bool(text.strip()) and text.isprintable() and len(text) <= LINE_LIMIT
 
 
 class PointerBody(Document, frozen=True):
@@ -101,7 +98,7 @@ class PointerBody(Document, frozen=True):
 
     def __post_init__(self) -> None:
         for name, text in (("reason", self.reason), ("by", self.by)):
-            if text is not None and not _is_line(text):
+            if text is not None and not is_line(text, LINE_LIMIT):
                 raise Refused(name, f"one printable line of at most {LINE_LIMIT} characters", describe(text))
         check_times(self, "published_at", "expires")
         if (self.version == 1) != (self.prev is None):
@@ -159,7 +156,8 @@ class SignedPointer:
 
 def body_of(raw: bytes, *, what: str) -> bytes:
     """The body of a pointer of `latest` as it was signed, or as it stands there bare. Raises InvalidDocumentError."""
-    return parse_signed(raw, what=what).document.body if "payloadType" in strict_json(raw, what=what) else raw
+    document = _envelope(raw, what)
+    return document.body if document else raw
 
 
 def parse_unsigned(raw: bytes, *, what: str) -> UnsignedPointer:
@@ -172,11 +170,16 @@ def parse_unsigned(raw: bytes, *, what: str) -> UnsignedPointer:
     Raises:
         InvalidDocumentError: naming the field that is wrong.
     """
-    document = parse_signed(raw, what=what).document if "payloadType" in strict_json(raw, what=what) else None
+    document = _envelope(raw, what)
     body = PointerBody.from_bytes(document.body if document else raw, what)
     if body.channel == "next":
         raise InvalidDocumentError(f"{what}: channel next needs a signed pointer, found a bare one")
     return UnsignedPointer(body, sha256_bytes(document.body if document else raw), document)
+
+
+def _envelope(raw: bytes, what: str) -> SignedDocument | None:
+    """The envelope that a pointer of `latest` is in; None for a bare one."""
+    return parse_signed(raw, what=what).document if "payloadType" in strict_json(raw, what=what) else None
 
 
 def parse_signed(raw: bytes, *, what: str) -> SignedPointer:

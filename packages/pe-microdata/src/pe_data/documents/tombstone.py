@@ -8,7 +8,18 @@ person is enough for any number of artifacts.
 from collections.abc import Mapping
 from typing import ClassVar
 
-from pe_data.documents.document import Country, Dataset, Digest, Document, Refused, Text, Time, check_times, describe
+from pe_data.documents.document import (
+    Country,
+    Dataset,
+    Digest,
+    Document,
+    Refused,
+    Text,
+    Time,
+    check_times,
+    describe,
+    is_line,
+)
 from pe_data.errors import InvalidTombstoneError
 
 TOMBSTONE_LIMIT = 4 * 1024 * 1024
@@ -44,7 +55,7 @@ class Tombstone(Document, frozen=True):
         check_times(self, "date")
         for name, limit in {"reason": REASON_LIMIT, "revoked_by": NAME_LIMIT, "licence": NAME_LIMIT}.items():
             text = getattr(self, name)
-            if not _is_line(text, limit):
+            if not is_line(text, limit):
                 raise Refused(name, f"one line of at most {limit} printable characters", describe(text))
         if list(self.members) != sorted(set(self.members)):
             raise Refused("members", "distinct digests in ascending order", "another order, or one twice")
@@ -61,12 +72,8 @@ class Tombstone(Document, frozen=True):
 
 def check_line(text: str, what: str, limit: int) -> str:
     """`text` if it is one printable line. Raises InvalidTombstoneError."""
-    if not _is_line(text, limit):
+    if not is_line(text, limit):
         raise InvalidTombstoneError(
             f"{what}: expected one line of 1 to {limit} printable characters, found {text[:80]!r} ({len(text)})"
         )
     return text
-
-
-def _is_line(text: str, limit: int) -> bool:
-    return bool(text.strip()) and len(text) <= limit and text.isprintable()
