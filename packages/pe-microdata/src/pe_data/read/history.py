@@ -4,17 +4,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from pe_data.documents.collection import COLLECTION_LIMIT, Collection
-from pe_data.documents.encoding import READ_LIMIT, unpack
-from pe_data.documents.manifest import Manifest
 from pe_data.documents.pointer import PointerBody, UnsignedPointer
 from pe_data.errors import ObjectNotFoundError
-from pe_data.names.digests import Sha256, check_bytes
-from pe_data.names.keys import collection_key, manifest_key
+from pe_data.names.digests import Sha256
 from pe_data.read.channels import history
+from pe_data.store.artifacts import read_collection, read_manifest
 from pe_data.store.base import Store
-
-ADVICE = "Run pe-data fsck."
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +61,11 @@ def versions(store: Store, country: str, dataset: str) -> Iterator[Version]:
 
 def _version(store: Store, pointer: UnsignedPointer, body: PointerBody) -> Version:
     if body.is_collection:
-        key = collection_key(body.country, body.artifact_sha256)
-        raw = check_bytes(
-            store.get(key, max_bytes=COLLECTION_LIMIT).data, body.artifact_sha256, what=key, advice=ADVICE
-        )
-        whole = Collection.from_bytes(raw, what=key)
+        found = read_collection(store, body.country, body.artifact_sha256)
+        if found is None:
+            return Version(pointer)
+        whole = found[0]
         size = sum(member.size_bytes for member in whole.members.values())
         return Version(pointer, whole.run_id, len(whole.members), size)
-    key = manifest_key(body.country, body.artifact_sha256)
-    raw = check_bytes(
-        unpack(store.get(key, max_bytes=READ_LIMIT).data, key), body.manifest_sha256, what=key, advice=ADVICE
-    )
-    return Version(pointer, size_bytes=Manifest.from_bytes(raw, key).artifact.size_bytes)
+    single = read_manifest(store, body.country, body.artifact_sha256, body.manifest_sha256)
+    return Version(pointer, size_bytes=single.manifest.artifact.size_bytes)

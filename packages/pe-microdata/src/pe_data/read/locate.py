@@ -17,7 +17,7 @@ import msgspec
 
 from pe_data.cache.entries import Suffix
 from pe_data.documents.collection import COLLECTION_LIMIT, NOTHING, About, Area, Collection, licensed
-from pe_data.documents.encoding import READ_LIMIT, unpack
+from pe_data.documents.encoding import READ_LIMIT
 from pe_data.documents.manifest import Manifest, Status
 from pe_data.documents.notice import is_gated
 from pe_data.documents.pointer import PointerBody
@@ -31,13 +31,14 @@ from pe_data.errors import (
     ObjectNotFoundError,
     PointerMismatchError,
 )
-from pe_data.names.digests import Sha256, check_bytes, sha256_bytes
+from pe_data.names.digests import Sha256, check_bytes
 from pe_data.names.keys import Extension, collection_key, manifest_key
 from pe_data.names.uri import StoreUri
 from pe_data.read.places import Places
 from pe_data.read.revocations import Revocations
 from pe_data.read.revoked import Revoked
 from pe_data.read.standing import read_latest, read_nomination
+from pe_data.store.artifacts import StoredManifest, parse_manifest
 
 SWAPPED = "It was changed or damaged, and was not kept. Tell whoever runs the store."
 
@@ -92,16 +93,6 @@ class Located:
         except InvalidNameError as error:
             raise InputError(f"{uri}: {error}") from None
         return replace(self, uri=uri, sha256=row.artifact_sha256, bound=row.manifest_sha256)
-
-
-@dataclass(frozen=True, slots=True)
-class Described:
-    """A verified manifest."""
-
-    manifest: Manifest
-    """As published, but that the status of one that is not bound counts for nothing."""
-    raw: bytes
-    """Its plain JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +167,7 @@ def read_pointer(uri: StoreUri, places: Places) -> tuple[PointerBody | None, boo
     return read_latest(uri, places, places.options)
 
 
-def look(uri: StoreUri, places: Places, pointer: PointerBody | None = None) -> tuple[Located, Described | None]:
+def look(uri: StoreUri, places: Places, pointer: PointerBody | None = None) -> tuple[Located, StoredManifest | None]:
     """As `locate`, with the manifest; None for a collection."""
     located = locate(uri, places, pointer)
     if located.is_collection:
@@ -208,7 +199,7 @@ def revocation(
     return asked.find(located.digests, cached=cached)
 
 
-def current_manifest(located: Located, described: Described, places: Places) -> Manifest:
+def current_manifest(located: Located, described: StoredManifest, places: Places) -> Manifest:
     """The manifest with the licence in force; its status is `revoked` if there is a tombstone, whatever it says."""
     manifest = licensed(described.manifest, located.about)
     cached = places.cache.find(located.sha256) is not None
@@ -235,7 +226,7 @@ def target(uri: StoreUri, places: Places) -> Target:
         member=uri.member,
         is_collection=described is None,
         artifact_sha256=located.sha256,
-        manifest_sha256=sha256_bytes(described.raw) if described else located.sha256,
+        manifest_sha256=described.sha256 if described else located.sha256,
         size_bytes=artifact.size_bytes if artifact else len(located.raw),
         extension=artifact.extension if artifact else None,
         version=body.version if body else None,
@@ -288,7 +279,7 @@ def with_collection(located: Located, places: Places) -> Located:
     return whole if uri.member is None else whole.member(uri.member)
 
 
-def describe(located: Located, places: Places) -> Described:
+def describe(located: Located, places: Places) -> StoredManifest:
     """The verified manifest of the artifact, from the cache or the first place that has it right.
 
     Raises:
@@ -297,21 +288,21 @@ def describe(located: Located, places: Places) -> Described:
     sha256, bound, cache = located.sha256, located.bound, places.cache
     payload = None if bound else cache.find(sha256)
 
-    def check(stored: bytes, what: str) -> Described:
-        plain = unpack(stored, what)
-        if bound is not None:
-            check_bytes(plain, bound, what=what, advice=SWAPPED)
-        manifest = checked_manifest(plain, located.uri, sha256, what)
+    def check(stored: bytes, what: str) -> StoredManifest:
+        found = parse_manifest(stored, located.uri.country, sha256, bound, what=what, advice=SWAPPED)
+        artifact = found.manifest.artifact
         if payload is not None:
             there = (payload.stat().st_size, payload.suffix.removeprefix("."))
-            if (manifest.artifact.size_bytes, manifest.artifact.extension) != there:
+            if (artifact.size_bytes, artifact.extension) != there:
                 raise DigestMismatchError(
                     what,
                     expected=f"a manifest of the payload, {there[0]} bytes of {there[1]}",
-                    found=f"one of {manifest.artifact.size_bytes} bytes of {manifest.artifact.extension}",
+                    found=f"one of {artifact.size_bytes} bytes of {artifact.extension}",
                     advice=SWAPPED,
                 )
-        return Described(manifest if bound else msgspec.structs.replace(manifest, status="active"), plain)
+        if bound is None:  # what it says of its own status counts for nothing
+            found = replace(found, manifest=msgspec.structs.replace(found.manifest, status="active"))
+        return found
 
     # One that is not bound is taken for the file that is here; without it, whoever has it is asked.
     kinds: tuple[Suffix, ...] = ("manifest.json",) if bound else ("manifest.json", "unbound.json") if payload else ()
@@ -327,18 +318,5 @@ def describe(located: Located, places: Places) -> Described:
     described = places.document(located.uri, manifest_key(located.uri.country, sha256), READ_LIMIT, check)
     if bound is not None:
         with suppress(CacheError):  # it is read again next time
-            cache.write_document(sha256, "manifest.json", described.raw)
+            cache.write_document(sha256, "manifest.json", described.plain)
     return described
-
-
-def checked_manifest(plain: bytes, uri: StoreUri, sha256: Sha256, what: str) -> Manifest:
-    """A manifest, if it is of that artifact in that country. Raises InvalidDocumentError, DigestMismatchError."""
-    manifest = Manifest.from_bytes(plain, what)
-    if (manifest.country, manifest.artifact.sha256) != (uri.country, sha256):
-        raise DigestMismatchError(
-            what,
-            expected=f"a manifest of {uri.country} sha256 {sha256}",
-            found=f"one of {manifest.country} sha256 {manifest.artifact.sha256}",
-            advice=SWAPPED,
-        )
-    return manifest

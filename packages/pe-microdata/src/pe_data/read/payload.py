@@ -9,7 +9,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from pe_data.cache.fetch import Fetched, NobodyError, Wanted, fetch
-from pe_data.documents.encoding import READ_LIMIT, unpack
 from pe_data.errors import (
     FetchError,
     GatewayError,
@@ -18,14 +17,15 @@ from pe_data.errors import (
     PeDataError,
     RevokedError,
 )
-from pe_data.names.keys import EXTENSIONS, manifest_key, payload_key
+from pe_data.names.keys import EXTENSIONS, payload_key
 from pe_data.names.uri import StoreUri
-from pe_data.read.locate import Located, checked_manifest, describe, locate, revocation, with_collection
+from pe_data.read.locate import Located, describe, locate, revocation, with_collection
 from pe_data.read.options import Options
 from pe_data.read.places import Places
 from pe_data.read.revocations import Revocations
 from pe_data.read.revoked import obey
 from pe_data.read.seen import SeenChannels
+from pe_data.store.artifacts import read_manifest
 
 
 def ensure_store(uri: StoreUri, options: Options) -> Path:
@@ -143,8 +143,7 @@ def _keep_manifest(located: Located, places: Places, fetched: Fetched) -> None:
     for store in places.all():
         if store.url == fetched.source:
             with suppress(PeDataError):
-                stored = store.get(manifest_key(uri.country, sha256), max_bytes=READ_LIMIT).data
-                plain = unpack(stored, store.url)
-                artifact = checked_manifest(plain, uri, sha256, store.url).artifact
+                found = read_manifest(store, uri.country, sha256)
+                artifact = found.manifest.artifact
                 if (artifact.size_bytes, artifact.extension) == (fetched.path.stat().st_size, fetched.path.suffix[1:]):
-                    places.cache.write_document(sha256, "unbound.json", plain)
+                    places.cache.write_document(sha256, "unbound.json", found.plain)

@@ -32,7 +32,9 @@ class StoredManifest:
 
     manifest: Manifest
     stored: bytes
-    """As they lie in the store, plain or compressed."""
+    """As it lies in the store, plain or compressed."""
+    plain: bytes
+    """Its JSON."""
     sha256: Sha256
     """Of the plain JSON."""
 
@@ -104,7 +106,7 @@ def parse_manifest(
         raise InvalidDocumentError(
             f"{what}: expected the manifest of sha256:{sha256}, found one of sha256:{found}{other}. {advice}"
         )
-    return StoredManifest(manifest, stored, sha256_bytes(plain))
+    return StoredManifest(manifest, stored, plain, sha256_bytes(plain) if bound is None else bound)
 
 
 def read_collection(
