@@ -1,13 +1,13 @@
 """A verified file of the cache under a name of the user's, whole or not at all."""
 
-import hashlib
 import os
 from pathlib import Path
+from typing import BinaryIO
 
-from pe_data.errors import CacheError, DigestMismatchError
+from pe_data.errors import CacheError
 from pe_data.files.atomic import PLAIN, SECRET, beside
 from pe_data.files.private import close_to_others
-from pe_data.names.digests import CHUNK_BYTES, Sha256, sha256_file
+from pe_data.names.digests import Sha256, copy_checked, sha256_file
 
 FICLONE = 0x40049409
 """Linux: share the blocks of another file until one of the two is written to (btrfs, XFS, bcachefs)."""
@@ -64,21 +64,18 @@ def _linked(source: Path, target: Path) -> bool:
 def _copy(source: Path, sha256: Sha256, target: Path, mode: int) -> None:
     made = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), mode)
     with os.fdopen(made, "wb") as copy, source.open("rb") as original:
-        try:
-            import fcntl
-
-            fcntl.ioctl(copy.fileno(), FICLONE, original.fileno())
-        except (ImportError, OSError):  # another system, or a file system that shares no blocks
-            digest = hashlib.sha256()
-            while piece := original.read(CHUNK_BYTES):
-                copy.write(piece)
-                digest.update(piece)
-            if digest.hexdigest() != sha256:
-                raise DigestMismatchError(
-                    str(source),
-                    expected=f"sha256 {sha256}",
-                    found=f"sha256 {digest.hexdigest()}",
-                    advice="The file changed in the cache; run `pe-data cache verify`.",
-                ) from None
+        if not _shared(original, copy):
+            advice = "The file changed in the cache; run `pe-data cache verify`."
+            copy_checked(original, copy, sha256, what=str(source), advice=advice)
         copy.flush()
         os.fsync(copy.fileno())
+
+
+def _shared(original: BinaryIO, copy: BinaryIO) -> bool:
+    try:
+        import fcntl
+
+        fcntl.ioctl(copy.fileno(), FICLONE, original.fileno())
+    except (ImportError, OSError):  # another system, or a file system that shares no blocks
+        return False
+    return True

@@ -16,7 +16,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import BinaryIO, TypeVar, cast
 
 from pe_data.errors import DigestMismatchError, InvalidDocumentError, InvalidNameError
 
@@ -91,6 +91,15 @@ def sha256_file(path: Path) -> Sha256:
         return Sha256(hashlib.file_digest(handle, "sha256").hexdigest())
 
 
+def copy_checked(original: BinaryIO, copy: BinaryIO, expected: Sha256, *, what: str, advice: str) -> None:
+    """Copy a file and hash it on the way. Raises DigestMismatchError as `check_bytes`, once all is copied."""
+    digest = hashlib.sha256()
+    while piece := original.read(CHUNK_BYTES):
+        copy.write(piece)
+        digest.update(piece)
+    _check(Sha256(digest.hexdigest()), expected, what, advice)
+
+
 class HashingStream:
     """Pass pieces of bytes through and hash them on the way.
 
@@ -130,10 +139,13 @@ def check_bytes(data: bytes, expected: Sha256, *, what: str, advice: str) -> byt
     Raises:
         DigestMismatchError: if it is not; the message has both digests.
     """
-    found = sha256_bytes(data)
+    _check(sha256_bytes(data), expected, what, advice)
+    return data
+
+
+def _check(found: Sha256, expected: Sha256, what: str, advice: str) -> None:
     if found != expected:
         raise DigestMismatchError(what, expected=f"sha256 {expected}", found=f"sha256 {found}", advice=advice)
-    return data
 
 
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

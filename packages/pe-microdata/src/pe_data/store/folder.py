@@ -9,7 +9,6 @@ does not reach the disk before it answers, so both writes are done here:
   file over the old one. The operating system frees the lock of a killed process.
 """
 
-import hashlib
 import os
 import re
 import uuid
@@ -31,10 +30,10 @@ from pe_data.errors import (
     StoreUnavailableError,
     VersionMismatchError,
 )
-from pe_data.names.digests import CHUNK_BYTES, Sha256, check_plain, open_plain
+from pe_data.names.digests import Sha256, check_plain, copy_checked, open_plain
 from pe_data.store.base import ObjectMeta, Timeouts, VersionToken
 from pe_data.store.byte_source import Body
-from pe_data.store.objects import ObjectStore
+from pe_data.store.objects import CHANGED, ObjectStore
 from pe_data.store.pace import Pace
 from pe_data.store.translate import translated
 
@@ -237,18 +236,8 @@ def _write(handle: BinaryIO, data: bytes) -> None:
 
 
 def _copy(handle: BinaryIO, path: Path, sha256: Sha256) -> None:
-    hasher = hashlib.sha256()
     with path.open("rb") as source:
-        while piece := source.read(CHUNK_BYTES):
-            hasher.update(piece)
-            handle.write(piece)
-    if hasher.hexdigest() != sha256:
-        raise DigestMismatchError(
-            str(path),
-            expected=f"sha256 {sha256}",
-            found=f"sha256 {hasher.hexdigest()}",
-            advice="The file changed after it was hashed; nothing was written. Publish again.",
-        )
+        copy_checked(source, handle, sha256, what=str(path), advice=CHANGED)
 
 
 def _flush_folder(folder: Path) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Client = AzureStore | GCSStore | HTTPStore | LocalStore | MemoryStore | S3Store
 
+CHANGED = "The file changed after it was hashed; nothing was written. Publish again."
 LIST_CHUNK = 1000
 SMALL_WRITE = 1024 * 1024
 """Writes up to this size, in bytes, go through the client with the short limits."""
@@ -158,12 +159,7 @@ def memory_store() -> ObjectStore:
 
 
 def _checked(path: Path, sha256: Sha256) -> bytes:
-    return check_bytes(
-        path.read_bytes(),
-        sha256,
-        what=f"{path}",
-        advice="The file changed after it was hashed; nothing was written. Publish again.",
-    )
+    return check_bytes(path.read_bytes(), sha256, what=str(path), advice=CHANGED)
 
 
 def _token(result: "obstore.PutResult") -> VersionToken:
