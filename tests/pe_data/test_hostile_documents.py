@@ -29,7 +29,7 @@ from pe_data.documents.tombstone import Tombstone
 from pe_data.errors import InvalidNameError, PeDataError
 from pe_data.names.digests import Sha256, canonical_json, first_twice, parse_sha256, sha256_bytes, strict_json
 from pe_data.names.keys import collection_key
-from pe_data.read.web import _read_record, _record_path
+from pe_data.read.web import _read_record
 from pe_data.store.folder import FolderStore
 
 A = "a" * 64
@@ -105,7 +105,7 @@ def test_a_damaged_memory_of_a_web_file_names_no_path(tmp_path: Path) -> None:
     from pe_data.read.options import Options
 
     options = Options(Cache(tmp_path))
-    path = _record_path(options, "https://example.org/a.h5")
+    path = options.cache.paths.web_record("https://example.org/a.h5")
     path.parent.mkdir(parents=True)
     for sha256 in ("../../research/only_copy", 7, None):
         path.write_text(json.dumps({"sha256": sha256, "size": 1, "validator": "x"}))

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Literal
 
 from pe_data.cache.paths import CachePaths, in_shard
-from pe_data.errors import CacheError
+from pe_data.errors import CacheError, InvalidDocumentError
 from pe_data.files.atomic import PLAIN, READ_ONLY, local_errors, permitted, readable, sync_folder, write_atomic
 from pe_data.files.private import Circle, close_to_others
 from pe_data.names.countries import access_of
-from pe_data.names.digests import Sha256, open_plain, sha256_file
+from pe_data.names.digests import Sha256, read_kept, sha256_file, strict_json
 
 Suffix = Literal["h5", "parquet", "collection.json", "manifest.json", "unbound.json"]
 PAYLOADS: tuple[Suffix, ...] = ("h5", "parquet", "collection.json")
@@ -161,11 +161,7 @@ class Cache:
 
     def read_manifest(self, sha256: Sha256, kind: Suffix = "manifest.json") -> bytes | None:
         """Plain JSON of the manifest of the payload `sha256`; the caller checks its digest."""
-        try:
-            with open_plain(self.path(sha256, kind)) as handle:
-                return handle.read()
-        except OSError:
-            return None
+        return read_kept(self.path(sha256, kind))
 
     def write_document(self, sha256: Sha256, suffix: Suffix, data: bytes) -> Path:
         """Keep a manifest or a collection whose digest was checked."""
@@ -216,12 +212,12 @@ class Cache:
             yield from (path for path in others if path != first)
             yield in_shard(self.paths.artifacts, sha256, suffix)
 
-    def _stamp(self, path: Path) -> tuple[int, int] | None:
+    def _stamp(self, path: Path) -> tuple[object, object] | None:
+        raw = read_kept(_stamp_of(path))
         try:
-            with open_plain(_stamp_of(path)) as handle:
-                document = json.loads(handle.read())
+            document = strict_json(raw, what="stamp") if raw else {}
             return document["size"], document["mtime_ns"]
-        except (OSError, ValueError, KeyError, TypeError):
+        except (InvalidDocumentError, KeyError):
             return None
 
 

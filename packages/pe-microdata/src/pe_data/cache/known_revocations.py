@@ -19,12 +19,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from pe_data.cache.entries import Cache
 from pe_data.errors import CacheError, InvalidDocumentError
 from pe_data.files.atomic import PLAIN, write_atomic
-from pe_data.names.digests import Sha256, open_plain
+from pe_data.names.digests import Sha256, read_kept, strict_json
 from pe_data.names.keys import check_country
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ class Asked:
 
     def holds(self, age: float, interval: float) -> bool:
         """Whether the answer still counts; one from the future never does."""
-        return 0 <= age < (min(interval, SILENCE_SECONDS) if self.state == "silent" else interval)
+        known = self.state in get_args(State)  # a file may say anything
+        return known and 0 <= age < (min(interval, SILENCE_SECONDS) if self.state == "silent" else interval)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class Known:
         from pe_data.documents.revocations import RevocationList
 
         path = self.list_path(country, "json" if checked else "unchecked.json")
-        raw = self.read(path)
+        raw = read_kept(path)
         if raw is None:
             return None
         try:
@@ -90,11 +91,11 @@ class Known:
     def asked(self, country: str, interval: float) -> Asked | None:
         """What was answered, if that still counts."""
         path = self.list_path(country, "asked")
-        raw = self.read(path)
+        raw = read_kept(path)
         try:
-            found = Asked(**json.loads(raw)) if raw else None
+            found = Asked(**cast("Any", strict_json(raw, what=str(path)))) if raw else None
             age = time.time() - path.stat().st_mtime
-        except (ValueError, TypeError, OSError, RecursionError):
+        except (InvalidDocumentError, TypeError, OSError):
             return None
         return found if found is not None and found.holds(age, interval) else None
 
@@ -141,7 +142,7 @@ class Known:
 
     def is_open(self, country: str, digests: Sequence[Sha256], interval: float, offline: bool) -> bool:
         """Whether there is anything to look into: something that may be revoked, or places to be asked again."""
-        lists = [self.read(self.list_path(country)), self.read(self.list_path(country, "unchecked.json"))]
+        lists = [read_kept(self.list_path(country)), read_kept(self.list_path(country, "unchecked.json"))]
         for sha256 in digests:
             if any(raw is not None and sha256.encode() in raw for raw in lists):
                 return True
@@ -153,15 +154,6 @@ class Known:
         if asked is None or asked.problem:
             return True
         return asked.state == "none" and any(self.is_due(sha256, interval) for sha256 in digests)
-
-    @staticmethod
-    def read(path: Path) -> bytes | None:
-        """What was kept there, if this user may read it."""
-        try:
-            with open_plain(path) as handle:
-                return handle.read()
-        except OSError:
-            return None
 
     def _beside(self, sha256: Sha256, suffix: str) -> Path:
         return self.cache.paths.beside(sha256, suffix)

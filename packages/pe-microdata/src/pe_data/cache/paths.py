@@ -25,12 +25,11 @@ A name in braces is a hash of the text that it stands for. What comes from outsi
 path: digests, names of countries, datasets and channels.
 """
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from pe_data.names.digests import Sha256
+from pe_data.names.digests import Sha256, sha256_bytes
 from pe_data.names.keys import ChannelName, check_channel, check_country, check_dataset, check_member
 
 Kind = Literal["seen", "used"]
@@ -147,4 +146,4 @@ def of_store(folder: Path, store_url: str) -> Path:
 
 
 def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+    return sha256_bytes(text.encode())

@@ -85,6 +85,15 @@ def open_plain(path: Path) -> BufferedReader:
         raise
 
 
+def read_kept(path: Path) -> bytes | None:
+    """What this machine keeps in a file; None if there is none, or none that this user may read."""
+    try:
+        with open_plain(path) as handle:
+            return handle.read()
+    except OSError:
+        return None
+
+
 def sha256_file(path: Path) -> Sha256:
     """Digest of a file, read in pieces (memory does not depend on its size). Raises OSError."""
     with open_plain(path) as handle:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pe_data.cache.known_revocations import Known
 from pe_data.documents.tombstone import Tombstone
 from pe_data.errors import CacheWarning, InvalidDocumentError, RevokedError, UncheckedRevocationError
-from pe_data.names.digests import Sha256
+from pe_data.names.digests import Sha256, read_kept
 from pe_data.read.options import Options
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def refuse_remembered(uri: "WebUri | HubUri", sha256: Sha256, options: Options, 
 def remembered_tombstone(known: Known, sha256: Sha256, country: str | None) -> Tombstone | None:
     """The tombstone that this machine has seen for an artifact of a country; of any country if that is None."""
     for path in known.tombstone_paths(sha256, country):
-        body = known.read(path)
+        body = read_kept(path)
         if body is None:
             continue
         try:

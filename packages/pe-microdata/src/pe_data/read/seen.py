@@ -30,7 +30,7 @@ from pe_data.errors import (
     RollbackError,
 )
 from pe_data.files.atomic import write_atomic
-from pe_data.names.digests import Sha256, open_plain, sha256_bytes
+from pe_data.names.digests import Sha256, read_kept, sha256_bytes
 from pe_data.names.keys import ChannelName
 from pe_data.trust.nominations import VerifiedPointer
 
@@ -58,9 +58,10 @@ class SeenChannels:
     def last(self, country: str, dataset: str, channel: ChannelName, kind: Kind = "seen") -> Seen | None:
         """The pointer seen or used last, or None; a damaged record counts as none."""
         path = self.path(country, dataset, channel, kind)
+        raw = read_kept(path)
+        if raw is None:
+            return None
         try:
-            with open_plain(path) as handle:
-                raw = handle.read()
             if channel == "next" and kind == "seen":
                 raw = parse_signed(raw, what=str(path)).document.body
             else:
@@ -74,7 +75,7 @@ class SeenChannels:
                 namespace=None,
                 what=str(path),
             )
-        except (OSError, InvalidDocumentError, PointerMismatchError):
+        except (InvalidDocumentError, PointerMismatchError):
             return None
         return Seen(body, sha256_bytes(raw))
 
@@ -146,7 +147,5 @@ class SeenChannels:
     def used(cache: Cache, country: str) -> Iterator[PointerBody]:
         """Every pointer of a country that was used last, whichever store it came from."""
         for path in cache.paths.channels_used(country):
-            try:
-                yield PointerBody.from_bytes(path.read_bytes(), str(path))
-            except (OSError, InvalidDocumentError):
-                continue
+            with suppress(InvalidDocumentError):
+                yield PointerBody.from_bytes(read_kept(path) or b"", str(path))

@@ -5,19 +5,27 @@ Without one nothing says what the right bytes are, and the server's word has to 
 fetched again when the server's `ETag` or date changed, and a warning gives the digest to pin.
 """
 
-import hashlib
 import json
 import warnings
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from pe_data.cache.fetch import Progress, Wanted, fetch, no_progress, receive
 from pe_data.cache.part import Part
-from pe_data.errors import CacheWarning, DigestMismatchError, FetchError, InvalidNameError, OfflineError, StoreError
+from pe_data.errors import (
+    CacheWarning,
+    DigestMismatchError,
+    FetchError,
+    InvalidDocumentError,
+    InvalidNameError,
+    OfflineError,
+    StoreError,
+)
 from pe_data.files.atomic import write_atomic
 from pe_data.files.locks import exclusive
-from pe_data.names.digests import Sha256
+from pe_data.names.digests import Sha256, read_kept, sha256_bytes, strict_json
 from pe_data.names.keys import Extension
 from pe_data.names.uri import WebUri
 from pe_data.read.options import Options
@@ -68,7 +76,7 @@ def _ensure_streamed(uri: WebUri, body: Body, options: Options) -> Path:
         if cached is not None and body.total in (None, record.size):
             refuse_remembered(uri, record.sha256, options, cached=True)
             return cached
-    name = _name(uri.url)
+    name = sha256_bytes(uri.url.encode())
     path = cache.partial(name, "web")
     with exclusive(cache.paths.lock(name)):
         with Part(path, most=0) as part:
@@ -133,19 +141,12 @@ def _suffix(url: str) -> Extension:
     return "parquet" if url.partition("?")[0].endswith(".parquet") else "h5"
 
 
-def _name(url: str) -> str:
-    return hashlib.sha256(url.encode()).hexdigest()
-
-
-def _record_path(options: Options, url: str) -> Path:
-    return options.cache.paths.web_record(url)
-
-
 def _read_record(options: Options, url: str) -> _Record | None:
+    raw = read_kept(options.cache.paths.web_record(url))
     try:
-        document = json.loads(_record_path(options, url).read_bytes())
+        document: Any = strict_json(raw or b"", what="record")
         return _Record(Sha256(document["sha256"]), document["size"], document["validator"])
-    except (OSError, ValueError, KeyError, TypeError, InvalidNameError):
+    except (InvalidDocumentError, InvalidNameError, KeyError):
         return None
 
 
@@ -156,4 +157,4 @@ def _write_record(options: Options, url: str, record: _Record) -> None:
         "size": record.size,
         "validator": record.validator,
     }
-    write_atomic(_record_path(options, url), json.dumps(document).encode())
+    write_atomic(options.cache.paths.web_record(url), json.dumps(document).encode())
