@@ -6,7 +6,6 @@ itself, which names large files by their sha256. The result is stamped, so that 
 hashed once.
 """
 
-import json
 import logging
 import os
 import re
@@ -23,7 +22,7 @@ from pe_data.errors import (
     OfflineError,
 )
 from pe_data.files.atomic import write_atomic
-from pe_data.names.digests import Sha256, sha256_file
+from pe_data.names.digests import Sha256, canonical_json, read_kept, sha256_file
 from pe_data.names.uri import HubUri
 from pe_data.read.options import Options
 from pe_data.read.revoked import refuse_remembered
@@ -46,16 +45,14 @@ def ensure_hub(uri: HubUri, options: Options) -> Path:
     expected = _expected(uri, path)
     if expected is not None:
         refuse_remembered(uri, expected, options, cached=True)
-    if expected is None or _is_right(path, expected, options):
+    if expected is None:
         return path
-    found = sha256_file(path)
-    _remove(path)
-    if not options.offline:
+    found = _wrong(path, expected, options)
+    if found is not None and not options.offline:
         path = _download(uri, options, force=True)
-        if _is_right(path, expected, options):
-            return path
-        found = sha256_file(path)
-        _remove(path)
+        found = _wrong(path, expected, options)
+    if found is None:
+        return path
     raise DigestMismatchError(
         str(uri),
         expected=f"sha256 {expected}",
@@ -133,28 +130,22 @@ def _expected(uri: HubUri, path: Path) -> Sha256 | None:
     return Sha256(blob) if _SHA256.fullmatch(blob) else None
 
 
-def _is_right(path: Path, expected: Sha256, options: Options) -> bool:
-    """Whether the bytes are right; remembered by size and time of the file."""
+def _wrong(path: Path, expected: Sha256, options: Options) -> Sha256 | None:
+    """The digest of a file that is wrong, which is removed; None of one that is right, as its stamp remembers."""
     real = path.resolve()
     stat = real.stat()
-    now = [expected, stat.st_size, stat.st_mtime_ns]
+    now = {"sha256": expected, "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
     stamp = options.cache.paths.hub_stamp(real)
-    if not options.verify:
-        try:
-            if json.loads(stamp.read_bytes()) == now:
-                return True
-        except (OSError, ValueError):
-            pass  # no stamp, or a damaged one: hash
-    if sha256_file(real) != expected:
-        return False
+    if not options.verify and read_kept(stamp) == canonical_json(now):
+        return None
+    found = sha256_file(real)
+    if found != expected:
+        real.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+        return found
     with suppress(CacheError):  # it is hashed again next time
-        write_atomic(stamp, json.dumps(now).encode())
-    return True
-
-
-def _remove(path: Path) -> None:
-    path.resolve().unlink(missing_ok=True)
-    path.unlink(missing_ok=True)
+        write_atomic(stamp, canonical_json(now))
+    return None
 
 
 def _first_line(error: Exception) -> str:
