@@ -17,7 +17,7 @@ from pe_data.errors import InputError, PeDataError
 from pe_data.files.place import place
 from pe_data.names.countries import access_of
 from pe_data.names.digests import Sha256, sha256_file
-from pe_data.names.uri import StoreUri, parse_uri
+from pe_data.names.uri import HubUri, PathUri, StoreUri, WebUri, parse_uri
 from pe_data.read.locate import Located, look
 from pe_data.read.options import Options
 from pe_data.read.payload import bring, note_use
@@ -136,7 +136,7 @@ def fetch_with(
     if not isinstance(parsed, StoreUri):
         if members is not None:
             raise InputError(f"{uri}: members: expected the address of a collection, found that of one file")
-        return Files((_other(uri, parsed.name, options, to, dry_run, link),))
+        return Files((_other(uri, parsed, options, to, dry_run, link),))
     places = Places.of(parsed, options)
     root, rows = _rows(parsed, places, members)
     asked = Revocations(parsed, options, places)
@@ -205,13 +205,18 @@ def _pinned(located: Located) -> str:
 
 
 def _other(
-    uri: "str | os.PathLike[str]", name: str, options: Options, to: Path | None, dry_run: bool, link: bool
+    uri: "str | os.PathLike[str]",
+    parsed: HubUri | WebUri | PathUri,
+    options: Options,
+    to: Path | None,
+    dry_run: bool,
+    link: bool,
 ) -> File:
     """A file that is no part of a store."""
     if dry_run:
         raise InputError(f"{uri}: dry run: expected the address of a store (pe-data://…), whose sizes are known before")
     path = ensure_with(uri, options)
-    sha256, size = sha256_file(path), path.stat().st_size
+    name, sha256, size = parsed.name, parsed.sha256 or sha256_file(path), path.stat().st_size
     if to is not None:
         suffix = path.suffix or ".h5"
         path = place(path, sha256, to / (name if name.endswith(suffix) else f"{name}{suffix}"), link=link)

@@ -17,7 +17,7 @@ from pe_data.errors import (
     PeDataError,
 )
 from pe_data.files.atomic import beside, write_atomic
-from pe_data.read.lookup import entry_for, manifest_for
+from pe_data.read.lookup import Entry, entry_for
 from pe_data.read.options import Options
 from pe_data.read.resolver import ensure_with
 
@@ -61,13 +61,18 @@ def open_frames(
             is not there, or a missing extra; InputError for a file that is not in a known form, lies
             partly in other files, or needs `allow_pickle`.
     """
-    need_pandas(str(uri))
-    year = _same_year(year, years, str(uri))
     options = Options.of(cache=cache, store=store, offline=offline, allow_stale=allow_stale)
-    manifest, _ = manifest_for(uri, options, year=year)
-    wanted = _wanted(manifest, variables, str(uri))
+    return _open(uri, variables, _same_year(year, years, str(uri)), options, allow_pickle)[0]
+
+
+def _open(
+    uri: "str | os.PathLike[str]", variables: Iterable[str] | None, year: int | None, options: Options, pickle: bool
+) -> "tuple[dict[str, pd.DataFrame], Entry]":
+    need_pandas(str(uri))
+    entry = entry_for(uri, options, year=year)
+    wanted = _wanted(entry.manifest, variables, str(uri))
     path = ensure_with(uri, options)
-    return frames_of(path, manifest, wanted, year=year, allow_pickle=allow_pickle, what=str(uri))
+    return frames_of(path, entry.manifest, wanted, year=year, allow_pickle=pickle, what=str(uri)), entry
 
 
 def frames_of(
@@ -128,8 +133,7 @@ def export(
     if to not in FORMATS:
         raise PeDataError(f"format: expected one of {', '.join(FORMATS)}, found {to!r}")
     year = _same_year(year, years, str(uri))
-    frames = open_frames(uri, variables, year=year, allow_pickle=allow_pickle, **options)
-    entry = entry_for(uri, Options.of(**options), year=year)
+    frames, entry = _open(uri, variables, year, Options.of(**options), allow_pickle)
     manifest = entry.manifest
     covered = manifest.time_period if year is None else (year,)
     target = Path(folder)

@@ -8,13 +8,14 @@ collection binds, a payload against its sha256.
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pe_data.cache.known_revocations import Known
 from pe_data.errors import DigestMismatchError, InvalidNameError, PeDataError
 from pe_data.names.digests import Sha256, parse_sha256, sha256_file
-from pe_data.names.uri import HubUri, PathUri, StoreUri, WebUri, meant, parse_uri
+from pe_data.names.uri import HubUri, PathUri, StoreUri, WebUri, meant, parse_store_uri, parse_uri
 from pe_data.read.options import Options
 
 if TYPE_CHECKING:
@@ -95,7 +96,6 @@ def resolve(
     allow_stale: bool = False,
 ) -> "Target":
     """What `uri` stands for now (digests, size, version), without its payload."""
-    from pe_data.names.uri import parse_store_uri
     from pe_data.read.locate import target
     from pe_data.read.places import Places
 
@@ -110,8 +110,6 @@ def with_sha256(
     """The address with the digest that the caller knows. Raises if the two disagree."""
     if sha256 is None:
         return parsed
-    from dataclasses import replace
-
     digest = parse_sha256(sha256)
     if isinstance(parsed, StoreUri):
         raise InvalidNameError(f"address {str(uri)!r}: reference: write @sha256:{digest} in the address")

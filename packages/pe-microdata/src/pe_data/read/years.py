@@ -28,7 +28,7 @@ def place_years(
         covered = manifest_for(uri, options)[0].time_period
         _check(uri, years, covered)
     source = ensure_with(uri, options)
-    sha256 = sha256_file(source) if not isinstance(parsed, StoreUri) else Sha256(source.stem)
+    sha256 = Sha256(source.stem) if isinstance(parsed, StoreUri) else parsed.sha256 or sha256_file(source)
     if not covered:
         covered = describe(source, Label("xx", "file"), sha256=sha256).time_period
         _check(uri, years, covered)
