@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import json
+import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -29,6 +30,8 @@ from pe_data.documents.tombstone import Tombstone
 from pe_data.errors import InvalidNameError, PeDataError
 from pe_data.names.digests import Sha256, canonical_json, first_twice, parse_sha256, sha256_bytes, strict_json
 from pe_data.names.keys import collection_key
+from pe_data.read.options import Options
+from pe_data.read.seen import SeenChannels
 from pe_data.read.web import _read_record
 from pe_data.store.folder import FolderStore
 
@@ -102,14 +105,52 @@ def test_a_pinned_collection_removes_nothing_outside_the_cache(
 
 
 def test_a_damaged_memory_of_a_web_file_names_no_path(tmp_path: Path) -> None:
-    from pe_data.read.options import Options
-
     options = Options(Cache(tmp_path))
     path = options.cache.paths.web_record("https://example.org/a.h5")
     path.parent.mkdir(parents=True)
     for sha256 in ("../../research/only_copy", 7, None):
         path.write_text(json.dumps({"sha256": sha256, "size": 1, "validator": "x"}))
         assert _read_record(options, "https://example.org/a.h5") is None
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "",
+        "7",
+        "[]",
+        "{}",
+        "{" * 200_000,
+        '{"a":' * 200_000,
+        "a pipe",
+        '{"store": "s", "state": "other", "problem": ""}',
+    ],
+    ids=lambda text: text[:12] or "empty",
+)
+def test_a_damaged_memory_counts_as_none(tmp_path: Path, damage: str) -> None:
+    cache = Cache(tmp_path)
+    payload = cache.write_document(sha256_bytes(b"a"), "collection.json", b"a")
+    asked, seen = Known(cache), SeenChannels(cache, "s")
+    paths = (
+        payload.with_name(f"{payload.name}.stamp"),
+        cache.paths.web_record("https://example.org/a.h5"),
+        asked.list_path("us", "asked"),
+        seen.path("us", "areas", "latest", "seen"),
+        seen.path("us", "areas", "latest", "used"),
+    )
+    assert paths[0].is_file()
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        os.mkfifo(path) if damage == "a pipe" else path.write_text(damage)
+    assert _read_record(Options(cache), "https://example.org/a.h5") is None
+    assert asked.asked("us", 1e9) is None
+    assert seen.last("us", "areas", "latest") is None
+    assert list(seen.used(cache, "us")) == []
+    assert cache.find(sha256_bytes(b"a")) == payload, "hashed, as without a stamp"
+    payload.chmod(0o600)
+    payload.write_bytes(b"b")
+    assert cache.find(sha256_bytes(b"a")) is None
 
 
 # --- parsing costs time in proportion to the size ---------------------------------------------------

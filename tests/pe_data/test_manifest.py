@@ -507,7 +507,8 @@ def test_parquet_files_of_every_version_say_their_years(tmp_path):
     footer = {b"pe_data.entity": b"household", b"pe_data.years": b"2024 2025"}
     pq.write_table(table.replace_schema_metadata(footer), tmp_path / "old.parquet")
     found = describe(tmp_path / "old.parquet", LABEL)
-    assert found.time_period == (2024, 2025) and list(found.entities) == ["household"]
+    assert found.time_period == (2024, 2025)
+    assert list(found.entities) == ["household"]
 
 
 def test_a_sidecar_contradicts_a_label_and_its_own_columns(tmp_path):
