@@ -4,11 +4,17 @@ import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from revocation_helpers import AL, ROLES, World, make_world
 from storage_helpers import areas, make_item, publish_areas
+from trust_helpers import make_trust, without_libraries
 
 import pe_data
 from pe_data.cli import run
@@ -30,6 +36,8 @@ from pe_data.names.uri import parse_store_uri
 from pe_data.read.channels import history, read
 from pe_data.read.lookup import NOT_BOUND, manifest_for
 from pe_data.read.options import Options
+from pe_data.trust.anchor import Floor
+from pe_data.trust.opening import open_policy
 from pe_data.write.publish import publish_artifact, set_channel
 
 LATEST = f"pe-data://us/areas/{AL}@latest"
@@ -202,29 +210,131 @@ def test_a_root_that_names_nobody_asks_for_nothing(world: World) -> None:
     assert pe_data.ensure(LATEST).read_bytes() == AL.encode()
 
 
-def test_a_root_that_vanishes_is_remembered(signed: World) -> None:
+def unreadable_configuration(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PE_DATA_TRUST_ROOT")
+    path = world.folder / "config.toml"
+    path.write_text("[trust]\nroot = 5\n")
+    monkeypatch.setenv("PE_DATA_CONFIG", str(path))
+
+
+def nothing_in_the_store(world: World, _: pytest.MonkeyPatch) -> None:
+    for path in (world.store.root / "trust").iterdir():
+        path.unlink()
+
+
+def another_in_the_store(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing_in_the_store(world, monkeypatch)
+    make_trust(world.store, world.folder / "other")
+
+
+def past_its_date(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pe_data.trust.client.Updater", late_updater)
+
+
+def a_floor_above_it(world: World, _: pytest.MonkeyPatch) -> None:
+    world.trust.anchor.with_name("floor.json").write_bytes(Floor(2, {}).to_bytes())
+
+
+def late_updater(*args: object, **more: object) -> object:
+    from tuf.ngclient import Updater
+
+    found = Updater(*args, **more)  # type: ignore[arg-type]
+    found._trusted_set.reference_time += timedelta(days=4000)
+    return found
+
+
+UNUSABLE: dict[str, Callable[[World, pytest.MonkeyPatch], object]] = {
+    "the store has none": nothing_in_the_store,
+    "the store has half of it": lambda world, _: (world.store.root / "trust/timestamp.json").unlink(),
+    "the store has another": another_in_the_store,
+    "past its date": past_its_date,
+    "no file": lambda world, _: world.trust.anchor.unlink(),
+    "junk in the file": lambda world, _: world.trust.anchor.write_bytes(b"{}"),
+    "a floor above it": lambda world, _: world.trust.anchor.with_name("floor.json").write_bytes(
+        Floor(2, {}).to_bytes()
+    ),
+    "no file, in the configuration": unreadable_configuration,
+    "no library": lambda _, monkeypatch: without_libraries(monkeypatch),
+}
+"""Why a root that a machine was given cannot be followed."""
+
+
+@pytest.fixture(params=UNUSABLE)
+def spoil(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[[World], object]:
+    return lambda world: UNUSABLE[request.param](world, monkeypatch)
+
+
+@pytest.mark.parametrize("bare", [True, False])
+def test_a_root_that_vanishes_is_remembered(signed: World, spoil: Callable[[World], object], bare: bool) -> None:
+    """Whoever has seen that `latest` has to be signed goes on refusing what he cannot check."""
     publish(signed, "2")
     pe_data.ensure(LATEST)
     body = read(signed.store, "us", "areas").pointer
     assert body.document is not None
-    signed.store.put_swap(KEY, body.document.body, signed.store.head(KEY).token)
-    for path in (signed.store.root / "trust").iterdir():
-        path.unlink()
-    with pytest.raises(PeDataError):
-        pe_data.ensure(LATEST)
+    if bare:
+        signed.store.put_swap(KEY, body.document.body, signed.store.head(KEY).token)
+    spoil(signed)
+    for _ in range(2):
+        with pytest.raises(PeDataError):
+            pe_data.ensure(LATEST)
 
 
 @pytest.mark.parametrize("bare", [True, False])
-def test_a_root_that_nobody_could_ever_follow_is_warned_about(signed: World, bare: bool) -> None:
+def test_a_root_that_nobody_could_ever_follow_is_warned_about(
+    signed: World, spoil: Callable[[World], object], bare: bool
+) -> None:
     """Whether `latest` has to be signed is not known then; a store without a trust root stays readable."""
     if not bare:
         publish(signed, "2")
-    for path in (signed.store.root / "trust").iterdir():
-        path.unlink()
+    spoil(signed)
     said = "nobody can tell whether it has to be signed" if bare else "its signatures are not checked"
     for _ in range(2):
         with pytest.warns(CacheWarning, match=f"trust root could not be followed, so {said}"):
             assert pe_data.ensure(LATEST).read_bytes() == (AL if bare else f"{AL}2").encode()
+
+
+def later(world: World) -> None:
+    """As if a day had passed since the trust root was followed."""
+    for path in (world.cache / "trust").rglob("*"):
+        os.utime(path, (time.time() - 25 * 3600,) * 2)
+
+
+def test_a_walk_that_stops_half_way_is_none(world: World) -> None:
+    """What the library has kept by then does not count as followed: the role may stand in what is held back."""
+    pe_data.ensure(LATEST)
+    later(world)
+    terms = world.trust.terms
+    world.trust.rotate(replace(terms, roles={**terms.roles, "latest-us": terms.roles["next-us"]}))
+    (world.store.root / "trust/2.snapshot.json").unlink()
+    for _ in range(3):
+        with pytest.warns(CacheWarning, match="nobody can tell whether it has to be signed"):
+            pe_data.ensure(LATEST)
+
+
+def test_another_root_is_followed_at_once(world: World) -> None:
+    """What was seen from the root of yesterday does not count for the one that the machine was given today."""
+    pe_data.ensure(LATEST)
+    terms = world.trust.terms
+    version = world.trust.rotate(replace(terms, roles={**terms.roles, "latest-us": terms.roles["next-us"]}))
+    pe_data.ensure(LATEST)
+    world.trust.anchor.write_bytes(version.root.to_bytes())
+    with pytest.raises(SignatureError, match="role latest-us"):
+        pe_data.ensure(LATEST)
+
+
+def test_the_root_is_followed_once_per_interval(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    followed: list[object] = []
+
+    def note(*args: Any, **more: Any) -> Any:
+        followed.append(args)
+        return open_policy(*args, **more)
+
+    monkeypatch.setattr("pe_data.read.standing.open_policy", note)
+    for day in (1, 2, 3):
+        for _ in range(2):
+            pe_data.ensure(LATEST)
+        assert len(followed) == day
+        later(world)
 
 
 def test_the_key_option(signed: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ import pytest
 import revocation_helpers
 from revocation_helpers import AL, NC, REASON, World, make_world
 from storage_helpers import areas, publish_areas
+from trust_helpers import without_libraries
 
 import pe_data
 from pe_data.cache.known_revocations import Known
@@ -353,11 +354,7 @@ def test_without_the_extra_it_is_not_downloaded(world: World, monkeypatch: pytes
     pe_data.ensure(world.single(AL))
     world.revoke(world.single(AL))
     forget_asking(world)
-    for name in [name for name in sys.modules if name.partition(".")[0] in ("tuf", "securesystemslib")]:
-        monkeypatch.delitem(sys.modules, name)
-    for name in ("tuf", "securesystemslib"):
-        monkeypatch.setitem(sys.modules, name, None)
-    monkeypatch.delitem(sys.modules, "pe_data.trust.client", raising=False)
+    without_libraries(monkeypatch)
     with pytest.raises(UncheckedRevocationError, match=r"install the extra 'trust' of pe-microdata"):
         pe_data.ensure(world.single(AL), cache=world.folder / "fresh")
     with pytest.warns(CacheWarning, match=r"REVOKED.*install the extra 'trust' of pe-microdata"):

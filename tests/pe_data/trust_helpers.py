@@ -10,12 +10,14 @@
 
 import json
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from securesystemslib.signer import CryptoSigner
 from storage_helpers import make_item, replace
 
@@ -47,6 +49,15 @@ def variables(values: Mapping[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def without_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine without the extra `trust`."""
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("tuf", "securesystemslib")]:
+        monkeypatch.delitem(sys.modules, name)
+    for name in ("tuf", "securesystemslib"):
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.delitem(sys.modules, "pe_data.trust.client", raising=False)
 
 
 @dataclass

@@ -18,7 +18,7 @@ from pe_data.read import channels
 from pe_data.read.options import Options
 from pe_data.read.places import Places
 from pe_data.read.seen import SeenChannels
-from pe_data.trust.anchor import kept_roles, why_unchecked
+from pe_data.trust.anchor import kept_roles, root_given
 from pe_data.trust.nominations import VerifiedPointer
 from pe_data.trust.opening import open_policy
 from pe_data.trust.policy import Role
@@ -62,14 +62,15 @@ def read_latest(uri: StoreUri, places: Places, options: Options) -> tuple[Pointe
 def check_signed(uri: StoreUri, places: Places, document: SignedDocument | None, *, what: str) -> None:
     """Refuse a pointer of `latest` that is not signed, where the trust root gives `latest-<country>` to somebody.
 
-    The root is followed at most once per interval while nothing is to be checked. A machine that has none, or no
-    library, believes the store; so does, with a warning, one that cannot follow its root and has never seen the role.
+    The root is followed at most once per interval while nothing is to be checked. A machine that was given none
+    believes the store. So does, with a warning, one that cannot follow its root, for whatever reason, and has never
+    seen the role.
 
     Raises:
         SignatureError: one of its kinds.
         PeDataError: the role was seen once, and the root cannot be followed any more.
     """
-    if why_unchecked():
+    if not root_given():
         return
     role, metadata, store = Role("latest", uri.country), places.options.cache.paths.trust, places.main()
     recent = kept_roles(store, metadata, places.options.recheck)

@@ -12,6 +12,7 @@ package.
 import os
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,8 +20,9 @@ from pathlib import Path
 from pe_data.cache.paths import CachePaths, of_store
 from pe_data.config.settings import TRUST_ROOT_VARIABLE, cache_folder, config_path, trust_root
 from pe_data.documents.document import Document, Version
-from pe_data.errors import InvalidDocumentError, PeDataError, TrustRootError
-from pe_data.names.digests import strict_json
+from pe_data.errors import CacheError, PeDataError, TrustRootError
+from pe_data.files.atomic import write_atomic
+from pe_data.names.digests import Sha256, read_kept, sha256_bytes, strict_json
 from pe_data.store.base import Store
 
 ROOT_LIMIT = 512_000
@@ -28,6 +30,8 @@ ROOT_LIMIT = 512_000
 SHIPPED = Path(__file__).parent / "shipped"
 ROOT_NAME = "root.json"
 FLOOR_NAME = "floor.json"
+FOLLOWED_NAME = "followed"
+"""In the memory of a store's root: the anchor that it was followed from, written once all of it was checked."""
 
 
 class Floor(Document, frozen=True):
@@ -49,6 +53,19 @@ class Anchor:
     path: Path
     root: bytes
     floor: Floor
+
+    @property
+    def sha256(self) -> Sha256:
+        """Of the root and its floor."""
+        return sha256_bytes(self.root + self.floor.to_bytes())
+
+
+def root_given(environment: Mapping[str, str] | None = None) -> bool:
+    """Whether somebody gave this machine a root, usable or not."""
+    try:
+        return trust_root(environment) is not None or (SHIPPED / ROOT_NAME).is_file()
+    except PeDataError:  # the configuration says something about a root that cannot be read
+        return True
 
 
 def find_anchor(environment: Mapping[str, str] | None = None) -> Anchor:
@@ -89,24 +106,35 @@ def memory_of(store: Store, metadata: Path | None = None) -> Path:
     return of_store(metadata or CachePaths(cache_folder()).trust, store.url)
 
 
+def note_followed(folder: Path, anchor: Anchor) -> None:
+    """Remember in the memory of a root that all of it was followed from `anchor`, now."""
+    with suppress(CacheError):  # it is followed again next time
+        write_atomic(folder / FOLLOWED_NAME, anchor.sha256.encode(), sync=False)
+
+
 def kept_roles(store: Store, metadata: Path, within: float | None = None) -> frozenset[str] | None:
-    """The roles that the root of a store gave to somebody when this machine last followed it; loads no library.
+    """The roles that the root of a store gave to somebody, as far as this machine has seen; loads no library.
 
     Args:
-        within: Seconds for which that counts; None for ever.
+        within: Seconds since all of the root was followed from today's anchor; None for what was ever seen of it.
 
     Returns:
-        Their names, `revoke-us`; None if it never followed it, or too long ago.
+        Their names, `revoke-us`; None if it never followed it, or not within that time.
     """
     folder = memory_of(store, metadata)
+    followed = folder / FOLLOWED_NAME
     try:
-        age = time.time() - (folder / "timestamp.json").stat().st_mtime
-        targets = strict_json((folder / "targets.json").read_bytes(), what=str(folder))
+        targets = strict_json(read_kept(folder / "targets.json") or b"", what=str(folder))
         roles = targets["signed"]["delegations"]["roles"]  # type: ignore[index]
         names = frozenset(str(role["name"]) for role in roles)
-    except (OSError, InvalidDocumentError, LookupError, TypeError):
+        if within is None:
+            return names
+        # The library writes what it has verified as it goes, and nothing where nothing changed: its files do not say
+        # whether it came to the end, nor when.
+        recent = 0 <= time.time() - followed.stat().st_mtime < within
+        return names if recent and read_kept(followed) == find_anchor().sha256.encode() else None
+    except (OSError, PeDataError, LookupError, TypeError):
         return None
-    return names if within is None or 0 <= age < within else None
 
 
 def why_unchecked() -> str:

@@ -45,7 +45,7 @@ from pe_data.names.digests import strict_json
 from pe_data.names.keys import TRUST_PREFIX
 from pe_data.names.times import parse_time
 from pe_data.store.base import Store
-from pe_data.trust.anchor import ROOT_LIMIT, Anchor, find_anchor, memory_of
+from pe_data.trust.anchor import ROOT_LIMIT, Anchor, find_anchor, memory_of, note_followed
 from pe_data.trust.policy import Authority, TrustPolicy, public_bytes
 
 ROLE_EXPIRES = "x-pe-data-expires"
@@ -143,7 +143,9 @@ def walk(store: Store, *, metadata: Path | None, now: datetime) -> TrustPolicy:
         verified = Verified.read(folder)
     what = f"{store.url}: trust root"
     verified.check_floor(anchor, what=what)
-    return verified.policy(anchor, what=what)
+    policy = verified.policy(anchor, what=what)
+    note_followed(folder, anchor)
+    return policy
 
 
 def _share(folder: Path) -> None:

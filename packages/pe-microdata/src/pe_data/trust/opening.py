@@ -4,10 +4,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pe_data.config.settings import trust_root
 from pe_data.documents.signing_libraries import need_libraries
-from pe_data.errors import TrustRootError
-from pe_data.trust.anchor import find_anchor
+from pe_data.trust.anchor import root_given
 from pe_data.trust.policy import TrustPolicy
 
 if TYPE_CHECKING:
@@ -34,11 +32,5 @@ def open_policy(store: "Store", *, metadata: Path | None = None, now: datetime |
 
 
 def policy_if_any(store: "Store", *, now: datetime | None = None) -> TrustPolicy | None:
-    """As `open_policy`, but None on a machine that has no root to begin with, neither configured nor shipped."""
-    try:
-        find_anchor()
-    except TrustRootError:
-        if trust_root() is not None:  # configured, but not usable: that is for a person to mend
-            raise
-        return None
-    return open_policy(store, now=now)
+    """As `open_policy`, but None on a machine that was given no root; one that is no use is for a person to mend."""
+    return open_policy(store, now=now) if root_given() else None
