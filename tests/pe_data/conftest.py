@@ -20,8 +20,14 @@ import uuid
 from collections.abc import Iterator
 from email.utils import formatdate
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from trust_helpers import Trust
+
+    from pe_data.trust.policy import TrustPolicy
 
 # The helpers beside this file.
 sys.path.insert(0, str(Path(__file__).parent))
@@ -92,6 +98,22 @@ def s3_options(port: int) -> dict[str, str]:
         "access_key_id": "S3RVER",
         "secret_access_key": "S3RVER",
     }
+
+
+@pytest.fixture(scope="session")
+def audit_trust(tmp_path_factory: pytest.TempPathFactory) -> "Trust":
+    """A root in a store of its own, in which alice and bob each may sign checkpoints of an access log."""
+    from trust_helpers import make_trust
+
+    from pe_data.store.folder import FolderStore
+
+    folder = tmp_path_factory.mktemp("trust")
+    return make_trust(FolderStore(folder / "store"), folder, {"audit-uk": 1})
+
+
+@pytest.fixture(scope="session")
+def audit_policy(audit_trust: "Trust") -> "TrustPolicy":
+    return audit_trust.policy()
 
 
 @pytest.fixture(scope="session")

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from securesystemslib.signer import CryptoSigner
 from storage_helpers import Folder, areas, killing, publish_areas
 from trust_helpers import Trust, make_trust
 
-from pe_data.documents.envelope import REVOCATIONS_TYPE, TOMBSTONE_TYPE, SignedDocument, parse_envelope
+from pe_data.documents.envelope import REVOCATIONS_TYPE, TOMBSTONE_TYPE, SignedDocument, parse_envelope, sign
 from pe_data.documents.revocations import RevocationList
 from pe_data.documents.tombstone import Tombstone
 from pe_data.names.digests import Sha256, sha256_bytes
@@ -116,6 +117,13 @@ def make_world(folder: Path, monkeypatch: pytest.MonkeyPatch, roles: dict[str, i
     for name, value in {**environment, "PE_DATA_CONFIG": str(folder / "none.toml")}.items():
         monkeypatch.setenv(name, value)
     return world
+
+
+def stranger(world: World) -> bytes:
+    """The next list, signed by somebody who may not."""
+    return sign(
+        world.propose(world.tombstone(world.single(AL))).to_bytes(), REVOCATIONS_TYPE, [CryptoSigner.generate_ed25519()]
+    ).to_bytes()
 
 
 def main(store: str, envelope: str, kill_at: int) -> None:
