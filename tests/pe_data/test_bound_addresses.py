@@ -38,6 +38,7 @@ from pe_data.read.lookup import NOT_BOUND, manifest_for
 from pe_data.read.options import Options
 from pe_data.trust.anchor import Floor
 from pe_data.trust.opening import open_policy
+from pe_data.write.nominate import candidate
 from pe_data.write.publish import publish_artifact, set_channel
 
 LATEST = f"pe-data://us/areas/{AL}@latest"
@@ -208,6 +209,20 @@ def test_who_has_no_root_reads_a_signed_pointer_as_a_bare_one(signed: World) -> 
 
 def test_a_root_that_names_nobody_asks_for_nothing(world: World) -> None:
     assert pe_data.ensure(LATEST).read_bytes() == AL.encode()
+
+
+def test_who_copies_or_nominates_latest_reads_it_signed_too(signed: World, capsys: pytest.CaptureFixture[str]) -> None:
+    target = signed.folder / "mirror"
+    with pytest.raises(SignatureError, match=r"role latest-us.*bare one"):
+        candidate(signed.store, "us", "areas")
+    for uri in ("pe-data://us/areas@latest", LATEST):
+        assert run(["mirror", str(signed.store.root), str(target), uri]) == 1
+        assert "role latest-us" in capsys.readouterr().err
+    assert not list(target.rglob("*.json"))
+    publish(signed, "2")
+    with pytest.raises(InputError, match="expected a validation record"):
+        candidate(signed.store, "us", "areas")
+    assert run(["mirror", str(signed.store.root), str(target), "pe-data://us/areas@latest"]) == 0
 
 
 def unreadable_configuration(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,7 @@ from pe_data.keep.reachable import find_reachable
 from pe_data.names.digests import Sha256
 from pe_data.names.keys import check_country
 from pe_data.names.uri import StoreUri, parse_store_uri
-from pe_data.read import channels
+from pe_data.read.standing import read_signed
 from pe_data.store.base import Store
 from pe_data.store.opening import open_store
 
@@ -78,7 +78,7 @@ def _root(source: Store, uri: StoreUri) -> Root:
     """What an address names in the source; a member brings its whole collection along."""
     if uri.sha256 is not None:
         return Root(uri.country, uri.sha256)
-    body = channels.read(source, uri.country, uri.dataset, uri.channel or "latest").body
+    body = read_signed(source, uri.country, uri.dataset, uri.channel or "latest").body
     return Root(uri.country, body.artifact_sha256, body.manifest_sha256)
 
 

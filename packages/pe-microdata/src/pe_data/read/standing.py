@@ -2,8 +2,9 @@
 
 import warnings
 from datetime import UTC, datetime
+from pathlib import Path
 
-from pe_data.documents.envelope import SignedDocument
+from pe_data.config.settings import recheck_seconds
 from pe_data.documents.pointer import PointerBody
 from pe_data.errors import (
     CacheWarning,
@@ -18,6 +19,7 @@ from pe_data.read import channels
 from pe_data.read.options import Options
 from pe_data.read.places import Places
 from pe_data.read.seen import SeenChannels
+from pe_data.store.base import Store
 from pe_data.trust.anchor import kept_roles, root_given
 from pe_data.trust.nominations import VerifiedPointer
 from pe_data.trust.opening import open_policy
@@ -54,17 +56,30 @@ def read_latest(uri: StoreUri, places: Places, options: Options) -> tuple[Pointe
             f"{uri}: expected a channel in {config.url}, found none. Nothing was "
             "published under that name; `pe-data list` shows what was"
         ) from error
-    check_signed(uri, places, current.pointer.document, what=f"{places.main().url}: {uri.dataset}@latest")
+    check_signed(places.main(), current, metadata=options.cache.paths.trust, recheck=options.recheck)
     seen.accept(current.pointer, current.raw)
     return current.body, False
 
 
-def check_signed(uri: StoreUri, places: Places, document: SignedDocument | None, *, what: str) -> None:
+def read_signed(store: Store, country: str, dataset: str, channel: str = "latest") -> channels.CurrentPointer:
+    """What `latest` points at in one store, for those who copy or nominate it; refused as `check_signed` does."""
+    current = channels.read(store, country, dataset, channel)
+    check_signed(store, current)
+    return current
+
+
+def check_signed(
+    store: Store, current: channels.CurrentPointer, *, metadata: Path | None = None, recheck: float | None = None
+) -> None:
     """Refuse a pointer of `latest` that is not signed, where the trust root gives `latest-<country>` to somebody.
 
     The root is followed at most once per interval while nothing is to be checked. A machine that was given none
     believes the store. So does, with a warning, one that cannot follow its root, for whatever reason, and has never
     seen the role.
+
+    Args:
+        metadata: Folder that remembers trust roots; by default in the cache.
+        recheck: Seconds of the interval; by default those of the environment.
 
     Raises:
         SignatureError: one of its kinds.
@@ -72,8 +87,9 @@ def check_signed(uri: StoreUri, places: Places, document: SignedDocument | None,
     """
     if not root_given():
         return
-    role, metadata, store = Role("latest", uri.country), places.options.cache.paths.trust, places.main()
-    recent = kept_roles(store, metadata, places.options.recheck)
+    document, role = current.pointer.document, Role("latest", current.body.country)
+    what = f"{store.url}: {current.body.dataset}@latest"
+    recent = kept_roles(store, metadata, recheck_seconds() if recheck is None else recheck)
     if document is None and recent is not None and role.name not in recent:
         return
     try:

@@ -112,10 +112,11 @@ def note_followed(folder: Path, anchor: Anchor) -> None:
         write_atomic(folder / FOLLOWED_NAME, anchor.sha256.encode(), sync=False)
 
 
-def kept_roles(store: Store, metadata: Path, within: float | None = None) -> frozenset[str] | None:
+def kept_roles(store: Store, metadata: Path | None, within: float | None = None) -> frozenset[str] | None:
     """The roles that the root of a store gave to somebody, as far as this machine has seen; loads no library.
 
     Args:
+        metadata: As for `memory_of`.
         within: Seconds since all of the root was followed from today's anchor; None for what was ever seen of it.
 
     Returns:

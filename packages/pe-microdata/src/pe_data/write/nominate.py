@@ -20,7 +20,8 @@ from pe_data.names.countries import UNSPECIFIED
 from pe_data.names.digests import Sha256
 from pe_data.names.keys import channel_key
 from pe_data.names.times import format_time, parse_time
-from pe_data.read.channels import CurrentNomination, read, read_next
+from pe_data.read.channels import CurrentNomination, read_next
+from pe_data.read.standing import read_signed
 from pe_data.store.artifacts import Contents, Depth, File, check_payload, each, read_contents
 from pe_data.store.base import Store
 from pe_data.store.probe import probe_conditional_writes
@@ -68,12 +69,13 @@ def candidate(
 
     Raises:
         InputError: it was not validated, its validation did not pass, or it is of another dataset.
+        SignatureError: `latest` has to be signed, and is not.
         RevokedError: it, or a member, was revoked.
         ObjectNotFoundError: something of it is not in the store.
         DigestMismatchError, InvalidDocumentError: something of it is not what names it.
     """
     if artifact is None:
-        body = read(store, country, dataset).body
+        body = read_signed(store, country, dataset).body
         artifact, manifest = body.artifact_sha256, body.manifest_sha256
     what = f"{country}/{dataset} sha256:{artifact}"
     refuse = refuse_revoked or partial(Bar.of(store).refuse, country)
