@@ -18,7 +18,7 @@ from pe_data.store.folder import FolderStore
 from pe_data_gateway.audit.checkpoints import Checkpoint, to_bytes
 from pe_data_gateway.audit.records import Entry, Head, NamedInput, chain, parse_record
 from pe_data_gateway.audit.report import Question, by_user, is_input
-from pe_data_gateway.audit.segments import lines, records
+from pe_data_gateway.audit.segments import lines, records, segment_keys
 from pe_data_gateway.audit.verify import verify_log
 from pe_data_gateway.audit_log import AuditLog
 from pe_data_gateway.checkpointer import Checkpointer
@@ -448,7 +448,11 @@ def test_an_export_cannot_smuggle_a_formula_into_a_spreadsheet(tmp_path):
     assert [(row["user"], row["inputs"]) for row in rows] == [("ada", [FRS.name])]
 
 
-def test_lines_are_read_in_pieces_of_any_size(tmp_path, monkeypatch):
+@pytest.mark.parametrize("size", [1, 7, 400])
+def test_lines_are_read_in_pieces_of_any_size(tmp_path, monkeypatch, size):
     expected = write(tmp_path, 5)
-    monkeypatch.setattr("pe_data.store.folder.CHUNK_BYTES", 7)
-    assert [line.data + b"\n" for line in lines(FolderStore(tmp_path), "uk")] == expected
+    monkeypatch.setattr("pe_data.store.byte_source.PIECE_BYTES", size)
+    store = FolderStore(tmp_path)
+    (key,) = segment_keys(store, "uk")
+    assert max(map(len, store.open(key).pieces())) == size
+    assert [line.data + b"\n" for line in lines(store, "uk")] == expected

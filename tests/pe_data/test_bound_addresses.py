@@ -302,6 +302,10 @@ def test_a_root_that_nobody_could_ever_follow_is_warned_about(
     if not bare:
         publish(signed, "2")
     spoil(signed)
+    if (signed.trust.anchor.parent / "floor.json").exists():  # what is genuine and too old names the role
+        with pytest.raises(RollbackError):
+            pe_data.ensure(LATEST)
+        return
     said = "nobody can tell whether it has to be signed" if bare else "its signatures are not checked"
     for _ in range(2):
         with pytest.warns(CacheWarning, match=f"trust root could not be followed, so {said}"):
