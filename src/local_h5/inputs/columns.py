@@ -8,9 +8,9 @@ docs/source-columns.md lists what is accepted and what is refused.
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
@@ -18,44 +18,20 @@ import h5py
 import numpy as np
 
 from local_h5.errors import ConfigError, SourceError
-from local_h5.files.hdf5 import H5_ERRORS
 from local_h5.files.single import beyond_float32
 from local_h5.inputs.missing import Value, code_text
+from local_h5.inputs.stored import EXAMPLES, examples, read_stored, rows_of, sentinels
 
 ETERNITY = "ETERNITY"
 MONTHS = 12
 
-_EXAMPLES = 3
 _LINES = 20
 """Most codes that a refusal lists in the rule that it proposes."""
 
 _TRUTH = {"true": True, "yes": True, "false": False, "no": False}
 """Member names of an enumeration that mean yes or no, in any case."""
 
-_MISSING_ATTRIBUTES = frozenset(
-    {"_fillvalue", "fillvalue", "fill_value", "missing_value", "missing_values", "na_value", "na_values", "nodata"}
-)
-"""Attributes that name codes for a missing value (netCDF and its conventions), in lower case."""
-
-_CODING_ATTRIBUTES = frozenset({"categories", "levels", "flag_meanings", "value_labels", "mask", "na_mask"})
-"""Attributes of other tools: the numbers of the dataset are codes, or some of them do not count."""
-
-_FILL_FLOAT = 9.969209968386869e36
-"""netCDF's own fill value for float32 and float64."""
-
-_STATA = 2_147_483_621
-"""The smallest of Stata's codes for a missing value in an int32. All larger numbers are codes too."""
-
 _FLOAT_EXACT = 2**53
-
-_CLASSES = {
-    h5py.h5t.TIME: "times",
-    h5py.h5t.OPAQUE: "opaque bytes (numpy stores dates so)",
-    h5py.h5t.COMPOUND: "compound records (complex numbers are stored so)",
-    h5py.h5t.REFERENCE: "references",
-    h5py.h5t.VLEN: "lists of varying length",
-    h5py.h5t.ARRAY: "small arrays",
-}
 
 _FORMS = {"truth": "true and false", "number": "numbers", "bits": "bit fields", "text": "text", "names": "enumeration"}
 
@@ -138,38 +114,6 @@ def read_column(
     return {period: column.narrow(period, values) for period, values in parts.items()}
 
 
-@contextmanager
-def h5_errors(path: Path, where: str | None = None) -> Iterator[None]:
-    """Turn errors of the HDF5 library into one line with the file."""
-    try:
-        yield
-    except H5_ERRORS as error:
-        raise SourceError(
-            f"{path}:{f' {where}:' if where else ''} expected what HDF5 can read, found {_short(error)}. "
-            "The file is damaged, or its type or filter is unknown here; write it again with h5py."
-        ) from error
-
-
-def _short(error: BaseException) -> str:
-    text = " ".join(str(error.args[0] if error.args else error).split())
-    return f"{type(error).__name__}: {text[:200]}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Stored:
-    """One dataset as the file declares it.
-
-    Attributes:
-        form: what the values are: bool, any number, unsigned bits, text, or names of members.
-        values: (n,).
-        missing: by row, whether the file declares the value missing; None when it declares nothing.
-    """
-
-    form: Literal["truth", "number", "bits", "text", "names"]
-    values: np.ndarray
-    missing: np.ndarray | None = None
-
-
 class _Column:
     def __init__(self, path: Path, kind: ColumnKind, missing: Mapping[str, Value]) -> None:
         self.path, self.kind, self.rules = path, kind, missing
@@ -201,7 +145,7 @@ class _Column:
             "month": f"{year}, or its twelve months",
             "eternity": f"{ETERNITY} or {year}",
         }[kind.period]
-        listed = ", ".join(periods[:_EXAMPLES]) + (" …" if len(periods) > _EXAMPLES else "")
+        listed = ", ".join(periods[:EXAMPLES]) + (" …" if len(periods) > EXAMPLES else "")
         found = f"{listed} ({len(periods)} periods)" if len(periods) > 1 else listed
         own_period = {"year": "the year", "month": "the month", "eternity": "all time"}[kind.period]
         self.refuse(
@@ -238,7 +182,9 @@ class _Column:
 
     def wide(self, file: h5py.File, period: str) -> np.ndarray:
         """The values of one dataset in the widest form of their kind: bool, int64, float64, or text."""
-        stored = self._read(file, period)
+        stored = read_stored(
+            self.path, file, self.kind.name, period, wanted=self._wanted(), refuse=partial(self.refuse, period)
+        )
         values, form = stored.values, stored.form
         accepted = {
             "bool": ("truth", "number", "bits", "names"),
@@ -274,7 +220,7 @@ class _Column:
         if stored.missing is not None:
             bad |= stored.missing
         if form == "number" and self.kind.value not in ("enum", "text"):
-            bad |= _sentinels(values)
+            bad |= sentinels(values)
         if self.rules:
             wide, bad = self._ruled(form, values, wide, bad)
         if bad.any():
@@ -340,7 +286,7 @@ class _Column:
         wide = wide.copy()
         for code, given in self.rules.items():
             value = self._rule_value(code, given)
-            rows = _rows_of(code, form, values)
+            rows = rows_of(code, form, values)
             if not rows.any():
                 continue
             if wide.dtype.kind == "U":
@@ -352,7 +298,7 @@ class _Column:
     def _has_rule(self, values: np.ndarray) -> np.ndarray:
         rows = np.zeros(len(values), bool)
         for code in self.rules:
-            rows |= _rows_of(code, "number", values)
+            rows |= rows_of(code, "number", values)
         return rows
 
     def _rule_value(self, code: str, given: Value) -> Value:
@@ -384,13 +330,13 @@ class _Column:
             self.refuse(
                 period,
                 expected=self._wanted(),
-                found=_examples(values, lost),
+                found=examples(values, lost),
                 remedy="Store numbers that fit; they are never wrapped, cut or rounded to fit.",
             )
 
     def _refuse_codes(self, period: str, form: str, values: np.ndarray, bad: np.ndarray) -> NoReturn:
         if self.kind.value == "id" and self.kind.default is False:  # of the unit itself
-            self.refuse(period, expected=self._wanted(), found=_examples(values, bad), remedy="Fill the missing ids.")
+            self.refuse(period, expected=self._wanted(), found=examples(values, bad), remedy="Fill the missing ids.")
         codes = sorted({code_text(value) for value in np.unique(values[bad]).tolist()}, key=lambda c: (len(c), c))
         remedy = f"If they say that the value is missing, say what to take for them: {self._lines(codes)}"
         if self.kind.value == "enum" and form == "number":
@@ -398,7 +344,7 @@ class _Column:
                 "Store the members' names, for the numbers change from one model to the next; or say what each number "
                 f"means (here as the installed model has them): {self._lines(codes)}"
             )
-        self.refuse(period, expected=self._wanted(), found=_examples(values, bad), remedy=remedy)
+        self.refuse(period, expected=self._wanted(), found=examples(values, bad), remedy=remedy)
 
     def _lines(self, codes: list[str]) -> str:
         """The rule to write, in one line of YAML (which JSON is)."""
@@ -435,197 +381,7 @@ class _Column:
         }[self.kind.value]
 
     def _listed(self, names: np.ndarray) -> str:
-        return ", ".join(map(repr, np.unique(names)[:_EXAMPLES].tolist()))
+        return ", ".join(map(repr, np.unique(names)[:EXAMPLES].tolist()))
 
     def _shown(self, value: Any) -> str:
         return repr(value.item()) if isinstance(value, np.generic) else repr(value)
-
-    # --- what the file declares
-
-    def _read(self, file: h5py.File, period: str) -> _Stored:
-        where = f"{self.kind.name}/{period}"
-        with h5_errors(self.path, where):
-            group = file[self.kind.name]
-            item = group[period]
-            is_vector = isinstance(item, h5py.Dataset) and item.shape is not None and item.ndim == 1
-        if not is_vector:
-            shape = getattr(item, "shape", "a group")
-            raise SourceError(
-                f"{self.path}: {where}: expected a vector, found "
-                f"{f'{shape}' if shape is not None else 'an empty dataset'}. Store one value per row of the "
-                "variable's entity."
-            )
-        self._refuse_attributes(period, group, item)
-        return self._values(period, item)
-
-    def _values(self, period: str, item: h5py.Dataset) -> _Stored:
-        where = f"{self.kind.name}/{period}"
-        with h5_errors(self.path, where):
-            declared = item.id.get_type()
-            match declared.get_class():
-                case h5py.h5t.ENUM:
-                    return self._enumeration(period, item, declared)
-                case h5py.h5t.INTEGER | h5py.h5t.FLOAT:
-                    values = item[()]
-                    return _Stored("number", values, self._declared_missing(item, values))
-                case h5py.h5t.BITFIELD:
-                    return _Stored("bits", item[()])
-                case h5py.h5t.STRING:
-                    text = _decoded(item[()])
-                    if isinstance(text, int):
-                        self.refuse(
-                            period,
-                            expected="text in UTF-8",
-                            found=f"other bytes in row {text}",
-                            remedy="Write the file again with its text in UTF-8.",
-                        )
-                    return _Stored("text", text)
-                case other:
-                    found = _CLASSES.get(other, f"the HDF5 type {item.dtype}")
-        self.refuse(period, expected=self._wanted(), found=found, remedy="Store one plain value a row.")
-
-    def _enumeration(self, period: str, item: h5py.Dataset, declared: Any) -> _Stored:
-        """The name of each value. h5py drops the names, and accepts any number as a boolean."""
-        base = declared.get_super().dtype
-        raw = np.empty(item.shape, base)
-        if raw.size:
-            item.id.read(h5py.h5s.ALL, h5py.h5s.ALL, raw, mtype=declared)
-        named = {
-            int(declared.get_member_value(place)): declared.get_member_name(place).decode("utf-8")
-            for place in range(declared.get_nmembers())
-        }
-        codes, inverse = np.unique(raw, return_inverse=True)
-        nameless = np.array([int(code) not in named for code in codes], bool)[inverse]
-        if nameless.any():
-            self.refuse(
-                period,
-                expected=f"members of the enumeration that the file declares ({', '.join(list(named.values())[:6])})",
-                found=_examples(raw, nameless),
-                remedy="Give the value a name in the enumeration, or correct it.",
-            )
-        if sorted(name.casefold() for name in named.values()) == ["false", "true"]:
-            true = np.array([named[int(code)].casefold() == "true" for code in codes], bool)
-            return _Stored("truth", true[inverse])
-        words = np.array([named[int(code)] for code in codes], dtype=np.str_)
-        return _Stored("names", words[inverse] if codes.size else np.empty(0, "U1"))
-
-    def _declared_missing(self, item: h5py.Dataset, values: np.ndarray) -> np.ndarray | None:
-        """Rows with a value that the dataset's fill value or an attribute declares missing."""
-        codes = [
-            code
-            for name in item.attrs
-            if name.casefold() in _MISSING_ATTRIBUTES
-            for code in np.ravel(item.attrs[name]).tolist()
-            if isinstance(code, int | float)
-        ]
-        plist = item.id.get_create_plist()
-        if plist.fill_value_defined() == h5py.h5d.FILL_VALUE_USER_DEFINED and item.fillvalue != 0:
-            codes.append(item.fillvalue.item())
-        if not codes:
-            return None
-        return np.logical_or.reduce([_equals(values, code) for code in codes])
-
-    def _refuse_attributes(self, period: str, group: h5py.Group, item: h5py.Dataset) -> None:
-        """Refuse a dataset whose attributes declare that its numbers are not the values."""
-        with h5_errors(self.path, f"{self.kind.name}/{period}"):
-            declared = item.id.get_type().get_class()
-            if declared in (h5py.h5t.STRING, h5py.h5t.ENUM):
-                return
-            found = next(
-                (f"attribute {name!r}" for owner in (group, item) for name in owner.attrs if _recodes(owner, name)),
-                None,
-            )
-        if found is not None:
-            self.refuse(
-                period,
-                expected="numbers that are the values themselves",
-                found=f"{found}, by which they stand for something else (scaled, dates, codes, masked)",
-                remedy="Store the values that they stand for, without that attribute.",
-            )
-
-
-def _recodes(owner: h5py.Group | h5py.Dataset, name: str) -> bool:
-    key = name.casefold()
-    if key in _CODING_ATTRIBUTES:
-        return True
-    if key not in ("scale_factor", "add_offset", "units", "_unsigned", "value_type", "kind", "dtype"):
-        return False
-    value = owner.attrs[name]
-    if key in ("scale_factor", "add_offset"):
-        return bool(np.any(np.asarray(value) != (1 if key == "scale_factor" else 0)))
-    text = (value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)).casefold()
-    if key == "units":
-        return " since " in text
-    if key == "_unsigned":
-        return text == "true"
-    return "datetime" in text or "timedelta" in text
-
-
-def _decoded(values: np.ndarray) -> np.ndarray | int:
-    """Bytes as text, or the first row that is not UTF-8."""
-    words = []
-    for row, value in enumerate(values.tolist()):
-        try:
-            words.append(value.decode("utf-8") if isinstance(value, bytes) else str(value))
-        except UnicodeDecodeError:
-            return row
-    return np.array(words, dtype=np.str_) if words else np.empty(0, "U1")
-
-
-def _sentinels(values: np.ndarray) -> np.ndarray:
-    """Codes of R, netCDF and Stata for a missing value, which depend on the stored type."""
-    bad = np.zeros(len(values), bool)
-    if values.dtype.kind == "f":
-        if values.dtype.itemsize >= np.dtype(np.float32).itemsize:
-            bad |= values == values.dtype.type(_FILL_FLOAT)
-    elif values.dtype.kind == "i" and values.dtype.itemsize > 1:
-        lowest = np.iinfo(values.dtype).min
-        bad |= values <= lowest + 1
-        if values.dtype.itemsize == 4:
-            bad |= values >= _STATA
-    return bad
-
-
-def _rows_of(code: str, form: str, values: np.ndarray) -> np.ndarray:
-    """Rows with a code of ``inputs.missing``."""
-    if form in ("text", "names"):
-        return np.asarray(values == code)
-    if form == "truth":
-        return (
-            values == {"true": True, "false": False}[code] if code in ("true", "false") else np.zeros(len(values), bool)
-        )
-    number = _number(code)
-    return np.zeros(len(values), bool) if number is None else _equals(values, number)
-
-
-def _number(code: str) -> int | float | None:
-    for parse in (int, float):
-        try:
-            return parse(code)
-        except ValueError:
-            continue
-    return None
-
-
-def _equals(values: np.ndarray, code: float) -> np.ndarray:
-    if isinstance(code, float):
-        if math.isnan(code):
-            return np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), bool)
-        if values.dtype.kind != "f":
-            if not code.is_integer():
-                return np.zeros(len(values), bool)
-            code = int(code)
-    return np.asarray(values == code)
-
-
-def _examples(values: np.ndarray, rows: np.ndarray) -> str:
-    """The first value of each kind with its row, and how many there are."""
-    places = np.flatnonzero(rows)
-    seen: dict[str, int] = {}
-    for row in places[:1000].tolist():
-        value = values[row].item() if isinstance(values[row], np.generic) else values[row]
-        seen.setdefault(f"{value:,}" if isinstance(value, int) else repr(value), row)
-        if len(seen) == _EXAMPLES:
-            break
-    shown = ", ".join(f"{value} in row {row}" for value, row in seen.items())
-    return f"{shown} ({places.size:,} of {values.size:,} values)"

@@ -16,9 +16,10 @@ import numpy as np
 from local_h5.errors import ConfigError, InputError, SourceError
 from local_h5.files.atomic import sha256_of
 from local_h5.files.hdf5 import H5_ERRORS, outside
-from local_h5.inputs.columns import ETERNITY, ColumnKind, h5_errors, read_column
+from local_h5.inputs.columns import ETERNITY, ColumnKind, read_column
 from local_h5.inputs.membership import ENTITIES, HOUSEHOLD, PERSON, SUB_ENTITIES, Membership, join_on_ids
 from local_h5.inputs.missing import MissingRules
+from local_h5.inputs.stored import h5_errors
 
 STRUCTURAL = frozenset(
     {f"{entity}_id" for entity in ENTITIES} | {f"person_{entity}_id" for entity in (HOUSEHOLD, *SUB_ENTITIES)}

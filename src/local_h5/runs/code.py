@@ -31,8 +31,8 @@ AREA_MODULES = (
 
 SNAPSHOT_MODULES = (
     *_ARRAYS, "files/single", "inputs/chunks", "inputs/columns", "inputs/id_columns", "inputs/membership",
-    "inputs/missing", "inputs/source", "prepared/formulas", "prepared/housing", "prepared/model", "prepared/places",
-    "prepared/snapshot", "prepared/steps", "scripts/prepare_snapshot",
+    "inputs/missing", "inputs/source", "inputs/stored", "prepared/formulas", "prepared/housing", "prepared/model",
+    "prepared/places", "prepared/snapshot", "prepared/steps", "scripts/prepare_snapshot",
 )  # fmt: skip
 GEOGRAPHY_MODULES = (
     *_ARRAYS, "../foreign_pickle/__init__", "../foreign_pickle/frames", "../foreign_pickle/reader", "inputs/chunks",

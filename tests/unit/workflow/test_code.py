@@ -32,7 +32,7 @@ ELSEWHERE: dict[str, set[str]] = {
     },
     "GEOGRAPHY_MODULES": {
         "files/single", "inputs/columns", "inputs/id_columns", "inputs/membership", "inputs/missing",
-        "inputs/source", "prepared/formulas", "prepared/housing", "prepared/model", "prepared/places",
+        "inputs/source", "inputs/stored", "prepared/formulas", "prepared/housing", "prepared/model", "prepared/places",
         "prepared/snapshot", "takeup/anchors", "takeup/eligibility", "takeup/prepare", "takeup/programmes",
         "takeup/rates", "takeup/table",
     },
@@ -40,7 +40,7 @@ ELSEWHERE: dict[str, set[str]] = {
     "TAKEUP_MODULES": {
         *PICKLES, "files/single", "inputs/chunks", "inputs/columns", "inputs/geography/block_table",
         "inputs/geography/blocks", "inputs/geography/codes", "inputs/geography/load", "inputs/geography/tables",
-        "inputs/id_columns", "inputs/membership", "inputs/missing", "inputs/npy", "inputs/source",
+        "inputs/id_columns", "inputs/membership", "inputs/missing", "inputs/npy", "inputs/source", "inputs/stored",
         "prepared/formulas", "prepared/model", "prepared/places",
     },
     "EXAMPLE_MODULES": set(),
