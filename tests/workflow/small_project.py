@@ -20,6 +20,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import yaml
+from forked_commands import python
 from tiny_world import source_columns, write_source
 
 from local_h5.runs.code import SNAPSHOT_MODULES, code_digest
@@ -91,14 +92,9 @@ class Project:
         return self.command("-m", "snakemake", "-j", "2", *(args or ("all",)), check=check)
 
     def command(self, *args: str, check: bool = True) -> Outcome:
-        before = os.times()
-        done = subprocess.run(
-            [sys.executable, *args], cwd=self.folder, env=self.environment(), capture_output=True, text=True,
-            timeout=300, check=False,
-        )  # fmt: skip
-        after = os.times()
-        cpu = after.children_user + after.children_system - before.children_user - before.children_system
-        outcome = Outcome(done.returncode, done.stdout + done.stderr, cpu)
+        """Run `python ARGS…` in the project."""
+        done = python(list(args), self.folder, self.environment())
+        outcome = Outcome(done.returncode, done.stdout + done.stderr, done.cpu)
         if check and outcome.status:
             raise AssertionError(outcome.text)
         return outcome
