@@ -1,11 +1,4 @@
-"""Ask for addresses as another user of this machine: what the tests of shared folders run in a process of its own.
-
-    python second_user.py USER_NUMBER UMASK CACHE STORE URI... [--offline]
-
-Everything that is needed is loaded and used once before the process takes the other number, because the
-interpreter may lie where the other user may not read. Prints one JSON object for each address:
-`{"path", "hashed", "bytes"}` or `{"error", "kind"}`.
-"""
+"""Ask for addresses as another user of this machine: what the tests of shared folders run in a process of its own."""
 
 import json
 import os
@@ -21,6 +14,12 @@ from pe_data.errors import PeDataError
 
 
 def main(number: str, umask: str, cache: str, store: str, *uris: str) -> None:
+    """Ask with the number and umask of that user; `--offline` among the addresses forbids the network.
+
+    Everything that is needed is loaded and used once before the process takes the other number, because the
+    interpreter may lie where the other user may not read. Prints one JSON object for each address:
+    `{"path", "hashed", "bytes"}` or `{"error", "kind"}`.
+    """
     offline = "--offline" in uris
     asked = [uri for uri in uris if uri != "--offline"]
     warnings.simplefilter("ignore")
@@ -45,7 +44,3 @@ def main(number: str, umask: str, cache: str, store: str, *uris: str) -> None:
         except Exception as error:  # the test says what is right
             found = {"error": str(error), "kind": type(error).__name__}
         sys.stdout.write(json.dumps(found) + "\n")
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -4,7 +4,6 @@ import io
 import json
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import redirect_stdout
@@ -13,6 +12,7 @@ from typing import Any, get_args
 
 import pytest
 import yaml
+from forked_commands import Ended, python
 
 import publish_collection as script
 from local_h5.config.settings import Settings
@@ -482,16 +482,14 @@ def test_snakemake_publish(run: Settings, tmp_path: Path) -> None:
     )
     (tmp_path / "scripts").symlink_to(ROOT / "scripts")
 
-    def snakemake() -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "snakemake", "publish", "--cores", "1", "--quiet", "all"]
+    def snakemake() -> Ended:
         environment = {
             **os.environ,
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
             "PYTHONPATH": os.pathsep.join(sys.path),
         }
-        return subprocess.run(
-            [*command, "--rerun-triggers", "mtime"], cwd=tmp_path, env=environment, capture_output=True, text=True
-        )
+        command = ["-m", "snakemake", "publish", "--cores", "1", "--quiet", "all", "--rerun-triggers", "mtime"]
+        return python(command, tmp_path, environment)
 
     first = snakemake()
     assert first.returncode == 0, first.stderr

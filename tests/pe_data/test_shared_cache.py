@@ -3,15 +3,15 @@
 import json
 import os
 import stat
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import forked
 import pytest
+import second_user
 from gateway_helpers import DATASET, survey_label, write_households
 from hypothesis import given
 from hypothesis import strategies as st
@@ -80,9 +80,8 @@ class Lab:
 
     def as_other(self, *uris: str, mask: str = "022") -> list[dict[str, object]]:
         """What the second user gets."""
-        script = Path(__file__).with_name("second_user.py")
-        command = [sys.executable, str(script), str(OTHER), mask, str(self.cache), self.store.url, *uris]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+        done = forked.run(second_user.main, str(OTHER), mask, str(self.cache), self.store.url, *uris)
+        assert done.returncode == 0, done.stderr
         return [json.loads(line) for line in done.stdout.splitlines()]
 
 
