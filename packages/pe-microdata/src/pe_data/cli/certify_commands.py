@@ -103,7 +103,7 @@ def release_manifest(
     help="Where that lies in the hub's repository.",
 )
 @click.option("--policyengine-version", required=True, help="Version of the bundle that will take the block.")
-@click.option("--bundle-id", required=True, help="Name of that bundle, such as us-6.11.1.")
+@click.option("--bundle-id", required=True, help="Name of that bundle, such as COUNTRY-6.11.1.")
 @click.option("--model-version", help="Certify for this version of the model.  [default: the installed one]")
 @click.option("--model-fingerprint", help="Data-build fingerprint of that model, if the version differs.")
 @click.option("--model-wheel", type=FILE, help="Wheel of that model, whose sha256 goes into the block.")
