@@ -14,13 +14,18 @@ export OPENBLAS_NUM_THREADS := 1
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help all plan resume verify report test test-engines test-neighbours lint schemas lock clean
+.PHONY: help all example-area-coded plan resume verify report test test-engines test-neighbours lint schemas lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
 
 all: $(VENV)/installed  ## everything, from nothing: environment, inputs, all area files
 	@$(RUN) all
+
+example-area-coded: $(VENV)/installed  ## the same from one area-coded file, which is made from the example first
+	@$(RUN) results/national/US.h5
+	@python scripts/example_area_coded.py --nation results/national/US.h5 --output results/example/area_coded.h5
+	@$(MAKE) --no-print-directory all CONFIG=config/area_coded.example.yaml
 
 plan: $(VENV)/installed  ## what would be built and why; writes nothing
 	@local-h5 plan $(WITH_CONFIG)

@@ -41,6 +41,11 @@ def step(name, file):
     ]
 
 
+def option(name, value):
+    """Parameter: an option of a command, left out where there is no value."""
+    return [] if value is None else [name, str(value)]
+
+
 def after_plan(wildcards):
     """Input: the plan, for jobs of areas. After it has run, Snakemake asks for all inputs of the job again."""
     if not RUN.waits_for_plan:

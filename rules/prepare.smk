@@ -1,10 +1,13 @@
 """From input files to memory-mapped arrays: four separate jobs, so that new weights do not need the model.
 
 Reads: the dataset, each calibration package's weights and geography, the block tables, config/.
-Writes: {PREPARED}/source_snapshot.h5; {PREPARED}/<package>/{{geography,blocks,clones,takeup}}.h5;
+Writes: {PREPARED}/source_snapshot.h5; {PREPARED}/<package>/{{geography,blocks,clones,takeup}}.h5, without geography for
+a dataset with places of its own;
 {PREPARED}/plan.json, catalog.json, requests/<folder>/<area>.json.
 local_h5.runs.steps declares the inputs and outputs of each step.
 """
+
+import json
 
 from local_h5.runs.resources import growing
 
@@ -31,12 +34,16 @@ rule prepare_snapshot:
         ),
         missing=SETTINGS.missing.as_json(),
         medicaid_cost=CONFIG.output.medicaid_cost,
+        own_places=["--own-places"] if SETTINGS.from_dataset else [],
+        year=option("--year", CONFIG.inputs.year),
+        units=json.dumps(dict(CONFIG.inputs.units)),
     message:
         "Source snapshot: loading the dataset in policyengine_us (about a minute)"
     shell:
         "{params.run:q} --dataset {input.dataset:q} --variables {input.variables:q}"
         " --programmes {input.programmes:q} {params.sha256:q} --missing {params.missing:q}"
-        " --medicaid-cost {params.medicaid_cost:q} --output {output.snapshot:q} 2> {log:q}"
+        " --medicaid-cost {params.medicaid_cost:q} {params.own_places:q} {params.year:q} --units {params.units:q}"
+        " --output {output.snapshot:q} 2> {log:q}"
 
 
 rule prepare_geography:
@@ -109,6 +116,33 @@ rule prepare_takeup:
         "{params.run:q} --snapshot {input.snapshot:q} --geography {input.geography:q}"
         " --programmes {input.programmes:q} --reported {params.reported:q} --scope {params.scope:q}"
         " --output {output.takeup:q} 2> {log:q}"
+
+
+rule prepare_own_places:
+    """Places, weights and take-up of a dataset that has them itself: instead of the three rules of a package."""
+    input:
+        unpack(reads("places_dataset")),
+    output:
+        **writes("places_dataset"),
+    log:
+        f"{RESULTS}/logs/prepare/places_dataset.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/prepare/places_dataset.tsv"
+    resources:
+        mem_mb=growing(4000),
+        runtime=20,
+    params:
+        run=step("places_dataset", "prepare_own_places.py"),
+        missing=SETTINGS.missing.as_json(),
+        year=option("--year", CONFIG.inputs.year),
+        units=json.dumps(dict(CONFIG.inputs.units)),
+    message:
+        "Places, weights and take-up of the dataset"
+    shell:
+        "{params.run:q} --dataset {input.dataset:q} --districts {input.districts:q}"
+        " --programmes {input.programmes:q} --missing {params.missing:q} {params.year:q} --units {params.units:q}"
+        " --output-blocks {output.blocks:q} --output-clones {output.clones:q} --output-takeup {output.takeup:q}"
+        " 2> {log:q}"
 
 
 checkpoint plan:

@@ -108,6 +108,8 @@ def all_requests(
     *,
     national_package: str,
     where: object,
+    package: str = "regional",
+    whole_states: bool = False,
 ) -> tuple[AreaBuildRequest, ...]:
     """Every area of a run: nation, states, districts, cities, custom areas. Each has the Congress of the table.
 
@@ -117,6 +119,8 @@ def all_requests(
         custom: ``areas.custom`` of the configuration.
         national_package: the package that the nation is built from.
         where: the configuration file, for messages.
+        package: the package that all other areas are built from.
+        whole_states: whether a state also has rows whose district is not known, and so is cut by its own code.
 
     Raises:
         ConfigError: an unknown city, or two custom areas with one id.
@@ -127,11 +131,21 @@ def all_requests(
     for district in districts:
         by_state.setdefault(district.state, []).append(f"{district.code:04d}")
     states = [
-        AreaBuildRequest("state", state, us.STATE_NAMES[state], (AreaFilter("district", "in", tuple(sorted(codes))),))
+        AreaBuildRequest(
+            "state",
+            state,
+            us.STATE_NAMES[state],
+            (
+                AreaFilter("state", "eq", f"{us.STATE_FIPS[state]:02d}")
+                if whole_states
+                else AreaFilter("district", "in", tuple(sorted(codes))),
+            ),
+            package,
+        )
         for state, codes in sorted(by_state.items())
     ]
     single = [
-        AreaBuildRequest("district", d.name, d.name, (AreaFilter("district", "eq", (f"{d.code:04d}",)),))
+        AreaBuildRequest("district", d.name, d.name, (AreaFilter("district", "eq", (f"{d.code:04d}",)),), package)
         for d in districts
     ]
     unknown = [city for city in cities if city not in us.CITY_COUNTIES]
@@ -141,7 +155,9 @@ def all_requests(
             ". Describe another city under areas.custom."
         )
     known = [
-        AreaBuildRequest("city", city, us.CITY_NAMES[city], (AreaFilter("county", "in", us.CITY_COUNTIES[city]),))
+        AreaBuildRequest(
+            "city", city, us.CITY_NAMES[city], (AreaFilter("county", "in", us.CITY_COUNTIES[city]),), package
+        )
         for city in cities
     ]
     own = [
@@ -150,6 +166,7 @@ def all_requests(
             item.id,
             item.name or item.id,
             tuple(AreaFilter.from_json(entry, f"{where}: areas.custom.{item.id}") for entry in item.filters),
+            package,
         )
         for item in custom
     ]

@@ -22,19 +22,26 @@ from local_h5.build.writer import Compression
 from local_h5.contracts.results import sidecar_path, write_sidecar
 from local_h5.errors import InputError, RequestError
 from local_h5.files.atomic import check_output, sha256_of
+from local_h5.inputs.entity_tables import MadeUnits
 from local_h5.inputs.geography.block_table import BlockTable
 from local_h5.inputs.geography.blocks import UnknownBlocksWarning, build_block_table
 from local_h5.inputs.geography.canonical import Geography
 from local_h5.inputs.geography.load import load_geography
 from local_h5.inputs.geography.tables import BlockTableFiles
-from local_h5.inputs.membership import HOUSEHOLD
+from local_h5.inputs.membership import HOUSEHOLD, SUB_ENTITIES
 from local_h5.inputs.missing import MissingRules, Value
 from local_h5.inputs.source import SourceDataset, read_source
 from local_h5.inputs.weights import check_weights, load_weights
 from local_h5.prepared.clones import CloneIndex
 from local_h5.prepared.files import PreparedInputs
+from local_h5.prepared.own import prepare_own_places
 from local_h5.prepared.snapshot import SourceSnapshot
-from local_h5.prepared.steps import load_variable_rules, prepare_snapshot, takeup_from_snapshot
+from local_h5.prepared.steps import (
+    load_variable_rules,
+    own_snapshot,
+    prepare_snapshot,
+    takeup_from_snapshot,
+)
 from local_h5.requests import AreaBuildRequest, AreaFilter, FilterField
 from local_h5.takeup.programmes import Programme, load_programmes
 from local_h5.takeup.table import Reported, Scope, Takeup, check_filter
@@ -75,6 +82,8 @@ def build_h5(
     compression: Compression = "none",
     missing: Mapping[str, Mapping[str, Value]] | None = None,
     at_large_code: us.AtLargeCode | None = None,
+    year: int | None = None,
+    units: Mapping[str, MadeUnits] | None = None,
 ) -> Path:
     """Build the H5 of one area, and its result sidecar beside it.
 
@@ -82,10 +91,11 @@ def build_h5(
     source see :class:`H5Builder`.
 
     Args:
-        weights: (n_clones × n_households,) numbers, clone-major, or a ``.npy`` file of them.
+        weights: (n_clones × n_households,) numbers, clone-major, or a ``.npy`` file of them. None, with ``geography``,
+            when the dataset has weights and places of its own: then each household is a row once, and take-up is kept.
         geography: an object with ``block_geoid``, ``cd_geoid``, ``county_fips``, ``state_fips``, ``n_records`` and
             ``n_clones``, or a path to one of the three saved forms.
-        dataset_path: the source, a period-grouped H5.
+        dataset_path: the source, a period-grouped H5 or tables of entities.
         output_path: the file to write.
         cd_subset: only household clones of these districts. Codes match in any spelling (200, 0200, 201, 1198).
         county_fips_filter: only household clones of these counties.
@@ -100,6 +110,8 @@ def build_h5(
             them (docs/source-columns.md).
         at_large_code: the two digits by which the file has at-large seats, as ``areas.at_large_code`` of the workflow:
             ``"00"`` or ``"01"``. None keeps the caller's codes: as ``cd_subset`` writes them, else as the geography.
+        year: which one of a dataset of several years.
+        units: how units are made for a dataset of tables without that entity's, as ``inputs.units`` of the workflow.
 
     Returns:
         ``output_path``.
@@ -170,12 +182,17 @@ class H5Builder:
         compression: Compression = "none",
         missing: Mapping[str, Mapping[str, Value]] | None = None,
         at_large_code: us.AtLargeCode | None = None,
+        year: int | None = None,
+        units: Mapping[str, MadeUnits] | None = None,
     ) -> Path:
         """:func:`build_h5`: the same arguments, errors and file."""
         source_path, output = Path(dataset_path), Path(output_path)
-        tables = _block_tables(block_tables)
+        own = _is_own(weights, geography)
+        tables = None if own else _block_tables(block_tables)
         paths = [Path(item) for item in (weights, geography) if isinstance(item, str | Path)]
-        paths += [source_path, tables.block_districts, tables.crosswalk, tables.county_cbsa]
+        paths += [source_path]
+        if tables is not None:
+            paths += [tables.block_districts, tables.crosswalk, tables.county_cbsa]
         for path in (output, sidecar_path(output)):
             check_output(path, paths)
         filters = (
@@ -189,30 +206,37 @@ class H5Builder:
         programmes = load_programmes()
         drawn = takeup_filter
         if drawn is not None:
-            drawn = tuple(sorted(check_filter(drawn, [programme.variable for programme in programmes])))
+            drawn = tuple(sorted(check_filter(drawn, [] if own else [item.variable for item in programmes])))
 
         rules = MissingRules.from_config(missing, "missing")
-        source = read_source(source_path, sha256=dataset_sha256, missing=rules)
-        where = _geography(geography, len(source.ids[HOUSEHOLD]), tables)
-        vector = _weights(weights, where)
-        placed = (where.digest(), _identity(tables))
-        blocks, messages = self._blocks.get(placed, lambda: _block_table(where, tables))
-        for message in messages:
-            warnings.warn(message, UnknownBlocksWarning, stacklevel=self._stacklevel)
-        clones = CloneIndex.build(vector, where, blocks)
-        clones.select(request, blocks)  # an unknown or empty area is an error before the model is loaded
-
-        digest = (sha256_of(source_path), rules.as_json())
-        snapshot = self._snapshot.get(digest, lambda: _source_snapshot(source, programmes))
-        takeup = self._takeup.get(
-            (digest, placed[0], reported, scope),
-            lambda: takeup_from_snapshot(snapshot, where, programmes, reported=reported, scope=scope),
-        )
+        made = _units(units)
+        source = read_source(source_path, sha256=dataset_sha256, missing=rules, year=year, units=made)
+        digest = (sha256_of(source_path), rules.as_json(), year, tuple(sorted(made.items())), own)
+        if tables is None:
+            mine = prepare_own_places(source, programmes)
+            mine.clones.select(request, mine.blocks)  # an unknown or empty area is an error before the model is loaded
+            inputs = mine.with_snapshot(self._snapshot.get(digest, lambda: _own_source_snapshot(source)))
+            spelling = mine.places.spelling
+        else:
+            where = _geography(geography, len(source.ids[HOUSEHOLD]), tables)
+            vector = _weights(weights, where)
+            placed = (where.digest(), _identity(tables))
+            blocks, messages = self._blocks.get(placed, lambda: _block_table(where, tables))
+            for message in messages:
+                warnings.warn(message, UnknownBlocksWarning, stacklevel=self._stacklevel)
+            clones = CloneIndex.build(vector, where, blocks)
+            clones.select(request, blocks)
+            snapshot = self._snapshot.get(digest, lambda: _source_snapshot(source, programmes))
+            takeup = self._takeup.get(
+                (digest, placed[0], reported, scope),
+                lambda: takeup_from_snapshot(snapshot, where, programmes, reported=reported, scope=scope),
+            )
+            inputs, spelling = PreparedInputs(snapshot, blocks, clones, takeup), where.spelling
         result = build_area(
             request,
-            PreparedInputs(snapshot, blocks, clones, takeup),
+            inputs,
             output.parent,
-            options=BuildOptions(compression, drawn, at_large_code or {**where.spelling, **_spelling(filters)}),
+            options=BuildOptions(compression, drawn, at_large_code or {**spelling, **_spelling(filters)}),
             relative_path=output.name,
         )
         with ExitStack() as undo:
@@ -252,6 +276,28 @@ def _spelling(filters: Iterable[AreaFilter]) -> dict[int, int]:
     return {us.normalise_district(code): code for code in codes}
 
 
+def _is_own(weights: object, geography: object) -> bool:
+    """Whether weights and places are the dataset's own."""
+    if (weights is None) != (geography is None):
+        absent, given = ("weights", "geography") if weights is None else ("geography", "weights")
+        raise InputError(
+            f"{absent}: expected weights and geography of one calibration, or None for both when the dataset has its "
+            f"own, found None beside a {given}. Give both or none."
+        )
+    return weights is None
+
+
+def _units(units: Mapping[str, MadeUnits] | None) -> dict[str, MadeUnits]:
+    made = dict(units or {})
+    for entity, rule in made.items():
+        if entity not in SUB_ENTITIES or rule not in get_args(MadeUnits):
+            raise RequestError(
+                f"units: expected {', '.join(SUB_ENTITIES)} with one of {', '.join(get_args(MadeUnits))}, found "
+                f"{entity}: {rule!r}. Correct the argument."
+            )
+    return made
+
+
 def _geography(geography: object, n_households: int, tables: BlockTableFiles) -> Geography:
     if isinstance(geography, str | Path):
         return load_geography(Path(geography), n_households, tables.block_districts)
@@ -275,6 +321,11 @@ def _geography(geography: object, n_households: int, tables: BlockTableFiles) ->
 def _source_snapshot(source: SourceDataset, programmes: Sequence[Programme]) -> SourceSnapshot:
     with as_file(files("local_h5") / "defaults" / "variables.yaml") as rules:
         return prepare_snapshot(source, load_variable_rules(rules), programmes)
+
+
+def _own_source_snapshot(source: SourceDataset) -> SourceSnapshot:
+    with as_file(files("local_h5") / "defaults" / "variables.yaml") as rules:
+        return own_snapshot(source, load_variable_rules(rules))
 
 
 def _weights(weights: object, geography: Geography) -> np.ndarray:

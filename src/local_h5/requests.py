@@ -135,7 +135,7 @@ class AreaBuildRequest(Form, metaclass=_RequestCalls, frozen=True):
         display_name: for people.
         filters: all must hold; none means every household clone.
         package: which calibration package the area is read from: ``regional``, or ``national`` for a nation with
-            weights and geography of its own.
+            weights and geography of its own; ``dataset`` for a dataset that has both.
         congress: whose congressional districts the file's codes are of, where the table of districts says it. Requests
             of before this field lack it.
     """

@@ -3,33 +3,41 @@
 It holds what the source stores, and makes up the values that take-up needs by simple arithmetic.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
+from msgspec.structs import replace
 
 from local_h5.contracts.results import Excluded
 from local_h5.files.atomic import sha256_of
 from local_h5.inputs.columns import ColumnKind
+from local_h5.inputs.geography.own import COLUMNS as OWN_COLUMNS
 from local_h5.inputs.id_columns import named_rows
-from local_h5.inputs.membership import HOUSEHOLD, PERSON
+from local_h5.inputs.membership import HOUSEHOLD, PERSON, keep_ids
 from local_h5.inputs.source import ENTITIES, STRUCTURAL, SourceDataset
 from local_h5.prepared.model import MEDICAID_COST, MedicaidCost, VariableRules
 from local_h5.prepared.places import GEOGRAPHIC
 from local_h5.prepared.snapshot import IncomeLimits, SourceColumn, SourceSnapshot, StateValues
-from local_h5.takeup.programmes import Programme
+from local_h5.takeup.programmes import Programme, load_programmes
 
-ENTITY = {"spm_unit_tenure_type": "spm_unit", "receives_housing_assistance": "spm_unit", "household_note": "household"}
+ENTITY = {
+    **{programme.variable: programme.entity for programme in load_programmes()},
+    **dict.fromkeys(("county", "zip_code", "household_note"), "household"),
+    **dict.fromkeys(("spm_unit_tenure_type", "receives_housing_assistance"), "spm_unit"),
+}
 """Entity of the variables that are not persons'."""
 
 TENURE = ("RENTER", "OWNER_WITH_MORTGAGE", "OWNER_WITHOUT_MORTGAGE")
 OTHER_TYPES = {
     "age": "float", "employment_income": "float", "household_weight": "float", "detailed_occupation_recode": "int",
-    MEDICAID_COST: "float", "state_fips": "int", "household_note": "text", "spm_unit_tenure_type": "enum",
+    MEDICAID_COST: "float", "state_fips": "int", "household_note": "text", "county": "text", "zip_code": "text",
+    "spm_unit_tenure_type": "enum",
 }  # fmt: skip
 """Types of the variables that are not yes or no."""
 
 UNKNOWN = "reported_has_subsidized_marketplace_health_coverage_at_interview"
 MONTHLY = "receives_wic"
+STRANGE = "unheard_of"
 COUNTIES = np.array([1001, 2013, 6037, 6073, 11001, 37001, 37037, 37119], np.int32)
 
 
@@ -48,15 +56,18 @@ def snapshot_without_model(
     rules: VariableRules,
     programmes: Sequence[Programme],
     medicaid_cost: MedicaidCost = "state_average",
+    *,
+    places: Collection[str] = GEOGRAPHIC,
 ) -> SourceSnapshot:
-    """Has the signature of :func:`local_h5.prepared.steps.prepare_snapshot`."""
+    """Has the signature of :func:`local_h5.prepared.steps.prepare_snapshot`; ``places`` are not in the snapshot."""
     columns: list[SourceColumn] = []
     rows: dict[str, list[np.ndarray]] = {}
     vocabularies = {}
     excluded = [Excluded(UNKNOWN, "unknown to the model")]
-    written = [n for n in sorted(source.periods) if n not in STRUCTURAL and not n.endswith("_weight")]
-    excluded += [Excluded(name, "written from the calibration package") for name in written if name in GEOGRAPHIC]
-    read = source.read(*(kind(name) for name in written if name not in GEOGRAPHIC and name not in rules.ids))
+    excluded += [Excluded(name, "unknown to the model") for name in source.periods if name == STRANGE]
+    written = [n for n in sorted(source.periods) if n not in STRUCTURAL and not n.endswith("_weight") and n != STRANGE]
+    excluded += [Excluded(name, "written from the calibration package") for name in written if name in places]
+    read = source.read(*(kind(name) for name in written if name not in places and name not in rules.ids))
     read |= {n: named_rows(source, n, ENTITY.get(n, PERSON), rules.ids[n]) for n in written if n in rules.ids}
     first = {name: periods[str(source.year)] for name, periods in read.items()}
     for name, values in first.items():
@@ -72,14 +83,19 @@ def snapshot_without_model(
         periods = [f"{year}-{month:02d}" for month in range(1, 13)] if name == MONTHLY else [year]
         columns += [SourceColumn(name, entity, period, matrix, place, coded, names) for period in periods]
     n_rows = {entity: len(source.ids[entity]) for entity in ENTITIES}
-    values = {
-        "tax_unit_child_dependents": np.arange(n_rows["tax_unit"]) % 3,
-        "age_head": 20 + 7 * np.arange(n_rows["tax_unit"]) % 60,
-        "employment_income": first["employment_income"],
-        "hud_annual_income": 9_000.0 * (1 + np.arange(n_rows["spm_unit"]) % 9),
-        "spm_unit_size": np.bincount(source.membership.person_unit["spm_unit"]),
-        "spm_unit_tenure_type": first["spm_unit_tenure_type"].astype("S"),
-    }
+    needed = () if places is not GEOGRAPHIC else programmes
+    values = (
+        {}
+        if not needed
+        else {
+            "tax_unit_child_dependents": np.arange(n_rows["tax_unit"]) % 3,
+            "age_head": 20 + 7 * np.arange(n_rows["tax_unit"]) % 60,
+            "employment_income": first["employment_income"],
+            "hud_annual_income": 9_000.0 * (1 + np.arange(n_rows["spm_unit"]) % 9),
+            "spm_unit_size": np.bincount(source.membership.person_unit["spm_unit"]),
+            "spm_unit_tenure_type": first["spm_unit_tenure_type"].astype("S"),
+        }
+    )
     reports = ("receives_housing_assistance", "has_medicaid_health_coverage_at_interview", UNKNOWN)
     values |= {name: first[name] for name in reports if name in first}
     return SourceSnapshot(
@@ -104,3 +120,13 @@ def snapshot_without_model(
         if medicaid_cost == "state_average" and MEDICAID_COST not in source.periods
         else (),
     )
+
+
+def own_snapshot_without_model(
+    source: SourceDataset, rules: VariableRules, medicaid_cost: MedicaidCost = "state_average"
+) -> SourceSnapshot:
+    """Has the signature of :func:`local_h5.prepared.steps.own_snapshot`."""
+    made = snapshot_without_model(source, rules, (), medicaid_cost, places=OWN_COLUMNS)
+    excluded = [item for item in made.excluded if "package" not in item.reason]
+    excluded += [Excluded(key, "a key of the dataset that is no entity's table") for key in source.other_keys]
+    return replace(made, membership=keep_ids(source.path, source.membership, source.ids), excluded=tuple(excluded))

@@ -15,6 +15,7 @@ from small_project import (
     make_project,
     prepare_snapshots,
     snapshot_folder,
+    write_coded,
     write_inputs,
 )
 
@@ -28,7 +29,11 @@ def snapshots(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     write_inputs(inputs / "other")
     change_one_variable(inputs / "other" / "source.h5")
     with FileLock(folder / "lock"):
-        prepare_snapshots(folder, {"base": inputs / "base/source.h5", "other": inputs / "other/source.h5"})
+        coded = {
+            f"coded {raised}": write_coded(inputs / f"coded_{raised}.h5", raise_income_of=raised)
+            for raised in (None, 9)
+        }
+        prepare_snapshots(folder, {"base": inputs / "base/source.h5", "other": inputs / "other/source.h5", **coded})
     return folder
 
 

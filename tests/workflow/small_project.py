@@ -237,6 +237,35 @@ def write_inputs(folder: Path, columns: Mapping[str, Mapping[str, np.ndarray]] |
     (folder / "districts.csv").write_text("\n".join(lines) + "\n")
 
 
+def write_coded(path: Path, *, raise_income_of: int | None = None) -> Path:
+    """A source with weights and places of its own: a household for each block, and two that know their state alone.
+
+    Args:
+        path: to write.
+        raise_income_of: household with another value.
+    """
+    blocks = list(BLOCKS)
+    n = len(blocks) + 2
+    state = np.array([*(int(block[:2]) for block in blocks), 37, 36])
+    district = np.array([*(BLOCKS[block][0] for block in blocks), 0, 0])
+    unit = np.arange(1, n + 1)
+    columns: dict[str, np.ndarray] = {
+        "household_weight": np.linspace(1.0, 9.0, n).astype(np.float32),
+        "state_fips": state,
+        "congressional_district_geoid": np.where(np.isin(state, [2, 11]), state * 100, district),
+        "county_fips": np.array([*(block[:5].encode() for block in blocks), b"", b""]),
+        "puma": np.array([*(BLOCKS[block][5].encode() for block in blocks), b"01302", b"04121"]),
+        "age": np.full(n, 44),
+        "employment_income": np.where(unit == raise_income_of, 77.0, 1_000.0 * unit),
+        "takes_up_snap_if_eligible": unit % 2 == 0,
+    }
+    for entity in ("household", "person", "tax_unit", "spm_unit", "family", "marital_unit"):
+        columns[f"{entity}_id"] = 100 + unit
+        if entity != "person":
+            columns[f"person_{entity}_id"] = 100 + unit
+    return write_source(path, {name: {"2024": values} for name, values in columns.items()})
+
+
 def change_one_variable(source: Path) -> None:
     """Another value of one variable of the source."""
     with h5py.File(source, "r+") as file:
@@ -253,21 +282,28 @@ def snapshot_folder(cache: Path) -> Path:
 
 
 def prepare_snapshots(folder: Path, sources: Mapping[str, Path]) -> None:
-    """Prepare the snapshot of each source that the cache does not have, with one import of the model."""
+    """Prepare the snapshot of each source that the cache does not have, with one import of the model.
+
+    Args:
+        folder: the cache.
+        sources: by name; those whose name begins with ``coded`` have weights and places of their own.
+    """
     wanted = {}
-    for path in sources.values():
+    for name, path in sources.items():
         kept = folder / sha256(path.read_bytes()).hexdigest()
         if not kept.exists():
-            wanted[str(path)] = str(kept)
+            wanted[str(path)] = [name.startswith("coded"), str(kept)]
     if wanted:
         code = (
             "import json, sys; from pathlib import Path\n"
             "from local_h5.files.arrays import write_arrays\n"
-            "from local_h5.prepared.steps import load_variable_rules, prepare_snapshot\n"
+            "from local_h5.prepared.steps import load_variable_rules, own_snapshot, prepare_snapshot\n"
             "from local_h5.inputs.source import read_source\n"
             "from local_h5.takeup.programmes import load_programmes\n"
-            "for source, kept in json.loads(sys.argv[1]).items():\n"
-            "    rules = load_variable_rules(Path('config/variables.yaml'))\n"
-            "    write_arrays(Path(kept), prepare_snapshot(read_source(Path(source)), rules, load_programmes()))\n"
+            "rules = load_variable_rules(Path('config/variables.yaml'))\n"
+            "for path, (own, kept) in json.loads(sys.argv[1]).items():\n"
+            "    source = read_source(Path(path))\n"
+            "    made = own_snapshot(source, rules) if own else prepare_snapshot(source, rules, load_programmes())\n"
+            "    write_arrays(Path(kept), made)\n"
         )
         subprocess.run([sys.executable, "-c", code, json.dumps(wanted)], cwd=ROOT, check=True)

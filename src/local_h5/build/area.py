@@ -24,7 +24,7 @@ from local_h5.contracts.results import (
     Validation,
     WeightSummary,
 )
-from local_h5.inputs.geography.block_table import BlockRows
+from local_h5.inputs.geography.block_table import GEOID_COLUMNS, BlockRows
 from local_h5.inputs.geography.codes import at_large
 from local_h5.inputs.membership import PERSON, EntityRows, Reindexed, reindex
 from local_h5.prepared.clones import CloneSelection
@@ -110,6 +110,7 @@ def build_area(
     checks = {
         "spm_units_without_adult": count_spm_units_without_adult(inputs.snapshot, reindexed),
         "clones_in_unknown_blocks": int(np.count_nonzero(~blocks.known())),
+        **empty_places(selection, blocks),
     }
     return AreaResult(
         request=request,
@@ -131,6 +132,7 @@ def build_area(
         issues=tuple(_issues(checks)),
         reflecting=inputs.snapshot.reflecting,
         at_large_code=_at_large_code(selection, options),
+        takeup=UNSET if inputs.takeup.own is None else inputs.takeup.own,
     )
 
 
@@ -162,16 +164,41 @@ def weight_summary(selection: CloneSelection, reindexed: Reindexed) -> WeightSum
         persons=float((weight * reindexed.rows[PERSON].counts).sum()),
         effective_sample_size=float(total**2 / np.square(weight).sum()),
         largest_share=float(weight.max() / total),
+        households_without_district=float(weight[selection.district % 100 == 0].sum()),
     )
 
 
 def coverage(inputs: PreparedInputs, selection: CloneSelection, blocks: BlockRows) -> dict[str, float]:
     """Share of household weight with a value, by geography field that can be empty."""
     weight, total = selection.weight, selection.weight.sum()
-    shares = {name: np.minimum(float(weight[blocks.codes(name) > 0].sum() / total), 1.0) for name in blocks.fields}
+    present = {name: blocks.codes(name) > 0 for name in blocks.fields}
     codes, names = county_names(inputs.snapshot, blocks.county)
-    shares["county"] = np.minimum(float(weight[(names != UNKNOWN_COUNTY)[codes]].sum() / total), 1.0)
+    present["county"] = (names != UNKNOWN_COUNTY)[codes]
+    if blocks.known_digits is not None:
+        present |= _known_places(selection, blocks)
+    shares = {name: np.minimum(float(weight[rows].sum() / total), 1.0) for name, rows in present.items()}
     return {name: round(float(share), 6) for name, share in sorted(shares.items())}
+
+
+def empty_places(selection: CloneSelection, blocks: BlockRows) -> dict[str, int]:
+    """Households whose place is not known, by level that the dataset has: ``households_without_district``.
+
+    There is no level where every place is a block.
+    """
+    if blocks.known_digits is None:
+        return {}
+    known = _known_places(selection, blocks) | {name: blocks.codes(name) > 0 for name in blocks.fields}
+    return {f"households_without_{name}": int(np.count_nonzero(~rows)) for name, rows in sorted(known.items())}
+
+
+def _known_places(selection: CloneSelection, blocks: BlockRows) -> dict[str, np.ndarray]:
+    """Level → bool by household; the levels of a dataset's own places."""
+    known = {
+        name.partition("_")[0]: blocks.knows(width) for name, width in GEOID_COLUMNS.items() if name in blocks.columns
+    }
+    if "congressional_district_geoid" in blocks.columns:
+        known["district"] = selection.district % 100 > 0
+    return known
 
 
 def count_spm_units_without_adult(snapshot: SourceSnapshot, reindexed: Reindexed) -> int:

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from local_h5 import us
 from local_h5.inputs.chunks import chunks
-from local_h5.inputs.geography.block_table import BlockRows
+from local_h5.inputs.geography.block_table import BLOCK, GEOID_COLUMNS, BlockRows
 from local_h5.inputs.geography.codes import written_districts
 from local_h5.inputs.membership import HOUSEHOLD, PERSON, Reindexed
 from local_h5.prepared.clones import CloneSelection
@@ -129,13 +129,20 @@ def _geography(
         codes, names = county_names(snapshot, blocks.county)
         return names[codes]
 
-    yield household("block_geoid", lambda: digits(blocks.geoid, 15))
-    yield household("tract_geoid", lambda: digits(blocks.geoid // 10**4, 11))
-    yield household("county_fips", lambda: digits(blocks.county, 5))
-    yield household("state_fips", lambda: (blocks.geoid // 10**13).astype(np.int32))
-    yield household("county", county)
-    yield household("congressional_district_geoid", lambda: written_districts(selection.district, district_codes))
-    yield household("zip_code", lambda: zip_codes(blocks.county))
+    def geoid(width: int) -> np.ndarray:
+        text = digits(blocks.geoid // 10 ** (BLOCK - width), width)
+        if blocks.known_digits is not None:
+            text[~blocks.knows(width)] = b""
+        return text
+
+    others: dict[str, Callable[[], np.ndarray]] = {
+        "state_fips": lambda: (blocks.geoid // 10**13).astype(np.int32),
+        "county": county,
+        "congressional_district_geoid": lambda: written_districts(selection.district, district_codes),
+        "zip_code": lambda: zip_codes(blocks.county),
+    }
+    for name in blocks.columns:
+        yield household(name, partial(geoid, GEOID_COLUMNS[name]) if name in GEOID_COLUMNS else others[name])
     for name in blocks.fields:
         yield household(name, partial(blocks.text, name))
 

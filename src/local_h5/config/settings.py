@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 
 REGIONAL = "regional"
 NATIONAL = "national"
+OWN = "dataset"
+"""The package of a dataset with weights and places of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A calibration package: weights and the exact geography of the same household clones."""
+    """A calibration package: weights and exact geography of the same household clones, or a dataset that has both."""
 
     name: str
     weights: Path
@@ -81,6 +83,13 @@ class Settings:
                 Path(inputs.geography or layout.example / "geography_assignment.npz"),
             )
         ]
+        if inputs.dataset is not None and inputs.from_dataset:
+            packages = [Package(OWN, Path(inputs.dataset), Path(inputs.dataset))]
+            if config.takeup.filter is not None:
+                raise ConfigError(
+                    f"{where}: takeup.filter: expected null, because a dataset with weights of its own keeps its "
+                    "take-up and nothing is drawn, found a list. Leave it out."
+                )
         national = inputs.national
         if national.weights is not None and national.geography is not None:
             packages.append(Package(NATIONAL, Path(national.weights), Path(national.geography)))
@@ -102,6 +111,8 @@ class Settings:
                 config.areas.custom,
                 national_package=packages[-1].name,
                 where=where,
+                package=packages[0].name,
+                whole_states=inputs.from_dataset,
             ),
             Parts.of(districts, config.validation.processes),
         )
@@ -127,6 +138,11 @@ class Settings:
     def missing(self) -> MissingRules:
         """What to take for codes of the source that say "missing"."""
         return MissingRules.from_config(self.config.inputs.missing, f"{self.where}: inputs.missing")
+
+    @property
+    def from_dataset(self) -> bool:
+        """Whether weights and places are the dataset's own."""
+        return self.config.inputs.from_dataset
 
     @property
     def tables(self) -> "BlockTableFiles":

@@ -15,6 +15,9 @@ from local_h5.files.forms import Count, FilePath, Form, Positive, Sha256, Text
 
 Image = Annotated[str, forms.matching(r"[^\s'\"{}]+")]
 Variable = Annotated[str, forms.matching("[a-z][a-z0-9_]*")]
+FROM_DATASET = "from_dataset"
+UnitEntity = Literal["tax_unit", "spm_unit", "family", "marital_unit"]
+MadeUnits = Literal["links", "household", "person"]
 AtLeastOne = Annotated[int, Meta(ge=1)]
 Licence = Annotated[str, forms.matching(r"(https://[^\s/]+(/\S*)?|(?!unspecified$)[A-Za-z0-9][A-Za-z0-9.+-]*)")]
 """An SPDX identifier (CC0-1.0, LicenseRef-...) or an https address."""
@@ -47,7 +50,12 @@ class Inputs(Form, frozen=True):
     """The inputs of a run; null for the example's own.
 
     Attributes:
+        weights: file of a calibration package, or ``from_dataset``.
+        geography: file of the same package, or ``from_dataset``.
         missing: variable → code → value, for codes of the source that mean a missing value.
+        year: which one of a dataset of several years; null for the only one.
+        units: entity → how its units are made, for a dataset of tables without that entity's: those that the persons'
+            ids name (``links``), one in each household, or one of each person.
     """
 
     weights: FilePath | None
@@ -58,11 +66,29 @@ class Inputs(Form, frozen=True):
     national: NationalInputs
     tables: Tables
     missing: Mapping[Variable, Mapping[str, bool | int | float | str]] = {}
+    year: Annotated[int, Meta(ge=1900, le=2999)] | None = None
+    units: Mapping[UnitEntity, MadeUnits] = {}
+
+    def __post_init__(self) -> None:
+        other = {"weights": self.weights, "geography": self.geography}
+        said = [name for name, value in other.items() if value == FROM_DATASET]
+        if said and set(other.values()) - {FROM_DATASET, None}:
+            raise ValueError(f"expected {FROM_DATASET} for weights and geography, found it for {said[0]} alone")
+        if said and self.dataset is None:
+            raise ValueError(f"dataset: expected a path, because {said[0]} is {FROM_DATASET}, found null")
+        if self.from_dataset and (self.national.weights or self.national.geography):
+            raise ValueError("national: expected null, because weights and places are the dataset's own, found a path")
+
+    @property
+    def from_dataset(self) -> bool:
+        """Whether the dataset has weights and places of its own: it is given alone."""
+        return self.dataset is not None and {self.weights, self.geography} <= {None, FROM_DATASET}
 
     @property
     def own(self) -> dict[str, str | None]:
-        """Weights, geography and dataset, which belong together."""
-        return {"weights": self.weights, "geography": self.geography, "dataset": self.dataset}
+        """Files that belong together: weights, geography and dataset, or a dataset with weights and places."""
+        files = {"weights": self.weights, "geography": self.geography, "dataset": self.dataset}
+        return {"dataset": self.dataset} if self.from_dataset else files
 
     @property
     def example(self) -> bool:

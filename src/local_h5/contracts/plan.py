@@ -67,6 +67,24 @@ class Undecided(Form, frozen=True):
     areas: Keys
 
 
+class OwnDataset(Form, frozen=True):
+    """A dataset with weights, places and take-up of its own.
+
+    Attributes:
+        households: with a weight above 0.
+        unweighted: households whose weight is 0, which are in no file.
+        without: level of places (``households_without_district``) → households where it is not known.
+        takeup_kept: take-up variables that the dataset has.
+        takeup_absent: take-up variables that it lacks; they are not drawn.
+    """
+
+    households: Count
+    unweighted: Count
+    without: Mapping[str, Count]
+    takeup_kept: tuple[str, ...]
+    takeup_absent: tuple[str, ...]
+
+
 class PlanDocument(Form, frozen=True, kw_only=True):
     """What one plain run would do.
 
@@ -75,6 +93,7 @@ class PlanDocument(Form, frozen=True, kw_only=True):
         checked: areas that are only checked again, by reason.
         steps: jobs before the areas that run.
         orphans: files in the output folders that belong to no area.
+        dataset: where weights and places are the dataset's own.
     """
 
     schema_version: Literal[2] = 2
@@ -86,6 +105,7 @@ class PlanDocument(Form, frozen=True, kw_only=True):
     steps: tuple[StepPlan, ...]
     orphans: tuple[str, ...]
     estimate: Estimate
+    dataset: OwnDataset | None = None
 
     @property
     def build(self) -> tuple[str, ...]:

@@ -46,12 +46,14 @@ class WeightSummary(Form, frozen=True):
         persons: sum of household weights over persons.
         effective_sample_size: Kish's (Σw)² / Σw², in households.
         largest_share: the largest household weight's share of their sum.
+        households_without_district: sum of the weights of households whose district is not known.
     """
 
     households: Positive
     persons: Positive
     effective_sample_size: Positive
     largest_share: Annotated[float, Meta(gt=0, le=1)]
+    households_without_district: Annotated[float, Meta(ge=0)] = 0.0
 
 
 class Fingerprint(Form, frozen=True):
@@ -111,6 +113,18 @@ class PlaceBound(Form, frozen=True):
     reason: Text
 
 
+class OwnTakeup(Form, frozen=True):
+    """Take-up of a dataset with weights of its own: drawn when it was calibrated, and not drawn again.
+
+    Attributes:
+        kept: take-up variables that are columns of the dataset, and so of the file.
+        absent: take-up variables that the dataset does not have. The model uses its defaults for them.
+    """
+
+    kept: tuple[Text, ...]
+    absent: tuple[Text, ...]
+
+
 class AreaResult(Form, frozen=True):
     """One built area: the content of its sidecar.
 
@@ -118,15 +132,17 @@ class AreaResult(Form, frozen=True):
         request: the area.
         rows: entity → rows of the file.
         coverage: geography field → share of household weight with a value.
-        checks: counts that a reader should know: SPM units without a person of 18 or more, unknown blocks.
+        checks: counts that a reader should know: SPM units without a person of 18 or more, unknown blocks, and for
+            places of the dataset's own the households whose district, county or PUMA is not known.
         notes: facts about the inputs for readers, for example that the geography is synthetic.
-        source_rows: entity → rows of the source. A unit's id is 1 + clone × source rows + source row. Sidecars of
-            version 1, whose ids count from 0, lack them.
+        source_rows: entity → rows of the source. A unit's id is 1 + clone × source rows + source row, and the
+            source's own where ``takeup`` is there. Sidecars of version 1, whose ids count from 0, lack them.
         reflecting: columns of the file whose values may depend on where the source's households live. Sidecars of
             version 1 do not have it.
         at_large_code: the two digits by which ``congressional_district_geoid`` has the file's at-large seats, or "as
             given" where a caller of ``build_h5`` chose the codes. Not in sidecars of files without such a seat, nor in
             older ones.
+        takeup: where the dataset has weights of its own. Take-up is drawn where it is absent.
     """
 
     request: AreaBuildRequest
@@ -148,6 +164,7 @@ class AreaResult(Form, frozen=True):
     source_rows: Rows | UnsetType = UNSET
     reflecting: tuple[PlaceBound, ...] | UnsetType = field(name="may_reflect_source_place", default=UNSET)
     at_large_code: AtLarge | UnsetType = UNSET
+    takeup: OwnTakeup | UnsetType = UNSET
     schema_version: Literal[1, 2] = 2
 
     ERROR = ResultError

@@ -20,7 +20,7 @@ import numpy as np
 from local_h5.errors import ConfigError, SourceError
 from local_h5.files.single import beyond_float32
 from local_h5.inputs.missing import Value, code_text
-from local_h5.inputs.stored import EXAMPLES, examples, read_stored, rows_of, sentinels
+from local_h5.inputs.stored import EXAMPLES, Stored, examples, read_stored, rows_of, sentinels
 
 ETERNITY = "ETERNITY"
 MONTHS = 12
@@ -63,7 +63,7 @@ class ColumnKind:
 
 def read_column(
     path: Path,
-    file: h5py.File,
+    file: h5py.File | Mapping[str, Stored],
     kind: ColumnKind,
     periods: tuple[str, ...],
     *,
@@ -75,7 +75,7 @@ def read_column(
 
     Args:
         path: the source, for errors.
-        file: the same, open.
+        file: the same, open; or what it declares of each variable, for a form that has one period.
         kind: what the variable is.
         periods: the stored ones, ascending: years, months or ``ETERNITY``.
         year: of the source.
@@ -180,11 +180,22 @@ class _Column:
 
     # --- values
 
-    def wide(self, file: h5py.File, period: str) -> np.ndarray:
+    def wide(self, file: h5py.File | Mapping[str, Stored], period: str) -> np.ndarray:
         """The values of one dataset in the widest form of their kind: bool, int64, float64, or text."""
-        stored = read_stored(
-            self.path, file, self.kind.name, period, wanted=self._wanted(), refuse=partial(self.refuse, period)
-        )
+        if isinstance(file, h5py.File):
+            stored = read_stored(
+                self.path, file, self.kind.name, period, wanted=self._wanted(), refuse=partial(self.refuse, period)
+            )
+        else:
+            stored = file[self.kind.name]
+        if stored.entity is not None and self.kind.value != "id" and stored.entity != self.kind.entity:
+            self.refuse(
+                period,
+                expected=f"a column of the table {self.kind.entity}: the model has this variable for each "
+                f"{self.kind.entity}",
+                found=f"it in the table {stored.entity}",
+                remedy="Store the variable for the entity that the model gives it.",
+            )
         values, form = stored.values, stored.form
         accepted = {
             "bool": ("truth", "number", "bits", "names"),

@@ -3,7 +3,8 @@
 Everything is a gather over compressed rows (``indptr``, ``rows``): no loop over households.
 
 A unit's id is ``1 + clone × rows + source row``, where ``rows`` is the number of units of its entity in the source. It
-depends on nothing else, so a unit has the same id in every file (``docs/decisions/ids-across-files.md``).
+depends on nothing else, so a unit has the same id in every file (``docs/decisions/ids-across-files.md``). Units of a
+source that is not cloned keep their own ids.
 """
 
 from collections.abc import Collection, Mapping
@@ -65,10 +66,12 @@ class Membership(Struct, frozen=True):
     Attributes:
         members: entity → its rows by household (persons and every sub-entity; not household).
         person_unit: sub-entity → source row of the unit that each person is in, int32 (n_persons,).
+        kept_ids: entity → ids by source row, int32, for a source whose units keep theirs; else empty.
     """
 
     members: Mapping[str, CompressedRows]
     person_unit: Mapping[str, np.ndarray]
+    kept_ids: Mapping[str, np.ndarray] = {}
 
     @property
     def units(self) -> tuple[str, ...]:
@@ -84,6 +87,14 @@ class Membership(Struct, frozen=True):
         if entity == HOUSEHOLD:
             return np.arange(self.n_rows(HOUSEHOLD), dtype=np.int32)
         return self.members[entity].owner()
+
+    def clones_of(self, household_ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Clone and source row of the households with the given ids of a file; row -1 for an id that no file has."""
+        if self.kept_ids:
+            rows = rows_with(self.kept_ids[HOUSEHOLD], household_ids)
+            return np.zeros(len(rows), np.int64), rows
+        clone, row = np.divmod(household_ids - 1, self.n_rows(HOUSEHOLD))
+        return clone, np.where(household_ids > 0, row, -1)
 
 
 class EntityRows(Struct, frozen=True):
@@ -111,6 +122,7 @@ class Reindexed(Struct, frozen=True):
     _first: Mapping[str, np.ndarray]
     """Entity → the id of source row 0 in each household clone, int32 (n_clones,)."""
     _person_unit: Mapping[str, np.ndarray]
+    _kept_ids: Mapping[str, np.ndarray] = {}
 
     def n_rows(self, entity: str) -> int:
         """Number of rows of ``entity`` in the file."""
@@ -139,6 +151,8 @@ class Reindexed(Struct, frozen=True):
             row: (n,), its source row, or where ``of`` has it.
             of: source row of ``entity`` by ``row``.
         """
+        if self._kept_ids:
+            return self._kept_ids[entity][row if of is None else of[row]]
         first = self._first[entity]
         ids = np.empty(len(row), np.int32)
         for part in chunks(len(row)):
@@ -163,7 +177,7 @@ def reindex(
     first = {
         entity: (1 + clones * membership.n_rows(entity)).astype(np.int32) for entity in (HOUSEHOLD, *membership.members)
     }
-    return Reindexed(rows, first, membership.person_unit)
+    return Reindexed(rows, first, membership.person_unit, membership.kept_ids)
 
 
 def check_ids_fit(membership: Membership, n_clones: int) -> None:
@@ -275,6 +289,39 @@ def join_on_ids(
         members[entity] = CompressedRows.from_owner(owner, n_households)
         person_unit[entity] = unit_of_person.astype(np.int32)
     return Membership(members, person_unit)
+
+
+def keep_ids(where: object, membership: Membership, ids: Mapping[str, np.ndarray]) -> Membership:
+    """The same membership, with the source's own ids in every file.
+
+    Args:
+        where: the file, for messages.
+        membership: of the source.
+        ids: entity → int64 ids by source row.
+
+    Raises:
+        SourceError: ids that int32 does not hold, or out of order.
+    """
+    kept = {}
+    for entity, values in ids.items():
+        wrong = np.flatnonzero((values < 0) | (values > LARGEST_ID))
+        if len(wrong):
+            raise SourceError(
+                f"{where}: {entity}_id: expected ids from 0 to {LARGEST_ID:,} (int32, as the model keeps them), found "
+                f"{len(wrong)} others, first {values[wrong[0]]} in row {wrong[0]}. Number the rows anew."
+            )
+        falls = np.flatnonzero(values[1:] < values[:-1])
+        owner = membership.household_of(entity)
+        by_household = np.all((owner[1:] > owner[:-1]) | ((owner[1:] == owner[:-1]) & (values[1:] > values[:-1])))
+        if len(falls) and (entity == HOUSEHOLD or not by_household):
+            row = falls[0] + 1
+            raise SourceError(
+                f"{where}: {entity}_id: expected ascending ids (of all rows, or of the rows of each household after "
+                f"another), because files keep ids and order, found {values[row]} after {values[row - 1]} in row "
+                f"{row}. Sort the table by {entity}_id."
+            )
+        kept[entity] = values.astype(np.int32)
+    return Membership(membership.members, membership.person_unit, kept)
 
 
 def _refuse_duplicates(where: object, entity: str, values: np.ndarray) -> None:

@@ -1,4 +1,5 @@
-"""The source dataset: a PolicyEngine period-grouped H5 (a group per variable, a dataset per period).
+"""The source dataset: a PolicyEngine period-grouped H5 (a group per variable, a dataset per period), or tables of
+entities as pandas writes them (:mod:`local_h5.inputs.entity_tables`). The content decides which.
 
 This module reads and checks what does not need the model: the file's year, its id columns, and who belongs to whom.
 :mod:`local_h5.inputs.columns` reads the values of all columns, ids too.
@@ -9,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -17,14 +19,17 @@ from local_h5.errors import ConfigError, InputError, SourceError
 from local_h5.files.atomic import sha256_of
 from local_h5.files.hdf5 import H5_ERRORS, outside
 from local_h5.inputs.columns import ETERNITY, ColumnKind, read_column
+from local_h5.inputs.entity_tables import EntityTables, MadeUnits, made_units, open_tables
 from local_h5.inputs.membership import ENTITIES, HOUSEHOLD, PERSON, SUB_ENTITIES, Membership, join_on_ids
 from local_h5.inputs.missing import MissingRules
-from local_h5.inputs.stored import h5_errors
+from local_h5.inputs.stored import Stored, declared_column, h5_errors
 
 STRUCTURAL = frozenset(
     {f"{entity}_id" for entity in ENTITIES} | {f"person_{entity}_id" for entity in (HOUSEHOLD, *SUB_ENTITIES)}
 )
 """Ids and links. Every file gets new ones."""
+
+_PYTABLES = frozenset({"CLASS", "TITLE", "VERSION", "PYTABLES_FORMAT_VERSION"})
 
 _YEAR = re.compile(r"\d{4}")
 _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
@@ -42,6 +47,8 @@ class SourceDataset:
         membership: joined on ids.
         notes: the file's root attributes that are text. Every file made from it gets them.
         missing: values for codes that mean "missing", for every reader of a column.
+        tables: where the columns are in a file of tables; None for the period-grouped form.
+        other_keys: keys of a file of tables that are no entity's.
     """
 
     path: Path
@@ -51,6 +58,19 @@ class SourceDataset:
     membership: Membership
     notes: Mapping[str, str]
     missing: MissingRules = field(default_factory=MissingRules)
+    tables: EntityTables | None = None
+    other_keys: tuple[str, ...] = ()
+
+    def stored(self, *names: str) -> dict[str, Stored]:
+        """Columns as the file declares them, those of a year; for codes, whose form the model does not decide.
+
+        Raises:
+            SourceError: a column cannot be read, or has more than one period.
+        """
+        with _opened(self.path) as file:
+            if self.tables is not None:
+                return self.tables.read(file, names)
+            return {name: declared_column(self.path, file, name, self.periods[name]) for name in names}
 
     def read(self, *kinds: ColumnKind) -> dict[str, dict[str, np.ndarray]]:
         """The values of variables of this file: variable → period → values by source row.
@@ -62,10 +82,12 @@ class SourceDataset:
             ConfigError: a rule for a missing value does not fit the variable.
         """
         with _opened(self.path) as file:
+            # A table is read in one pass. What has been narrowed need not stay in memory.
+            stored = None if self.tables is None else self.tables.read(file, [kind.name for kind in kinds])
             return {
                 kind.name: read_column(
                     self.path,
-                    file,
+                    file if stored is None else {kind.name: stored.pop(kind.name)},
                     kind,
                     self.periods[kind.name],
                     year=self.year,
@@ -76,17 +98,27 @@ class SourceDataset:
             }
 
 
-def read_source(path: Path, *, sha256: str | None = None, missing: MissingRules | None = None) -> SourceDataset:
+def read_source(
+    path: Path,
+    *,
+    sha256: str | None = None,
+    missing: MissingRules | None = None,
+    year: int | None = None,
+    units: Mapping[Any, MadeUnits] | None = None,
+) -> SourceDataset:
     """Open and check a source dataset.
 
     Args:
-        path: period-grouped H5.
+        path: period-grouped H5, or tables of entities.
         sha256: the digest that the bytes must have, when one is configured.
         missing: values for codes that mean "missing".
+        year: which one of a file of several; None for the one that the file has.
+        units: entity → how its units are made, for a file of tables without that entity's.
 
     Raises:
         SourceError: missing, truncated or empty file; another digest; no groups; no unambiguous year; a missing,
-            non-integer, duplicate or dangling id; a household without persons; a unit shared by two households.
+            non-integer, duplicate or dangling id; a household without persons; a unit shared by two households; a
+            missing table without a rule, a column in two tables.
         ConfigError: a rule for a missing value is about a column that the file does not have, or about ids.
     """
     if sha256 is not None and path.is_file() and (found := _digest(path)) != sha256:
@@ -96,23 +128,57 @@ def read_source(path: Path, *, sha256: str | None = None, missing: MissingRules 
         )
     missing = MissingRules() if missing is None else missing
     with _opened(path) as file:
-        periods = _periods(path, file)
-        year = _year(path, periods)
+        tables = open_tables(path, file, year)
+        if tables is not None:
+            periods: dict[str, tuple[str, ...]] = {name: (str(tables.year),) for name in tables.entity_of}
+            found_year = tables.year
+        else:
+            periods = _periods(path, file)
+            found_year = _year(path, periods)
+            if year is not None and year != found_year:
+                raise SourceError(
+                    f"{path}: year: expected {year}, as inputs.year says, found {found_year}. Correct inputs.year, or "
+                    "give the dataset of that year."
+                )
         _check_rules(path, missing, periods)
         with h5_errors(path, "root attributes"):
-            notes = {name: value for name, value in file.attrs.items() if isinstance(value, str)}
-        ids = {entity: _ids(path, file, f"{entity}_id", periods, year) for entity in ENTITIES}
+            notes = _notes(file)
+        columns: h5py.File | Mapping[str, Stored] = file
+        if tables is not None:
+            columns = tables.read(file, [name for name in tables.entity_of if name in STRUCTURAL])
+        made = made_units(path, tables, units or {})
+
+        def ids_of(variable: str) -> np.ndarray:
+            return _ids(path, columns, variable, periods, found_year)
+
         links = {
-            entity: _ids(path, file, f"person_{entity}_id", periods, year) for entity in ENTITIES if entity != PERSON
+            entity: ids_of(f"person_{entity}_id") for entity in ENTITIES if entity != PERSON and entity not in made
         }
+        ids = {entity: ids_of(f"{entity}_id") for entity in ENTITIES if entity not in made}
+        for entity, rule in made.items():
+            links[entity] = ids_of(rule.of_person)
+            ids[entity] = np.unique(links[entity])
     for entity, link in links.items():
         if len(link) != len(ids[PERSON]):
             raise SourceError(
                 f"{path}: person_{entity}_id: expected {len(ids[PERSON]):,} values, one for each person, found "
                 f"{len(link):,}. Give every person one link."
             )
+    ids = {entity: ids[entity] for entity in ENTITIES}
+    links = {entity: links[entity] for entity in ENTITIES if entity != PERSON}
     membership = join_on_ids(path, ids=ids, person_links=links)
-    return SourceDataset(path, year, periods, ids, membership, notes, missing)
+    other = () if tables is None else tables.other_keys
+    return SourceDataset(path, found_year, periods, ids, membership, notes, missing, tables, other)
+
+
+def _notes(file: h5py.File) -> dict[str, str]:
+    """Root attributes that are text, without those of PyTables itself."""
+    texts = {
+        name: value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+        for name, value in file.attrs.items()
+        if isinstance(value, str | bytes)
+    }
+    return {name: text for name, text in texts.items() if name not in _PYTABLES}
 
 
 def _digest(path: Path) -> str:
@@ -126,7 +192,7 @@ def _digest(path: Path) -> str:
 def _opened(path: Path) -> Iterator[h5py.File]:
     if not path.is_file():
         raise SourceError(
-            f"{path}: expected a period-grouped H5 file, found no file. Set inputs.dataset to the source dataset."
+            f"{path}: expected the H5 file of the source, found no file. Set inputs.dataset to the source dataset."
         )
     try:
         file = h5py.File(path, "r")
@@ -212,11 +278,18 @@ def _year(path: Path, periods: Mapping[str, tuple[str, ...]]) -> int:
     return int(year)
 
 
-def _ids(path: Path, file: h5py.File, variable: str, periods: Mapping[str, tuple[str, ...]], year: int) -> np.ndarray:
+def _ids(
+    path: Path,
+    file: h5py.File | Mapping[str, Stored],
+    variable: str,
+    periods: Mapping[str, tuple[str, ...]],
+    year: int,
+) -> np.ndarray:
     if variable not in periods:
         raise SourceError(
-            f"{path}: {variable}: expected this id column, found no such group. Every entity needs its ids, and "
-            "every person the ids of its units."
+            f"{path}: {variable}: expected this id column, found no such "
+            f"{'group' if isinstance(file, h5py.File) else 'column'}. Every entity needs its ids, and every person the "
+            "ids of its units."
         )
     kind = ColumnKind(variable, PERSON, "id")
     values = read_column(path, file, kind, periods[variable], year=year, n_rows=None)[str(year)]
@@ -234,5 +307,8 @@ def count_households(path: Path) -> int:
         SourceError: missing or unreadable file, no household ids.
     """
     with _opened(path) as file:
+        tables = open_tables(path, file, None)
+        if tables is not None:
+            return tables.n_rows(file, HOUSEHOLD)
         periods = _periods(path, file)
         return len(_ids(path, file, f"{HOUSEHOLD}_id", periods, _year(path, periods)))

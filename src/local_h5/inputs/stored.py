@@ -59,17 +59,20 @@ def _short(error: BaseException) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One dataset as the file declares it.
+    """One column as the file declares it.
 
     Attributes:
         form: what the values are: bool, any number, unsigned bits, text, or names of members.
         values: (n,).
-        missing: by row, whether the file declares the value missing; None when it declares nothing.
+        missing: by row, whether the file declares the value missing; None when it declares nothing. Text that is
+            missing is ``NaN``, the code of a rule for it.
+        entity: whose rows the column has, where the file says so.
     """
 
     form: Literal["truth", "number", "bits", "text", "names"]
     values: np.ndarray
     missing: np.ndarray | None = None
+    entity: str | None = None
 
 
 class Refuse(Protocol):
@@ -93,6 +96,21 @@ def read_stored(path: Path, file: h5py.File, variable: str, period: str, *, want
         SourceError: the numbers are not the values, the type has no plain values, or the file is damaged.
     """
     return _Dataset(path, variable, period, wanted, refuse).read(file)
+
+
+def declared_column(path: Path, file: h5py.File, variable: str, periods: tuple[str, ...]) -> Stored:
+    """A column with one period, as the file declares it; for codes, whose form the model does not decide.
+
+    Raises:
+        SourceError: several periods, no vector, or a type that is no number, truth value or text.
+    """
+
+    def refuse(*, expected: str, found: str, remedy: str) -> NoReturn:
+        raise SourceError(f"{path}: {variable}: expected {expected}, found {found}. {remedy}")
+
+    if len(periods) != 1:
+        refuse(expected="one period", found=", ".join(periods[:EXAMPLES]), remedy="Store the whole of it, once.")
+    return read_stored(path, file, variable, periods[0], wanted="codes", refuse=refuse)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +152,7 @@ class _Dataset:
                 case h5py.h5t.BITFIELD:
                     return Stored("bits", item[()])
                 case h5py.h5t.STRING:
-                    text = _decoded(item[()])
+                    text = decoded(item[()])
                     if isinstance(text, int):
                         self.refuse(
                             expected="text in UTF-8",
@@ -222,7 +240,7 @@ def _recodes(owner: h5py.Group | h5py.Dataset, name: str) -> bool:
     return "datetime" in text or "timedelta" in text
 
 
-def _decoded(values: np.ndarray) -> np.ndarray | int:
+def decoded(values: np.ndarray) -> np.ndarray | int:
     """Bytes as text, or the first row that is not UTF-8."""
     words = []
     for row, value in enumerate(values.tolist()):

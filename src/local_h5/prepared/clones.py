@@ -19,7 +19,7 @@ from local_h5.files.single import beyond_float32
 from local_h5.inputs.geography.block_table import BlockTable
 from local_h5.inputs.geography.canonical import Geography
 from local_h5.inputs.geography.codes import distinct
-from local_h5.requests import WITHIN_STATE, AreaBuildRequest, AreaFilter, FilterField
+from local_h5.requests import CODE_WIDTH, WITHIN_STATE, AreaBuildRequest, AreaFilter, FilterField
 
 BLOCK_PREFIX: Mapping[FilterField, int] = {"block": 1, "tract": 10**4, "county": 10**10, "state": 10**13}
 """Field → what a block GEOID is divided by to give the field's code."""
@@ -58,6 +58,7 @@ class CloneIndex(Struct, frozen=True):
     Attributes:
         clone, household, weight, block: as in :class:`CloneSelection`, sorted by (district, clone, household).
         districts: int32 (n_districts,), every district of the geography, ascending; some may have no active clone.
+            ``100 * state`` stands for the rows of a state whose district is not known.
         indptr: int64 (n_districts + 1,), the slice of each district.
         by_block: int32, positions sorted by block (stable).
         by_code: table column → (indptr int64 (n_codes + 1,), positions int32).
@@ -112,27 +113,60 @@ class CloneIndex(Struct, frozen=True):
                 f"found {len(empty):,} of {len(rows):,} empty, first in row {empty[0]:,}. Assign a block to them "
                 "or set their weight to 0."
             )
-        district = geography.district[rows]
+        return cls.of_rows(
+            rows,
+            weights[rows],
+            blocks.rows(geoid),
+            geography.district[rows],
+            np.unique(geography.district[geography.block > 0]),
+            blocks,
+            geography.n_households,
+            geography.n_clones,
+        )
+
+    @classmethod
+    def of_rows(
+        cls,
+        rows: np.ndarray,
+        weight: np.ndarray,
+        block: np.ndarray,
+        district: np.ndarray,
+        districts: np.ndarray,
+        blocks: BlockTable,
+        n_households: int,
+        n_clones: int,
+    ) -> Self:
+        """Index household clones that are checked.
+
+        Args:
+            rows: int (n,), ascending, clone-major.
+            weight: float64 (n,), positive.
+            block: int (n,), row of the block table.
+            district: int (n,), normalised code; ``100 * state`` where it is not known.
+            districts: int, ascending, all that the geography has, those with number 0 too.
+            blocks: the block table.
+            n_households: of the source.
+            n_clones: of the package.
+        """
         order = np.argsort(district, kind="stable")  # rows are (clone, household) already
-        rows, district = rows[order], district[order]
-        block = blocks.rows(geoid[order]).astype(np.int32)
-        clone, household = np.divmod(rows, geography.n_households)
-        districts = np.unique(geography.district[geography.block > 0]).astype(np.int32)
+        rows, district, block = rows[order], district[order], block[order].astype(np.int32)
+        clone, household = np.divmod(rows, n_households)
         by_code = {
             column: _invert(blocks.fields[column].codes[block], len(blocks.fields[column].values))
             for column in TABLE_FIELD.values()
+            if column in blocks.fields
         }
         return cls(
             clone.astype(np.int32),
             household.astype(np.int32),
-            np.ascontiguousarray(weights[rows], dtype=np.float64),
+            np.ascontiguousarray(weight[order], dtype=np.float64),
             block,
-            districts,
+            districts.astype(np.int32),
             np.append(np.searchsorted(district, districts), len(rows)).astype(np.int64),
             np.argsort(block, kind="stable").astype(np.int32),
             by_code,
-            geography.n_households,
-            geography.n_clones,
+            n_households,
+            n_clones,
         )
 
     def __len__(self) -> int:
@@ -174,6 +208,7 @@ class CloneIndex(Struct, frozen=True):
     def _positions(self, request: AreaBuildRequest, blocks: BlockTable) -> np.ndarray | None:
         """Positions of the rows that meet all filters: the shortest list is made, and the other filters reduce it."""
         where = f"{request.area_type} {request.area_id}"
+        self._refuse_absent_levels(where, request.filters, blocks)
         _refuse_codes_of_no_state(where, request.filters, blocks)
         lists = [self._lookup(where, item, blocks) for item in request.filters]
         if not lists:
@@ -183,6 +218,21 @@ class CloneIndex(Struct, frozen=True):
         for other in others:
             chosen = chosen[other.holds(chosen)]
         return chosen
+
+    def _refuse_absent_levels(self, where: str, filters: Sequence[AreaFilter], blocks: BlockTable) -> None:
+        """Refuse a filter by a level of places that the geography does not know for any row."""
+        if blocks.are_blocks:
+            return
+        known: list[str] = [name for name, column in TABLE_FIELD.items() if column in blocks.fields]
+        known += [name for name in BLOCK_PREFIX if CODE_WIDTH[name] <= blocks.most_digits]
+        known += ["district"] if (self.districts % 100).any() else []
+        for item in filters:
+            if item.field not in known:
+                raise RequestError(
+                    f"{where}: filter.{item.field}: expected a level of places that the dataset has "
+                    f"({', '.join(sorted(known))}), found {item.field}, which no row has. Use another level, or a "
+                    "geography with blocks."
+                )
 
     def _lookup(self, where: str, item: AreaFilter, blocks: BlockTable) -> "_Rows":
         if item.field == "district":
@@ -204,7 +254,10 @@ class CloneIndex(Struct, frozen=True):
         codes = np.array([int(value) for value in item.values], dtype=np.int64)
         first = np.searchsorted(blocks.geoid, codes * divisor)
         last = np.searchsorted(blocks.geoid, (codes + 1) * divisor)
-        _refuse_unknown(where, item, last > first, len(blocks.geoid))
+        known = last > first
+        if blocks.known_digits is not None:  # a code that ends in zeros, such as 37000, is no county's
+            known &= blocks.known_digits.take(first, mode="clip") >= CODE_WIDTH[item.field]
+        _refuse_unknown(where, item, known, len(blocks.geoid))
         spans = [self._span_of_blocks(*pair) for pair in sorted(set(zip(first.tolist(), last.tolist(), strict=True)))]
         return _Rows(self.by_block, spans, lambda rows: _among(blocks.geoid[self.block[rows]] // divisor, codes))
 

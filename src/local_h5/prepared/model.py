@@ -20,12 +20,13 @@ from local_h5.files.atomic import sha256_of
 from local_h5.files.forms import Form
 from local_h5.files.hdf5 import create_h5
 from local_h5.inputs.columns import MONTHS, ColumnKind
+from local_h5.inputs.geography.own import COLUMNS as OWN_COLUMNS
 from local_h5.inputs.id_columns import may_hold_ids, named_rows
-from local_h5.inputs.membership import ENTITIES, HOUSEHOLD, PERSON
+from local_h5.inputs.membership import ENTITIES, HOUSEHOLD, PERSON, keep_ids
 from local_h5.inputs.source import STRUCTURAL, SourceDataset
 from local_h5.prepared.formulas import FormulaReads
 from local_h5.prepared.garbage import rare_collections
-from local_h5.prepared.places import GEOGRAPHIC, Kept, Name, place_columns
+from local_h5.prepared.places import GEOGRAPHIC, Kept, Name, Placed, place_columns
 from local_h5.prepared.snapshot import IncomeLimits, SourceColumn, SourceSnapshot, StateValues
 
 PACKAGES = ("policyengine-us", "policyengine-core")
@@ -73,6 +74,7 @@ def build_snapshot(
     model_values: Collection[str],
     reports: Mapping[str, str],
     medicaid_cost: MedicaidCost = "state_average",
+    own_places: bool = False,
 ) -> SourceSnapshot:
     """Load ``source`` in the model and keep the values that the model has then.
 
@@ -84,6 +86,8 @@ def build_snapshot(
             that it does not know; absent ones are skipped.
         medicaid_cost: ``state_average`` adds what Medicaid spends a person and year in each state, unless the source
             has the variable; ``model`` leaves it to the model, which shares a state's spending among the file's rows.
+        own_places: whether households stay where the source has them. Then what depends on the place is kept, and so
+            are the ids; places themselves come from the block table.
 
     Raises:
         ModelError: the model is not installed, refuses the source or its year, holds something else than it was
@@ -112,15 +116,22 @@ def build_snapshot(
             excluded[name] = "calculated by the model"
         elif name not in known:
             excluded[name] = "unknown to the model"
-    placed = place_columns(
-        {name: known[name] for name in source.periods if name not in STRUCTURAL and name not in excluded},
-        FormulaReads(known, system.parameters),
-        rules.kept,
-        source.path,
-    )
-    excluded |= placed.left_out
-    # The place itself is loaded, because take-up's model values are those of the source's own households.
-    loaded = [name for name in source.periods if name not in excluded or name in GEOGRAPHIC]
+    apart = OWN_COLUMNS if own_places else GEOGRAPHIC  # files have them from the block table
+    if own_places:
+        placed = Placed({}, {})
+        excluded = {name: why for name, why in excluded.items() if name not in apart}
+        excluded |= dict.fromkeys(source.other_keys, "a key of the dataset that is no entity's table")
+        loaded = [name for name in source.periods if name not in excluded and name not in apart]
+    else:
+        placed = place_columns(
+            {name: known[name] for name in source.periods if name not in STRUCTURAL and name not in excluded},
+            FormulaReads(known, system.parameters),
+            rules.kept,
+            source.path,
+        )
+        excluded |= placed.left_out
+        # The place itself is loaded, because take-up's model values are those of the source's own households.
+        loaded = [name for name in source.periods if name not in excluded or name in GEOGRAPHIC]
     given = _id_columns(source, {name: known[name] for name in loaded if name not in STRUCTURAL}, rules)
     given |= source.read(*(_kind(source, known[n]) for n in loaded if n not in STRUCTURAL and n not in given))
     reported = source.read(
@@ -148,7 +159,7 @@ def build_snapshot(
         held.add(name)
         if name in STRUCTURAL or name == "household_weight":
             continue
-        if name in GEOGRAPHIC:
+        if name in apart:
             continue
         if name.endswith("_weight") and name.removesuffix("_weight") in ENTITIES:
             excluded.setdefault(name, "a weight that the model derives from household_weight")
@@ -158,7 +169,7 @@ def build_snapshot(
     _refuse_vanished(source, loaded, held, rules)
     for name, periods in given.items():
         target = rules.moved.get(name, name)
-        if target in held and target not in GEOGRAPHIC:
+        if target in held and target not in apart:
             _refuse_changed(source, simulation.get_holder(target), periods)
 
     with _model_errors(
@@ -179,7 +190,7 @@ def build_snapshot(
     return SourceSnapshot(
         year=source.year,
         n_rows={entity: len(source.ids[entity]) for entity in ENTITIES},
-        membership=source.membership,
+        membership=keep_ids(source.path, source.membership, source.ids) if own_places else source.membership,
         columns=tuple(sorted(builder.columns, key=lambda c: (c.variable, c.period))),
         matrices=builder.matrices(),
         vocabularies=builder.vocabularies,

@@ -82,7 +82,7 @@ class SourceSnapshot(Struct, frozen=True):
         state_values: inputs of persons that depend on nothing but the state.
     """
 
-    stored_as: ClassVar = ("source_snapshot", 3)
+    stored_as: ClassVar = ("source_snapshot", 4)
 
     year: int
     n_rows: Mapping[str, int]

@@ -78,6 +78,13 @@ def prepare_geography(
     return geography, build_block_table(geography, tables, unknown_blocks)
 
 
+def own_snapshot(
+    source: SourceDataset, rules: VariableRules, medicaid_cost: MedicaidCost = "state_average"
+) -> SourceSnapshot:
+    """The snapshot of a source whose households stay where they are, with their weights (imports the model)."""
+    return build_snapshot(source, rules, model_values=(), reports={}, medicaid_cost=medicaid_cost, own_places=True)
+
+
 def takeup_from_snapshot(
     snapshot: SourceSnapshot,
     geography: Geography,

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from msgspec import UNSET
+
 from local_h5.contracts.results import AreaResult, run_id, sidecar_path
 from local_h5.errors import LocalH5Error
 from local_h5.files.atomic import sha256_of
@@ -72,10 +74,29 @@ def _joined(found: Iterable[str]) -> str:
 
 def _inputs(run: RunData) -> list[tuple[str, str]]:
     lines = [("Source", run.settings.dataset)]
+    if run.settings.from_dataset:
+        return [*[(label, f"{path}, sha256 {_digest(path)}") for label, path in lines], *_own_dataset(run)]
     for package in run.settings.packages:
         where = "" if len(run.settings.packages) == 1 else f" ({package.name})"
         lines += [(f"Weights{where}", package.weights), (f"Geography{where}", package.geography)]
     return [(label, f"{path}, sha256 {_digest(path)}") for label, path in lines]
+
+
+def _own_dataset(run: RunData) -> list[tuple[str, str]]:
+    """Places and take-up of a dataset that has them itself, by the nation's sidecar."""
+    nation = next((area.sidecar for area in run.of_type("national") if area.sidecar), None)
+    lines = [("Weights and places", "the dataset's own")]
+    if nation is None:
+        return lines
+    prefix = "households_without_"
+    empty = {name.removeprefix(prefix): count for name, count in nation.checks.items() if name.startswith(prefix)}
+    households = nation.rows["household"]
+    known = [f"{name} of {count:,} of {households:,} households" for name, count in empty.items() if count]
+    lines.append(("Not known", ", ".join(known) or "no place"))
+    if nation.takeup is not UNSET:
+        lines.append(("Take-up kept", ", ".join(nation.takeup.kept) or "none"))
+        lines.append(("Take-up not in the dataset", ", ".join(nation.takeup.absent) or "none"))
+    return lines
 
 
 def _digest(path: Path) -> str:

@@ -6,7 +6,7 @@ from importlib.resources import files
 from statistics import fmean
 from typing import Any
 
-from local_h5.contracts.coverage import empty_fields
+from local_h5.contracts.coverage import DATASET, TABLES, empty_fields
 from local_h5.report.belief import Belief
 from local_h5.report.causes import SharedCause
 from local_h5.report.collect import NOT_BUILT, NOT_VALIDATED, RunData, odd_columns
@@ -108,7 +108,7 @@ def _tiles(areas: Rows, targets: Rows) -> list[list[str]]:
 def _warnings(run: RunData, areas: Rows) -> list[str]:
     small = [row["area_id"] for row in areas if row["small_sample"]]
     states = {area.request.area_id: area.sidecar.coverage for area in run.of_type("state") if area.sidecar}
-    warnings = empty_fields(states)
+    warnings = empty_fields(states, DATASET if run.settings.from_dataset else TABLES)
     if small:
         shown = ", ".join(small[:15]) + (" …" if len(small) > 15 else "")
         text = f"Small areas: {len(small)} have an effective sample of fewer than {SMALL_SAMPLE:.0f} households"

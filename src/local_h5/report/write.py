@@ -55,8 +55,8 @@ def write_report(settings: Settings, folder: Path, checkout: Path = Path()) -> P
 
 
 def _beliefs(run: RunData) -> tuple[Belief, ...] | None:
-    package = next(item for item in run.settings.packages if item.name == REGIONAL)
-    if package.geography.suffix != ".pkl":
+    package = next((item for item in run.settings.packages if item.name == REGIONAL), None)
+    if package is None or package.geography.suffix != ".pkl":
         return None
     rows: list[TargetRow] = [
         row for area in run.areas if (record := area.records.get("targets")) is not None for row in record.targets

@@ -30,9 +30,11 @@ AREA_MODULES = (
 """Code that decides the bytes of an area file, given its prepared inputs, and its structural verdict."""
 
 SNAPSHOT_MODULES = (
-    *_ARRAYS, "files/single", "inputs/chunks", "inputs/columns", "inputs/id_columns", "inputs/membership",
-    "inputs/missing", "inputs/source", "inputs/stored", "prepared/formulas", "prepared/housing", "prepared/model",
-    "prepared/places", "prepared/snapshot", "prepared/steps", "scripts/prepare_snapshot",
+    *_ARRAYS, "../foreign_pickle/__init__", "../foreign_pickle/frames", "../foreign_pickle/reader", "files/single",
+    "inputs/chunks", "inputs/columns", "inputs/entity_tables", "inputs/geography/own", "inputs/id_columns",
+    "inputs/membership", "inputs/missing", "inputs/pandas_tables", "inputs/source", "inputs/stored",
+    "prepared/formulas", "prepared/housing", "prepared/model", "prepared/places", "prepared/snapshot",
+    "prepared/steps", "scripts/prepare_snapshot",
 )  # fmt: skip
 GEOGRAPHY_MODULES = (
     *_ARRAYS, "../foreign_pickle/__init__", "../foreign_pickle/frames", "../foreign_pickle/reader", "inputs/chunks",
@@ -49,6 +51,15 @@ TAKEUP_MODULES = (
     "scripts/prepare_takeup", "takeup/anchors", "takeup/eligibility", "takeup/prepare", "takeup/programmes",
     "takeup/rates", "takeup/table", "us",
 )  # fmt: skip
+OWN_MODULES = (
+    *_ARRAYS, "../foreign_pickle/__init__", "../foreign_pickle/frames", "../foreign_pickle/reader", "areas",
+    "files/single", "files/text_table", "inputs/chunks", "inputs/columns", "inputs/entity_tables",
+    "inputs/geography/block_table", "inputs/geography/codes", "inputs/geography/own", "inputs/membership",
+    "inputs/missing", "inputs/pandas_tables", "inputs/source", "inputs/stored", "inputs/weights", "prepared/clones",
+    "prepared/own",
+    "scripts/prepare_own_places", "takeup/programmes", "takeup/table", "us",
+)  # fmt: skip
+"""Code that decides what is prepared of a dataset with weights and places of its own."""
 POPULATION_MODULES = ("../local_h5_example/acs", "files/text_table", "scripts/example_population", "us")
 EXAMPLE_MODULES = (
     "../local_h5_example/acs", "../local_h5_example/households", "../local_h5_example/microdata",

@@ -11,6 +11,7 @@ from local_h5.runs.staleness import file_fault, read_built
 MEANING = {
     "at_large_code": "how the file writes the district of its at-large seats (areas.at_large_code)",
     "blocks": "rows of the block tables that the area's household clones use",
+    "rows": "rows of the dataset that the file has",
     "code": "code that decides values (comments, docstrings and messages do not count)",
     "config": "compression, take-up filter, scope and reports, year, text widths",
     "geography": "block and district of each of the area's household clones",

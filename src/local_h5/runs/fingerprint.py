@@ -15,9 +15,10 @@ from msgspec import to_builtins
 from local_h5.build.area import BuildOptions, area_units, versions
 from local_h5.contracts.results import Fingerprint
 from local_h5.inputs.geography.codes import at_large, distinct
-from local_h5.inputs.membership import entity_rows
+from local_h5.inputs.membership import PERSON, entity_rows, reindex
 from local_h5.prepared.clones import CloneSelection
 from local_h5.prepared.files import PreparedInputs
+from local_h5.prepared.snapshot import SourceSnapshot
 from local_h5.requests import AreaBuildRequest
 from local_h5.runs.code import AREA_MODULES, code_digest
 from local_h5.takeup.assign import inputs_digest
@@ -32,6 +33,9 @@ SLICES = ("weights", "geography", "blocks", "takeup")
 
 AT_LARGE = "at_large_code"
 """Component of areas with households in an at-large seat: how the file writes its code."""
+
+ROWS = "rows"
+"""Component with an area's rows of a dataset that is not cloned."""
 
 _UNION = "districts:"
 
@@ -51,10 +55,12 @@ def run_components(inputs: PreparedInputs, snapshot_sha256: str, options: BuildO
             "scope": inputs.takeup.scope,
         },
         "year": inputs.snapshot.year,
+        "place_columns": list(inputs.blocks.columns),
         "text_widths": {name: field.values.dtype.itemsize for name, field in inputs.blocks.fields.items()},
     }
+    own = inputs.takeup.own is not None  # then rows count by area, see _rows_digest
     return {
-        "snapshot": snapshot_sha256,
+        "snapshot": snapshot_form(inputs.snapshot) if own else snapshot_sha256,
         "code": code_digest(AREA_MODULES),
         "versions": _digest_json(versions(inputs.snapshot)),
         "config": _digest_json(config),
@@ -100,7 +106,8 @@ def _union(districts: Mapping[int, Mapping[str, str]]) -> Mapping[str, str]:
         return next(iter(districts.values()), {})
     joined = {
         name: _digest_text(_UNION, *(f"{code}={slices[name]}" for code, slices in sorted(districts.items())))
-        for name in SLICES
+        for name in (*SLICES, ROWS)
+        if name in next(iter(districts.values()))
     }
     same = {name: value for slices in districts.values() for name, value in slices.items() if name == AT_LARGE}
     return joined | same
@@ -136,6 +143,8 @@ def _slices(inputs: PreparedInputs, selection: CloneSelection, options: BuildOpt
     blocks = inputs.blocks
     used = distinct(selection.block.copy())
     rows = [blocks.geoid[used], blocks.known[used], *(blocks.text(name, used) for name in blocks.fields)]
+    if blocks.known_digits is not None:
+        rows.append(blocks.known_digits[used])
     entities = {table.entity for table in inputs.takeup.programmes}
     unit_rows = entity_rows(inputs.snapshot.membership, selection.household, entities)
     units = area_units(inputs, selection, unit_rows, blocks.at(selection.block))
@@ -145,7 +154,35 @@ def _slices(inputs: PreparedInputs, selection: CloneSelection, options: BuildOpt
         "geography": _digest_arrays(blocks.geoid[selection.block], selection.district),
         "blocks": _digest_arrays(*rows),
         "takeup": inputs_digest(inputs.takeup, units, options.takeup_filter),
+        **({} if inputs.takeup.own is None else {ROWS: _rows_digest(inputs, selection)}),
     }
+
+
+def _rows_digest(inputs: PreparedInputs, selection: CloneSelection) -> str:
+    """Digest of what an area's file has of the source: ids, links and values."""
+    snapshot, sha = inputs.snapshot, hashlib.sha256()
+    reindexed = reindex(snapshot.membership, selection.household, selection.clone)
+    for entity, rows in reindexed.rows.items():
+        arrays = [reindexed.ids(entity), *(() if entity == PERSON else (reindexed.links(entity),))]
+        for name in sorted(snapshot.matrices):
+            if name.partition("/")[0] == entity:
+                arrays += [row[rows.source_row] for row in snapshot.matrices[name]]
+        sha.update(f"{entity}={_digest_arrays(*arrays)}".encode())
+    return sha.hexdigest()
+
+
+def snapshot_form(snapshot: SourceSnapshot) -> str:
+    """Digest of what every file has of a source, whichever rows it has: its columns, texts and notes."""
+    return _digest_json(
+        {
+            "columns": to_builtins(snapshot.columns),
+            "vocabularies": {name: _digest_arrays(words) for name, words in sorted(snapshot.vocabularies.items())},
+            "excluded": to_builtins(snapshot.excluded),
+            "notes": dict(snapshot.notes),
+            "state_values": {item.variable: _digest_arrays(item.by_fips) for item in snapshot.state_values},
+            "counties": _digest_arrays(snapshot.county_fips, snapshot.county_name),
+        }
+    )
 
 
 def _digest_arrays(*arrays: np.ndarray) -> str:

@@ -10,17 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from local_h5.config.settings import Package, Settings
+from local_h5.contracts.plan import OwnDataset
 from local_h5.contracts.results import Fingerprint
 from local_h5.files.digests import DigestMemo
 from local_h5.runs.code import AREA_MODULES, code_digest
 from local_h5.runs.plan_file import lost_requests, read_plan
 from local_h5.runs.staleness import AreaStatus, Built, StepStatus, compare_area, compare_steps, read_built
-from local_h5.runs.steps import Step, all_steps
+from local_h5.runs.steps import Step, all_steps, steps_of
 from local_h5.runs.target_records import TargetStatus, compare_targets
 from local_h5.runs.traces import Trace
 
 if TYPE_CHECKING:
     from local_h5.prepared.files import PreparedInputs
+    from local_h5.prepared.own import OwnInputs
 
 _NO_TARGETS = TargetStatus({}, frozenset())
 
@@ -36,6 +38,7 @@ class Forecast:
         certain: whether the cause of ``unknown`` changes every area (a new source does; a lost file may not).
         areas: relative path → status, as far as it is known without ``expected``.
         targets: stale records and model runs; empty at the structural level.
+        dataset: what is known of places and take-up, where weights and places are the dataset's own.
     """
 
     steps: Mapping[str, StepStatus]
@@ -44,6 +47,7 @@ class Forecast:
     certain: bool
     areas: Mapping[str, AreaStatus]
     targets: TargetStatus = _NO_TARGETS
+    dataset: OwnDataset | None = None
 
     @property
     def checks(self) -> Mapping[str, tuple[str, ...]]:
@@ -95,7 +99,8 @@ def forecast(settings: Settings, memo: DigestMemo, *, ahead: bool = True) -> For
     targets = _NO_TARGETS
     if settings.policy.wants_targets:
         targets = compare_targets(settings, memo, [request.key for request in stale])
-    return Forecast(verdicts, expected, unknown, certain, areas, targets)
+    dataset = _own_dataset(settings, verdicts) if ahead and settings.from_dataset else None
+    return Forecast(verdicts, expected, unknown, certain, areas, targets, dataset)
 
 
 def _without_plan(read: tuple[str | None, Built | None], area_code: str) -> AreaStatus:
@@ -116,6 +121,9 @@ def _check_inputs(settings: Settings) -> None:
 
     if not settings.dataset.is_file():
         return  # the run makes it first
+    if settings.from_dataset:
+        _own_inputs(settings)
+        return
     n_households = count_households(settings.dataset)
     for package in settings.packages:
         if package.weights.is_file() and package.geography.is_file():
@@ -167,12 +175,13 @@ def _obstacle(
         return "nothing is prepared yet", False
     if not snapshot.repair:
         chain = _first_causes("snapshot", verdicts, steps)
-        return "; ".join(chain), True
+        # Rows of a dataset that is not cloned concern the areas that they are in.
+        return "; ".join(chain), not settings.from_dataset
     if snapshot.damaged:
         return f"{'; '.join(snapshot.damaged)}: it is made again first", False
     for package in settings.packages:
-        for kind in ("geography", "clones", "takeup"):
-            name = f"{kind}_{package.name}"
+        for name in steps_of(package):
+            kind = name.removesuffix(f"_{package.name}")
             verdict = verdicts[name]
             remade = [before for before in verdict.upstream if before.startswith(("example_", "fetch_"))]
             if remade:
@@ -207,7 +216,7 @@ def _inputs(settings: Settings, package: Package, verdicts: Mapping[str, StepSta
     from local_h5.inputs.geography.canonical import Geography
     from local_h5.inputs.weights import load_weights
     from local_h5.prepared.clones import CloneIndex
-    from local_h5.prepared.files import PreparedInputs
+    from local_h5.prepared.files import PreparedInputs, open_prepared
     from local_h5.prepared.snapshot import SourceSnapshot
     from local_h5.prepared.steps import prepare_geography, takeup_from_snapshot
     from local_h5.takeup.programmes import load_programmes
@@ -218,6 +227,10 @@ def _inputs(settings: Settings, package: Package, verdicts: Mapping[str, StepSta
 
     files = settings.layout.package(package.name)
     snapshot = open_arrays(settings.layout.snapshot, SourceSnapshot)
+    if settings.from_dataset:
+        if is_current("places"):
+            return open_prepared(settings.layout.snapshot, files.blocks, files.clones, files.takeup)
+        return _own_inputs(settings).with_snapshot(snapshot)
     if is_current("geography"):
         geography, blocks = open_arrays(files.geography, Geography), open_arrays(files.blocks, BlockTable)
     else:
@@ -245,3 +258,41 @@ def _inputs(settings: Settings, package: Package, verdicts: Mapping[str, StepSta
             scope=config.scope,
         )
     return PreparedInputs(snapshot, blocks, clones, takeup)
+
+
+def _own_inputs(settings: Settings) -> "OwnInputs":
+    """Places, weights and take-up of a dataset that has them itself."""
+    from local_h5.inputs.source import read_source
+    from local_h5.prepared.own import prepare_own_places
+    from local_h5.takeup.programmes import load_programmes
+
+    inputs = settings.config.inputs
+    source = read_source(settings.dataset, missing=settings.missing, year=inputs.year, units=inputs.units)
+    return prepare_own_places(source, load_programmes(settings.programmes), Path(settings.config.areas.districts))
+
+
+def _own_dataset(settings: Settings, verdicts: Mapping[str, StepStatus]) -> OwnDataset:
+    """What the plan says of a dataset with weights and places of its own."""
+    from local_h5.build.area import empty_places
+    from local_h5.files.arrays import open_arrays
+    from local_h5.inputs.geography.block_table import BlockTable
+    from local_h5.prepared.clones import CloneIndex
+    from local_h5.requests import AreaBuildRequest
+    from local_h5.takeup.table import Takeup
+
+    (package,) = settings.packages
+    if all(verdicts[name].up_to_date for name in steps_of(package)):
+        files = settings.layout.package(package.name)
+        blocks, clones = open_arrays(files.blocks, BlockTable), open_arrays(files.clones, CloneIndex)
+        own = open_arrays(files.takeup, Takeup).own
+    else:
+        made = _own_inputs(settings)
+        blocks, clones, own = made.blocks, made.clones, made.takeup.own
+    everywhere = clones.select(AreaBuildRequest("national", "US", "", (), package.name), blocks)
+    return OwnDataset(
+        len(clones),
+        clones.n_households - len(clones),
+        empty_places(everywhere, blocks.at(everywhere.block)),
+        () if own is None else own.kept,
+        () if own is None else own.absent,
+    )

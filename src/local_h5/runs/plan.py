@@ -22,6 +22,7 @@ _RUN_WIDE = {
 _OWN = {
     "request": "definition of the area changed",
     "validation": "validation policy changed",
+    "rows": "rows of the dataset changed",
     "weights": "weights changed",
     "geography": "geography changed",
     "at_large_code": "at-large code changed",
@@ -68,6 +69,7 @@ def make_plan(settings: Settings, foreseen: Forecast, only: Collection[str] | No
         steps=steps,
         orphans=tuple(orphans(settings)),
         estimate=_estimate(settings, list(reasons), steps),
+        dataset=foreseen.dataset,
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from local_h5.contracts.plan import PlanDocument
+from local_h5.contracts.plan import OwnDataset, PlanDocument
 from local_h5.errors import ResultError
 from local_h5.files import forms
 from local_h5.requests import FOLDERS, AreaType
@@ -62,13 +62,30 @@ def count_types(areas: Iterable[str]) -> dict[AreaType, int]:
     return {area_type: folders.count(folder) for area_type, folder in FOLDERS.items() if folder in folders}
 
 
+def own_dataset(dataset: OwnDataset) -> str:
+    """A dataset with weights and places of its own, in one line."""
+    without = [
+        f"{count:,} without a {name.removeprefix('households_without_')}"
+        for name, count in dataset.without.items()
+        if count
+    ]
+    unweighted = f" ({dataset.unweighted:,} more have the weight 0)" if dataset.unweighted else ""
+    text = f"Weights and places are the dataset's own: {dataset.households:,} households{unweighted}"
+    text += f", {', '.join(without)}" if without else ", all places known"
+    text += f". Take-up is kept ({len(dataset.takeup_kept)} programmes)"
+    return text + (f"; the dataset has no {', '.join(dataset.takeup_absent)}." if dataset.takeup_absent else ".")
+
+
 def _lines(plan: PlanDocument, bullet: str) -> list[str]:
+    own = [] if plan.dataset is None else [own_dataset(plan.dataset)]
     if plan.is_empty:
-        return [f"Nothing to do: all {len(plan.untouched)} files are up to date.", *_orphan_lines(plan, bullet)]
+        done = f"Nothing to do: all {len(plan.untouched)} files are up to date."
+        return [done, *own, *_orphan_lines(plan, bullet)]
     undecided = plan.undecided
     lines = [f"{_count(len(plan.build), 'file')} would be built, {len(plan.untouched)} left untouched."]
     if not plan.build and not undecided.areas:
         lines = [f"No file would be built: all {len(plan.untouched)} are up to date."]
+    lines += own
     lines += [f"{bullet}{group.words}" for group in plan.groups]
     if undecided.areas:
         lines.append(

@@ -17,7 +17,7 @@ import yaml
 from msgspec import to_builtins
 
 from local_h5.config.paths import shipped
-from local_h5.config.settings import Package, Settings
+from local_h5.config.settings import OWN, Package, Settings
 from local_h5.contracts.results import sidecar_path
 from local_h5.files.digests import DigestMemo
 from local_h5.runs import code
@@ -95,12 +95,14 @@ def declared_steps(settings: Settings, memo: DigestMemo) -> dict[str, Step]:
     Raises:
         InputError: a take-up programme's file is malformed.
     """
-    packages = [*settings.packages, Package("{package}", Path(), Path())]
+    cloned = () if settings.from_dataset else settings.packages
+    packages = [*cloned, Package("{package}", Path(), Path())]
     steps = (
         *_fetch_steps(settings, memo),
         *_example_steps(settings),
         _snapshot(settings, memo),
         *(step for package in packages for step in _package_steps(settings, package)),
+        _own_places(settings),
         _plan(settings, memo),
         _example_targets(settings),
         _report(settings),
@@ -258,6 +260,8 @@ def _snapshot(settings: Settings, memo: DigestMemo) -> Step:
             "dataset_sha256": settings.config.inputs.dataset_sha256,
             "missing": settings.missing.as_json(),
             "medicaid_cost": settings.config.output.medicaid_cost,
+            "own_places": settings.from_dataset,
+            **_dataset_form(settings),
             "needs of programmes": memo.derived(
                 "needs of programmes", key.hexdigest(), lambda: _needs_of_programmes(listing)
             ),
@@ -265,6 +269,37 @@ def _snapshot(settings: Settings, memo: DigestMemo) -> Step:
         },
         code.SNAPSHOT_MODULES,
         handed={"programmes": listing},
+    )
+
+
+def _dataset_form(settings: Settings) -> dict[str, Any]:
+    """How a dataset of several years, or with missing tables, is read."""
+    return {"year": settings.config.inputs.year, "units": dict(settings.config.inputs.units)}
+
+
+def _own_places(settings: Settings) -> Step:
+    """What a dataset with weights and places of its own has instead of a package."""
+    prepared = settings.layout.package(OWN)
+    return Step(
+        f"places_{OWN}",
+        {
+            "dataset": settings.dataset,
+            "districts": Path(settings.config.areas.districts),
+            "programmes": settings.programmes,
+        },
+        {"blocks": prepared.blocks, "clones": prepared.clones, "takeup": prepared.takeup},
+        {"missing": settings.missing.as_json(), **_dataset_form(settings)},
+        code.OWN_MODULES,
+        beside=takeup_files(settings),
+    )
+
+
+def steps_of(package: Package) -> tuple[str, ...]:
+    """The steps that prepare a package, in order."""
+    return (
+        (f"places_{OWN}",)
+        if package.name == OWN
+        else tuple(f"{kind}_{package.name}" for kind in ("geography", "clones", "takeup"))
     )
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
-from local_h5.config.settings import REGIONAL, Settings
-from local_h5.contracts.coverage import empty_fields
+from local_h5.config.settings import Settings
+from local_h5.contracts.coverage import DATASET, TABLES, empty_fields
 from local_h5.contracts.results import AreaResult, read_sidecar, sidecar_path
 from local_h5.files.benchmarks import seconds_of
 from local_h5.requests import FOLDERS, AreaType
@@ -35,6 +35,8 @@ class LevelSummary:
         largest_gap: largest |weighted persons / population − 1| of one area, and that area's id.
         size_bytes: of the H5 files.
         seconds: job times added up, from the benchmark files of this or an earlier run.
+        without_district: rows whose district is not known, where places are the dataset's own.
+        weight_without_district: sum of their weights.
     """
 
     area_type: AreaType
@@ -48,6 +50,8 @@ class LevelSummary:
     largest_gap: tuple[float, str] | None
     size_bytes: int
     seconds: float
+    without_district: int = 0
+    weight_without_district: float = 0.0
 
 
 def summarise(settings: Settings) -> tuple[LevelSummary, ...]:
@@ -70,8 +74,15 @@ def sums_agree(levels: Iterable[LevelSummary]) -> float | None:
     totals = {level.area_type: level for level in levels if level.area_type in ("national", "state", "district")}
     if len(totals) < 3 or any(level.built < level.wanted for level in totals.values()):
         return None
-    values = [level.weighted_households for level in totals.values()]
+    values = [
+        level.weighted_households + (totals["state"].weight_without_district if area_type == "district" else 0.0)
+        for area_type, level in totals.items()
+    ]
     return (max(values) - min(values)) / max(values)
+
+
+def _without_district(levels: Iterable[LevelSummary]) -> int:
+    return next((level.without_district for level in levels if level.area_type == "national"), 0)
 
 
 def render(
@@ -108,9 +119,11 @@ def render(
     warnings = [f"Warning: {text}" for text in _empty_fields(settings)]
     lines = [*warnings, *(line.rstrip() for line in capture.get().rstrip().splitlines())]
     difference = sums_agree(levels)
-    if difference is not None and all(request.package == REGIONAL for request in settings.requests):
+    if difference is not None and len({request.package for request in settings.requests}) == 1:
+        elsewhere = _without_district(levels)
+        also = f" (and {elsewhere:,} without a district)" if elsewhere else ""
         verdict = "agree" if difference <= SUM_TOLERANCE else f"DISAGREE by {difference:.1e}"
-        lines.append(f"Weighted households of districts, states and nation {verdict}.")
+        lines.append(f"Weighted households of districts{also}, states and nation {verdict}.")
     if settings.config.inputs.example:
         lines.append("Example data: synthetic geography, ages partly imputed. Not an estimate of anything.")
     folder = settings.results
@@ -129,7 +142,8 @@ def render(
 
 def _empty_fields(settings: Settings) -> list[str]:
     paths = {r.area_id: sidecar_path(settings.layout.output(r)) for r in settings.requests if r.area_type == "state"}
-    return empty_fields({state: read_sidecar(path).coverage for state, path in paths.items() if path.exists()})
+    coverage = {state: read_sidecar(path).coverage for state, path in paths.items() if path.exists()}
+    return empty_fields(coverage, DATASET if settings.from_dataset else TABLES)
 
 
 def _columns(
@@ -186,4 +200,6 @@ def _level(area_type: AreaType, wanted: int, results: list[AreaResult], settings
         max(gaps, default=None),
         sum(result.output.bytes for result in results),
         sum(seconds_of(settings.layout.benchmark(result.request.name)) or 0.0 for result in results),
+        sum(result.checks.get("households_without_district", 0) for result in results),
+        sum(result.weights.households_without_district for result in results),
     )

@@ -7,6 +7,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from local_h5.contracts.results import OwnTakeup
 from local_h5.errors import InputError
 from local_h5.takeup.anchors import AdjustedRates
 from local_h5.takeup.eligibility import PackedEligibility
@@ -49,15 +50,16 @@ class ProgrammeTable(Struct, frozen=True):
 
 
 class Takeup(Struct, frozen=True):
-    """All programmes for one source, geography and year."""
+    """All programmes for one source, geography and year; none where the dataset has its own take-up."""
 
-    stored_as: ClassVar = ("takeup", 2)
+    stored_as: ClassVar = ("takeup", 3)
 
     year: int
     """Year of the file, by which rates were chosen."""
     reported: Reported
     scope: Scope
     programmes: tuple[ProgrammeTable, ...]
+    own: OwnTakeup | None = None
 
     def drawn(self, takeup_filter: Collection[str] | None) -> frozenset[str]:
         """The variables that are drawn. All others are true. See :func:`check_filter`."""

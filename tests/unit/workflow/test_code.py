@@ -21,27 +21,34 @@ HARMLESS = {
 
 PICKLES = {"../foreign_pickle/__init__", "../foreign_pickle/frames", "../foreign_pickle/reader"}
 
+TABLES = {"inputs/entity_tables", "inputs/geography/own", "inputs/pandas_tables", "inputs/weights"}
+"""How a source of tables is read."""
+
 ELSEWHERE: dict[str, set[str]] = {
     # imported for a type, or for what another component of the fingerprint covers
     "AREA_MODULES": {"inputs/geography/canonical"},
     "SNAPSHOT_MODULES": {
         *PICKLES, "inputs/geography/block_table", "inputs/geography/blocks", "inputs/geography/canonical",
-        "inputs/geography/codes", "inputs/geography/load", "inputs/geography/tables", "inputs/npy",
+        "inputs/geography/codes", "inputs/geography/load", "inputs/geography/tables", "inputs/npy", "inputs/weights",
         "takeup/anchors", "takeup/eligibility", "takeup/prepare", "takeup/programmes", "takeup/rates",
         "takeup/table", "us",
     },
     "GEOGRAPHY_MODULES": {
-        "files/single", "inputs/columns", "inputs/id_columns", "inputs/membership", "inputs/missing",
+        *TABLES, "files/single", "inputs/columns", "inputs/id_columns", "inputs/membership", "inputs/missing",
         "inputs/source", "inputs/stored", "prepared/formulas", "prepared/housing", "prepared/model", "prepared/places",
         "prepared/snapshot", "takeup/anchors", "takeup/eligibility", "takeup/prepare", "takeup/programmes",
         "takeup/rates", "takeup/table",
     },
     "CLONE_MODULES": {*PICKLES, "inputs/geography/codes", "us"},
     "TAKEUP_MODULES": {
-        *PICKLES, "files/single", "inputs/chunks", "inputs/columns", "inputs/geography/block_table",
+        *PICKLES, *TABLES, "files/single", "inputs/chunks", "inputs/columns", "inputs/geography/block_table",
         "inputs/geography/blocks", "inputs/geography/codes", "inputs/geography/load", "inputs/geography/tables",
         "inputs/id_columns", "inputs/membership", "inputs/missing", "inputs/npy", "inputs/source", "inputs/stored",
         "prepared/formulas", "prepared/model", "prepared/places",
+    },
+    "OWN_MODULES": {
+        "inputs/geography/canonical", "inputs/npy", "prepared/files", "prepared/snapshot", "takeup/anchors",
+        "takeup/eligibility", "takeup/rates",
     },
     "EXAMPLE_MODULES": set(),
 }  # fmt: skip

@@ -1,6 +1,10 @@
-"""The block table: what is known about every census block that a geography uses.
+"""The block table: what is known about every place that a geography uses.
 
-It is prepared once (:mod:`~local_h5.inputs.geography.blocks`) and stored as plain arrays. Every area job reads it.
+A place is a census block, or what is known of one: its GEOID is that of the finest census unit known, with zeros up to
+the 15 digits of a block. So the codes of coarser units are the first digits of a place, however much of it is known.
+
+The table is prepared once (:mod:`~local_h5.inputs.geography.blocks`, :mod:`~local_h5.inputs.geography.own`) and stored
+as plain arrays. Every area job reads it.
 """
 
 from collections.abc import Mapping
@@ -16,6 +20,18 @@ CROSSWALK_FIELDS = ("sldu", "sldl", "place_fips", "vtd", "puma", "zcta")
 TEXT_FIELDS = (*CROSSWALK_FIELDS, "cbsa_code")
 """The text fields of a block, in their stored order."""
 
+GEOID_COLUMNS: Mapping[str, int] = {"block_geoid": 15, "tract_geoid": 11, "county_fips": 5}
+"""Columns of a file that are first digits of a place's GEOID, with their number of digits."""
+
+BLOCK = GEOID_COLUMNS["block_geoid"]
+STATE = 2
+"""Digits of a state, which is known for every place."""
+
+PLACE_COLUMNS = (
+    *GEOID_COLUMNS, "state_fips", "county", "congressional_district_geoid", "zip_code",
+)  # fmt: skip
+"""Place columns of a file beside the text fields, where blocks are known."""
+
 
 class TextField(Struct, frozen=True):
     """One text per block, stored as positions in a list of distinct texts."""
@@ -27,18 +43,32 @@ class TextField(Struct, frozen=True):
 
 
 class BlockTable(Struct, frozen=True):
-    """Facts about B distinct blocks."""
+    """Facts about B distinct places."""
 
-    stored_as: ClassVar = ("block_table", 2)
+    stored_as: ClassVar = ("block_table", 3)
 
     geoid: NDArray[np.int64]
-    """(B,) block GEOID, ascending, none 0."""
+    """(B,) GEOID of the place, ascending, none 0; see above. Places that are blocks are there once."""
     district: NDArray[np.int32]
     """(B,) normalised district by the table; 0 where the table has none for the block."""
     known: NDArray[np.bool_]
     """(B,) whether any block table has the block."""
     fields: Mapping[str, TextField]
-    """The text fields, by the names of :data:`TEXT_FIELDS`."""
+    """The text fields, by the names of :data:`TEXT_FIELDS`; those that are known anywhere."""
+    known_digits: NDArray[np.uint8] | None = None
+    """(B,) how many digits of the GEOID are known: 2, 5, 11 or 15; None when every place is a block."""
+    columns: tuple[str, ...] = PLACE_COLUMNS
+    """Columns that files have beside the text fields, of :data:`PLACE_COLUMNS`."""
+
+    @property
+    def are_blocks(self) -> bool:
+        """Whether every place is a block."""
+        return self.known_digits is None
+
+    @property
+    def most_digits(self) -> int:
+        """Digits of the finest census unit that is known anywhere."""
+        return BLOCK if self.known_digits is None else int(self.known_digits.max(initial=STATE))
 
     def __len__(self) -> int:
         return int(self.geoid.size)
@@ -87,7 +117,21 @@ class BlockRows:
         self.geoid: NDArray[np.int64] = table.geoid[rows]
         """(n,) block GEOID."""
         self.county: NDArray[np.int64] = self.geoid // 10**10
-        """(n,) county FIPS."""
+        """(n,) county FIPS; ends in 000 where it is not known."""
+        digits = table.known_digits
+        self.known_digits: NDArray[np.uint8] | None = None if digits is None else digits[rows]
+        """(n,) how many digits of the GEOID are known; None when all are blocks."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that files have beside the text fields."""
+        return self._table.columns
+
+    def knows(self, digits: int) -> NDArray[np.bool_]:
+        """(n,) whether so many digits of the GEOID are known."""
+        if self.known_digits is None:
+            return np.ones(self.geoid.shape, np.bool_)
+        return self.known_digits >= digits
 
     @property
     def fields(self) -> tuple[str, ...]:

@@ -149,10 +149,10 @@ class Geography(Struct, frozen=True, eq=False):
                 _agree(block, unit, given, divisor, where, field)
         normalised = codes.normalise_districts(district)
         blocks = block.astype(np.int64, copy=False)
-        return cls(blocks, normalised, n_households, n_clones, _spelling(district, normalised))
+        return cls(blocks, normalised, n_households, n_clones, spelling_of(district, normalised))
 
 
-def _spelling(given: NDArray[np.integer], normalised: NDArray[np.int32]) -> dict[int, int]:
+def spelling_of(given: NDArray[np.integer], normalised: NDArray[np.int32]) -> dict[int, int]:
     """Seats that the input wrote in one way only, and not in the normalised one."""
     changed = np.flatnonzero(given != normalised)
     written: dict[int, set[int]] = {}

@@ -76,7 +76,7 @@ def written_districts(codes: NDArray[np.integer], spelling: us.AtLargeCode | Map
     """Normalised district codes as a file has them. Nothing else decides how a file writes an at-large seat.
 
     Args:
-        codes: (n,) normalised.
+        codes: (n,) normalised; ``100 * state`` where the district is not known, which is written 0.
         spelling: the two digits for at-large seats, or normalised code → the code to write instead.
 
     Returns:
@@ -89,6 +89,7 @@ def written_districts(codes: NDArray[np.integer], spelling: us.AtLargeCode | Map
         for code, own in spelling.items():
             if own != code:
                 result[codes == code] = own
+    result[codes % 100 == 0] = 0
     return result
 
 

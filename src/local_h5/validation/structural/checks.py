@@ -15,9 +15,10 @@ from local_h5.build.payload import county_names, zip_codes
 from local_h5.build.writer import dtype_name
 from local_h5.contracts.records import Finding
 from local_h5.contracts.results import AreaResult
+from local_h5.inputs.geography.block_table import GEOID_COLUMNS
 from local_h5.inputs.geography.codes import at_large, distinct, normalise_districts, written_districts
-from local_h5.inputs.membership import ENTITIES, HOUSEHOLD, PERSON, Membership, reindex
-from local_h5.prepared.clones import BLOCK_PREFIX, TABLE_FIELD
+from local_h5.inputs.membership import ENTITIES, PERSON, Membership, reindex
+from local_h5.prepared.clones import TABLE_FIELD
 from local_h5.requests import CODE_WIDTH, WITHIN_STATE, AreaBuildRequest, AreaFilter
 from local_h5.us import STATE_POSTAL, normalise_district
 from local_h5.validation.structural.common_schema import ExpectedColumn, Places
@@ -150,7 +151,8 @@ def _ids(file: _File, result: AreaResult, membership: Membership | None) -> Iter
         ids = file.values(f"{entity}_id")
         if result.rows.get(entity) != len(ids):
             yield _finding("rows", f"{entity}: {len(ids)} rows, {result.rows.get(entity)} by the sidecar")
-        wrong = np.count_nonzero(ids < 1)
+        kept = membership is not None and bool(membership.kept_ids)  # then they are compared with the source's
+        wrong = 0 if kept else np.count_nonzero(ids < 1)
         if wrong:
             yield _finding("ids", f"{entity}_id: {wrong} ids are not above 0", wrong)
         twice = 0 if np.all(ids[1:] > ids[:-1]) else len(ids) - len(distinct(ids.copy()))
@@ -160,7 +162,11 @@ def _ids(file: _File, result: AreaResult, membership: Membership | None) -> Iter
     if membership is None or len(person) != len(file.values("person_household_id")):
         return
     # Persons, their ids and units follow from the ids of the households alone.
-    clone, row = np.divmod(household - 1, membership.n_rows(HOUSEHOLD))
+    clone, row = membership.clones_of(household)
+    strange = int(np.count_nonzero(row < 0))
+    if strange:
+        yield _finding("ids", f"household_id: {strange} ids that no file of the run has", strange)
+        return
     expected = reindex(membership, row, clone, {PERSON})
     if not np.array_equal(person, expected.ids(PERSON)):
         strange = int(np.count_nonzero(~np.isin(person, expected.ids(PERSON))))
@@ -217,6 +223,40 @@ def _weights(file: _File, result: AreaResult) -> Iterator[Finding]:
 
 
 def _geography(file: _File, request: AreaBuildRequest, places: Places | None) -> Iterator[Finding]:
+    if places is None or places.blocks.are_blocks:
+        yield from _of_blocks(file, places)
+    else:
+        yield from _as_far_as_known(file)
+    for item in request.filters:
+        outside = np.count_nonzero(~rows_where(item, file.values))
+        if outside:
+            text = f"{outside} households outside the area ({item.field} {item.op} {', '.join(item.values[:3])})"
+            yield _finding("geography", text, outside)
+
+
+def _as_far_as_known(file: _File) -> Iterator[Finding]:
+    """Places of the dataset's own: every code that is known lies in the household's state, and is a code."""
+    state = file.values("state_fips")
+    for name, width in GEOID_COLUMNS.items():
+        if name not in file.periods:
+            continue
+        codes = file.values(name)
+        known = codes[codes != b""]
+        text = known.view(np.uint8).reshape(len(known), -1)
+        right = ((text >= ord("0")) & (text <= ord("9"))).all(axis=1) if text.size else np.ones(len(known), bool)
+        if text.size and text.shape[1] == width:
+            right &= _numbers(text[:, :2]) == state[codes != b""]
+        wrong = np.count_nonzero(~right)
+        if wrong:
+            yield _finding("geography", f"{name}: {wrong} rows are no code of their state", wrong)
+    if "congressional_district_geoid" in file.periods:
+        district = file.values("congressional_district_geoid")
+        differs = np.count_nonzero((district != 0) & (district // 100 != state))
+        if differs:
+            yield _finding("geography", f"district: {differs} rows in another state than state_fips says", differs)
+
+
+def _of_blocks(file: _File, places: Places | None) -> Iterator[Finding]:
     block = file.values("block_geoid")
     digits = block.view(np.uint8).reshape(len(block), -1)
     malformed = np.count_nonzero(~((digits >= ord("0")) & (digits <= ord("9"))).all(axis=1)) if digits.size else 0
@@ -244,11 +284,6 @@ def _geography(file: _File, request: AreaBuildRequest, places: Places | None) ->
     yield from _differing(file, "zip_code", zip_codes(number // 10**10), "of another county than their block's")
     if places is not None:
         yield from _of_the_tables(file, number, places)
-    for item in request.filters:
-        outside = np.count_nonzero(~rows_where(item, file.values))
-        if outside:
-            text = f"{outside} households outside the area ({item.field} {item.op} {', '.join(item.values[:3])})"
-            yield _finding("geography", text, outside)
 
 
 def _at_large(file: _File, result: AreaResult) -> Iterator[Finding]:
@@ -325,10 +360,14 @@ def rows_where(item: AreaFilter, values: Callable[[str], np.ndarray]) -> np.ndar
         codes, place = np.unique(values("congressional_district_geoid"), return_inverse=True)
         inside = np.isin([normalise_district(int(code)) for code in codes], wanted)
         return inside[place]
-    if item.field in BLOCK_PREFIX:
-        column = _prefix(values("block_geoid"), CODE_WIDTH[item.field])
-    else:
-        column = values(TABLE_FIELD[item.field])
+    if item.field == "state":
+        return np.isin(values("state_fips"), [int(value) for value in item.values])
+    width = CODE_WIDTH.get(item.field)
+    column = values(
+        TABLE_FIELD[item.field]
+        if item.field in TABLE_FIELD
+        else next(name for name, digits in GEOID_COLUMNS.items() if digits == width)
+    )
     if item.field not in WITHIN_STATE:
         return np.isin(column, np.array([value.encode() for value in item.values]))
     inside = np.zeros(len(column), dtype=bool)

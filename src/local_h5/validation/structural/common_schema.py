@@ -6,12 +6,10 @@ import numpy as np
 from msgspec import Struct
 
 from local_h5.build.writer import dtype_name
-from local_h5.inputs.geography.block_table import BlockTable
+from local_h5.inputs.geography.block_table import GEOID_COLUMNS, BlockTable
 from local_h5.inputs.membership import HOUSEHOLD, PERSON, Membership
 from local_h5.prepared.files import PreparedInputs
 from local_h5.prepared.snapshot import SourceSnapshot
-
-_TEXT_DIGITS = {"block_geoid": 15, "tract_geoid": 11, "county_fips": 5, "zip_code": 5}
 
 
 class ExpectedColumn(Struct, frozen=True):
@@ -58,17 +56,21 @@ def common_schema(inputs: PreparedInputs) -> CommonSchema:
         periods = stored[column.variable].periods if column.variable in stored else ()
         stored[column.variable] = ExpectedColumn(column.entity, dtype_name(values.dtype), (*periods, column.period))
     entities = list(snapshot.n_rows)
+    dtypes = {
+        **{name: f"S{width}" for name, width in GEOID_COLUMNS.items()},
+        "zip_code": "S5",
+        **dict.fromkeys(("state_fips", "congressional_district_geoid"), "int32"),
+        "county": dtype_name(np.asarray(snapshot.county_name).dtype),
+    }
     columns = {
         **{name: ExpectedColumn(c.entity, c.dtype, tuple(sorted(c.periods))) for name, c in stored.items()},
         **{f"{entity}_id": ExpectedColumn(entity, "int32", year) for entity in entities},
         **{f"person_{entity}_id": ExpectedColumn(PERSON, "int32", year) for entity in entities if entity != PERSON},
-        **{name: ExpectedColumn(HOUSEHOLD, f"S{width}", year) for name, width in _TEXT_DIGITS.items()},
-        **{name: ExpectedColumn(HOUSEHOLD, "int32", year) for name in ("state_fips", "congressional_district_geoid")},
+        **{name: ExpectedColumn(HOUSEHOLD, dtypes[name], year) for name in inputs.blocks.columns},
         **{
             name: ExpectedColumn(HOUSEHOLD, dtype_name(field.values.dtype), year)
             for name, field in inputs.blocks.fields.items()
         },
-        "county": ExpectedColumn(HOUSEHOLD, dtype_name(np.asarray(snapshot.county_name).dtype), year),
         "household_weight": ExpectedColumn(HOUSEHOLD, "float32", year),
         **{item.variable: ExpectedColumn(item.entity, "bool", year) for item in inputs.takeup.programmes},
         **{item.variable: ExpectedColumn(PERSON, "float32", year) for item in snapshot.state_values},
