@@ -22,7 +22,7 @@ import pe_data
 from pe_data.cache.entries import Cache
 from pe_data.cache.fetch import Tuning, Wanted, fetch
 from pe_data.cli import run
-from pe_data.errors import FetchError, ObjectNotFoundError, PeDataError, StoreError, StoreUnavailableError
+from pe_data.errors import CacheWarning, FetchError, ObjectNotFoundError, PeDataError, StoreError, StoreUnavailableError
 from pe_data.names.digests import Sha256, canonical_json, sha256_bytes, sha256_file
 from pe_data.names.keys import manifest_key, payload_key, tombstone_key
 from pe_data.store import web_source as web
@@ -262,6 +262,14 @@ def test_an_unbound_manifest_is_marked(
     assert "bound" not in json.loads(capsys.readouterr().out)
     assert run(["resolve", "pe-data://us/cps@latest", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["bound"] is True
+
+
+def test_an_unbound_manifest_is_marked_in_a_comparison(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    forged = manifest(licence="made up", access="gated")
+    with scripted({".manifest.json": body(forged)}) as hostile:
+        monkeypatch.setenv("PE_DATA_STORE", hostile.url)
+        with pytest.warns(CacheWarning, match="not bound"):
+            assert not pe_data.diff(PIN, PIN)
 
 
 def test_an_unbound_manifest_never_wins_over_a_bound_one(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:

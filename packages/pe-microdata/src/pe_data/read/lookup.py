@@ -109,7 +109,8 @@ def entry_for(uri: "str | os.PathLike[str]", options: Options, *, year: int | No
         manifest = current_manifest(located, described, places)
         key = payload_key(parsed.country, located.sha256, manifest.artifact.extension)
         notice = None
-        if is_gated(parsed.country, manifest.access) and not places.shows_token():
+        said = None if located.bound is None else manifest.access  # a manifest that nothing binds decides nothing
+        if is_gated(parsed.country, said) and not places.shows_token():
             notice = Notice.of(parsed.country, manifest.dataset, manifest.licence)
         return Entry(manifest, f"{places.config.url.rstrip('/')}/{key}", located.about, notice)
     path = ensure_with(uri, options)

@@ -6,6 +6,7 @@ fetched only if somebody wants to read them.
 
 import os
 import re
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -18,13 +19,13 @@ from pe_data.documents.collection import About, Member
 from pe_data.documents.manifest import Manifest
 from pe_data.documents.notice import WithheldError, notice_of
 from pe_data.documents.pointer import PointerBody
-from pe_data.errors import InputError
+from pe_data.errors import CacheWarning, InputError
 from pe_data.names.digests import Sha256
 from pe_data.names.uri import SCHEME, StoreUri, in_full, parse_uri
 from pe_data.read import channels
 from pe_data.read.locate import Located, look, revocation
 from pe_data.read.locate import describe as describe_located
-from pe_data.read.lookup import withheld
+from pe_data.read.lookup import NOT_BOUND, withheld
 from pe_data.read.measure import Weighted
 from pe_data.read.options import Options
 from pe_data.read.payload import bring
@@ -165,7 +166,12 @@ def _in_store(uri: StoreUri, options: Options, members: Sequence[str] | None, nu
     )
     if described is not None:
         refuse_patterns(members, str(uri))
-        artifact, single = described.manifest.artifact, facts(described.manifest)
+        artifact = described.manifest.artifact
+        if located.bound is not None:
+            single = facts(described.manifest)
+        else:  # then what it says of access decides nothing either
+            warnings.warn(f"{uri}: manifest {NOT_BOUND}", CacheWarning, stacklevel=2)
+            single = Facts(described.manifest, None)
         return Side(
             told,
             whole=False,
