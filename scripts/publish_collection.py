@@ -109,33 +109,18 @@ def publish_run(
     opened = open_store(store) if store else open_store(own.url, options=own.options)
     validation, namespace = read_validation(settings, items), own.namespace or DEFAULT_NAMESPACE
     diff = look(opened, side_of_items(settings.results, items, build))
+    chosen: dict[str, Any] = {
+        "country": COUNTRY, "dataset": DATASET, "run_id": build, "validation": validation, "namespace": namespace,
+        "allow_removal": allow_removal,
+    }  # fmt: skip
     if dry_run:
-        foreseen = preview_collection(
-            opened,
-            items,
-            country=COUNTRY,
-            dataset=DATASET,
-            run_id=build,
-            validation=validation,
-            namespace=namespace,
-            allow_removal=allow_removal,
-        )
+        foreseen = preview_collection(opened, items, **chosen)
         print(f"{foreseen.summary()}{diff}")
         if foreseen.refused:
             print(f"would be refused: {foreseen.refused}. {ALLOW}", file=sys.stderr)
         return 1 if foreseen.refused else 0
     try:
-        report = publish_collection(
-            opened,
-            items,
-            country=COUNTRY,
-            dataset=DATASET,
-            run_id=build,
-            validation=validation,
-            namespace=namespace,
-            on_progress=show,
-            allow_removal=allow_removal,
-        )
+        report = publish_collection(opened, items, on_progress=show, **chosen)
     except RemovalError as error:
         print(diff.lstrip())
         raise InputError(f"not published: {error.fact}. {ALLOW}") from error

@@ -128,10 +128,13 @@ class Takeup(Form, frozen=True):
     filter: tuple[str, ...] | None
 
 
+Compression = Literal["none", "gzip", "lzf"]
+
+
 class Output(Form, frozen=True):
     """How files are written."""
 
-    compression: Literal["none", "gzip", "lzf"]
+    compression: Compression
     medicaid_cost: Literal["state_average", "model"]
 
 
@@ -219,6 +222,15 @@ class Config(Form, frozen=True):
     container: Image | None = None
 
     ERROR = ConfigError
+
+    @property
+    def area_choices(self) -> tuple[Compression, tuple[str, ...] | None, us.AtLargeCode]:
+        """What decides every area's file beside its prepared inputs: compression, take-up filter, at-large code.
+
+        Area jobs build by it, and the plan is made again when it changes.
+        """
+        drawn = self.takeup.filter
+        return self.output.compression, None if drawn is None else tuple(drawn), self.areas.at_large_code
 
     @property
     def structural(self) -> StructuralConfig:

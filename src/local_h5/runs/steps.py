@@ -359,8 +359,7 @@ def _plan(settings: Settings, memo: DigestMemo) -> Step:
         {"plan": settings.layout.plan, "catalog": settings.layout.catalog},
         {
             "requests": to_builtins(settings.requests),
-            "compression": settings.config.output.compression,
-            "filter": settings.config.takeup.filter,
+            "choices": to_builtins(settings.config.area_choices),
             "area_code": code.code_digest(code.AREA_MODULES, memo),
             "validation": _structural_policy(settings, memo),
             **code.library_versions(),

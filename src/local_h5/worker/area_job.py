@@ -59,10 +59,7 @@ def run_area_job(
 
 def options_from_config(config: Config) -> BuildOptions:
     """The choices of a configuration that concern every area."""
-    chosen = config.takeup.filter
-    return BuildOptions(
-        config.output.compression, None if chosen is None else tuple(chosen), config.areas.at_large_code
-    )
+    return BuildOptions(*config.area_choices)
 
 
 def _ignore(phase: Phase) -> None:
