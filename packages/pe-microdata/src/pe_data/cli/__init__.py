@@ -17,7 +17,7 @@ from pe_data.names.countries import COLLECTION_EXAMPLE, MEMBER_EXAMPLE, PUBLIC_E
 
 _READ, _PUBLISH = "pe_data.cli.read_commands", "pe_data.cli.publish_commands"
 _UPKEEP, _TRUST = "pe_data.cli.upkeep_commands", "pe_data.cli.trust_commands"
-_CERTIFY = "pe_data.cli.certify_commands"
+_CERTIFY, _COMPARE = "pe_data.cli.certify_commands", "pe_data.cli.compare_commands"
 SECTIONS = {
     "Read": {
         "list": _READ,
@@ -25,10 +25,10 @@ SECTIONS = {
         "ensure": _READ,
         "fetch": _READ,
         "schema": _READ,
-        "diff": _READ,
+        "diff": _COMPARE,
         "export": _READ,
         "history": _PUBLISH,
-        "staleness": _READ,
+        "staleness": _COMPARE,
     },
     "Publish": {
         "publish": _PUBLISH,

@@ -33,6 +33,7 @@ PASSPHRASE_VARIABLE = "PE_DATA_KEY_PASSPHRASE"
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 PLACE = click.Path(path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
+PICKLE = "Read files that pandas wrote as HDF5, which can run code of whoever made them."
 
 
 def together(argument: str, make: Callable[..., Any], *options: Callable[[Any], Any]) -> Decorator[F]:

@@ -27,8 +27,8 @@ from pe_data.names.keys import (
 from pe_data.store.base import ObjectMeta, Store
 from pe_data.store.folder import FolderStore
 from pe_data.store.probe import probe_conditional_writes
-from pe_data.write.bar import Bar
 from pe_data.write.relying import SHORTEST_GRACE
+from pe_data.write.revocation_bar import Bar
 from pe_data.write.revoke import remove_payloads
 
 LOGGER = logging.getLogger(__name__)

@@ -32,7 +32,7 @@ from pe_data.store.artifacts import read_collection, read_manifest
 from pe_data.store.base import Store
 from pe_data.store.versioned import Replaced, replace_version
 from pe_data.trust.revocations import Verifier
-from pe_data.write.bar import Bar
+from pe_data.write.revocation_bar import Bar
 from pe_data.write.revocation_list import place_of, read_list
 from pe_data.write.revoke import remove_payloads, write_tombstone
 

@@ -16,7 +16,7 @@ from pe_data.names.digests import Sha256
 from pe_data.read.channels import read
 from pe_data.store.artifacts import read_collection
 from pe_data.store.base import Store
-from pe_data.write.bar import Bar
+from pe_data.write.revocation_bar import Bar
 
 NAMED = 5
 """Members that a message names."""

@@ -28,9 +28,9 @@ from pe_data.store.probe import probe_conditional_writes
 from pe_data.store.versioned import Replaced
 from pe_data.trust.nominations import VerifiedPointer, verify
 from pe_data.trust.policy import TrustPolicy
-from pe_data.write.bar import Bar
 from pe_data.write.channels import conflict, replace_pointer
 from pe_data.write.relying import led_to, send_again
+from pe_data.write.revocation_bar import Bar
 
 LIFETIME = timedelta(days=30)
 LONGEST = timedelta(days=366)

@@ -26,10 +26,10 @@ from pe_data.read.channels import read
 from pe_data.store.artifacts import check_payload, each, read_collection, read_contents
 from pe_data.store.base import Store
 from pe_data.store.probe import probe_conditional_writes
-from pe_data.write.bar import Bar
 from pe_data.write.channels import Move, Seal, move
 from pe_data.write.guard import Guard
 from pe_data.write.relying import RELY_FOR, led_to, send_again
+from pe_data.write.revocation_bar import Bar
 from pe_data.write.upload import (
     Item,
     Progress,

@@ -31,7 +31,7 @@ from pe_data.names.uri import StoreUri
 from pe_data.store.artifacts import read_collection, read_manifest
 from pe_data.store.base import Store
 from pe_data.trust.revocations import Verifier
-from pe_data.write.bar import Bar
+from pe_data.write.revocation_bar import Bar
 from pe_data.write.revocation_list import publish_list, read_list
 
 _UNKNOWN_LICENCE = "unspecified"

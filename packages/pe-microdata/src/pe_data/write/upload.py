@@ -33,8 +33,8 @@ from pe_data.names.keys import check_country, collection_key, manifest_key, payl
 from pe_data.store.artifacts import DAMAGED, check_payload, parse_manifest
 from pe_data.store.base import ObjectMeta, Store, StoredDocument
 from pe_data.store.folder import FolderStore
-from pe_data.write.bar import Bar
 from pe_data.write.relying import RELY_FOR, is_old, led_to
+from pe_data.write.revocation_bar import Bar
 
 LOGGER = logging.getLogger(__name__)
 BYTES_IN_FLIGHT = 1024 * 1024 * 1024
