@@ -159,12 +159,13 @@ def weight_summary(selection: CloneSelection, reindexed: Reindexed) -> WeightSum
     """Sums of the weights as written (float32), added in float64."""
     weight = selection.weight.astype(np.float32).astype(np.float64)
     total = float(weight.sum())
+    nowhere = selection.district % 100 == 0
     return WeightSummary(
         households=total,
         persons=float((weight * reindexed.rows[PERSON].counts).sum()),
         effective_sample_size=float(total**2 / np.square(weight).sum()),
         largest_share=float(weight.max() / total),
-        households_without_district=float(weight[selection.district % 100 == 0].sum()),
+        households_without_district=float(weight[nowhere].sum()) if nowhere.any() else UNSET,
     )
 
 

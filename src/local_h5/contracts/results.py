@@ -46,14 +46,15 @@ class WeightSummary(Form, frozen=True):
         persons: sum of household weights over persons.
         effective_sample_size: Kish's (Σw)² / Σw², in households.
         largest_share: the largest household weight's share of their sum.
-        households_without_district: sum of the weights of households whose district is not known.
+        households_without_district: sum of the weights of households whose district is not known. Only in sidecars of
+            files that have such households.
     """
 
     households: Positive
     persons: Positive
     effective_sample_size: Positive
     largest_share: Annotated[float, Meta(gt=0, le=1)]
-    households_without_district: Annotated[float, Meta(ge=0)] = 0.0
+    households_without_district: Annotated[float, Meta(gt=0)] | UnsetType = UNSET
 
 
 class Fingerprint(Form, frozen=True):

@@ -201,5 +201,5 @@ def _level(area_type: AreaType, wanted: int, results: list[AreaResult], settings
         sum(result.output.bytes for result in results),
         sum(seconds_of(settings.layout.benchmark(result.request.name)) or 0.0 for result in results),
         sum(result.checks.get("households_without_district", 0) for result in results),
-        sum(result.weights.households_without_district for result in results),
+        sum(result.weights.households_without_district or 0.0 for result in results),
     )
