@@ -2,41 +2,33 @@
 
 import json
 import sys
-import time
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, get_args
+from typing import Any
 
 from local_h5.config.settings import Settings
 from local_h5.contracts import schemas
-from local_h5.contracts.policy import Level
-from local_h5.contracts.results import SUFFIX, run_id
+from local_h5.contracts.results import run_id, sidecar_path
 from local_h5.errors import ResultError
 from local_h5.files.atomic import write_text
 from local_h5.files.digests import DigestMemo
-from local_h5.runs.staleness import is_approved, read_built
+from local_h5.runs.staleness import is_approved, read_built, read_json
 from local_h5.workflow.command import run
 
 try:
     from pe_data.config.settings import store_for
     from pe_data.describe.file import Label
     from pe_data.describe.from_sidecar import about_from, lines_of, manifest_from, read_sidecar
-    from pe_data.documents.document import Document
     from pe_data.documents.pointer import DEFAULT_NAMESPACE
     from pe_data.documents.validation import Validation, from_records
     from pe_data.errors import InputError, PeDataError, RemovalError
     from pe_data.names.countries import UNSPECIFIED
     from pe_data.names.digests import strict_json
-    from pe_data.read.channels import read
     from pe_data.read.diff import SHORT
-    from pe_data.read.sides import Side
-    from pe_data.store.artifacts import read_manifest
-    from pe_data.store.base import Store
     from pe_data.store.opening import open_store
     from pe_data.write.preview import changes, preview_collection, side_of_items
     from pe_data.write.publish import Progress, publish_collection
-    from pe_data.write.release_manifest import Release, local_area_manifest, release_manifest
+    from pe_data.write.release_manifest import Release, published_manifest, release_manifest
     from pe_data.write.upload import Item
 except ModuleNotFoundError as error:  # a distribution of its own, which the workflow alone does not need
     sys.exit(
@@ -46,8 +38,6 @@ except ModuleNotFoundError as error:  # a distribution of its own, which the wor
 
 COUNTRY, DATASET = "us", "local_areas"
 AREA_CODED = "national/US"  # every household in it carries the code of its area
-NO_NOTES: Mapping[str, str] = {}
-EVERY = 50  # a line of progress per so many files
 ALLOW = "If that is meant, set store.allow_removal: true in the configuration"
 
 
@@ -60,7 +50,7 @@ def publish_run(
     version: str | None = None,
     licence: str = UNSPECIFIED,
     citation: str | None = None,
-    notes: Mapping[str, str] = NO_NOTES,
+    notes: Mapping[str, str] | None = None,
     allow_removal: bool = False,
     dry_run: bool = False,
 ) -> int:
@@ -86,72 +76,54 @@ def publish_run(
     Returns:
         Exit status: 0, or 1 when a dry run finds that areas would be removed.
     """
-    began = time.monotonic()
     settings = Settings.read(path_to_config)
-    label = Label(COUNTRY, DATASET, licence=licence, notes=lines_of(notes), citation=citation)
+    label = Label(COUNTRY, DATASET, licence=licence, notes=lines_of(notes or {}), citation=citation)
     items = read_run(settings, label)
-    manifests = {name: item.manifest for name, item in items.items()}
-    build = run_id({name: manifest.artifact.sha256 for name, manifest in manifests.items()})
+    build = run_id({name: item.manifest.artifact.sha256 for name, item in items.items()})
     address, configured = f"pe-data://{COUNTRY}/{DATASET}", settings.config.store.release
-    release = Release(
-        package=package or configured.package,
-        version=version or configured.tag or build,
-        repo_id=repo or configured.repo,
-        repo_type=configured.repo_type,
-        build_id=build,
-        built_at="",
-        collection=address,
-        compatible=configured.compatible,
-        default_datasets={"national": AREA_CODED},
-    )
-    release_manifest(manifests, release)  # what is wrong with it is said before anything is sent
+
+    def release(build_id: str, built_at: str, collection: str) -> Release:
+        return Release(
+            package=package or configured.package,
+            version=version or configured.tag or build_id,
+            repo_id=repo or configured.repo,
+            repo_type=configured.repo_type,
+            build_id=build_id,
+            built_at=built_at,
+            collection=collection,
+            compatible=configured.compatible,
+            default_datasets={"national": AREA_CODED} if AREA_CODED in items else {},
+        )
+
+    release_manifest({name: item.manifest for name, item in items.items()}, release(build, "", address))  # refuse early
     own = store_for(COUNTRY)
     opened = open_store(store) if store else open_store(own.url, options=own.options)
-    validation, namespace = read_validation(settings, items), own.namespace or DEFAULT_NAMESPACE
-    diff = look(opened, side_of_items(settings.results, items, build))
+    diff = changes(opened, COUNTRY, DATASET, side_of_items(settings.results, items, build))
+    news = f"\n\n{diff.text(SHORT)}" if diff else ""
     chosen: dict[str, Any] = {
-        "country": COUNTRY, "dataset": DATASET, "run_id": build, "validation": validation, "namespace": namespace,
-        "allow_removal": allow_removal,
+        "country": COUNTRY, "dataset": DATASET, "run_id": build, "allow_removal": allow_removal,
+        "validation": read_validation(settings, items), "namespace": own.namespace or DEFAULT_NAMESPACE,
     }  # fmt: skip
     if dry_run:
         foreseen = preview_collection(opened, items, **chosen)
-        print(f"{foreseen.summary()}{diff}")
+        print(f"{foreseen.summary()}{news}")
         if foreseen.refused:
             print(f"would be refused: {foreseen.refused}. {ALLOW}", file=sys.stderr)
         return 1 if foreseen.refused else 0
     try:
         report = publish_collection(opened, items, on_progress=show, **chosen)
     except RemovalError as error:
-        print(diff.lstrip())
+        print(news.lstrip())
         raise InputError(f"not published: {error.fact}. {ALLOW}") from error
-    release = replace(
-        release,
-        built_at=read(opened, COUNTRY, DATASET).body.published_at,
-        collection=f"{address}@sha256:{report.artifact_sha256}",
-    )
-    for name in report.manifests_kept:  # what is in force is what was said first of the same bytes
-        manifests[name] = read_manifest(opened, COUNTRY, manifests[name].artifact.sha256).manifest
-    write_text(path_to_release_manifest, as_text(release_manifest(manifests, release)))
     local_area = path_to_release_manifest.parent / "local_area" / path_to_release_manifest.name
-    if AREA_CODED in manifests:
-        write_text(local_area, as_text(local_area_manifest(manifests, release, AREA_CODED)))
-    else:
-        local_area.unlink(missing_ok=True)  # of an earlier publication
-    fetch = f"pe-data ensure {address}/{min(items)}@latest --store {opened.url}"
-    seconds = time.monotonic() - began
-    lines = [report.summary(), *report.warnings(), f"{seconds:.1f} s", f"fetch: {fetch}"]
-    print("\n".join([*lines, f"old layout: {path_to_release_manifest}{diff}"]))
+    local_area.unlink(missing_ok=True)  # of an earlier publication
+    for name, path in ((None, path_to_release_manifest), (AREA_CODED, local_area)):
+        if name is None or name in items:
+            document = published_manifest(opened, COUNTRY, DATASET, release, local_area=name)
+            write_text(path, json.dumps(document, indent=2) + "\n")
+    fetch = f"fetch: pe-data ensure {address}/{min(items)}@latest --store {opened.url}"
+    print("\n".join([report.summary(), *report.warnings(), fetch, f"old layout: {path_to_release_manifest}{news}"]))
     return 0
-
-
-def look(store: Store, after: Side) -> str:
-    """What changes for those who read the channel, as lines after an empty one; nothing if nothing does."""
-    try:
-        diff = changes(store, COUNTRY, DATASET, after)
-    except PeDataError as error:  # the publication itself decides whether that is in its way
-        print(f"what changes cannot be shown: {error}", file=sys.stderr)
-        return ""
-    return f"\n\n{diff.text(SHORT)}" if diff else ""
 
 
 def read_run(settings: Settings, label: Label) -> dict[str, Item]:
@@ -163,8 +135,7 @@ def read_run(settings: Settings, label: Label) -> dict[str, Item]:
     """
     items, refused, memo = {}, [], DigestMemo(None)
     for request in settings.requests:
-        path = settings.layout.output(request)
-        sidecar = path.with_name(path.name + SUFFIX)
+        sidecar = sidecar_path(path := settings.layout.output(request))
         document = strict_json(sidecar.read_bytes(), what=str(sidecar))
         schemas.check("area_result", document, sidecar, ResultError)
         found = read_sidecar(document, where=str(sidecar))
@@ -172,19 +143,11 @@ def read_run(settings: Settings, label: Label) -> dict[str, Item]:
         if not is_approved(settings, request, read_built(path)[1], memo):
             refused.append(str(path))
     if refused:
-        text = (
+        raise InputError(
             "not published, because these areas have no approval of rules/validate.smk (they failed their validation, "
-            "their sidecar was changed, or their records are others now)"
+            f"their sidecar was changed, or their records are others now): {', '.join(refused)}"
         )
-        raise InputError(f"{text}: {', '.join(refused)}")
     return items
-
-
-class Approval(Document, frozen=True):
-    """What is read of an area's approval: level → what its validation said."""
-
-    HEAD: ClassVar[Mapping[str, int | str]] = {}
-    validation: Mapping[str, str] = {}
 
 
 def read_validation(settings: Settings, items: Mapping[str, Item]) -> Validation | None:
@@ -195,23 +158,16 @@ def read_validation(settings: Settings, items: Mapping[str, Item]) -> Validation
     """
     files = {}
     for request in settings.requests:
-        name = request.name
-        path = settings.layout.approval(request)
-        levels = Approval.from_bytes(path.read_bytes(), str(path)).validation
+        levels = (read_json(settings.layout.approval(request)) or {}).get("validation")
         if not levels:
             return None
-        relative = request.key
-        paths = [settings.layout.record(level, relative) for level in get_args(Level) if level in levels]
-        files[name] = (items[name].manifest.artifact.sha256, paths)
+        records = [settings.layout.record(level, request) for level in levels]
+        files[request.name] = (items[request.name].manifest.artifact.sha256, records)
     return from_records(files)
 
 
-def as_text(document: Mapping[str, Any]) -> str:
-    return json.dumps(document, indent=2) + "\n"
-
-
 def show(at: Progress) -> None:
-    if at.done % EVERY == 0 or at.done == at.total:
+    if at.done % 50 == 0 or at.done == at.total:
         print(f"{at.done} of {at.total} areas, {at.bytes_done} of {at.bytes_total} bytes", file=sys.stderr)
 
 

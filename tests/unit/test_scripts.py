@@ -12,7 +12,7 @@ from local_h5.workflow.command import command_line
 
 FOLDER = Path(__file__).parents[2] / "scripts"
 SCRIPTS = sorted(FOLDER.glob("*.py"))
-LONGEST = 220  # publish_collection.py, the only code that knows a run and a store
+LONGEST = 175
 
 
 @pytest.fixture(params=SCRIPTS, ids=lambda path: path.stem)

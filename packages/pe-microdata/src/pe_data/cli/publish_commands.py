@@ -37,8 +37,6 @@ from pe_data.names.uri import split_dataset
 from pe_data.read import channels
 from pe_data.read.catalogue import history as history_of
 from pe_data.read.diff import SHORT, Diff
-from pe_data.read.sides import Side
-from pe_data.store.base import Store
 from pe_data.texts import human_size
 from pe_data.trust.nominations import VerifiedPointer
 from pe_data.write.folder import item_of, items_in
@@ -153,7 +151,7 @@ def publish(
             manifest = item.manifest
             item = replace(item, manifest=manifest.validated(from_records({name: (manifest.artifact.sha256, records)})))
         store = chosen.of(country)
-        diff = _changes(store, label, side_of_items(path, item))
+        diff = changes(store, country, name, side_of_items(path, item))
         if dry_run:
             foreseen = preview_artifact(store, item, namespace=space, allow_removal=allow_removal, sealed=bool(keys))
             return _foresee(foreseen, diff, output)
@@ -172,7 +170,7 @@ def publish(
     checked = {name: (item.manifest.artifact.sha256, _below(records, name)) for name, item in items.items()}
     validation = from_records(checked) if records else None
     store = chosen.of(country)
-    diff = _changes(store, label, side_of_items(path, items, run_id))
+    diff = changes(store, country, name, side_of_items(path, items, run_id))
     what: Arguments = {
         "country": country,
         "dataset": name,
@@ -206,15 +204,6 @@ class Arguments(TypedDict):
     validation: Validation | None
     namespace: str
     allow_removal: bool
-
-
-def _changes(store: Store, label: Label, after: Side) -> Diff | None:
-    """What would change for readers; None if nothing was published yet, or it cannot be told, which is said."""
-    try:
-        return changes(store, label.country, label.dataset, after)
-    except PeDataError as error:  # the publication itself decides whether that is in its way
-        say(f"pe-data: warning: what changes cannot be shown: {error}", err=True)
-        return None
 
 
 def _show(diff: Diff | None, output: Output) -> None:

@@ -24,7 +24,7 @@ from pe_data.cli.options import (
 )
 from pe_data.cli.output import Output, say
 from pe_data.documents.pointer import Said
-from pe_data.errors import InvalidNameError, PeDataError
+from pe_data.errors import InvalidNameError
 from pe_data.names.digests import Sha256, parse_sha256, strict_json
 from pe_data.names.uri import split_dataset
 
@@ -105,15 +105,11 @@ def promote(
 
 
 def _news(store: "Store", contents: "Contents") -> list[str]:
-    """What changed since the last nomination, short; it must not keep anybody from nominating."""
+    """What changed since the last nomination, short."""
     from pe_data.read.diff import SHORT
     from pe_data.write.preview import since_nomination
 
-    try:
-        diff = since_nomination(store, contents)
-    except PeDataError as error:
-        say(f"pe-data: warning: what changed since the last nomination cannot be shown: {error}", err=True)
-        return []
+    diff = since_nomination(store, contents)
     return ["", "since the last nomination:", *diff.text(SHORT).split("\n"), ""] if diff else []
 
 

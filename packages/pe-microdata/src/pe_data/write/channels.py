@@ -76,12 +76,7 @@ def move(
     version = current.body.version if current else 0
     if expected_version is not None and version != expected_version:
         raise conflict(store, country, dataset, expected_version + 1)
-    unsealed = seal is not None and current is not None and current.pointer.document is None
-    same = current and (current.body.artifact_sha256, current.body.manifest_sha256) == (
-        artifact_sha256,
-        manifest_sha256,
-    )
-    if current and same and not unsealed:
+    if current and stands_at(current, artifact_sha256, manifest_sha256, sealed=seal is not None):
         return Move(current.pointer, moved=False)
     agree(current.body if current else None)
     target = UnsignedPointer.of(
@@ -104,6 +99,13 @@ def move(
     data = target.body.to_bytes()
     replace_pointer(store, target.body, seal(data) if seal else data, target.sha256, before)
     return Move(target, moved=True)
+
+
+def stands_at(current: CurrentPointer | None, artifact: Sha256, manifest: Sha256, *, sealed: bool) -> bool:
+    """Whether a channel need not move to lead there; a bare pointer has to, where it is to be signed."""
+    if current is None or (sealed and current.pointer.document is None):
+        return False
+    return (current.body.artifact_sha256, current.body.manifest_sha256) == (artifact, manifest)
 
 
 def check_namespace(namespace: str) -> None:

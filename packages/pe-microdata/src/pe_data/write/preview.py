@@ -3,6 +3,7 @@
 Nothing here writes anything.
 """
 
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from pathlib import Path
 from pe_data.documents.collection import NOTHING
 from pe_data.documents.pointer import DEFAULT_NAMESPACE, PointerBody
 from pe_data.documents.validation import Validation
-from pe_data.errors import ObjectNotFoundError, RemovalError
+from pe_data.errors import CacheWarning, ObjectNotFoundError, PeDataError, RemovalError
 from pe_data.names.digests import Sha256
 from pe_data.names.uri import StoreUri
 from pe_data.read.channels import read, read_next
@@ -20,7 +21,7 @@ from pe_data.read.diff import Diff, compare_sides
 from pe_data.read.sides import Facts, Listed, Side, Told, rows_of
 from pe_data.store.artifacts import Contents, each, read_collection, read_manifest
 from pe_data.store.base import Store
-from pe_data.write.channels import check_namespace
+from pe_data.write.channels import check_namespace, stands_at
 from pe_data.write.guard import Guard
 from pe_data.write.publish import check_items, check_licence, collection_of, same_members
 from pe_data.write.upload import Item, Stored, Upload
@@ -135,11 +136,7 @@ class _Target:
         current = None
         with suppress(ObjectNotFoundError):
             current = read(self.store, self.country, self.dataset, namespace=self.namespace)
-        moved = (
-            current is None
-            or (current.body.artifact_sha256, current.body.manifest_sha256) != (artifact, manifest)
-            or (self.sealed and current.pointer.document is None)
-        )
+        moved = not stands_at(current, artifact, manifest, sealed=self.sealed)
         send = {one.member.artifact_sha256: one.member.size_bytes for one in stored.values() if one.uploaded}
         return Preview(
             store=self.store.url,
@@ -163,34 +160,41 @@ class _Target:
 def changes(store: Store, country: str, dataset: str, after: Side) -> Diff | None:
     """What would change for those who read `latest`; None if nothing was published yet.
 
+    Also None, with a warning, if what the channel leads to cannot be read: the publication itself decides whether that
+    is in its way.
+
     Args:
         after: What the channel would lead to (`side_of_items`, `side_of_artifact`).
-
-    Raises:
-        StoreError, DigestMismatchError, InvalidDocumentError: what the channel leads to now cannot be read.
     """
-    try:
-        body = read(store, country, dataset).body
-    except ObjectNotFoundError:
-        return None
-    return _compared(store, body, after)
+    return _or_warning("what changes", lambda: _compared(store, read(store, country, dataset).body, after))
 
 
 def since_nomination(store: Store, contents: Contents) -> Diff | None:
     """What changed since the artifact that was nominated last, whose signatures nobody looks at here; None without one.
 
+    Also None, with a warning, if that cannot be read; it must not keep anybody from nominating.
+
     Args:
         contents: The artifact that is to be nominated.
-
-    Raises:
-        StoreError, DigestMismatchError, InvalidDocumentError: what was nominated last cannot be read.
     """
     country, dataset = contents.country, contents.dataset
-    try:
+
+    def find() -> Diff:
         body = read_next(store, country, dataset).pointer.claimed()
+        after = side_of_artifact(store, country, dataset, contents.sha256, contents.manifest_sha256)
+        return _compared(store, body, after)
+
+    return _or_warning("what changed since the last nomination", find)
+
+
+def _or_warning(what: str, find: Callable[[], Diff]) -> Diff | None:
+    try:
+        return find()
     except ObjectNotFoundError:
         return None
-    return _compared(store, body, side_of_artifact(store, country, dataset, contents.sha256, contents.manifest_sha256))
+    except PeDataError as error:
+        warnings.warn(f"{what} cannot be shown: {error}", CacheWarning, stacklevel=3)
+        return None
 
 
 def _compared(store: Store, body: PointerBody, after: Side) -> Diff:
