@@ -4,8 +4,9 @@ If only cheap steps are stale (geography, clone index, take-up), their outputs a
 inputs, and from these every area's fingerprint. If the snapshot has to be made again, the fingerprints are unknown.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,8 @@ from local_h5.runs.traces import Trace
 if TYPE_CHECKING:
     from local_h5.prepared.files import PreparedInputs
     from local_h5.prepared.own import OwnInputs
+
+    Own = Callable[[], OwnInputs]
 
 _NO_TARGETS = TargetStatus({}, frozenset())
 
@@ -73,6 +76,7 @@ def forecast(settings: Settings, memo: DigestMemo, *, ahead: bool = True) -> For
     """
     steps = all_steps(settings, memo)
     verdicts = compare_steps(settings, memo, steps)
+    own = cache(partial(_own_inputs, settings))  # the dataset is read at most once
     if not ahead and not verdicts["plan"].up_to_date:
         return Forecast(
             verdicts, None, "steps before the areas run first", False, {}
@@ -82,9 +86,9 @@ def forecast(settings: Settings, memo: DigestMemo, *, ahead: bool = True) -> For
     if expected is None:
         unknown, certain = _obstacle(verdicts, {step.name: step for step in steps}, settings)
         if unknown is None:
-            expected = compute(settings, verdicts)
+            expected = compute(settings, verdicts, own)
         else:
-            _check_inputs(settings)
+            _check_inputs(settings, own)
     areas = {}
     area_code = code_digest(AREA_MODULES, memo)
     for request in settings.requests:
@@ -99,7 +103,7 @@ def forecast(settings: Settings, memo: DigestMemo, *, ahead: bool = True) -> For
     targets = _NO_TARGETS
     if settings.policy.wants_targets:
         targets = compare_targets(settings, memo, [request.key for request in stale])
-    dataset = _own_dataset(settings, verdicts) if ahead and settings.from_dataset else None
+    dataset = _own_dataset(settings, verdicts, own) if ahead and settings.from_dataset else None
     return Forecast(verdicts, expected, unknown, certain, areas, targets, dataset)
 
 
@@ -110,7 +114,7 @@ def _without_plan(read: tuple[str | None, Built | None], area_code: str) -> Area
     return AreaStatus(fault, ("code",) if other_code else ())
 
 
-def _check_inputs(settings: Settings) -> None:
+def _check_inputs(settings: Settings, own: "Own") -> None:
     """Check inputs before anything is prepared from them. A run would stop at them too.
 
     Weights are read as a whole, which takes a tenth of a second; source and geography only in part.
@@ -122,7 +126,7 @@ def _check_inputs(settings: Settings) -> None:
     if not settings.dataset.is_file():
         return  # the run makes it first
     if settings.from_dataset:
-        _own_inputs(settings)
+        own()
         return
     n_households = count_households(settings.dataset)
     for package in settings.packages:
@@ -131,12 +135,15 @@ def _check_inputs(settings: Settings) -> None:
             check_head(package.geography, n_households, len(weights) // n_households)
 
 
-def compute(settings: Settings, verdicts: Mapping[str, StepStatus] | None = None) -> dict[str, Fingerprint]:
+def compute(
+    settings: Settings, verdicts: Mapping[str, StepStatus] | None = None, own: "Own | None" = None
+) -> dict[str, Fingerprint]:
     """Every area's fingerprint, from prepared files that are up to date and from outputs of stale steps.
 
     Args:
         settings: of the run.
         verdicts: status of the steps; None when all are up to date.
+        own: reads a dataset with weights and places of its own; by default it is read here.
     """
     # Imported on use: numpy, h5py and what reads the block tables.
     from local_h5.files.atomic import sha256_of
@@ -148,7 +155,7 @@ def compute(settings: Settings, verdicts: Mapping[str, StepStatus] | None = None
     structural = StructuralPolicy.from_config(settings.config.structural)
     sha256 = sha256_of(settings.layout.snapshot)
     for package in settings.packages:
-        inputs = _inputs(settings, package, verdicts or {})
+        inputs = _inputs(settings, package, verdicts or {}, own or partial(_own_inputs, settings))
         requests = [request for request in settings.requests if request.package == package.name]
         shared = run_components(inputs, sha256, options)
         for request, fingerprint in fingerprints(requests, inputs, shared, options):
@@ -210,7 +217,7 @@ def _first_causes(name: str, verdicts: Mapping[str, StepStatus], steps: Mapping[
     return sorted(causes)
 
 
-def _inputs(settings: Settings, package: Package, verdicts: Mapping[str, StepStatus]) -> "PreparedInputs":
+def _inputs(settings: Settings, package: Package, verdicts: Mapping[str, StepStatus], own: "Own") -> "PreparedInputs":
     from local_h5.files.arrays import open_arrays
     from local_h5.inputs.geography.block_table import BlockTable
     from local_h5.inputs.geography.canonical import Geography
@@ -230,7 +237,7 @@ def _inputs(settings: Settings, package: Package, verdicts: Mapping[str, StepSta
     if settings.from_dataset:
         if is_current("places"):
             return open_prepared(settings.layout.snapshot, files.blocks, files.clones, files.takeup)
-        return _own_inputs(settings).with_snapshot(snapshot)
+        return own().with_snapshot(snapshot)
     if is_current("geography"):
         geography, blocks = open_arrays(files.geography, Geography), open_arrays(files.blocks, BlockTable)
     else:
@@ -271,7 +278,7 @@ def _own_inputs(settings: Settings) -> "OwnInputs":
     return prepare_own_places(source, load_programmes(settings.programmes), Path(settings.config.areas.districts))
 
 
-def _own_dataset(settings: Settings, verdicts: Mapping[str, StepStatus]) -> OwnDataset:
+def _own_dataset(settings: Settings, verdicts: Mapping[str, StepStatus], read_own: "Own") -> OwnDataset:
     """What the plan says of a dataset with weights and places of its own."""
     from local_h5.build.area import empty_places
     from local_h5.files.arrays import open_arrays
@@ -286,7 +293,7 @@ def _own_dataset(settings: Settings, verdicts: Mapping[str, StepStatus]) -> OwnD
         blocks, clones = open_arrays(files.blocks, BlockTable), open_arrays(files.clones, CloneIndex)
         own = open_arrays(files.takeup, Takeup).own
     else:
-        made = _own_inputs(settings)
+        made = read_own()
         blocks, clones, own = made.blocks, made.clones, made.takeup.own
     everywhere = clones.select(AreaBuildRequest("national", "US", "", (), package.name), blocks)
     return OwnDataset(
