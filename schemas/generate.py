@@ -23,6 +23,7 @@ from local_h5_example.sources import PinnedSources
 from pe_data.certify.earlier_release import EarlierRelease
 from pe_data.certify.release import DataRelease
 from pe_data.documents.collection import Collection
+from pe_data.documents.dictionary import Dictionary
 from pe_data.documents.envelope import SignedDocument
 from pe_data.documents.manifest import Manifest
 from pe_data.documents.pointer import PointerBody
@@ -60,6 +61,7 @@ DOCUMENTS = {
     "pe_data_gateway/audit_record": Document("Line of an audit log", Line),
     "pe_data/collection": Document("Collection of artifacts", Collection),
     "pe_data/data_release": Document("Data-release block", DataRelease),
+    "pe_data/dictionary": Document("What the variables of a file or a run mean", Dictionary),
     "pe_data/earlier_data_release": Document("Data-release block of earlier versions", EarlierRelease),
     "pe_data/envelope": Document("Signed document", SignedDocument),
     "pe_data/floor": Document("Smallest versions that are believable, beside a trust root", Floor),
