@@ -11,6 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")))
 RUN_ELSEWHERE = {
+    "docs/hub.md": "tests/pe_data/test_export_hub.py",
     "docs/neighbours.md": "tests/pe_data/test_neighbours.py",
     "docs/release-manager.md": "tests/pe_data/test_story.py",
     "docs/story.md": "tests/pe_data/test_story.py",

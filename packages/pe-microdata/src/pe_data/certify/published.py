@@ -15,23 +15,13 @@ import msgspec
 from pe_data.certify.checks import Checked, Nominated
 from pe_data.certify.reading import release_bytes
 from pe_data.certify.release import HubFile, PathTemplate
-from pe_data.documents.document import Digest, Document, Part, Text, matching
+from pe_data.documents.document import Document, Part, Text
 from pe_data.errors import CertificationError
 from pe_data.names.digests import Sha256, sha256_bytes
-from pe_data.write.release_manifest import NAME, PLACEHOLDER, RepoType
+from pe_data.write.release_manifest import Listed, RepoType, one_place
 
 HUB = "https://huggingface.co"
 """Where the bundle format's `hf://` addresses are served."""
-
-
-class Listed(Part, frozen=True):
-    """One artifact of a release manifest."""
-
-    path: Annotated[str, matching(r"[^\s@]+", "a path without blanks and '@'")]
-    repo_id: Annotated[str, matching(f"{NAME}/{NAME}", "OWNER/NAME")]
-    revision: Annotated[str, matching(NAME, "a tag or commit of letters, digits, '.', '_' and '-'")]
-    sha256: Digest
-    repo_type: RepoType | None = None
 
 
 class Claim(Part, frozen=True):
@@ -143,22 +133,11 @@ def find_published(source: Path, nominated: Sequence[Nominated], path: str) -> P
                 f"{one.name}. Certify one dataset at a time with --dataset"
             )
         files[name] = one
-    places = {
-        (one.repo_id, one.repo_type or "model", one.revision) for one in map(manifest.artifacts.__getitem__, files)
-    }
-    if len(places) != 1:
-        shown = "; ".join(" ".join(one) for one in sorted(places)[:3])
-        raise CertificationError(f"{source}: expected all files in one repository at one revision, found {shown}")
-    repo_id, repo_type, revision = places.pop()
-    if repo_id == PLACEHOLDER:
-        raise CertificationError(
-            f"{source}: repo_id: expected the repository of the hub that holds the files, found {PLACEHOLDER!r}, which "
-            "stands for none. Set store.release.repo and publish again, or use `pe-data release-manifest --repo`"
-        )
+    place = one_place(map(manifest.artifacts.__getitem__, files), str(source), CertificationError)
     run = nominated[0].run_id if len(nominated) == 1 else None
     if run is not None and manifest.build.build_id not in (None, run):
         raise CertificationError(
             f"{source}: build.build_id: expected {run!r}, the run of the nominated collection, found "
             f"{manifest.build.build_id!r}"
         )
-    return Published(manifest, sha256_bytes(raw), path, files, repo_id, repo_type, revision)
+    return Published(manifest, sha256_bytes(raw), path, files, place.repo_id, place.repo_type, place.revision)

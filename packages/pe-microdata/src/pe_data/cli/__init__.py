@@ -18,6 +18,7 @@ from pe_data.names.countries import COLLECTION_EXAMPLE, MEMBER_EXAMPLE, PUBLIC_E
 _READ, _PUBLISH = "pe_data.cli.read_commands", "pe_data.cli.publish_commands"
 _UPKEEP, _TRUST = "pe_data.cli.upkeep_commands", "pe_data.cli.trust_commands"
 _CERTIFY, _COMPARE = "pe_data.cli.certify_commands", "pe_data.cli.compare_commands"
+_RELEASE = "pe_data.cli.release_commands"
 SECTIONS = {
     "Read": {
         "list": _READ,
@@ -34,7 +35,8 @@ SECTIONS = {
         "publish": _PUBLISH,
         "channel": _PUBLISH,
         "promote": _TRUST,
-        "release-manifest": _CERTIFY,
+        "release-manifest": _RELEASE,
+        "export-hub": _RELEASE,
         "certify": _CERTIFY,
         "bundle-status": _CERTIFY,
     },

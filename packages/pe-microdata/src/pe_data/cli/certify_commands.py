@@ -1,6 +1,5 @@
-"""`pe-data release-manifest`, `certify` and `bundle-status`: the boundary to release bundles."""
+"""`pe-data certify` and `bundle-status`: the boundary to release bundles."""
 
-import json
 from pathlib import Path
 
 import click
@@ -8,80 +7,14 @@ import click
 from pe_data.cli.options import (
     FILE,
     FOLDER,
-    PLACE,
-    ChosenStore,
-    dataset_argument,
     json_option,
     key_option,
     needs_signatures,
     reading_options,
     signers_of,
-    store_option,
 )
 from pe_data.cli.output import Output
-from pe_data.names.uri import split_dataset
 from pe_data.read.options import Options
-from pe_data.write.release_manifest import REPO_TYPES, RepoType
-
-
-@click.command("release-manifest")
-@dataset_argument
-@click.option("--repo", required=True, metavar="OWNER/NAME", help="Repository of the hub that holds the files.")
-@click.option("--repo-type", type=click.Choice(REPO_TYPES), default="model", show_default=True, help="Its kind.")
-@click.option("--tag", required=True, help="Revision in it, and version of the data package.")
-@click.option("--package", help="Name of the data package.  [default: that of the repository]")
-@click.option("--default-dataset", metavar="NAME", help="The nation's file, such as national/US.")
-@click.option(
-    "--compatible", multiple=True, metavar="VERSIONS", help="Claim such as '>=2.2,<3', besides what built it."
-)
-@click.option("--local-area", metavar="NAME", help="Only this file, whose rows have their area's code, as no default.")
-@click.option("--out", default="release_manifest.json", show_default=True, type=PLACE, help="File to write.")
-@store_option
-@json_option
-def release_manifest(
-    dataset: str,
-    repo: str,
-    repo_type: RepoType,
-    tag: str,
-    package: str | None,
-    default_dataset: str | None,
-    compatible: tuple[str, ...],
-    local_area: str | None,
-    out: Path,
-    chosen: ChosenStore,
-    output: Output,
-) -> None:
-    """Write the release_manifest.json of what @latest stands at, for those who read it from the hub.
-
-    It says of every file where in the repository it lies, and its sha256. `snakemake publish` writes the same
-    for a run.
-
-    \b
-    Example:
-      pe-data release-manifest us/local_areas --repo example/areas --tag 2026-1 --default-dataset national/US
-    """
-    from pe_data.write.release_manifest import Release, published_manifest
-
-    country, name = split_dataset(dataset)
-    document = published_manifest(
-        chosen.of(country),
-        country,
-        name,
-        lambda build_id, built_at, address: Release(
-            package=package or repo.rpartition("/")[2],
-            version=tag,
-            repo_id=repo,
-            build_id=build_id,
-            built_at=built_at,
-            collection=address,
-            default_datasets={"national": default_dataset} if default_dataset else {},
-            repo_type=repo_type,
-            compatible=compatible,
-        ),
-        local_area=local_area,
-    )
-    out.write_bytes(json.dumps(document, indent=2).encode() + b"\n")
-    output({"release_manifest": document, "file": out}, [f"written: {out}, {len(document['artifacts'])} artifact(s)"])
 
 
 @click.command()
@@ -215,7 +148,6 @@ def bundle_status(file: Path, options: Options, output: Output) -> int:
 
 
 COMMANDS: dict[str, click.Command] = {
-    "release-manifest": release_manifest,
     "certify": certify,
     "bundle-status": bundle_status,
 }

@@ -9,9 +9,11 @@ hashed once.
 import logging
 import os
 import re
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 from pe_data.errors import (
     CacheError,
@@ -72,35 +74,51 @@ def _download(uri: HubUri, options: Options, *, force: bool) -> Path:
         raise first
 
 
-def _of_kind(uri: HubUri, options: Options, *, force: bool) -> Path:
+def hub_library(what: str) -> tuple[ModuleType, ModuleType]:
+    """`huggingface_hub` and its errors. Raises MissingExtraError, which begins with `what`."""
     try:
         import huggingface_hub as hub
         from huggingface_hub import errors as hub_errors
     except ImportError as error:
         raise MissingExtraError(
-            f"{uri}: hf:// addresses need the package huggingface_hub: install the extra 'hf' of pe-microdata"
+            f"{what} need the package huggingface_hub: install the extra 'hf' of pe-microdata"
         ) from error
+    return hub, hub_errors
+
+
+@contextmanager
+def without_its_warnings() -> Iterator[None]:
+    """The library warns of every try; the one error at the end says it."""
     logger = logging.getLogger("huggingface_hub")
     level = logger.level
-    logger.setLevel(logging.ERROR)  # it warns of every try; the one error below says it
+    logger.setLevel(logging.ERROR)
     try:
-        return Path(
-            hub.hf_hub_download(
-                f"{uri.owner}/{uri.repo}",
-                uri.path,
-                revision=uri.revision,
-                repo_type=uri.repo_type,
-                local_files_only=options.offline,
-                force_download=force,
-                endpoint=os.environ.get(ENDPOINT_VARIABLE),
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _of_kind(uri: HubUri, options: Options, *, force: bool) -> Path:
+    hub, hub_errors = hub_library(f"{uri}: hf:// addresses")
+    try:
+        with without_its_warnings():
+            return Path(
+                hub.hf_hub_download(
+                    f"{uri.owner}/{uri.repo}",
+                    uri.path,
+                    revision=uri.revision,
+                    repo_type=uri.repo_type,
+                    local_files_only=options.offline,
+                    force_download=force,
+                    endpoint=os.environ.get(ENDPOINT_VARIABLE),
+                )
             )
-        )
     except hub_errors.LocalEntryNotFoundError as error:
         if options.offline:
             raise OfflineError(
                 f"{uri}: the hub's cache does not have it, and the network is forbidden (offline)"
             ) from error
-        raise FetchError(f"{uri}: the hub did not answer: {_first_line(error)}") from error
+        raise FetchError(f"{uri}: the hub did not answer: {first_line(error)}") from error
     except (
         hub_errors.RepositoryNotFoundError,
         hub_errors.RevisionNotFoundError,
@@ -111,13 +129,11 @@ def _of_kind(uri: HubUri, options: Options, *, force: bool) -> Path:
         raise ObjectNotFoundError(
             f"{uri}: expected an existing {part}, found none (private ones need a token in HF_TOKEN)"
         ) from error
-    except _transport_errors(hub_errors.HfHubHTTPError) as error:
-        raise FetchError(f"{uri}: the hub did not deliver: {_first_line(error)}") from error
-    finally:
-        logger.setLevel(level)
+    except transport_errors(hub_errors.HfHubHTTPError) as error:
+        raise FetchError(f"{uri}: the hub did not deliver: {first_line(error)}") from error
 
 
-def _transport_errors(kind: type[Exception]) -> tuple[type[Exception], ...]:
+def transport_errors(kind: type[Exception]) -> tuple[type[Exception], ...]:
     """`kind` and its bases: which web library is beneath changes with the version of the hub's."""
     return tuple(k for k in kind.__mro__ if issubclass(k, Exception) and k is not Exception)
 
@@ -148,5 +164,6 @@ def _wrong(path: Path, expected: Sha256, options: Options) -> Sha256 | None:
     return None
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
+    """What an error says, in one line."""
     return str(error).strip().partition("\n")[0][:300] or type(error).__name__

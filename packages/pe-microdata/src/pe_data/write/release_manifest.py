@@ -10,14 +10,15 @@ nothing is read again.
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
+from pe_data.documents.document import Digest, Part, matching
 from pe_data.documents.manifest import Manifest
-from pe_data.errors import InputError
+from pe_data.errors import InputError, PeDataError
 from pe_data.names.digests import Sha256, sha256_bytes
 from pe_data.names.uri import StoreUri
 from pe_data.read.channels import read
-from pe_data.store.artifacts import read_contents
+from pe_data.store.artifacts import Contents, read_contents
 from pe_data.store.base import Store
 
 SCHEMA_VERSION = 1
@@ -34,6 +35,40 @@ REGION_FOLDERS = {"state": ("states", "state_code"), "congressional_district": (
 """Type of region → the folder of its files, and what its template calls the name of a file."""
 NAME = "[A-Za-z0-9][A-Za-z0-9._-]*"
 _CLAIM = re.compile(r"\s*(?P<name>[A-Za-z][A-Za-z0-9._-]*)?\s*(?P<specifier>.*)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class HubPlace:
+    """Where in the hub a release lies, or is to lie."""
+
+    repo_id: str
+    repo_type: RepoType
+    revision: str
+
+
+class Listed(Part, frozen=True):
+    """One artifact of a release manifest."""
+
+    path: Annotated[str, matching(r"[^\s@]+", "a path without blanks and '@'")]
+    repo_id: Annotated[str, matching(f"{NAME}/{NAME}", "OWNER/NAME")]
+    revision: Annotated[str, matching(NAME, "a tag or commit of letters, digits, '.', '_' and '-'")]
+    sha256: Digest
+    repo_type: RepoType | None = None
+
+
+def one_place(artifacts: Iterable[Listed], what: str, error: type[PeDataError]) -> HubPlace:
+    """The one place of all artifacts. Raises `error`, which begins with `what`, if there is none."""
+    places = {(one.repo_id, one.repo_type or "model", one.revision) for one in artifacts}
+    if len(places) != 1:
+        shown = "; ".join(" ".join(one) for one in sorted(places)[:3])
+        raise error(f"{what}: expected all files in one repository at one revision, found {shown or 'no files'}")
+    place = HubPlace(*places.pop())
+    if place.repo_id == PLACEHOLDER:
+        raise error(
+            f"{what}: repo_id: expected the repository of the hub that holds the files, found {PLACEHOLDER!r}, which "
+            "stands for none. Set store.release.repo and publish again, or use `pe-data release-manifest --repo`"
+        )
+    return place
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +155,23 @@ def published_manifest(
     """
     body = read(store, country, dataset).body
     found = read_contents(store, country, body.artifact_sha256, body.manifest_sha256)
+    return contents_manifest(found, dataset, body.published_at, release_of, local_area=local_area)
+
+
+def contents_manifest(
+    found: Contents,
+    dataset: str,
+    published_at: str,
+    release_of: Callable[[str, str, str], Release],
+    *,
+    local_area: str | None = None,
+) -> dict[str, Any]:
+    """As `published_manifest`, of what was read from the store. Raises InputError."""
+    country = found.country
     manifests = {file.name or dataset: file.manifest for file in found.files}
     run_id = found.collection.run_id if found.collection else None
     build_id = run_id or f"{country}-{found.sha256[:16]}"
-    release = release_of(build_id, body.published_at, str(StoreUri(country, dataset, None, None, found.sha256)))
+    release = release_of(build_id, published_at, str(StoreUri(country, dataset, None, None, found.sha256)))
     for name in filter(None, (local_area, *release.default_datasets.values())):
         if name not in manifests:
             shown = ", ".join(sorted(manifests)[:5]) + (" …" if len(manifests) > 5 else "")
