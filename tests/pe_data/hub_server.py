@@ -181,7 +181,7 @@ class Hub:
         oid = self.branches[branch] = self.add(tree)
         done = tuple((line["key"], line["value"]["path"]) for line in body[1:])
         self.log.append(Commit(branch, parent, head["summary"], done))
-        return {"commitUrl": f"http://hub/{self.repo}/commit/{oid}", "commitOid": oid}
+        return {"commitUrl": f"https://huggingface.co/datasets/{self.repo}/commit/{oid}", "commitOid": oid}
 
 
 class HubServer:
@@ -193,6 +193,7 @@ class HubServer:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = -1  # one packet for an answer, else the client waits
 
             def log_message(self, *_: object) -> None: ...
 

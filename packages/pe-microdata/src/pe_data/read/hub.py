@@ -9,6 +9,7 @@ hashed once.
 import logging
 import os
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -30,6 +31,7 @@ from pe_data.read.options import Options
 from pe_data.read.revoked import refuse_remembered
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_LOGGERS = ("huggingface_hub", "httpx", "httpx2", "httpcore", "httpcore2", "urllib3")
 ENDPOINT_VARIABLE = "HF_ENDPOINT"
 
 
@@ -87,21 +89,28 @@ def hub_library(what: str) -> tuple[ModuleType, ModuleType]:
 
 
 @contextmanager
-def without_its_warnings() -> Iterator[None]:
-    """The library warns of every try; the one error at the end says it."""
-    logger = logging.getLogger("huggingface_hub")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+def without_its_logs() -> Iterator[None]:
+    """The library warns of every try, and of its own libraries; the one error at the end says it.
+
+    The web libraries beneath it log the addresses of uploads, which are signed, and what a server echoes.
+    """
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _of_kind(uri: HubUri, options: Options, *, force: bool) -> Path:
     hub, hub_errors = hub_library(f"{uri}: hf:// addresses")
     try:
-        with without_its_warnings():
+        with without_its_logs():
             return Path(
                 hub.hf_hub_download(
                     f"{uri.owner}/{uri.repo}",

@@ -37,7 +37,7 @@ from pe_data.names.digests import Sha256, sha256_bytes
 from pe_data.names.uri import StoreUri
 from pe_data.read import channels
 from pe_data.read.fetch import WORKERS, fetch_with
-from pe_data.read.hub import ENDPOINT_VARIABLE, first_line, hub_library, transport_errors, without_its_warnings
+from pe_data.read.hub import ENDPOINT_VARIABLE, first_line, hub_library, transport_errors, without_its_logs
 from pe_data.read.options import Options
 from pe_data.store.artifacts import Contents, each
 from pe_data.store.base import Store
@@ -309,7 +309,12 @@ class _Hub:
 
     def __init__(self, export: Export, options: Options) -> None:
         self._library, self._errors = hub_library("export-hub: repositories of the hub")
-        self._caught = (*transport_errors(self._errors.HfHubHTTPError), OSError, ValueError, RuntimeError)
+        self._caught: tuple[type[Exception], ...] = (
+            *transport_errors(self._errors.HfHubHTTPError),
+            OSError,
+            ValueError,
+            RuntimeError,
+        )
         self._api = self._library.HfApi(endpoint=os.environ.get(ENDPOINT_VARIABLE))
         self._export, self._options = export, options
         self.token: str | None = self._library.get_token()
@@ -319,7 +324,7 @@ class _Hub:
         """A method of the client for this repository."""
         place = self._export.place
         try:
-            with without_its_warnings(), self._without_its_bars():
+            with without_its_logs(), self._without_its_bars():
                 return getattr(self._api, method)(place.repo_id, repo_type=place.repo_type, **arguments)
         except self._caught as error:
             raise self._failed(doing, error) from None  # its own text may hold what nobody should read
@@ -394,8 +399,8 @@ class _Hub:
 
     def _failed(self, doing: str, error: BaseException) -> PeDataError:
         causes = [error, *filter(None, [error.__cause__])]
-        answers = [one.response for one in causes if getattr(one, "response", None) is not None]
-        status = answers[0].status_code if answers else None
+        answers = (getattr(one, "response", None) for one in causes)
+        status = next((answer.status_code for answer in answers if answer is not None), None)
         said = self._without_secrets("; ".join(dict.fromkeys(map(first_line, causes))))
         if isinstance(error, self._errors.RepositoryNotFoundError):
             return ObjectNotFoundError(
