@@ -15,6 +15,7 @@ from pe_data.cli import run
 from pe_data.describe.file import describe
 from pe_data.documents.collection import About, Area, Collection
 from pe_data.documents.croissant import notice_to_croissant, to_croissant
+from pe_data.documents.dictionary import Variable
 from pe_data.documents.frictionless import notice_to_frictionless, to_frictionless
 from pe_data.documents.manifest import Manifest
 from pe_data.documents.notice import Notice, WithheldError, is_gated, notice_of
@@ -30,6 +31,7 @@ from pe_data.store.folder import FolderStore
 from pe_data.write.publish import publish_collection
 from pe_data.write.upload import Item
 
+SECRET = "of no concern to you"
 REGIONS = ("wales", "scotland")
 SAID = About(area=Area("region", "W92000004", "Cymru"), notes=("thin in the north",), citation="Doe (2026)", title="A")
 
@@ -100,6 +102,13 @@ COMMANDS = [
         )
         for form in ([], ["--json"], *(["--format", name] for name in ("json", "croissant", "frictionless")))
     ),
+    *(
+        ["variables", uri, *form]
+        for uri in (SURVEY, "pe-data://uk/areas@latest", "pe-data://uk/regions/wales@latest")
+        for form in ([], ["--json"])
+    ),
+    ["variables"],
+    ["variables", "--search", "income", "--json"],
     ["diff", "uk/regions@v1", "uk/areas"],
     ["diff", "uk/regions", "uk/areas", "--json"],
     ["diff", SURVEY, SURVEY, "--markdown"],
@@ -194,6 +203,7 @@ def test_python_tells_no_more(store: FolderStore) -> None:
     notice = Notice.of("uk", "regions", LICENCE)
     assert notice in pe_data.list("uk")
     for member in ("", "/wales", "/england"):
+        assert pe_data.variables(f"pe-data://uk/regions{member}@latest") == notice
         assert pe_data.schema(f"pe-data://uk/regions{member}@latest") == notice
         with pytest.raises(WithheldError) as caught:
             pe_data.diff(f"uk/regions{member}@v1", "uk/regions")
@@ -205,7 +215,8 @@ def test_a_gated_file_of_a_public_country(tmp_path: Path, monkeypatch, capsys: p
     label = replace(survey_label("taxes_2023"), country="us", access="gated")
     path = write_households(tmp_path / "a.h5")
     item = Item(path, describe(path, label), SAID)
-    publish_collection(store, {"a": item}, country="us", dataset="taxes_2023", run_id="r")
+    labelled = tuple(Variable(one.name, one.entity, one.period, label=SECRET) for one in item.manifest.variables())
+    publish_collection(store, {"a": item}, country="us", dataset="taxes_2023", run_id="r", dictionary=labelled)
     monkeypatch.setenv("PE_DATA_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("PE_DATA_CACHE", str(tmp_path / "cache"))
     for form in ("table", "json", "croissant", "frictionless"):
@@ -213,6 +224,11 @@ def test_a_gated_file_of_a_public_country(tmp_path: Path, monkeypatch, capsys: p
         shown = capsys.readouterr().out
         assert "council_tax" not in shown
         assert LICENCE in shown
+    for address in ("us/taxes_2023", "us/taxes_2023/a"):
+        assert run(["variables", f"pe-data://{address}@latest"]) == 0
+        shown = capsys.readouterr().out
+        assert LICENCE in shown
+        assert told(shown, secrets_of(item.manifest) | {SECRET}) == []
     item = Item(write_households(tmp_path / "b.h5", seed=1), describe(tmp_path / "b.h5", label), SAID)
     publish_collection(store, {"a": item}, country="us", dataset="taxes_2023", run_id="r")
     for address in ("us/taxes_2023", "us/taxes_2023/a"):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pe_data.certify.certify import certify_data_release
     from pe_data.errors import PeDataError
     from pe_data.names.uri import parse_uri
-    from pe_data.read.catalogue import history, schema
+    from pe_data.read.catalogue import history, schema, variables
     from pe_data.read.catalogue import list as list
     from pe_data.read.datasets import ensure_datasets
     from pe_data.read.diff import diff
@@ -38,6 +38,7 @@ __all__ = [
     "parse_uri",
     "resolve",
     "schema",
+    "variables",
 ]
 """For `import *`. `list` is not among them, which would hide Python's own."""
 
@@ -55,6 +56,7 @@ _HOMES = {
     "parse_uri": ("pe_data.names.uri", "parse_uri"),
     "resolve": ("pe_data.read.resolver", "resolve"),
     "schema": ("pe_data.read.catalogue", "schema"),
+    "variables": ("pe_data.read.catalogue", "variables"),
 }
 
 

@@ -26,6 +26,7 @@ SECTIONS = {
         "ensure": _READ,
         "fetch": _READ,
         "schema": _READ,
+        "variables": _READ,
         "diff": _COMPARE,
         "export": _READ,
         "history": _PUBLISH,

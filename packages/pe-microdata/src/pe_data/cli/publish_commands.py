@@ -27,6 +27,7 @@ from pe_data.cli.options import (
 from pe_data.cli.output import Output, facts, plain, progress, say
 from pe_data.describe.columns import inputs_of
 from pe_data.describe.file import Label
+from pe_data.documents.dictionary import Variable
 from pe_data.documents.manifest import Access, InputFile
 from pe_data.documents.pointer import Said, UnsignedPointer
 from pe_data.documents.validation import Validation, from_records, records_in
@@ -37,6 +38,7 @@ from pe_data.names.uri import split_dataset
 from pe_data.read import channels
 from pe_data.read.catalogue import history as history_of
 from pe_data.read.diff import SHORT, Diff
+from pe_data.read.variables import DICTIONARY_FILE, read_dictionary
 from pe_data.texts import human_size
 from pe_data.trust.nominations import VerifiedPointer
 from pe_data.write.folder import item_of, items_in
@@ -84,6 +86,12 @@ ANY = click.Path(exists=True, path_type=Path)
     "Without them it cannot be nominated.",
 )
 @click.option(
+    "--dictionary",
+    "dictionary_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="What variables mean: the dictionary.json of a run.  [default: the one in the folder, else what files say]",
+)
+@click.option(
     "--dry-run", is_flag=True, help="Write nothing: show what would change, what would be sent and the digest."
 )
 @click.option("--allow-removal", is_flag=True, help="Also take away members that @latest has and the folder has not.")
@@ -104,6 +112,7 @@ def publish(
     access: str | None,
     inputs: tuple[str, ...],
     records: tuple[Path, ...],
+    dictionary_file: Path | None,
     dry_run: bool,
     allow_removal: bool,
     workers: int,
@@ -140,6 +149,10 @@ def publish(
     declared: Access | None = "gated" if access == "gated" else "public" if access else None
     said_inputs = inputs_of(map(_input, inputs))
     label = Label(country, name, licence, declared, said_inputs, notes=notes, citation=citation)
+    beside = path / DICTIONARY_FILE
+    if dictionary_file is None and beside.is_file():
+        dictionary_file = beside
+    dictionary = None if dictionary_file is None else read_dictionary(dictionary_file).variables
     if not path.is_dir():
         if notes or citation:
             raise click.UsageError(
@@ -147,6 +160,8 @@ def publish(
             )
         item = item_of(path, label, years=years)
         _check_inputs(label, {name: item})
+        if dictionary is not None:
+            item = replace(item, manifest=item.manifest.explained(dictionary))
         if records:
             manifest = item.manifest
             item = replace(item, manifest=manifest.validated(from_records({name: (manifest.artifact.sha256, records)})))
@@ -178,6 +193,7 @@ def publish(
         "validation": validation,
         "namespace": space,
         "allow_removal": allow_removal,
+        "dictionary": dictionary,
     }
     if dry_run:
         return _foresee(preview_collection(store, items, **what, sealed=bool(keys)), diff, output)
@@ -204,6 +220,7 @@ class Arguments(TypedDict):
     validation: Validation | None
     namespace: str
     allow_removal: bool
+    dictionary: tuple[Variable, ...] | None
 
 
 def _show(diff: Diff | None, output: Output) -> None:

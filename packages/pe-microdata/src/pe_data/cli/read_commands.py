@@ -1,4 +1,4 @@
-"""Commands that read: list, resolve, ensure, fetch, schema, export."""
+"""Commands that read: list, resolve, ensure, fetch, schema, variables, export."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,11 +9,12 @@ import msgspec
 
 from pe_data.cli.options import FOLDER, PICKLE, address_options, json_option, reading_options, workers_option
 from pe_data.cli.output import Output, download_progress, facts, plain, print_json, say, table
-from pe_data.cli.tables import called, column_rows, entity_rows, member_rows, notes_of, summary_rows
+from pe_data.cli.tables import called, column_rows, entity_rows, member_rows, notes_of, summary_rows, variable_rows
 from pe_data.read.options import Options
 from pe_data.texts import human_size, text_table
 
 if TYPE_CHECKING:
+    from pe_data.documents.dictionary import Variable
     from pe_data.documents.notice import Notice
 
 
@@ -224,18 +225,21 @@ def schema(uri: str, form: str, search: str, year: int | None, options: Options,
     if not bound and form in ("croissant", "frictionless"):
         say(f"pe-data: warning: {uri}: manifest {NOT_BOUND}", err=True)
     if output.as_json or form == "json":
-        print_json({**manifest.to_json(), **msgspec.to_builtins(about), **({} if bound else {"bound": False})})
+        told = {"dictionary": msgspec.to_builtins([one for one in entry.variables if one.is_told])}
+        more = {**(told if told["dictionary"] else {}), **({} if bound else {"bound": False})}
+        print_json({**manifest.to_json(), **msgspec.to_builtins(about), **more})
     elif form == "croissant":
         from pe_data.documents.croissant import to_croissant
 
-        print_json(to_croissant(manifest, entry.place, about=about))
+        print_json(to_croissant(manifest, entry.place, about=about, said=entry.said))
     elif form == "frictionless":
         from pe_data.documents.frictionless import to_frictionless
 
-        print_json(to_frictionless(manifest, about=about))
+        print_json(to_frictionless(manifest, about=about, said=entry.said))
     else:
         rows = summary_rows(manifest, about) + ([] if bound else [("manifest", NOT_BOUND)])
-        columns = table(("entity", "column", "dtype", "period", "role"), column_rows(manifest, search))
+        header = ("entity", "column", "dtype", "period", "role", "label [unit]")
+        columns = table(header, column_rows(manifest, search, entry.said))
         say(text_table(("", ""), rows).lstrip())
         output(None, ["", *table(("entity", "rows", "columns"), entity_rows(manifest)), "", *columns])
 
@@ -252,6 +256,56 @@ def _show_notice(notice: "Notice", form: str, output: Output) -> None:
         print_json(notice_to_frictionless(notice))
     else:
         Output(output.as_json or form == "json")(notice, [notice.line()])
+
+
+@click.command()
+@click.argument("uri", required=False, metavar="[URI]")
+@click.option("--search", default="", metavar="WORDS", help="Only variables that have each of these words.")
+@click.option("--year", type=int, help="For a local file that does not say its year.")
+@address_options
+@json_option
+def variables(uri: str | None, search: str, year: int | None, options: Options, output: Output) -> None:
+    """Say what variables mean: label, unit, entity, period, values; fetches no payload.
+
+    Of a file, each column; of a collection, what its dictionary says; without an address, every dataset of the store.
+    Words are looked for in name, label, description, unit and entity. Of a gated country, without a token for its
+    gateway, there is no more than the name, the licence and how to apply.
+
+    \b
+    Examples:
+      pe-data variables pe-data://us/local_areas@latest --search income
+      pe-data variables pe-data://us/local_areas/districts/NC-01@latest
+      pe-data variables ./states/NC.h5 --search "person benefits"
+      pe-data variables --search pension --json
+    """
+    from pe_data.documents.notice import Notice
+    from pe_data.read.variables import variables_of
+
+    header = ("entity", "variable", "period", "label", "unit", "more")
+    if uri is None:
+        from pe_data.read.variables import variables_in_store
+
+        every = {name: _holding(found, search) for name, found in variables_in_store(options)}
+        found_in = {name: found for name, found in every.items() if found}
+        named = [
+            (name, *row)
+            for name, found in found_in.items()
+            if not isinstance(found, Notice)
+            for row in variable_rows(found)
+        ]
+        notices = [found.line() for found in found_in.values() if isinstance(found, Notice)]
+        output({"datasets": found_in}, [*(table(("dataset", *header), named) if named else []), *notices])
+        return
+    found = _holding(variables_of(uri, options, year=year), search)
+    if isinstance(found, Notice):
+        output(found, [found.line()])
+    else:
+        output({"variables": found}, table(header, variable_rows(found)))
+
+
+def _holding(found: "tuple[Variable, ...] | Notice", search: str) -> "tuple[Variable, ...] | Notice":
+    """Those that have the words; a notice as it is."""
+    return tuple(one for one in found if one.holds(search)) if isinstance(found, tuple) else found
 
 
 @click.command()
@@ -304,5 +358,6 @@ COMMANDS: dict[str, click.Command] = {
     "ensure": ensure,
     "fetch": fetch,
     "schema": schema,
+    "variables": variables,
     "export": export,
 }

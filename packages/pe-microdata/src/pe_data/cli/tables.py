@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from pe_data.documents.collection import NOTHING, About, Area, Member
+from pe_data.documents.dictionary import Variable
 from pe_data.documents.manifest import Entity, Manifest
 from pe_data.texts import human_size
 
@@ -43,17 +44,46 @@ def summary_rows(manifest: Manifest, about: About = NOTHING) -> list[tuple[str, 
     return rows
 
 
-def column_rows(manifest: Manifest, search: str = "") -> list[tuple[str, str, str, str, str]]:
-    """One row per column: entity, name, dtype, period, role; filtered by a part of the name."""
+def column_rows(
+    manifest: Manifest, search: str = "", said: tuple[Variable, ...] = ()
+) -> list[tuple[str, str, str, str, str, str]]:
+    """One row per column: entity, name, dtype, period, role, label and unit; filtered by a part of name or label."""
     rows = []
+    labels = {(one.name, one.entity): labelled(one) for one in manifest.variables(said)}
     roles = {name: _roles(entity) for name, entity in manifest.entities.items()}
     for group in manifest.columns:
         rows += [
-            (group.entity, name, group.dtype, group.period, roles[group.entity].get(name, ""))
+            (group.entity, name, group.dtype, group.period, roles[group.entity].get(name, ""), label)
             for name in group.names
-            if search.lower() in name.lower()
+            for label in (labels[name, group.entity],)
+            if search.lower() in f"{name}\n{label}".lower()
         ]
     return sorted(rows)
+
+
+def labelled(variable: Variable) -> str:
+    """Its label, with the unit behind it."""
+    unit = f" [{variable.unit}]" if variable.unit else ""
+    return f"{variable.label or ''}{unit}".strip()
+
+
+VALUES_SHOWN = 6
+
+
+def variable_rows(variables: Sequence[Variable]) -> list[tuple[str, str, str, str, str, str]]:
+    """One row per variable: entity, name, period, label, unit, values and description."""
+    return [
+        (one.entity, one.name, one.period, one.label or "", one.unit or "", _more(one))
+        for one in sorted(variables, key=lambda one: (one.entity, one.name))
+    ]
+
+
+def _more(variable: Variable) -> str:
+    values = variable.values or ()
+    shown = ", ".join(values[:VALUES_SHOWN]) + (f", … ({len(values)} values)" if len(values) > VALUES_SHOWN else "")
+    text = variable.description or ""
+    cut = text if len(text) <= 80 else f"{text[:79]}…"
+    return "; ".join(part for part in (f"one of {shown}" if shown else "", cut) if part)
 
 
 def _roles(entity: Entity) -> dict[str, str]:

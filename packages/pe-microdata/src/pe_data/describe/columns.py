@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from pe_data.documents.manifest import PERIODS, Entity, InputFile, Inputs, PeriodKind, composite_digest
+from pe_data.documents.dictionary import PERIODS, PeriodKind
+from pe_data.documents.manifest import Entity, InputFile, Inputs, composite_digest
 
 PERSON = "person"
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pe_data.describe.columns import Column
+from pe_data.documents.dictionary import Variable
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,3 +16,5 @@ class Content:
     """Entity → number of rows."""
     years: tuple[int, ...]
     """Empty if the file does not say."""
+    dictionary: tuple[Variable, ...] = ()
+    """What the file says of its columns."""

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from pe_data.describe.columns import entities_of
 from pe_data.describe.content import Content
 from pe_data.documents.collection import About
+from pe_data.documents.dictionary import Variable
 from pe_data.documents.manifest import (
     CONVENTIONS_VERSION,
     SCHEMA_VERSION,
@@ -93,6 +94,22 @@ def describe(
     return manifest_of(label, artifact, content, tuple(sorted(set(covered))))
 
 
+def dictionary_in(path: Path) -> tuple[Variable, ...]:
+    """What an H5 file says of its variables; nothing where it does not, or where nothing here reads H5.
+
+    Raises:
+        InputError, InvalidDocumentError: what it says cannot be read.
+    """
+    with path.open("rb") as handle:
+        if _MAGIC.get(handle.read(4)) != "h5":
+            return ()
+    try:
+        from pe_data.describe.from_h5 import said_in
+    except ImportError:
+        return ()
+    return said_in(path)
+
+
 def check_years(said: tuple[int, ...], found: tuple[int, ...], *, what: str) -> None:
     """Raise InputError if somebody says years that the file, which says its own, does not have."""
     wrong = sorted(set(said) - set(found))
@@ -126,7 +143,7 @@ def manifest_of(
     conventions: Mapping[str, str] = MappingProxyType({}),
 ) -> Manifest:
     """Put label, file and content together."""
-    return Manifest(
+    manifest = Manifest(
         artifact=artifact,
         country=label.country,
         dataset=label.dataset,
@@ -140,6 +157,7 @@ def manifest_of(
         schema_version=CONVENTIONS_VERSION if conventions else SCHEMA_VERSION,
         conventions=dict(conventions),
     )
+    return manifest.explained(content.dictionary)
 
 
 def file_extension(path: Path) -> Extension:

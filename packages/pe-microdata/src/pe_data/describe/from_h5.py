@@ -6,10 +6,12 @@ entity and year, in pandas' `fixed` or `table` form. Pandas pickles some attribu
 read with an unpickler that can build lists, texts and arrays only.
 """
 
+import bz2
 import io
 import pickle
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -25,11 +27,14 @@ from pe_data.describe.columns import (
 )
 from pe_data.describe.content import Content
 from pe_data.describe.self_contained import open_h5
+from pe_data.documents.dictionary import DICTIONARY_LIMIT, Dictionary, Variable
 from pe_data.errors import InputError
 
 _PERIOD = re.compile(r"\d{4}(-\d{2})?|ETERNITY", re.IGNORECASE)
 _YEAR_KEY = re.compile(r"_?(\d{4})")
 _TIME = ("time_period", "_time_period")
+DICTIONARY = "pe_data.dictionary"
+"""Attribute of the root: a dictionary document of the file's variables, compressed by bzip2."""
 
 
 def read_h5(path: Path, entity_of: Mapping[str, str]) -> Content:
@@ -38,9 +43,36 @@ def read_h5(path: Path, entity_of: Mapping[str, str]) -> Content:
         with open_h5(path) as file:
             if any("pandas_type" in group.attrs for group in _groups(file)):
                 return _hdfstore(file, path)
-            return _arrays(file, path, entity_of)
+            said = _dictionary(file, path)
+            told = {one.name: one.entity for one in said}
+            return replace(_arrays(file, path, {**told, **entity_of}), dictionary=said)
     except (OSError, KeyError, RuntimeError) as error:
         raise InputError(f"{path}: not readable as H5: {error}") from error
+
+
+def said_in(path: Path) -> tuple[Variable, ...]:
+    """What a file says of its variables; raises as `read_h5`."""
+    try:
+        with open_h5(path) as file:
+            return _dictionary(file, path)
+    except (OSError, KeyError, RuntimeError) as error:
+        raise InputError(f"{path}: not readable as H5: {error}") from error
+
+
+def _dictionary(file: h5py.File, path: Path) -> tuple[Variable, ...]:
+    """What the file says of its variables; nothing if it does not have that attribute."""
+    if DICTIONARY not in file.attrs:
+        return ()
+    what = f"{path}: attribute {DICTIONARY}"
+    found = file.attrs[DICTIONARY]
+    engine = bz2.BZ2Decompressor()
+    try:
+        raw = engine.decompress(found.tobytes(), DICTIONARY_LIMIT)
+    except (AttributeError, OSError) as error:
+        raise InputError(f"{what}: expected a dictionary compressed by bzip2, found {error}") from error
+    if not engine.eof:
+        raise InputError(f"{what}: expected at most {DICTIONARY_LIMIT} bytes, whole, found more, or an end that is cut")
+    return Dictionary.from_bytes(raw, what).variables
 
 
 # --- period-grouped and flat ------------------------------------------------------------------
@@ -69,6 +101,12 @@ def _arrays(file: h5py.File, path: Path, entity_of: Mapping[str, str]) -> Conten
     if not lengths:
         raise InputError(f"{path}: expected variables (groups with a dataset per period, or 1-D datasets), found none")
     sizes = {name: lengths[f"{name}_id"] for name in entity_names(lengths)}
+    for name, entity in entity_of.items():
+        if name in lengths and entity in sizes and lengths[name] != sizes[entity]:
+            raise InputError(
+                f"{path}: variable {name}: expected {sizes[entity]} values, one for each {entity}, "
+                f"found {lengths[name]}"
+            )
     columns = tuple(
         Column(
             name,

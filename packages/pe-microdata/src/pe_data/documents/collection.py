@@ -21,6 +21,7 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
+from pe_data.documents.dictionary import Variable, check_variables
 from pe_data.documents.document import (
     Country,
     Dataset,
@@ -156,6 +157,7 @@ class Collection(Document, frozen=True):
     Attributes:
         run_id: Which run of the producer made the members.
         validation: What was checked of the members; left out if the producer did not say.
+        dictionary: What the variables of the members mean; a member need not have all of them.
     """
 
     HEAD: ClassVar[Mapping[str, int | str]] = {"schema_version": 1, "kind": "collection"}
@@ -164,6 +166,10 @@ class Collection(Document, frozen=True):
     run_id: RunId
     members: Mapping[Name, Member]
     validation: Validation | None = None
+    dictionary: tuple[Variable, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_variables(self.dictionary, "dictionary")
 
     @property
     def sha256(self) -> Sha256:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from pe_data.documents.collection import NOTHING, About
+from pe_data.documents.dictionary import Variable
 from pe_data.documents.manifest import ColumnGroup, Manifest
 from pe_data.documents.notice import Notice, notice_of
 
@@ -63,7 +64,12 @@ def notice_to_croissant(notice: Notice) -> dict[str, Any]:
 
 
 def to_croissant(
-    manifest: Manifest, content_url: str, *, name: str | None = None, about: About = NOTHING
+    manifest: Manifest,
+    content_url: str,
+    *,
+    name: str | None = None,
+    about: About = NOTHING,
+    said: tuple[Variable, ...] = (),
 ) -> dict[str, Any]:
     """The JSON-LD document; of a gated file that of `notice_to_croissant`.
 
@@ -72,6 +78,7 @@ def to_croissant(
         content_url: Where the payload is; relative to the document or absolute.
         name: Name of the data set; default the title of `about`, else `{country}-{dataset}`.
         about: What the publication says of it.
+        said: What its collection says of variables.
     """
     notice = notice_of(manifest)
     if notice is not None:
@@ -106,15 +113,16 @@ def to_croissant(
                 "sha256": artifact.sha256,
             }
         ],
-        "recordSet": [_record_set(manifest, entity, file_id) for entity in sorted(manifest.entities)],
+        "recordSet": [_record_set(manifest, entity, file_id, said) for entity in sorted(manifest.entities)],
     }
 
 
-def _record_set(manifest: Manifest, entity: str, file_id: str) -> dict[str, Any]:
+def _record_set(manifest: Manifest, entity: str, file_id: str, said: tuple[Variable, ...]) -> dict[str, Any]:
     described = manifest.entities[entity]
+    known = {one.name: one for one in manifest.variables(said) if one.entity == entity}
     identity = _identifier(entity)
     fields = [
-        _field(manifest, group, name, identity, file_id)
+        _field(manifest, group, known[name], identity, file_id)
         for group in manifest.columns
         if group.entity == entity
         for name in group.names
@@ -131,12 +139,15 @@ def _record_set(manifest: Manifest, entity: str, file_id: str) -> dict[str, Any]
     return record_set
 
 
-def _field(manifest: Manifest, group: ColumnGroup, name: str, identity: str, file_id: str) -> dict[str, Any]:
+def _field(manifest: Manifest, group: ColumnGroup, known: Variable, identity: str, file_id: str) -> dict[str, Any]:
+    name = known.name
+    unit = f"unit {known.unit}" if known.unit else None
+    told = [*filter(None, (known.label, known.description, unit)), f"{group.dtype}, per {group.period}"]
     field: dict[str, Any] = {
         "@type": "cr:Field",
         "@id": f"{identity}/{name}",
         "name": name,
-        "description": f"{group.dtype}, per {group.period}",
+        "description": ". ".join(line.rstrip(".") for line in told),
         "dataType": _data_type(group.dtype),
         "source": {"fileObject": {"@id": file_id}, "extract": {"column": name}},
     }

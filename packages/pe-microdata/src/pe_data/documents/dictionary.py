@@ -8,13 +8,12 @@ Version policy. Optional fields leave `schema_version` at 1: a reader that does 
 change of meaning raises it, and such a dictionary is refused by name.
 """
 
-from collections.abc import Mapping
-from typing import Annotated, ClassVar
+from collections.abc import Iterable, Mapping
+from typing import Annotated, ClassVar, Literal, get_args
 
 import msgspec
 
 from pe_data.documents.document import Document, Part, Refused, Text, describe, is_line
-from pe_data.documents.manifest import PeriodKind
 from pe_data.names.digests import first_twice
 
 LABEL_LIMIT = 500
@@ -24,6 +23,8 @@ DESCRIPTION_LIMIT = 10_000
 DICTIONARY_LIMIT = 16 * 1024 * 1024
 """Largest dictionary document that is read, in bytes."""
 
+PeriodKind = Literal["year", "month", "eternity"]
+PERIODS: tuple[PeriodKind, ...] = get_args(PeriodKind)
 Values = Annotated[tuple[Text, ...], msgspec.Meta(min_length=1, description="a list of texts")]
 
 
@@ -60,6 +61,11 @@ class Variable(Part, frozen=True):
         if twice is not None:
             raise Refused("values", "each value once", f"{describe(twice)} twice")
 
+    @property
+    def is_told(self) -> bool:
+        """Whether anything is said of it besides its name, entity and period."""
+        return any((self.label, self.unit, self.description, self.values, self.source))
+
     def holds(self, words: str) -> bool:
         """Whether each of the words is in its name, label, description, unit or entity, in upper or lower case."""
         said = (self.name, self.name.replace("_", " "), self.label, self.description, self.unit, self.entity)
@@ -68,17 +74,17 @@ class Variable(Part, frozen=True):
 
 
 def check_variables(variables: tuple[Variable, ...], field: str = "variables") -> None:
-    """Raise Refused for variables that are not each there once."""
-    twice = first_twice(variable.name for variable in variables)
+    """Raise Refused for variables that are not each there once. Tables of two entities may have columns of one name."""
+    twice = first_twice((variable.name, variable.entity) for variable in variables)
     if twice is not None:
-        raise Refused(field, "each variable once", f"{describe(twice)} twice")
+        raise Refused(field, "each variable of an entity once", f"{describe(twice[0])} of {describe(twice[1])} twice")
 
 
 class Dictionary(Document, frozen=True):
     """What the variables of a file or a run mean.
 
     Attributes:
-        variables: Each once.
+        variables: Each of an entity once.
     """
 
     HEAD: ClassVar[Mapping[str, int | str]] = {"schema_version": 1, "kind": "dictionary"}
@@ -90,6 +96,15 @@ class Dictionary(Document, frozen=True):
     def variable(self, name: str) -> Variable | None:
         """What is said of a variable; None if nothing is."""
         return next((one for one in self.variables if one.name == name), None)
+
+
+def agreed(said: Iterable[tuple[Variable, ...]]) -> tuple[Variable, ...]:
+    """What several files say of their variables, where none says something else, by name."""
+    found: dict[tuple[str, str], set[Variable]] = {}
+    for variables in said:
+        for one in variables:
+            found.setdefault((one.name, one.entity), set()).add(one)
+    return tuple(next(iter(same)) for _, same in sorted(found.items()) if len(same) == 1)
 
 
 def _check_line(field: str, text: str | None, limit: int) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from pe_data.documents.collection import NOTHING, About
+from pe_data.documents.dictionary import Variable
 from pe_data.documents.manifest import Manifest
 from pe_data.documents.notice import Notice, notice_of
 
@@ -27,13 +28,16 @@ def notice_to_frictionless(notice: Notice) -> dict[str, Any]:
     }
 
 
-def to_frictionless(manifest: Manifest, path: str | None = None, *, about: About = NOTHING) -> dict[str, Any]:
+def to_frictionless(
+    manifest: Manifest, path: str | None = None, *, about: About = NOTHING, said: tuple[Variable, ...] = ()
+) -> dict[str, Any]:
     """The descriptor (`datapackage.json`); of a gated file that of `notice_to_frictionless`.
 
     Args:
         manifest: What to describe.
         path: Of the payload, relative to the descriptor or an address; default its file name.
         about: What the publication says of it. `citation` and `area` are names of our own.
+        said: What its collection says of variables. `unit` and `origin` of a field are names of our own.
     """
     notice = notice_of(manifest)
     if notice is not None:
@@ -42,7 +46,7 @@ def to_frictionless(manifest: Manifest, path: str | None = None, *, about: About
     file = path or f"{artifact.sha256}.{artifact.extension}"
     return {
         **package_head(manifest, about),
-        "resources": [_resource(manifest, entity, file) for entity in sorted(manifest.entities)],
+        "resources": [_resource(manifest, entity, file, said) for entity in sorted(manifest.entities)],
     }
 
 
@@ -61,7 +65,7 @@ def package_head(manifest: Manifest, about: About) -> dict[str, Any]:
 
 
 def export_to_frictionless(
-    manifest: Manifest, about: About, files: Mapping[str, tuple[str, Iterable[str]]]
+    manifest: Manifest, about: About, files: Mapping[str, tuple[str, Iterable[str]]], said: tuple[Variable, ...] = ()
 ) -> dict[str, Any]:
     """The descriptor of files that were made from an artifact.
 
@@ -69,6 +73,7 @@ def export_to_frictionless(
 
     Args:
         files: Entity → name of its file, and its columns; `name@2024-01` is of the variable `name`.
+        said: What its collection says of variables.
     """
     artifact = manifest.artifact
     gated = notice_of(manifest) is not None
@@ -76,14 +81,21 @@ def export_to_frictionless(
         **package_head(manifest, about),
         "sources": [{"title": f"{manifest.country}/{manifest.dataset} sha256:{artifact.sha256}"}],
         "resources": [
-            _file(manifest, entity, path, () if gated else columns) for entity, (path, columns) in sorted(files.items())
+            _file(manifest, entity, path, () if gated else columns, said)
+            for entity, (path, columns) in sorted(files.items())
         ],
     }
 
 
-def _file(manifest: Manifest, entity: str, path: str, columns: Iterable[str]) -> dict[str, Any]:
+def _file(
+    manifest: Manifest, entity: str, path: str, columns: Iterable[str], said: tuple[Variable, ...]
+) -> dict[str, Any]:
+    known = {one.name: told(one) for one in manifest.variables(said) if one.entity == entity}
     dtypes = {name: group.dtype for group in manifest.columns if group.entity == entity for name in group.names}
-    fields = [{"name": name, "type": _type(dtypes.get(name.partition("@")[0], "text"))} for name in columns]
+    fields = [
+        {"name": name, "type": _type(dtypes.get(variable := name.partition("@")[0], "text")), **known.get(variable, {})}
+        for name in columns
+    ]
     table = {"name": _slug(entity), "type": "table", "path": path, "format": path.rpartition(".")[2]}
     return {**table, "schema": {"fields": fields}} if fields else table
 
@@ -95,10 +107,11 @@ def _licence(text: str) -> dict[str, str]:
     return {"name": text if _IDENTIFIER.fullmatch(text) else _slug(text), "title": text}
 
 
-def _resource(manifest: Manifest, entity: str, file: str) -> dict[str, Any]:
+def _resource(manifest: Manifest, entity: str, file: str, said: tuple[Variable, ...]) -> dict[str, Any]:
     artifact, described = manifest.artifact, manifest.entities[entity]
+    known = {one.name: one for one in manifest.variables(said) if one.entity == entity}
     fields = [
-        {"name": name, "type": _type(group.dtype), **_width(group.dtype)}
+        {"name": name, "type": _type(group.dtype), **told(known[name]), **_constraints(group.dtype, known[name])}
         for group in manifest.columns
         if group.entity == entity
         for name in group.names
@@ -134,9 +147,19 @@ def _type(dtype: str) -> str:
     return "number" if dtype.startswith("float") else "string"
 
 
-def _width(dtype: str) -> dict[str, Any]:
+def told(known: Variable) -> dict[str, Any]:
+    """What is said of a variable, as the standard names it: the label is a field's title."""
+    said = {"title": known.label, "description": known.description, "unit": known.unit, "origin": known.source}
+    return {name: text for name, text in said.items() if text}
+
+
+def _constraints(dtype: str, known: Variable) -> dict[str, Any]:
     width = dtype.removeprefix("text")
-    return {"constraints": {"maxLength": int(width)}} if width.isdecimal() else {}
+    found = {
+        **({"maxLength": int(width)} if width.isdecimal() else {}),
+        **({"enum": list(known.values)} if known.values and dtype.startswith("text") else {}),
+    }
+    return {"constraints": found} if found else {}
 
 
 def _slug(text: str) -> str:

@@ -11,10 +11,11 @@ sha256 of its canonical JSON (`to_bytes`), whichever way a store compresses it.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal, get_args
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
+from pe_data.documents.dictionary import PERIODS, PeriodKind, Variable, check_variables
 from pe_data.documents.document import (
     Count,
     Country,
@@ -37,12 +38,12 @@ VALIDATED_VERSION = "1.1"
 """Of manifests with `validation`; those without stay what they were, byte for byte."""
 CONVENTIONS_VERSION = "1.2"
 """Of manifests with `conventions`, with `validation` or without."""
+DICTIONARY_VERSION = "1.3"
+"""Of manifests with `dictionary`, with the others or without."""
 _EXTENSIONS: Mapping[MediaType, Extension] = {media: ext for ext, media in MEDIA_TYPES.items()}
 
 Status = Literal["active", "revoked"]
 Access = Literal["public", "gated"]
-PeriodKind = Literal["year", "month", "eternity"]
-PERIODS: tuple[PeriodKind, ...] = get_args(PeriodKind)
 
 Names = Annotated[tuple[Text, ...], msgspec.Meta(extra_json_schema={"uniqueItems": True})]
 Years = Annotated[
@@ -167,6 +168,7 @@ class Manifest(Document, frozen=True):
         time_period: The years that the file covers, ascending.
         conventions: How codes in the file are written, where there are several ways: `at_large_code` → `00`.
         validation: What was checked of the file; left out for a member, whose collection says it, or if nobody said.
+        dictionary: What its columns mean; likewise.
     """
 
     HEAD: ClassVar[Mapping[str, int | str]] = {}
@@ -183,17 +185,51 @@ class Manifest(Document, frozen=True):
     build: Build = UNKNOWN_BUILD
     validation: Validation | None = None
     conventions: Mapping[str, Text] = {}
+    dictionary: tuple[Variable, ...] = ()
 
     def __post_init__(self) -> None:
         if list(self.time_period) != sorted(set(self.time_period)):
             raise Refused("time_period", "one or more years, ascending", f"{list(self.time_period[:10])}")
+        check_variables(self.dictionary, "dictionary")
         if self.build == UNKNOWN_BUILD:
             msgspec.structs.force_setattr(self, "build", UNKNOWN_BUILD)  # this very one is left out of the document
 
     def validated(self, validation: Validation) -> "Manifest":
         """This manifest with the outcome of a validation."""
-        version = self.schema_version if self.conventions else VALIDATED_VERSION
-        return msgspec.structs.replace(self, validation=validation, schema_version=version)
+        return msgspec.structs.replace(self, validation=validation)._with_its_version()
+
+    def explained(self, variables: tuple[Variable, ...]) -> "Manifest":
+        """This manifest with what its columns mean, as far as `variables` say it; with `()` it says nothing of that."""
+        bare = msgspec.structs.replace(self, dictionary=())
+        said = tuple(one for one in bare.variables(variables) if one.is_told)
+        return self if said == self.dictionary else msgspec.structs.replace(bare, dictionary=said)._with_its_version()
+
+    def _with_its_version(self) -> "Manifest":
+        parts = {
+            DICTIONARY_VERSION: self.dictionary,
+            CONVENTIONS_VERSION: self.conventions,
+            VALIDATED_VERSION: self.validation,
+        }
+        version = next((version for version, part in parts.items() if part), SCHEMA_VERSION)
+        return msgspec.structs.replace(self, schema_version=version)
+
+    def variables(self, said: tuple[Variable, ...] = ()) -> tuple[Variable, ...]:
+        """What is known of each column, by name.
+
+        Entity and period are the manifest's own. What somebody else said of a variable of another entity counts for
+        nothing.
+
+        Args:
+            said: By its collection; of what that does not say, the manifest's own dictionary counts.
+        """
+        known = {(one.name, one.entity): one for one in (*self.dictionary, *said)}
+        found = []
+        for group in self.columns:
+            for name in group.names:
+                one = next((known[name, part] for part in group.entity.split("|") if (name, part) in known), None)
+                own = Variable(name, group.entity, group.period)
+                found.append(own if one is None else msgspec.structs.replace(one, entity=own.entity, period=own.period))
+        return tuple(sorted(found, key=lambda one: (one.name, one.entity)))
 
     @property
     def sha256(self) -> Sha256:

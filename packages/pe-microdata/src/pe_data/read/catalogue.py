@@ -1,10 +1,11 @@
-"""What a store has, from Python, with the words of the command line: `list`, `schema`, `history`."""
+"""What a store has, from Python, with the words of the command line: `list`, `schema`, `variables`, `history`."""
 
 import os
 from itertools import islice
 from pathlib import Path
 
 from pe_data.documents.collection import Collection
+from pe_data.documents.dictionary import Variable
 from pe_data.documents.manifest import Manifest
 from pe_data.documents.notice import Notice
 from pe_data.names.uri import SCHEME, split_dataset
@@ -13,6 +14,7 @@ from pe_data.read.listing import Listed, list_store, place_of
 from pe_data.read.lookup import collection_behind, entry_for, withheld
 from pe_data.read.options import Options
 from pe_data.read.places import Places
+from pe_data.read.variables import variables_of
 
 
 def list(
@@ -73,6 +75,35 @@ def schema(
         return whole
     entry = entry_for(uri, options, year=year)
     return entry.withheld or entry.manifest
+
+
+def variables(
+    uri: "str | os.PathLike[str]",
+    *,
+    search: str = "",
+    year: int | None = None,
+    cache: Path | str | None = None,
+    store: Path | str | None = None,
+    offline: bool | None = None,
+    allow_stale: bool = False,
+) -> tuple[Variable, ...] | Notice:
+    """What the variables of a file or a collection mean: label, unit, entity, values, by name; fetches no payload.
+
+    Of gated data, without a token, no more than the notice: name, licence and how to apply.
+
+    Args:
+        uri: As for `ensure`, or the address of a collection, or a `dictionary.json` on this machine.
+        search: Only variables that have each of these words in name, label, description, unit or entity.
+        year: For a local file that does not say its year.
+        cache, store, offline, allow_stale: As for `ensure`.
+
+    Raises:
+        InputError: a collection that says nothing of its variables.
+        PeDataError: as `ensure`.
+    """
+    options = Options.of(cache=cache, store=store, offline=offline, allow_stale=allow_stale)
+    found = variables_of(uri, options, year=year)
+    return found if isinstance(found, Notice) else tuple(one for one in found if one.holds(search))
 
 
 def history(

@@ -150,7 +150,7 @@ def export(
             temporary.replace(path)
             written[entity] = path
         files = {entity: (path.name, map(str, frames[entity].columns)) for entity, path in written.items()}
-        package = export_to_frictionless(manifest, entry.about, files)
+        package = export_to_frictionless(manifest, entry.about, files, entry.said)
         write_atomic(target / PACKAGE, json.dumps(package, indent=2, ensure_ascii=False).encode())
     except OSError as error:
         raise CacheError(f"{target}: cannot be written: {error.strerror or error}") from error

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from pe_data.describe.file import Label, describe
 from pe_data.documents.collection import NOTHING, About, Collection, licensed
+from pe_data.documents.dictionary import Variable
 from pe_data.documents.manifest import Manifest
 from pe_data.documents.notice import Notice, is_gated
 from pe_data.errors import ForbiddenError, InputError
@@ -31,6 +32,13 @@ class Entry:
     """What the row of its collection says."""
     withheld: Notice | None = None
     """What may be shown instead, to those who showed no token for a gated file."""
+    said: tuple[Variable, ...] = ()
+    """What its collection says of variables."""
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """What is known of each of its columns, by name."""
+        return self.manifest.variables(self.said)
 
 
 def is_bound(uri: "str | os.PathLike[str]") -> bool:
@@ -112,7 +120,8 @@ def entry_for(uri: "str | os.PathLike[str]", options: Options, *, year: int | No
         said = None if located.bound is None else manifest.access  # a manifest that nothing binds decides nothing
         if is_gated(parsed.country, said) and not places.shows_token():
             notice = Notice.of(parsed.country, manifest.dataset, manifest.licence)
-        return Entry(manifest, f"{places.config.url.rstrip('/')}/{key}", located.about, notice)
+        said_there = located.collection.dictionary if located.collection else ()
+        return Entry(manifest, f"{places.config.url.rstrip('/')}/{key}", located.about, notice, said_there)
     path = ensure_with(uri, options)
     name = "".join(c if c.isalnum() else "_" for c in parsed.name.lower()) or "file"
     manifest = describe(path, Label("xx", name, access="public"), default_years=(year,) if year else ())

@@ -1,14 +1,15 @@
 """Turn a folder of files into items to publish, one per H5 or Parquet file.
 
 The name of an item is its path in the folder without the extension (`districts/NC-01`). A file with
-a result sidecar beside it (`NC-01.h5.result.json`) gets its manifest from there, without being
-opened, and its row of the collection the area and the notes; any other file is described from its own metadata.
+a result sidecar beside it (`NC-01.h5.result.json`) gets its manifest from there, with what the file
+says of its variables, and its row of the collection the area and the notes; any other file is described from its own
+metadata.
 """
 
 from pathlib import Path
 
 from pe_data.describe.beside import SIDECAR_SUFFIX, files_in, sidecar_beside
-from pe_data.describe.file import Label, check_years, describe
+from pe_data.describe.file import Label, check_years, describe, dictionary_in
 from pe_data.describe.from_sidecar import about_from, manifest_from
 from pe_data.write.upload import Item
 
@@ -26,7 +27,7 @@ def item_of(path: Path, label: Label, *, years: tuple[int, ...] = ()) -> Item:
     if found is None:
         return Item(path, describe(path, label, years=years), label.about())
     where = f"{path}{SIDECAR_SUFFIX}"
-    manifest = manifest_from(found, label)
+    manifest = manifest_from(found, label).explained(dictionary_in(path))
     check_years(years, manifest.time_period, what=where)
     return Item(path, manifest, about_from(found, label, where=where))
 

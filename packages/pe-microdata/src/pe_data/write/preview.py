@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pe_data.documents.collection import NOTHING
+from pe_data.documents.dictionary import Variable
 from pe_data.documents.pointer import DEFAULT_NAMESPACE, PointerBody
 from pe_data.documents.validation import Validation
 from pe_data.errors import CacheWarning, ObjectNotFoundError, PeDataError, RemovalError
@@ -23,7 +24,7 @@ from pe_data.store.artifacts import Contents, each, read_collection, read_manife
 from pe_data.store.base import Store
 from pe_data.write.channels import check_namespace, stands_at
 from pe_data.write.guard import Guard
-from pe_data.write.publish import check_items, check_licence, collection_of, same_members
+from pe_data.write.publish import check_items, check_licence, collection_of, same_members, told_once
 from pe_data.write.upload import Item, Stored, Upload
 
 
@@ -73,6 +74,7 @@ def preview_collection(
     now: datetime | None = None,
     allow_removal: bool = False,
     sealed: bool = False,
+    dictionary: tuple[Variable, ...] | None = None,
 ) -> Preview:
     """What `publish_collection` would do with the same arguments.
 
@@ -83,10 +85,11 @@ def preview_collection(
         PeDataError: as `publish_collection`, but for RemovalError.
     """
     check_items(items, country, dataset, run_id)
+    items, dictionary = told_once(items, dictionary)
     refused = _refusal(Guard(store, country, dataset, frozenset(items), allow_removal))
     upload = Upload(store, country, dataset, now or datetime.now(UTC))
     stored = dict(zip(items, each(upload.plan_item, list(items.values())), strict=True))
-    target = collection_of(stored, country, dataset, run_id, validation)
+    target = collection_of(stored, country, dataset, run_id, validation, dictionary)
     digest = same_members(store, target) or target.sha256
     upload.refuse_revoked(digest, f"collection {country}/{dataset}")
     return _Target(store, country, dataset, namespace, sealed).reached(digest, digest, stored, refused)

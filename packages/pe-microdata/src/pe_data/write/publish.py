@@ -11,7 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+import msgspec
+
 from pe_data.documents.collection import NOTHING, RUN_ID, Collection
+from pe_data.documents.dictionary import Variable, agreed
 from pe_data.documents.pointer import DEFAULT_NAMESPACE, NOTHING_SAID, Said
 from pe_data.documents.validation import Validation
 from pe_data.errors import ConflictError, InputError, ObjectNotFoundError
@@ -181,10 +184,11 @@ def publish_collection(
     confirm_after: timedelta = RELY_FOR,
     said: Said = NOTHING_SAID,
     allow_removal: bool = False,
+    dictionary: tuple[Variable, ...] | None = None,
 ) -> PublishReport:
     """Publish many files as one collection and move `latest` to it.
 
-    If the channel already stands at a collection with the same members and validation, nothing is
+    If the channel already stands at a collection with the same members, validation and dictionary, nothing is
     moved, even if `run_id` differs: the first run that made these bytes keeps the credit.
 
     Args:
@@ -198,6 +202,7 @@ def publish_collection(
             there before it moves the channel.
         said: Why, and by whom; the pointer has it.
         allow_removal: Also take members away that the channel has now and that are not among `items`.
+        dictionary: What the variables of the files mean; by default what the files say and agree on.
 
     Raises:
         RemovalError: a member of the channel is not among `items`; nothing was sent, or the channel was not moved.
@@ -205,12 +210,13 @@ def publish_collection(
     """
     moment = now or datetime.now(UTC)
     check_items(items, country, dataset, run_id)
+    items, dictionary = told_once(items, dictionary)
     guard = Guard(store, country, dataset, frozenset(items), allow_removal)
     guard.look()
     probe_conditional_writes(store)
     upload = Upload(store, country, dataset, moment, confirm_after)
     stored = upload.store_items(items, workers, on_progress)
-    target = collection_of(stored, country, dataset, run_id, validation)
+    target = collection_of(stored, country, dataset, run_id, validation, dictionary)
     digest = same_members(store, target)
     if digest is None:
         digest = upload.store_collection(target)
@@ -287,12 +293,40 @@ def check_licence(item: Item, stored: Stored) -> None:
         )
 
 
+def told_once(
+    items: Mapping[str, Item], dictionary: tuple[Variable, ...] | None
+) -> tuple[dict[str, Item], tuple[Variable, ...]]:
+    """What variables mean, said by the collection, and the files with manifests that leave it to that.
+
+    Of a collection of public and gated files it says what the public ones have.
+    """
+    if dictionary is None:
+        dictionary = agreed(item.manifest.dictionary for item in items.values())
+    public = [item.manifest for item in items.values() if item.manifest.access == "public"]
+    if public and len(public) < len(items):
+        names = {name for manifest in public for names in manifest.every_column().values() for name in names}
+        dictionary = tuple(one for one in dictionary if one.name in names)
+    return {name: replace(item, manifest=item.manifest.explained(())) for name, item in items.items()}, dictionary
+
+
 def collection_of(
-    stored: Mapping[str, Stored], country: str, dataset: str, run_id: str, validation: Validation | None
+    stored: Mapping[str, Stored],
+    country: str,
+    dataset: str,
+    run_id: str,
+    validation: Validation | None,
+    dictionary: tuple[Variable, ...],
 ) -> Collection:
     """The collection of what is stored, by name."""
     members = {name: one.member for name, one in sorted(stored.items())}
-    return Collection(country=country, dataset=dataset, run_id=run_id, members=members, validation=validation)
+    return Collection(
+        country=country,
+        dataset=dataset,
+        run_id=run_id,
+        members=members,
+        validation=validation,
+        dictionary=dictionary,
+    )
 
 
 def same_members(store: Store, target: Collection) -> Sha256 | None:
@@ -304,7 +338,7 @@ def same_members(store: Store, target: Collection) -> Sha256 | None:
     except ObjectNotFoundError:
         return None
     found = read_collection(store, target.country, body.artifact_sha256)
-    same = found and (found[0].members, found[0].validation) == (target.members, target.validation)
+    same = found and msgspec.structs.replace(found[0], run_id=target.run_id) == target
     return body.artifact_sha256 if same else None
 
 

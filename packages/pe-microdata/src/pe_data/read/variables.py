@@ -1,0 +1,85 @@
+"""What variables mean: from a collection, a manifest, the file itself or a `dictionary.json`."""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from pe_data.documents.dictionary import DICTIONARY_LIMIT, Dictionary, Variable
+from pe_data.documents.notice import Notice
+from pe_data.errors import InputError
+from pe_data.names.uri import SCHEME, PathUri, StoreUri, parse_uri
+from pe_data.read.listing import list_store
+from pe_data.read.lookup import collection_behind, entry_for, withheld
+from pe_data.read.options import Options
+from pe_data.read.resolver import ensure_with
+
+DICTIONARY_FILE = "dictionary.json"
+"""Of a run, or beside files that are published together."""
+
+
+class NothingSaidError(InputError):
+    """A collection says nothing of its variables."""
+
+
+def read_dictionary(path: Path) -> Dictionary:
+    """A dictionary document.
+
+    Raises:
+        InputError: it cannot be read, or is too large.
+        InvalidDocumentError: it is none.
+    """
+    try:
+        with path.open("rb") as file:
+            raw = file.read(DICTIONARY_LIMIT + 1)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if len(raw) > DICTIONARY_LIMIT:
+        raise InputError(f"{path}: expected a dictionary of at most {DICTIONARY_LIMIT} bytes, found more")
+    return Dictionary.from_bytes(raw, str(path))
+
+
+def variables_in_store(options: Options) -> Iterator[tuple[str, tuple[Variable, ...] | Notice]]:
+    """Name and variables of each dataset of the store whose channel says something of them, or its notice."""
+    for one in list_store(options):
+        if isinstance(one, Notice):
+            yield f"{one.country}/{one.dataset}", one
+        elif one.status == "active":
+            name = f"{one.country}/{one.dataset}"
+            with suppress(NothingSaidError):
+                yield name, variables_of(f"{SCHEME}{name}@{one.channel}", options)
+
+
+def variables_of(
+    uri: "str | os.PathLike[str]", options: Options, *, year: int | None = None
+) -> tuple[Variable, ...] | Notice:
+    """What is known of the variables behind an address, by name; of a gated one, without a token, its notice.
+
+    Of a file: each of its columns, with no more than name, entity and period where nobody said anything. Of a whole
+    collection: what its dictionary says.
+
+    Raises:
+        NothingSaidError: a collection that says nothing of its variables.
+        PeDataError: as `entry_for`.
+    """
+    notice = withheld(uri, options)
+    if notice is not None:
+        return notice
+    parsed = parse_uri(uri)
+    if isinstance(parsed, PathUri) and parsed.path.suffix == ".json":
+        return read_dictionary(ensure_with(uri, options)).variables
+    whole = collection_behind(uri, options)
+    if whole is None:
+        entry = entry_for(uri, options, year=year)
+        return entry.withheld or entry.variables
+    member = min(whole.members, default="")
+    what = f"{whole.country}/{whole.dataset}"
+    if whole.dictionary:
+        assert isinstance(parsed, StoreUri)
+        entry = entry_for(str(replace(parsed, member=member)), options)
+        return entry.withheld or whole.dictionary
+    raise NothingSaidError(
+        f"{uri}: dictionary: expected a collection that says what its variables mean, found nothing in {what} (run "
+        f"{whole.run_id}). Name a member, such as pe-data://{what}/{member}@latest, to see its columns"
+    )
