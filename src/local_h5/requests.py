@@ -38,7 +38,7 @@ CODE_WIDTH: Mapping[FilterField, int] = {
     "zcta": 5,
     "cbsa": 5,
 }
-"""Digits of the fields whose codes are all digits; state-legislative districts may hold letters."""
+"""Digits of the fields whose codes are all digits; state legislative districts may hold letters and hyphens."""
 
 WITHIN_STATE: Mapping[FilterField, int] = {"puma": 5, "place": 5, "sldu": 3, "sldl": 3}
 """Fields whose codes are unique only within a state (Census GEOIDs begin with the state's), and their characters."""
@@ -47,6 +47,7 @@ STATE_DIGITS = 2
 
 _LEFT_OUT: Mapping[str, Any] = {"filters": (), "package": "regional"}
 
+_LEGISLATIVE = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]*")
 _AREA_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -254,7 +255,7 @@ def _code(name: FilterField, value: Any) -> str:
                 return value.zfill(width)
             if own is not None and len(value) == STATE_DIGITS + own:
                 return value
-        if width is None and own is not None and value.isalnum() and _is_legislative(value, own):
+        if width is None and own is not None and _is_legislative(value, own):
             return value
     described = f"{width} digits" if width else "text such as '012'"
     if own is not None:
@@ -277,5 +278,10 @@ def _code(name: FilterField, value: Any) -> str:
 
 
 def _is_legislative(value: str, own: int) -> bool:
-    """Whether a text may be a state-legislative district: up to three characters, or with the state's two digits."""
+    """Whether a text may be a state legislative district: up to three characters, or with the state's two digits.
+
+    Characters are digits, letters and hyphens, as in the Census code ``E-O`` of Vermont's Essex-Orleans.
+    """
+    if not _LEGISLATIVE.fullmatch(value):
+        return False
     return len(value) <= own or (len(value) <= STATE_DIGITS + own and value[:STATE_DIGITS].isdigit())

@@ -54,3 +54,11 @@ def test_a_block_runs_as_pasted(snippet: Snippet, environment: dict[str, str]) -
     assert done.returncode == 0, f"{snippet.place}\n{done.stdout}"
     assert "Traceback" not in done.stdout, done.stdout
     assert set(ROOT.iterdir()) - before <= {ROOT / "build"}, f"{snippet.place}: leaves files in the project's folder"
+
+
+def test_the_pages_leave_the_run_as_it_was(environment: dict[str, str]) -> None:
+    """What a reader pastes makes no file of the run stale, and takes no approval away."""
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--dry-run", "all"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Nothing to be done" in done.stdout + done.stderr, done.stdout

@@ -92,6 +92,7 @@ def test_whatever_number_yaml_gives_no_code_is_guessed(field: Any, number: int) 
         ("planet", "eq", ("1",)), ("county", "near", ("37063",)), ("puma", "eq", ("370240",)),
         ("place", "eq", ("37 2400",)),
         ("sldu", "eq", ("370024",)), ("sldu", "eq", ("XX024",)), ("sldl", "eq", ("0 1",)),
+        ("sldl", "eq", ("-1",)), ("sldl", "eq", ("E/O",)), ("sldu", "eq", ("E.O",)), ("sldu", "eq", ("XXE-O",)),
         ("tract", "eq", ("3706300010x",)),
         ("county", "in", ("37063", None)), ("county", "in", (True,)), ("state", "in", (37.0,)),
     ],
@@ -107,6 +108,8 @@ def test_a_filter_that_is_built_directly_is_checked_too(field: Any, op: Any, val
     ("field", "value", "parts"),
     [
         ("sldu", "37024", (37, "024")), ("sldu", "024", (None, "024")), ("sldl", "50ADD", (50, "ADD")),
+        ("sldu", "E-O", (None, "E-O")),
+        ("sldu", "50E-O", (50, "E-O")), ("sldl", "B-1", (None, "B-1")), ("sldl", "50W-C", (50, "W-C")),
         ("puma", "3701302", (37, "01302")), ("place", "0224230", (2, "24230")), ("place", "24230", (None, "24230")),
     ],
 )  # fmt: skip
