@@ -39,7 +39,7 @@ from pe_data.names.digests import Sha256, sha256_file
 from pe_data.names.keys import MEDIA_TYPES, payload_key
 from pe_data.store.byte_source import Source
 from pe_data.store.folder import FolderStore
-from pe_data.store.web_source import open_web
+from pe_data.store.web_source import Web
 from pe_data.write.publish import publish_collection
 from pe_data.write.upload import Item
 
@@ -105,7 +105,8 @@ def one_fetch(url: str, cache: Path, sha256: str, size: int, tuning: Tuning) -> 
 
     Part.sync = sync  # type: ignore[method-assign]
     try:
-        fetch(Cache(cache), Wanted(Sha256(sha256), "h5", size, url), [Source(url, partial(open_web, url, url))], tuning)
+        source = Source(url, partial(Web().open, url, url))
+        fetch(Cache(cache), Wanted(Sha256(sha256), "h5", size, url), [source], tuning)
     finally:
         Part.sync = inner  # type: ignore[method-assign]
     marks["durable"] = time.perf_counter() - started

@@ -23,7 +23,7 @@ from pe_data.errors import FetchError
 from pe_data.names.digests import sha256_bytes, sha256_file
 from pe_data.store.byte_source import PIECE_BYTES, Body, Source
 from pe_data.store.folder import FolderStore
-from pe_data.store.web_source import open_web
+from pe_data.store.web_source import Web
 from pe_data.write.publish import publish_artifact
 
 SPAN = 1 << 20
@@ -63,7 +63,7 @@ def web(server):
 
 
 def source(server, name):
-    return Source(server.url, partial(open_web, f"{server.url}/{name}", server.url))
+    return Source(server.url, partial(Web().open, f"{server.url}/{name}", server.url))
 
 
 @pytest.mark.parametrize("tuning", [PATIENT, PARALLEL])

@@ -25,12 +25,13 @@ from pe_data.cli import run
 from pe_data.errors import CacheWarning, FetchError, ObjectNotFoundError, PeDataError, StoreError, StoreUnavailableError
 from pe_data.names.digests import Sha256, canonical_json, sha256_bytes, sha256_file
 from pe_data.names.keys import manifest_key, payload_key, tombstone_key
+from pe_data.store import connections
 from pe_data.store import web_source as web
 from pe_data.store.byte_source import PIECE_BYTES, Body, Source
 from pe_data.store.folder import FolderStore
 from pe_data.store.opening import open_store
 from pe_data.store.pace import Meter, Pace, TooSlowError
-from pe_data.store.web_source import number, open_web
+from pe_data.store.web_source import Web, number
 from pe_data.write.publish import publish_artifact
 
 DATA = b"\x89HDF" + os.urandom(20_000)
@@ -385,7 +386,7 @@ def test_a_server_that_drips_its_payload(good: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_a_server_that_drips_its_headers(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(connections, "ANSWER_SECONDS", 0.5)
     right = (good / manifest_key("us", SHA)).read_bytes()
     endless = drip(b"x" * 10_000, 0.02, head=b"HTTP/1.1 200 OK\r\nX-Slow: ")
     with scripted({".manifest.json": body(right), ".h5": endless}) as hostile:
@@ -472,11 +473,11 @@ def test_a_gateway_link_is_not_followed_into_the_clear(code: int, hops: int) -> 
         server.answers[f"/hop{hops - 1}"] = redirect(elsewhere, code)
         link = f"{server.url}/hop0"
         with pytest.raises(StoreError, match="expected https on every hop") as caught:
-            open_web(link, "gateway", private=True)
+            web.Web(private=True).open(link, "gateway")
         assert not isinstance(caught.value, StoreUnavailableError)
         assert "/payload" not in server.asked
         server.answers[f"/hop{hops - 1}"] = redirect(f"{server.url}/payload", code)
-        with open_web(link, "gateway", private=True) as right:  # this machine is no network
+        with web.Web(private=True).open(link, "gateway") as right:  # this machine is no network
             assert right.total == len(DATA)
 
 
@@ -497,7 +498,7 @@ def test_https_stays_https() -> None:
 def test_a_mirror_may_redirect(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with scripted({"/payload": body(DATA)}) as server:
         server.answers["/r"] = redirect(f"{server.url}/payload")
-        with open_web(f"{server.url}/r", "mirror") as right:
+        with Web().open(f"{server.url}/r", "mirror") as right:
             assert right.total == len(DATA)
 
 

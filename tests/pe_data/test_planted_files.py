@@ -196,7 +196,7 @@ def test_a_web_file_without_a_digest_has_a_limit(
     store: FolderStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, announced: int | None
 ) -> None:
     monkeypatch.setattr(web, "LONGEST", 3_000_000)
-    monkeypatch.setattr(web, "open_web", lambda *_: Body(len, total=announced))
+    monkeypatch.setattr(web.Web, "open", lambda *_: Body(len, total=announced))
     with pytest.raises(FetchError, match="more bytes than a file without a digest may have"):
         pe_data.ensure("https://example.invalid/a.h5")
     assert [path for path in (tmp_path / "cache").rglob("*") if path.is_file() and path.suffix == ".part"] == []

@@ -31,7 +31,7 @@ from pe_data.names.uri import WebUri
 from pe_data.read.options import Options
 from pe_data.read.revoked import refuse_remembered
 from pe_data.store.byte_source import Body, Source
-from pe_data.store.web_source import open_web
+from pe_data.store.web_source import Web
 
 LONGEST = 16 << 30
 """Bytes of a file whose size nobody vouches for; a server may send for ever."""
@@ -55,7 +55,7 @@ def ensure_web(uri: WebUri, options: Options) -> Path:
             return cached
     if options.offline:
         return _offline(uri, options)
-    source = Source(uri.url.partition("?")[0], partial(open_web, uri.url, str(uri)))
+    source = Source(uri.url.partition("?")[0], partial(Web().open, uri.url, str(uri)))
     try:
         with source.open() as body:
             if uri.sha256 is None or body.total is None:

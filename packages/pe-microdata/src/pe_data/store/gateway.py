@@ -40,7 +40,7 @@ from pe_data.store.base import (
 )
 from pe_data.store.byte_source import Body
 from pe_data.store.pace import PACE, Pace
-from pe_data.store.web_source import number, open_web, plain, web_opener
+from pe_data.store.web_source import Web, number, plain
 
 SCHEMES = ("gateway+https", "gateway+http")
 _ANSWER_LIMIT = 64 * 1024
@@ -71,8 +71,7 @@ class GatewayStore(ReadOnlyStore):
         self._base = f"{parts.geturl().rstrip('/')}/"
         self._host = parts.netloc
         self._seconds = (timeouts or Timeouts()).read.total_seconds()
-        # Redirects are followed by hand, because the library would send the token along.
-        self._opener = web_opener(True, PACE, follow=False)
+        self._web = Web(private=True)
         self._links: dict[str, str] = {}
         self._lock = threading.Lock()
 
@@ -102,7 +101,7 @@ class GatewayStore(ReadOnlyStore):
         """A payload by its link, which is read without the token; another one is asked for when it has expired."""
         if not _is_payload(key):
             return Body.of(self.get(key).data, start, length)
-        read = partial(open_web, what=f"{self.url}: {key}", start=start, length=length, private=True, pace=pace)
+        read = partial(self._web.open, what=f"{self.url}: {key}", start=start, length=length, pace=pace)
         link = self._link(key)
         try:
             return read(link)
@@ -168,7 +167,8 @@ class GatewayStore(ReadOnlyStore):
             headers={"Authorization": f"Bearer {token}", "User-Agent": "pe-data", "Accept-Encoding": "identity"},
         )
         try:
-            response: HTTPResponse = self._opener.open(request, timeout=self._seconds)
+            # Redirects are followed by hand, because the library would send the token along.
+            return self._web.answer(request, PACE, self._seconds, follow=False)
         except urllib.error.HTTPError as error:
             with error:
                 raise self._refused(error, key) from None
@@ -177,7 +177,6 @@ class GatewayStore(ReadOnlyStore):
             raise StoreUnavailableError(
                 f"{self.url}: {key}: no usable answer; check the address and the network, then try again ({reason})"
             ) from error
-        return response
 
     def _read(self, response: HTTPResponse, key: str, limit: int) -> bytes:
         try:
