@@ -15,7 +15,7 @@ import pe_data
 from pe_data.cli import run
 from pe_data.errors import FetchError, InputError, OfflineError, PeDataError
 from pe_data.names.digests import sha256_bytes, sha256_file
-from pe_data.names.keys import collection_key, payload_key
+from pe_data.names.keys import collection_key, payload_key, tombstone_key
 from pe_data.store.folder import FolderStore
 from pe_data.write.publish import PublishReport, publish_artifact
 
@@ -73,6 +73,13 @@ def test_pointer_collection_and_each_payload_are_read_once(
         assert server.gets[collection_key("us", published.artifact_sha256)] == 1
         for data in DATA.values():
             assert server.gets[payload_key("us", sha256_bytes(data), "h5")] == 1
+
+
+def test_the_tombstone_of_each_digest_is_asked_for_once(store: Path, published: PublishReport) -> None:
+    with WebServer(store) as server:
+        pe_data.fetch(LATEST, store=server.url, workers=1)
+        digests = {published.artifact_sha256, *(sha256_bytes(data) for data in DATA.values())}
+        assert {sha256: server.gets[tombstone_key("us", sha256)] for sha256 in digests} == dict.fromkeys(digests, 1)
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,7 @@ class Revocations:
         self._given = places
         self._lock = threading.Lock()
         self._answer: Asked | None = None
+        self._asked: set[Sha256] = set()
         self._loaded = False
         self._kept: RevocationList | None = None
         self._unchecked: RevocationList | None = None
@@ -90,16 +91,21 @@ class Revocations:
         self._require(answer)
         if answer.state == "none":
             for sha256 in digests:
-                if not cached or self._now or self._known.is_due(sha256, self._options.recheck):
-                    found = self._at_the_store(sha256, cached)
-                    if found is not None:
-                        return found
+                if sha256 in self._asked or (cached and not self._now and not self._is_due(sha256)):
+                    continue
+                found = self._at_the_store(sha256, cached)
+                if found is not None:
+                    return found
+                self._asked.add(sha256)
         return None
 
     @property
     def kept(self) -> "RevocationList | None":
         """The newest list whose signatures were right, as far as `find` has read it; None if there is none."""
         return self._kept
+
+    def _is_due(self, sha256: Sha256) -> bool:
+        return self._known.is_due(sha256, self._options.recheck)
 
     def _listed(self, digests: Sequence[Sha256]) -> Revoked | None:
         for sha256 in digests:
