@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from local_h5.config.settings import Settings
-from local_h5.report.write import write_report
+from local_h5.report import writer
 from local_h5.workflow.command import run
 
 
@@ -14,7 +14,7 @@ def report_run(path_to_config: Path, path_to_folder: Path) -> None:
         path_to_config: resolved configuration (JSON).
         path_to_folder: folder to write to.
     """
-    print(write_report(Settings.read(path_to_config), path_to_folder))
+    print(writer()(Settings.read(path_to_config), path_to_folder))
 
 
 if __name__ == "__main__":

@@ -74,6 +74,9 @@ def _parser() -> argparse.ArgumentParser:
         "--delete-stale", action="store_true", help="delete what is stale or corrupt, so that the next run builds it"
     )
     report.add_argument("--results", type=Path, help="folder of the run [that of the configuration]")
+    report.add_argument(
+        "--shapes", type=Path, metavar="FILE", help="GeoJSON with the districts' shapes by GEOID, for a true map"
+    )
     report.add_argument("--output", type=Path, help="folder to write to [validation/ of the run]")
     explain.add_argument("area", nargs="?", help="id or path of an area, for example NC-01")
     return parser

@@ -65,8 +65,8 @@ LIBRARY = (
     "validation.structural",
     "validation.targets",
     "worker",
-    "report",
     "runs",
+    "report",
     "workflow",
     "cli",
 )
@@ -76,6 +76,7 @@ STORE = (
     "names",
     "documents",
     "files",
+    "maps",
     "config",
     "describe",
     "store",
@@ -132,7 +133,7 @@ def test_an_import_that_climbs_is_seen(tmp_path: Path) -> None:
     ("package", "below"),
     [
         ("foreign_pickle", ()),
-        ("local_h5", ("foreign_pickle",)),
+        ("local_h5", ("foreign_pickle", "pe_data")),
         ("local_h5_example", ("local_h5",)),
         ("pe_data", ()),
         ("pe_data_gateway", ("pe_data",)),
@@ -144,6 +145,17 @@ def test_what_stands_beside_the_library(package: str, below: tuple[str, ...]) ->
     for name, path in modules.items():
         used = {other.partition(".")[0] for other in _imported(name, path, set(modules))} & ours
         assert used <= {package, *below}, name
+
+
+def test_only_the_report_uses_the_store() -> None:
+    """Building needs no `pe_data`; the report draws its maps with it, and compares with what was published."""
+    modules = _modules(SOURCES["local_h5"])
+    users = {
+        name
+        for name, path in modules.items()
+        if any(other.partition(".")[0] == "pe_data" for other in _imported(name, path, set(modules)))
+    }
+    assert {name.rpartition(".")[0] for name in users} == {"local_h5.report"}
 
 
 def test_a_cycle_through_a_lazy_import_is_seen(tmp_path: Path) -> None:

@@ -1,42 +1,64 @@
-"""Write the report of a run: page, figures, tables, summary."""
+"""Write the report of a run: page, pictures, tables, summary."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from local_h5.config.settings import REGIONAL, Settings
 from local_h5.contracts.records import TargetRow
 from local_h5.files.atomic import write_text
 from local_h5.inputs.weights import load_weights
+from local_h5.report import district_map
 from local_h5.report.belief import Belief, read_beliefs
 from local_h5.report.causes import shared_causes
+from local_h5.report.charts import all_charts, nothing, standalone
 from local_h5.report.collect import RunData, collect
-from local_h5.report.figures import all_figures
 from local_h5.report.identity import identity
-from local_h5.report.page import render
+from local_h5.report.page import Contents, Lines, render
 from local_h5.report.tables import area_rows, target_rows, write_parquet
+from local_h5.runs.steps import FIGURES
 
 PAGE = "report.html"
 
 
-def write_report(settings: Settings, folder: Path, checkout: Path = Path()) -> Path:
+def write_report(settings: Settings, folder: Path, checkout: Path = Path(), *, shapes: Path | None = None) -> Path:
     """Write the report and return the page's path.
 
     Args:
         settings: of the run, finished or not.
         folder: for ``report.html``, ``areas.parquet``, ``targets.parquet``, ``summary.json`` and ``figures/``.
         checkout: folder of the workflow, whose commit the page names.
+        shapes: GeoJSON with the districts' shapes, for a true map; without it, equal cells.
 
     Raises:
-        LocalH5Error: a sidecar or record is damaged, the package cannot be read, a file cannot be written.
+        LocalH5Error: a sidecar or record is damaged, the package or the shapes cannot be read, or a file cannot be
+            written.
     """
     run = collect(settings)
     areas, targets = area_rows(run), target_rows(run)
-    figures = all_figures(run, areas, targets)
-    causes = shared_causes(run)
-    page = render(run, areas, targets, figures, causes, _beliefs(run), identity(run, checkout))
-    for name, figure in figures.items():
-        write_text(folder / "figures" / f"{name}.svg", figure)
+    charts, beliefs = all_charts(run, areas, targets), _beliefs(run)
+    causes, measures, where = shared_causes(run), district_map.measures(areas, targets, {}), district_map.frame(shapes)
+    page = render(
+        Contents(
+            run=run,
+            areas=areas,
+            targets=targets,
+            charts=charts,
+            map=district_map.on_page(measures, where, areas),
+            true_shapes=shapes is not None,
+            causes=causes,
+            beliefs=beliefs,
+            identity=identity(run, checkout),
+            change=None,
+            release=[],
+            hidden=_hidden(run, targets, beliefs),
+        )
+    )
+    pictures = district_map.pictures(measures, where) | {name: standalone(chart) for name, chart in charts.items()}
+    for name in FIGURES:
+        write_text(folder / "figures" / f"{name}.svg", pictures.get(name) or standalone(nothing(name)))
     write_parquet(folder / "areas.parquet", areas)
     write_parquet(folder / "targets.parquet", targets)
     summary = {
@@ -52,6 +74,23 @@ def write_report(settings: Settings, folder: Path, checkout: Path = Path()) -> P
     write_text(folder / "summary.json", json.dumps(summary, indent=1) + "\n")
     write_text(folder / PAGE, page)
     return folder / PAGE
+
+
+def _hidden(run: RunData, targets: Sequence[Mapping[str, Any]], beliefs: Sequence[Belief] | None) -> Lines:
+    """What the page does not have, and how to fill it."""
+    hidden = []
+    if not targets:
+        hidden.append(("Targets", "none was evaluated: set validation.level: targets, and run again"))
+    elif all(row["in_training"] is None for row in targets):
+        hidden.append(("In training and held out", "not known: validation.training names what the calibration fitted"))
+    if beliefs is None:
+        words = "needs a calibration_package.pkl as inputs.geography, with X_sparse, targets_df and target_names"
+        hidden.append(("The calibration's own belief", words))
+    if not any(area.reference for area in run.areas):
+        hidden.append(("Persons against a reference", "needs areas.districts or validation.population.table"))
+    if not any(area.seconds is not None for area in run.areas):
+        hidden.append(("Timings", f"Snakemake keeps them in {run.settings.layout.results}/benchmarks"))
+    return hidden
 
 
 def _beliefs(run: RunData) -> tuple[Belief, ...] | None:

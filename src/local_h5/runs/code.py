@@ -83,9 +83,10 @@ EXAMPLE_TARGET_MODULES = (
 )  # fmt: skip
 PLAN_MODULES = ("runs/fingerprint", "runs/forecast", "runs/plan_file", "scripts/plan_areas")
 REPORT_MODULES = (
-    "contracts/coverage", "contracts/policy", "contracts/records", "contracts/results", "report/belief",
-    "report/causes", "report/collect", "report/figures", "report/identity", "report/page", "report/page.html",
-    "report/tables", "report/tiles", "report/write", "scripts/write_report", "validation/structural/population",
+    "contracts/coverage", "contracts/policy", "contracts/records", "contracts/results", "report/__init__",
+    "report/belief", "report/causes", "report/charts", "report/collect", "report/district_map", "report/identity",
+    "report/page", "report/page.css", "report/page.html", "report/page.js", "report/tables", "report/write",
+    "scripts/write_report", "validation/structural/population",
 )  # fmt: skip
 
 

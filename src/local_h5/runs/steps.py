@@ -32,12 +32,15 @@ REPORT_FILES = {
     "summary": "summary.json",
 }
 FIGURES = (
+    "target_against_value",
     "error_by_family",
     "error_by_area_type",
     "district_map_target_error",
     "district_map_population_error",
+    "district_map_sample_size",
     "weights",
     "sample_sizes",
+    "seconds",
 )
 """Pictures of the report, each a file ``figures/<name>.svg`` beside it."""
 

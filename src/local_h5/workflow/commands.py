@@ -56,9 +56,15 @@ def verify(deep: bool, delete_stale: bool, form: str, configfiles: Sequence[Path
     return 0 if verification.good else 1
 
 
-def report(results: Path | None, output: Path | None, configfiles: Sequence[Path], overrides: Sequence[str]) -> None:
+def report(
+    results: Path | None,
+    output: Path | None,
+    shapes: Path | None,
+    configfiles: Sequence[Path],
+    overrides: Sequence[str],
+) -> None:
     """Write the report of a run, finished or not: one HTML page that needs no network, its tables and figures."""
-    from local_h5.report.write import write_report
+    from local_h5.report import writer
 
     if results is None:
         results = load_settings(configfiles, overrides).results
@@ -68,7 +74,7 @@ def report(results: Path | None, output: Path | None, configfiles: Sequence[Path
         raise ResultError(
             f"{results}: expected the folder of a run, found no {of_run}. Run the workflow first: make all."
         )
-    _say(str(write_report(Settings.read(of_run), output or layout.validation)))
+    _say(str(writer()(Settings.read(of_run), output or layout.validation, shapes=shapes)))
 
 
 ALL: tuple[Callable[..., object], ...] = (plan, explain, verify, report)

@@ -5,24 +5,25 @@ import re
 import subprocess
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from validation_world import CODES, ROOT, Run, copy_of, with_validation
+from validation_world import ROOT, Run, copy_of, with_validation
 
 from local_h5.cli import main
 from local_h5.contracts.results import run_id, sidecar_path
-from local_h5.errors import ResultError
+from local_h5.errors import InputError, ResultError
 from local_h5.report.causes import shared_causes
 from local_h5.report.collect import collect, odd_columns
-from local_h5.report.figures import MEASURES
+from local_h5.report.district_map import KINDS
 from local_h5.report.tables import area_rows, target_rows
-from local_h5.report.tiles import COLUMNS, PLACES, ROWS, cells
 from local_h5.report.write import write_report
-from local_h5.us import STATE_FIPS
+from pe_data.maps.districts import SEATS
 
+SVG = "{http://www.w3.org/2000/svg}"
 PLACE = {"AK", "CA", "DC", "NC", "AK-01", "CA-34", "DC-01", "NC-01", "NC-12", "US"}
 
 
@@ -30,6 +31,43 @@ def summary_of(run: Run, folder: Path) -> dict[str, Any]:
     write_report(run.settings, folder)
     data: dict[str, Any] = json.loads((folder / "summary.json").read_text())
     return data
+
+
+class Words(HTMLParser):
+    """The texts below each element with an id."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.found: dict[str, list[str]] = {}
+        self.sections: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if tag not in ("meta", "input", "path", "circle", "rect"):
+            self.ids.append(given.get("id") or "")
+        if tag == "h2":
+            self.sections.append(given.get("id") or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        if self.ids:
+            self.ids.pop()
+
+    def handle_data(self, data: str) -> None:
+        for name in {*self.ids} - {""}:
+            if data.strip():
+                self.found.setdefault(name, []).append(data.strip())
+
+
+def words(folder: Path) -> Words:
+    return Words((folder / "report.html").read_text())
+
+
+def card(folder: Path) -> dict[str, str]:
+    """Labels and values of the identity card."""
+    texts = words(folder).found["identity"]
+    return dict(zip(texts[::2], texts[1::2], strict=True))
 
 
 def page_data(folder: Path) -> dict[str, Any]:
@@ -40,6 +78,29 @@ def page_data(folder: Path) -> dict[str, Any]:
     return data
 
 
+def rows(folder: Path, table: str) -> list[list[Any]]:
+    found: list[list[Any]] = page_data(folder)["tables"][table]["rows"]
+    return found
+
+
+def on_map(folder: Path, measure: str) -> dict[str, str]:
+    """Class of each district in a picture."""
+    root = ET.parse(folder / "figures" / f"district_map_{measure}.svg")
+    return {
+        path.get("data-area", ""): path.get("class", "") for path in root.iter(f"{SVG}path") if path.get("data-area")
+    }
+
+
+CENSUS_CODES = [
+    f"{fips:02d}{number if seats > 1 else 0:02d}" for fips, seats in SEATS.values() for number in range(1, seats + 1)
+]
+
+
+def save(run: Run) -> Path:
+    run.save_config()
+    return run.settings.results
+
+
 def statuses(run: Run) -> Mapping[str, str]:
     return {area.request.area_id: area.status for area in collect(run.settings).areas}
 
@@ -48,8 +109,7 @@ def test_a_sound_run(sound: Run, tmp_path: Path) -> None:
     summary = summary_of(sound, tmp_path)
     assert summary["not_releasable"] == {"cities/NYC": ["not built"]}
     assert summary["shared_causes"] == []
-    data = page_data(tmp_path)
-    assert {row[0]: row[2] for row in data["areas"]} == {
+    assert {row[0]: row[2] for row in rows(tmp_path, "areas")} == {
         **dict.fromkeys(PLACE - {"DC", "DC-01", "AK"}, "passed"),
         **dict.fromkeys(("DC", "DC-01", "AK"), "passed"),  # structure passed; they have no targets
         "NYC": "not built",
@@ -60,63 +120,87 @@ def test_a_broken_file_fails_alone_and_is_seen_at_a_glance(broken: Run, tmp_path
     summary = summary_of(broken, tmp_path)
     assert set(summary["not_releasable"]) == {"districts/NC-01", "cities/NYC"}
     assert summary["shared_causes"] == []
-    data = page_data(tmp_path)
-    assert "NC-01" in data["headline"]
-    assert data["areas"][0][0] in ("NC-01", "NYC")
-    assert {row[0] for row in data["targets"][:2]} == {"NC-01"}
-    assert data["targets"][0][5] == pytest.approx(9.0, rel=1e-3)
-    (cell,) = [
-        rect
-        for rect in ET.parse(tmp_path / "figures" / "district_map_target_error.svg").iter(
-            "{http://www.w3.org/2000/svg}rect"
-        )
-        if rect.get("data-area") == "NC-01"
-    ]
-    assert (cell.get("data-status"), cell.get("fill"), cell.get("stroke")) == ("failed", "#d73027", "#000")
+    assert "NC-01" in " ".join(words(tmp_path).found["headline"])
+    assert rows(tmp_path, "areas")[0][0] == "NC-01"  # what failed stands before what is not built
+    targets = rows(tmp_path, "targets")
+    assert {row[0] for row in targets[:2]} == {"NC-01"}
+    assert targets[0][5] == pytest.approx(9.0, rel=1e-3)
+    assert on_map(tmp_path, "target_error")["NC-01"] == "d7"
+    data = page_data(tmp_path)["map"]
+    at = data["districts"].index("NC-01")
+    assert (data["status"][at], data["measures"]["target_error"]["words"][at]) == ("failed", "+900 %")
 
 
 def test_the_map_shows_one_measure_at_a_time(sound: Run, tmp_path: Path) -> None:
     """A district without targets has no colour of another measure."""
     write_report(sound.settings, tmp_path)
-    svg = "{http://www.w3.org/2000/svg}"
-    fills = {
-        measure: {
-            rect.get("data-area"): rect.get("fill")
-            for rect in ET.parse(tmp_path / "figures" / f"district_map_{measure}.svg").iter(f"{svg}rect")
-            if rect.get("data-area")
-        }
-        for measure in MEASURES
-    }
-    assert fills["target_error"]["DC-01"] == "url(#hatch_target_error)"  # it has no targets
-    assert fills["target_error"]["NC-01"] == fills["population_error"]["DC-01"] == "#1a9850"
-    assert [measure for measure, _ in page_data(tmp_path)["measures"]] == list(MEASURES)
+    errors, persons = on_map(tmp_path, "target_error"), on_map(tmp_path, "population_error")
+    assert errors["DC-01"] == errors["WY-01"] == "none"  # no targets; not in this run
+    assert (errors["NC-01"], persons["DC-01"], persons["WY-01"]) == ("d4", "d4", "none")
+    data = page_data(tmp_path)["map"]
+    assert list(data["measures"]) == ["target_error", "target_miss", "population_error", "sample_size"]
+    for measure in data["measures"].values():
+        assert len(measure["classes"].split()) == len(measure["words"]) == len(data["districts"]) == 436
 
 
 def test_a_measure_without_any_value_is_not_offered(sound: Run, tmp_path: Path) -> None:
     run = with_validation(sound, level="structural")
     write_report(run.settings, tmp_path)
-    assert page_data(tmp_path)["measures"] == [["population_error", MEASURES["population_error"]]]
+    assert list(page_data(tmp_path)["map"]["measures"]) == ["population_error", "sample_size"]
+    assert set(on_map(tmp_path, "target_error").values()) == {"none"}
+    assert KINDS["target_error"].title not in (tmp_path / "report.html").read_text()
+
+
+def test_what_a_run_does_not_have_is_no_section(sound: Run, tmp_path: Path) -> None:
+    """It is named at the end, with what fills it."""
+    write_report(sound.settings, tmp_path / "targets")
+    write_report(with_validation(sound, level="structural").settings, tmp_path / "structural")
+    full, less = words(tmp_path / "targets"), words(tmp_path / "structural")
+    assert {"all-targets", "errors"} <= set(full.sections)
+    assert not {"all-targets", "errors", "belief", "times"} & set(less.sections)
+    assert "validation.level: targets" in " ".join(less.found["hidden"])
+    assert "validation.level: targets" not in " ".join(full.found["hidden"])
+    for page in (tmp_path / "targets" / "report.html", tmp_path / "structural" / "report.html"):
+        text = page.read_text()
+        assert re.findall(r'<li><a href="#([a-z-]+)"', text) == Words(text).sections  # the contents list is true
+
+
+def test_the_map_can_have_true_shapes(sound: Run, tmp_path: Path) -> None:
+    shapes = tmp_path / "shapes.json"
+    shapes.write_text("{}")
+    with pytest.raises(InputError, match=r"shapes\.json: expected a FeatureCollection"):
+        write_report(sound.settings, tmp_path / "out", shapes=shapes)
+    features = []
+    for at, code in enumerate(CENSUS_CODES):
+        x, y = -120 + at % 40, 30 + at // 40
+        ring = [[x, y], [x + 0.9, y], [x + 0.9, y + 0.9], [x, y + 0.9], [x, y]]
+        geometry = {"type": "Polygon", "coordinates": [ring]}
+        features.append({"type": "Feature", "properties": {"GEOID": code}, "geometry": geometry})
+    shapes.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    main(["report", "--results", str(save(sound)), "--output", str(tmp_path / "out"), "--shapes", str(shapes)])
+    assert on_map(tmp_path / "out", "target_error")["NC-01"] == "d4"
+    assert "Shapes as given" in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_the_page_says_what_it_is_about(sound: Run, tmp_path: Path) -> None:
     write_report(sound.settings, tmp_path, checkout=ROOT)
-    card = dict(page_data(tmp_path)["identity"])
+    said = card(tmp_path)
     sidecars = {
         f"{path.parent.name}/{path.name.removesuffix('.h5.result.json')}": json.loads(path.read_text())
         for path in sound.settings.results.glob("*/*.h5.result.json")
     }
-    assert card["Run"].startswith(run_id({key: value["output"]["sha256"] for key, value in sidecars.items()}))
-    assert f"{len(sidecars)} of {len(sidecars) + 1} files" in card["Run"]
+    assert said["Run"].startswith(run_id({key: value["output"]["sha256"] for key, value in sidecars.items()}))
+    assert f"{len(sidecars)} of {len(sidecars) + 1} files" in said["Run"]
     commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
-    assert f"commit {commit.stdout[:12]}" in card["Code"]
+    assert f"commit {commit.stdout[:12]}" in said["Code"]
     code = next(iter(sidecars.values()))["versions"]["policyengine-us"]
-    assert f"policyengine-us {code}" in card["Model"]
-    assert card["Source"].startswith(str(sound.settings.dataset))
+    assert f"policyengine-us {code}" in said["Model"]
+    assert said["Source"].startswith(str(sound.settings.dataset))
 
 
 def test_outside_a_checkout_the_page_names_no_commit(sound: Run, tmp_path: Path) -> None:
     write_report(sound.settings, tmp_path, checkout=tmp_path)
-    assert dict(page_data(tmp_path)["identity"])["Code"].startswith("not a git checkout")
+    assert card(tmp_path)["Code"].startswith("not a git checkout")
 
 
 def test_what_the_files_say_of_themselves_stands_at_the_top(sound: Run, tmp_path: Path) -> None:
@@ -126,12 +210,17 @@ def test_what_the_files_say_of_themselves_stands_at_the_top(sound: Run, tmp_path
     data["notes"] = {"purpose": "demonstration <!--<script"}
     path.write_text(json.dumps(data))
     write_report(run.settings, tmp_path)
-    assert ["purpose", "demonstration <!--<script"] in page_data(tmp_path)["notes"]
+    page = (tmp_path / "report.html").read_text()
+    assert "<dt>purpose</dt><dd>demonstration &lt;!--&lt;script</dd>" in page
+    assert "Demonstration: not an estimate" in page
+    write_report(sound.settings, tmp_path)
+    assert "Demonstration" not in (tmp_path / "report.html").read_text()
 
 
 def test_a_field_that_a_whole_state_lacks_is_a_warning(sound: Run, tmp_path: Path) -> None:
     write_report(sound.settings, tmp_path)
-    (warning,) = [text for text in page_data(tmp_path)["warnings"] if text.startswith("DC ")]
+    page = (tmp_path / "report.html").read_text()
+    (warning,) = [text for text in re.findall(r'<div class="box warning">([^<]*)', page) if text.startswith("DC ")]
     assert "puma" in warning
     assert "sldu" in warning
 
@@ -144,7 +233,7 @@ def test_wrong_inputs_fail_with_one_cause(wrong_inputs: Run, tmp_path: Path) -> 
     assert "failing targets are met without them" in cause.text
     summary = summary_of(wrong_inputs, tmp_path)
     assert summary["shared_causes"][0]["districts"] == ["NC-01"]
-    assert page_data(tmp_path)["causes"] == [cause.text]
+    assert re.findall(r'<div class="box alarm cause">([^<]*)', (tmp_path / "report.html").read_text()) == [cause.text]
 
 
 def test_another_failure_is_no_shared_cause(wrong_inputs: Run, tmp_path: Path) -> None:
@@ -182,7 +271,7 @@ def test_texts_cannot_end_the_script(broken: Run, tmp_path: Path) -> None:
     data["findings"][0]["message"] = "</script><b>&"
     path.write_text(json.dumps(data))
     write_report(run.settings, tmp_path)
-    assert any("</script><b>&" in str(row[-1]) for row in page_data(tmp_path)["areas"])
+    assert any("</script><b>&" in str(row[-1]) for row in rows(tmp_path, "areas"))
     ET.parse(tmp_path / "figures" / "district_map_target_error.svg")
 
 
@@ -223,23 +312,3 @@ def test_areas_are_measured_as_their_sidecars_say(sound: Run) -> None:
             weights = json.loads(sidecar_path(sound.path(row["area_id"])).read_text())["weights"]
             assert row["persons"] == weights["persons"]
             assert row["effective_sample_size"] == weights["effective_sample_size"]
-
-
-def test_every_state_has_a_tile_of_its_own() -> None:
-    assert PLACES.keys() == STATE_FIPS.keys()
-    assert len(set(PLACES.values())) == len(PLACES)
-    assert max(x for x, _ in PLACES.values()) < COLUMNS
-    assert max(y for _, y in PLACES.values()) < ROWS
-
-
-def test_cells_of_a_state_do_not_overlap() -> None:
-    names = [f"CA-{number:02d}" for number in range(1, 53)]
-    placed = list(cells([*names, *CODES]))
-    assert {cell.district for cell in placed} == {*names, *CODES}
-    corners = {(round(cell.x, 6), round(cell.y, 6)) for cell in placed}
-    assert len(corners) == len(placed)
-    column, row = PLACES["CA"]
-    for cell in placed:
-        if cell.district.startswith("CA"):
-            assert column <= cell.x <= cell.x + cell.size <= column + 1
-            assert row <= cell.y <= cell.y + cell.size <= row + 1

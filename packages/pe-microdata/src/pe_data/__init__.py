@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pe_data.certify.certify import certify_data_release
     from pe_data.errors import PeDataError
+    from pe_data.maps.draw import map as map
     from pe_data.names.uri import parse_uri
     from pe_data.read.catalogue import history, schema, variables
     from pe_data.read.catalogue import list as list
@@ -40,7 +41,7 @@ __all__ = [
     "schema",
     "variables",
 ]
-"""For `import *`. `list` is not among them, which would hide Python's own."""
+"""For `import *`. `list` and `map` are not among them, which would hide Python's own."""
 
 _HOMES = {
     "PeDataError": ("pe_data.errors", "PeDataError"),
@@ -52,6 +53,7 @@ _HOMES = {
     "fetch": ("pe_data.read.fetch", "fetch"),
     "history": ("pe_data.read.catalogue", "history"),
     "list": ("pe_data.read.catalogue", "list"),
+    "map": ("pe_data.maps.draw", "map"),
     "open": ("pe_data.read.frames", "open_frames"),
     "parse_uri": ("pe_data.names.uri", "parse_uri"),
     "resolve": ("pe_data.read.resolver", "resolve"),

@@ -1,0 +1,148 @@
+"""The map of a run's districts: which numbers it can show, as pictures, and as what a page draws it from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from local_h5.errors import InputError
+from pe_data.errors import PeDataError
+from pe_data.maps.districts import all_districts
+from pe_data.maps.draw import DistrictMap, Frame, Measure, cartogram, drawn, hatch, legend, measure_of, true_shapes
+from pe_data.maps.scale import DIVERGING, DIVERGING_DARK, SEQUENTIAL, SEQUENTIAL_DARK
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A number that the map can show.
+
+    Attributes:
+        title: in words.
+        signed: whether it lies on both sides of zero.
+        percent: whether it is a share.
+        least: no value closer to zero than this has a colour.
+    """
+
+    title: str
+    signed: bool = False
+    percent: bool = False
+    least: float = 0.0
+
+
+KINDS: Mapping[str, Kind] = {
+    "target_error": Kind("Median relative error of the targets", signed=True, percent=True, least=0.005),
+    "target_miss": Kind("Mean size of the relative errors of the targets", percent=True),
+    "population_error": Kind("Weighted persons against the reference", signed=True, percent=True, least=0.001),
+    "sample_size": Kind("Effective sample size, households"),
+    "change": Kind("Change of weighted persons", signed=True, percent=True, least=0.0001),
+}
+"""Name → what it is, in the order of the selector."""
+PICTURES = ("target_error", "population_error", "sample_size")
+"""Those that have a file of their own, `district_map_<name>.svg`, whether or not there is a value."""
+
+
+def measures(areas: Rows, targets: Rows, change: Mapping[str, float]) -> dict[str, Measure]:
+    """Name → the numbers of all districts of the run that the map has: those of the present apportionment.
+
+    Args:
+        areas, targets: rows of :mod:`local_h5.report.tables`.
+        change: district → relative change of its weighted persons; empty without a comparison.
+    """
+    districts = [row for row in areas if row["area_type"] == "district"]
+    errors: dict[str, list[float]] = {}
+    for row in targets:
+        if row["area_type"] == "district" and row["relative_error"] is not None:
+            errors.setdefault(row["area_id"], []).append(row["relative_error"])
+    found: dict[str, dict[str, float | None]] = {
+        "target_error": {name: median(own) for name, own in errors.items()},
+        "target_miss": {row["area_id"]: row["mean_abs_rel_error"] for row in districts},
+        "population_error": {row["area_id"]: row["population_error"] for row in districts},
+        "sample_size": {row["area_id"]: row["effective_sample_size"] for row in districts},
+        "change": dict(change),
+    }
+    there = frozenset(all_districts())
+    made = {}
+    for name, kind in KINDS.items():
+        values = {district: value for district, value in found[name].items() if district in there}
+        made[name] = measure_of(values, title=kind.title, signed=kind.signed, percent=kind.percent, least=kind.least)
+    return made
+
+
+def frame(shapes: Path | None) -> Frame:
+    """Where districts lie: equal cells, or the shapes of a GeoJSON file.
+
+    Raises:
+        InputError: the file cannot be used.
+    """
+    try:
+        return cartogram() if shapes is None else true_shapes(shapes)
+    except PeDataError as error:
+        raise InputError(str(error)) from error
+
+
+def pictures(made: Mapping[str, Measure], where: Frame) -> dict[str, str]:
+    """File name without extension → SVG document."""
+    return {f"district_map_{name}": DistrictMap(made[name], where).svg() for name in PICTURES}
+
+
+def on_page(made: Mapping[str, Measure], where: Frame, areas: Rows) -> dict[str, Any]:
+    """What a page needs for one map with all measures that have a value; empty without one.
+
+    Returns:
+        ``svg``, ``colours`` and ``dark_colours`` (style sheets) as text to be inserted, ``names`` (key and title of
+        each measure), ``marked`` (whether a district has a dot), and ``data`` for the script: districts in order, their
+        names and states of validation, and for each measure class and words of each district.
+    """
+    shown = {name: measure for name, measure in made.items() if any(v is not None for v in measure.values.values())}
+    if not shown:
+        return {}
+    first = next(iter(shown.values()))
+    status = {row["area_id"]: row["status"] for row in areas if row["area_type"] == "district"}
+    names = {row["area_id"]: row["name"] for row in areas if row["area_type"] == "district"}
+    marks = "".join(
+        f'<circle cx="{x:g}" cy="{y:g}" r="3"/>'
+        for name, (x, y) in where.middles.items()
+        if status.get(name, "passed") not in ("passed", "skipped")
+    )
+    legends = "".join(
+        f'<g data-measure="{name}"{"" if measure is first else " hidden"}>{legend(measure)}</g>'
+        for name, measure in shown.items()
+    )
+    return {
+        "svg": (
+            f'<svg xmlns="http://www.w3.org/2000/svg" id="map" role="group" aria-label="Congressional districts"'
+            f' viewBox="-6 -6 {where.width + 12:g} {where.height + 66:g}">'
+            f"<defs>{hatch('hatch', 'var(--hatch)', 'var(--hatch-line)')}</defs>"
+            f'{drawn(where, first, titles=False)}<g class="marks">{marks}</g>'
+            f'<g transform="translate(0 {where.height + 14:g})">{legends}</g></svg>'
+        ),
+        "colours": _colours(DIVERGING, SEQUENTIAL),
+        "dark_colours": _colours(DIVERGING_DARK, SEQUENTIAL_DARK),
+        "names": [(name, measure.title) for name, measure in shown.items()],
+        "marked": bool(marks),
+        "data": {
+            "districts": list(where.paths),
+            "middles": [[round(x), round(y)] for x, y in (where.middles[name] for name in where.paths)],
+            "names": [names.get(name, "") for name in where.paths],
+            "status": [status.get(name, "not in this run") for name in where.paths],
+            "measures": {
+                name: {
+                    "title": measure.title,
+                    "classes": " ".join(measure.class_of(district) for district in where.paths),
+                    "words": [measure.written(district) for district in where.paths],
+                }
+                for name, measure in shown.items()
+            },
+        },
+    }
+
+
+def _colours(signed: Sequence[str], others: Sequence[str]) -> str:
+    return "".join(
+        f"#map .{letter}{number}{{fill:{colour}}}"
+        for letter, colours in (("d", signed), ("s", others))
+        for number, colour in enumerate(colours)
+    )

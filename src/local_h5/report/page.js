@@ -1,0 +1,108 @@
+"use strict";
+const data = JSON.parse(document.getElementById("data").textContent);
+const number = (digits) => (v) => v === null ? "" : v.toLocaleString("en-US", {maximumFractionDigits: digits, minimumFractionDigits: digits}).replace("-", "−");
+const percent = (v) => v === null ? "" : (Math.round(1e4 * v) / 100 + 0).toFixed(2).replace("-", "−") + " %";  // + 0: no "-0.00"
+const plain = (v) => v === null ? "" : String(v);
+const shows = {plain, percent, number0: number(0), number1: number(1), number2: number(2)};
+
+// A table of data.tables: columns [title, hint, show], rows, and how many rows are drawn at most.
+function draw_table(element, {columns, rows, limit, status}) {
+  const id = element.id, filter = document.getElementById(id + "-filter"), count = document.getElementById(id + "-count");
+  const numeric = columns.map((_, at) => rows.some((row) => typeof row[at] === "number"));
+  let sorted = {column: -1, sign: 1}, words = [];
+  const head = element.createTHead().insertRow(), body = element.createTBody();
+  columns.forEach(([title, hint], at) => {
+    const cell = document.createElement("th"), button = document.createElement("button");
+    button.type = "button"; button.textContent = title; cell.scope = "col"; cell.append(button);
+    if (hint) cell.title = hint;
+    if (numeric[at]) cell.className = "n";
+    button.addEventListener("click", () => { sorted = {column: at, sign: sorted.column === at ? -sorted.sign : 1}; draw(); });
+    head.append(cell);
+  });
+  function compare(a, b) {
+    if (a === null || b === null) return a === b ? 0 : a === null ? 1 : -1;  // what is missing comes last
+    return sorted.sign * (typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b), "en", {numeric: true}));
+  }
+  function draw() {
+    let shown = rows;
+    if (words.length) shown = shown.filter((row) => words.every((word) => row.some((v) => v !== null && String(v).toLowerCase().includes(word))));
+    if (sorted.column >= 0) shown = [...shown].sort((a, b) => compare(a[sorted.column], b[sorted.column]));
+    [...head.cells].forEach((cell, at) => {
+      if (at === sorted.column) cell.setAttribute("aria-sort", sorted.sign > 0 ? "ascending" : "descending");
+      else cell.removeAttribute("aria-sort");
+    });
+    body.replaceChildren(...shown.slice(0, limit).map((row) => {
+      const line = document.createElement("tr");
+      if (status !== null) line.className = row[status];
+      columns.forEach(([, , show], at) => {
+        const cell = line.insertCell(), text = (shows[show] || plain)(row[at]);
+        cell.textContent = text;
+        if (typeof row[at] === "number") cell.className = "n"; else if (text.length > 40) cell.className = "long";
+      });
+      return line;
+    }));
+    element.dataset.rows = shown.length;
+    if (count) count.textContent = (shown.length === rows.length ? "" : shown.length.toLocaleString("en-US") + " of ")
+      + rows.length.toLocaleString("en-US") + (shown.length > limit ? ", the first " + limit + " shown" : "");
+  }
+  if (filter) filter.addEventListener("input", () => { words = filter.value.trim().toLowerCase().split(/\s+/).filter(Boolean); draw(); });
+  draw();
+}
+for (const [id, table] of Object.entries(data.tables)) draw_table(document.getElementById(id), table);
+
+// The map: one measure at a time; the pointer or the arrow keys say what a district is, a click or Enter filters the tables.
+if (data.map) {
+  const {districts, middles, names, status, measures} = data.map;
+  const svg = document.getElementById("map"), select = document.getElementById("measure"), tip = document.getElementById("tip");
+  const cells = districts.map((name) => svg.querySelector(`[data-area="${name}"]`));
+  const hint = tip.textContent;
+  let at = districts.indexOf("KS-01"), chosen = -1;
+  function colour() {
+    const classes = measures[select.value].classes.split(" ");
+    cells.forEach((cell, n) => { cell.setAttribute("class", classes[n] + (n === chosen ? " chosen" : "")); });
+    svg.querySelectorAll("[data-measure]").forEach((legend) => { legend.toggleAttribute("hidden", legend.dataset.measure !== select.value); });
+  }
+  function words(n) {
+    const shown = Object.entries(measures).sort(([a], [b]) => (b === select.value) - (a === select.value));
+    return [districts[n] + (names[n] && names[n] !== districts[n] ? " " + names[n] : "") + ": " + status[n],
+      ...shown.map(([, measure]) => measure.title.charAt(0).toLowerCase() + measure.title.slice(1) + " " + measure.words[n])].join("; ");
+  }
+  function tell(n) { tip.textContent = n < 0 ? (chosen < 0 ? hint : words(chosen)) : words(n); }
+  function choose(n) {
+    chosen = chosen === n ? -1 : n;
+    for (const filter of document.querySelectorAll("[data-by-area]")) {
+      filter.value = chosen < 0 ? "" : districts[chosen];
+      filter.dispatchEvent(new Event("input"));
+    }
+    colour(); tell(n);
+  }
+  function go(n) { cells[at].tabIndex = -1; at = n; cells[at].tabIndex = 0; cells[at].focus(); }
+  function next(dx, dy) {  // the nearest district on that side, rather ahead than aside
+    const [x, y] = middles[at];
+    let best = at, least = Infinity;
+    middles.forEach(([x2, y2], n) => {
+      const ahead = (x2 - x) * dx + (y2 - y) * dy, aside = Math.abs((x2 - x) * dy) + Math.abs((y2 - y) * dx);
+      if (ahead > 0 && ahead >= aside && ahead + 2 * aside < least) { best = n; least = ahead + 2 * aside; }
+    });
+    go(best);
+  }
+  const arrows = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1]};
+  cells.forEach((cell, n) => {
+    cell.tabIndex = n === at ? 0 : -1;
+    cell.setAttribute("role", "button");
+    cell.addEventListener("mouseenter", () => tell(n));
+    cell.addEventListener("mouseleave", () => tell(-1));
+    cell.addEventListener("focus", () => { cell.setAttribute("aria-label", words(n)); tell(n); });
+    cell.addEventListener("click", () => { go(n); choose(n); });
+    cell.addEventListener("keydown", (event) => {
+      if (arrows[event.key]) next(...arrows[event.key]);
+      else if (event.key === "Enter" || event.key === " ") choose(n);
+      else if (event.key === "Escape" && chosen >= 0) choose(chosen);
+      else return;
+      event.preventDefault();
+    });
+  });
+  select.addEventListener("change", () => { colour(); tell(-1); });
+  colour();
+}
+document.body.dataset.ready = "true";
