@@ -9,7 +9,7 @@ from local_h5.areas import District, all_requests, read_districts
 from local_h5.config.layout import Layout
 from local_h5.config.parts import Parts
 from local_h5.config.paths import with_plain_paths
-from local_h5.contracts.config import Config, Inputs
+from local_h5.contracts.config import OWN, REGIONAL, Config, Inputs
 from local_h5.contracts.policy import Policy
 from local_h5.contracts.typed import typed
 from local_h5.errors import ConfigError
@@ -19,11 +19,6 @@ from local_h5.requests import AreaBuildRequest
 
 if TYPE_CHECKING:
     from local_h5.inputs.geography.tables import BlockTableFiles
-
-REGIONAL = "regional"
-NATIONAL = "national"
-OWN = "dataset"
-"""The package of a dataset with weights and places of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,23 +71,12 @@ class Settings:
         """The settings that follow from a checked configuration; see :meth:`load`."""
         inputs, layout = config.inputs, Layout(Path(config.results))
         _check_pairs(inputs, where)
-        packages = [
-            Package(
-                REGIONAL,
-                Path(inputs.weights or layout.example / "calibration_weights.npy"),
-                Path(inputs.geography or layout.example / "geography_assignment.npz"),
+        if inputs.from_dataset and config.takeup.filter is not None:
+            raise ConfigError(
+                f"{where}: takeup.filter: expected null, because a dataset with weights of its own keeps its "
+                "take-up and nothing is drawn, found a list. Leave it out."
             )
-        ]
-        if inputs.dataset is not None and inputs.from_dataset:
-            packages = [Package(OWN, Path(inputs.dataset), Path(inputs.dataset))]
-            if config.takeup.filter is not None:
-                raise ConfigError(
-                    f"{where}: takeup.filter: expected null, because a dataset with weights of its own keeps its "
-                    "take-up and nothing is drawn, found a list. Leave it out."
-                )
-        national = inputs.national
-        if national.weights is not None and national.geography is not None:
-            packages.append(Package(NATIONAL, Path(national.weights), Path(national.geography)))
+        packages = [_package(name, inputs, layout) for name in inputs.packages]
         tables, downloads = inputs.tables, layout.downloads
         districts = read_districts(Path(config.areas.districts))
         settings = cls(
@@ -192,6 +176,21 @@ def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         else:
             merged[key] = value
     return merged
+
+
+def _package(name: str, inputs: Inputs, layout: Layout) -> Package:
+    if name == OWN:
+        files = inputs.dataset, inputs.dataset
+    elif name == REGIONAL:
+        files = inputs.weights, inputs.geography
+    else:
+        files = inputs.national.weights, inputs.national.geography
+    weights, geography = files
+    return Package(
+        name,
+        Path(weights or layout.example / "calibration_weights.npy"),
+        Path(geography or layout.example / "geography_assignment.npz"),
+    )
 
 
 def _check_pairs(inputs: Inputs, where: str) -> None:

@@ -16,6 +16,10 @@ from local_h5.files.forms import Count, FilePath, Form, Positive, Sha256, Text
 Image = Annotated[str, forms.matching(r"[^\s'\"{}]+")]
 Variable = Annotated[str, forms.matching("[a-z][a-z0-9_]*")]
 FROM_DATASET = "from_dataset"
+REGIONAL, NATIONAL = "regional", "national"
+"""Calibration packages: of all areas, and of a nation with weights of its own."""
+OWN = "dataset"
+"""The package of a dataset with weights and places of its own."""
 UnitEntity = Literal["tax_unit", "spm_unit", "family", "marital_unit"]
 MadeUnits = Literal["links", "household", "person"]
 AtLeastOne = Annotated[int, Meta(ge=1)]
@@ -83,6 +87,13 @@ class Inputs(Form, frozen=True):
     def from_dataset(self) -> bool:
         """Whether the dataset has weights and places of its own: it is given alone."""
         return self.dataset is not None and {self.weights, self.geography} <= {None, FROM_DATASET}
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Names of what areas are read from; the files of each are prepared in a folder of that name."""
+        if self.from_dataset:
+            return (OWN,)
+        return (REGIONAL,) if None in (self.national.weights, self.national.geography) else (REGIONAL, NATIONAL)
 
     @property
     def own(self) -> dict[str, str | None]:

@@ -6,7 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from local_h5.config.settings import REGIONAL, Settings
+from local_h5.config.settings import Settings
+from local_h5.contracts.config import REGIONAL
 from local_h5.contracts.records import TargetRow
 from local_h5.files.atomic import write_text
 from local_h5.inputs.weights import load_weights

@@ -17,7 +17,8 @@ import yaml
 from msgspec import to_builtins
 
 from local_h5.config.paths import shipped
-from local_h5.config.settings import OWN, Package, Settings
+from local_h5.config.settings import Package, Settings
+from local_h5.contracts.config import OWN
 from local_h5.contracts.results import sidecar_path
 from local_h5.files.digests import DigestMemo
 from local_h5.runs import code

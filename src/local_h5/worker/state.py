@@ -42,18 +42,17 @@ class WorkerState(Struct, frozen=True):
             ConfigError: the configuration is missing or malformed.
         """
         layout = Layout(results)
-        names = sorted(path.parent.name for path in layout.prepared.glob("*/clones.h5"))
-        if not names:
+        if not any(layout.prepared.glob("*/clones.h5")):
             raise PreparedError(
                 f"{layout.prepared}: expected the prepared files of a run (regional/clones.h5 and others), found none. "
                 "Let the workflow prepare them: snakemake --cores 2 results/prepared/plan.json."
             )
+        what = "the resolved configuration of a run"
+        config = forms.read(layout.config, Config, ConfigError, what, "Run the workflow once.")
         packages: dict[str, PreparedInputs] = {}
-        for name in names:
+        for name in config.inputs.packages:  # folders of packages that the run no longer has may lie beside them
             files = layout.package(name)
             opened = open_prepared(layout.snapshot, files.blocks, files.clones, files.takeup)
             first = next(iter(packages.values()), opened)
             packages[name] = PreparedInputs(first.snapshot, opened.blocks, opened.clones, opened.takeup)
-        what = "the resolved configuration of a run"
-        config = forms.read(layout.config, Config, ConfigError, what, "Run the workflow once.")
         return cls(packages, StructuralPolicy.from_config(config.structural), options_from_config(config))

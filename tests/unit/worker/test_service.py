@@ -2,6 +2,7 @@
 
 import doctest
 import json
+import shutil
 import weakref
 from collections.abc import Callable
 from hashlib import sha256
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from msgspec.structs import replace
-from worker_world import Prepared
+from worker_world import Prepared, coded_run, write_prepared
 
 import build_area
 import local_h5.worker
@@ -324,6 +325,41 @@ def test_the_configuration_is_missing(prepared: Prepared, tmp_path: Path) -> Non
         (tmp_path / "prepared" / name).symlink_to(prepared.results / "prepared" / name)
     with pytest.raises(ConfigError, match=r"config.json: expected the resolved configuration"):
         WorkerState.open(tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore::pandas.errors.PerformanceWarning", "ignore:.*track_times.*")
+@pytest.mark.parametrize(("now", "before"), [("dataset", "regional"), ("regional", "dataset")])
+def test_what_the_other_kind_of_input_left_stops_no_worker(
+    prepared: Prepared, tmp_path: Path, now: str, before: str
+) -> None:
+    """A results folder keeps what was prepared of the input that it had before."""
+    runs = {"regional": prepared.run, "dataset": coded_run(tmp_path, prepared.run)}
+    earlier = write_prepared(tmp_path / "earlier", runs[before], before)
+    here = write_prepared(tmp_path / "here", runs[now], now)
+    shutil.copytree(earlier.results / "prepared" / before, here.results / "prepared" / before)
+    state = here.state
+    assert list(state.packages) == [now]
+    items = [WorkItem(replace(request, package=now)) for request in (NC_01, AK_01)]
+    marks = fingerprints_here(state, here.results)
+    done = run_areas(items, state, tmp_path / "out", fingerprint_of=marks)
+    assert [outcome.status for outcome in done.outcomes] == ["completed"] * 2
+    alone = write_prepared(tmp_path / "alone", runs[now], now)
+    run_areas(items, alone.state, tmp_path / "expected", fingerprint_of=marks)
+    assert digests(tmp_path / "out") == digests(tmp_path / "expected")
+
+
+def test_a_nation_without_weights_of_its_own_any_more_stops_no_worker(prepared: Prepared, tmp_path: Path) -> None:
+    here = write_prepared(tmp_path, prepared.run)
+    left = here.results / "prepared" / "national"
+    left.mkdir()
+    (left / "clones.h5").write_bytes(b"of an older version")
+    assert list(here.state.packages) == ["regional"]
+
+
+def test_a_package_of_the_configuration_that_is_not_prepared_is_said(prepared: Prepared, tmp_path: Path) -> None:
+    here = write_prepared(tmp_path / "here", coded_run(tmp_path, prepared.run), "regional")
+    with pytest.raises(PreparedError, match=r"dataset/blocks.h5: expected a prepared block_table file, found no file"):
+        WorkerState.open(here.results)
 
 
 def test_the_example_of_the_docstring(prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
