@@ -9,11 +9,17 @@ import h5py
 import numpy as np
 import pytest
 import yaml
+from msgspec.structs import replace
 from row_filter import different, filtered, stored
 
+from local_h5.build.area import build_area
 from local_h5.config.settings import Settings
 from local_h5.contracts.results import read_sidecar
+from local_h5.inputs.source import read_source
+from local_h5.prepared.own import prepare_own_places
+from local_h5.prepared.steps import load_variable_rules, own_snapshot
 from local_h5.runs.summary import SUM_TOLERANCE, LevelSummary, summarise, sums_agree
+from local_h5.takeup.programmes import load_programmes
 from local_h5.us import STATE_FIPS
 
 pytestmark = pytest.mark.run
@@ -86,6 +92,34 @@ def test_a_row_filter_on_the_nation_gives_the_areas_own_file(
 ) -> None:
     folder = ROOT / settings.results
     assert different(filtered(folder / "national/US.h5", column, code), stored(folder / f"{area}.h5")) == set()
+
+
+def test_the_nation_given_back_gives_areas_as_the_package_gave_them(settings: Settings, tmp_path: Path) -> None:
+    """`national/US.h5` as an area-coded dataset: variable by variable, and the file's notes.
+
+    All but most districts, whose rows are in the files of their states too.
+    """
+    results = ROOT / settings.results
+    source = read_source(results / "national/US.h5")
+    made = prepare_own_places(source, load_programmes(), ROOT / settings.config.areas.districts)
+    inputs = made.with_snapshot(own_snapshot(source, load_variable_rules(ROOT / settings.config.variables)))
+    districts = [request for request in settings.requests if request.area_type == "district"]
+    chosen = [request for request in settings.requests if request.area_type != "district"] + districts[::10]
+    differing = {}
+    for request in chosen:
+        build_area(replace(request, package="dataset"), inputs, tmp_path)
+        own, again = results / request.relative_path, tmp_path / request.relative_path
+        names = different(stored(own), stored(again))
+        if names or notes(own) != notes(again):
+            differing[request.key] = names
+        again.unlink()
+    assert not differing
+    assert len(chosen) == 97
+
+
+def notes(path: Path) -> dict[str, str]:
+    with h5py.File(path) as file:
+        return dict(file.attrs)
 
 
 @pytest.mark.parametrize("area_type", ["national", "state", "district"])
