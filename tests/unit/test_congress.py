@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET, to_builtins
 from msgspec.structs import replace
@@ -79,6 +79,7 @@ def test_other_columns_are_refused(tmp_path: Path) -> None:
         read_districts(path)
 
 
+@settings(deadline=None)  # the first call imports
 @given(st.integers(1, 10_000))
 def test_a_request_with_a_congress_comes_back(congress: int) -> None:
     request = AreaBuildRequest(
