@@ -14,7 +14,7 @@ export OPENBLAS_NUM_THREADS := 1
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help all example-area-coded plan resume verify report test test-engines test-neighbours lint schemas lock clean
+.PHONY: help all example-area-coded plan resume verify report test test-engines test-neighbours lint docs schemas lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
@@ -55,6 +55,12 @@ lint: $(VENV)/tested  ## style, types, rules
 	mypy
 	snakefmt --check Snakefile rules adapters/engines
 	snakemake --lint --config container=docker://local-h5
+	check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/ci.yml
+	check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
+
+docs: $(VENV)/documented  ## the documentation as a site, in build/site; every link is checked
+	@NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
+	@echo "build/site/index.html"
 
 schemas: $(VENV)/tested  ## make the JSON schemas anew, from the structures that they describe
 	@python schemas/generate.py
@@ -62,6 +68,7 @@ schemas: $(VENV)/tested  ## make the JSON schemas anew, from the structures that
 lock:  ## resolve the dependencies anew (needs uv); see docs/dependencies.md
 	uv pip compile $(RESOLVE) $(TESTED) --group dev -o requirements-dev.lock
 	uv pip compile $(RESOLVE) -c requirements-dev.lock -o requirements.lock
+	uv pip compile $(DOCS) $(HOW) -c requirements-dev.lock -o requirements-docs.lock
 	uv pip compile $(RESOLVE) $(TESTED) $(ENGINES) --group dev -c requirements-dev.lock -o requirements-engines.lock
 	cp requirements.lock requirements-bundle.lock  # uv keeps the versions of what it overwrites, where they fit
 	uv pip compile $(RESOLVE) --extra bundle -o requirements-bundle.lock
@@ -79,6 +86,7 @@ HOW = --no-emit-package pe-microdata --universal --python-version 3.11 --generat
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet
 TESTED = packages/pe-microdata-gateway/pyproject.toml --extra modal --extra trust
 NEIGHBOURS = pyproject.toml packages/pe-microdata/pyproject.toml --extra h5 --extra trust --group build --group neighbours
+DOCS = pyproject.toml packages/pe-microdata/pyproject.toml --group docs
 ENGINES = --extra googlebatch --extra kubernetes --extra slurm
 
 # All three in one call, so that none of them is looked for anywhere else.
@@ -106,6 +114,11 @@ $(VENV)/tested: $(VENV)/installed requirements-dev.lock
 	@[ $(LOCK) = requirements.lock ] || { echo "error: the tests need requirements.lock, found LOCK=$(LOCK)" >&2; exit 1; }
 	@echo "Installing what the tests need"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/documented: $(VENV)/installed requirements-docs.lock
+	@echo "Installing what the documentation needs"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-docs.lock
 	@touch $@
 
 # Apart from the others, because Snakemake loads every plugin that is installed, at each start.
