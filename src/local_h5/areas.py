@@ -1,6 +1,5 @@
 """The areas of a run, from the district table and the configuration. They are known before anything is built."""
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
-from local_h5 import us
+from local_h5 import suggestions, us
 from local_h5.errors import ConfigError, InputError
 from local_h5.files import forms
 from local_h5.files.forms import Form
@@ -18,8 +17,6 @@ from local_h5.requests import AreaBuildRequest, AreaFilter
 
 if TYPE_CHECKING:
     import numpy as np  # only its name: the workflow reads this module whenever it starts
-
-_SUGGESTED = 3
 
 DISTRICT_COLUMNS = ("district", "code", "state", "state_fips", "population_2024")
 CONGRESS = "congress"
@@ -151,8 +148,8 @@ def all_requests(
     unknown = [city for city in cities if city not in us.CITY_COUNTIES]
     if unknown:
         raise ConfigError(
-            f"{where}: areas.cities: expected ids among {', '.join(us.CITY_COUNTIES)}, found {', '.join(unknown)}"
-            ". Describe another city under areas.custom."
+            f"{where}: areas.cities: expected ids among {', '.join(us.CITY_COUNTIES)}, found {', '.join(unknown)}. "
+            f"{_city_meant(unknown[0])} Describe another city under areas.custom."
         )
     known = [
         AreaBuildRequest(
@@ -178,6 +175,11 @@ def all_requests(
     return tuple(replace(request, congress=congress) for request in (nation, *states, *single, *known, *own))
 
 
+def _city_meant(name: str) -> str:
+    known = {word: [city] for city, full in us.CITY_NAMES.items() for word in (city, full)}
+    return suggestions.did_you_mean(name, known)
+
+
 def did_you_mean(name: str, requests: Sequence[AreaBuildRequest]) -> str:
     """A suggestion for an area that does not exist: ``Did you mean NC-01?``, or an empty text.
 
@@ -188,24 +190,13 @@ def did_you_mean(name: str, requests: Sequence[AreaBuildRequest]) -> str:
         name: an id, a relative path or a name.
         requests: the areas that there are.
     """
-    import difflib  # on use: area jobs read this module
-
-    wanted = _bare(name.rpartition("/")[2])
     ids = Counter(request.area_id for request in requests)
-    called: dict[str, dict[str, None]] = {}
+    called: dict[str, list[str]] = {}
     for request in requests:
         shown = request.area_id if ids[request.area_id] == 1 else request.name
         for word in (request.area_id, request.display_name):
-            called.setdefault(_bare(word), {})[shown] = None
-    near = [wanted] if wanted in called else difflib.get_close_matches(wanted, called, _SUGGESTED, 0.7)
-    found = list(dict.fromkeys(shown for word in near for shown in called[word]))[:_SUGGESTED]
-    return f"Did you mean {' or '.join(found)}?" if found else ""
-
-
-def _bare(name: str) -> str:
-    """A name in small letters, without signs and leading zeros."""
-    words = re.findall(r"[^\W\d_]+|\d+", name.removesuffix(".h5").casefold())
-    return " ".join(word.lstrip("0") or "0" for word in words)
+            called.setdefault(word, []).append(shown)
+    return suggestions.did_you_mean(name.removesuffix(".h5").rpartition("/")[2], called)
 
 
 def check_coverage(listed: Sequence[District], present: "np.ndarray", where: object) -> None:

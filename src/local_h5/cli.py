@@ -2,11 +2,13 @@
 
 import argparse
 import importlib.metadata
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from local_h5.errors import LocalH5Error
 from local_h5.workflow import commands
 from local_h5.workflow.command import end_in_one_line
 
@@ -31,6 +33,10 @@ def options_of(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     follow them, where Snakemake would take it for one of their values.
     """
     parser = _parser()
+    if "_ARGCOMPLETE" in os.environ:  # a shell asks what may come next
+        import argcomplete
+
+        argcomplete.autocomplete(parser, validator=lambda *_: True)
     options = vars(parser.parse_args(arguments))
     if "area" in options and options["area"] is None:
         overrides, files = options["overrides"], options["configfiles"]
@@ -66,9 +72,16 @@ def _parser() -> argparse.ArgumentParser:
             "--config", "-C", dest="overrides", nargs="*", default=[], action=_LastCounts, metavar="KEY=VALUE",
             help="overrides, as for Snakemake",
         )  # fmt: skip
-    plan, explain, verify, report = of.values()
+    plan, areas, check, explain, verify, report = of.values()
     plan.add_argument("--format", dest="form", choices=("text", "json", "markdown"), default="text")
     verify.add_argument("--format", dest="form", choices=("text", "json"), default="text")
+    areas.set_defaults(form="text")
+    check.set_defaults(form="text")
+    for one in (plan, areas, check, verify):
+        one.add_argument("--json", dest="form", action="store_const", const="json", help="one JSON object")
+    areas.add_argument(
+        "--search", nargs="+", default=[], metavar="WORD", help="only areas that all of these words describe"
+    )
     verify.add_argument("--deep", action="store_true", help="read all inputs again too, and look into every H5")
     verify.add_argument(
         "--delete-stale", action="store_true", help="delete what is stale or corrupt, so that the next run builds it"
@@ -78,5 +91,18 @@ def _parser() -> argparse.ArgumentParser:
         "--shapes", type=Path, metavar="FILE", help="GeoJSON with the districts' shapes by GEOID, for a true map"
     )
     report.add_argument("--output", type=Path, help="folder to write to [validation/ of the run]")
-    explain.add_argument("area", nargs="?", help="id or path of an area, for example NC-01")
+    named = explain.add_argument("area", nargs="?", help="id or path of an area, for example NC-01")
+    named.completer = _areas_that_begin_with  # type: ignore[attr-defined]
     return parser
+
+
+def _areas_that_begin_with(prefix: str, parsed_args: argparse.Namespace, **_: object) -> list[str]:
+    """The areas of the configuration, for the completion of a shell; none where there is no right configuration."""
+    from local_h5.suggestions import completions
+    from local_h5.workflow.configuration import load_settings
+
+    try:
+        requests = load_settings(parsed_args.configfiles, parsed_args.overrides).requests
+    except (LocalH5Error, OSError):
+        return []
+    return completions(prefix, [request.area_id for request in requests], [request.name for request in requests])

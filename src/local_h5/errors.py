@@ -4,6 +4,8 @@ Every error that a user can cause is a :class:`LocalH5Error`. Its text is one li
 which field, what was expected, what was found and what to do, so that a command line can print it as it is.
 """
 
+from collections.abc import Sequence
+
 
 class LocalH5Error(Exception):
     """Base of every error that this package raises on purpose.
@@ -23,6 +25,18 @@ class ConfigError(LocalH5Error):
     """The configuration has an unknown key, a wrong type or a value that cannot be used."""
 
     phase = "request"
+
+
+class MissingFilesError(ConfigError):
+    """Files that the configuration names do not exist. The message is about the first.
+
+    Args:
+        faults: a message for each of them.
+    """
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__(faults[0])
+        self.faults = tuple(faults)
 
 
 class RunningError(LocalH5Error):

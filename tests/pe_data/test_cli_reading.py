@@ -138,7 +138,7 @@ def test_staleness_exit_codes(store, tmp_path, capsys):
         (("ensure", "pe-data://us/areas@stable"), 2, "release bundles"),
         (("ensure", "pe-data://us/areas@next"), 1, "pe-data root init"),
         (("ensure", "pe-data://us/none@latest"), 1, "pe-data list"),
-        (("ensure", "pe-data://us/areas/districts/NC-99@latest"), 1, "did you mean"),
+        (("ensure", "pe-data://us/areas/districts/NC-99@latest"), 1, "Did you mean"),
         (("ensure", "none.h5"), 1, "expected a file, found nothing"),
         (("schema", "pe-data://us/areas@latest", "--format", "croissant"), 1, "Name a member"),
         (("ensure", "us/areas"), 1, "Did you mean pe-data://us/areas@latest?"),
@@ -278,3 +278,49 @@ def test_completion_knows_the_commands(monkeypatch, capsys):
     assert words >= {"ensure", "publish", "fsck", "root"}
     below = ShellComplete(app, {}, "pe-data", "_PE_DATA_COMPLETE").get_completions(["channel"], "")
     assert {item.value for item in below} >= {"show", "set", "history"}
+
+
+@pytest.mark.parametrize(
+    ("address", "meant"),
+    [
+        ("pe-data://us/area@latest", "Did you mean us/areas?"),
+        ("pe-data://us/aeras/districts/NC-01@latest", "Did you mean us/areas?"),
+        ("pe-data://us/Areas@latest", "Did you mean areas?"),
+        ("pe-data://us/areas/districts/nc-1@latest", "Did you mean districts/NC-01?"),
+        ("pe-data://us/areas/districts/NC_01@latest", "Did you mean districts/NC-01?"),
+        ("pe-data://us/zzzzzz@latest", "`pe-data list` shows what was"),
+    ],
+)
+def test_a_name_that_is_not_there_is_answered_with_the_closest(store, capsys, address, meant):
+    code, _, err = pe(capsys, "ensure", address)
+    assert code in (1, 2)
+    assert meant in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["list", ""], ["us/areas"]),
+        (["list", "US/AR"], ["us/areas"]),
+        (["resolve", "pe-data://us/"], ["pe-data://us/areas@latest"]),
+        (["resolve", "//us/"], ["//us/areas@latest"]),
+        (["resolve", "pe-data://us/areas/dis"], ["pe-data://us/areas/districts/NC-01@latest"]),
+        (["ensure", "pe-data://us/areas/districts/nc_01"], ["pe-data://us/areas/districts/NC-01@latest"]),
+        (["ensure", "pe"], ["pe-data://us/areas@latest"]),
+        (["resolve", "pe-data://zz/"], []),
+    ],
+)
+def test_a_shell_completes_datasets_and_members(store, words, found):
+    from click.shell_completion import ShellComplete
+
+    complete = ShellComplete(app, {}, "pe-data", "_PE_DATA_COMPLETE")
+    assert [item.value for item in complete.get_completions(words[:-1], words[-1])] == found
+
+
+def test_a_shell_is_not_made_to_wait_for_a_network(monkeypatch):
+    from click.shell_completion import ShellComplete
+
+    monkeypatch.setenv("PE_DATA_STORE", "https://store.invalid/data")
+    complete = ShellComplete(app, {}, "pe-data", "_PE_DATA_COMPLETE")
+    assert complete.get_completions(["resolve"], "pe-data://us/") == []

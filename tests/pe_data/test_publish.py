@@ -72,7 +72,7 @@ def test_only_what_changed_is_uploaded(store: Store, tmp_path: Path) -> None:
     collection = Collection.from_bytes(store.get(key).data, what=key)
     assert collection.run_id == "r2"
     assert collection.member("states/AK").artifact_sha256 == sha256_bytes(b"changed")
-    with pytest.raises(InvalidNameError, match=r"no member 'states/AX'.*did you mean states/A"):
+    with pytest.raises(InvalidNameError, match=r"no member 'states/AX'.*Did you mean states/A"):
         collection.member("states/AX")
     assert read(store, "us", "areas").body.is_collection
 

@@ -297,7 +297,7 @@ def test_a_dead_mirror_does_not_hide_a_pinned_collection(store, cache, monkeypat
 
 
 def test_addresses_of_what_is_not_there(store, cache):
-    with pytest.raises(InputError, match=r"did you mean .*districts/NC-01"):
+    with pytest.raises(InputError, match=r"Did you mean .*districts/NC-01"):
         pe_data.ensure("pe-data://us/areas/districts/NC-03@latest", store=str(store))
     with pytest.raises(ObjectNotFoundError, match="pe-data list"):
         pe_data.ensure("pe-data://us/nothing@latest", store=str(store))

@@ -73,7 +73,7 @@ def test_any_text_is_one_line(name: str) -> None:
     [
         ("nc-01", "nc-01: expected the id of one area of this run, found none. Did you mean NC-01?"),
         ("NC-99", "NC-99: expected the id of one area of this run, found none. Did you mean NC-"),
-        ("zzzzzzzz", "found none. See results/prepared/catalog.json for all."),
+        ("zzzzzzzz", "found none. `local-h5 areas` lists all."),
     ],
 )
 def test_explain_says_it(name: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,6 +51,7 @@ def test_no_cycle(package: str, least: int) -> None:
 
 LIBRARY = (
     "errors",
+    "suggestions",
     "us",
     "files",
     "requests",
@@ -72,6 +73,7 @@ LIBRARY = (
 )
 STORE = (
     "errors",
+    "suggestions",
     "texts",
     "names",
     "documents",

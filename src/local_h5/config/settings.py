@@ -12,7 +12,7 @@ from local_h5.config.paths import with_plain_paths
 from local_h5.contracts.config import OWN, REGIONAL, Config, Inputs
 from local_h5.contracts.policy import Policy
 from local_h5.contracts.typed import typed
-from local_h5.errors import ConfigError
+from local_h5.errors import ConfigError, MissingFilesError
 from local_h5.files import forms
 from local_h5.inputs.missing import MissingRules, code_text
 from local_h5.requests import AreaBuildRequest
@@ -223,9 +223,11 @@ def _check_files(settings: Settings) -> None:
         "validation.population.table": config.validation.population.table,
         "validation.training": config.validation.training,
     }
-    for field, path in named.items():
-        if path is not None and not Path(path).is_file():
-            raise ConfigError(
-                f"{settings.where}: {field}: expected an existing file, found {path}. Correct the path; it is "
-                "relative to the folder that the workflow runs in."
-            )
+    faults = [
+        f"{settings.where}: {field}: expected an existing file, found {path}. Correct the path; it is relative to the "
+        "folder that the workflow runs in."
+        for field, path in named.items()
+        if path is not None and not Path(path).is_file()
+    ]
+    if faults:
+        raise MissingFilesError(faults)

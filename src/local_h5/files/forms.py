@@ -16,6 +16,7 @@ import msgspec
 
 from local_h5.errors import LocalH5Error
 from local_h5.files.atomic import why_unread
+from local_h5.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -304,11 +305,8 @@ def _known(kind: Any) -> list[str]:
 
 def _near(kind: Any, name: str) -> str:
     """The known key that is most like an unknown one."""
-    import difflib  # only for an error: area jobs do without
-
     known = [name for choice in choices(kind) if _is_form(choice) for name in _known(choice)]
-    near = difflib.get_close_matches(name, known, n=1) if name not in known else []
-    return f"Did you mean {near[0]}?" if near else ""
+    return did_you_mean(name, known, most=1) if name not in known else ""
 
 
 def _option(value: Any) -> str:

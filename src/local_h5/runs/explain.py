@@ -33,7 +33,7 @@ def find_request(settings: Settings, name: str) -> AreaBuildRequest:
     wanted = name.removesuffix(".h5")
     found = [r for r in settings.requests if wanted in (r.area_id, r.name)]
     if len(found) != 1:
-        guess = did_you_mean(wanted, settings.requests) or "See results/prepared/catalog.json for all."
+        guess = did_you_mean(wanted, settings.requests) or "`local-h5 areas` lists all."
         paths = [request.key for request in found]
         remedy = f"Give its path, such as {paths[0].removesuffix('.h5')}." if paths else guess
         raise RequestError(

@@ -1,16 +1,18 @@
-"""The commands ``plan``, ``explain``, ``verify`` and ``report`` of ``local-h5``."""
+"""The commands ``plan``, ``areas``, ``check``, ``explain``, ``verify`` and ``report`` of ``local-h5``."""
 
 import contextlib
+import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from local_h5.config.layout import Layout
 from local_h5.config.settings import Settings
-from local_h5.errors import ResultError, WriteError
+from local_h5.errors import LocalH5Error, MissingFilesError, ResultError, WriteError
 from local_h5.files.digests import DigestMemo
 from local_h5.runs.forecast import forecast
-from local_h5.workflow.configuration import load_settings
+from local_h5.workflow.command import end_in_one_line
+from local_h5.workflow.configuration import DEFAULTS, load_settings, read_config
 
 
 def plan(form: str, configfiles: Sequence[Path], overrides: Sequence[str]) -> None:
@@ -36,6 +38,33 @@ def explain(area: str, configfiles: Sequence[Path], overrides: Sequence[str]) ->
     lines = explain_area(settings, request, forecast(settings, memo), memo)
     _save(memo)
     _say("\n".join(lines))
+
+
+def areas(search: Sequence[str], form: str, configfiles: Sequence[Path], overrides: Sequence[str]) -> None:
+    """List the areas of the configuration, or those that all the words of --search describe."""
+    from local_h5.runs import area_list
+
+    found = area_list.areas(load_settings(configfiles, overrides), search)
+    _say(json.dumps({"areas": found}, indent=1) if form == "json" else "\n".join(area_list.as_lines(found)))
+
+
+def check(form: str, configfiles: Sequence[Path], overrides: Sequence[str]) -> int:
+    """Check the inputs before a run: headers, shapes, codes and values; exit status 1 when one is wrong, 2 without a
+    configuration."""
+    from local_h5.runs import check as checks
+
+    if not DEFAULTS.is_file():
+        end_in_one_line(lambda: read_config(DEFAULTS), error_status=2)
+    try:
+        findings = checks.check_inputs(load_settings(configfiles, overrides))
+    except LocalH5Error as error:
+        faults = error.faults if isinstance(error, MissingFilesError) else (str(error),)
+        findings = tuple(checks.Finding("fault", fault.partition(":")[0], fault) for fault in faults)
+    if form == "json":
+        _say(json.dumps(checks.as_json(findings), indent=1))
+    else:
+        _say("\n".join(checks.as_lines(findings)))
+    return 0 if checks.is_good(findings) else 1
 
 
 def verify(deep: bool, delete_stale: bool, form: str, configfiles: Sequence[Path], overrides: Sequence[str]) -> int:
@@ -77,7 +106,7 @@ def report(
     _say(str(writer()(Settings.read(of_run), output or layout.validation, shapes=shapes)))
 
 
-ALL: tuple[Callable[..., object], ...] = (plan, explain, verify, report)
+ALL: tuple[Callable[..., object], ...] = (plan, areas, check, explain, verify, report)
 
 
 def _say(text: str) -> None:

@@ -334,7 +334,7 @@ def _check_targets(settings: Settings, targets: Iterable[str]) -> None:
     for target in targets:
         area = _area_of(settings, target)
         if area is not None and area not in known:
-            all_of_them = "See results/prepared/catalog.json for all; describe another one under areas.custom."
+            all_of_them = "`local-h5 areas` lists all; describe another one under areas.custom."
             raise RequestError(
                 f"{target}: expected a file of an area of this run, found no area {area}. "
                 f"{did_you_mean(area, settings.requests) or all_of_them}"

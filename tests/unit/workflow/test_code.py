@@ -16,6 +16,7 @@ ROOT = LIBRARY.parents[1]
 HARMLESS = {
     "areas", "contracts/config", "files/forms", "contracts/results", "contracts/work_items", "errors",
     "files/atomic", "files/strict_yaml", "files/text_table", "inputs/pickles", "prepared/garbage", "requests",
+    "suggestions",
 }  # fmt: skip
 """They raise, write whole files or nothing, and check forms; what they hold is in requests and configuration."""
 

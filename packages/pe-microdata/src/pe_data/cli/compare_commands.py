@@ -2,6 +2,7 @@
 
 import click
 
+from pe_data.cli.completion import ADDRESS
 from pe_data.cli.options import PICKLE, address_options, json_option, reading_options
 from pe_data.cli.output import Output, say
 from pe_data.errors import PeDataError
@@ -10,8 +11,8 @@ from pe_data.read.options import Options
 
 
 @click.command()
-@click.argument("a")
-@click.argument("b")
+@click.argument("a", type=ADDRESS)
+@click.argument("b", type=ADDRESS)
 @click.option(
     "--members", "-m", multiple=True, metavar="GLOB", help="Only members whose name fits, such as 'districts/*'."
 )
@@ -67,7 +68,7 @@ def diff(
 
 
 @click.command()
-@click.argument("uris", nargs=-1, metavar="[URI]...")
+@click.argument("uris", type=ADDRESS, nargs=-1, metavar="[URI]...")
 @click.option("--country", help="Every dataset of this country that this machine has used.")
 @click.option(
     "--release",

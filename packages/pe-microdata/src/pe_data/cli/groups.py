@@ -1,11 +1,11 @@
 """Groups of commands that suggest what was meant, and `-v` and `-q`, which every command takes."""
 
-from difflib import get_close_matches
 from typing import Any
 
 import click
 
 from pe_data.cli.output import LEVELS, LOGGER
+from pe_data.suggestions import did_you_mean
 
 
 class Group(click.Group):
@@ -16,9 +16,8 @@ class Group(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if self.get_command(ctx, name) is None and not name.startswith("-"):
-            close = get_close_matches(name, self.list_commands(ctx), n=2)
-            meant = f" Did you mean {' or '.join(close)}?" if close else f" See {ctx.command_path} --help."
-            ctx.fail(f"No such command {name!r}.{meant}")
+            meant = did_you_mean(name, self.list_commands(ctx), most=2) or f"See {ctx.command_path} --help."
+            ctx.fail(f"No such command {name!r}. {meant}")
         return super().resolve_command(ctx, args)
 
 

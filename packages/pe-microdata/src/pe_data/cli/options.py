@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import click
 
+from pe_data.cli.completion import DATASET_NAME
 from pe_data.cli.output import Output
 from pe_data.config.settings import DEFAULT, store_for
 from pe_data.documents.pointer import DEFAULT_NAMESPACE, Said
@@ -102,7 +103,7 @@ def digest_of(artifact: str) -> Sha256:
     return parse_sha256(artifact.removeprefix("sha256:"), what="artifact")
 
 
-dataset_argument = click.argument("dataset", metavar="COUNTRY/DATASET")
+dataset_argument = click.argument("dataset", type=DATASET_NAME, metavar="COUNTRY/DATASET")
 artifact_argument = click.argument("artifact", metavar="sha256:DIGEST")
 years_option = click.option(
     "--year",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from pe_data.cli.completion import ADDRESS, DATASET_NAME
 from pe_data.cli.options import FOLDER, PICKLE, address_options, json_option, reading_options, workers_option
 from pe_data.cli.output import Output, download_progress, facts, plain, print_json, say, table
 from pe_data.cli.tables import called, column_rows, entity_rows, member_rows, notes_of, summary_rows, variable_rows
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command("list")
-@click.argument("what", required=False, metavar="[COUNTRY[/DATASET]]")
+@click.argument("what", type=DATASET_NAME, required=False, metavar="[COUNTRY[/DATASET]]")
 @click.option("--search", default="", help="Only names that hold this text.")
 @click.option("--members", is_flag=True, help="List the members of collections too.")
 @reading_options
@@ -70,7 +71,7 @@ def list_command(what: str | None, search: str, members: bool, options: Options,
 
 
 @click.command()
-@click.argument("uri")
+@click.argument("uri", type=ADDRESS)
 @address_options
 @json_option
 def resolve(uri: str, options: Options, output: Output) -> None:
@@ -92,7 +93,7 @@ def resolve(uri: str, options: Options, output: Output) -> None:
 
 
 @click.command()
-@click.argument("uris", nargs=-1, required=True, metavar="URI...")
+@click.argument("uris", type=ADDRESS, nargs=-1, required=True, metavar="URI...")
 @click.option("--sha256", help="Digest that the file must have (one hf:// or https:// address, or a path).")
 @click.option("--verify", is_flag=True, help="Hash cached files again.")
 @click.option("--allow-revoked", is_flag=True, help="Return a cached file even if it was revoked, with a warning.")
@@ -125,7 +126,7 @@ def ensure(
 
 
 @click.command()
-@click.argument("uri")
+@click.argument("uri", type=ADDRESS)
 @click.option(
     "--members", "-m", multiple=True, metavar="GLOB", help="Only members whose name fits, such as 'districts/*'."
 )
@@ -171,7 +172,7 @@ def fetch(
 
 
 @click.command()
-@click.argument("uri")
+@click.argument("uri", type=ADDRESS)
 @click.option(
     "--format",
     "form",
@@ -259,7 +260,7 @@ def _show_notice(notice: "Notice", form: str, output: Output) -> None:
 
 
 @click.command()
-@click.argument("uri", required=False, metavar="[URI]")
+@click.argument("uri", type=ADDRESS, required=False, metavar="[URI]")
 @click.option("--search", default="", metavar="WORDS", help="Only variables that have each of these words.")
 @click.option("--year", type=int, help="For a local file that does not say its year.")
 @address_options
@@ -309,7 +310,7 @@ def _holding(found: "tuple[Variable, ...] | Notice", search: str) -> "tuple[Vari
 
 
 @click.command()
-@click.argument("uri")
+@click.argument("uri", type=ADDRESS)
 @click.option("--to", type=click.Choice(["parquet", "csv"]), required=True)
 @click.option("--out", default=".", show_default=True, help="Folder for one file per entity.")
 @click.option("--variables", help="Only these columns, comma-separated.")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pe_data.cli.completion import DATASET_NAME
 from pe_data.cli.options import (
     FILE,
     PLACE,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("dataset", metavar="[COUNTRY/DATASET]", required=False)
+@click.argument("dataset", type=DATASET_NAME, metavar="[COUNTRY/DATASET]", required=False)
 @click.option(
     "--from",
     "source",

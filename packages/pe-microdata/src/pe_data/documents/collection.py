@@ -14,7 +14,6 @@ ignores them and reads the members, and a collection without them has the bytes 
 Only a change of meaning raises it, and such a collection is refused by name.
 """
 
-import difflib
 import re
 from collections.abc import Mapping
 from typing import Annotated, ClassVar
@@ -44,6 +43,7 @@ from pe_data.names.keys import (
     MEMBER,
     Extension,
 )
+from pe_data.suggestions import did_you_mean
 
 COLLECTION_LIMIT = 64 * 1024 * 1024
 """Largest collection document that is read, in bytes (about 250,000 members)."""
@@ -180,9 +180,7 @@ class Collection(Document, frozen=True):
         """The member `name`; InvalidNameError with the closest names if there is none."""
         if name in self.members:
             return self.members[name]
-        near = difflib.get_close_matches(name, self.members, n=3)
-        hint = f"; did you mean {', '.join(near)}?" if near else ""
         raise InvalidNameError(
             f"collection {self.country}/{self.dataset} (run {self.run_id}) has no member "
-            f"{name!r} among its {len(self.members)}{hint}"
+            f"{name!r} among its {len(self.members)}. {did_you_mean(name, sorted(self.members))}".rstrip(". ")
         )

@@ -91,9 +91,14 @@ def check_dataset(dataset: str) -> str:
     if not re.fullmatch(DATASET, dataset):
         raise InvalidNameError(
             "dataset: expected one segment of lower-case letters, digits and underscores "
-            f"(such as 'enhanced_cps_2024'), found {dataset[:80]!r}"
+            f"(such as 'enhanced_cps_2024'), found {dataset[:80]!r}. {_meant(dataset)}".rstrip(". ")
         )
     return dataset
+
+
+def _meant(dataset: str) -> str:
+    plain = re.sub("[^a-z0-9]+", "_", dataset.casefold()).strip("_")
+    return f"Did you mean {plain}?" if re.fullmatch(DATASET, plain) else ""
 
 
 def check_channel(channel: str) -> ChannelName:

@@ -1,6 +1,5 @@
 """Data frames per entity from an artifact, and files from them (extra `frames`)."""
 
-import difflib
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -20,6 +19,7 @@ from pe_data.files.atomic import beside, write_atomic
 from pe_data.read.lookup import Entry, entry_for
 from pe_data.read.options import Options
 from pe_data.read.resolver import ensure_with
+from pe_data.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -238,9 +238,8 @@ def _wanted(manifest: Manifest, variables: Iterable[str] | None, what: str) -> d
     known = {name for names in every.values() for name in names}
     for name in chosen:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=3)
-            hint = f" Did you mean {', '.join(near)}?" if near else ""
-            raise PeDataError(f"{what}: variables: expected columns of the file, found {name!r}.{hint}")
+            hint = did_you_mean(name, sorted(known))
+            raise PeDataError(f"{what}: variables: expected columns of the file, found {name!r}. {hint}".rstrip())
     sets = {entity: frozenset(names) for entity, names in every.items()}
     picked = {entity: tuple(n for n in chosen if n in names) for entity, names in sets.items()}
     return {entity: names for entity, names in picked.items() if names}

@@ -1,6 +1,7 @@
 """Read a channel, and refuse versions older than the last one that this machine saw."""
 
 import warnings
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from pe_data.read.options import Options
 from pe_data.read.places import Places
 from pe_data.read.seen import SeenChannels
 from pe_data.store.base import Store
+from pe_data.suggestions import nearest
 from pe_data.trust.anchor import kept_roles, root_given
 from pe_data.trust.nominations import VerifiedPointer
 from pe_data.trust.opening import open_policy
@@ -54,11 +56,20 @@ def read_latest(uri: StoreUri, places: Places, options: Options) -> tuple[Pointe
     except ObjectNotFoundError as error:
         raise ObjectNotFoundError(
             f"{uri}: expected a channel in {config.url}, found none. Nothing was "
-            "published under that name; `pe-data list` shows what was"
+            f"published under that name{_meant(uri, places)}; `pe-data list` shows what was"
         ) from error
     check_signed(places.main(), current, metadata=options.cache.paths.trust, recheck=options.recheck)
     seen.accept(current.pointer, current.raw)
     return current.body, False
+
+
+def _meant(uri: StoreUri, places: Places) -> str:
+    """The published datasets that are most like the one of an address."""
+    with suppress(PeDataError, OSError):  # not every store can be listed
+        names = sorted({one.dataset for one in channels.list_channels(places.main(), uri.country)})
+        found = nearest(uri.dataset, names)
+        return f". Did you mean {' or '.join(f'{uri.country}/{name}' for name in found)}?" if found else ""
+    return ""
 
 
 def read_signed(store: Store, country: str, dataset: str, channel: str = "latest") -> channels.CurrentPointer:
