@@ -1,6 +1,6 @@
 """What somebody may have meant by a name that does not exist: an area, a key of a configuration, a dataset.
 
-The distributions do not import each other, so `local_h5` and `pe_data` both have this module; a test compares them.
+Each distribution works without the other, so `local_h5` and `pe_data` both have this module; a test compares them.
 """
 
 import re
