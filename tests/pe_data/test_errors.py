@@ -17,6 +17,8 @@ FOR_OTHERS = {
     "RevokedError": "a user must not go on with the file",
     "RollbackError": "a user tells the operator",
     "CacheWarning": "a program filters it",
+    "DemonstrationWarning": "a program filters it, or refuses such data",
+    "SmallSampleWarning": "a program filters it, or leaves the group out",
     "AuditChainError": "an auditor tells a forged log from one that cannot be read",
 }
 """Classes that this package need not catch: what somebody else does about them."""

@@ -84,7 +84,8 @@ def test_frames_per_entity(tmp_path):
 def test_only_some_variables(tmp_path):
     publish_h5(tmp_path)
     frames = pe_data.open("pe-data://us/cps_2024@latest", variables=["household_weight"])
-    assert {entity: list(frame) for entity, frame in frames.items()} == {"household": ["household_weight"]}
+    columns = {entity: list(frame) for entity, frame in frames.items()}
+    assert columns == {"household": ["household_weight", "household_id"]}
     with pytest.raises(PeDataError, match=r"found 'household_wieght'\. Did you mean household_weight"):
         pe_data.open("pe-data://us/cps_2024@latest", variables=["household_wieght"])
     with pytest.raises(InputError, match="expected one of 2024, found 2030"):

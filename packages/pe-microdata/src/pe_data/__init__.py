@@ -4,6 +4,7 @@
 
     path = pe_data.ensure("pe-data://us/local_areas/districts/NC-01@latest")
     frames = pe_data.open("pe-data://us/enhanced_cps_2024@latest", variables=["age"])
+    frames.mean("age")  # weighted
 
 Names are loaded on first use, so that `import pe_data` costs almost nothing.
 """

@@ -178,6 +178,14 @@ class CacheWarning(UserWarning):
     """Something is usable but not what was asked for: a stale fallback, a skipped mirror."""
 
 
+class SmallSampleWarning(UserWarning):
+    """An estimate rests on a small effective sample."""
+
+
+class DemonstrationWarning(UserWarning):
+    """The data say that they are a demonstration, or for a certain purpose alone."""
+
+
 # --- revocation and certification -----------------------------------------------------------------
 
 

@@ -2,15 +2,18 @@
 
 import json
 import os
+import warnings
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from pe_data.describe.columns import PERSON
 from pe_data.documents.frictionless import export_to_frictionless
 from pe_data.documents.manifest import Manifest
 from pe_data.errors import (
     CacheError,
+    DemonstrationWarning,
     InputError,
     MissingExtraError,
     PeDataError,
@@ -24,6 +27,9 @@ from pe_data.suggestions import did_you_mean
 if TYPE_CHECKING:
     import pandas as pd
 
+    from pe_data.read.weighted_frames import Frames
+
+Address: TypeAlias = "str | os.PathLike[str]"
 Format = Literal["parquet", "csv"]
 FORMATS: tuple[Format, ...] = ("parquet", "csv")
 PACKAGE = "datapackage.json"
@@ -31,9 +37,10 @@ PACKAGE = "datapackage.json"
 
 
 def open_frames(
-    uri: "str | os.PathLike[str]",
+    uri: "Address | Iterable[Address]",
     variables: Iterable[str] | None = None,
     *,
+    members: str | Iterable[str] | None = None,
     year: int | None = None,
     years: "int | Iterable[int] | None" = None,
     cache: Path | str | None = None,
@@ -41,12 +48,14 @@ def open_frames(
     offline: bool | None = None,
     allow_stale: bool = False,
     allow_pickle: bool = False,
-) -> "dict[str, pd.DataFrame]":
-    """Entity → data frame of an artifact, fetched and verified first.
+) -> "Frames":
+    """Entity → data frame of an artifact, fetched and verified first; it knows weights and links (see `Frames`).
 
     Args:
-        uri: As for `ensure`.
-        variables: Only these columns; default all. Entities without any are left out.
+        uri: As for `ensure`; or several, whose rows come below each other (see below).
+        variables: Only these columns, default all; and after them the ids, links and weights that they need to be
+            weighted and joined.
+        members: Of the collection at `uri`, all files whose name fits one of these patterns, such as `districts/*`.
         year: Which year of a file that has several; default the only one.
         years: The same, by the name that `ensure_datasets` has for it: one year, because a frame has one.
         cache, store, offline, allow_stale: As for `ensure`.
@@ -56,17 +65,53 @@ def open_frames(
     Values keep their dtype; fixed-width text becomes `str`. A variable that is stored per month
     gives twelve columns, `name@2024-01` and so on.
 
+    Several files give one frame per entity with a first column `area`: the last part of the name of the file (`NC-01`),
+    or all of it where two end alike. A unit has the same id in every file of a run, so files that share a unit, such as
+    a state and its district, are refused: it would count twice.
+
     Raises:
         PeDataError: whatever `ensure` raises; an unknown variable (with close names), a year that
             is not there, or a missing extra; InputError for a file that is not in a known form, lies
-            partly in other files, or needs `allow_pickle`.
+            partly in other files, or needs `allow_pickle`; for several files with other columns, or with
+            units in common.
+
+    Warns:
+        DemonstrationWarning: the notes of the publication say that the data are a demonstration.
     """
     options = Options.of(cache=cache, store=store, offline=offline, allow_stale=allow_stale)
-    return _open(uri, variables, _same_year(year, years, str(uri)), options, allow_pickle)[0]
+    one = isinstance(uri, str | os.PathLike)
+    listed: list[Address] = [uri] if isinstance(uri, str | os.PathLike) else list(uri)
+    what = str(listed[0]) if one else f"{len(listed)} addresses"
+    need_pandas(what)
+    from pe_data.read.estimates import demonstration
+    from pe_data.read.several import join, labels_of, parts_of
+    from pe_data.read.weighted_frames import Frames
+
+    asked, variables = _same_year(year, years, what), _listed(variables)
+
+    def read(address: Address, manifest: Manifest, path: Path) -> "dict[str, pd.DataFrame]":
+        wanted = _along(manifest, _wanted(manifest, variables, str(address)))
+        return frames_of(path, manifest, wanted, year=asked, allow_pickle=allow_pickle, what=str(address))
+
+    if one and members is None:
+        entry = entry_for(listed[0], options, year=asked)
+        frames = read(listed[0], entry.manifest, ensure_with(listed[0], options))
+        entities, notes, labels = entry.manifest.entities, entry.about.notes, labels_of(entry)
+    else:
+        parts = parts_of(listed, _listed(members), options, asked, read)
+        frames, entities, notes, labels = join(parts, what)
+    told = demonstration(notes)
+    if told:
+        warnings.warn(f"what the data are: {'; '.join(told)}", DemonstrationWarning, stacklevel=2)
+    return Frames(frames, entities, notes=notes, labels=labels, what=what)
+
+
+def _listed(words: str | Iterable[str] | None) -> list[str] | None:
+    return [words] if isinstance(words, str) else None if words is None else list(words)
 
 
 def _open(
-    uri: "str | os.PathLike[str]", variables: Iterable[str] | None, year: int | None, options: Options, pickle: bool
+    uri: "Address", variables: Iterable[str] | None, year: int | None, options: Options, pickle: bool
 ) -> "tuple[dict[str, pd.DataFrame], Entry]":
     need_pandas(str(uri))
     entry = entry_for(uri, options, year=year)
@@ -243,6 +288,23 @@ def _wanted(manifest: Manifest, variables: Iterable[str] | None, what: str) -> d
     sets = {entity: frozenset(names) for entity, names in every.items()}
     picked = {entity: tuple(n for n in chosen if n in names) for entity, names in sets.items()}
     return {entity: names for entity, names in picked.items() if names}
+
+
+def _along(manifest: Manifest, wanted: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """The same columns, then those that it takes to weigh and to join them: ids, links and weights."""
+    from pe_data.read.links import weighted_unit
+
+    entities, needed = manifest.entities, set(wanted)
+    for name in wanted.keys() & entities.keys():
+        needed |= {unit} if (unit := weighted_unit(entities, name)) else set()
+    if PERSON in entities and len(needed) > 1:
+        needed.add(PERSON)  # groups are joined over their persons
+    along = {}
+    for name, entity in entities.items():
+        if name in needed:
+            roles = (entity.id, entity.weight, *(link for other, link in entity.links.items() if other in needed))
+            along[name] = tuple(dict.fromkeys((*wanted.get(name, ()), *filter(None, roles))))
+    return along
 
 
 def _same_year(year: int | None, years: "int | Iterable[int] | None", what: str) -> int | None:

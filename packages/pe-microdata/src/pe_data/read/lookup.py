@@ -1,14 +1,18 @@
 """The manifest behind any address, without the payload where there is a store."""
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from pe_data.describe.file import Label, describe
+from pe_data.describe.beside import sidecar_beside
+from pe_data.describe.file import Label, describe, dictionary_in
+from pe_data.describe.from_sidecar import about_from, manifest_from
 from pe_data.documents.collection import NOTHING, About, Collection, licensed
 from pe_data.documents.dictionary import Variable
 from pe_data.documents.manifest import Manifest
 from pe_data.documents.notice import Notice, is_gated
-from pe_data.errors import ForbiddenError, InputError
+from pe_data.errors import ForbiddenError, InputError, InvalidDocumentError
+from pe_data.names.digests import sha256_file
 from pe_data.names.keys import payload_key
 from pe_data.names.uri import StoreUri, parse_uri
 from pe_data.read.locate import Located, current_manifest, look
@@ -95,8 +99,8 @@ def manifest_for(uri: "str | os.PathLike[str]", options: Options, *, year: int |
 def entry_for(uri: "str | os.PathLike[str]", options: Options, *, year: int | None = None) -> Entry:
     """The manifest, where the payload is, and what is said of it.
 
-    For `pe-data://` only the manifest is fetched; any other file is fetched and described, with
-    `year` for one that does not say which it covers.
+    For `pe-data://` only the manifest is fetched; any other file is fetched and described: from its result sidecar, if
+    one of these bytes lies beside it, else from itself, with `year` for one that does not say which it covers.
 
     Raises:
         InputError: the address names a whole collection.
@@ -124,5 +128,10 @@ def entry_for(uri: "str | os.PathLike[str]", options: Options, *, year: int | No
         return Entry(manifest, f"{places.config.url.rstrip('/')}/{key}", located.about, notice, said_there)
     path = ensure_with(uri, options)
     name = "".join(c if c.isalnum() else "_" for c in parsed.name.lower()) or "file"
-    manifest = describe(path, Label("xx", name, access="public"), default_years=(year,) if year else ())
-    return Entry(manifest, str(path))
+    label = Label("xx", name, access="public")
+    with suppress(InvalidDocumentError):  # without a sidecar that can be read the file itself is asked
+        sidecar = sidecar_beside(path)
+        if sidecar is not None and sidecar.output.sha256 == sha256_file(path):
+            manifest = manifest_from(sidecar, label).explained(dictionary_in(path))
+            return Entry(manifest, str(path), about_from(sidecar, label))
+    return Entry(describe(path, label, default_years=(year,) if year else ()), str(path))

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pe_data.describe.columns import PERSON
 from pe_data.documents.manifest import Entity, Manifest
+from pe_data.read.links import Links
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +43,8 @@ def weigh(frames: "Frames", manifest: Manifest) -> "tuple[Weighted, Weights]":
         frames: Entity → data frame, with ids, links and weights.
         manifest: What is in the file.
     """
-    weights = _weights(frames, manifest.entities)
+    links = Links(frames, manifest.entities)
+    weights = {name: row for name in manifest.entities if (row := links.weights(name)) is not None}
     totals = {entity: total for entity, row in weights.items() if (total := _finite(row.sum(skipna=False))) is not None}
     own = next((weights[name] for name, entity in manifest.entities.items() if entity.weight and name in weights), None)
     squares = None if own is None else _finite((own * own).sum(skipna=False))
@@ -68,39 +69,6 @@ def compare(
             if changed or sums[0] != sums[1]:
                 found[f"{entity}.{column}"] = Values(changed, sums[0], sums[1])
     return found
-
-
-def _weights(frames: "Frames", entities: Mapping[str, Entity]) -> "dict[str, pd.Series[float]]":
-    """Its own weight; else the weight of the unit that it links to; else that of its first person."""
-    found = {
-        name: frames[name][entity.weight].astype("float64")
-        for name, entity in entities.items()
-        if entity.weight and name in frames and entity.weight in frames[name]
-    }
-    own = dict(found)
-    for name, entity in entities.items():
-        if name in found or name not in frames:
-            continue
-        for other, link in entity.links.items():
-            key = entities[other].id if other in own else None
-            if key is not None:
-                by_id = own[other].set_axis(frames[other][key])
-                found[name] = _at(by_id, frames[name][link])
-                break
-    person = entities.get(PERSON)
-    for name, entity in entities.items():
-        of_person = person.links.get(name) if person else None
-        if name in found or name not in frames or entity.id is None or of_person is None or PERSON not in found:
-            continue
-        by_id = found[PERSON].set_axis(frames[PERSON][of_person])
-        found[name] = _at(by_id, frames[name][entity.id])
-    return found
-
-
-def _at(by_id: "pd.Series[float]", ids: "pd.Series[Any]") -> "pd.Series[float]":
-    """The weight of each id; the first row of an id counts."""
-    first = by_id[~by_id.index.duplicated()]
-    return first.reindex(ids).set_axis(ids.index).astype("float64")
 
 
 def _roles(entity: Entity | None) -> tuple[str, ...]:

@@ -1,0 +1,167 @@
+"""What was estimated, and the rows that it rests on (extra `frames`)."""
+
+import re
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pe_data.errors import InputError, SmallSampleWarning
+from pe_data.read.links import Rows
+from pe_data.read.weighted import Floats, effective_size
+
+SMALL = 100
+"""An effective sample below this is warned of."""
+NO_MARGINS = "No replicate weights are in the data, so no margins of error can be given."
+_DEMONSTRATION = re.compile(r"\A\s*purpose\s*:|\bdemonstration\b|\bsynthetic\b|\bnot an estimate\b", re.IGNORECASE)
+
+
+def demonstration(notes: Iterable[str]) -> tuple[str, ...]:
+    """The notes that say what the data are for, or that they are no data of a real population."""
+    return tuple(note for note in notes if _DEMONSTRATION.search(note))
+
+
+@dataclass(frozen=True, eq=False)
+class Estimates:
+    """What was estimated, one row per group, and what it rests on. `print` shows all of it.
+
+    Attributes:
+        what: In words.
+        table: A row per group, named by its index. Columns: the statistics; `rows`, how many rows of the sample there
+            are with a weight; `n_eff`, Kish's effective sample size of the units that have the weight (households).
+        unit: The entity whose rows `n_eff` counts.
+        notes: What a reader has to know.
+    """
+
+    what: str
+    table: pd.DataFrame
+    unit: str
+    notes: tuple[str, ...] = ()
+
+    def __float__(self) -> float:
+        """The number, if it is one. Raises InputError."""
+        if self.table.shape != (1, 3):
+            raise InputError(
+                f"{self.what}: expected one number, found {len(self.table)} groups with "
+                f"{', '.join(map(str, self.table.columns[:-2]))}. Take them from `.table`"
+            )
+        return float(self.table.to_numpy()[0, 0])
+
+    @property
+    def n_eff(self) -> float | pd.Series:
+        """Kish's effective sample size; one for each group if there are several."""
+        return float(self.table["n_eff"].iloc[0]) if len(self.table) == 1 else self.table["n_eff"]
+
+    def __format__(self, how: str) -> str:
+        return format(float(self), how) if how else str(self)
+
+    def __str__(self) -> str:
+        shown = self.table.to_string(max_rows=30, float_format=_short, show_dimensions=len(self.table) > 30)
+        return "\n".join((self.what, shown, *self.remarks))
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        lines = "<br>".join(map(escape, self.remarks))
+        return f"<p>{escape(self.what)}</p>{self.table.to_html(max_rows=30, float_format=_short)}<p>{lines}</p>"
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """The lines below the table."""
+        return (f"n_eff: effective sample size (Kish), in rows of {self.unit}.", NO_MARGINS, *self.notes)
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """The rows that an estimate takes."""
+
+    unit: str
+    holder: str
+    """The entity that has the weight."""
+    values: pd.Series
+    keys: list[pd.Series]
+    names: list[str]
+    weights: Floats
+    clusters: Rows
+    """For each row the row of the holder."""
+    held: Floats
+    """The weights of the holder."""
+    notes: tuple[str, ...]
+
+    def groups(self) -> Iterator[tuple[tuple[Any, ...], Rows]]:
+        """Label and rows of each group, in order of the labels; one without a label if there are no groups."""
+        if not self.keys:
+            yield (), np.arange(len(self.values))
+            return
+        grouped = pd.DataFrame(dict(zip(self.names, self.keys, strict=True))).groupby(self.names, observed=True)
+        codes = grouped.ngroup().to_numpy()
+        order = np.argsort(codes, kind="stable")
+        ends = np.cumsum(np.bincount(codes))[:-1]
+        labels = grouped.size().index
+        for label, rows in zip(labels, np.split(order, ends), strict=False):
+            yield (label if len(self.names) > 1 else (label,)), rows
+
+    def size(self, rows: Rows) -> tuple[int, float]:
+        """How many of the rows have a weight, and the effective sample of the holders that have one of them.
+
+        Persons of one household have its weight together: they are one draw, not several.
+        """
+        held = self.held[np.unique(self.clusters[rows])]
+        return int((self.weights[rows] > 0).sum()), effective_size(held)
+
+
+def estimates(
+    verb: str,
+    statistics: tuple[str, ...],
+    rows: Sequence[Sequence[float]],
+    labels: Sequence[tuple[Any, ...]],
+    names: Sequence[str],
+    sample: Sample,
+    labels_of: Mapping[str, str],
+    notes: tuple[str, ...],
+    *,
+    depth: int,
+) -> Estimates:
+    """The table and its words. Warns of small samples, in the name of the caller `depth` calls above.
+
+    Args:
+        verb: What was done.
+        statistics: Names of the numbers.
+        rows: For each group the numbers, and `Sample.size`.
+        labels: For each group its values of `names`; empty without groups.
+        names: Of the columns that make the groups.
+        sample: What it was done with.
+        labels_of: Name of a column → what it is, for people.
+        notes: Of the data.
+    """
+    index: Any = pd.Index(["all"])
+    if len(names) == 1:
+        index = pd.Index([label for (label,) in labels], name=names[0])
+    elif names:
+        index = pd.MultiIndex.from_tuples(labels, names=list(names))
+    numbers = np.array(rows, np.float64).reshape(-1, len(statistics) + 2)
+    table = pd.DataFrame(numbers, index, [*statistics, "rows", "n_eff"]).astype({"rows": np.int64})
+    column = str(sample.values.name)
+    label = f" ({labels_of[column]})" if column in labels_of else ""
+    what = f"{verb} of {column}{label}, per {sample.unit}" if column != sample.unit else f"{verb} of {sample.unit}"
+    small = table["n_eff"] < SMALL
+    if small.any():
+        found = f"{table['n_eff'].min():.1f}"
+        if names:
+            found = f"less in {small.sum():,} of {len(table):,} rows of the table, the least {found}"
+        warnings.warn(
+            f"{what}: expected an effective sample of {SMALL} or more, found {found}. Take larger groups or areas",
+            SmallSampleWarning,
+            stacklevel=depth,
+        )
+    return Estimates(what, table, sample.holder, (*sample.notes, *notes))
+
+
+def _short(number: float) -> str:
+    """For people: four digits, or whole numbers with commas."""
+    return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.4g}"

@@ -1,0 +1,442 @@
+"""Frames that estimate: entity → data frame, with weights, links and weighted statistics (extra `frames`).
+
+    frames = pe_data.open("pe-data://us/local_areas/districts/NC-01@latest")
+    print(frames.mean("age", by="state_fips"))
+    print(frames.median("employment_income_before_lsr", of="household"))
+
+A row is a sampled unit that stands for as many as its weight says. Everything that is estimated here takes the weights,
+says how many rows and how large an effective sample it rests on, and warns where that is small.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+import pandas as pd
+
+from pe_data.describe.columns import PERSON
+from pe_data.documents.manifest import Entity
+from pe_data.errors import InputError
+from pe_data.read.estimates import Estimates, Sample, demonstration, estimates
+from pe_data.read.links import Links, Rows, weighted_unit
+from pe_data.read.together import HOWS, How, numbers, together
+from pe_data.read.weighted import Floats, effective_size, mean, quantiles, total
+
+Missing = Literal["refuse", "drop"]
+Column: TypeAlias = str | pd.Series
+By: TypeAlias = Column | Sequence[Column] | None
+"""One column, or several; each by name or as a series with a value per row of the unit."""
+Statistic: TypeAlias = Callable[[Floats, Floats], Iterable[float]]
+
+
+class Frames(dict[str, pd.DataFrame]):
+    """Entity → data frame, as any mapping; and what can be estimated from them.
+
+    Columns may be added, and rows left out: ids and links are looked up when they are needed. `unit`, below, is an
+    entity; a value for each of its rows is a column by name or a series. Columns of another entity that each row lies
+    in (a person's household) are fetched through the links.
+
+    Attributes:
+        entities: What the manifest says of ids, links and weights.
+        notes: What the publication says that a reader has to know.
+        labels: Name of a column → what it is, for people, where that is known.
+        what: The address, for messages.
+    """
+
+    def __init__(
+        self,
+        frames: Mapping[str, pd.DataFrame],
+        entities: Mapping[str, Entity],
+        *,
+        notes: tuple[str, ...] = (),
+        labels: Mapping[str, str] | None = None,
+        what: str = "frames",
+    ) -> None:
+        super().__init__(frames)
+        self.entities, self.notes, self.what = dict(entities), notes, what
+        self.labels = dict(labels or {})
+
+    def __repr__(self) -> str:
+        lines = [self.what]
+        for name, frame in self.items():
+            unit = weighted_unit(self.entities, name) if name in self.entities else None
+            weighed = f"weight of {unit}" if unit else "no weight"
+            lines.append(f"  {name}: {len(frame):,} rows × {frame.shape[1]} columns, {weighed}")
+        return "\n".join((*lines, *(f"  {note}" for note in self.notes)))
+
+    # --- weights and links ------------------------------------------------------------------------
+
+    def weight(self, unit: str = PERSON) -> pd.Series:
+        """The weight of each row of an entity, float64: how many such units it stands for.
+
+        An entity without a weight of its own has that of the unit that it lies in: a person that of the household.
+
+        Raises:
+            InputError: no weight reaches the entity, or one is missing, not finite or negative.
+        """
+        self._frame(unit)
+        found = Links(self, self.entities).weights(unit)
+        if found is None:
+            raise InputError(
+                f"{self.what}: weight of {unit}: expected a weight column and the ids that lead to it, found none. "
+                "Open the file with all its variables, or one that has weights"
+            )
+        for name in (unit, weighted_unit(self.entities, unit) or unit):
+            self._once(name)
+        wrong = ~(np.isfinite(found) & (found >= 0))
+        if wrong.any():
+            raise InputError(
+                f"{self.what}: weight of {unit}: expected a number of at least 0 for each row, found "
+                f"{found[wrong].iloc[0]} and the like in {wrong.sum():,} of {len(found):,} rows. Leave those rows out"
+            )
+        return found
+
+    def to(self, unit: str, column: str, how: How = "sum", *, of: str | None = None) -> pd.Series:
+        """A column of another entity, one value per row of `unit`, with its index.
+
+        From a group to what lies in it (household → person) every row gets its group's value. From what lies in a group
+        (person → household) the values are taken together:
+
+        | `how` | gives | of a group without rows |
+        |---|---|---|
+        | `sum` | int64 or float64; of true and false how many are true | 0 |
+        | `mean` | float64 | NaN |
+        | `max`, `min` | the same dtype | NaN |
+        | `any` | bool: whether one is true or not 0 | False |
+        | `first` | the value of the first row, text too | missing |
+
+        A missing value makes that of its group missing. Nothing is weighted.
+
+        Args:
+            of: The entity that has the column, where several have one of that name.
+
+        Raises:
+            InputError: no such entity, column or link; rows whose link leads nowhere; neither entity lies in the other;
+                text where a number is needed.
+        """
+        if how not in HOWS:
+            raise InputError(f"{self.what}: how: expected one of {', '.join(HOWS)}, found {how!r}")
+        self._frame(unit)
+        source = of or self._home(column)
+        if column not in self._frame(source):
+            raise InputError(f"{self.what}: {source}: expected a column {column!r}, found none")
+        if source == unit:
+            return self[unit][column]
+        here, there, inside = self._pairs(source, unit)
+        values = self[source][column]
+        if inside:
+            return values.iloc[here].set_axis(self[unit].index)
+        return together(values, here, there, self[unit].index, how, f"{self.what}: {column}")
+
+    def size(self, unit: str) -> pd.Series:
+        """How many persons there are in each row of a group, int64."""
+        self._frame(unit)
+        _, there, _ = self._pairs(PERSON, unit)
+        return pd.Series(np.bincount(there, minlength=len(self[unit])), self[unit].index, name="size")
+
+    # --- statistics -------------------------------------------------------------------------------
+
+    @property
+    def n_eff(self) -> float:
+        """Kish's effective sample size of the whole, in rows of the first entity that has a weight of its own."""
+        unit = next((name for name, entity in self.entities.items() if entity.weight and name in self), PERSON)
+        return effective_size(self.weight(unit).to_numpy())
+
+    def mean(
+        self,
+        column: Column,
+        by: By = None,
+        *,
+        of: str | None = None,
+        how: How = "sum",
+        where: Column | None = None,
+        missing: Missing = "refuse",
+    ) -> Estimates:
+        """The weighted mean, Σ w·x / Σ w; of true and false the share that is true.
+
+        Args:
+            column: What to estimate: numbers, or true and false.
+            by: Groups: one column or several. Groups without a row do not appear.
+            of: The entity whose units count; default the one that has the column. With `of="household"` a column of
+                persons is first brought to households.
+            how: How that is done, see `to`.
+            where: Only rows for which this is true.
+            missing: What to do with rows without a value or group: refuse, or leave them out and say so.
+
+        Returns:
+            Estimates; NaN where the weights of a group sum to 0.
+
+        Raises:
+            InputError: as `to` and `weight`; text or missing values; a unit that no column tells.
+
+        Warns:
+            SmallSampleWarning: an effective sample of less than 100.
+        """
+        return self._estimate(
+            "mean", ("mean",), lambda x, w: (mean(x, w),), column, by, of=of, how=how, where=where, missing=missing
+        )
+
+    def total(
+        self,
+        column: Column,
+        by: By = None,
+        *,
+        of: str | None = None,
+        how: How = "sum",
+        where: Column | None = None,
+        missing: Missing = "refuse",
+    ) -> Estimates:
+        """The weighted total, Σ w·x, 0 where the weights sum to 0; arguments as for `mean`."""
+        return self._estimate(
+            "total", ("total",), lambda x, w: (total(x, w),), column, by, of=of, how=how, where=where, missing=missing
+        )
+
+    def median(
+        self,
+        column: Column,
+        by: By = None,
+        *,
+        of: str | None = None,
+        how: How = "sum",
+        where: Column | None = None,
+        missing: Missing = "refuse",
+    ) -> Estimates:
+        """The weighted median: the quantile 0.5; arguments as for `mean`."""
+        half = np.array([0.5])
+        return self._estimate(
+            "median", ("median",), lambda x, w: quantiles(x, w, half), column, by, of=of, how=how, where=where,
+            missing=missing,
+        )  # fmt: skip
+
+    def quantile(
+        self,
+        column: Column,
+        q: float | Iterable[float],
+        by: By = None,
+        *,
+        of: str | None = None,
+        how: How = "sum",
+        where: Column | None = None,
+        missing: Missing = "refuse",
+    ) -> Estimates:
+        """Weighted quantiles, a column `q0.1` for each: the smallest value that reaches the share of all weights.
+
+        The definition, with its source, stands at `pe_data.read.weighted.quantiles`. Arguments as for `mean`.
+
+        Args:
+            q: One share, or several, between 0 and 1.
+        """
+        at = np.atleast_1d(np.asarray([q] if isinstance(q, int | float) else list(q), dtype=np.float64))
+        if at.ndim != 1 or not len(at) or not ((at >= 0) & (at <= 1)).all() or len(set(at)) < len(at):
+            raise InputError(f"{self.what}: q: expected numbers between 0 and 1, each once, found {q!r}")
+        names = tuple(f"q{share:g}" for share in at)
+        return self._estimate(
+            "quantiles", names, lambda x, w: quantiles(x, w, at), column, by, of=of, how=how, where=where,
+            missing=missing,
+        )  # fmt: skip
+
+    def count(self, unit: str = PERSON, by: By = None, *, where: Column | None = None) -> Estimates:
+        """How many units there are: the sum of their weights. Arguments as for `mean`."""
+        ones = pd.Series(1.0, self._frame(unit).index, name=unit)
+        return self._estimate("count", ("count",), lambda x, w: (total(x, w),), ones, by, of=unit, where=where)
+
+    def share(
+        self,
+        column: Column,
+        by: By = None,
+        *,
+        of: str | None = None,
+        where: Column | None = None,
+        missing: Missing = "refuse",
+    ) -> Estimates:
+        """For each value of a column the share of all units, or of those of a group, that have it.
+
+        Text and numbers alike. Shares of a group sum to 1; NaN where its weights sum to 0. A value that a group does
+        not have does not appear. `rows` and `n_eff` are those of the whole group, which the share is of. Arguments as
+        for `mean`.
+        """
+        unit = of or self._unit_of(column)
+        sample = self._sample(self._values(column, unit, None), by, unit, where, missing)
+        if sample.values.name in sample.names:
+            raise InputError(
+                f"{self.what}: by: expected other columns than {sample.values.name}, whose shares these are"
+            )
+        rows: list[tuple[float, ...]] = []
+        labels: list[tuple[Any, ...]] = []
+        for label, chosen in sample.groups():
+            weights, base = sample.weights[chosen], sample.size(chosen)
+            codes, kinds = pd.factorize(sample.values.iloc[chosen], sort=True)
+            whole = weights.sum()
+            for kind, part in zip(kinds, np.bincount(codes, weights, len(kinds)), strict=True):
+                rows.append((part / whole if whole else np.nan, *base))
+                labels.append((*label, kind))
+        names = [*sample.names, str(sample.values.name)]
+        return estimates("share", ("share",), rows, labels, names, sample, self.labels, self._told(), depth=3)
+
+    # --- how --------------------------------------------------------------------------------------
+
+    def _estimate(
+        self,
+        verb: str,
+        names: tuple[str, ...],
+        statistic: Statistic,
+        column: Column,
+        by: By,
+        *,
+        of: str | None,
+        how: How = "sum",
+        where: Column | None = None,
+        missing: Missing = "refuse",
+    ) -> Estimates:
+        unit = of or self._unit_of(column)
+        values = self._values(column, unit, how)
+        numbers(values, f"{self.what}: {values.name}")  # before missing ones, so that text is told as text
+        sample = self._sample(values, by, unit, where, missing)
+        data = numbers(sample.values, self.what).astype(np.float64)
+        rows, labels = [], []
+        for label, chosen in sample.groups():
+            rows.append((*statistic(data[chosen], sample.weights[chosen]), *sample.size(chosen)))
+            labels.append(label)
+        return estimates(verb, names, rows, labels, sample.names, sample, self.labels, self._told(), depth=4)
+
+    def _told(self) -> tuple[str, ...]:
+        return demonstration(self.notes)
+
+    def _sample(self, values: pd.Series, by: By, unit: str, where: Column | None, missing: Missing) -> "Sample":
+        """The rows that count, with their weights."""
+        if missing not in get_args(Missing):
+            raise InputError(f"{self.what}: missing: expected one of {', '.join(get_args(Missing))}, found {missing!r}")
+        listed: Sequence[Column] = [] if by is None else list(by) if isinstance(by, list | tuple) else [by]  # type: ignore[list-item]
+        keys = [self._values(one, unit, None) for one in listed]
+        names = [str(key.name) for key in keys]
+        if len(set(names)) < len(names):
+            raise InputError(f"{self.what}: by: expected columns of different names, found {', '.join(names)}")
+        chosen = np.ones(len(self[unit]), bool)
+        if where is not None:
+            chosen = self._values(where, unit, None).to_numpy()
+            if chosen.dtype != bool:
+                raise InputError(f"{self.what}: where: expected true or false for each row, found {chosen.dtype}")
+        gone = chosen & np.logical_or.reduce([one.isna().to_numpy() for one in (values, *keys)])
+        notes: tuple[str, ...] = ("Only the rows that were chosen.",) if where is not None else ()
+        if gone.any():
+            found = f"{gone.sum():,} of {chosen.sum():,} rows without one"
+            if missing == "refuse":
+                raise InputError(
+                    f"{self.what}: {' or '.join(map(str, (values.name, *names)))}: expected a value in each row, found "
+                    f"{found}. Say missing='drop' to leave them out"
+                )
+            notes += (f"Left out: {found}.",)
+        rows = np.flatnonzero(chosen & ~gone)
+        weights = self.weight(unit).to_numpy()
+        holder = weighted_unit(self.entities, unit)
+        assert holder is not None, "it has a weight"
+        clusters = Links(self, self.entities).rows(unit, holder)
+        assert clusters is not None, "it has a weight"
+        held = self.weight(holder).to_numpy()
+        columns = [key.iloc[rows].reset_index(drop=True) for key in keys]
+        return Sample(unit, holder, values.iloc[rows], columns, names, weights[rows], clusters[rows], held, notes)
+
+    def _frame(self, unit: str) -> pd.DataFrame:
+        if unit not in self or unit not in self.entities:
+            raise InputError(f"{self.what}: unit: expected one of {', '.join(self)}, found {unit!r}")
+        return self[unit]
+
+    def _home(self, column: str) -> str:
+        """The one entity that has a column."""
+        homes = [name for name, frame in self.items() if column in frame]
+        if len(homes) == 1:
+            return homes[0]
+        if homes:
+            raise InputError(
+                f"{self.what}: {column}: expected it in one entity, found it in {', '.join(homes)}. Say of="
+            )
+        every = {str(name) for frame in self.values() for name in frame}
+        close = get_close_matches(column, every, n=3)
+        hint = f". Did you mean {', '.join(close)}?" if close else ""
+        raise InputError(f"{self.what}: expected a column of the frames, found {column!r}{hint}")
+
+    def _unit_of(self, column: Column) -> str:
+        if isinstance(column, str):
+            return self._home(column)
+        self._check_series(column)
+        units = [name for name, frame in self.items() if frame.index.equals(column.index)]
+        if len(units) != 1:
+            fits = f"those of {' and '.join(units)}" if units else "those of none"
+            raise InputError(f"{self.what}: expected a series with the rows of one entity, found {fits}. Say of=")
+        return units[0]
+
+    def _check_series(self, column: object) -> None:
+        if not isinstance(column, pd.Series):
+            raise InputError(
+                f"{self.what}: expected the name of a column or a pandas series, found {type(column).__name__}"
+            )
+
+    def _values(self, column: Column, unit: str, how: How | None) -> pd.Series:
+        """One value per row of the unit. Without `how` from its own columns and those of what it lies in alone."""
+        frame = self._frame(unit)
+        if not isinstance(column, str):
+            self._check_series(column)
+            if not frame.index.equals(column.index):
+                raise InputError(
+                    f"{self.what}: expected a series with a value for each of the {len(frame):,} rows of {unit}, found "
+                    f"one of {len(column):,} with another index"
+                )
+            return column if column.name is not None else column.rename("given")
+        if column in frame:
+            return frame[column]
+        home = self._home(column)
+        if how is None and not self._pairs(home, unit)[2]:
+            raise InputError(
+                f"{self.what}: {column}: expected one value for each row of {unit}, found a column of {home}, of "
+                f"which it has several. Say how: frames.to({unit!r}, {column!r}, how='max'), or another"
+            )
+        return self.to(unit, column, how or "first", of=home)
+
+    def _pairs(self, source: str, unit: str) -> tuple[Rows, Rows, bool]:
+        """Rows of two entities that belong together, and whether each row of `unit`, in its order, lies in one of
+        `source`."""
+        links, entities = Links(self, self.entities), self.entities
+        if unit == PERSON or source in entities[unit].links:
+            found = self._all(links.rows(unit, source), unit, source)
+            return found, np.arange(len(found)), True
+        if source == PERSON or unit in entities[source].links:
+            found = self._all(links.rows(source, unit), source, unit)
+            return np.arange(len(found)), found, False
+        if PERSON not in self or PERSON not in entities:
+            self._all(None, source, unit)
+        each = [self._all(links.rows(PERSON, name), PERSON, name) for name in (source, unit)]
+        here, there = np.unique(np.stack(each), axis=1)
+        if len(np.unique(there)) == len(there) == len(self[unit]):
+            order = np.argsort(there)
+            return here[order], there[order], True
+        if len(np.unique(here)) == len(here):
+            return here, there, False
+        raise InputError(
+            f"{self.what}: expected each {source} to lie in one {unit}, or the other way round, found some that share "
+            "persons with several. Go over the persons: bring the column to person first"
+        )
+
+    def _all(self, rows: Rows | None, name: str, other: str) -> Rows:
+        """The rows, if each leads somewhere and no id stands twice. Raises InputError."""
+        self._once(name)
+        self._once(other)
+        if rows is None:
+            raise InputError(
+                f"{self.what}: expected ids that link {name} and {other}, found none. Open the file with a "
+                "variable of both"
+            )
+        lost = int((rows < 0).sum())
+        if lost:
+            raise InputError(
+                f"{self.what}: expected a {other} for each {name}, found none for {lost:,} of {len(rows):,}. If rows "
+                "were left out of one, leave out those that belong to them as well"
+            )
+        return rows
+
+    def _once(self, unit: str) -> None:
+        """Raise InputError if an id of the entity stands in two rows, so that nobody knows which is meant."""
+        key = self.entities[unit].id
+        if key in self[unit] and not self[unit][key].is_unique:
+            twice = self[unit][key][self[unit][key].duplicated()].iloc[0]
+            raise InputError(f"{self.what}: {key}: expected each id once, found {twice} twice")
