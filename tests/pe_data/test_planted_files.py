@@ -13,13 +13,14 @@ from pe_data.cache.entries import Cache
 from pe_data.cache.known_revocations import Known
 from pe_data.documents.tombstone import Tombstone
 from pe_data.errors import CacheError, FetchError, PeDataError, RevokedError, StoreError
+from pe_data.exports import export
 from pe_data.files import place
 from pe_data.files.atomic import beside
 from pe_data.keep.mirror import mirror
 from pe_data.keep.verified import Verified
 from pe_data.names.digests import Sha256, open_plain, sha256_bytes, sha256_file
 from pe_data.names.keys import payload_key
-from pe_data.read import frames, hub, web
+from pe_data.read import hub, web
 from pe_data.read.options import Options
 from pe_data.read.seen import SeenChannels
 from pe_data.store.byte_source import Body
@@ -119,7 +120,7 @@ def test_copies_exports_and_memories_write_to_no_link(
     guessed = tmp_path / "out" / ".guessed"
     guessed.parent.mkdir()
     guessed.symlink_to(victim)
-    for module in (place, frames):
+    for module in (place, export):
         monkeypatch.setattr(module, "beside", lambda _: guessed)
     monkeypatch.setattr("pe_data.keep.verified.beside", lambda _: guessed)
     source = pe_data.ensure(PIN)

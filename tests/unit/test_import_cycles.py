@@ -85,6 +85,7 @@ STORE = (
     "cache",
     "trust",
     "read",
+    "exports",
     "policyengine",
     "write",
     "keep",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pe_data.certify.certify import certify_data_release
     from pe_data.errors import PeDataError
+    from pe_data.exports.export import export
     from pe_data.maps.draw import map as map
     from pe_data.names.uri import parse_uri
     from pe_data.read.catalogue import history, schema, variables
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from pe_data.read.datasets import ensure_datasets
     from pe_data.read.diff import diff
     from pe_data.read.fetch import fetch
-    from pe_data.read.frames import export
     from pe_data.read.frames import open_frames as open
     from pe_data.read.resolver import ensure, resolve
 
@@ -50,7 +50,7 @@ _HOMES = {
     "diff": ("pe_data.read.diff", "diff"),
     "ensure": ("pe_data.read.resolver", "ensure"),
     "ensure_datasets": ("pe_data.read.datasets", "ensure_datasets"),
-    "export": ("pe_data.read.frames", "export"),
+    "export": ("pe_data.exports.export", "export"),
     "fetch": ("pe_data.read.fetch", "fetch"),
     "history": ("pe_data.read.catalogue", "history"),
     "list": ("pe_data.read.catalogue", "list"),

@@ -17,6 +17,7 @@ from pe_data.texts import human_size, text_table
 if TYPE_CHECKING:
     from pe_data.documents.dictionary import Variable
     from pe_data.documents.notice import Notice
+    from pe_data.exports.export import Format
 
 
 @click.command("list")
@@ -311,46 +312,52 @@ def _holding(found: "tuple[Variable, ...] | Notice", search: str) -> "tuple[Vari
 
 @click.command()
 @click.argument("uri", type=ADDRESS)
-@click.option("--to", type=click.Choice(["parquet", "csv"]), required=True)
-@click.option("--out", default=".", show_default=True, help="Folder for one file per entity.")
+@click.option("--to", type=click.Choice(["csv", "parquet", "stata", "duckdb"]), required=True)
+@click.option("--out", default=".", show_default=True, help="Folder for the files.")
 @click.option("--variables", help="Only these columns, comma-separated.")
+@click.option(
+    "--members",
+    "-m",
+    multiple=True,
+    metavar="GLOB",
+    help="Of a collection, the members whose name fits, such as 'districts/*', together.",
+)
 @click.option("--year", type=int, help="Which year of a file with several.")
 @click.option("--allow-pickle", is_flag=True, help=PICKLE)
 @address_options
 @json_option
 def export(
     uri: str,
-    to: str,
+    to: "Format",
     out: str,
     variables: str | None,
+    members: tuple[str, ...],
     year: int | None,
     allow_pickle: bool,
     options: Options,
     output: Output,
 ) -> None:
-    """Write one Parquet or CSV file per entity.
+    """Write one CSV, Parquet or Stata file per entity, or one DuckDB file, with labels and what is said of the data.
+
+    Codes are text with their leading zeros. Beside CSV files lie read.py, read.R and read.do, beside Stata files
+    read.R, which read them with types and labels; datapackage.json says where the rows are from.
 
     \b
     Examples:
       pe-data export pe-data://us/local_areas/districts/NC-01@latest --to csv --out nc01
+      pe-data export pe-data://us/local_areas@latest --members 'districts/*' --to stata --out districts
       pe-data export ./states/NC.h5 --to parquet --variables age,household_weight
     """
-    from pe_data.read.frames import FORMATS
-    from pe_data.read.frames import export as export_frames
+    from pe_data.exports.export import RENAMES, export_with
 
-    written = export_frames(
-        uri,
-        FORMATS[0] if to == FORMATS[0] else FORMATS[1],
-        Path(out),
-        [name.strip() for name in variables.split(",")] if variables else None,
-        year=year,
-        allow_pickle=allow_pickle,
-        store=options.store,
-        cache=options.cache.root,
-        offline=options.offline,
-        allow_stale=options.allow_stale,
+    chosen = [name.strip() for name in variables.split(",")] if variables else None
+    written = export_with(
+        uri, to, Path(out), chosen, members or None, year=year, allow_pickle=allow_pickle, options=options
     )
-    output({entity: str(path) for entity, path in written.items()}, written.values())
+    if written.renamed:
+        told = f"{written.renamed} columns have other names in {'Stata' if to == 'csv' else 'the files'}"
+        say(f"pe-data: {told}: {Path(out) / RENAMES}", err=True)
+    output({entity: str(path) for entity, path in written.files.items()}, dict.fromkeys(written.files.values()))
 
 
 COMMANDS: dict[str, click.Command] = {

@@ -1,7 +1,6 @@
 """A manifest as a Frictionless data package: one resource per entity."""
 
 import re
-from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -16,14 +15,14 @@ _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 def notice_to_frictionless(notice: Notice) -> dict[str, Any]:
     """The descriptor of a gated dataset: its name, the licence and how to apply, and no resource to fetch."""
-    name = _slug(f"{notice.country}-{notice.dataset}")
+    name = slug(f"{notice.country}-{notice.dataset}")
     how = f"Gated microdata. How to apply: {notice.how_to_apply}."
     return {
         "profile": "data-package",
         "name": name,
         "title": f"{notice.country}/{notice.dataset}",
         "description": how,
-        "licenses": [_licence(notice.licence)],
+        "licenses": [licence_row(notice.licence)],
         "resources": [{"name": name, "description": how, "data": []}],
     }
 
@@ -55,56 +54,20 @@ def package_head(manifest: Manifest, about: About) -> dict[str, Any]:
     said = msgspec.to_builtins(about)
     return {
         "profile": "data-package",
-        "name": _slug(f"{manifest.country}-{manifest.dataset}"),
+        "name": slug(f"{manifest.country}-{manifest.dataset}"),
         "title": about.title or f"{manifest.country}/{manifest.dataset}{f', {about.area}' if about.area else ''}",
         **({"description": "\n".join(about.notes)} if about.notes else {}),
         **{name: said[name] for name in ("area", "citation") if name in said},
         "version": manifest.schema_version,
-        "licenses": [_licence(manifest.licence)],
+        "licenses": [licence_row(manifest.licence)],
     }
 
 
-def export_to_frictionless(
-    manifest: Manifest, about: About, files: Mapping[str, tuple[str, Iterable[str]]], said: tuple[Variable, ...] = ()
-) -> dict[str, Any]:
-    """The descriptor of files that were made from an artifact.
-
-    Of a gated one it lists no columns: whoever has the files has them there.
-
-    Args:
-        files: Entity → name of its file, and its columns; `name@2024-01` is of the variable `name`.
-        said: What its collection says of variables.
-    """
-    artifact = manifest.artifact
-    gated = notice_of(manifest) is not None
-    return {
-        **package_head(manifest, about),
-        "sources": [{"title": f"{manifest.country}/{manifest.dataset} sha256:{artifact.sha256}"}],
-        "resources": [
-            _file(manifest, entity, path, () if gated else columns, said)
-            for entity, (path, columns) in sorted(files.items())
-        ],
-    }
-
-
-def _file(
-    manifest: Manifest, entity: str, path: str, columns: Iterable[str], said: tuple[Variable, ...]
-) -> dict[str, Any]:
-    known = {one.name: told(one) for one in manifest.variables(said) if one.entity == entity}
-    dtypes = {name: group.dtype for group in manifest.columns if group.entity == entity for name in group.names}
-    fields = [
-        {"name": name, "type": _type(dtypes.get(variable := name.partition("@")[0], "text")), **known.get(variable, {})}
-        for name in columns
-    ]
-    table = {"name": _slug(entity), "type": "table", "path": path, "format": path.rpartition(".")[2]}
-    return {**table, "schema": {"fields": fields}} if fields else table
-
-
-def _licence(text: str) -> dict[str, str]:
+def licence_row(text: str) -> dict[str, str]:
     """By address or by identifier, as the standard has it; other words get a name that it accepts."""
     if text.startswith(("https://", "http://")):
         return {"path": text}
-    return {"name": text if _IDENTIFIER.fullmatch(text) else _slug(text), "title": text}
+    return {"name": text if _IDENTIFIER.fullmatch(text) else slug(text), "title": text}
 
 
 def _resource(manifest: Manifest, entity: str, file: str, said: tuple[Variable, ...]) -> dict[str, Any]:
@@ -120,14 +83,14 @@ def _resource(manifest: Manifest, entity: str, file: str, said: tuple[Variable, 
     if described.id:
         schema["primaryKey"] = [described.id]
     keys = [
-        {"fields": [column], "reference": {"resource": _slug(other), "fields": [target]}}
+        {"fields": [column], "reference": {"resource": slug(other), "fields": [target]}}
         for other, column in sorted(described.links.items())
         if (target := manifest.entities[other].id)
     ]
     if keys:
         schema["foreignKeys"] = keys
     return {
-        "name": _slug(entity),
+        "name": slug(entity),
         "type": "table",
         "path": file,
         "format": artifact.extension,
@@ -162,6 +125,6 @@ def _constraints(dtype: str, known: Variable) -> dict[str, Any]:
     return {"constraints": found} if found else {}
 
 
-def _slug(text: str) -> str:
+def slug(text: str) -> str:
     """Lower-case letters, digits, `-`, `_` and `.`: what a name may hold."""
     return "".join(c if c.isalnum() or c in "-_." else "-" for c in text.lower()) or "unnamed"

@@ -1,24 +1,20 @@
-"""Data frames per entity from an artifact, and files from them (extra `frames`)."""
+"""Data frames per entity from an artifact (extra `frames`)."""
 
-import json
 import os
 import warnings
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pe_data.describe.columns import PERSON
-from pe_data.documents.frictionless import export_to_frictionless
 from pe_data.documents.manifest import Manifest
 from pe_data.errors import (
-    CacheError,
     DemonstrationWarning,
     InputError,
     MissingExtraError,
     PeDataError,
 )
-from pe_data.files.atomic import beside, write_atomic
 from pe_data.read.lookup import Entry, entry_for
 from pe_data.read.options import Options
 from pe_data.read.resolver import ensure_with
@@ -30,10 +26,6 @@ if TYPE_CHECKING:
     from pe_data.read.weighted_frames import Frames
 
 Address: TypeAlias = "str | os.PathLike[str]"
-Format = Literal["parquet", "csv"]
-FORMATS: tuple[Format, ...] = ("parquet", "csv")
-PACKAGE = "datapackage.json"
-"""Beside exported files."""
 
 
 def open_frames(
@@ -87,10 +79,10 @@ def open_frames(
     from pe_data.read.several import join, labels_of, parts_of
     from pe_data.read.weighted_frames import Frames
 
-    asked, variables = _same_year(year, years, what), _listed(variables)
+    asked, variables = same_year(year, years, what), _listed(variables)
 
     def read(address: Address, manifest: Manifest, path: Path) -> "dict[str, pd.DataFrame]":
-        wanted = _along(manifest, _wanted(manifest, variables, str(address)))
+        wanted = _along(manifest, wanted_columns(manifest, variables, str(address)))
         return frames_of(path, manifest, wanted, year=asked, allow_pickle=allow_pickle, what=str(address))
 
     if one and members is None:
@@ -110,12 +102,13 @@ def _listed(words: str | Iterable[str] | None) -> list[str] | None:
     return [words] if isinstance(words, str) else None if words is None else list(words)
 
 
-def _open(
+def open_entry(
     uri: "Address", variables: Iterable[str] | None, year: int | None, options: Options, pickle: bool
 ) -> "tuple[dict[str, pd.DataFrame], Entry]":
+    """The frames of `open_frames`, whose arguments these are, and what is said of the file."""
     need_pandas(str(uri))
     entry = entry_for(uri, options, year=year)
-    wanted = _wanted(entry.manifest, variables, str(uri))
+    wanted = wanted_columns(entry.manifest, variables, str(uri))
     path = ensure_with(uri, options)
     return frames_of(path, entry.manifest, wanted, year=year, allow_pickle=pickle, what=str(uri)), entry
 
@@ -155,51 +148,6 @@ def frames_of(
         return _hdfstore(path, wanted, chosen)
     except (OSError, KeyError, ValueError, RuntimeError) as error:
         raise InputError(f"{what}: the file {path} cannot be read as its manifest describes it: {error}") from error
-
-
-def export(
-    uri: "str | os.PathLike[str]",
-    to: Format,
-    folder: Path | str,
-    variables: Iterable[str] | None = None,
-    *,
-    year: int | None = None,
-    years: "int | Iterable[int] | None" = None,
-    allow_pickle: bool = False,
-    **options: Any,
-) -> dict[str, Path]:
-    """Write `{entity}.parquet` or `{entity}.csv` per entity; returns entity → file.
-
-    `datapackage.json` beside them describes them (Frictionless): what they are from, and what is said of it.
-
-    Raises PeDataError for an unknown format or a folder that cannot be written, and whatever
-    `open_frames` raises.
-    """
-    if to not in FORMATS:
-        raise PeDataError(f"format: expected one of {', '.join(FORMATS)}, found {to!r}")
-    year = _same_year(year, years, str(uri))
-    frames, entry = _open(uri, variables, year, Options.of(**options), allow_pickle)
-    manifest = entry.manifest
-    covered = manifest.time_period if year is None else (year,)
-    target = Path(folder)
-    written: dict[str, Path] = {}
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-        for entity, frame in frames.items():
-            path = target / f"{entity.replace('|', '_or_').replace('/', '_')}.{to}"
-            temporary = beside(path)
-            if to == "csv":
-                frame.to_csv(temporary, index=False)
-            else:
-                _write_parquet(frame, temporary, entity, covered)
-            temporary.replace(path)
-            written[entity] = path
-        files = {entity: (path.name, map(str, frames[entity].columns)) for entity, path in written.items()}
-        package = export_to_frictionless(manifest, entry.about, files, entry.said)
-        write_atomic(target / PACKAGE, json.dumps(package, indent=2, ensure_ascii=False).encode())
-    except OSError as error:
-        raise CacheError(f"{target}: cannot be written: {error.strerror or error}") from error
-    return written
 
 
 def _arrays(path: Path, wanted: Mapping[str, tuple[str, ...]], year: int) -> "dict[str, pd.DataFrame]":
@@ -262,19 +210,7 @@ def _parquet(path: Path, wanted: Mapping[str, tuple[str, ...]]) -> "dict[str, pd
     return {entity: pd.read_parquet(path, columns=list(names)) for entity, names in wanted.items()}
 
 
-def _write_parquet(frame: "pd.DataFrame", path: Path, entity: str, years: tuple[int, ...]) -> None:
-    """Parquet whose footer says entity and years, so that it can be described again."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from pe_data.describe.from_parquet import ENTITY_KEY, YEARS_KEY
-
-    table = pa.Table.from_pandas(frame, preserve_index=False)
-    extra = {ENTITY_KEY: entity.encode(), YEARS_KEY: " ".join(map(str, years)).encode()}
-    pq.write_table(table.replace_schema_metadata((table.schema.metadata or {}) | extra), path)
-
-
-def _wanted(manifest: Manifest, variables: Iterable[str] | None, what: str) -> dict[str, tuple[str, ...]]:
+def wanted_columns(manifest: Manifest, variables: Iterable[str] | None, what: str) -> dict[str, tuple[str, ...]]:
     """Entity → columns to read; PeDataError for an unknown name."""
     every = manifest.every_column()
     if variables is None:
@@ -307,7 +243,7 @@ def _along(manifest: Manifest, wanted: Mapping[str, tuple[str, ...]]) -> dict[st
     return along
 
 
-def _same_year(year: int | None, years: "int | Iterable[int] | None", what: str) -> int | None:
+def same_year(year: int | None, years: "int | Iterable[int] | None", what: str) -> int | None:
     """The one year that is asked for, by either name. Raises InputError for several."""
     if years is None:
         return year

@@ -1,0 +1,1 @@
+"""Files for other programs: CSV, Parquet, Stata, DuckDB, with labels and codes intact."""

@@ -1,0 +1,89 @@
+"""What travels along with the rows: title, licence, notes, citation, and where they are from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pe_data.documents.collection import About
+from pe_data.documents.manifest import Manifest
+
+DEMONSTRATION = "demonstration"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A file that rows come from."""
+
+    name: str
+    """Of the member; empty for a file of its own."""
+    manifest: Manifest
+    about: About
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What is said of the whole."""
+
+    name: str
+    """In one word, or `country/dataset`."""
+    title: str
+    years: tuple[int, ...] = ()
+    licences: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    citations: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+
+    @property
+    def heading(self) -> str:
+        """The title, with the year, and first of all that it is a demonstration if a note says so."""
+        told = any(DEMONSTRATION in note.lower() for note in self.notes)
+        years = ", ".join(map(str, self.years))
+        return f"{'Demonstration: ' if told else ''}{self.title}{f', {years}' if years else ''}"
+
+    def lines(self) -> tuple[str, ...]:
+        """For people: heading, notes, licence, citation, and the first sources."""
+        sources = [f"Source: {source}" for source in self.sources[:_SHOWN]]
+        more = len(self.sources) - _SHOWN
+        return (
+            self.heading,
+            *self.notes,
+            *(f"Licence: {licence}" for licence in self.licences),
+            *(f"Cite as: {citation}" for citation in self.citations),
+            *sources,
+            *([f"and {more} more sources, in datapackage.json"] if more > 0 else []),
+        )
+
+    def kinds(self) -> tuple[tuple[str, str], ...]:
+        """Kind and text of each line that is said."""
+        return (
+            ("title", self.heading),
+            *(("note", note) for note in self.notes),
+            *(("licence", licence) for licence in self.licences),
+            *(("citation", citation) for citation in self.citations),
+            *(("source", source) for source in self.sources),
+        )
+
+
+_SHOWN = 3
+
+
+def said_of(origins: Sequence[Origin], years: tuple[int, ...]) -> Said:
+    """What is said of files that are exported together; each line once, in the order of the files."""
+    first = origins[0]
+    dataset = f"{first.manifest.country}/{first.manifest.dataset}"
+    if len(origins) == 1:
+        title = first.about.title or f"{dataset}{f', {first.about.area}' if first.about.area else ''}"
+    else:
+        title = f"{dataset}, {len(origins)} areas"
+    return Said(
+        dataset,
+        title,
+        years,
+        tuple(dict.fromkeys(one.manifest.licence for one in origins)),
+        tuple(dict.fromkeys(note for one in origins for note in one.about.notes)),
+        tuple(dict.fromkeys(one.about.citation for one in origins if one.about.citation)),
+        tuple(
+            f"{one.manifest.country}/{one.manifest.dataset}{f'/{one.name}' if one.name else ''} "
+            f"sha256:{one.manifest.artifact.sha256}"
+            for one in origins
+        ),
+    )
