@@ -93,7 +93,9 @@ def test_a_whole_export(world: World, capsys: pytest.CaptureFixture[str]) -> Non
     digest = world.publish(*DISTRICTS)
     main = world.hub.branches["main"]
     assert run([*WORDS, "--json"]) == 0
-    report = json.loads(capsys.readouterr().out)
+    said = capsys.readouterr()
+    report = json.loads(said.out)
+    assert said.err == ""  # no bar where nobody would see one
     assert report["uri"] == f"pe-data://us/areas@sha256:{digest}"
     assert (report["tag"], report["commit"]) == (TAG, world.hub.tags[TAG])
     found = world.released()
@@ -257,6 +259,7 @@ def test_a_wrong_token_is_not_shown(
         assert wrong not in said.out + said.err
 
 
+@pytest.mark.slow
 def test_every_step_may_be_the_last_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Broken off after any write, the same call completes the release, and gives what an undisturbed one gives."""
     monkeypatch.setattr(export_hub, "BATCH", 2)

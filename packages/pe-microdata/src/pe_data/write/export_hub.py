@@ -289,12 +289,13 @@ def _stage(
     total, done = sum(file.size_bytes for file in chain(*commits)), 0
     if commits and not begun:
         hub.call(f"branch {export.branch}", "create_branch", branch=export.branch, revision=head)
+    tell = on_progress or (lambda done, total: None)
+    tell(0, total)
     for number, files in enumerate(commits, 1):
         message = f"Release {export.place.revision}: part {number} of {len(commits)}"
         head = hub.commit(export.branch, head, message, hub.additions(files))
         done += sum(file.size_bytes for file in files)
-        if on_progress is not None:
-            on_progress(done, total)
+        tell(done, total)
     wrong = hub.different(head, export.files) if commits else []
     if wrong:
         raise StoreError(
