@@ -125,9 +125,8 @@ def _read(path: Path, name: str) -> Declared | None:
     if name not in classes:
         return None
     body = _assigned(classes[name])
-    computed = any(key in body for key in _COMPUTES) or any(
-        isinstance(node, ast.FunctionDef) and node.name.startswith("formula") for node in classes[name].body
-    )
+    functions = [node.name for node in classes[name].body if isinstance(node, ast.FunctionDef)]
+    computed = any(one in _COMPUTES or one.startswith("formula") for one in (*body, *functions))
     return Declared(_kind(name, body, classes), computed)
 
 
