@@ -88,6 +88,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     report.add_argument("--results", type=Path, help="folder of the run [that of the configuration]")
     report.add_argument(
+        "--against", metavar="RUN", help="say what changed from another run: its folder, @latest, @v3, sha256:… or an "
+        "address of pe-data; and what publishing would do",
+    )  # fmt: skip
+    report.add_argument("--deep", action="store_true", help="with --against: read the files, for totals of a store's")
+    report.add_argument(
         "--shapes", type=Path, metavar="FILE", help="GeoJSON with the districts' shapes by GEOID, for a true map"
     )
     report.add_argument("--output", type=Path, help="folder to write to [validation/ of the run]")

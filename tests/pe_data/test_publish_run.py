@@ -21,6 +21,8 @@ from local_h5.contracts.records import CheckedFile, Finding, Summary, Validation
 from local_h5.contracts.results import SUFFIX
 from local_h5.errors import ConfigError, ResultError
 from local_h5.files.atomic import sha256_of, write_text
+from local_h5.report.against import publication, what_changed
+from local_h5.report.collect import RunData
 from pe_data.documents.collection import Area, Collection, Member
 from pe_data.documents.encoding import unpack
 from pe_data.documents.manifest import Artifact, Entity, Manifest
@@ -513,3 +515,32 @@ def test_snakemake_publish(run: Settings, tmp_path: Path) -> None:
         assert (fewer.returncode == 0) == allowed, fewer.stderr
         assert "gone (1)" in fewer.stdout
         assert ("store.allow_removal: true" in (run.results / "logs" / "publish.log").read_text()) != allowed
+
+
+def test_the_report_gives_the_digest_that_is_published(
+    run: Settings, config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before and after; so does the dry run. Against what was published, the run is the same."""
+    monkeypatch.setenv("PE_DATA_CACHE", str(tmp_path / "cache"))
+    before = dict(publication(run))
+    said = io.StringIO()
+    with redirect_stdout(said):
+        script.publish_run(run.layout.config, tmp_path / "r.json", run.config.store.url, dry_run=True)
+    assert before["Digest"] in said.getvalue()
+    with redirect_stdout(said):
+        script.publish_run(run.layout.config, tmp_path / "r.json", run.config.store.url)
+    published = read(open_store(str(run.config.store.url)), "us", "local_areas").body
+    assert before["Digest"] == f"sha256:{published.artifact_sha256}"
+    assert before["Version"] == "would be 1"
+    assert dict(publication(run))["Version"] == "stands there already, as 1"
+    for against in ("@latest", "@v1", before["Digest"], f"us/local_areas@{before['Digest']}"):
+        change = what_changed(RunData(run, ()), against, deep=False)
+        assert "no difference" in change.summary, against
+    write_area(run, "states/AL.h5", b"second")
+    assert dict(publication(run))["Digest"] != before["Digest"]
+    change = what_changed(RunData(run, ()), "@latest", deep=False)
+    assert any("states/AL" in section.note for section in change.sections)
+    fewer = Settings.load(config | {"areas": config["areas"] | {"cities": []}})
+    assert "cities/NYC" in dict(publication(fewer))["Would be refused"]
+    run.layout.approval(run.requests[0]).unlink()
+    assert "no approval" in dict(publication(run))["Not releasable"]

@@ -218,7 +218,7 @@ def target_against_value(targets: Rows) -> str:
         count = sum(len(groups[name]) for name in own_names)
         what = own_names[0] if len(own_names) == 1 else f"{len(own_names)} other families"
         y = top + 14 + 19 * line
-        room = 21 - len(f"{count:,}")
+        room = 38 - len(f"{count:,}")
         shown = what if len(what) <= room else f"{what[: room - 1]}…"
         parts.append(
             f'<g><title>{escape(what)}: {count:,}</title><path class="c{number}" stroke-width="9" '
@@ -229,7 +229,7 @@ def target_against_value(targets: Rows) -> str:
     parts.append(
         f'<text transform="translate(14 {top + size / 2:g}) rotate(-90)" class="middle">value in the file</text>'
     )
-    return _svg(WIDTH, top + size + 46, parts, "Value in the file against target")
+    return _svg(WIDTH + 140, top + size + 46, parts, "Value in the file against target")
 
 
 def weight_histogram(run: RunData) -> str:

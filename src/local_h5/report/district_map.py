@@ -101,11 +101,10 @@ def on_page(made: Mapping[str, Measure], where: Frame, areas: Rows) -> dict[str,
         return {}
     first = next(iter(shown.values()))
     status = {row["area_id"]: row["status"] for row in areas if row["area_type"] == "district"}
+    refused = {row["area_id"] for row in areas if row["area_type"] == "district" and not row["releasable"]}
     names = {row["area_id"]: row["name"] for row in areas if row["area_type"] == "district"}
     marks = "".join(
-        f'<circle cx="{x:g}" cy="{y:g}" r="3"/>'
-        for name, (x, y) in where.middles.items()
-        if status.get(name, "passed") not in ("passed", "skipped")
+        f'<circle cx="{x + 7:g}" cy="{y + 7:g}" r="2.4"/>' for name, (x, y) in where.middles.items() if name in refused
     )
     legends = "".join(
         f'<g data-measure="{name}"{"" if measure is first else " hidden"}>{legend(measure)}</g>'

@@ -3,7 +3,8 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const number = (digits) => (v) => v === null ? "" : v.toLocaleString("en-US", {maximumFractionDigits: digits, minimumFractionDigits: digits}).replace("-", "−");
 const percent = (v) => v === null ? "" : (Math.round(1e4 * v) / 100 + 0).toFixed(2).replace("-", "−") + " %";  // + 0: no "-0.00"
 const plain = (v) => v === null ? "" : String(v);
-const shows = {plain, percent, number0: number(0), number1: number(1), number2: number(2)};
+const change = (v) => v === null ? "" : (v > 0 ? "+" : "") + (Math.abs(v) < 5e-5 && v ? (100 * v).toPrecision(1).replace("-", "−") + " %" : percent(v));
+const shows = {plain, percent, change, number0: number(0), number1: number(1), number2: number(2)};
 
 // A table of data.tables: columns [title, hint, show], rows, and how many rows are drawn at most.
 function draw_table(element, {columns, rows, limit, status}) {
@@ -36,7 +37,8 @@ function draw_table(element, {columns, rows, limit, status}) {
       if (status !== null) line.className = row[status];
       columns.forEach(([, , show], at) => {
         const cell = line.insertCell(), text = (shows[show] || plain)(row[at]);
-        cell.textContent = text;
+        cell.textContent = text.length > 160 ? text.slice(0, 158) + " …" : text;
+        if (text.length > 160) cell.title = text;
         if (typeof row[at] === "number") cell.className = "n"; else if (text.length > 40) cell.className = "long";
       });
       return line;

@@ -12,6 +12,7 @@ from local_h5.contracts.records import TargetRow
 from local_h5.files.atomic import write_text
 from local_h5.inputs.weights import load_weights
 from local_h5.report import district_map
+from local_h5.report.against import publication, what_changed
 from local_h5.report.belief import Belief, read_beliefs
 from local_h5.report.causes import shared_causes
 from local_h5.report.charts import all_charts, nothing, standalone
@@ -24,13 +25,24 @@ from local_h5.runs.steps import FIGURES
 PAGE = "report.html"
 
 
-def write_report(settings: Settings, folder: Path, checkout: Path = Path(), *, shapes: Path | None = None) -> Path:
+def write_report(
+    settings: Settings,
+    folder: Path,
+    checkout: Path = Path(),
+    *,
+    against: str | None = None,
+    deep: bool = False,
+    shapes: Path | None = None,
+) -> Path:
     """Write the report and return the page's path.
 
     Args:
         settings: of the run, finished or not.
         folder: for ``report.html``, ``areas.parquet``, ``targets.parquet``, ``summary.json`` and ``figures/``.
         checkout: folder of the workflow, whose commit the page names.
+        against: another run to compare with, as :func:`local_h5.report.against.what_changed` takes it. Then the page
+            also says what publishing would do; for both the store is asked.
+        deep: whether the comparison reads the files.
         shapes: GeoJSON with the districts' shapes, for a true map; without it, equal cells.
 
     Raises:
@@ -40,7 +52,9 @@ def write_report(settings: Settings, folder: Path, checkout: Path = Path(), *, s
     run = collect(settings)
     areas, targets = area_rows(run), target_rows(run)
     charts, beliefs = all_charts(run, areas, targets), _beliefs(run)
-    causes, measures, where = shared_causes(run), district_map.measures(areas, targets, {}), district_map.frame(shapes)
+    causes, where = shared_causes(run), district_map.frame(shapes)
+    change = None if against is None else what_changed(run, against, deep=deep)
+    measures = district_map.measures(areas, targets, change.persons if change else {})
     page = render(
         Contents(
             run=run,
@@ -52,9 +66,9 @@ def write_report(settings: Settings, folder: Path, checkout: Path = Path(), *, s
             causes=causes,
             beliefs=beliefs,
             identity=identity(run, checkout),
-            change=None,
-            release=[],
-            hidden=_hidden(run, targets, beliefs),
+            change=change,
+            release=publication(settings) if change else [],
+            hidden=_hidden(run, targets, beliefs, against),
         )
     )
     pictures = district_map.pictures(measures, where) | {name: standalone(chart) for name, chart in charts.items()}
@@ -77,9 +91,17 @@ def write_report(settings: Settings, folder: Path, checkout: Path = Path(), *, s
     return folder / PAGE
 
 
-def _hidden(run: RunData, targets: Sequence[Mapping[str, Any]], beliefs: Sequence[Belief] | None) -> Lines:
+def _hidden(
+    run: RunData,
+    targets: Sequence[Mapping[str, Any]],
+    beliefs: Sequence[Belief] | None,
+    against: str | None,
+) -> Lines:
     """What the page does not have, and how to fill it."""
     hidden = []
+    if against is None:
+        words = "local-h5 report --against @latest, or another run's folder, or a pin"
+        hidden.append(("What changed, and the digest that publishing gives", words))
     if not targets:
         hidden.append(("Targets", "none was evaluated: set validation.level: targets, and run again"))
     elif all(row["in_training"] is None for row in targets):

@@ -84,9 +84,9 @@ EXAMPLE_TARGET_MODULES = (
 PLAN_MODULES = ("runs/fingerprint", "runs/forecast", "runs/plan_file", "scripts/plan_areas")
 REPORT_MODULES = (
     "contracts/coverage", "contracts/policy", "contracts/records", "contracts/results", "report/__init__",
-    "report/belief", "report/causes", "report/charts", "report/collect", "report/district_map", "report/identity",
-    "report/page", "report/page.css", "report/page.html", "report/page.js", "report/tables", "report/write",
-    "scripts/write_report", "validation/structural/population",
+    "report/against", "report/belief", "report/causes", "report/charts", "report/collect", "report/district_map",
+    "report/identity", "report/page", "report/page.css", "report/page.html", "report/page.js", "report/release",
+    "report/tables", "report/write", "scripts/write_report", "validation/structural/population",
 )  # fmt: skip
 
 

@@ -88,6 +88,8 @@ def verify(deep: bool, delete_stale: bool, form: str, configfiles: Sequence[Path
 def report(
     results: Path | None,
     output: Path | None,
+    against: str | None,
+    deep: bool,
     shapes: Path | None,
     configfiles: Sequence[Path],
     overrides: Sequence[str],
@@ -103,7 +105,7 @@ def report(
         raise ResultError(
             f"{results}: expected the folder of a run, found no {of_run}. Run the workflow first: make all."
         )
-    _say(str(writer()(Settings.read(of_run), output or layout.validation, shapes=shapes)))
+    _say(str(writer()(Settings.read(of_run), output or layout.validation, against=against, deep=deep, shapes=shapes)))
 
 
 ALL: tuple[Callable[..., object], ...] = (plan, areas, check, explain, verify, report)

@@ -312,3 +312,44 @@ def test_areas_are_measured_as_their_sidecars_say(sound: Run) -> None:
             weights = json.loads(sidecar_path(sound.path(row["area_id"])).read_text())["weights"]
             assert row["persons"] == weights["persons"]
             assert row["effective_sample_size"] == weights["effective_sample_size"]
+
+
+def test_what_changed_from_another_run(sound: Run, broken: Run, tmp_path: Path) -> None:
+    """Totals, movers, targets and the map, by sidecars and records; the other run is a folder."""
+    save(broken)
+    write_report(broken.settings, tmp_path, against=str(sound.settings.results))
+    said = words(tmp_path).found
+    assert "1 changed" in " ".join(said["change-summary"])
+    assert [row[0] for row in rows(tmp_path, "change-movers")] == ["districts/NC-01"]
+    assert rows(tmp_path, "change-movers")[0][3] == pytest.approx(9.0, rel=1e-3)
+    moved = rows(tmp_path, "change-targets")
+    assert {row[0] for row in moved} == {"districts/NC-01"}
+    assert moved[0][6] == pytest.approx(9.0, rel=1e-3)
+    assert {row[0]: row[1:3] for row in rows(tmp_path, "change-totals")}["areas"] == [10, 10]
+    classes = page_data(tmp_path)["map"]
+    changes = dict(zip(classes["districts"], classes["measures"]["change"]["words"], strict=True))
+    assert (changes["NC-01"], changes["NC-12"], changes["WY-01"]) == ("+900 %", "0 %", "no value")
+    assert [name for name in words(tmp_path).sections if name in ("change", "release")] == ["change", "release"]
+    assert "Not releasable" in said["release-card"]  # it has no approvals
+    assert "--against" not in " ".join(said.get("hidden", []))
+
+
+def test_against_itself_nothing_changed(sound: Run, tmp_path: Path) -> None:
+    main(["report", "--results", str(save(sound)), "--output", str(tmp_path), "--against", str(sound.settings.results)])
+    said = words(tmp_path).found
+    assert "no difference" in " ".join(said["change-summary"])
+    tables = page_data(tmp_path)["tables"]
+    assert {"change-movers", "change-targets"} & tables.keys() == set()
+    write_report(sound.settings, tmp_path / "alone")
+    assert "--against" in " ".join(words(tmp_path / "alone").found["hidden"])
+
+
+@pytest.mark.parametrize("against", ["us/never_published@latest", "@v0", "nowhere", "sha256:12", "@sha256:" + 64 * "0"])
+def test_a_run_that_is_not_there_is_one_line(
+    sound: Run, tmp_path: Path, against: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("PE_DATA_STORE", "PE_DATA_CACHE"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    with pytest.raises(InputError, match=f"--against {re.escape(against)}: "):
+        write_report(sound.settings, tmp_path, against=against)
+    assert not (tmp_path / "report.html").exists()

@@ -20,7 +20,7 @@ CELL = 22
 NO_VALUE = "none"
 """Class of a district without a value."""
 _MARGIN = 8
-_SWATCH = (46, 14)
+_SWATCH = (58, 14)
 
 
 class HasItems(Protocol):

@@ -35,7 +35,7 @@ class Section:
 def text(diff: Difference, limit: int | None) -> str:
     """Lines for a terminal; nothing in them can do anything to it."""
     lines = [*_told("before", diff.before), *_told("after", diff.after), "", summary(diff)]
-    for section in _sections(diff, limit):
+    for section in sections(diff, limit):
         lines += ["", section.title, *(_aligned([section.header, *section.rows]) if section.rows else [])]
         lines += [f"  … and {section.more:,} more"] if section.more else []
         lines += [f"  {section.note}"] if section.note else []
@@ -45,9 +45,9 @@ def text(diff: Difference, limit: int | None) -> str:
 def markdown(diff: Difference, limit: int | None) -> str:
     """Headings and tables."""
     parts = [f"### {_escaped(diff.after.name)}", "", "| | compared |", "|---|---|"]
-    parts += [f"| {side} | {_escaped('; '.join(_facts(told)))} |" for side, told in _both(diff)]
+    parts += [f"| {side} | {_escaped('; '.join(facts(told)))} |" for side, told in _both(diff)]
     parts += ["", f"{_escaped(summary(diff))}."]
-    for section in _sections(diff, limit):
+    for section in sections(diff, limit):
         parts += ["", f"**{_escaped(section.title)}**"]
         if section.rows:
             parts += ["", _line(map(_escaped, section.header)), _line("---" for _ in section.header)]
@@ -77,7 +77,7 @@ def summary(diff: Difference) -> str:
     return f"{files} {'file' if files == '1' else 'files'}: {', '.join(parts)}; {size}"
 
 
-def _sections(diff: Difference, limit: int | None) -> list[Section]:
+def sections(diff: Difference, limit: int | None) -> list[Section]:
     """The tables that have rows."""
     found = [
         _members("gone", diff.gone, limit),
@@ -214,7 +214,7 @@ def _values(changed: Sequence[Changed], limit: int | None) -> Section | None:
 
 
 def _told(side: str, told: Told) -> list[str]:
-    first, *rest = _facts(told)
+    first, *rest = facts(told)
     return [f"{side:6}  {first}", *(f"{'':6}  {line}" for line in rest)]
 
 
@@ -222,13 +222,14 @@ def _both(diff: Difference) -> list[tuple[str, Told]]:
     return [("before", diff.before), ("after", diff.after)]
 
 
-def _facts(told: Told) -> list[str]:
-    facts = [told.name]
+def facts(told: Told) -> list[str]:
+    """What is known of one side, a line for each."""
+    found = [told.name]
     if told.version is not None:
-        facts.append(f"version {told.version} of {told.published_at}")
+        found.append(f"version {told.version} of {told.published_at}")
     if told.run_id:
-        facts.append(f"run {told.run_id}")
-    lines = [", ".join(facts)]
+        found.append(f"run {told.run_id}")
+    lines = [", ".join(found)]
     if told.address:
         lines.append(told.address)
     lines += [f"{name}: {said}" for name, said in (("reason", told.reason), ("by", told.by)) if said]
