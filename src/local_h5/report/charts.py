@@ -23,6 +23,8 @@ Rows = Sequence[Mapping[str, Any]]
 
 WIDTH = 720
 _LEFT, _RIGHT, _TOP, _ROW = 250, 44, 26, 30
+_APART = 56
+"""Between the middles of numbers on an axis, so that they do not touch."""
 SERIES = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c6d31", "#7a7a7a")
 """Colours of Okabe and Ito, told apart by any eye; the last one is for all others."""
 STYLE = (
@@ -73,11 +75,14 @@ def log_axis(values: Sequence[float], start: float, end: float) -> tuple[Axis, l
 
 
 def error_axis(values: Sequence[float], start: float, end: float) -> tuple[Axis, list[float]]:
-    """An axis over relative errors, the same on both sides of zero, and its marks."""
-    marks = (0.02, 0.1, 0.5, 2.0, 10.0, 100.0, 1e4, 1e6)
-    far = max(map(abs, values))
-    used = [mark for number, mark in enumerate(marks) if number < 2 or marks[number - 1] < far]
-    return Axis(-used[-1], used[-1], start, end, linear=0.02), [*(-mark for mark in reversed(used)), 0.0, *used]
+    """An axis over relative errors, and its marks on both sides of zero."""
+    marks = (0.1, 1.0, 10.0, 100.0, 1e4, 1e6)
+
+    def side(far: float) -> list[float]:
+        return [mark for number, mark in enumerate(marks) if number == 0 or marks[number - 1] < far]
+
+    below, above = side(-min(values)), side(max(values))
+    return Axis(-below[-1], above[-1], start, end, linear=0.05), [*(-mark for mark in reversed(below)), 0.0, *above]
 
 
 def all_charts(run: RunData, areas: Rows, targets: Rows) -> dict[str, str]:
@@ -146,12 +151,13 @@ def strips(
     every = [value for values in groups.values() for value in values]
     axis, ticks = axis_of([*every, *([limit] if limit else [])], _LEFT, WIDTH - _RIGHT)
     bottom = _TOP + _ROW * len(groups)
-    parts = []
+    parts, written = [], -math.inf
     for tick in ticks:
         x = axis.place(tick)
-        parts.append(
-            f'<path class="grid" d="M{x:.0f} {_TOP - 4}V{bottom}"/>{_text(x, 15, write(tick), "middle quiet")}'
-        )
+        parts.append(f'<path class="grid" d="M{x:.0f} {_TOP - 4}V{bottom}"/>')
+        if x - written > _APART:
+            parts.append(_text(x, 15, write(tick), "middle quiet"))
+            written = x
     for number, (name, values) in enumerate(groups.items()):
         middle, y = median(values), _TOP + number * _ROW + _ROW / 2
         label = f"{name} ({len(values):,})"
