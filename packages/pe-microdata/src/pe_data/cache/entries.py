@@ -22,16 +22,17 @@ from pe_data.files.private import Circle, close_to_others
 from pe_data.names.countries import access_of
 from pe_data.names.digests import Sha256, read_kept, sha256_file, strict_json
 
-Suffix = Literal["h5", "parquet", "collection.json", "manifest.json", "unbound.json"]
+Suffix = Literal["h5", "parquet", "collection.json", "manifest.json", "unbound.json", "footer"]
 PAYLOADS: tuple[Suffix, ...] = ("h5", "parquet", "collection.json")
 _DATA: tuple[Suffix, ...] = ("h5", "parquet")
+_ENTRIES: tuple[Suffix, ...] = (*PAYLOADS, "footer")
 _STAMP = ".stamp"
 _HEX = frozenset("0123456789abcdef")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One payload or collection in the cache."""
+    """One payload, collection or footer of a payload in the cache."""
 
     sha256: Sha256
     suffix: Suffix
@@ -164,7 +165,7 @@ class Cache:
         return read_kept(self.path(sha256, kind))
 
     def write_document(self, sha256: Sha256, suffix: Suffix, data: bytes) -> Path:
-        """Keep a manifest or a collection whose digest was checked."""
+        """Keep a manifest, a collection or a footer whose digest was checked."""
         path = self.path(sha256, suffix)
         manifest = suffix in ("manifest.json", "unbound.json")
         write_atomic(path, data, sync=not manifest)  # a manifest is checked whenever it is read
@@ -175,10 +176,10 @@ class Cache:
     # --- all of it ----------------------------------------------------------------------------
 
     def entries(self) -> Iterator[Entry]:
-        """Payloads and collections that this user may read, in order of digest."""
+        """Payloads, collections and footers that this user may read, in order of digest."""
         for path in sorted(self.paths.all_artifacts(), key=lambda path: (path.name, str(path))):
             digest, _, suffix = path.name.partition(".")
-            for known in PAYLOADS:
+            for known in _ENTRIES:
                 if suffix == known and len(digest) == 64 and _HEX.issuperset(digest) and readable(path):
                     stamp = _stamp_of(path)
                     used = (stamp if stamp.exists() else path).stat().st_mtime

@@ -40,6 +40,7 @@ def open_frames(
     offline: bool | None = None,
     allow_stale: bool = False,
     allow_pickle: bool = False,
+    area: "str | Iterable[str] | None" = None,
 ) -> "Frames":
     """Entity → data frame of an artifact, fetched and verified first; it knows weights and links (see `Frames`).
 
@@ -53,6 +54,9 @@ def open_frames(
         cache, store, offline, allow_stale: As for `ensure`.
         allow_pickle: Read files that pandas wrote as HDF5 (`to_hdf`). Reading one unpickles what is in it, and a
             pickle can run any code: only for files of somebody whom you trust that far.
+        area: Only the rows of this area (`NC-01`, `NC`), or of several, of a collection with a file that is split by
+            area: only the ranges of those columns are fetched (docs/nation.md). Without `variables`, the area's own
+            file is opened, if there is one. Public data only.
 
     Values keep their dtype; fixed-width text becomes `str`. A variable that is stored per month
     gives twelve columns, `name@2024-01` and so on.
@@ -85,9 +89,26 @@ def open_frames(
         wanted = _along(manifest, wanted_columns(manifest, variables, str(address)))
         return frames_of(path, manifest, wanted, year=asked, allow_pickle=allow_pickle, what=str(address))
 
+    split: tuple[dict[str, pd.DataFrame], Entry] | None = None
+    if area is not None:
+        if not one or members is not None:
+            raise InputError(f"{what}: area: expected the address of one collection and no members, found more")
+        from pe_data.read.ranges import open_area
+
+        def choose(manifest: Manifest) -> dict[str, tuple[str, ...]]:
+            return _along(manifest, wanted_columns(manifest, variables, what))
+
+        found = open_area(what, area, choose, everything=variables is None, year=asked, options=options)
+        if isinstance(found, str):
+            listed = [found]
+        else:
+            split = found
     if one and members is None:
-        entry = entry_for(listed[0], options, year=asked)
-        frames = read(listed[0], entry.manifest, ensure_with(listed[0], options))
+        if split is None:
+            entry = entry_for(listed[0], options, year=asked)
+            frames = read(listed[0], entry.manifest, ensure_with(listed[0], options))
+        else:
+            frames, entry = split
         entities, notes, labels = entry.manifest.entities, entry.about.notes, labels_of(entry)
     else:
         parts = parts_of(listed, _listed(members), options, asked, read)

@@ -232,7 +232,14 @@ def _on_disk(path: Path, members: Sequence[str] | None, year: int | None) -> Sid
     read = {name: _from_sidecar(found[name], one) for name in names if (one := sidecar_beside(found[name]))}
     if not read:
         read = {name: _described(found[name], year) for name in names}
+    else:
+        read |= {name: _described(found[name], year) for name in names if _is_split(found[name])}
     return _of_files(Told(str(path), left_out=len(names) - len(read)), True, read, found)
+
+
+def _is_split(path: Path) -> bool:
+    """Whether a file is of one that was split by area: the index beside it is what a sidecar is to others."""
+    return path.suffix == ".parquet" and path.with_name("index.parquet").is_file()
 
 
 def _single(path: Path, name: str, members: Sequence[str] | None, year: int | None) -> Side:
