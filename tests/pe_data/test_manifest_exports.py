@@ -104,8 +104,8 @@ def test_a_broken_frictionless_is_noticed(manifest, frictionless):
 def test_table(manifest):
     rows = column_rows(manifest)
     assert len(rows) == 8
-    assert ("person", "person_household_id", "int64", "year", "link to household") in rows
-    assert ("household", "household_weight", "float32", "year", "weight") in rows
+    assert ("person", "person_household_id", "int64", "year", "link to household", "") in rows
+    assert ("household", "household_weight", "float32", "year", "weight", "") in rows
     assert [row[1] for row in column_rows(manifest, "FIPS")] == ["county_fips"]
     assert ("person", "5", "4") in entity_rows(manifest)
     assert dict(summary_rows(manifest))["years"] == "2024"

@@ -69,6 +69,8 @@ def test_a_path_object_is_a_file(store: FolderStore, file: Path) -> None:
 @pytest.mark.parametrize("bad", [None, 7, b"a.h5", ["a.h5"], object(), 1.5])
 def test_anything_else_is_refused_by_name(store: FolderStore, bad: Any) -> None:
     for call in (pe_data.ensure, pe_data.open, pe_data.resolve, pe_data.parse_uri):
+        if call is pe_data.open and isinstance(bad, list):
+            continue  # several addresses
         with pytest.raises(InvalidNameError, match="expected"):
             call(bad)
     if not isinstance(bad, list):

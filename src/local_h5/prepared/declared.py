@@ -78,26 +78,25 @@ class ModelSource(Struct, frozen=True, dict=True):
 
     @cached_property
     def refused(self) -> frozenset[str]:
-        """Variables that the model refuses in a dataset, and all that it names beside them."""
-        module = ast.parse((self.folder / "spm.py").read_text(encoding="utf-8"))
-        assigned = {
-            target.id: node.value
-            for node in module.body
-            if isinstance(node, ast.Assign)
-            for target in node.targets
-            if isinstance(target, ast.Name)
-        }
-        pending, seen, words = ["REJECTED_DATASET_INPUTS"], set[str](), set[str]()
+        """Variables that the model refuses in a dataset, and all that it names beside them, here or where it has them
+        from.
+        """
+        pending, words = [(self.folder / "spm.py", "REJECTED_DATASET_INPUTS")], set[str]()
+        seen = set[tuple[Path, str]]()
         while pending:
-            name = pending.pop()
-            if name in seen or name not in assigned:
+            path, name = pending.pop()
+            if (path, name) in seen or not path.is_file():
                 continue
-            seen.add(name)
-            for node in ast.walk(assigned[name]):
+            seen.add((path, name))
+            module = ast.parse(path.read_text(encoding="utf-8"))
+            for node in ast.walk(_assigned(module).get(name, ast.Constant(None))):
                 if isinstance(node, ast.Name):
-                    pending.append(node.id)
+                    pending.append((path, node.id))
                 elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                     words.add(node.value)
+            for one in module.body:
+                if isinstance(one, ast.ImportFrom) and one.module and name in {each.name for each in one.names}:
+                    pending.append((_source_of(one.module), name))
         return frozenset(words)
 
     @cached_property
@@ -159,8 +158,16 @@ def _kind(name: str, body: Mapping[str, ast.expr], classes: Mapping[str, ast.Cla
     )
 
 
-def _assigned(of: ast.ClassDef) -> dict[str, ast.expr]:
-    """Name → what the class assigns to it, in order."""
+def _source_of(module: str) -> Path:
+    """The file of a module, without importing its package."""
+    package, *rest = module.split(".")
+    found = importlib.util.find_spec(package)
+    folder = Path(found.origin).parent if found is not None and found.origin else Path()
+    return folder.joinpath(*rest[:-1], f"{rest[-1]}.py") if rest else folder / "__init__.py"
+
+
+def _assigned(of: ast.ClassDef | ast.Module) -> dict[str, ast.expr]:
+    """Name → what a class or module assigns to it, in order."""
     return {
         target.id: node.value
         for node in of.body

@@ -52,7 +52,8 @@ class Variable(Part, frozen=True):
     source: Text | None = None
 
     def __post_init__(self) -> None:
-        for name in ("name", "entity", "label", "unit", "source"):
+        # A name is a file's own, and may hold anything that a column's name may.
+        for name in ("entity", "label", "unit", "source"):
             _check_line(name, getattr(self, name), LABEL_LIMIT)
         _check_line("description", self.description, DESCRIPTION_LIMIT)
         for number, value in enumerate(self.values or ()):

@@ -15,6 +15,7 @@ from pe_data.errors import (
     MissingExtraError,
     PeDataError,
 )
+from pe_data.names.uri import parse_uri
 from pe_data.read.lookup import Entry, entry_for
 from pe_data.read.options import Options
 from pe_data.read.resolver import ensure_with
@@ -76,7 +77,12 @@ def open_frames(
     """
     options = Options.of(cache=cache, store=store, offline=offline, allow_stale=allow_stale)
     one = isinstance(uri, str | os.PathLike)
-    listed: list[Address] = [uri] if isinstance(uri, str | os.PathLike) else list(uri)
+    if isinstance(uri, str | os.PathLike):
+        listed: list[Address] = [uri]
+    elif isinstance(uri, Iterable) and not isinstance(uri, bytes):
+        listed = list(uri)
+    else:
+        listed = [parse_uri(uri).name]  # refuses by name what is no address
     what = str(listed[0]) if one else f"{len(listed)} addresses"
     need_pandas(what)
     from pe_data.read.estimates import demonstration
