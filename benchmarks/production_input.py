@@ -42,7 +42,7 @@ MONTHLY = ("receives_wic",)
 
 N_HOUSEHOLDS = 12_000
 N_CLONES = 430
-N_ACTIVE = {"3": 154_748, "60": 3_096_000, "national": 102_800}
+N_ACTIVE = {"3": 154_748, "60": 3_096_000, "national": 102_800, "coded": 500_000}
 """Weights vector → household clones with a positive weight, of 5,160,000; of fewer in proportion."""
 SEED = 20240701
 

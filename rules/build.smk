@@ -24,7 +24,9 @@ rule build_area:
     group:
         lambda wildcards: f"areas_{wildcards.folder}"  # each type has its own number of areas in a job
     resources:
-        mem_mb=lambda wc, attempt: area_memory_mb(wc.folder, clone_index(wc), attempt),
+        mem_mb=lambda wc, attempt: area_memory_mb(
+            wc.folder, clone_index(wc), attempt, CONFIG.output.form
+        ),
         runtime=lambda wc, attempt: area_minutes(wc.folder, clone_index(wc), attempt),
         area_slots=1,  # how many areas of a group run at a time: profiles/slurm
     params:
@@ -33,6 +35,7 @@ rule build_area:
         config=SETTINGS.layout.area_config.as_posix(),
         compression=CONFIG.output.compression,
         at_large_code=CONFIG.areas.at_large_code,
+        form=CONFIG.output.form,
         takeup_filter=(
             []
             if CONFIG.takeup.filter is None
@@ -44,4 +47,5 @@ rule build_area:
         "{params.run:q} --request {input.request:q} --snapshot {input.snapshot:q} --blocks {input.blocks:q}"
         " --clones {input.clones:q} --takeup {input.takeup:q} --output {output.h5:q}"
         " --config {params.config:q} --record {output.record:q}"
-        " --compression {params.compression:q} --at-large-code {params.at_large_code:q} {params.takeup_filter:q} 2> {log:q}"
+        " --compression {params.compression:q} --at-large-code {params.at_large_code:q}"
+        " --form {params.form:q} {params.takeup_filter:q} 2> {log:q}"

@@ -24,6 +24,7 @@ def build_area_file(
     compression: Literal["none", "gzip", "lzf"] = "none",
     takeup_filter: tuple[str, ...] | None = None,
     at_large_code: us.AtLargeCode = "00",
+    form: Literal["periods", "tables"] = "periods",
 ) -> None:
     """Build one area's H5 and, last, its result sidecar.
 
@@ -39,6 +40,7 @@ def build_area_file(
         compression: of the columns.
         takeup_filter: programmes to draw. All others are true.
         at_large_code: digits by which the file writes the district of an at-large seat.
+        form: a dataset for each variable and period, or a table for each entity.
 
     Assumes:
         The fingerprint was made from the same prepared files.
@@ -50,7 +52,7 @@ def build_area_file(
         opened.inputs,
         results_folder(planned.request, path_to_output),
         path_to_record,
-        options=BuildOptions(compression, takeup_filter, at_large_code),
+        options=BuildOptions(compression, takeup_filter, at_large_code, form),
         fingerprint=planned.fingerprint,
         schema=opened.schema,
         structural=opened.structural,

@@ -12,6 +12,7 @@ import numpy as np
 from local_h5.contracts.results import read_sidecar, sidecar_path
 from local_h5.errors import InputError, ModelError
 from local_h5.files.atomic import atomic_output
+from local_h5.inputs.area_columns import area_columns_of
 
 FINER = frozenset(
     {"block_geoid", "tract_geoid", "county", "zip_code", "sldu", "sldl", "vtd", "zcta", "place_fips", "cbsa_code"}
@@ -73,10 +74,11 @@ def _read(nation: Path) -> tuple[int, Columns]:
     sidecar = read_sidecar(sidecar_path(nation))
     columns: Columns = {}
     with h5py.File(nation, "r") as file:
+        stored = area_columns_of(nation, file)
         for column in sidecar.columns:
             if column.variable in FINER:
                 continue
-            parts = [file[f"{column.variable}/{period}"][()] for period in column.periods]
+            parts = [stored.read(column.variable, period) for period in column.periods]
             if parts[0].dtype.kind == "f":
                 values = np.sum(parts, axis=0)
             elif all(np.array_equal(part, parts[0]) for part in parts):

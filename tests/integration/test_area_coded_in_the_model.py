@@ -10,7 +10,7 @@ import pytest
 from coded_world import OWNER, frames
 
 from local_h5 import H5Builder
-from local_h5.build.area import build_area
+from local_h5.build.area import BuildOptions, build_area
 from local_h5.contracts.results import read_sidecar, sidecar_path
 from local_h5.inputs.source import read_source
 from local_h5.prepared.own import prepare_own_places
@@ -78,7 +78,7 @@ AREAS: dict[str, tuple[AreaFilter, Any]] = {
 }
 
 
-@pytest.mark.slow  # seven simulations
+@pytest.mark.slow  # ten simulations
 def test_areas_equal_the_row_filter(tables: dict[str, pd.DataFrame], nation: Path, tmp_path: Path) -> None:
     source = read_source(nation)
     made = prepare_own_places(source, load_programmes())
@@ -90,6 +90,8 @@ def test_areas_equal_the_row_filter(tables: dict[str, pd.DataFrame], nation: Pat
         rows = filtered(tables, keep(tables["household"]))
         found, expected = values(tmp_path / name / "custom/x.h5"), values(save(rows, tmp_path / f"{name}.h5"))
         assert found == expected, name
+        build_area(request, made.with_snapshot(snapshot), tmp_path / "tables", options=BuildOptions(form="tables"))
+        assert values(tmp_path / "tables/custom/x.h5") == expected, name
         assert result.rows["person"] == len(rows["person"])
         assert not result.issues
 

@@ -234,6 +234,7 @@ def test_an_open_entity_is_said_and_can_be_told(tmp_path):
 def test_hdfstore(tmp_path, form):
     path = tmp_path / "s.h5"
     person = pd.DataFrame({"person_id": [1, 2], "person_household_id": [7, 7], "age": [1.5, 2.5], "name": ["a", "b"]})
+    person["is_female"] = [True, False]
     household = pd.DataFrame({"household_id": [7], "household_weight": [3.0]})
     with pd.HDFStore(path, "w") as store:
         store.put("person", person, format=form, track_times=False)
@@ -244,7 +245,9 @@ def test_hdfstore(tmp_path, form):
     assert manifest.entities["person"].rows == 2
     assert manifest.entities["person"].links == {"household": "person_household_id"}
     assert manifest.entities["household"].weight == "household_weight"
-    assert manifest.column_names("person") == ("age", "name", "person_household_id", "person_id")
+    assert manifest.column_names("person") == ("age", "is_female", "name", "person_household_id", "person_id")
+    types = {name: dtype for dtype, names in manifest.entities["person"].columns.items() for name in names}
+    assert (types["is_female"], types["age"]) == ("bool", "float64")
 
 
 def test_hdfstore_with_years(tmp_path):
@@ -488,9 +491,11 @@ def test_a_file_that_says_no_year_takes_the_one_that_is_said(tmp_path, form):
 
 
 def test_parquet_and_pandas_files_contradict_too(tmp_path):
-    from pe_data.read.frames import _write_parquet
+    from pe_data.exports.plain import write_parquet
+    from pe_data.exports.table import table_of
 
-    _write_parquet(pd.DataFrame({"person_id": [1, 2]}), tmp_path / "a.parquet", "person", (2024,))
+    table = table_of("person", pd.DataFrame({"person_id": [1, 2]}), (), {}, "a frame")
+    write_parquet(table, tmp_path / "a.parquet", (2024,), ())
     with pd.HDFStore(tmp_path / "a.h5", "w") as store:
         store.put("person/_2024", pd.DataFrame({"person_id": [1, 2]}), track_times=False)
     for name in ("a.parquet", "a.h5"):

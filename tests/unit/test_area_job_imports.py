@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import yaml
 from plain_model import snapshot_without_model
 from tiny_world import World
@@ -63,10 +64,11 @@ def prepare(folder: Path) -> dict[str, Path]:
     return files
 
 
-def test_an_area_job_imports_neither_the_model_nor_frames(tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", ["periods", "tables"])
+def test_an_area_job_imports_neither_the_model_nor_frames(tmp_path: Path, form: str) -> None:
     inputs = [f"--{name}={path}" for name, path in prepare(tmp_path).items()]
     h5 = tmp_path / "out" / "districts" / "NC-01.h5"
-    outputs = [f"--output={h5}", f"--record={tmp_path / 'record.json'}"]
+    outputs = [f"--output={h5}", f"--record={tmp_path / 'record.json'}", f"--form={form}"]
     done = subprocess.run(
         [sys.executable, "-c", RUN, str(SCRIPT), *inputs, *outputs], capture_output=True, text=True, check=True
     )
@@ -74,6 +76,7 @@ def test_an_area_job_imports_neither_the_model_nor_frames(tmp_path: Path) -> Non
     imported = {name.partition(".")[0] for name in modules}
     assert sidecar_path(h5).is_file()
     assert {"numpy", "h5py"} <= imported
-    assert not {"policyengine_us", "policyengine_core", "pandas", "pyarrow", "scipy"} & imported
+    assert not {"policyengine_us", "policyengine_core", "pandas", "tables", "pyarrow", "scipy"} & imported
     assert not {"yaml", "jsonschema", "typing_extensions"} & imported
+    assert ("local_h5.inputs.entity_tables" in modules) == (form == "tables")
     assert modules & {"numpy.ma", "difflib", "secrets"} == set()  # whatever uses them does so for errors alone

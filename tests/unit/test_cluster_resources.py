@@ -36,6 +36,14 @@ def test_the_nation_gets_more_than_a_district(production_index: Path) -> None:
     assert area_minutes("national", production_index) > area_minutes("districts", production_index)
 
 
+def test_tables_get_room_for_a_whole_file(production_index: Path) -> None:
+    largest = 4_696  # MB of the nation's file: benchmarks/README.md
+    assert area_memory_mb("national", production_index, 1, "tables") > 1.5 * largest
+    assert area_memory_mb("districts", production_index, 2, "tables") < 3 * area_memory_mb(
+        "districts", production_index
+    )
+
+
 def test_before_anything_is_prepared_there_is_an_answer(tmp_path: Path) -> None:
     assert area_memory_mb("districts", tmp_path / "clones.h5") == 600
     assert area_minutes("districts", tmp_path / "clones.h5") == 4

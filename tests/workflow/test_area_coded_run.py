@@ -66,6 +66,29 @@ def test_every_area_is_built_and_passes_its_checks(built_coded: tuple[Project, s
     assert project.run("all").built == set()
 
 
+@pytest.mark.slow  # every area twice more
+def test_every_area_as_tables(built_coded: tuple[Project, str], tmp_path) -> None:
+    project = built_coded[0].copy(tmp_path / "project")
+    project.configure(output__form="tables")
+    (group,) = project.plan()["groups"]
+    assert "configuration changed" in group["words"]
+    assert len(group["areas"]) == len(ALL)
+    assert project.run("all").built == ALL
+    assert project.local_h5("verify", "--deep").status == 0
+    with h5py.File(project.h5("districts/NC-01")) as file:
+        assert file["household/table"].fields("household_id")[()].tolist() == [108, 109]
+    project.local_h5("report")
+    # The nation, as tables, is a dataset that gives the same files.
+    before = project.bytes_of_results()
+    project.h5("national/US").rename(project.path("inputs/nation.h5"))
+    project.configure(inputs__dataset="inputs/nation.h5")
+    assert project.run("all").built == ALL
+    again = project.bytes_of_results()
+    assert {n: d for n, d in again.items() if n.endswith(".h5")} == {
+        n: d for n, d in before.items() if n.endswith(".h5")
+    }
+
+
 def test_a_changed_row_rebuilds_its_district_state_and_nation(built_coded: tuple[Project, str], tmp_path) -> None:
     project = built_coded[0].copy(tmp_path / "project")
     write_coded(project.path("inputs/coded.h5"), raise_income_of=9)  # in NC-01
@@ -86,6 +109,8 @@ def test_a_changed_row_rebuilds_its_district_state_and_nation(built_coded: tuple
         ({"inputs__national": {"weights": "w.npy", "geography": "g.npz"}}, "national: expected null"),
         ({"inputs__year": 2030}, "expected 2030, as inputs.year says, found 2024"),
         ({"inputs__units": {"family": "household"}}, "family: expected no table"),
+        ({"output__form": "table"}, "output.form: expected one of periods, tables, found 'table'"),
+        ({"output__form": "tables", "output__compression": "lzf"}, "output: compression: expected none or gzip"),
     ],
 )
 def test_a_wrong_configuration_is_one_line(coded: Project, tmp_path, changes: dict, said: str) -> None:

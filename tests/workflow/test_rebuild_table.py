@@ -12,6 +12,8 @@ import pytest
 import yaml
 from small_project import ALL, DISTRICTS, Project, change_one_variable, district_of_rows
 
+from local_h5.inputs.area_columns import area_columns_of
+
 pytestmark = pytest.mark.workflow
 
 NC = {"districts/NC-01", "districts/NC-04", "states/NC", "national/US", "custom/durham"}
@@ -213,6 +215,7 @@ ROWS = [
     Row(snap_rate, ALL, "all 14 areas (take-up rates changed)", slow=True),
     Row(value_code, ALL, "all 14 areas (code that decides values changed)"),
     Row(nothing, ALL, "all 14 areas (configuration changed)", ("--config", "output={compression: lzf}"), slow=True),
+    Row(nothing, ALL, "all 14 areas (configuration changed)", ("--config", "output={form: tables}"), slow=True),
     Row(
         nothing,
         {"districts/AK-01", "districts/DC-01", "states/AK", "states/DC", "national/US"},
@@ -295,5 +298,7 @@ def test_at_large_seats_are_written_as_the_configuration_says(built: Project) ->
 def assert_weights_are_in_the_files(project: Project) -> None:
     weights = np.load(project.path("inputs/weights.npy"))
     for name, code in DISTRICTS.items():
-        with h5py.File(project.h5(f"districts/{name}")) as file:
-            assert file["household_weight/2024"][()].sum() == pytest.approx(weights[district_of_rows() == code].sum())
+        path = project.h5(f"districts/{name}")
+        with h5py.File(path) as file:
+            weight = area_columns_of(path, file).read("household_weight", "2024")
+            assert weight.sum() == pytest.approx(weights[district_of_rows() == code].sum())

@@ -13,7 +13,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from local_h5 import us
 from local_h5.build.payload import UNKNOWN_COUNTY, area_columns, county_names
-from local_h5.build.writer import Compression, write_h5
+from local_h5.build.writer import Compression, Form, write_h5
 from local_h5.contracts.results import (
     AreaResult,
     AtLarge,
@@ -45,11 +45,13 @@ class BuildOptions(Struct, frozen=True):
         takeup_filter: programmes to draw; None draws all.
         district_codes: the digits that files have for at-large seats; or normalised district code → the code to write
             instead, for others the normalised one (the facade keeps its caller's codes).
+        form: a dataset for each variable and period, or a table for each entity.
     """
 
     compression: Compression = "none"
     takeup_filter: tuple[str, ...] | None = None
     district_codes: us.AtLargeCode | Mapping[int, int] = "00"
+    form: Form = "periods"
 
 
 class Provenance(Struct, frozen=True):
@@ -102,10 +104,12 @@ def build_area(
             reindexed,
             {name: (entity_of[name], values) for name, values in drawn.items()},
             options.district_codes,
+            options.form == "tables",
         ),
         year=inputs.snapshot.year,
         notes=inputs.snapshot.notes,
         compression=options.compression,
+        form=options.form,
     )
     checks = {
         "spm_units_without_adult": count_spm_units_without_adult(inputs.snapshot, reindexed),

@@ -1,6 +1,6 @@
 """The columns of an area file, with entity and period. Values are computed when they are written."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 
 import numpy as np
@@ -39,6 +39,7 @@ def area_columns(
     reindexed: Reindexed,
     takeup: Mapping[str, tuple[str, np.ndarray]],
     district_codes: us.AtLargeCode | Mapping[int, int],
+    yearly: bool = False,
 ) -> Iterator[PayloadColumn]:
     """All columns of an area file, sorted by (variable, period).
 
@@ -49,6 +50,10 @@ def area_columns(
         reindexed: their rows and ids.
         takeup: programme variable → (entity, bool by row of the file).
         district_codes: how districts are written (:func:`local_h5.inputs.geography.codes.written_districts`).
+        yearly: one column for each variable, of the year.
+
+    Raises:
+        InputError: ``yearly``, and a variable has several values in the year.
     """
     year = str(snapshot.year)
     written = {
@@ -62,7 +67,8 @@ def area_columns(
         )
     }
     columns = list(written.values())
-    columns += [column for column in _gathered(snapshot, reindexed) if column.variable not in written]
+    source = snapshot.of_the_year() if yearly else snapshot.columns
+    columns += [column for column in _gathered(snapshot, source, reindexed) if column.variable not in written]
     return iter(sorted(columns, key=lambda column: (column.variable, column.period)))
 
 
@@ -77,9 +83,11 @@ def _structure(reindexed: Reindexed, year: str) -> Iterator[PayloadColumn]:
             yield PayloadColumn(f"person_{entity}_id", year, PERSON, partial(reindexed.links, entity))
 
 
-def _gathered(snapshot: SourceSnapshot, reindexed: Reindexed) -> Iterator[PayloadColumn]:
+def _gathered(
+    snapshot: SourceSnapshot, columns: Iterable[SourceColumn], reindexed: Reindexed
+) -> Iterator[PayloadColumn]:
     gather = _Gather(snapshot, reindexed)
-    for column in snapshot.columns:
+    for column in columns:
         yield PayloadColumn(column.variable, column.period, column.entity, partial(gather, column))
 
 

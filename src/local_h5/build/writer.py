@@ -9,12 +9,15 @@ import numpy as np
 from msgspec import Struct
 
 from local_h5.build.payload import PayloadColumn
+from local_h5.build.tables import put_root, put_table, put_year
 from local_h5.contracts.results import WrittenColumn
 from local_h5.errors import WriteError
 from local_h5.files.atomic import atomic_output, sha256_of
 from local_h5.files.hdf5 import Datasets, create_h5
+from local_h5.inputs.area_columns import area_columns_of
 
 Compression = Literal["none", "gzip", "lzf"]
+Form = Literal["periods", "tables"]
 
 
 class WrittenFile(Struct, frozen=True):
@@ -25,6 +28,10 @@ class WrittenFile(Struct, frozen=True):
     columns: tuple[WrittenColumn, ...]
 
 
+_ENDS = ("household_id", "person_id")
+"""Columns of which number and last value are read back."""
+
+
 def write_h5(
     path: Path,
     columns: Iterable[PayloadColumn],
@@ -32,42 +39,75 @@ def write_h5(
     year: int,
     notes: Mapping[str, str] | None = None,
     compression: Compression = "none",
+    form: Form = "periods",
 ) -> WrittenFile:
-    """Write ``columns`` (sorted by variable) as a period-grouped H5, re-read its key facts, then rename it to ``path``.
+    """Write ``columns`` (sorted by variable) as an H5, re-read its key facts, then rename it to ``path``.
 
     Args:
         path: the final file.
-        columns: see :func:`local_h5.build.payload.area_columns`.
+        columns: see :func:`local_h5.build.payload.area_columns`; for tables each of the year.
         year: the file's year.
         notes: root attributes.
-        compression: of every dataset.
+        compression: of every dataset; ``lzf`` not for tables.
+        form: a dataset for each variable and period, or a table for each entity.
 
     Raises:
         WriteError: the disk is full, the folder cannot be written, the first group does not hold ``year`` (the model
-            reads the period there), or the file does not read back as written.
+            reads the period there), a table has too many columns, or the file does not read back as written.
     """
-    options = {} if compression == "none" else {"compression": compression, "shuffle": True}
-    seen: dict[str, WrittenColumn] = {}
-    last_ids = {"household_id": (0, 0), "person_id": (0, 0)}
+    put = _put_tables if form == "tables" else _put_periods
     with atomic_output(path) as temporary:
         with create_h5(temporary) as file:
             file.attrs.update(notes or {})
-            datasets = Datasets(file, **options)
-            for column in columns:
-                values = column.values()
-                if column.variable not in seen:
-                    group = datasets.group(column.variable)
-                    seen[column.variable] = WrittenColumn(column.variable, column.entity, dtype_name(values.dtype), ())
-                datasets.put(group, column.period, values)
-                done = seen[column.variable]
-                seen[column.variable] = WrittenColumn(
-                    done.variable, done.entity, done.dtype, (*done.periods, column.period)
-                )
-                if column.variable in last_ids:
-                    last_ids[column.variable] = len(values), int(values[-1])
-        _check_first_group(path, seen, year)
-        _read_back(path, temporary, seen, last_ids)
-        return WrittenFile(sha256_of(temporary), temporary.stat().st_size, tuple(seen.values()))
+            written, ends = put(path, file, columns, year, compression)
+        if form == "periods":
+            _check_first_group(path, written, year)
+        _read_back(path, temporary, written, ends)
+        return WrittenFile(sha256_of(temporary), temporary.stat().st_size, tuple(written.values()))
+
+
+_Written = tuple[dict[str, WrittenColumn], dict[str, tuple[int, int]]]
+"""Columns by variable, and the ends of ids."""
+
+
+def _put_periods(
+    path: Path, file: h5py.File, columns: Iterable[PayloadColumn], year: int, compression: Compression
+) -> _Written:
+    options = {} if compression == "none" else {"compression": compression, "shuffle": True}
+    datasets = Datasets(file, **options)
+    seen: dict[str, WrittenColumn] = {}
+    ends: dict[str, tuple[int, int]] = {}
+    for column in columns:
+        values = column.values()
+        if column.variable not in seen:
+            group = datasets.group(column.variable)
+            seen[column.variable] = WrittenColumn(column.variable, column.entity, dtype_name(values.dtype), ())
+        datasets.put(group, column.period, values)
+        done = seen[column.variable]
+        seen[column.variable] = WrittenColumn(done.variable, done.entity, done.dtype, (*done.periods, column.period))
+        if column.variable in _ENDS:
+            ends[column.variable] = len(values), int(values[-1])
+    return seen, ends
+
+
+def _put_tables(
+    path: Path, file: h5py.File, columns: Iterable[PayloadColumn], year: int, compression: Compression
+) -> _Written:
+    tables: dict[str, dict[str, np.ndarray]] = {}
+    seen: dict[str, WrittenColumn] = {}
+    for column in columns:
+        # A row has all columns, so they are in memory together: once as columns, and a megabyte of rows.
+        values = column.values().copy()
+        tables.setdefault(column.entity, {})[column.variable] = values
+        seen[column.variable] = WrittenColumn(
+            column.variable, column.entity, dtype_name(values.dtype), (column.period,)
+        )
+    ends = {name: (len(ids), int(ids[-1])) for name in _ENDS for ids in [tables[seen[name].entity][name]]}
+    put_root(file)
+    for entity in sorted(tables):
+        put_table(path, file, entity, tables.pop(entity), compression)
+    put_year(file, year)
+    return seen, ends
 
 
 def dtype_name(dtype: np.dtype) -> str:
@@ -89,10 +129,13 @@ def _read_back(
     path: Path, temporary: Path, seen: dict[str, WrittenColumn], last_ids: Mapping[str, tuple[int, int]]
 ) -> None:
     with h5py.File(temporary, "r") as file:
-        if list(file) != sorted(seen):
-            raise WriteError(f"{path}: groups: expected {len(seen)} groups, found {len(file)} when read back")
+        columns = area_columns_of(path, file)
+        if sorted(columns.periods) != sorted(seen):
+            raise WriteError(f"{path}: columns: expected {len(seen)}, found {len(columns.periods)} when read back")
         for name, (count, last) in last_ids.items():
-            ids = file[name][seen[name].periods[0]]
-            if (len(ids), ids[-1]) != (count, last):
-                found = f"{len(ids)}, the last {ids[-1]}, when read back"
-                raise WriteError(f"{path}: {name}: expected {count} ids, the last {last}, found {found}")
+            found = columns.end_of(name, seen[name].periods[0])
+            if found != (count, last):
+                raise WriteError(
+                    f"{path}: {name}: expected {count} ids, the last {last}, found {found[0]}, the last {found[1]}, "
+                    "when read back"
+                )

@@ -1,7 +1,7 @@
 """The configuration. ``config/config.yaml`` explains each key and has the defaults."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
@@ -142,11 +142,28 @@ class Takeup(Form, frozen=True):
 Compression = Literal["none", "gzip", "lzf"]
 
 
+OutputForm = Literal["periods", "tables"]
+
+
 class Output(Form, frozen=True):
-    """How files are written."""
+    """How files are written.
+
+    Attributes:
+        form: a dataset for each variable and period, or a table for each entity.
+    """
 
     compression: Compression
     medicaid_cost: Literal["state_average", "model"]
+    form: OutputForm = "periods"
+
+    RULES: ClassVar[Mapping[str, Any]] = {
+        "if": {"properties": {"form": {"const": "tables"}}, "required": ["form"]},
+        "then": {"properties": {"compression": {"enum": ["none", "gzip"]}}},
+    }
+
+    def __post_init__(self) -> None:
+        if self.form == "tables" and self.compression == "lzf":
+            raise ValueError("compression: expected none or gzip, which pandas reads in tables, found lzf")
 
 
 class Release(Form, frozen=True):
@@ -235,13 +252,14 @@ class Config(Form, frozen=True):
     ERROR = ConfigError
 
     @property
-    def area_choices(self) -> tuple[Compression, tuple[str, ...] | None, us.AtLargeCode]:
-        """What decides every area's file beside its prepared inputs: compression, take-up filter, at-large code.
+    def area_choices(self) -> tuple[Compression, tuple[str, ...] | None, us.AtLargeCode, OutputForm]:
+        """What decides every area's file beside its prepared inputs: compression, take-up filter, at-large code, form.
 
         Area jobs build by it, and the plan is made again when it changes.
         """
         drawn = self.takeup.filter
-        return self.output.compression, None if drawn is None else tuple(drawn), self.areas.at_large_code
+        output = self.output
+        return output.compression, None if drawn is None else tuple(drawn), self.areas.at_large_code, output.form
 
     @property
     def structural(self) -> StructuralConfig:

@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 
 from local_h5.errors import SourceError
-from local_h5.inputs.membership import ENTITIES, HOUSEHOLD, PERSON, SUB_ENTITIES
+from local_h5.inputs.membership import ENTITIES, HOUSEHOLD, PERSON, SUB_ENTITIES, YEAR_KEY
 from local_h5.inputs.pandas_tables import Frame, frames, read_series
 from local_h5.inputs.stored import Stored
 
@@ -22,7 +22,6 @@ MadeUnits = Literal["links", "household", "person"]
 """How the units of an entity without a table are made: those that the persons' ids name, one in each household, or one
 of each person."""
 
-YEAR_KEY = "_time_period"
 YEARS_KEY = "time_period"
 
 
@@ -56,6 +55,11 @@ class EntityTables:
             if here:
                 stored |= Frame(self.path, key, file[key]).read(here, entity)
         return stored
+
+    def plain(self, file: h5py.File, entity: str, names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+        """Columns of a table in the types that it has; all of them by default. See :meth:`Frame.plain`."""
+        key = self.keys[entity]
+        return Frame(self.path, key, file[key]).plain(names)
 
     def n_rows(self, file: h5py.File, entity: str) -> int:
         """Rows of an entity's table."""

@@ -20,6 +20,8 @@ PERSON = "person"
 HOUSEHOLD = "household"
 SUB_ENTITIES = ("tax_unit", "spm_unit", "family", "marital_unit")
 ENTITIES = (HOUSEHOLD, PERSON, *SUB_ENTITIES)
+YEAR_KEY = "_time_period"
+"""Key of the year in a file of tables of entities. No variable of the model has such a name."""
 
 LARGEST_ID = 2**31 - 1
 """Ids are int32, as the model keeps them."""

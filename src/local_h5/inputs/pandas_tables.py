@@ -116,6 +116,27 @@ class Frame:
                     stored[name] = Stored(form, array, missing, entity)
         return stored
 
+    def plain(self, names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+        """Columns in the types that they have in the file: numbers, bool, and text as fixed-width bytes.
+
+        Args:
+            names: columns of the frame; None for all.
+
+        Raises:
+            SourceError: a column is pickled, or cannot be read.
+        """
+        wanted = self._places if names is None else {name: self._places[name] for name in names}
+        found: dict[str, np.ndarray] = {}
+        for dataset in dict.fromkeys(place.dataset for place in wanted.values()):
+            here = {name: place for name, place in wanted.items() if place.dataset == dataset}
+            with h5_errors(self.path, f"{self.key}/{dataset}"):
+                item = self._group[dataset]
+                if item.dtype.kind == "O":
+                    self._refuse(next(iter(here)), "plain values", "objects that Python pickled", "Build it again.")
+                for name, values in self._plain(item, here):
+                    found[name] = values.view(np.bool_) if _is_truth(item, here[name].field) else values
+        return found
+
     def _refuse(self, column: str | None, expected: str, found: str, remedy: str) -> NoReturn:
         where = self.key if column is None else f"{self.key}: {column}"
         raise SourceError(f"{self.path}: {where}: expected {expected}, found {found}. {remedy}")

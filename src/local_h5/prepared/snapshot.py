@@ -9,8 +9,10 @@ from typing import ClassVar
 
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 
 from local_h5.contracts.results import Excluded, PlaceBound
+from local_h5.errors import InputError
 from local_h5.inputs.membership import Membership
 
 
@@ -102,3 +104,28 @@ class SourceSnapshot(Struct, frozen=True):
     source_sha256: str
     source_bytes: int
     state_values: tuple[StateValues, ...] = ()
+
+    def of_the_year(self) -> tuple[SourceColumn, ...]:
+        """One column for each variable, with the period of the year, as a table of an entity has them.
+
+        The model gives the year's value of a monthly yes or no, or of a text, to each month. Of numbers it may take a
+        twelfth, which need not come out as the month's value was.
+
+        Raises:
+            InputError: a variable has several values in the year, or months of numbers.
+        """
+        periods: dict[str, list[SourceColumn]] = {}
+        for column in self.columns:
+            periods.setdefault(column.variable, []).append(column)
+        for variable, columns in periods.items():
+            alike = {(column.matrix, column.row) for column in columns}
+            monthly = any("-" in column.period for column in columns)
+            kind = self.matrices[columns[0].matrix].dtype.kind
+            if len(alike) > 1 or (monthly and kind != "b" and not columns[0].coded):
+                found = f"{len(alike)} different values" if len(alike) > 1 else "months of numbers"
+                raise InputError(
+                    f"output.form: {variable}: expected one value for the year, which is all that tables hold, found "
+                    f"{found} in {columns[0].period} to {columns[-1].period}. Set output.form: periods, or leave "
+                    "the variable out of the source."
+                )
+        return tuple(replace(columns[0], period=str(self.year)) for columns in periods.values())

@@ -14,14 +14,16 @@ from typing import Any
 import h5py
 import numpy as np
 
-from local_h5.errors import ResultError
+from local_h5.errors import InputError, ResultError
 from local_h5.files.hdf5 import H5_ERRORS
+from local_h5.inputs.area_columns import area_columns_of
 from local_h5.report.collect import RunData
 from local_h5.report.tables import SMALL_SAMPLE
 
 Rows = Sequence[Mapping[str, Any]]
 
 WIDTH = 720
+_WEIGHT = "household_weight"
 _LEFT, _RIGHT, _TOP, _ROW = 250, 44, 26, 30
 _APART = 56
 """Between the middles of numbers on an axis, so that they do not touch."""
@@ -276,12 +278,11 @@ def _weights(run: RunData, relative: object) -> np.ndarray:
     path = run.settings.layout.output(str(relative))
     try:
         with h5py.File(path, "r") as file:
-            group = file["household_weight"]
-            values: np.ndarray = group[next(iter(group))][()]
-            return values.astype(np.float64)
-    except H5_ERRORS as error:
+            columns = area_columns_of(path, file)
+            return columns.read(_WEIGHT, columns.periods[_WEIGHT][0]).astype(np.float64)
+    except (InputError, *H5_ERRORS) as error:
         raise ResultError(
-            f"{path}: household_weight: expected the weights of a finished file, found {type(error).__name__}: "
+            f"{path}: {_WEIGHT}: expected the weights of a finished file, found {type(error).__name__}: "
             f"{error}. Run local-h5 verify; it says which files are damaged."
         ) from error
 

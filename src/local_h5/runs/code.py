@@ -19,13 +19,13 @@ SCRIPTS = Path("scripts")
 _ARRAYS = ("files/arrays", "files/hdf5")
 
 AREA_MODULES = (
-    *_ARRAYS, "build/area", "build/payload", "build/writer", "contracts/policy", "contracts/records",
-    "contracts/results", "files/kept", "files/single", "files/text_table", "inputs/chunks",
-    "inputs/geography/block_table", "inputs/geography/codes", "inputs/membership", "prepared/clones",
-    "prepared/files", "prepared/snapshot", "requests", "scripts/build_area", "takeup/anchors", "takeup/assign",
-    "takeup/draws", "takeup/eligibility", "takeup/rates", "takeup/table", "us", "validation/structural/checks",
-    "validation/structural/common_schema", "validation/structural/population", "validation/structural/verdict",
-    "worker/area_job", "worker/opened",
+    *_ARRAYS, "build/area", "build/payload", "build/tables", "build/writer", "contracts/policy", "contracts/records",
+    "contracts/results", "files/kept", "files/single", "files/text_table", "inputs/area_columns", "inputs/chunks",
+    "inputs/entity_tables", "inputs/geography/block_table", "inputs/geography/codes", "inputs/membership",
+    "inputs/pandas_tables", "inputs/stored", "prepared/clones", "prepared/files", "prepared/snapshot", "requests",
+    "scripts/build_area", "takeup/anchors", "takeup/assign", "takeup/draws", "takeup/eligibility", "takeup/rates",
+    "takeup/table", "us", "validation/structural/checks", "validation/structural/common_schema",
+    "validation/structural/population", "validation/structural/verdict", "worker/area_job", "worker/opened",
 )  # fmt: skip
 """Code that decides the bytes of an area file, given its prepared inputs, and its structural verdict."""
 
@@ -68,8 +68,9 @@ EXAMPLE_MODULES = (
     "scripts/example_source", "us",
 )  # fmt: skip
 TARGET_MODULES = (
-    *_ARRAYS, "config/parts", "contracts/policy", "contracts/records", "files/kept", "inputs/chunks",
-    "inputs/membership", "requests", "scripts/simulate_targets", "scripts/validate_targets", "us",
+    *_ARRAYS, "config/parts", "contracts/policy", "contracts/records", "files/kept", "inputs/area_columns",
+    "inputs/chunks", "inputs/entity_tables", "inputs/membership", "inputs/pandas_tables", "requests",
+    "scripts/simulate_targets", "scripts/validate_targets", "us",
     "validation/structural/checks", "validation/structural/population", "validation/targets/borrow",
     "validation/targets/constraints", "validation/targets/country_model", "validation/targets/database",
     "validation/targets/evaluate", "validation/targets/loaded_area", "validation/targets/model_facts",

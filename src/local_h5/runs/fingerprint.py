@@ -46,9 +46,16 @@ def options_of(settings: "Settings") -> BuildOptions:
 
 
 def run_components(inputs: PreparedInputs, snapshot_sha256: str, options: BuildOptions) -> dict[str, str]:
-    """Components that all areas of a run share: snapshot, code, versions, configuration."""
+    """Components that all areas of a run share: snapshot, code, versions, configuration.
+
+    Raises:
+        InputError: the source has what the form of the files cannot hold.
+    """
+    if options.form == "tables":
+        inputs.snapshot.of_the_year()
     config = {
         "compression": options.compression,
+        "form": options.form,
         "takeup": {
             "filter": None if options.takeup_filter is None else sorted(options.takeup_filter),
             "reported": inputs.takeup.reported,

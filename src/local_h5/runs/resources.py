@@ -14,6 +14,7 @@ from typing import Any
 _BYTES_PER_CLONE_OF_INDEX = 48
 _START_MB = 600  # 110 of an area job, 150 of the Snakemake that runs it, and its forks where shared pages count twice
 _MB_PER_CLONE = 0.6e-3  # measured: 0.37 for 3.1 M clones, 0.43 for 1 M
+_MB_PER_CLONE_IN_TABLES = 3.2e-3  # the columns of the whole file are in memory together
 _MINUTES_PER_CLONE = 1e-6  # measured: 12 µs of wall time; shared file systems are slower
 _START_MINUTES = 4
 _SHARES = {"national": 1.0, "states": 0.15, "districts": 0.01, "cities": 0.05, "custom": 0.15}
@@ -21,15 +22,17 @@ _SHARES = {"national": 1.0, "states": 0.15, "districts": 0.01, "cities": 0.05, "
 Resource = Callable[[Any, int], int]
 
 
-def area_memory_mb(folder: str, clone_index: Path, attempt: int = 1) -> int:
+def area_memory_mb(folder: str, clone_index: Path, attempt: int = 1, form: str = "periods") -> int:
     """Megabytes for an area job.
 
     Args:
         folder: of the area's type, for example ``districts``.
         clone_index: the package's ``clones.h5``; one that is not made yet counts as empty.
         attempt: 1 for the first.
+        form: of the files, as ``output.form`` of the configuration.
     """
-    return attempt * math.ceil(_START_MB + _MB_PER_CLONE * _SHARES[folder] * _clones(clone_index))
+    each = _MB_PER_CLONE_IN_TABLES if form == "tables" else _MB_PER_CLONE
+    return attempt * math.ceil(_START_MB + each * _SHARES[folder] * _clones(clone_index))
 
 
 def area_minutes(folder: str, clone_index: Path, attempt: int = 1) -> int:

@@ -9,7 +9,7 @@ from typing import Literal
 from local_h5.config.settings import Settings
 from local_h5.contracts import schemas
 from local_h5.contracts.results import AreaResult, Fingerprint, read_sidecar, sidecar_path
-from local_h5.errors import ResultError
+from local_h5.errors import InputError, ResultError
 from local_h5.files import forms
 from local_h5.files.atomic import of_owner, sha256_of
 from local_h5.files.digests import DigestMemo
@@ -152,23 +152,25 @@ def _inside(h5: Path, result: AreaResult) -> str | None:
     import h5py
 
     from local_h5.files.hdf5 import H5_ERRORS, outside
+    from local_h5.inputs.area_columns import area_columns_of
 
     try:
         with h5py.File(h5) as file:
             elsewhere = outside(file)
             if elsewhere is not None:
                 return f"expected a file that holds all of its data, found {elsewhere}"
-            found = {name: sorted(file[name]) for name in file}
+            columns = area_columns_of(h5, file)
+            found = {name: sorted(periods) for name, periods in columns.periods.items()}
             wanted = {column.variable: sorted(column.periods) for column in result.columns}
             if found != wanted:
                 names = sorted({name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name)})
                 return f"variables or periods differ from its sidecar: {', '.join(names[:5])}"
             for column in result.columns:
                 for period in column.periods:
-                    values = file[f"{column.variable}/{period}"][()]
+                    values = columns.read(column.variable, period)
                     if len(values) != result.rows[column.entity]:
                         return f"{column.variable}/{period} has {len(values):,} rows, not {column.entity}'s"
-    except H5_ERRORS as error:
+    except (InputError, *H5_ERRORS) as error:
         return f"cannot be read as HDF5: {error}"
     return None
 

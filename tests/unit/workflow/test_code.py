@@ -27,7 +27,7 @@ TABLES = {"inputs/entity_tables", "inputs/geography/own", "inputs/pandas_tables"
 
 ELSEWHERE: dict[str, set[str]] = {
     # imported for a type, or for what another component of the fingerprint covers
-    "AREA_MODULES": {"inputs/geography/canonical"},
+    "AREA_MODULES": {*PICKLES, "inputs/geography/canonical"},
     "SNAPSHOT_MODULES": {
         *PICKLES, "inputs/geography/block_table", "inputs/geography/blocks", "inputs/geography/canonical",
         "inputs/geography/codes", "inputs/geography/load", "inputs/geography/tables", "inputs/npy", "inputs/weights",

@@ -15,6 +15,7 @@ from local_h5.build.payload import county_names, zip_codes
 from local_h5.build.writer import dtype_name
 from local_h5.contracts.records import Finding
 from local_h5.contracts.results import AreaResult
+from local_h5.inputs.area_columns import area_columns_of
 from local_h5.inputs.geography.block_table import GEOID_COLUMNS
 from local_h5.inputs.geography.codes import at_large, distinct, normalise_districts, written_districts
 from local_h5.inputs.membership import ENTITIES, PERSON, Membership, reindex
@@ -53,42 +54,21 @@ class Expectations(Struct, frozen=True):
     places: Places | None = None
 
 
-class _File(Struct):
-    """Datasets of a file by (variable, period). Values of the file's year are read once."""
+class _File:
+    """Columns of a file. Values of the file's year are read once."""
 
-    file: h5py.File
-    year: str
-    periods: Mapping[str, tuple[str, ...]] = {}
-    _open: dict[tuple[str, str], h5py.h5d.DatasetID] = {}
-    _values: dict[str, np.ndarray] = {}
-
-    def __post_init__(self) -> None:
-        # The low-level calls cost a tenth of File.__getitem__, and a file has about 90 datasets.
-        names = [name.decode() for name in self.file.id]
-        groups = ((name, h5py.h5g.open(self.file.id, name.encode())) for name in names)
-        self.periods = {name: tuple(period.decode() for period in group) for name, group in groups}
-
-    def dataset(self, name: str, period: str) -> h5py.h5d.DatasetID:
-        key = name, period
-        if key not in self._open:
-            self._open[key] = h5py.h5d.open(self.file.id, f"{name}/{period}".encode())
-        return self._open[key]
-
-    def read(self, name: str, period: str) -> np.ndarray:
-        return read_whole(self.dataset(name, period))
+    def __init__(self, path: Path, file: h5py.File, year: int) -> None:
+        self.year = str(year)
+        columns = area_columns_of(path, file)
+        self.in_tables, self.periods = columns.in_tables, columns.periods
+        self.type_of, self.read = columns.type_of, columns.read
+        self._values: dict[str, np.ndarray] = {}
 
     def values(self, name: str) -> np.ndarray:
         """Values of the file's year (KeyError when it has none)."""
         if name not in self._values:
             self._values[name] = self.read(name, self.year)
         return self._values[name]
-
-
-def read_whole(dataset: h5py.h5d.DatasetID) -> np.ndarray:
-    """All values of a dataset."""
-    values = np.empty(dataset.shape, dataset.dtype)
-    dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, values)
-    return values
 
 
 def check_structure(path: Path, result: AreaResult, expected: Expectations) -> tuple[Finding, ...]:
@@ -104,7 +84,7 @@ def check_structure(path: Path, result: AreaResult, expected: Expectations) -> t
             status ``error`` then, which also blocks publishing.
     """
     with h5py.File(path, "r") as stream:
-        file = _File(stream, str(result.period))
+        file = _File(path, stream, result.period)
         return (
             *_columns(file, expected.columns),
             *_ids(file, result, expected.membership),
@@ -134,11 +114,12 @@ def _columns(file: _File, expected: Mapping[str, ExpectedColumn]) -> Iterator[Fi
         periods = file.periods.get(name)
         if periods is None:
             continue
-        if periods != column.periods:
-            yield _finding("columns", f"{name}: periods {', '.join(periods)}, expected {', '.join(column.periods)}")
+        wanted = (file.year,) if file.in_tables else column.periods
+        if periods != wanted:
+            yield _finding("columns", f"{name}: periods {', '.join(periods)}, expected {', '.join(wanted)}")
         for period in periods:
-            dataset = file.dataset(name, period)
-            dtype, shape = dtype_name(dataset.dtype), dataset.shape
+            stored, shape = file.type_of(name, period)
+            dtype = dtype_name(stored)
             if dtype != column.dtype:
                 yield _finding("columns", f"{name}/{period}: dtype {dtype}, expected {column.dtype}")
             if shape != (rows[column.entity],):
@@ -330,8 +311,8 @@ def _differing(file: _File, name: str, expected: np.ndarray, said: str) -> Itera
     periods = file.periods.get(name, ())
     if file.year not in periods:
         return  # said by the check of columns
-    dataset = file.dataset(name, file.year)
-    if dataset.shape != expected.shape or dataset.dtype.kind != expected.dtype.kind:
+    dtype, shape = file.type_of(name, file.year)
+    if shape != expected.shape or dtype.kind != expected.dtype.kind:
         return  # said by the check of columns
     differs = np.count_nonzero(file.values(name) != expected)
     if differs:

@@ -16,8 +16,8 @@ import numpy as np
 
 from local_h5.contracts.results import AreaResult
 from local_h5.files.hdf5 import create_h5
+from local_h5.inputs.area_columns import area_columns_of
 from local_h5.inputs.membership import HOUSEHOLD, PERSON, rows_with
-from local_h5.validation.structural.checks import read_whole
 
 _WEIGHT = "household_weight"
 
@@ -45,7 +45,7 @@ class AreaFile:
         """Read a file; its sidecar says which entity a variable belongs to.
 
         Raises:
-            OSError, KeyError: the file cannot be read, or lacks what the sidecar lists.
+            OSError, KeyError, InputError: the file cannot be read, or lacks what the sidecar lists.
             ValueError: an id twice, or a person in a unit that the file does not have.
         """
         year = str(result.period)
@@ -53,10 +53,7 @@ class AreaFile:
         links = {f"person_{entity}_id": entity for entity in entities if entity != PERSON}
         structural = {*links, *(f"{entity}_id" for entity in entities), _WEIGHT}
         with h5py.File(path, "r") as file:
-
-            def read(variable: str, period: str) -> np.ndarray:
-                return read_whole(h5py.h5d.open(file.id, f"{variable}/{period}".encode()))
-
+            read = area_columns_of(path, file).read
             columns = {
                 (column.variable, period): (column.entity, read(column.variable, period))
                 for column in result.columns

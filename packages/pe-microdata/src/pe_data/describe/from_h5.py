@@ -181,22 +181,30 @@ def _entity_and_year(name: str) -> tuple[str, int | None]:
 def _fixed_columns(group: h5py.Group) -> Iterator[tuple[str, str]]:
     for block in range(int(group.attrs["nblocks"])):
         values = group[f"block{block}_values"]
-        dtype = "text" if h5py.check_vlen_dtype(values.dtype) else normal_dtype(values.dtype.str)
+        dtype = "text" if h5py.check_vlen_dtype(values.dtype) else _plain_dtype(values.dtype, values.id.get_type())
         for name in group[f"block{block}_items"][()]:
             yield _text(name), dtype
 
 
 def _table_columns(group: h5py.Group) -> Iterator[tuple[str, str]]:
     table = group["table"]
-    for name in table.dtype.names:
-        dtype = table.dtype[name]
+    stored = table.id.get_type()
+    for number, name in enumerate(table.dtype.names):
         if name == "index":
             continue
+        dtype = _plain_dtype(table.dtype[name].base, stored.get_member_type(number))
         if not name.startswith("values_block_"):
-            yield name, normal_dtype(dtype.base.str)
+            yield name, dtype
             continue
         for column in _unpickled_texts(table.attrs[f"{name}_kind"]):
-            yield column, normal_dtype(dtype.base.str)
+            yield column, dtype
+
+
+def _plain_dtype(dtype: np.dtype[Any], stored: Any) -> str:
+    """A dtype's one spelling. PyTables stores truth values as bit fields, which h5py reads as bytes."""
+    if stored.get_class() == h5py.h5t.ARRAY:
+        stored = stored.get_super()
+    return "bool" if stored.get_class() == h5py.h5t.BITFIELD else normal_dtype(dtype.str)
 
 
 def _series_texts(group: h5py.Group) -> list[str]:
