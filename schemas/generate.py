@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from local_h5.contracts.config import Config
+from local_h5.contracts.dictionary import RunDictionary
 from local_h5.contracts.plan import PlanDocument
 from local_h5.contracts.policy import Policy
 from local_h5.contracts.records import ValidationRecord
@@ -55,6 +56,7 @@ class Document(NamedTuple):
 DOCUMENTS = {
     "area_result": Document("Result sidecar of one area file", AreaResult, written=True),
     "config": Document("Workflow configuration", Config),
+    "dictionary": Document("What the variables of a run's files mean", RunDictionary, written=True),
     "example_sources": Document("Public files behind the example inputs", PinnedSources),
     "model_facts": Document("Facts about one version of policyengine-us", ModelFacts),
     "pe_data_gateway/audit_checkpoint": Document("Checkpoint of an audit log, without its signatures", CheckpointFile),

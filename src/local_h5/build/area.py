@@ -108,6 +108,7 @@ def build_area(
         ),
         year=inputs.snapshot.year,
         notes=inputs.snapshot.notes,
+        labels=inputs.snapshot.labels,
         compression=options.compression,
         form=options.form,
     )

@@ -18,6 +18,8 @@ from local_h5.inputs.area_columns import area_columns_of
 
 Compression = Literal["none", "gzip", "lzf"]
 Form = Literal["periods", "tables"]
+DICTIONARY = "pe_data.dictionary"
+"""Root attribute with what the file's variables mean; ``pe-data variables`` reads it."""
 
 
 class WrittenFile(Struct, frozen=True):
@@ -38,6 +40,7 @@ def write_h5(
     *,
     year: int,
     notes: Mapping[str, str] | None = None,
+    labels: np.ndarray | None = None,
     compression: Compression = "none",
     form: Form = "periods",
 ) -> WrittenFile:
@@ -48,6 +51,7 @@ def write_h5(
         columns: see :func:`local_h5.build.payload.area_columns`; for tables each of the year.
         year: the file's year.
         notes: root attributes.
+        labels: uint8, see :func:`local_h5.prepared.dictionary.attribute`; nothing is written of an empty one.
         compression: of every dataset; ``lzf`` not for tables.
         form: a dataset for each variable and period, or a table for each entity.
 
@@ -59,6 +63,8 @@ def write_h5(
     with atomic_output(path) as temporary:
         with create_h5(temporary) as file:
             file.attrs.update(notes or {})
+            if labels is not None and labels.size:
+                file.attrs[DICTIONARY] = np.void(labels.tobytes())
             written, ends = put(path, file, columns, year, compression)
         if form == "periods":
             _check_first_group(path, written, year)

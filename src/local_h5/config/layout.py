@@ -51,6 +51,11 @@ class Layout(Struct, frozen=True):
         """The source as arrays."""
         return self.prepared / "source_snapshot.h5"
 
+    @property
+    def dictionary(self) -> Path:
+        """What the variables of the run's files mean."""
+        return self.prepared / "dictionary.json"
+
     def package(self, name: str) -> PackageFiles:
         """The prepared files of a calibration package."""
         folder = self.prepared / name

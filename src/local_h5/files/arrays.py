@@ -9,6 +9,7 @@ the version. Fields may be numbers, texts, arrays, other structures, tuples of t
 unions of kinds that differ in JSON. ``not_stored`` of a class lists the fields that a file does not have.
 """
 
+import hashlib
 import json
 import mmap
 from collections.abc import Callable, Mapping
@@ -60,6 +61,18 @@ def write_arrays(path: Path, value: Stored) -> None:
             places[name] = (stored.id.get_offset(), arrays[name].dtype.str, arrays[name].shape)
         header = json.dumps({"kind": kind, "version": version, "content": content, "places": places})
         file.create_dataset(_HEADER, data=np.frombuffer(header.encode(), dtype=np.uint8))
+
+
+def content_sha256(value: Stored) -> str:
+    """Digest of what a file of :func:`write_arrays` would hold."""
+    arrays: dict[str, np.ndarray] = {}
+    content = _taken_apart(value, "arrays", arrays)
+    sha = hashlib.sha256(json.dumps([*value.stored_as, content]).encode())
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        sha.update(f"{name}{array.dtype.str}{array.shape}".encode())
+        sha.update(array.view(np.uint8).data if array.size else b"")
+    return sha.hexdigest()
 
 
 def open_arrays(path: Path, cls: type[S]) -> S:

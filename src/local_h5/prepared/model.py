@@ -24,6 +24,20 @@ from local_h5.inputs.geography.own import COLUMNS as OWN_COLUMNS
 from local_h5.inputs.id_columns import may_hold_ids, named_rows
 from local_h5.inputs.membership import ENTITIES, HOUSEHOLD, PERSON, keep_ids
 from local_h5.inputs.source import STRUCTURAL, SourceDataset
+from local_h5.prepared.dictionary import (
+    BY_STATE,
+    DRAWN,
+    FROM_BLOCKS,
+    FROM_DATASET,
+    FROM_WEIGHTS,
+    LOADED,
+    NUMBERED,
+    Written,
+    attribute,
+    dictionary_of,
+    document,
+    period_of,
+)
 from local_h5.prepared.formulas import FormulaReads
 from local_h5.prepared.garbage import rare_collections
 from local_h5.prepared.places import GEOGRAPHIC, Kept, Name, Placed, place_columns
@@ -75,6 +89,7 @@ def build_snapshot(
     reports: Mapping[str, str],
     medicaid_cost: MedicaidCost = "state_average",
     own_places: bool = False,
+    drawn: Mapping[str, str] | None = None,
 ) -> SourceSnapshot:
     """Load ``source`` in the model and keep the values that the model has then.
 
@@ -88,6 +103,7 @@ def build_snapshot(
             has the variable; ``model`` leaves it to the model, which shares a state's spending among the file's rows.
         own_places: whether households stay where the source has them. Then what depends on the place is kept, and so
             are the ids; places themselves come from the block table.
+        drawn: variable → entity of what take-up programmes draw, for the dictionary.
 
     Raises:
         ModelError: the model is not installed, refuses the source or its year, holds something else than it was
@@ -187,6 +203,16 @@ def build_snapshot(
         if name in source.periods and name not in values:
             values[name] = _report(source, name, given.get(name) or reported[name])
     add_cost = medicaid_cost == "state_average" and MEDICAID_COST in known and MEDICAID_COST not in held
+    origin = dict.fromkeys((rules.moved.get(name, name) for name in given), FROM_DATASET)
+    written = {
+        column.variable: Written(column.entity, period_of(column.period), origin.get(column.variable, LOADED))
+        for column in reversed(builder.columns)
+    }
+    written |= _written_besides(source, apart, own_places=own_places)
+    written |= {name: Written(entity, "year", DRAWN) for name, entity in (drawn or {}).items()}
+    if add_cost:
+        written[MEDICAID_COST] = Written(PERSON, "year", BY_STATE)
+    dictionary = dictionary_of(written, known, _members)
     return SourceSnapshot(
         year=source.year,
         n_rows={entity: len(source.ids[entity]) for entity in ENTITIES},
@@ -206,7 +232,21 @@ def build_snapshot(
         source_sha256=sha256_of(source.path),
         source_bytes=source.path.stat().st_size,
         state_values=(_medicaid_costs(system.parameters, source.year),) if add_cost else (),
+        dictionary=document(dictionary),
+        labels=attribute(dictionary),
     )
+
+
+def _written_besides(source: SourceDataset, places: Collection[str], *, own_places: bool) -> dict[str, Written]:
+    """Ids, links, places and weight, which files have from elsewhere than the snapshot's columns."""
+    ids, weights, blocks = (3 * (FROM_DATASET,)) if own_places else (NUMBERED, FROM_WEIGHTS, FROM_BLOCKS)
+    present = [name for name in places if not own_places or name in source.periods]
+    return {
+        **{f"{entity}_id": Written(entity, "year", ids) for entity in ENTITIES},
+        **{f"person_{entity}_id": Written(PERSON, "year", ids) for entity in ENTITIES if entity != PERSON},
+        **{name: Written(HOUSEHOLD, "year", blocks) for name in present},
+        "household_weight": Written(HOUSEHOLD, "year", weights),
+    }
 
 
 @contextmanager

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from local_h5.contracts.results import Excluded, PlaceBound
 from local_h5.errors import InputError
+from local_h5.files.arrays import content_sha256
 from local_h5.inputs.membership import Membership
 
 
@@ -82,9 +83,12 @@ class SourceSnapshot(Struct, frozen=True):
         source_sha256: digest of the source file.
         source_bytes: its size.
         state_values: inputs of persons that depend on nothing but the state.
+        dictionary: uint8, text of the run's ``dictionary.json``; empty where nobody made one.
+        labels: uint8, what every area file says of its variables (:mod:`local_h5.prepared.dictionary`); likewise.
+        content: sha256 of all the rest, see :func:`sealed`.
     """
 
-    stored_as: ClassVar = ("source_snapshot", 4)
+    stored_as: ClassVar = ("source_snapshot", 5)
 
     year: int
     n_rows: Mapping[str, int]
@@ -104,6 +108,9 @@ class SourceSnapshot(Struct, frozen=True):
     source_sha256: str
     source_bytes: int
     state_values: tuple[StateValues, ...] = ()
+    dictionary: np.ndarray = field(default_factory=lambda: np.empty(0, np.uint8))
+    labels: np.ndarray = field(default_factory=lambda: np.empty(0, np.uint8))
+    content: str = ""
 
     def of_the_year(self) -> tuple[SourceColumn, ...]:
         """One column for each variable, with the period of the year, as a table of an entity has them.
@@ -129,3 +136,9 @@ class SourceSnapshot(Struct, frozen=True):
                     "the variable out of the source."
                 )
         return tuple(replace(columns[0], period=str(self.year)) for columns in periods.values())
+
+
+def sealed(snapshot: SourceSnapshot) -> SourceSnapshot:
+    """The snapshot with the digest of its content. A description that changed is no change of the source."""
+    nothing = np.empty(0, np.uint8)
+    return replace(snapshot, content=content_sha256(replace(snapshot, dictionary=nothing, labels=nothing, content="")))

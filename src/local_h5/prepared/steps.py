@@ -48,6 +48,7 @@ def prepare_snapshot(
         model_values={variable.variable for variable in needed if not variable.optional} | set(housing),
         reports={variable.variable: variable.entity for variable in needed if variable.optional},
         medicaid_cost=medicaid_cost,
+        drawn={programme.variable: programme.entity for programme in programmes},
     )
     drawn = {programme.variable for programme in programmes}  # for every clone: the source's values are replaced
     return replace(snapshot, reflecting=tuple(item for item in snapshot.reflecting if item.variable not in drawn))

@@ -14,6 +14,7 @@ MEANING = {
     "rows": "rows of the dataset that the file has",
     "code": "code that decides values (comments, docstrings and messages do not count)",
     "config": "compression, take-up filter, scope and reports, year, text widths",
+    "dictionary": "labels, units and entities of variables, which the file has in an attribute",
     "geography": "block and district of each of the area's household clones",
     "request": "the area's definition: type, id, name, filters, package",
     "snapshot": "the source dataset as the model loads it",

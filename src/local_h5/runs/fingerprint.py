@@ -67,7 +67,8 @@ def run_components(inputs: PreparedInputs, snapshot_sha256: str, options: BuildO
     }
     own = inputs.takeup.own is not None  # then rows count by area, see _rows_digest
     return {
-        "snapshot": snapshot_form(inputs.snapshot) if own else snapshot_sha256,
+        "snapshot": snapshot_form(inputs.snapshot) if own else inputs.snapshot.content or snapshot_sha256,
+        "dictionary": _digest_arrays(inputs.snapshot.labels),
         "code": code_digest(AREA_MODULES),
         "versions": _digest_json(versions(inputs.snapshot)),
         "config": _digest_json(config),

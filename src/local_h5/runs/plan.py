@@ -15,6 +15,7 @@ from local_h5.runs.steps import job_name
 
 _RUN_WIDE = {
     "snapshot": "source changed",
+    "dictionary": "labels, units or entities of variables changed",
     "code": "code that decides values changed",
     "versions": "versions of the software changed",
     "config": "configuration changed",

@@ -259,7 +259,7 @@ def _snapshot(settings: Settings, memo: DigestMemo) -> Step:
     return Step(
         "snapshot",
         {"dataset": settings.dataset, "variables": Path(settings.config.variables)},
-        {"snapshot": settings.layout.snapshot},
+        {"snapshot": settings.layout.snapshot, "dictionary": settings.layout.dictionary},
         {
             "dataset_sha256": settings.config.inputs.dataset_sha256,
             "missing": settings.missing.as_json(),
@@ -347,8 +347,9 @@ def _needs_of_programmes(listing: Path) -> list[Any]:
     from local_h5.takeup.programmes import load_programmes, required_eligibility, required_variables
 
     programmes = load_programmes(listing)
+    drawn = [[programme.variable, programme.entity] for programme in programmes]  # they are in the dictionary
     variables = [[v.variable, v.entity, v.source, v.optional] for v in required_variables(programmes)]
-    return [variables, sorted(required_eligibility(programmes))]
+    return [variables, sorted(required_eligibility(programmes)), drawn]
 
 
 def _plan(settings: Settings, memo: DigestMemo) -> Step:
