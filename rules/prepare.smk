@@ -1,9 +1,9 @@
 """From input files to memory-mapped arrays: four separate jobs, so that new weights do not need the model.
 
 Reads: the dataset, each calibration package's weights and geography, the block tables, config/.
-Writes: {PREPARED}/source_snapshot.h5 and dictionary.json; {PREPARED}/<package>/{{geography,blocks,clones,takeup}}.h5, without geography for
+Writes: {PREPARED}/source_snapshot.h5; {PREPARED}/<package>/{{geography,blocks,clones,takeup}}.h5, without geography for
 a dataset with places of its own;
-{PREPARED}/plan.json, catalog.json, requests/<folder>/<area>.json.
+{PREPARED}/plan.json, catalog.json, dictionary.json, requests/<folder>/<area>.json.
 local_h5.runs.steps declares the inputs and outputs of each step.
 """
 
@@ -43,7 +43,7 @@ rule prepare_snapshot:
         "{params.run:q} --dataset {input.dataset:q} --variables {input.variables:q}"
         " --programmes {input.programmes:q} {params.sha256:q} --missing {params.missing:q}"
         " --medicaid-cost {params.medicaid_cost:q} {params.own_places:q} {params.year:q} --units {params.units:q}"
-        " --output {output.snapshot:q} --dictionary {output.dictionary:q} 2> {log:q}"
+        " --output {output.snapshot:q} 2> {log:q}"
 
 
 rule prepare_geography:
@@ -165,4 +165,4 @@ checkpoint plan:
         "Plan: which areas have to be built"
     shell:
         "{params.run:q} --config {params.config:q} --catalog {output.catalog:q}"
-        " --plan {output.plan:q} 2> {log:q}"
+        " --dictionary {output.dictionary:q} --plan {output.plan:q} 2> {log:q}"

@@ -5,11 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from local_h5.files.arrays import write_arrays
-from local_h5.files.atomic import write_text
 from local_h5.inputs.missing import MissingRules
 from local_h5.inputs.source import read_source
 from local_h5.prepared.model import MedicaidCost
-from local_h5.prepared.snapshot import sealed
 from local_h5.prepared.steps import load_variable_rules, own_snapshot, prepare_snapshot
 from local_h5.takeup.programmes import load_programmes
 from local_h5.workflow.command import run
@@ -20,7 +18,6 @@ def prepare_source_snapshot(
     path_to_variables: Path,
     path_to_programmes: Path,
     path_to_output: Path,
-    path_to_dictionary: Path,
     sha256: str | None = None,
     missing: Mapping[str, Any] | None = None,
     medicaid_cost: MedicaidCost = "state_average",
@@ -35,7 +32,6 @@ def prepare_source_snapshot(
         path_to_variables: variables that are not written (``config/variables.yaml``).
         path_to_programmes: list of take-up programmes (YAML). They decide which model values are computed.
         path_to_output: snapshot to write (array file).
-        path_to_dictionary: what the variables mean (JSON), to write.
         sha256: digest that the dataset must have.
         missing: values for codes that mean "missing", variable to code to value, as in ``inputs.missing``.
         medicaid_cost: ``state_average``: files have the cost of a person to Medicaid in each state as an input;
@@ -55,8 +51,7 @@ def prepare_source_snapshot(
         snapshot = own_snapshot(source, rules, medicaid_cost)
     else:
         snapshot = prepare_snapshot(source, rules, load_programmes(path_to_programmes), medicaid_cost)
-    write_text(path_to_dictionary, snapshot.dictionary.tobytes().decode())
-    write_arrays(path_to_output, sealed(snapshot))
+    write_arrays(path_to_output, snapshot)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from plain_model import snapshot_without_model
@@ -62,9 +62,12 @@ def test_the_store_reads_what_the_model_said() -> None:
     ]  # fmt: skip
 
 
-anything = st.none() | st.text(max_size=600) | st.integers() | st.text("a\n\t\x1b​", max_size=40)
+anything = (
+    st.none() | st.integers() | st.text(max_size=20) | st.sampled_from(["x" * 501, "\x1b[2J", " \n\t", "a\u200bb"])
+)
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(WRITTEN)), st.tuples(anything, anything, anything)))
 def test_whatever_a_model_says_is_taken(said: dict[str, tuple[Any, Any, Any]]) -> None:
     made = dictionary_of(WRITTEN, {name: variable(*texts) for name, texts in said.items()}, _members)

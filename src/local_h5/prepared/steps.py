@@ -17,7 +17,7 @@ from local_h5.inputs.geography.tables import BlockTableFiles
 from local_h5.inputs.source import SourceDataset, count_households
 from local_h5.prepared.housing import TABLE, VARIABLES, housing_eligibility
 from local_h5.prepared.model import MedicaidCost, VariableRules, build_snapshot
-from local_h5.prepared.snapshot import SourceSnapshot
+from local_h5.prepared.snapshot import SourceSnapshot, sealed
 from local_h5.takeup.prepare import CloneGeography, SourceFacts, prepare_takeup
 from local_h5.takeup.programmes import Programme, required_eligibility, required_variables
 from local_h5.takeup.table import Reported, Scope, Takeup
@@ -51,7 +51,8 @@ def prepare_snapshot(
         drawn={programme.variable: programme.entity for programme in programmes},
     )
     drawn = {programme.variable for programme in programmes}  # for every clone: the source's values are replaced
-    return replace(snapshot, reflecting=tuple(item for item in snapshot.reflecting if item.variable not in drawn))
+    reflecting = tuple(item for item in snapshot.reflecting if item.variable not in drawn)
+    return sealed(replace(snapshot, reflecting=reflecting))
 
 
 def prepare_geography(
@@ -83,7 +84,8 @@ def own_snapshot(
     source: SourceDataset, rules: VariableRules, medicaid_cost: MedicaidCost = "state_average"
 ) -> SourceSnapshot:
     """The snapshot of a source whose households stay where they are, with their weights (imports the model)."""
-    return build_snapshot(source, rules, model_values=(), reports={}, medicaid_cost=medicaid_cost, own_places=True)
+    made = build_snapshot(source, rules, model_values=(), reports={}, medicaid_cost=medicaid_cost, own_places=True)
+    return sealed(made)
 
 
 def takeup_from_snapshot(

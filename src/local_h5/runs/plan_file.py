@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from local_h5.config.settings import Settings
+from local_h5.contracts.dictionary import RunDictionary
 from local_h5.contracts.results import Fingerprint
 from local_h5.contracts.work_items import WorkItem, read_request
 from local_h5.errors import PreparedError, RequestError
@@ -33,6 +34,17 @@ def read_catalog(path: Path) -> tuple[AreaBuildRequest, ...]:
 def write_plan(path: Path, expected: Mapping[str, Fingerprint]) -> None:
     """Write the fingerprint that each area must have, by relative path."""
     write_text(path, forms.text(dict(expected), path, PreparedError, indent=0, sort=True))
+
+
+def write_dictionary(settings: Settings, path: Path) -> None:
+    """Write what the variables of the run's files mean, as the snapshot has it."""
+    # Imported on use: numpy and h5py, which the main process does without.
+    from local_h5.files.arrays import open_arrays
+    from local_h5.prepared.snapshot import SourceSnapshot
+
+    made = open_arrays(settings.layout.snapshot, SourceSnapshot).dictionary
+    empty = forms.text(RunDictionary(()), path, PreparedError, sort=True)
+    write_text(path, made.tobytes().decode() if made.size else empty)
 
 
 def read_plan(path: Path) -> dict[str, Fingerprint]:

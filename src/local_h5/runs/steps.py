@@ -259,7 +259,7 @@ def _snapshot(settings: Settings, memo: DigestMemo) -> Step:
     return Step(
         "snapshot",
         {"dataset": settings.dataset, "variables": Path(settings.config.variables)},
-        {"snapshot": settings.layout.snapshot, "dictionary": settings.layout.dictionary},
+        {"snapshot": settings.layout.snapshot},
         {
             "dataset_sha256": settings.config.inputs.dataset_sha256,
             "missing": settings.missing.as_json(),
@@ -361,7 +361,11 @@ def _plan(settings: Settings, memo: DigestMemo) -> Step:
     return Step(
         "plan",
         {"snapshot": settings.layout.snapshot, **prepared},
-        {"plan": settings.layout.plan, "catalog": settings.layout.catalog},
+        {
+            "plan": settings.layout.plan,
+            "catalog": settings.layout.catalog,
+            "dictionary": settings.layout.dictionary,
+        },
         {
             "requests": to_builtins(settings.requests),
             "choices": to_builtins(settings.config.area_choices),

@@ -25,6 +25,8 @@ PICKLES = {"../foreign_pickle/__init__", "../foreign_pickle/frames", "../foreign
 TABLES = {"inputs/entity_tables", "inputs/geography/own", "inputs/pandas_tables", "inputs/weights"}
 """How a source of tables is read."""
 
+DICTIONARY = {"contracts/dictionary", "prepared/dictionary"}
+
 ELSEWHERE: dict[str, set[str]] = {
     # imported for a type, or for what another component of the fingerprint covers
     "AREA_MODULES": {*PICKLES, "inputs/geography/canonical"},
@@ -35,14 +37,17 @@ ELSEWHERE: dict[str, set[str]] = {
         "takeup/table", "us",
     },
     "GEOGRAPHY_MODULES": {
-        *TABLES, "files/single", "inputs/columns", "inputs/id_columns", "inputs/membership", "inputs/missing",
-        "inputs/source", "inputs/stored", "prepared/formulas", "prepared/housing", "prepared/model", "prepared/places",
-        "prepared/snapshot", "takeup/anchors", "takeup/eligibility", "takeup/prepare", "takeup/programmes",
+        *DICTIONARY, *TABLES, "files/single", "inputs/columns", "inputs/id_columns", "inputs/membership",
+        "inputs/missing",
+        "inputs/source", "inputs/stored", "prepared/formulas", "prepared/housing",
+        "prepared/model", "prepared/places", "prepared/snapshot", "takeup/anchors", "takeup/eligibility",
+        "takeup/prepare", "takeup/programmes",
         "takeup/rates", "takeup/table",
     },
     "CLONE_MODULES": {*PICKLES, "inputs/geography/codes", "us"},
     "TAKEUP_MODULES": {
-        *PICKLES, *TABLES, "files/single", "inputs/chunks", "inputs/columns", "inputs/geography/block_table",
+        *DICTIONARY, *PICKLES, *TABLES, "files/single", "inputs/chunks", "inputs/columns",
+        "inputs/geography/block_table",
         "inputs/geography/blocks", "inputs/geography/codes", "inputs/geography/load", "inputs/geography/tables",
         "inputs/id_columns", "inputs/membership", "inputs/missing", "inputs/npy", "inputs/source", "inputs/stored",
         "prepared/formulas", "prepared/model", "prepared/places",
