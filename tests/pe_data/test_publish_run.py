@@ -14,6 +14,7 @@ import pytest
 import yaml
 from forked_commands import Ended, python
 
+import pe_data
 import publish_collection as script
 from local_h5.config.settings import Settings
 from local_h5.contracts.policy import AppliedPolicy, Level
@@ -24,9 +25,10 @@ from local_h5.files.atomic import sha256_of, write_text
 from local_h5.report.against import publication, what_changed
 from local_h5.report.collect import RunData
 from pe_data.documents.collection import Area, Collection, Member
+from pe_data.documents.dictionary import Dictionary, Variable
 from pe_data.documents.encoding import unpack
 from pe_data.documents.manifest import Artifact, Entity, Manifest
-from pe_data.errors import InputError
+from pe_data.errors import InputError, InvalidDocumentError
 from pe_data.keep.fsck import check_store
 from pe_data.names.countries import UNSPECIFIED
 from pe_data.names.digests import sha256_bytes
@@ -312,6 +314,19 @@ def test_a_release_that_is_none_is_refused_by_name(config: dict[str, Any], relea
     config["store"]["release"] = release
     with pytest.raises(ConfigError, match=rf"store\.release.*{next(iter(release))}"):
         Settings.load(config)
+
+
+def test_what_the_variables_of_the_run_mean_goes_with_it(run: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    age = Variable("age", "person", "year", label="age of a person", unit="year", source="the source dataset")
+    path = run.layout.dictionary
+    path.write_bytes(Dictionary((age,)).to_bytes())
+    monkeypatch.setenv("PE_DATA_CACHE", str(run.results / "cache"))
+    publish(run)
+    url = run.config.store.url
+    assert pe_data.variables("pe-data://us/local_areas@latest", store=url) == (age,)
+    path.write_text("{}")
+    with pytest.raises(InvalidDocumentError, match=r"prepared/dictionary.json: field schema_version: expected 1"):
+        publish(run)
 
 
 def test_publishing_again_changes_nothing(run: Settings) -> None:

@@ -38,7 +38,7 @@ from pe_data.names.uri import split_dataset
 from pe_data.read import channels
 from pe_data.read.catalogue import history as history_of
 from pe_data.read.diff import SHORT, Diff
-from pe_data.read.variables import DICTIONARY_FILE, read_dictionary
+from pe_data.read.variables import DICTIONARY_FILE, said_by
 from pe_data.texts import human_size
 from pe_data.trust.nominations import VerifiedPointer
 from pe_data.write.folder import item_of, items_in
@@ -149,10 +149,7 @@ def publish(
     declared: Access | None = "gated" if access == "gated" else "public" if access else None
     said_inputs = inputs_of(map(_input, inputs))
     label = Label(country, name, licence, declared, said_inputs, notes=notes, citation=citation)
-    beside = path / DICTIONARY_FILE
-    if dictionary_file is None and beside.is_file():
-        dictionary_file = beside
-    dictionary = None if dictionary_file is None else read_dictionary(dictionary_file).variables
+    dictionary = said_by(dictionary_file or path / DICTIONARY_FILE)
     if not path.is_dir():
         if notes or citation:
             raise click.UsageError(

@@ -40,6 +40,11 @@ def read_dictionary(path: Path) -> Dictionary:
     return Dictionary.from_bytes(raw, str(path))
 
 
+def said_by(path: Path) -> tuple[Variable, ...] | None:
+    """What a dictionary document says; None if there is no such file. Raises as `read_dictionary`."""
+    return read_dictionary(path).variables if path.is_file() else None
+
+
 def variables_in_store(options: Options) -> Iterator[tuple[str, tuple[Variable, ...] | Notice]]:
     """Name and variables of each dataset of the store whose channel says something of them, or its notice."""
     for one in list_store(options):
