@@ -14,7 +14,9 @@ import h5py
 import numpy as np
 import pytest
 from joins import unit_rows
+from msgspec.structs import replace
 
+import pe_data
 from local_h5.build.area import BuildOptions, build_area
 from local_h5.contracts.results import read_sidecar, sidecar_path, write_sidecar
 from local_h5.inputs.geography.load import load_geography
@@ -28,6 +30,7 @@ from local_h5.takeup.eligibility import PackedEligibility
 from local_h5.takeup.prepare import CloneGeography, SourceFacts, prepare_takeup
 from local_h5.takeup.programmes import load_programmes
 from local_h5.takeup.rates import StateRates
+from pe_data.documents.dictionary import Dictionary
 
 pytestmark = pytest.mark.model
 
@@ -397,3 +400,30 @@ def unit_households(file: Datasets, entity: str) -> np.ndarray:
     owner = np.zeros(len(file[f"{entity}_id", "2024"]), dtype=np.int64)
     owner[unit_rows(arrays, entity)] = household
     return owner
+
+
+def test_a_file_says_what_each_variable_means(golden_inputs: PreparedInputs, tmp_path: Path) -> None:
+    """In the model's words, of the entity and period that the sidecar has, for at most 2 % of the file."""
+    request = AREAS["cd_3701"]
+    result = build_area(request, golden_inputs, tmp_path, options=OPTIONS)
+    found = pe_data.variables(tmp_path / result.output.path)
+    assert isinstance(found, tuple)
+    told = {one.name: one for one in found}
+    months = {column.variable: "month" if "-" in column.periods[0] else "year" for column in result.columns}
+    assert {name: (one.entity, one.period) for name, one in told.items()} == {
+        column.variable: (column.entity, months[column.variable]) for column in result.columns
+    }
+    assert [name for name, one in told.items() if not one.label] == []
+    assert (told["age"].label, told["age"].unit) == ("age", "year")
+    assert told["employment_income_before_lsr"].unit == "currency-USD"
+    whole = Dictionary.from_bytes(golden_inputs.snapshot.dictionary.tobytes())
+    said = {one.name: one for one in whole.variables}
+    assert told.keys() <= said.keys()
+    assert all((said[name].label, said[name].unit) == (one.label, one.unit) for name, one in told.items())
+    assert [one.name for one in whole.variables if one.source is None] == []
+    assert "KENT_COUNTY_DE" in (said["county"].values or ())
+    assert said["age"].source == "the source dataset"
+    assert said["household_weight"].source == "the calibration weights"
+    silent = replace(golden_inputs.snapshot, labels=np.empty(0, np.uint8))
+    without = build_area(request, replace(golden_inputs, snapshot=silent), tmp_path / "b", options=OPTIONS)
+    assert 0 < result.output.bytes - without.output.bytes <= 0.02 * without.output.bytes
