@@ -20,6 +20,7 @@ import pe_data
 from local_h5.build.area import BuildOptions, build_area
 from local_h5.contracts.results import read_sidecar, sidecar_path, write_sidecar
 from local_h5.inputs.geography.load import load_geography
+from local_h5.prepared.dictionary import period_of
 from local_h5.prepared.files import PreparedInputs
 from local_h5.prepared.housing import TABLE
 from local_h5.prepared.snapshot import SourceSnapshot
@@ -409,12 +410,11 @@ def test_a_file_says_what_each_variable_means(golden_inputs: PreparedInputs, tmp
     found = pe_data.variables(tmp_path / result.output.path)
     assert isinstance(found, tuple)
     told = {one.name: one for one in found}
-    months = {column.variable: "month" if "-" in column.periods[0] else "year" for column in result.columns}
     assert {name: (one.entity, one.period) for name, one in told.items()} == {
-        column.variable: (column.entity, months[column.variable]) for column in result.columns
+        column.variable: (column.entity, period_of(column.periods[0])) for column in result.columns
     }
     assert [name for name, one in told.items() if not one.label] == []
-    assert (told["age"].label, told["age"].unit) == ("age", "year")
+    assert (told["age"].label, told["age"].entity) == ("age", "person")
     assert told["employment_income_before_lsr"].unit == "currency-USD"
     whole = Dictionary.from_bytes(golden_inputs.snapshot.dictionary.tobytes())
     said = {one.name: one for one in whole.variables}
