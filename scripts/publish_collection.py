@@ -98,6 +98,7 @@ def publish_run(
             allow_removal=allow_removal,
             validation=run_now.validation,
             namespace=run_now.namespace,
+            dictionary=run_now.dictionary,
             on_progress=show,
         )
     except RemovalError as error:

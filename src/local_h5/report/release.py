@@ -12,12 +12,14 @@ from local_h5.runs.staleness import is_approved, read_built, read_json
 from pe_data.config.settings import store_for
 from pe_data.describe.file import Label
 from pe_data.describe.from_sidecar import about_from, lines_of, manifest_from, read_sidecar
+from pe_data.documents.dictionary import Variable
 from pe_data.documents.pointer import DEFAULT_NAMESPACE
 from pe_data.documents.validation import Validation, from_records
 from pe_data.errors import InputError
 from pe_data.names.countries import UNSPECIFIED
 from pe_data.names.digests import strict_json
 from pe_data.read.diff import Diff
+from pe_data.read.variables import said_by
 from pe_data.store.base import Store
 from pe_data.store.opening import open_store
 from pe_data.write.preview import Preview, changes, preview_collection, side_of_items
@@ -37,6 +39,7 @@ class Release:
         items: name of an area → its file and manifest.
         run: its id.
         validation: the verdicts of its records; None without levels.
+        dictionary: what the variables mean; None for a run that has no such file.
     """
 
     settings: Settings
@@ -45,6 +48,7 @@ class Release:
     items: Mapping[str, Item]
     run: str
     validation: Validation | None
+    dictionary: tuple[Variable, ...] | None
 
     def changes(self) -> Diff | None:
         """What would change for those who read the channel; None if nothing was published yet."""
@@ -65,6 +69,7 @@ class Release:
             validation=self.validation,
             namespace=self.namespace,
             allow_removal=allow_removal,
+            dictionary=self.dictionary,
         )
 
 
@@ -101,6 +106,7 @@ def release_of(
         items,
         run_id({name: item.manifest.artifact.sha256 for name, item in items.items()}),
         read_validation(settings, items),
+        said_by(settings.layout.dictionary),
     )
 
 
