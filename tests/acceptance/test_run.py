@@ -139,6 +139,12 @@ def test_every_file_of_the_run_has_one_schema(settings: Settings) -> None:
     assert all(other == schemas[0] for other in schemas[1:])
 
 
+def test_what_variables_mean_takes_two_percent_of_the_smallest_file(settings: Settings) -> None:
+    smallest = min((ROOT / settings.results / "districts").glob("*.h5"), key=lambda path: path.stat().st_size)
+    with h5py.File(smallest) as file:
+        assert 0 < file.attrs["pe_data.dictionary"].nbytes <= 0.02 * smallest.stat().st_size
+
+
 def test_a_file_says_that_it_is_synthetic(settings: Settings) -> None:
     with h5py.File(ROOT / settings.results / "districts" / "NC-01.h5") as file:
         assert "synthetic" in file.attrs["geography"]
