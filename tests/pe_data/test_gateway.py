@@ -125,7 +125,7 @@ def test_the_gateway_is_a_store_to_the_resolver(private, tmp_path, monkeypatch):
     member = pe_data.ensure("pe-data://uk/regions/wales@latest")
     assert member.is_file()
     frames = pe_data.open(f"pe-data://uk/{DATASET}@latest", variables=["age", "universal_credit"])
-    assert set(frames) == {"person", "benunit"}
+    assert set(frames) == {"person", "benunit", "household"}, "and what weighs them"
     pinned = pe_data.resolve("pe-data://uk/regions/wales@latest").pinned
     runner = CliRunner()
     schema = runner.invoke(app, ["schema", f"pe-data://uk/{DATASET}@latest"])

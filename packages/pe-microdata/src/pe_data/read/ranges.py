@@ -109,8 +109,7 @@ def open_area(
     parsed = parse_uri(uri) if isinstance(uri, str) else uri
     if not isinstance(parsed, StoreUri):
         raise InputError(
-            f"{uri}: area: expected the address of a collection (pe-data://us/local_areas@latest), found that of one "
-            "file. Nothing binds ranges of it"
+            f"{uri}: area: expected the address of a collection, found that of one file. Nothing binds ranges of it"
         )
     if is_gated(parsed.country):
         raise _gated(parsed)
