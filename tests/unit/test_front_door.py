@@ -1,6 +1,7 @@
 """The files by which a project shows what it is: citation, metadata, workflow of the forge, conda, example."""
 
 import json
+import pkgutil
 import re
 import tomllib
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 import pytest
 import yaml
 from trove_classifiers import classifiers
+
+import pe_data
 
 ROOT = Path(__file__).parents[2]
 PROJECTS = ("pyproject.toml", "packages/pe-microdata/pyproject.toml", "packages/pe-microdata-gateway/pyproject.toml")
@@ -64,3 +67,12 @@ def test_a_notebook_is_kept_without_what_it_printed(path: Path) -> None:
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     assert code
     assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in code)
+
+
+def test_the_reference_has_every_public_name() -> None:
+    """The site is built apart from the tests; a name that moved would be seen only there."""
+    pages = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "docs/reference").glob("*.md"))
+    listed = re.findall(r"^::: (\S+)$", pages, re.MULTILINE)
+    for name in listed:
+        pkgutil.resolve_name(name)
+    assert {".".join(home) for home in pe_data._HOMES.values()} - set(listed) == set()
