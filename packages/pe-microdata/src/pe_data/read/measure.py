@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pe_data.documents.manifest import Entity, Manifest
-from pe_data.read.links import Links
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,6 +42,8 @@ def weigh(frames: "Frames", manifest: Manifest) -> "tuple[Weighted, Weights]":
         frames: Entity → data frame, with ids, links and weights.
         manifest: What is in the file.
     """
+    from pe_data.read.links import Links
+
     links = Links(frames, manifest.entities)
     weights = {name: row for name in manifest.entities if (row := links.weights(name)) is not None}
     totals = {entity: total for entity, row in weights.items() if (total := _finite(row.sum(skipna=False))) is not None}
