@@ -1,7 +1,6 @@
 """Split the nation's H5 by district: a Parquet file for each entity, and the index of their ranges."""
 
 import sys
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -18,11 +17,9 @@ from local_h5.workflow.command import run
 try:
     import pyarrow as pa
 
-    from pe_data.describe.file import Label, describe
     from pe_data.errors import PeDataError
     from pe_data.names.digests import Sha256
     from pe_data.write.by_area import Split, is_split_of, write_by_area
-    from pe_data.write.upload import Item
 except ModuleNotFoundError as error:  # a distribution of its own, which the workflow alone does not need
     sys.exit(
         f"pe_data: expected the distribution pe-microdata with its extra frames, found no package {error.name}. "
@@ -86,23 +83,6 @@ def table_of(rows: ByDistrict, entity: str) -> pa.Table:
     """All columns of an entity; fixed-width text becomes UTF-8."""
     arrays = {name: pa.array(values) for name, values in rows.columns(entity)}
     return pa.table({name: x.cast(pa.string()) if pa.types.is_binary(x.type) else x for name, x in arrays.items()})
-
-
-def split_items(results: Path, label: Label, nation: Item) -> dict[str, Item]:
-    """The split nation, made if it is not there, for publication; all that is said of the nation holds for its rows.
-
-    Args:
-        results: folder of the run.
-        label: of the collection.
-        nation: the nation's H5.
-
-    Returns:
-        Name in the collection → file.
-    """
-    split_nation(results)
-    same = replace(label, inputs=nation.manifest.inputs, build=nation.manifest.build)
-    files = {f"{NATION}/{path.stem}": path for path in sorted((results / NATION).glob("*.parquet"))}
-    return {name: Item(path, describe(path, same), nation.about) for name, path in files.items()}
 
 
 if __name__ == "__main__":

@@ -578,6 +578,13 @@ def test_other_data_say_nothing(areas):
         assert pe_data.open("pe-data://us/areas/districts/NC-01@latest").notes == ()
 
 
+def test_a_purpose_is_no_demonstration(place):
+    publish(place, {"districts/NC-01": write_area(place / "a.h5")}, ("purpose: estimates of states and districts",))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DemonstrationWarning)
+        assert pe_data.open("pe-data://us/areas/districts/NC-01@latest").notes
+
+
 def test_replaced_frames_of_a_file_still_estimate(areas):
     frames = pe_data.open("pe-data://us/areas@latest", members="districts/*")
     frames["person"] = frames["person"].query("area == 'NC-02'")

@@ -17,6 +17,7 @@ from local_h5.report.charts import STYLE
 from local_h5.report.collect import NOT_BUILT, NOT_VALIDATED, RunData, odd_columns
 from local_h5.report.identity import notes
 from local_h5.report.tables import SMALL_SAMPLE
+from pe_data.documents.collection import demonstrations
 
 _WORST = 1000
 """Number of targets on the page, the worst ones. The Parquet file has all."""
@@ -134,7 +135,7 @@ def render(given: Contents) -> str:
         chart_css=Markup("".join(f".chart {rule}}}" for rule in STYLE.split("}") if rule)),
         run=dict(given.identity).get("Run", "").partition(",")[0] if any(a.sidecar for a in run.areas) else "",
         notes=said,
-        demonstration=any("demonstration" in text.lower() for _, text in said),
+        demonstration=bool(demonstrations(text for _, text in said)),
         headline=_headline(run, areas),
         identity=given.identity,
         tiles=_tiles(areas, targets),

@@ -183,7 +183,7 @@ class SmallSampleWarning(UserWarning):
 
 
 class DemonstrationWarning(UserWarning):
-    """The data say that they are a demonstration, or for a certain purpose alone."""
+    """The notes of the data say that they are a demonstration, or of no real population."""
 
 
 # --- revocation and certification -----------------------------------------------------------------

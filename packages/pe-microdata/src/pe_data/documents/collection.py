@@ -15,7 +15,7 @@ Only a change of meaning raises it, and such a collection is refused by name.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, ClassVar
 
 import msgspec
@@ -86,6 +86,14 @@ class Area(Part, frozen=True):
     def __str__(self) -> str:
         congress = f", Congress {self.congress}" if self.congress is not None else ""
         return f"{self.type} {self.id}{f' ({self.name})' if self.name != self.id else ''}{congress}"
+
+
+_DEMONSTRATION = re.compile(r"\bdemonstration\b|\bsynthetic\b|\bnot an estimate\b", re.IGNORECASE)
+
+
+def demonstrations(notes: Iterable[str]) -> tuple[str, ...]:
+    """The notes that say that the data are a demonstration, or of no real population."""
+    return tuple(note for note in notes if _DEMONSTRATION.search(note))
 
 
 class About(Part, frozen=True, kw_only=True):

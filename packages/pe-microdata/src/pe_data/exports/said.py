@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pe_data.documents.collection import About
+from pe_data.documents.collection import About, demonstrations
 from pe_data.documents.manifest import Manifest
-
-DEMONSTRATION = "demonstration"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +33,8 @@ class Said:
     @property
     def heading(self) -> str:
         """The title, with the year, and first of all that it is a demonstration if a note says so."""
-        told = any(DEMONSTRATION in note.lower() for note in self.notes)
         years = ", ".join(map(str, self.years))
-        return f"{'Demonstration: ' if told else ''}{self.title}{f', {years}' if years else ''}"
+        return f"{'Demonstration: ' if demonstrations(self.notes) else ''}{self.title}{f', {years}' if years else ''}"
 
     def lines(self) -> tuple[str, ...]:
         """For people: heading, notes, licence, citation, and the first sources."""

@@ -1,8 +1,7 @@
 """What was estimated, and the rows that it rests on (extra `frames`)."""
 
-import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +15,6 @@ from pe_data.read.weighted import Floats, effective_size
 SMALL = 100
 """An effective sample below this is warned of."""
 NO_MARGINS = "No replicate weights are in the data, so no margins of error can be given."
-_DEMONSTRATION = re.compile(r"\A\s*purpose\s*:|\bdemonstration\b|\bsynthetic\b|\bnot an estimate\b", re.IGNORECASE)
-
-
-def demonstration(notes: Iterable[str]) -> tuple[str, ...]:
-    """The notes that say what the data are for, or that they are no data of a real population."""
-    return tuple(note for note in notes if _DEMONSTRATION.search(note))
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pe_data.describe.columns import PERSON
+from pe_data.documents.collection import demonstrations
 from pe_data.documents.manifest import Manifest
 from pe_data.errors import (
     DemonstrationWarning,
@@ -85,7 +86,6 @@ def open_frames(
         listed = [parse_uri(uri).name]  # refuses by name what is no address
     what = str(listed[0]) if one else f"{len(listed)} addresses"
     need_pandas(what)
-    from pe_data.read.estimates import demonstration
     from pe_data.read.several import join, labels_of, parts_of
     from pe_data.read.weighted_frames import Frames
 
@@ -119,7 +119,7 @@ def open_frames(
     else:
         parts = parts_of(listed, _listed(members), options, asked, read)
         frames, entities, notes, labels = join(parts, what)
-    told = demonstration(notes)
+    told = demonstrations(notes)
     if told:
         warnings.warn(f"what the data are: {'; '.join(told)}", DemonstrationWarning, stacklevel=2)
     return Frames(frames, entities, notes=notes, labels=labels, what=what)

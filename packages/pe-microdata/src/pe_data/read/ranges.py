@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 
 from pe_data.cache.fetch import Skipped, note_skipped
 from pe_data.describe.range_index import INDEX_NAME, Chunk, RangeIndex, chunk_of
+from pe_data.documents.codes import variable_of
 from pe_data.documents.collection import Member
 from pe_data.documents.manifest import Manifest
 from pe_data.documents.notice import is_gated
@@ -227,8 +228,8 @@ class _Reader:
         frames = {}
         for entity, names in chosen.items():
             there = stored.get(entity, ())
-            columns = [column for name in names for column in there if _variable(column) == name]
-            if {_variable(column) for column in columns} != set(names):
+            columns = [column for name in names for column in there if variable_of(column) == name]
+            if {variable_of(column) for column in columns} != set(names):
                 raise InvalidDocumentError(
                     f"{what}: {entity}: expected the columns of its manifest in the index, found others. Its publisher "
                     "mixed the files of two builds; open the area's own file"
@@ -302,11 +303,6 @@ class _Reader:
             group, name = min(key for key in there.keys() | said.keys() if there.get(key) != said.get(key))
             expected, found = (_range(ranges.get((group, name))) for ranges in (there, said))
             raise _disagree(f"{what}: row group {group}, column {name}", expected, found)
-
-
-def _variable(column: str) -> str:
-    """The variable of a column: `snap@2024-01` is a month of `snap`."""
-    return column.partition("@")[0]
 
 
 def _range(found: tuple[int, int] | None) -> str:

@@ -16,9 +16,10 @@ import numpy as np
 import pandas as pd
 
 from pe_data.describe.columns import PERSON
+from pe_data.documents.collection import demonstrations
 from pe_data.documents.manifest import Entity
 from pe_data.errors import InputError
-from pe_data.read.estimates import Estimates, Sample, demonstration, estimates
+from pe_data.read.estimates import Estimates, Sample, estimates
 from pe_data.read.links import Links, Rows, weighted_unit
 from pe_data.read.together import HOWS, How, numbers, together
 from pe_data.read.weighted import Floats, effective_size, mean, quantiles, total
@@ -301,7 +302,7 @@ class Frames(dict[str, pd.DataFrame]):
         return estimates(verb, names, rows, labels, sample.names, sample, self.labels, self._told(), depth=4)
 
     def _told(self) -> tuple[str, ...]:
-        return demonstration(self.notes)
+        return demonstrations(self.notes)
 
     def _sample(self, values: pd.Series, by: By, unit: str, where: Column | None, missing: Missing) -> "Sample":
         """The rows that count, with their weights."""
