@@ -373,3 +373,11 @@ def test_a_file_that_is_no_geojson_is_refused(tmp_path: Path, text: str) -> None
     for path in (tmp_path / "shapes.json", tmp_path / "absent.json", tmp_path):
         with pytest.raises(InputError, match="expected"):
             pe_data.map({"NC-01": 1.0}, shapes=path)
+
+
+def test_seats_are_those_of_the_workflow() -> None:
+    """Two distributions have a table each; after an apportionment both change, or districts would go missing."""
+    from local_h5 import us
+
+    assert {state: fips for state, (fips, _) in SEATS.items()} == us.STATE_FIPS
+    assert {state for state, (_, seats) in SEATS.items() if seats == 1} == us.AT_LARGE_STATES

@@ -35,7 +35,7 @@ def test_metadata_of_a_distribution(file: str) -> None:
     assert ours["authors"] == [{"name": "the contributors"}]
     assert len(ours["keywords"]) >= 4
     assert set(ours["classifiers"]) <= classifiers
-    assert ours["classifiers"] == sorted(ours["classifiers"], key=ours["classifiers"].index)
+    assert ours["classifiers"] == sorted(set(ours["classifiers"]))
     assert not [one for one in ours["classifiers"] if one.startswith("License ::")]  # the expression says it
     low, high = re.fullmatch(r">=3\.(\d+),<3\.(\d+)", ours["requires-python"]).groups()  # type: ignore[union-attr]
     versions = {one for one in ours["classifiers"] if re.fullmatch(r".*Python :: 3\.\d+", one)}

@@ -159,15 +159,19 @@ PACKAGE_FAULTS = {
 }  # fmt: skip
 
 
+def only_fault(capsys: pytest.CaptureFixture[str]) -> str:
+    status, lines = check(capsys)
+    assert status == 1
+    assert lines[-1].startswith("1 fault; ")
+    (fault,) = faults(lines)
+    return fault
+
+
 @pytest.mark.parametrize("name", PACKAGE_FAULTS)
 def test_a_fault_in_a_package(name: str, package: Project, capsys: pytest.CaptureFixture[str]) -> None:
     spoil, said = PACKAGE_FAULTS[name]
     spoil(package)
-    status, lines = check(capsys)
-    assert status == 1
-    assert len(faults(lines)) == 1
-    assert said in faults(lines)[0]
-    assert lines[-1].startswith("1 fault; ")
+    assert said in only_fault(capsys)
 
 
 CODED_FAULTS = {
@@ -186,10 +190,7 @@ CODED_FAULTS = {
 def test_a_fault_in_an_area_coded_file(name: str, coded: Project, capsys: pytest.CaptureFixture[str]) -> None:
     spoil, said = CODED_FAULTS[name]
     spoil(coded)
-    status, lines = check(capsys)
-    assert status == 1
-    assert len(faults(lines)) == 1
-    assert faults(lines)[0].startswith(f"inputs/coded.h5: {said}: ")
+    assert only_fault(capsys).startswith(f"inputs/coded.h5: {said}: ")
 
 
 def test_all_faults_are_said_at_once(package: Project, capsys: pytest.CaptureFixture[str]) -> None:

@@ -88,6 +88,13 @@ def why_unread(path: Path, error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
+def error_line(error: Exception) -> str:
+    """The text of an error in one line; of a system error the file, the reason and the file's owner."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}{of_owner(Path(os.fsdecode(error.filename)))}"
+    return " ".join(str(error).split())
+
+
 def of_owner(path: Path) -> str:
     """Who owns a file, as the end of a message; empty when that is not known."""
     try:

@@ -173,7 +173,11 @@ class CloneIndex(Struct, frozen=True):
         return len(self.household)
 
     def select(self, request: AreaBuildRequest, blocks: BlockTable) -> CloneSelection:
-        """The household clones that satisfy every filter of ``request``.
+        """The household clones that satisfy every filter of ``request``; raises as :meth:`chosen`."""
+        return self._in_file_order(self.chosen(request, blocks))
+
+    def chosen(self, request: AreaBuildRequest, blocks: BlockTable) -> np.ndarray:
+        """Their positions, in no order: int, at least one.
 
         Raises:
             RequestError: a filter names a code that the geography does not have.
@@ -189,7 +193,7 @@ class CloneIndex(Struct, frozen=True):
                 f"positive weight, found none of {len(self):,} ({filters or 'no filter'}). Check the filters "
                 "together: each alone may match while the conjunction does not."
             )
-        return self._in_file_order(chosen)
+        return chosen
 
     def district(self, code: int) -> CloneSelection:
         """The household clones of one district of the geography; none when no weight there is positive."""

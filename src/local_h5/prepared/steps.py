@@ -74,10 +74,16 @@ def prepare_geography(
     Raises:
         InputError: malformed, misaligned, or of another Congress.
     """
-    geography = load_geography(geography_file, count_households(dataset), tables.block_districts)
+    geography = checked_geography(geography_file, count_households(dataset), tables.block_districts, districts)
+    return geography, build_block_table(geography, tables, unknown_blocks)
+
+
+def checked_geography(geography_file: Path, households: int, block_districts: Path, districts: Path) -> Geography:
+    """A geography that has exactly the listed districts. Raises InputError."""
+    geography = load_geography(geography_file, households, block_districts)
     present = np.unique(geography.district[geography.block > 0])
     check_coverage(read_districts(districts), present, geography_file)
-    return geography, build_block_table(geography, tables, unknown_blocks)
+    return geography
 
 
 def own_snapshot(

@@ -95,7 +95,7 @@ def publication(settings: Settings) -> Lines:
                 licence=store.licence,
                 citation=store.citation,
                 notes=settings.config.notes,
-                look=True,
+                check_schemas=False,
             )
             foreseen = release.preview(allow_removal=store.allow_removal)
     except (PeDataError, LocalH5Error, OSError) as error:
@@ -117,7 +117,7 @@ def publication(settings: Settings) -> Lines:
         lines.append(("Validation", release.validation.summary()))
     if foreseen.refused:
         lines.append(("Would be refused", f"{foreseen.refused}. If that is meant, set store.allow_removal: true"))
-    return [*lines, ("Same as", "snakemake publish with --dry-run of scripts/publish_collection.py prints this digest")]
+    return [*lines, ("To check", "scripts/publish_collection.py --dry-run prints the same digest")]
 
 
 # --- parts ------------------------------------------------------------------------------------------------------------

@@ -198,8 +198,6 @@ def target_against_value(targets: Rows) -> str:
         return ""
     groups = _grouped(rows, lambda row: str(row["family"]), "value")
     order = {name: min(number, len(SERIES) - 1) for number, name in enumerate(groups)}
-    if len(order) == len(SERIES):  # no need to call a single one "others"
-        order = {name: number for number, name in enumerate(groups)}
     both = [row[column] for row in rows for column in ("target", "value")]
     size, left, top = 430, 66, 12
     across, ticks = log_axis(both, left, left + size)

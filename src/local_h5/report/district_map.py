@@ -7,6 +7,7 @@ from statistics import median
 from typing import Any
 
 from local_h5.errors import InputError
+from local_h5.runs.steps import FIGURES
 from pe_data.errors import PeDataError
 from pe_data.maps.districts import all_districts
 from pe_data.maps.draw import DistrictMap, Frame, Measure, cartogram, drawn, hatch, legend, measure_of, true_shapes
@@ -40,7 +41,8 @@ KINDS: Mapping[str, Kind] = {
     "change": Kind("Change of weighted persons", signed=True, percent=True, least=0.0001),
 }
 """Name → what it is, in the order of the selector."""
-PICTURES = ("target_error", "population_error", "sample_size")
+_FILE = "district_map_"
+PICTURES = tuple(name.removeprefix(_FILE) for name in FIGURES if name.startswith(_FILE))
 """Those that have a file of their own, `district_map_<name>.svg`, whether or not there is a value."""
 
 
@@ -85,7 +87,7 @@ def frame(shapes: Path | None) -> Frame:
 
 def pictures(made: Mapping[str, Measure], where: Frame) -> dict[str, str]:
     """File name without extension → SVG document."""
-    return {f"district_map_{name}": DistrictMap(made[name], where).svg() for name in PICTURES}
+    return {f"{_FILE}{name}": DistrictMap(made[name], where).svg() for name in PICTURES}
 
 
 def on_page(made: Mapping[str, Measure], where: Frame, areas: Rows) -> dict[str, Any]:

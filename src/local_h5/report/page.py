@@ -25,7 +25,7 @@ _DRAWN = 500
 """Rows of a table on the screen at once."""
 _FEW = 10
 
-_BAD = ("failed", "error", NOT_BUILT, NOT_VALIDATED)
+_BAD = ("error", "failed", NOT_BUILT, NOT_VALIDATED)
 
 Rows = Sequence[Mapping[str, Any]]
 Lines = Sequence[tuple[str, str]]
@@ -57,7 +57,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of what changed: a title, a note, a table by its id, or two of them."""
+    """A part of what changed: a title, and a note, a table (by its id), or both."""
 
     title: str
     note: str = ""
@@ -313,8 +313,7 @@ def _warnings(run: RunData, areas: Rows) -> list[str]:
 
 
 def _bad_first(row: Mapping[str, Any]) -> tuple[bool, int]:
-    order = ("error", "failed", NOT_BUILT, NOT_VALIDATED)
-    return row["releasable"], order.index(row["status"]) if row["status"] in order else len(order)
+    return row["releasable"], _BAD.index(row["status"]) if row["status"] in _BAD else len(_BAD)
 
 
 def _area(row: Mapping[str, Any], with_targets: bool) -> list[Any]:

@@ -80,7 +80,7 @@ def release_of(
     licence: str | None,
     citation: str | None,
     notes: Mapping[str, str] | None,
-    look: bool = False,
+    check_schemas: bool = True,
 ) -> Release:
     """Read a finished run.
 
@@ -90,14 +90,14 @@ def release_of(
         licence: identifier or address of the files' licence.
         citation: how to cite them, in one line.
         notes: what readers have to know, besides the notes in the files; name and text.
-        look: do not hold each sidecar against its published schema, half of the time; a publication does.
+        check_schemas: hold each sidecar against its published schema, which takes half of the time.
 
     Raises:
         ResultError: a sidecar is not what its published schema says.
         InputError: of `pe_data`: areas are not approved, or a record is missing.
     """
     label = Label(COUNTRY, DATASET, licence=licence or UNSPECIFIED, notes=lines_of(notes or {}), citation=citation)
-    items = read_run(settings, label, look=look)
+    items = read_run(settings, label, check_schemas=check_schemas)
     own = store_for(COUNTRY)
     return Release(
         settings,
@@ -110,7 +110,7 @@ def release_of(
     )
 
 
-def read_run(settings: Settings, label: Label, *, look: bool = False) -> dict[str, Item]:
+def read_run(settings: Settings, label: Label, *, check_schemas: bool = True) -> dict[str, Item]:
     """Every area of the run as its sidecar describes it, by relative name without extension.
 
     Raises:
@@ -121,7 +121,7 @@ def read_run(settings: Settings, label: Label, *, look: bool = False) -> dict[st
     for request in settings.requests:
         sidecar = sidecar_path(path := settings.layout.output(request))
         document = strict_json(sidecar.read_bytes(), what=str(sidecar))
-        if not look:
+        if check_schemas:
             schemas.check("area_result", document, sidecar, ResultError)
         found = read_sidecar(document, where=str(sidecar))
         items[request.name] = Item(path, manifest_from(found, label), about_from(found, label, where=str(sidecar)))

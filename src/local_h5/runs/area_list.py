@@ -18,9 +18,9 @@ def areas(settings: Settings, words: Sequence[str] = ()) -> list[dict[str, Any]]
 
     Args:
         settings: of the run.
-        words: all of them must describe an area: its id, its name, its type, its state, or a code of its filters.
-            Capitals, hyphens and leading zeros make no difference. The beginning of a word is enough; a number counts
-            as a whole.
+        words: all of them must describe an area: its id, its name, its type, its state, or a code of its filters (not a
+            state's, which would be taken for the number of a district). Capitals, hyphens and leading zeros make no
+            difference. The beginning of a word is enough; a number counts as a whole.
 
     Returns:
         For each area its ``id``, ``type``, ``name``, ``path`` of its file below the results folder, ``filters``.
@@ -55,8 +55,7 @@ def as_lines(found: Sequence[dict[str, Any]]) -> list[str]:
 
 def _name(request: AreaBuildRequest) -> str:
     """The name for people; of a district its state, since its id has the number."""
-    state = _state(request)
-    return state if request.area_type == "district" and state else request.display_name
+    return _state(request) or request.display_name
 
 
 def _state(request: AreaBuildRequest) -> str:

@@ -14,14 +14,14 @@ import h5py
 import numpy as np
 from msgspec import Struct, to_builtins
 
-from local_h5.areas import check_coverage
 from local_h5.config.settings import Package, Settings
 from local_h5.errors import LocalH5Error, RequestError
+from local_h5.files.atomic import error_line
 from local_h5.inputs.columns import ColumnKind, read_column
 from local_h5.inputs.geography.block_table import BlockTable
 from local_h5.inputs.geography.blocks import UnknownBlocksWarning, build_block_table
 from local_h5.inputs.geography.canonical import Geography
-from local_h5.inputs.geography.load import geography_form, load_geography
+from local_h5.inputs.geography.load import geography_form
 from local_h5.inputs.geography.own import COLUMNS as OWN_COLUMNS
 from local_h5.inputs.geography.own import WEIGHT
 from local_h5.inputs.id_columns import named_rows
@@ -34,7 +34,7 @@ from local_h5.prepared.declared import Declared, ModelSource
 from local_h5.prepared.model import VariableRules
 from local_h5.prepared.own import prepare_own_places
 from local_h5.prepared.places import DERIVED, PLACE_INPUTS
-from local_h5.prepared.steps import load_variable_rules
+from local_h5.prepared.steps import checked_geography, load_variable_rules
 from local_h5.requests import AREA_TYPES, AreaBuildRequest
 from local_h5.takeup.programmes import Programme, load_programmes
 from local_h5.validation.structural.population import reference_populations
@@ -84,7 +84,7 @@ class _Checks:
         return made
 
     def fault(self, what: object, error: Exception) -> None:
-        self.say("fault", what, " ".join(str(error).split()))
+        self.say("fault", what, error_line(error))
 
     def say(self, verdict: Verdict, what: object, text: str) -> None:
         self.found.append(Finding(verdict, str(what), text))
@@ -262,15 +262,15 @@ def _package(checks: _Checks, settings: Settings, package: Package, source: Sour
     if form == "blocks" and settings.block_districts in absent:
         checks.say("later", package.geography, f"its districts are looked up in {settings.block_districts}, once there")
         return
-    if (
-        form is None
-        or (
-            geography := checks.attempt(
-                package.geography, lambda: _geography(settings, package, households), _says_geography
-            )
-        )
-        is None
-    ):
+    if form is None:
+        return
+    districts = Path(settings.config.areas.districts)
+    geography = checks.attempt(
+        package.geography,
+        lambda: checked_geography(package.geography, households, settings.block_districts, districts),
+        _says_geography,
+    )
+    if geography is None:
         return
     if weights is not None and len(weights) != len(geography.block):
         checks.attempt(package.weights, lambda: load_weights(package.weights, households, geography.n_clones))
@@ -293,13 +293,6 @@ def _package(checks: _Checks, settings: Settings, package: Package, source: Sour
     clones = checks.attempt(package.weights, lambda: CloneIndex.build(weights, geography, blocks))
     if clones is not None:
         _areas(checks, settings, package, clones, blocks)
-
-
-def _geography(settings: Settings, package: Package, households: int) -> Geography:
-    geography = load_geography(package.geography, households, settings.block_districts)
-    present = np.unique(geography.district[geography.block > 0])
-    check_coverage(settings.districts, present, package.geography)
-    return geography
 
 
 def _own_places(
@@ -337,7 +330,7 @@ def _areas(checks: _Checks, settings: Settings, package: Package, clones: CloneI
     wrong = 0
     for request in requests:
         try:
-            clones.select(request, blocks)
+            clones.chosen(request, blocks)
         except RequestError as error:
             wrong += 1
             checks.fault("areas", error)

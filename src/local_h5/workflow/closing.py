@@ -16,9 +16,9 @@ from local_h5.config.settings import Settings
 from local_h5.contracts.records import Refusal, read_record, why_refused
 from local_h5.contracts.results import read_sidecar, sidecar_path
 from local_h5.errors import LocalH5Error
+from local_h5.files.atomic import error_line
 from local_h5.requests import FOLDERS, AreaBuildRequest
 from local_h5.runs.staleness import wanted_records
-from local_h5.workflow.command import error_line
 from local_h5.workflow.run_log import Failure, RunLog
 
 WIDTH = 110

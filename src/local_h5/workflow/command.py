@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
 from local_h5.errors import LocalH5Error
-from local_h5.files.atomic import of_owner
+from local_h5.files.atomic import error_line
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells count it."""
@@ -85,13 +85,6 @@ def end_in_one_line(
         status = INTERRUPTED
     if status:
         sys.exit(status)
-
-
-def error_line(error: Exception) -> str:
-    """The text of an error in one line; of a system error the file, the reason and the file's owner."""
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"{error.filename}: {error.strerror}{of_owner(Path(os.fsdecode(error.filename)))}"
-    return " ".join(str(error).split())
 
 
 def command_line(function: Callable[..., object]) -> argparse.ArgumentParser:

@@ -56,10 +56,12 @@ def check(form: str, configfiles: Sequence[Path], overrides: Sequence[str]) -> i
     if not DEFAULTS.is_file():
         end_in_one_line(lambda: read_config(DEFAULTS), error_status=2)
     try:
-        findings = checks.check_inputs(load_settings(configfiles, overrides))
+        settings = load_settings(configfiles, overrides)
     except LocalH5Error as error:
         faults = error.faults if isinstance(error, MissingFilesError) else (str(error),)
-        findings = tuple(checks.Finding("fault", fault.partition(":")[0], fault) for fault in faults)
+        findings = tuple(checks.Finding("fault", one.partition(":")[0], " ".join(one.split())) for one in faults)
+    else:
+        findings = checks.check_inputs(settings)
     if form == "json":
         _say(json.dumps(checks.as_json(findings), indent=1))
     else:

@@ -138,7 +138,9 @@ class Board:
         def pieces(cell: int, of: int) -> int:
             """Pieces of a state round a cell: not 1 if the cell holds the state together, or lies inside it."""
             own = [owner[cell + step] == of for step in round_about]
-            return sum(own[at] and not (own[at + 1] and own[(at + 2) % 8]) for at in (1, 3, 5, 7 - 8))
+            return sum(
+                own[at] and not (own[at + 1] and own[(at + 2) % 8]) for at in (-1, 1, 3, 5)
+            )  # -1, 0, 1: on round the corner
 
         for step in range(steps):
             cell = cells[int(chance() * many)]

@@ -10,10 +10,8 @@ import pandas as pd
 
 from pe_data.errors import InputError, SmallSampleWarning
 from pe_data.read.links import Rows
-from pe_data.read.weighted import Floats, effective_size
+from pe_data.read.weighted import SMALL, Floats, effective_size
 
-SMALL = 100
-"""An effective sample below this is warned of."""
 NO_MARGINS = "No replicate weights are in the data, so no margins of error can be given."
 
 

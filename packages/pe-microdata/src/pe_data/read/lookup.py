@@ -129,9 +129,10 @@ def entry_for(uri: "str | os.PathLike[str]", options: Options, *, year: int | No
     path = ensure_with(uri, options)
     name = "".join(c if c.isalnum() else "_" for c in parsed.name.lower()) or "file"
     label = Label("xx", name, access="public")
+    sidecar = None
     with suppress(InvalidDocumentError):  # without a sidecar that can be read the file itself is asked
         sidecar = sidecar_beside(path)
-        if sidecar is not None and sidecar.output.sha256 == sha256_file(path):
-            manifest = manifest_from(sidecar, label).explained(dictionary_in(path))
-            return Entry(manifest, str(path), about_from(sidecar, label))
+    if sidecar is not None and sidecar.output.sha256 == sha256_file(path):
+        manifest = manifest_from(sidecar, label).explained(dictionary_in(path))
+        return Entry(manifest, str(path), about_from(sidecar, label))
     return Entry(describe(path, label, default_years=(year,) if year else ()), str(path))

@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
+SMALL = 100
+"""An effective sample below this is warned of."""
 ROUNDING = 1e-12
 """So much of all weights may be missing from a sum of weights that are no whole numbers, and it counts as reached."""
 

@@ -9,7 +9,6 @@ says how many rows and how large an effective sample it rests on, and warns wher
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -23,6 +22,7 @@ from pe_data.read.estimates import Estimates, Sample, estimates
 from pe_data.read.links import Links, Rows, weighted_unit
 from pe_data.read.together import HOWS, How, numbers, together
 from pe_data.read.weighted import Floats, effective_size, mean, quantiles, total
+from pe_data.suggestions import did_you_mean
 
 Missing = Literal["refuse", "drop"]
 Column: TypeAlias = str | pd.Series
@@ -353,9 +353,8 @@ class Frames(dict[str, pd.DataFrame]):
                 f"{self.what}: {column}: expected it in one entity, found it in {', '.join(homes)}. Say of="
             )
         every = {str(name) for frame in self.values() for name in frame}
-        close = get_close_matches(column, every, n=3)
-        hint = f". Did you mean {', '.join(close)}?" if close else ""
-        raise InputError(f"{self.what}: expected a column of the frames, found {column!r}{hint}")
+        hint = did_you_mean(column, sorted(every))
+        raise InputError(f"{self.what}: expected a column of the frames, found {column!r}. {hint}".rstrip(". "))
 
     def _unit_of(self, column: Column) -> str:
         if isinstance(column, str):
