@@ -42,7 +42,7 @@ def nation_parquet(path_to_config: Path) -> None:
     """
     results = Settings.read(path_to_config).results
     made = split_nation(results)
-    print(f"{results / NATION}: {'split by district' if made else 'nothing to do, it is of the present US.h5'}")
+    print(f"{results / NATION}: {'split by district' if made else 'already up to date with US.h5'}")
 
 
 def split_nation(results: Path) -> bool:

@@ -36,7 +36,7 @@ def nearest(name: str, known: Iterable[str] | Mapping[str, Iterable[str]], most:
     for written, names in pairs:
         stands_for.setdefault(folded(written), {}).update(dict.fromkeys(names))
     wanted = folded(name)
-    near = [wanted] if wanted in stands_for else difflib.get_close_matches(wanted, stands_for, most, 0.7)
+    near = [wanted] if wanted in stands_for else difflib.get_close_matches(wanted, stands_for, most, 0.65)
     return list(dict.fromkeys(one for word in near for one in stands_for[word]))[:most]
 
 

@@ -690,6 +690,6 @@ def test_the_files_describe_themselves(run: Run) -> None:
 def test_the_script_splits_once(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = copy_of(run, tmp_path / "again")
     shutil.rmtree(other.settings.results / SPLIT)
-    for said in ("split by district", "nothing to do"):
+    for said in ("split by district", "already up to date"):
         nation_parquet.nation_parquet(other.save_config())
         assert said in capsys.readouterr().out

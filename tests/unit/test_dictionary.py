@@ -3,7 +3,7 @@
 import enum
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import h5py
 import numpy as np
@@ -16,13 +16,16 @@ from tiny_world import World
 
 import pe_data
 from local_h5.build.payload import PayloadColumn
-from local_h5.build.writer import DICTIONARY, write_h5
+from local_h5.build.writer import DICTIONARY, Form, write_h5
+from local_h5.contracts import dictionary as contracts
 from local_h5.files.arrays import open_arrays, write_arrays
+from local_h5.prepared import dictionary as words
 from local_h5.prepared.dictionary import Written, attribute, dictionary_of, document, period_of
 from local_h5.prepared.model import _members
 from local_h5.prepared.snapshot import SourceSnapshot, sealed
 from pe_data.describe.file import Label, describe
 from pe_data.describe.from_h5 import DICTIONARY as READ
+from pe_data.documents import dictionary as documents
 from pe_data.documents.dictionary import Dictionary
 
 
@@ -84,24 +87,25 @@ def test_periods(stored: str, period: str) -> None:
     assert period_of(stored) == period
 
 
-def write(path: Path, labels: np.ndarray) -> Path:
+def write(path: Path, labels: np.ndarray, form: Form = "periods") -> Path:
     columns = [
         PayloadColumn(name, "2024", "person", lambda: np.arange(1, 4, dtype=np.int32)) for name in ("age", "person_id")
     ] + [PayloadColumn("household_id", "2024", "household", lambda: np.arange(1, 3, dtype=np.int32))]
-    write_h5(path, sorted(columns, key=lambda one: one.variable), year=2024, labels=labels, notes={"a": "b"})
+    write_h5(path, sorted(columns, key=lambda one: one.variable), year=2024, labels=labels, notes={"a": "b"}, form=form)
     return path
 
 
-def test_a_file_says_it_and_the_store_reads_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", ["periods", "tables"])
+def test_a_file_says_it_and_the_store_reads_it(tmp_path: Path, form: Form) -> None:
     made = dictionary_of(WRITTEN, KNOWN, _members)
     assert DICTIONARY == READ
-    path = write(tmp_path / "a.h5", attribute(made))
+    path = write(tmp_path / "a.h5", attribute(made), form)
     told = {one.name: one for one in pe_data.variables(path)}  # type: ignore[union-attr]
     assert (told["age"].label, told["age"].unit, told["age"].entity) == ("age", "year", "person")
     assert told["age"].description is None
     assert told["household_id"].is_told is False
     assert describe(path, Label("us", "areas")).entities["person"].rows == 3
-    assert write(tmp_path / "b.h5", attribute(made)).read_bytes() == path.read_bytes()
+    assert write(tmp_path / "b.h5", attribute(made), form).read_bytes() == path.read_bytes()
     with h5py.File(write(tmp_path / "c.h5", np.empty(0, np.uint8))) as file:
         assert set(file.attrs) == {"a"}
 
@@ -137,3 +141,11 @@ def test_a_label_is_no_change_of_the_source_and_a_description_none_of_a_file(tmp
     write_arrays(tmp_path / "s.h5", first)
     kept = open_arrays(tmp_path / "s.h5", SourceSnapshot)
     assert (kept.content, kept.labels.tobytes()) == (first.content, first.labels.tobytes())
+
+
+def test_both_distributions_say_the_same() -> None:
+    """Neither needs the other to be installed, so each has a structure of its own."""
+    assert contracts.Variable.__struct_fields__ == documents.Variable.__struct_fields__
+    assert get_args(contracts.Period) == documents.PERIODS
+    limits = documents.LABEL_LIMIT, documents.DESCRIPTION_LIMIT
+    assert limits == (words.LABEL_LIMIT, words.DESCRIPTION_LIMIT)

@@ -20,6 +20,7 @@ from validation_world import Run, make_run
 
 from local_h5 import facade
 from local_h5.build.area import BuildOptions, build_area
+from local_h5.build.by_district import ByDistrict
 from local_h5.build.payload import PayloadColumn
 from local_h5.build.tables import put_root, put_table, put_year
 from local_h5.build.writer import write_h5
@@ -252,7 +253,7 @@ def test_the_layout_is_that_of_pandas(tmp_path: Path) -> None:
     with create_h5(tmp_path / "ours.h5") as file:
         put_root(file)
         put_table(tmp_path, file, "household", columns, "none")
-        put_year(file, 2024)
+        put_year(tmp_path / "a.h5", file, 2024)
     frame = pd.DataFrame({n: v.astype("U").astype(object) if v.dtype.kind == "S" else v for n, v in columns.items()})
     with pd.HDFStore(str(tmp_path / "pandas.h5"), mode="w") as store:
         store.put("household", frame, format="table", data_columns=True, index=False)
@@ -350,7 +351,9 @@ def test_months_that_a_table_cannot_hold_are_refused_before_any_area(
 def test_a_table_with_too_many_columns(tmp_path: Path) -> None:
     names = ["household_id", "person_id", *(f"a_variable_with_a_long_name_{i}" for i in range(3_000))]
     columns = [PayloadColumn(name, "2024", "household", lambda: np.arange(3)) for name in names]
-    with pytest.raises(WriteError, match="household: expected as many columns as a table of HDF5") as caught:
+    with pytest.raises(
+        WriteError, match="household: expected as many columns as the header of an HDF5 table"
+    ) as caught:
         write_h5(tmp_path / "x.h5", columns, year=2024, form="tables")
     assert is_one_line(caught.value)
     assert list(tmp_path.iterdir()) == []
@@ -384,3 +387,27 @@ def test_another_form_is_another_configuration(coded: PreparedInputs) -> None:
         shared = run_components(coded, "0" * 64, options)
         ((_, found[options.form]),) = fingerprints([request("state")], coded, shared, options)
     assert found["periods"].differences(found["tables"].components) == ["config"]
+
+
+def test_the_nation_is_split_from_either_form(package: Run, tmp_path: Path) -> None:
+    made = []
+    for path, result in both(package.inputs, tmp_path, "nation"):
+        with h5py.File(path) as file:
+            rows = ByDistrict(file, result, path)
+            columns = {
+                f"{entity}.{name.partition('@')[0]}": values.tolist()
+                for entity in result.rows
+                for name, values in rows.columns(entity)
+            }
+            made.append((rows.districts(), columns))
+    assert made[0] == made[1]
+
+
+def test_some_months_are_no_year(package: Run) -> None:
+    """The model would give the value of one month to all twelve."""
+    snapshot = package.inputs.snapshot
+    months = [column for column in snapshot.columns if "-" in column.period]
+    assert len(months) == 12
+    some = tuple(column for column in snapshot.columns if column not in months[1:])
+    with pytest.raises(InputError, match="1 of 12 months"):
+        replace(snapshot, columns=some).of_the_year()

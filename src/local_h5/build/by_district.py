@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from local_h5 import us
 from local_h5.contracts.results import AreaResult
 from local_h5.errors import ResultError
+from local_h5.inputs.area_columns import area_columns_of
 from local_h5.inputs.geography.codes import is_state, normalise_districts
-from local_h5.inputs.membership import HOUSEHOLD, PERSON
+from local_h5.inputs.membership import HOUSEHOLD, PERSON, rows_with
 
 STATE, DISTRICT = "state_fips", "congressional_district_geoid"
 
@@ -44,7 +45,7 @@ class ByDistrict:
     """
 
     def __init__(self, file: h5py.File, result: AreaResult, where: Path) -> None:
-        self._file, self._result, self._year = file, result, str(result.period)
+        self._columns, self._result, self._year = area_columns_of(where, file), result, str(result.period)
         names = {column.variable for column in result.columns}
         for name in (STATE, DISTRICT):
             if name not in names:
@@ -61,11 +62,11 @@ class ByDistrict:
             )
         codes = np.where(known, district, 100 * state)
         self._codes = {HOUSEHOLD: codes}
-        self._codes[PERSON] = _beside(households, codes, self._values(f"{PERSON}_{HOUSEHOLD}_id"))
+        self._codes[PERSON] = _beside(where, households, codes, self._values(f"{PERSON}_{HOUSEHOLD}_id"))
         for entity in result.rows:
             if entity not in self._codes:
                 links = self._values(f"{PERSON}_{entity}_id")
-                self._codes[entity] = _beside(links, self._codes[PERSON], self._values(f"{entity}_id"))
+                self._codes[entity] = _beside(where, links, self._codes[PERSON], self._values(f"{entity}_id"))
         self._districts = np.unique(codes)
 
     def districts(self) -> list[DistrictRows]:
@@ -91,13 +92,17 @@ class ByDistrict:
                 for period in column.periods:
                     plain = period == self._year or period.upper() == "ETERNITY"
                     name = column.variable if plain else f"{column.variable}@{period}"
-                    yield name, self._file[f"{column.variable}/{period}"][()][order]
+                    yield name, self._columns.read(column.variable, period)[order]
 
     def _values(self, name: str) -> NDArray:
-        return self._file[f"{name}/{self._year}"][()]
+        return self._columns.read(name, self._year)
 
 
-def _beside(ids: NDArray, codes: NDArray, wanted: NDArray) -> NDArray:
-    """The code that stands beside each wanted id."""
-    order = np.argsort(ids, kind="stable")
-    return codes[order[np.searchsorted(ids, wanted, sorter=order)]]
+def _beside(where: Path, ids: NDArray, codes: NDArray, wanted: NDArray) -> NDArray:
+    """The code that stands beside each wanted id, the first where it stands several times. Raises ResultError."""
+    rows = rows_with(ids, wanted)
+    if (rows < 0).any():
+        raise ResultError(
+            f"{where}: expected a link for each id, found none for {wanted[rows < 0][0]}. Build it again."
+        )
+    return codes[rows]

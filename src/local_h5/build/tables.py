@@ -7,7 +7,8 @@ values that pandas gives them; a test compares.
 """
 
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Sized
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,20 +57,14 @@ def put_table(path: Path, file: h5py.File, key: str, columns: Mapping[str, np.nd
     group = _group(file, key, "frame_table", "appendable_frame", names)
     # pandas reads this text as a missing one. It is longer than any in the table.
     _put_texts(group, nan_rep="nan".ljust(widest + 1, "_"))
-    try:
-        _put_records(group, columns, compression)
-    except _H5_ERRORS as error:
-        raise WriteError(
-            f"{path}: {key}: expected as many columns as a table of HDF5 can have (about a thousand), found "
-            f"{len(columns):,} ({error}). Set output.form: periods."
-        ) from error
+    _put_records(path, group, columns, compression)
 
 
-def put_year(file: h5py.File, year: int) -> None:
+def put_year(path: Path, file: h5py.File, year: int) -> None:
     """Write the year as ``USSingleYearDataset`` does: a series with one number."""
     group = _group(file, YEAR_KEY, "series_table", "appendable_series", ["values"])
     group.attrs["nan_rep"] = _NONE
-    _put_records(group, {"values": np.array([year], np.int64)}, "none")
+    _put_records(path, group, {"values": np.array([year], np.int64)}, "none")
 
 
 def _group(file: h5py.File, key: str, kind: str, table: str, names: Sequence[str]) -> h5py.Group:
@@ -93,7 +88,7 @@ def _group(file: h5py.File, key: str, kind: str, table: str, names: Sequence[str
     return group
 
 
-def _put_records(group: h5py.Group, columns: Mapping[str, np.ndarray], compression: str) -> None:
+def _put_records(path: Path, group: h5py.Group, columns: Mapping[str, np.ndarray], compression: str) -> None:
     n_rows = len(next(iter(columns.values())))
     fields = {_INDEX: np.dtype(np.int64), **{name: values.dtype for name, values in columns.items()}}
     # HDF5 has no truth values: PyTables stores them as bit fields of a byte.
@@ -110,7 +105,8 @@ def _put_records(group: h5py.Group, columns: Mapping[str, np.ndarray], compressi
         options.set_shuffle()
         options.set_deflate(_GZIP)
     space = h5py.h5s.create_simple((n_rows,), (h5py.h5s.UNLIMITED,))
-    dataset = h5py.h5d.create(group.id, b"table", stored, space, options)
+    with _header_of(path, group, columns):
+        dataset = h5py.h5d.create(group.id, b"table", stored, space, options)
     for start in range(0, n_rows, step):
         rows = np.zeros(min(step, n_rows - start), memory)
         rows[_INDEX] = np.arange(start, start + len(rows))
@@ -118,7 +114,20 @@ def _put_records(group: h5py.Group, columns: Mapping[str, np.ndarray], compressi
             rows[name] = values[start : start + len(rows)]
         space.select_hyperslab((start,), (len(rows),))
         dataset.write(h5py.h5s.create_simple(rows.shape), space, rows, mtype=stored)
-    _describe(h5py.Dataset(dataset), fields, n_rows)
+    with _header_of(path, group, columns):
+        _describe(h5py.Dataset(dataset), fields, n_rows)
+
+
+@contextmanager
+def _header_of(path: Path, group: h5py.Group, columns: Sized) -> Iterator[None]:
+    """HDF5 keeps the names of all columns in a header, whose size has a limit."""
+    try:
+        yield
+    except _H5_ERRORS as error:
+        raise WriteError(
+            f"{path}: {group.name[1:]}: expected as many columns as the header of an HDF5 table can hold, found "
+            f"{len(columns):,} ({error}). Set output.form: periods."
+        ) from error
 
 
 def _in_memory(kind: np.dtype) -> np.dtype:

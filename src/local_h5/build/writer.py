@@ -102,7 +102,7 @@ def _put_tables(
     tables: dict[str, dict[str, np.ndarray]] = {}
     seen: dict[str, WrittenColumn] = {}
     for column in columns:
-        # A row has all columns, so they are in memory together: once as columns, and a megabyte of rows.
+        # A row has all columns, so they are in memory together. Gathered columns share one buffer, so each is copied.
         values = column.values().copy()
         tables.setdefault(column.entity, {})[column.variable] = values
         seen[column.variable] = WrittenColumn(
@@ -112,7 +112,7 @@ def _put_tables(
     put_root(file)
     for entity in sorted(tables):
         put_table(path, file, entity, tables.pop(entity), compression)
-    put_year(file, year)
+    put_year(path, file, year)
     return seen, ends
 
 

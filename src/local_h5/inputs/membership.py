@@ -226,7 +226,7 @@ def rows_with(ids: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """Row of each wanted id; -1 where there is none.
 
     Args:
-        ids: integers (n,), each once, in any order.
+        ids: integers (n,), in any order; of one that stands several times the first row is meant.
         wanted: integers (m,).
 
     Returns:

@@ -126,10 +126,11 @@ class SourceSnapshot(Struct, frozen=True):
             periods.setdefault(column.variable, []).append(column)
         for variable, columns in periods.items():
             alike = {(column.matrix, column.row) for column in columns}
-            monthly = any("-" in column.period for column in columns)
+            months = sum("-" in column.period for column in columns)
             kind = self.matrices[columns[0].matrix].dtype.kind
-            if len(alike) > 1 or (monthly and kind != "b" and not columns[0].coded):
+            if len(alike) > 1 or months not in (0, 12) or (months and kind != "b" and not columns[0].coded):
                 found = f"{len(alike)} different values" if len(alike) > 1 else "months of numbers"
+                found = found if months in (0, 12) else f"{months} of 12 months"
                 raise InputError(
                     f"output.form: {variable}: expected one value for the year, which is all that tables hold, found "
                     f"{found} in {columns[0].period} to {columns[-1].period}. Set output.form: periods, or leave "

@@ -94,10 +94,17 @@ def describe(
     return manifest_of(label, artifact, content, tuple(sorted(set(covered))))
 
 
+def _missing(extra: str, path: Path, error: ImportError) -> MissingExtraError:
+    return MissingExtraError(
+        f"{path}: looking into it needs the package {error.name}: install the extra {extra!r} of pe-microdata"
+    )
+
+
 def dictionary_in(path: Path) -> tuple[Variable, ...]:
-    """What an H5 file says of its variables; nothing where it does not, or where nothing here reads H5.
+    """What an H5 file says of its variables; nothing where it does not.
 
     Raises:
+        MissingExtraError: nothing here reads H5.
         InputError, InvalidDocumentError: what it says cannot be read.
     """
     with path.open("rb") as handle:
@@ -105,8 +112,8 @@ def dictionary_in(path: Path) -> tuple[Variable, ...]:
             return ()
     try:
         from pe_data.describe.from_h5 import said_in
-    except ImportError:
-        return ()
+    except ImportError as error:
+        raise _missing("h5", path, error) from error
     return said_in(path)
 
 
@@ -128,10 +135,7 @@ def _reader(extension: Extension, path: Path) -> Callable[[Path, Mapping[str, st
             return read_h5
         from pe_data.describe.from_parquet import read_parquet
     except ImportError as error:
-        extra = "h5" if extension == "h5" else "frames"
-        raise MissingExtraError(
-            f"{path}: looking into it needs the package {error.name}: install the extra {extra!r} of pe-microdata"
-        ) from error
+        raise _missing("h5" if extension == "h5" else "frames", path, error) from error
     return read_parquet
 
 

@@ -41,9 +41,9 @@ def read_h5(path: Path, entity_of: Mapping[str, str]) -> Content:
     """Columns, rows and years of `path`. Raises InputError."""
     try:
         with open_h5(path) as file:
-            if any("pandas_type" in group.attrs for group in _groups(file)):
-                return _hdfstore(file, path)
             said = _dictionary(file, path)
+            if any("pandas_type" in group.attrs for group in _groups(file)):
+                return replace(_hdfstore(file, path), dictionary=said)
             told = {one.name: one.entity for one in said}
             return replace(_arrays(file, path, {**told, **entity_of}), dictionary=said)
     except (OSError, KeyError, RuntimeError) as error:
@@ -65,10 +65,12 @@ def _dictionary(file: h5py.File, path: Path) -> tuple[Variable, ...]:
         return ()
     what = f"{path}: attribute {DICTIONARY}"
     found = file.attrs[DICTIONARY]
+    if not isinstance(found, np.void):
+        raise InputError(f"{what}: expected bytes, found {type(found).__name__}")
     engine = bz2.BZ2Decompressor()
     try:
         raw = engine.decompress(found.tobytes(), DICTIONARY_LIMIT)
-    except (AttributeError, OSError) as error:
+    except OSError as error:
         raise InputError(f"{what}: expected a dictionary compressed by bzip2, found {error}") from error
     if not engine.eof:
         raise InputError(f"{what}: expected at most {DICTIONARY_LIMIT} bytes, whole, found more, or an end that is cut")

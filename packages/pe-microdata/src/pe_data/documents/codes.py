@@ -35,3 +35,9 @@ where codes differ in length, so that a number among them cannot be filled up.""
 def variable_of(column: str) -> str:
     """The variable that a column is of: `receives_wic@2024-01` is of `receives_wic`."""
     return column.partition("@")[0]
+
+
+def label_of(column: str, labels: Mapping[str, str]) -> str | None:
+    """The label of a column from those of variables; of a column for a month with the month."""
+    label, period = labels.get(column) or labels.get(variable_of(column)), column.partition("@")[2]
+    return f"{label}, {period}" if label and period and column not in labels else label

@@ -26,7 +26,8 @@ SUFFIX = {"csv": "csv", "parquet": "parquet", "stata": "dta", "duckdb": "duckdb"
 DATABASE = "data.duckdb"
 """The one file of a DuckDB export."""
 PACKAGE, RENAMES = "datapackage.json", "renames.csv"
-"""What stands beside exported files."""
+BESIDE = frozenset({RENAMES, "read.py", "read.R", "read.do"})
+"""What stands beside exported files: always the package, the others where they are needed."""
 
 
 def export(
@@ -136,6 +137,8 @@ def _into(target: Path, gathered: Gathered, to: Format) -> Written:
                 raise IsADirectoryError(0, f"{taken} is a folder there")
             for path in made:
                 path.replace(target / path.name)
+            for name in BESIDE - {path.name for path in made}:  # of an earlier export, about other files
+                (target / name).unlink(missing_ok=True)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return Written({name: target / file for name, file in plan.files.items()}, len(plan.renames()))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from pe_data.documents.codes import label_of
 from pe_data.documents.collection import licensed
 from pe_data.documents.dictionary import Variable, agreed
 from pe_data.documents.manifest import Manifest
@@ -137,7 +138,7 @@ def _of_frames(
         if isinstance(source, Frames):
             said = Said("frames", source.what, notes=source.notes)
             columns = {str(column) for frame in source.values() for column in frame.columns}
-            labels = {name: label for name, label in source.labels.items() if name in columns} | dict(labels)
+            labels = {name: label for name in columns if (label := label_of(name, source.labels))} | dict(labels)
     else:
         raise InputError(
             f"export: expected an address, frames, estimates or a data frame, found {type(source).__name__}"

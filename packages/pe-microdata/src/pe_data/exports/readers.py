@@ -4,6 +4,7 @@ They hold all that they need, so that they can be sent along with the files.
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -244,7 +245,8 @@ def _r_class(field: Field) -> str:
 
 def _do_plain(text: str) -> str:
     """Text of a Stata command outside quotes: no macro is expanded, no comment begins."""
-    return " ".join(text.replace("`", "'").replace("$", "\\$").replace(" //", " / /").replace("/*", "/ *").split())
+    plain = " ".join(text.replace("`", "'").replace("$", "\\$").split())
+    return re.sub(r"(?<!\S)/{2,}", lambda found: " ".join(found[0]), plain).replace("/*", "/ *")
 
 
 def _do(text: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from pe_data.documents.codes import CODES, variable_of
+from pe_data.documents.codes import CODES, label_of, variable_of
 from pe_data.documents.dictionary import Variable
 from pe_data.errors import InputError
 
@@ -39,10 +39,7 @@ class Field:
         """For people; of a column for a month with the month."""
         if self.named:
             return self.named
-        if self.said is None or self.said.label is None:
-            return None
-        period = self.name.partition("@")[2]
-        return f"{self.said.label}, {period}" if period else self.said.label
+        return label_of(self.name, {self.said.name: self.said.label} if self.said and self.said.label else {})
 
     @property
     def title(self) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pe_data.documents.codes import label_of
 from pe_data.errors import InputError, SmallSampleWarning
 from pe_data.read.links import Rows
 from pe_data.read.weighted import SMALL, Floats, effective_size
@@ -138,7 +139,8 @@ def estimates(
     numbers = np.array(rows, np.float64).reshape(-1, len(statistics) + 2)
     table = pd.DataFrame(numbers, index, [*statistics, "rows", "n_eff"]).astype({"rows": np.int64})
     column = str(sample.values.name)
-    label = f" ({labels_of[column]})" if column in labels_of else ""
+    told = label_of(column, labels_of)
+    label = f" ({told})" if told else ""
     what = f"{verb} of {column}{label}, per {sample.unit}" if column != sample.unit else f"{verb} of {sample.unit}"
     small = table["n_eff"] < SMALL
     if small.any():

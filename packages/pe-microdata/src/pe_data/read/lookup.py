@@ -11,7 +11,7 @@ from pe_data.documents.collection import NOTHING, About, Collection, licensed
 from pe_data.documents.dictionary import Variable
 from pe_data.documents.manifest import Manifest
 from pe_data.documents.notice import Notice, is_gated
-from pe_data.errors import ForbiddenError, InputError, InvalidDocumentError
+from pe_data.errors import ForbiddenError, InputError, InvalidDocumentError, MissingExtraError
 from pe_data.names.digests import sha256_file
 from pe_data.names.keys import payload_key
 from pe_data.names.uri import StoreUri, parse_uri
@@ -133,6 +133,8 @@ def entry_for(uri: "str | os.PathLike[str]", options: Options, *, year: int | No
     with suppress(InvalidDocumentError):  # without a sidecar that can be read the file itself is asked
         sidecar = sidecar_beside(path)
     if sidecar is not None and sidecar.output.sha256 == sha256_file(path):
-        manifest = manifest_from(sidecar, label).explained(dictionary_in(path))
-        return Entry(manifest, str(path), about_from(sidecar, label))
+        told: tuple[Variable, ...] = ()
+        with suppress(MissingExtraError):  # the sidecar tells the rest without it
+            told = dictionary_in(path)
+        return Entry(manifest_from(sidecar, label).explained(told), str(path), about_from(sidecar, label))
     return Entry(describe(path, label, default_years=(year,) if year else ()), str(path))

@@ -42,15 +42,18 @@ def weigh(frames: "Frames", manifest: Manifest) -> "tuple[Weighted, Weights]":
         frames: Entity → data frame, with ids, links and weights.
         manifest: What is in the file.
     """
+    import numpy as np
+
     from pe_data.read.links import Links
+    from pe_data.read.weighted import effective_size
 
     links = Links(frames, manifest.entities)
     weights = {name: row for name in manifest.entities if (row := links.weights(name)) is not None}
     totals = {entity: total for entity, row in weights.items() if (total := _finite(row.sum(skipna=False))) is not None}
     own = next((weights[name] for name, entity in manifest.entities.items() if entity.weight and name in weights), None)
-    squares = None if own is None else _finite((own * own).sum(skipna=False))
-    effective = _finite(own.sum(skipna=False)) if own is not None else None
-    return Weighted(totals, effective**2 / squares if effective is not None and squares else None), weights
+    usable = own is not None and _finite(own.sum(skipna=False)) is not None
+    size = effective_size(np.asarray(own, np.float64)) if own is not None and usable else 0.0
+    return Weighted(totals, size or None), weights
 
 
 def compare(

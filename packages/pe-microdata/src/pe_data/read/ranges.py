@@ -12,9 +12,8 @@ import io
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -50,14 +49,15 @@ from pe_data.read.payload import bring, note_use
 from pe_data.read.places import Places
 from pe_data.read.revocations import Revocations
 from pe_data.read.revoked import Revoked, obey
-from pe_data.store.byte_source import Body, Source
-from pe_data.store.pace import PACE, Pace
+from pe_data.store.artifacts import WORKERS, each
+from pe_data.store.byte_source import Source
+from pe_data.store.folder import FolderStore
+from pe_data.store.pace import PACE, Pace, TooSlowError
 from pe_data.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
 
-WORKERS = 8
 GAP_SHARE = 0.05
 """Bytes between the wanted ones that may be read along, as a share of these, so that fewer requests are made."""
 WRONG = "It was changed or damaged, and was not used. Tell whoever runs the store."
@@ -274,11 +274,12 @@ class _Reader:
             obey(found, located.uri, self.places.options, cached=cached)
 
     def _sources(self, located: Located, cached: Path | None) -> list[Source]:
-        """The whole file in the cache, else the stores."""
-        if cached is not None:
-            return [Source(str(cached), _File(cached))]
+        """The whole file in the cache, if it is there; then the stores, for bytes that were damaged in the cache."""
+        here = [] if cached is None else [replace(FolderStore(cached.parent).source(cached.name), name=str(cached))]
+        if here and self.places.options.offline:
+            return here
         key = payload_key(located.uri.country, located.sha256, "parquet")
-        return [store.source(key) for store in self.places.all()]
+        return [*here, *(store.source(key) for store in self.places.all())]
 
     def _check_footer(
         self,
@@ -324,6 +325,8 @@ class _Ranges:
     located: Located
     entity: str
     sources: Sequence[Source]
+    unusable: set[str] = field(default_factory=set)
+    """Names of places that gave no answer; they are not asked for each range again."""
 
     @property
     def what(self) -> str:
@@ -348,16 +351,7 @@ class _Ranges:
 
     def parts(self, chunks: Sequence[Chunk]) -> dict[int, bytes]:
         """Offset → bytes of each range."""
-        parts: dict[int, bytes] = {}
-        with ThreadPoolExecutor(WORKERS, thread_name_prefix="pe-data-range") as pool:
-            tasks = [pool.submit(self._span, span) for span in spans(chunks)]
-            try:
-                for task in tasks:
-                    parts |= task.result()
-            except BaseException:  # also an interrupt
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-        return parts
+        return {offset: data for found in each(self._span, spans(chunks)) for offset, data in found.items()}
 
     def _span(self, span: Span) -> dict[int, bytes]:
         def cut(data: bytes, chunk: Chunk) -> bytes:
@@ -382,13 +376,18 @@ class _Ranges:
             FetchError: no place has them right; GatewayError: one refused.
         """
         skipped: list[Skipped] = []
+        pace = (self.reader.places.options.tuning().pace or PACE).shared(WORKERS)
         for number, source in enumerate(self.sources):
-            pace = None if number == len(self.sources) - 1 else PACE
+            last = number == len(self.sources) - 1
+            if source.name in self.unusable and not last:
+                continue
             try:
-                data = self._ask(source, offset, size, pace)
+                data = self._ask(source, offset, size, None if last else pace)
                 check(data)
             except (StoreError, DigestMismatchError) as error:
                 skipped.append(Skipped(source.name, error))
+                if not isinstance(error, DigestMismatchError):
+                    self.unusable.add(source.name)
             else:
                 note_skipped(self.reader.places.cache, self.what, skipped)
                 self.reader.places.warn(self.located.uri, skipped)
@@ -416,6 +415,8 @@ class _Ranges:
                         f"{source.name}: expected {size} bytes from {offset}, found {len(data)}"
                     )
                 return data
+            except TooSlowError:
+                raise
             except StoreUnavailableError:
                 if attempt == tuning.attempts:
                     raise
@@ -444,23 +445,6 @@ def spans(chunks: Sequence[Chunk]) -> list[Span]:
         else:
             found.append([chunk])
     return [Span(tuple(one)) for one in found]
-
-
-@dataclass(frozen=True, slots=True)
-class _File:
-    """Opens a file on this machine from an offset on."""
-
-    path: Path
-
-    def __call__(self, start: int = 0, length: int | None = None, pace: Pace | None = None) -> Body:
-        try:
-            with self.path.open("rb") as file:
-                total = file.seek(0, io.SEEK_END)
-                file.seek(start)
-                data = file.read(-1 if length is None else length)
-        except OSError as error:
-            raise StoreError(f"{self.path}: cannot be read: {error.strerror}") from error
-        return Body(io.BytesIO(data).readinto, total=total, start=start, length=length)
 
 
 class _Verified(io.RawIOBase):

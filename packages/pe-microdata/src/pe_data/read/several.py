@@ -42,7 +42,7 @@ class Part:
 
 def labels_of(entry: Entry) -> dict[str, str]:
     """Name → label of the variables of a file that have one."""
-    return _labels((*entry.manifest.dictionary, *entry.said))
+    return _labels(entry.variables)
 
 
 def _labels(variables: Iterable[Variable]) -> dict[str, str]:
@@ -79,13 +79,13 @@ def parts_of(
         pinned = str(replace(parsed, channel=None, sha256=located.root))
         with bar(short(address), *BYTES) as shown:
             files = fetch_with(pinned, options, members, None, WORKERS, False, False, shown)
-        labels = _labels(located.collection.dictionary if located.collection else ())
+        said = located.collection.dictionary if located.collection else ()
         for name, path in files.paths.items():
             member = located.member(name)
             manifest = describe(member, places).manifest
             full = f"{parsed.dataset}/{name}"
             frames = read(f"{address} {name}", manifest, path)
-            yield Part(full, frames, manifest.entities, member.about.notes, labels)
+            yield Part(full, frames, manifest.entities, member.about.notes, _labels(manifest.variables(said)))
 
 
 def join(

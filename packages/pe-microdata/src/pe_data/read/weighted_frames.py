@@ -228,10 +228,10 @@ class Frames(dict[str, pd.DataFrame]):
         Args:
             q: One share, or several, between 0 and 1.
         """
-        at = np.atleast_1d(np.asarray([q] if isinstance(q, int | float) else list(q), dtype=np.float64))
-        if at.ndim != 1 or not len(at) or not ((at >= 0) & (at <= 1)).all() or len(set(at)) < len(at):
+        at = np.array([q] if np.isscalar(q) else list(q), np.float64)  # type: ignore[arg-type]
+        names = tuple(f"q{share:.15g}" for share in at)
+        if not len(at) or not ((at >= 0) & (at <= 1)).all() or len(set(names)) < len(names):
             raise InputError(f"{self.what}: q: expected numbers between 0 and 1, each once, found {q!r}")
-        names = tuple(f"q{share:g}" for share in at)
         return self._estimate(
             "quantiles", names, lambda x, w: quantiles(x, w, at), column, by, of=of, how=how, where=where,
             missing=missing,

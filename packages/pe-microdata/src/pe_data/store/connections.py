@@ -34,7 +34,7 @@ class Kept:
 
     def __init__(self) -> None:
         self._idle: dict[_Where, list[socket.socket]] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # an answer may be collected, and closed, while this thread holds it
         self._process = os.getpid()
 
     def take(self, where: _Where) -> socket.socket | None:
@@ -155,7 +155,7 @@ class _Response(HTTPResponse):
         self._waits.body_begins()
 
     def close(self) -> None:
-        whole = self.isclosed() or self.length == 0
+        whole = self.length == 0  # http.client also closes an answer that broke off, or whose chunks make no sense
         super().close()
         after, self.keep, self.drop = self.keep if whole else self.drop, None, None
         if after is not None:
