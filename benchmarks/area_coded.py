@@ -5,7 +5,7 @@
 A package of 12,000 households x 430 clones (``production_input.py``, fixed seed) of which 500,000 have a weight is
 prepared with the model, as in a run. Its nation, as tables and without the places finer than a county, is the
 area-coded dataset. Then both are prepared, planned, and built, each as whole processes; all areas by one worker, which
-is what the files cost without Snakemake. It prints its tables. ``--quick`` is a smoke test with 600 households x 40
+is what the files cost without Snakemake. It prints its tables. ``--quick`` is a smoke test with 1,200 households x 60
 clones. The whole takes a quarter of an hour, 6 GB of memory and 8 GB of disk, which are freed again.
 """
 
@@ -33,8 +33,8 @@ from local_h5.runs.work_items import planned_items
 from local_h5_example.area_coded import FINER
 
 WEIGHTS = "coded"
-FULL, QUICK = (12_000, 430), (600, 40)
-"""Households and clones; the share with a weight is the same, so --quick has about 2,300 rows."""
+FULL, QUICK = (12_000, 430), (1_200, 60)
+"""Households and clones; the share with a weight is the same, so --quick has about 7,000 rows."""
 PREPARE_SECONDS, PREPARE_MB = 120.0, 6_000.0
 """What preparing may take."""
 AREAS = 489

@@ -6,6 +6,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from export_helpers import TENURE, write_area
 
@@ -112,3 +114,17 @@ stopifnot(identical(attr(h$tenure_type, "label"), "Tenure"))
 cat("right\\n")
 """
         assert r(out, program) == "right\n"
+
+
+def test_numbers_in_quotes_are_numbers(tmp_path: Path) -> None:
+    """A carriage return alone in a text puts every text, and what is missing, into quotes."""
+    frame = pd.DataFrame({"t": ["a\rb", "c"], "x": [1.5, np.nan], "yes": [True, False], "n": [3, 4]})
+    pe_data.export(frame, "csv", tmp_path / "out")
+    checks = """
+source("read.R")
+t <- read_tables(".")$table
+stopifnot(identical(as.vector(t$x), c(1.5, NA)), identical(as.vector(t$yes), c(TRUE, FALSE)))
+stopifnot(identical(as.vector(t$n), 3:4), identical(as.vector(t$t)[2], "c"))
+cat("right")
+"""
+    assert r(tmp_path / "out", checks) == "right"
