@@ -103,7 +103,8 @@ def prepare_dataset(layout: Layout) -> dict[str, Cost]:
 
 def plan(layout: Layout) -> Cost:
     return run([
-        "scripts/plan_areas.py", f"--config={layout.config}", f"--catalog={layout.catalog}", f"--plan={layout.plan}",
+        "scripts/plan_areas.py", f"--config={layout.config}", f"--catalog={layout.catalog}",
+        f"--dictionary={layout.dictionary}", f"--plan={layout.plan}",
     ])  # fmt: skip
 
 

@@ -134,6 +134,7 @@ def prepare(inputs: Inputs) -> dict[str, dict[str, float]]:
             "scripts/plan_areas.py",
             f"--config={inputs.config}",
             f"--catalog={inputs.results / 'prepared' / 'catalog.json'}",
+            f"--dictionary={inputs.results / 'prepared' / 'dictionary.json'}",
             f"--plan={inputs.results / 'prepared' / 'plan.json'}",
         ]
     )

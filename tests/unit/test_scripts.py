@@ -4,6 +4,7 @@ import ast
 import importlib
 import inspect
 import runpy
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -67,3 +68,38 @@ def test_each_is_short() -> None:
     lines = {script.name: len(script.read_text().splitlines()) for script in SCRIPTS}
     assert sorted(lines.values())[len(lines) // 2] <= 60, lines
     assert max(lines.values()) <= LONGEST, lines
+
+
+def lists_of_options(folder: Path) -> Iterator[tuple[str, Path, set[str], bool]]:
+    """Program, script, options given in a list that begins with a script, and whether more come from elsewhere."""
+    for path in sorted(folder.glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if (
+                not isinstance(node, ast.List | ast.Tuple)
+                or not node.elts
+                or not isinstance(node.elts[0], ast.Constant)
+            ):
+                continue
+            if str(node.elts[0].value).startswith("scripts/"):
+                heads = (each.values[0] if isinstance(each, ast.JoinedStr) else each for each in node.elts)
+                texts = (str(head.value) for head in heads if isinstance(head, ast.Constant))
+                given = {text.partition("=")[0] for text in texts if text.startswith("--")}
+                starred = any(isinstance(each, ast.Starred) for each in node.elts)
+                yield path.name, FOLDER.parent / str(node.elts[0].value), given, starred
+
+
+CALLS = list(lists_of_options(FOLDER.parent / "benchmarks"))
+
+
+def test_benchmarks_call_scripts() -> None:
+    assert {"plan_areas", "build_area", "run_worker"} <= {script.stem for _, script, _, _ in CALLS}
+
+
+@pytest.mark.parametrize(("program", "called", "given", "more"), CALLS)
+def test_a_benchmark_gives_a_script_what_it_takes(program: str, called: Path, given: set[str], more: bool) -> None:
+    """No test runs the benchmarks."""
+    function = getattr(importlib.import_module(called.stem), function_of(called))
+    actions = [action for action in command_line(function)._actions if action.dest != "help"]
+    assert given <= {option for action in actions for option in action.option_strings}, program
+    missing = [action.dest for action in actions if action.required and not given & set(action.option_strings)]
+    assert more or not missing, program
