@@ -59,8 +59,8 @@ lint: $(VENV)/tested  ## style, types, rules
 	check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
 
 docs: $(VENV)/documented  ## the documentation as a site, in build/site; every link is checked
-	@NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
-	@echo "build/site/index.html"
+	@NO_MKDOCS_2_WARNING=1 mkdocs build --strict
+	@echo "build/site/index.html; with its search: python -m http.server --directory build/site"
 
 schemas: $(VENV)/tested  ## make the JSON schemas anew, from the structures that they describe
 	@python schemas/generate.py

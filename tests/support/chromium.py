@@ -50,9 +50,9 @@ class Page:
                 return dict(answer["result"])
             self.events.append(answer)
 
-    def open(self, path: Path) -> None:
-        """Open a file and wait for its load event."""
-        self.call("Page.navigate", url=path.absolute().as_uri())
+    def open(self, place: Path | str) -> None:
+        """Open a file, or an address, and wait for its load event."""
+        self.call("Page.navigate", url=place if isinstance(place, str) else place.absolute().as_uri())
         while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
             self.events.append(self._next())
 
