@@ -265,12 +265,14 @@ def test_a_map_of_values_with_a_sign() -> None:
     for text in ("NC-01: −4 %", "CA-34: +4 %", "AK-01: no value", "A <change>", "| +5 %", "| −1 %", "no value"):
         assert text in words
     assert picture._repr_svg_() == picture.svg()
+    assert repr(picture) == 'map of 2 districts: A <change>; .save("map.svg") writes it'
 
 
 def test_a_map_of_values_without_a_sign() -> None:
     paths, words = drawn(pe_data.map({name: float(n) for n, name in enumerate(all_districts())}).svg())
     assert set(paths.values()) == {f"s{n}" for n in range(5)}
     assert "| 100 |" in words
+    assert "no value" not in words  # no district is without one
     assert drawn(pe_data.map({"NC-01": 5.0}, signed=True).svg())[0]["NC-01"].startswith("d")
 
 

@@ -78,7 +78,7 @@ class Measure:
         return "no value" if value is None else number(value, percent=self.percent, signed=self.scale.signed)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class DistrictMap:
     """A map of one measure. A notebook shows it; `svg` and `save` give it to others."""
 
@@ -110,6 +110,10 @@ class DistrictMap:
 
     def _repr_svg_(self) -> str:
         return self.svg()
+
+    def __repr__(self) -> str:
+        known = sum(value is not None for value in self.measure.values.values())
+        return f'map of {known} districts: {self.measure.title or "no title"}; .save("map.svg") writes it'
 
 
 _STYLE = (
@@ -278,7 +282,7 @@ def palette(scale: Scale, *, dark: bool = False) -> list[tuple[str, str]]:
 
 
 def legend(measure: Measure) -> str:
-    """Swatches with the numbers between them, and the one of no value; 44 units high."""
+    """Swatches with the numbers between them, and that of no value if a district has none; 44 units high."""
     width, height = _SWATCH
     names = [name for name, _ in palette(measure.scale)] if _has_values(measure) else []
     parts = [f'<text x="0" y="10">{escape(measure.title)}</text>'] if measure.title else []
@@ -291,9 +295,10 @@ def legend(measure: Measure) -> str:
         only = next(value for value in measure.values.values() if value is not None)
         text = number(only, percent=measure.percent, signed=measure.scale.signed)
         parts.append(f'<text class="bound" x="{width / 2:g}" y="43">{escape(text)}</text>')
-    x = len(names) * width + (24 if names else 0)
-    parts.append(f'<rect class="{NO_VALUE}" x="{x}" y="16" width="{width}" height="{height}"/>')
-    parts.append(f'<text x="{x + width + 6}" y="27">no value</text>')
+    if any(measure.values.get(district) is None for district in all_districts()):
+        x = len(names) * width + (24 if names else 0)
+        parts.append(f'<rect class="{NO_VALUE}" x="{x}" y="16" width="{width}" height="{height}"/>')
+        parts.append(f'<text x="{x + width + 6}" y="27">no value</text>')
     return f'<g class="legend">{"".join(parts)}</g>'
 
 
