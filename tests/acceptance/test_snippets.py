@@ -17,6 +17,13 @@ pytestmark = pytest.mark.run
 
 RUN = [s for s in read_pages() if s.kind in RUNNABLE and s.reason is None and s.page not in RUN_ELSEWHERE]
 
+DRAWN = {
+    picture
+    for picture in ROOT.glob("docs/images/*.svg")
+    if any(snippet.kind == "python" and picture.name in snippet.text for snippet in RUN)
+}
+"""Pictures that a page draws."""
+
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
@@ -34,6 +41,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def test_blocks_are_found() -> None:
     assert {"README.md", "docs/storage.md", "docs/validation.md", "docs/worker.md"} <= {s.page for s in RUN}
     assert len(PAGES) > 10
+    assert {picture.name for picture in DRAWN} == {"earnings-by-district.svg"}
 
 
 @pytest.mark.parametrize("snippet", RUN, ids=lambda snippet: snippet.place)
@@ -54,6 +62,13 @@ def test_a_block_runs_as_pasted(snippet: Snippet, environment: dict[str, str]) -
     assert done.returncode == 0, f"{snippet.place}\n{done.stdout}"
     assert "Traceback" not in done.stdout, done.stdout
     assert set(ROOT.iterdir()) - before <= {ROOT / "build"}, f"{snippet.place}: leaves files in the project's folder"
+
+
+@pytest.mark.parametrize("picture", sorted(DRAWN), ids=lambda picture: picture.name)
+def test_a_picture_is_what_its_lines_draw(picture: Path) -> None:
+    """After the page: the lines under it wrote the same picture into build/."""
+    drawn = ROOT / "build" / picture.name
+    assert drawn.read_bytes() == picture.read_bytes(), f"it shows another run: cp {drawn} {picture}"
 
 
 def test_the_pages_leave_the_run_as_it_was(environment: dict[str, str]) -> None:

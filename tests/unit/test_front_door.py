@@ -4,6 +4,7 @@ import json
 import pkgutil
 import re
 import tomllib
+import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import yaml
 from trove_classifiers import classifiers
 
 import pe_data
+from pe_data.maps.districts import all_districts
+from pe_data.maps.draw import NO_VALUE
 
 ROOT = Path(__file__).parents[2]
 PROJECTS = ("pyproject.toml", "packages/pe-microdata/pyproject.toml", "packages/pe-microdata-gateway/pyproject.toml")
@@ -67,6 +70,28 @@ def test_a_notebook_is_kept_without_what_it_printed(path: Path) -> None:
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     assert code
     assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in code)
+
+
+def test_the_picture_of_the_readme_is_a_map_of_every_district() -> None:
+    """`tests/acceptance/test_snippets.py` compares it with what the lines in the README draw."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"^!\[[^\]]+\]\((\S+)\)$", readme, re.MULTILINE)
+    assert f'"build/{Path(shown).name}"' in readme  # the line that draws it
+    path = ROOT / shown
+    assert path.stat().st_size < 150_000
+    picture = ET.fromstring(path.read_bytes())
+    cells = picture.findall(".//*[@data-area]")
+    assert {cell.get("data-area") for cell in cells} == set(all_districts())
+    assert not [cell for cell in cells if cell.get("class") == NO_VALUE]
+    assert "demonstration" in (picture.get("aria-label") or "")
+
+
+def test_the_first_page_of_the_site_names_every_page() -> None:
+    docs = ROOT / "docs"
+    first = (docs / "index.md").read_text(encoding="utf-8")
+    linked = {(docs / target).resolve() for target in re.findall(r"\]\(([^)#]+)\)", first)}
+    pages = {path for path in docs.rglob("*.md") if path.parent.name != "decisions"} - {docs / "index.md"}
+    assert pages - linked == set()
 
 
 def test_the_reference_has_every_public_name() -> None:

@@ -1,5 +1,7 @@
 """Every block of code in the pages is run by a test, or says why not. tests/acceptance/test_snippets.py runs them."""
 
+import re
+
 import pytest
 from snippets import KINDS, PAGES, ROOT, RUN_ELSEWHERE, RUNNABLE, Snippet, marks, read_pages, snippets_of
 
@@ -17,6 +19,24 @@ def test_a_block_says_what_it_is_and_why_it_is_not_run(snippet: Snippet) -> None
         assert first not in ("make", "snakemake", "python", "pip", "pe-data", "local-h5"), (
             f"{snippet.place}: that is sh"
         )
+
+
+ELSEWHERE = [snippet for snippet in SNIPPETS if re.search(r"\.ci/run|\.py\b|\.md\b", snippet.reason or "")]
+
+
+@pytest.mark.parametrize("snippet", ELSEWHERE, ids=lambda snippet: snippet.place)
+def test_what_a_mark_names_is_there_and_has_the_commands(snippet: Snippet) -> None:
+    """`.ci/run` has the lines as they stand, a page the same commands; a test takes them its own way."""
+    assert snippet.reason is not None
+    (named,) = re.findall(r"\.ci/run|[\w./-]+\.(?:py|md)\b", snippet.reason)
+    text = (ROOT / named).read_text(encoding="utf-8")
+    lines = [line.partition("#")[0].strip() for line in snippet.text.splitlines()]
+    if named == ".ci/run":
+        assert [line for line in lines if line not in text] == []
+    elif named.endswith(".md"):
+        commands = {tuple(line.split()[:2]) for line in lines if re.match(r"pe-data [a-z]", line)}
+        assert commands
+        assert [command for command in commands if " ".join(command) not in text] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
