@@ -18,7 +18,7 @@ from pe_data.maps.districts import SEATS, all_districts, district_of
 from pe_data.maps.draw import CELL, NO_VALUE, cartogram, number
 from pe_data.maps.lay_out import ALSO, APART, Board, computed, neighbours, tiles
 from pe_data.maps.layout import borders, cells
-from pe_data.maps.scale import DIVERGING, DIVERGING_DARK, SEQUENTIAL, SEQUENTIAL_DARK, scale_of
+from pe_data.maps.scale import DIVERGING, DIVERGING_DARK, SEQUENTIAL, SEQUENTIAL_DARK, palette, scale_of
 
 SVG = "{http://www.w3.org/2000/svg}"
 SIDES = ((1, 0), (-1, 0), (0, 1), (0, -1))
@@ -175,7 +175,8 @@ def test_classes_rise_with_the_value(values: list[float], signed: bool) -> None:
     assert all(low < high for low, high in pairwise(scale.bounds))
     indexes = [scale.index(value) for value in sorted(values)]
     assert indexes == sorted(indexes)
-    assert 0 <= indexes[0] <= indexes[-1] < len(scale.colours) == len(scale.dark_colours) == len(scale.bounds) + 1
+    assert 0 <= indexes[0] <= indexes[-1] < len(scale.names) == len(scale.bounds) + 1
+    assert set(scale.names) <= palette().keys() == palette(dark=True).keys()
     if signed:
         assert scale.index(0.0) == 4
         assert [8 - scale.index(value) for value in values] == [scale.index(-value) for value in values]

@@ -79,6 +79,7 @@ STORE = (
     "documents",
     "files",
     "maps",
+    "pages",
     "config",
     "describe",
     "store",

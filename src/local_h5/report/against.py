@@ -256,7 +256,7 @@ def _told(found: Diff) -> list[Part]:
     """Members that came and went, columns, and what is said of files, as `pe-data diff` has them."""
     parts: list[Part] = []
     for number, section in enumerate(sections(found, _SHOWN)):
-        if section.title.startswith("changed"):
+        if section.kind == "changed":
             continue  # the movers
         name = f"change-more-{number}"
         more = f"… and {section.more:,} more. " if section.more else ""

@@ -18,7 +18,7 @@ from local_h5.errors import InputError, ResultError
 from local_h5.files.hdf5 import H5_ERRORS
 from local_h5.inputs.area_columns import area_columns_of
 from local_h5.report.collect import RunData
-from local_h5.report.tables import SMALL_SAMPLE
+from pe_data.read.weighted import SMALL
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -98,7 +98,7 @@ def all_charts(run: RunData, areas: Rows, targets: Rows) -> dict[str, str]:
         "weights": weight_histogram(run),
         "sample_sizes": strips(
             _grouped(sizes, lambda row: str(row["area_type"]), "effective_sample_size"),
-            log_axis, compact, "Effective sample size in households, by type of area", limit=SMALL_SAMPLE,
+            log_axis, compact, "Effective sample size in households, by type of area", limit=SMALL,
         ),
         "seconds": strips(
             _grouped(timed, lambda row: str(row["area_type"]), "seconds"),

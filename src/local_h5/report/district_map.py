@@ -10,8 +10,8 @@ from local_h5.errors import InputError
 from local_h5.runs.steps import FIGURES
 from pe_data.errors import PeDataError
 from pe_data.maps.districts import all_districts
-from pe_data.maps.draw import DistrictMap, Frame, Measure, cartogram, drawn, hatch, legend, measure_of, true_shapes
-from pe_data.maps.scale import DIVERGING, DIVERGING_DARK, SEQUENTIAL, SEQUENTIAL_DARK
+from pe_data.maps.draw import DistrictMap, Frame, Measure, cartogram, measure_of, true_shapes
+from pe_data.maps.on_page import on_page as on_any_page
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -91,59 +91,13 @@ def pictures(made: Mapping[str, Measure], where: Frame) -> dict[str, str]:
 
 
 def on_page(made: Mapping[str, Measure], where: Frame, areas: Rows) -> dict[str, Any]:
-    """What a page needs for one map with all measures that have a value; empty without one.
-
-    Returns:
-        ``svg``, ``colours`` and ``dark_colours`` (style sheets) as text to be inserted, ``names`` (key and title of
-        each measure), ``marked`` (whether a district has a dot), and ``data`` for the script: districts in order, their
-        names and states of validation, and for each measure class and words of each district.
-    """
-    shown = {name: measure for name, measure in made.items() if any(v is not None for v in measure.values.values())}
-    if not shown:
-        return {}
-    first = next(iter(shown.values()))
-    status = {row["area_id"]: row["status"] for row in areas if row["area_type"] == "district"}
-    refused = {row["area_id"] for row in areas if row["area_type"] == "district" and not row["releasable"]}
-    names = {row["area_id"]: row["name"] for row in areas if row["area_type"] == "district"}
-    marks = "".join(
-        f'<circle cx="{x + 7:g}" cy="{y + 7:g}" r="2.4"/>' for name, (x, y) in where.middles.items() if name in refused
-    )
-    legends = "".join(
-        f'<g data-measure="{name}"{"" if measure is first else " hidden"}>{legend(measure)}</g>'
-        for name, measure in shown.items()
-    )
-    return {
-        "svg": (
-            f'<svg xmlns="http://www.w3.org/2000/svg" id="map" role="group" aria-label="Congressional districts"'
-            f' viewBox="-6 -6 {where.width + 12:g} {where.height + 66:g}">'
-            f"<defs>{hatch('hatch', 'var(--hatch)', 'var(--hatch-line)')}</defs>"
-            f'{drawn(where, first, titles=False)}<g class="marks">{marks}</g>'
-            f'<g transform="translate(0 {where.height + 14:g})">{legends}</g></svg>'
-        ),
-        "colours": _colours(DIVERGING, SEQUENTIAL),
-        "dark_colours": _colours(DIVERGING_DARK, SEQUENTIAL_DARK),
-        "names": [(name, measure.title) for name, measure in shown.items()],
-        "marked": bool(marks),
-        "data": {
-            "districts": list(where.paths),
-            "middles": [[round(x), round(y)] for x, y in (where.middles[name] for name in where.paths)],
-            "names": [names.get(name, "") for name in where.paths],
-            "status": [status.get(name, "not in this run") for name in where.paths],
-            "measures": {
-                name: {
-                    "title": measure.title,
-                    "classes": " ".join(measure.class_of(district) for district in where.paths),
-                    "words": [measure.written(district) for district in where.paths],
-                }
-                for name, measure in shown.items()
-            },
-        },
-    }
-
-
-def _colours(signed: Sequence[str], others: Sequence[str]) -> str:
-    return "".join(
-        f"#map .{letter}{number}{{fill:{colour}}}"
-        for letter, colours in (("d", signed), ("s", others))
-        for number, colour in enumerate(colours)
+    """The map of a run, as :func:`pe_data.maps.on_page.on_page` gives it; what is not releasable has a dot."""
+    districts = [row for row in areas if row["area_type"] == "district"]
+    status = {row["area_id"]: row["status"] for row in districts}
+    return on_any_page(
+        made,
+        where,
+        names={row["area_id"]: row["name"] for row in districts},
+        status=dict.fromkeys(where.paths, "not in this run") | status,
+        marked=[row["area_id"] for row in districts if not row["releasable"]],
     )

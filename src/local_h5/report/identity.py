@@ -23,20 +23,29 @@ def identity(run: RunData, checkout: Path) -> list[tuple[str, str]]:
         run: finished or not.
         checkout: folder of the code.
     """
-    built = {area.key: area.sidecar for area in run.areas if area.sidecar is not None}
-    digests = {key: sidecar.output.sha256 for key, sidecar in built.items()}
+    built = _built(run)
     number = f"{len(built):,} of {len(run.areas):,} files"
     times = [
         sidecar_path(run.settings.layout.output(area.request)).stat().st_mtime for area in run.areas if area.sidecar
     ]
     latest = f", the last of {datetime.fromtimestamp(max(times), UTC):%Y-%m-%d %H:%M} UTC" if times else ""
     return [
-        ("Run", f"{run_id(digests)}, {number}{latest}" if built else number),
+        ("Run", ", ".join(part for part in (name_of(run), f"{number}{latest}") if part)),
         ("Code", f"{_commit(checkout)}; digest of what decides values: {_values(built, 'code')}"),
         ("Model", _versions(built)),
         *_inputs(run),
         ("Configuration", run.settings.where),
     ]
+
+
+def name_of(run: RunData) -> str:
+    """The id of a run as far as it is built; empty without a file."""
+    digests = {key: sidecar.output.sha256 for key, sidecar in _built(run).items()}
+    return run_id(digests) if digests else ""
+
+
+def _built(run: RunData) -> dict[str, AreaResult]:
+    return {area.key: area.sidecar for area in run.areas if area.sidecar is not None}
 
 
 def notes(run: RunData) -> list[tuple[str, str]]:

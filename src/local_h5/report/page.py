@@ -1,13 +1,10 @@
 """The HTML page: one file with data, charts, style and script inside, which needs no network."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.resources import files
 from statistics import fmean
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
 from local_h5.contracts.coverage import DATASET, TABLES, empty_fields
@@ -15,10 +12,12 @@ from local_h5.report.belief import Belief
 from local_h5.report.causes import SharedCause
 from local_h5.report.charts import STYLE
 from local_h5.report.collect import NOT_BUILT, NOT_VALIDATED, RunData, odd_columns
-from local_h5.report.identity import notes
-from local_h5.report.tables import SMALL_SAMPLE
+from local_h5.report.identity import name_of, notes
 from pe_data.documents.collection import demonstrations
+from pe_data.pages.templates import environment, script_json, style, text_of
+from pe_data.read.weighted import SMALL
 
+_OWN = "local_h5.report"
 _WORST = 1000
 """Number of targets on the page, the worst ones. The Parquet file has all."""
 _DRAWN = 500
@@ -121,40 +120,39 @@ def render(given: Contents) -> str:
     tables = {**_tables(given), **(given.change.tables if given.change else {})}
     map_data = given.map.get("data")
     data = {"tables": {name: table.data() for name, table in tables.items()}, "map": map_data}
-    # No text may end the script element, or open a comment in it.
-    text = json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     dead = sum(not ((row["value"] or 0) > 0 and (row["target"] or 0) > 0) for row in _judged(targets))
     seconds = [row["seconds"] for row in areas if row["seconds"] is not None]
     said = notes(run)
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    shared = files("local_h5.report")
-    css, js = (Markup(shared.joinpath(name).read_text(encoding="utf-8")) for name in ("page.css", "page.js"))
-    return environment.from_string(shared.joinpath("page.html").read_text(encoding="utf-8")).render(
-        css=css,
-        js=js,
-        chart_css=Markup("".join(f".chart {rule}}}" for rule in STYLE.split("}") if rule)),
-        run=dict(given.identity).get("Run", "").partition(",")[0] if any(a.sidecar for a in run.areas) else "",
-        notes=said,
-        demonstration=bool(demonstrations(text for _, text in said)),
-        headline=_headline(run, areas),
-        identity=given.identity,
-        tiles=_tiles(areas, targets),
-        contents=_contents(given, tables),
-        causes=[cause.text for cause in given.causes],
-        warnings=_warnings(run, areas),
-        change=given.change,
-        map={name: Markup(value) if isinstance(value, str) else value for name, value in given.map.items()},
-        true_shapes=given.true_shapes,
-        charts={name: Markup(chart) for name, chart in given.charts.items()},
-        tables=tables,
-        not_drawn=f"{dead:,}" if dead else "",
-        target_note=_target_note(targets),
-        belief_note=_belief_note(given.beliefs),
-        time_note=f"{len(seconds):,} jobs of areas, {sum(seconds):,.0f} seconds together.",
-        release=given.release,
-        hidden=given.hidden,
-        footer=f"Results in {run.settings.results}; configuration from {run.settings.where}.",
-        data=Markup(text),
+    return (
+        environment(_OWN)
+        .get_template("page.html")
+        .render(
+            css=Markup(style() + text_of("page.css", _OWN)),
+            js=Markup(text_of("map.js") + text_of("page.js", _OWN)),
+            chart_css=Markup("".join(f".chart {rule}}}" for rule in STYLE.split("}") if rule)),
+            run=name_of(run),
+            notes=said,
+            demonstration=bool(demonstrations(text for _, text in said)),
+            headline=_headline(run, areas),
+            identity=given.identity,
+            tiles=_tiles(areas, targets),
+            contents=_contents(given, tables),
+            causes=[cause.text for cause in given.causes],
+            warnings=_warnings(run, areas),
+            change=given.change,
+            map=given.map,
+            true_shapes=given.true_shapes,
+            charts={name: Markup(chart) for name, chart in given.charts.items()},
+            tables=tables,
+            not_drawn=f"{dead:,}" if dead else "",
+            target_note=_target_note(targets),
+            belief_note=_belief_note(given.beliefs),
+            time_note=f"{len(seconds):,} jobs of areas, {sum(seconds):,.0f} seconds together.",
+            release=given.release,
+            hidden=given.hidden,
+            footer=f"Results in {run.settings.results}; configuration from {run.settings.where}.",
+            data=Markup(script_json(data)),
+        )
     )
 
 
@@ -305,7 +303,7 @@ def _warnings(run: RunData, areas: Rows) -> list[str]:
     warnings = empty_fields(states, DATASET if run.settings.from_dataset else TABLES)
     if small:
         shown = ", ".join(small[:15]) + (" …" if len(small) > 15 else "")
-        text = f"Small areas: {len(small)} have an effective sample of fewer than {SMALL_SAMPLE:.0f} households"
+        text = f"Small areas: {len(small)} have an effective sample of fewer than {SMALL} households"
         warnings.append(f"{text}; their estimates are unsteady: {shown}.")
     for key, names in odd_columns(run.areas).items():
         warnings.append(f"{key} differs from the other files in {', '.join(names[:8])}.")

@@ -9,9 +9,7 @@ from msgspec.structs import asdict
 from local_h5.errors import WriteError
 from local_h5.files.atomic import atomic_output
 from local_h5.report.collect import Area, RunData
-
-SMALL_SAMPLE = 100.0
-"""Effective sample size below which the report warns about an area."""
+from pe_data.read.weighted import SMALL
 
 
 def area_rows(run: RunData) -> list[dict[str, Any]]:
@@ -41,7 +39,7 @@ def _area_row(area: Area) -> dict[str, Any]:
         "households": weights.households if weights else None,
         "household_rows": sidecar.rows["household"] if sidecar else None,
         "effective_sample_size": size,
-        "small_sample": None if size is None else size < SMALL_SAMPLE,
+        "small_sample": None if size is None else size < SMALL,
         "largest_share": weights.largest_share if weights else None,
         "seconds": area.seconds,
         "coverage": ", ".join(f"{name} {share:.0%}" for name, share in coverage),

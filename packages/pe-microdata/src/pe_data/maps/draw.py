@@ -12,7 +12,7 @@ from pe_data.errors import InputError
 from pe_data.files.atomic import write_atomic
 from pe_data.maps.districts import all_districts, district_of
 from pe_data.maps.layout import borders, cells, label_places
-from pe_data.maps.scale import Scale, scale_of
+from pe_data.maps.scale import Scale, palette, scale_of
 from pe_data.maps.shapes import WIDTH, Ring, path_data, read_shapes
 
 CELL = 22
@@ -65,12 +65,17 @@ class Measure:
     values: Mapping[str, float | None]
     percent: bool = False
 
+    @property
+    def has_values(self) -> bool:
+        """Whether a district has a value."""
+        return any(value is not None for value in self.values.values())
+
     def class_of(self, district: str) -> str:
         """Class of a district in style sheets: `d0` … `d8` with a sign, `s0` … without, `none`."""
         value = self.values.get(district)
         if value is None:
             return NO_VALUE
-        return f"{'d' if self.scale.signed else 's'}{self.scale.index(value)}"
+        return self.scale.names[self.scale.index(value)]
 
     def written(self, district: str) -> str:
         """The value of a district in words."""
@@ -89,7 +94,7 @@ class DistrictMap:
         """A document of its own, on white."""
         legend_height = 48
         width, height = self.frame.width + 2 * _MARGIN, self.frame.height + legend_height + 2 * _MARGIN
-        colours = "".join(f".{name}{{fill:{colour}}}" for name, colour in palette(self.measure.scale))
+        colours = rules({name: colour for name, colour in palette().items() if name in self.measure.scale.names})
         title = escape(self.measure.title)
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{-_MARGIN} {-_MARGIN} {width:g} {height:g}" role="img"'
@@ -275,16 +280,19 @@ def hatch(name: str, ground: str, line: str) -> str:
     )
 
 
-def palette(scale: Scale, *, dark: bool = False) -> list[tuple[str, str]]:
-    """Class in style sheets → colour."""
-    letter = "d" if scale.signed else "s"
-    return [(f"{letter}{n}", colour) for n, colour in enumerate(scale.dark_colours if dark else scale.colours)]
+def rules(colours: Mapping[str, str], within: str = "") -> str:
+    """Style of cells and swatches: class → colour.
+
+    Args:
+        within: selector of the picture, for a page that has more than it.
+    """
+    return "".join(f"{within}.{name}{{fill:{colour}}}" for name, colour in colours.items())
 
 
 def legend(measure: Measure) -> str:
     """Swatches with the numbers between them, and that of no value if a district has none; 44 units high."""
     width, height = _SWATCH
-    names = [name for name, _ in palette(measure.scale)] if _has_values(measure) else []
+    names = measure.scale.names if measure.has_values else []
     parts = [f'<text x="0" y="10">{escape(measure.title)}</text>'] if measure.title else []
     parts += [f'<rect class="{name}" x="{n * width}" y="16" width="{width}" height="{height}"/>'
               for n, name in enumerate(names)]  # fmt: skip
@@ -300,10 +308,6 @@ def legend(measure: Measure) -> str:
         parts.append(f'<rect class="{NO_VALUE}" x="{x}" y="16" width="{width}" height="{height}"/>')
         parts.append(f'<text x="{x + width + 6}" y="27">no value</text>')
     return f'<g class="legend">{"".join(parts)}</g>'
-
-
-def _has_values(measure: Measure) -> bool:
-    return any(value is not None for value in measure.values.values())
 
 
 def number(value: float, *, percent: bool = False, signed: bool = False) -> str:

@@ -38,14 +38,18 @@ class Scale:
         return bisect_right(self.bounds, value)
 
     @property
-    def colours(self) -> Sequence[str]:
-        """One for each class, by light."""
-        return DIVERGING if self.signed else SEQUENTIAL[: len(self.bounds) + 1]
+    def names(self) -> Sequence[str]:
+        """Of the classes, in style sheets."""
+        return _NAMES[self.signed][: len(self.bounds) + 1]
 
-    @property
-    def dark_colours(self) -> Sequence[str]:
-        """One for each class, in the dark."""
-        return DIVERGING_DARK if self.signed else SEQUENTIAL_DARK[: len(self.bounds) + 1]
+
+_NAMES = {True: [f"d{n}" for n in range(len(DIVERGING))], False: [f"s{n}" for n in range(len(SEQUENTIAL))]}
+
+
+def palette(*, dark: bool = False) -> dict[str, str]:
+    """Name in style sheets → colour, of every class that a scale may have."""
+    signed, others = (DIVERGING_DARK, SEQUENTIAL_DARK) if dark else (DIVERGING, SEQUENTIAL)
+    return dict(zip(_NAMES[True], signed, strict=True)) | dict(zip(_NAMES[False], others, strict=True))
 
 
 def scale_of(values: Iterable[float], *, signed: bool | None = None, least: float = 0.0) -> Scale:

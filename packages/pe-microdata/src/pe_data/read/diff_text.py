@@ -7,7 +7,7 @@ their number; what is particular to a member stands in its row.
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from pe_data.read.difference import Changed, Difference, Pair
 from pe_data.read.sides import Listed, Told
@@ -24,6 +24,7 @@ ENTITIES = 2
 class Section:
     """One table of a difference."""
 
+    kind: Literal["gone", "added", "changed", "columns", "said", "values"]
     title: str
     header: Row
     rows: Sequence[Row]
@@ -83,17 +84,17 @@ def sections(diff: Difference, limit: int | None) -> list[Section]:
         _members("gone", diff.gone, limit),
         _members("added", diff.added, limit),
         _one(diff.changed[0]) if len(diff.changed) == 1 else _table(diff.changed, limit, deep=diff.deep),
-        _shared("columns", "column", [one.columns for one in diff.changed], limit),
-        _shared("said of them", "what", [one.said for one in diff.changed], limit),
+        _shared("columns", "columns", "column", [one.columns for one in diff.changed], limit),
+        _shared("said", "said of them", "what", [one.said for one in diff.changed], limit),
         _values(diff.changed, limit),
     ]
     return [section for section in found if section is not None and (section.rows or section.note)]
 
 
-def _members(title: str, members: Sequence[Listed], limit: int | None) -> Section:
+def _members(title: Literal["gone", "added"], members: Sequence[Listed], limit: int | None) -> Section:
     rows = [(one.name or "the file", human_size(one.size_bytes)) for one in members]
     shown, more = _limited(rows, limit)
-    return Section(f"{title} ({len(members):,})", ("member", "size"), shown, more)
+    return Section(title, f"{title} ({len(members):,})", ("member", "size"), shown, more)
 
 
 def _one(changed: Changed) -> Section:
@@ -106,7 +107,7 @@ def _one(changed: Changed) -> Section:
     told = changed.columns or changed.said or changed.values is not None
     note = "" if rows else f"the same size and rows.{'' if told else f' {_ONLY_VALUES}'}"
     return Section(
-        f"changed: {changed.name}" if changed.name else "changed", ("", "before", "after", ""), rows, 0, note
+        "changed", f"changed: {changed.name}" if changed.name else "changed", ("", "before", "after", ""), rows, 0, note
     )
 
 
@@ -130,7 +131,9 @@ def _table(changed: Sequence[Changed], limit: int | None, *, deep: bool) -> Sect
         if plain and not deep
         else ""
     )
-    return Section(f"changed ({len(changed):,}), biggest movers first", ("member", *labels), shown, more, note)
+    return Section(
+        "changed", f"changed ({len(changed):,}), biggest movers first", ("member", *labels), shown, more, note
+    )
 
 
 _ONLY_VALUES = "A deep comparison (--deep, deep=True) reads the files and says which values differ."
@@ -156,7 +159,9 @@ def _few_rows(labels: Sequence[str]) -> list[str]:
     return [label for label in labels if label not in dropped]
 
 
-def _shared(title: str, head: str, each: Sequence[Mapping[str, Pair]], limit: int | None) -> Section:
+def _shared(
+    kind: Literal["columns", "said"], title: str, head: str, each: Sequence[Mapping[str, Pair]], limit: int | None
+) -> Section:
     """Changes in words, each once, with the number of members that it is true of."""
     counted = Counter((name, pair.before, pair.after) for pairs in each for name, pair in pairs.items())
     kinds = Counter(name for name, _, _ in counted)
@@ -170,7 +175,7 @@ def _shared(title: str, head: str, each: Sequence[Mapping[str, Pair]], limit: in
     order = sorted(lines, key=lambda line: (-lines[line], line))
     rows = [(*line, "" if len(each) == 1 else f"in {lines[line]:,}") for line in order]
     shown, more = _limited(rows, limit)
-    return Section(title, (head, "before", "after", ""), shown, more)
+    return Section(kind, title, (head, "before", "after", ""), shown, more)
 
 
 def _values(changed: Sequence[Changed], limit: int | None) -> Section | None:
@@ -207,7 +212,7 @@ def _values(changed: Sequence[Changed], limit: int | None) -> Section | None:
     if len(changed) == 1:
         header, shown = (*header[:2], *header[3:]), [(*row[:2], *row[3:]) for row in shown]
     note = "" if rows else "no column that both have differs"
-    return Section("values", header, shown, more, note)
+    return Section("values", "values", header, shown, more, note)
 
 
 # --- cells ------------------------------------------------------------------------------------------------------------
