@@ -3,7 +3,18 @@
 import subprocess
 import sys
 
-EXTRAS = ("duckdb", "h5py", "huggingface_hub", "numpy", "pandas", "pyarrow", "securesystemslib", "tables", "tuf")
+EXTRAS = (
+    "duckdb",
+    "h5py",
+    "huggingface_hub",
+    "jinja2",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "securesystemslib",
+    "tables",
+    "tuf",
+)
 CODE = f"""
 import importlib, pkgutil, sys
 for name in {EXTRAS}:
@@ -11,7 +22,7 @@ for name in {EXTRAS}:
 import pe_data.cli
 for module in pkgutil.iter_modules(pe_data.cli.__path__):
     importlib.import_module(f"pe_data.cli.{{module.name}}")
-import pe_data.read.diff, pe_data.write.preview, pe_data.write.publish, pe_data.certify.certify
+import pe_data.catalogue.write, pe_data.read.diff, pe_data.write.preview, pe_data.write.publish, pe_data.certify.certify
 print(len(sys.modules))
 """
 

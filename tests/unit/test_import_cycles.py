@@ -91,6 +91,7 @@ STORE = (
     "write",
     "keep",
     "certify",
+    "catalogue",
     "cli",
 )
 LAYERS = {"local_h5": LIBRARY, "pe_data": STORE}

@@ -5,6 +5,7 @@
     GET /channels?prefix=  the pointers that the token covers, as JSON       token
     GET /link/{link}       the bytes of one payload, whole or a range        none: the link says it all
     GET /health            whether records can be written                    none
+    GET /                  a page: licence of each dataset, how to apply     none
 
 Every answer has `X-Request-Id`, which the audit record has too, and forbids caches to keep it. Every
 refusal is `{"error": {"status", "code", "reason", "advice", "request"}}`.
@@ -21,7 +22,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -38,6 +39,12 @@ _IDS = map(f"{secrets.token_hex(8)}{{:016x}}".format, itertools.count(1))
 """Ids of requests: a random part for the process, and a number; never one twice."""
 _NO_STORE = (b"cache-control", b"no-store")
 _METHODS = ("GET", "HEAD")
+_PAGE = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
 
 Handler = Callable[[Request, Asked], Awaitable[Response]]
 
@@ -61,6 +68,7 @@ def make_app(gateway: Gateway, *, on_start: Callable[[], None], on_stop: Callabl
             Route("/channels", _Endpoint(handlers.channels)),
             Route("/link/{link}", _Endpoint(handlers.link)),
             Route("/health", _Endpoint(handlers.health)),
+            Route("/", _Endpoint(handlers.page)),
         ],
         redirect_slashes=False,
         default=_Endpoint(_nowhere),
@@ -120,6 +128,9 @@ class _Handlers:
         if broken:
             raise Refusal(503, "audit-unavailable", f"the access log of {', '.join(broken)} cannot be written", "Stop")
         return JSONResponse({"status": "ok", "countries": sorted(self._gateway.logs)})
+
+    async def page(self, request: Request, asked: Asked) -> Response:
+        return HTMLResponse(await self._gateway.page(), headers=_PAGE)
 
 
 class _Endpoint:
@@ -204,7 +215,7 @@ async def _nowhere(request: Request, asked: Asked) -> Response:
 
 
 def _no_such_address(status: int) -> Refusal:
-    advice = "Addresses begin with /objects/, /channels, /link/ or /health and are read with GET"
+    advice = "Addresses begin with /objects/, /channels, /link/ or /health, or are /, and are read with GET"
     return Refusal(status, "no-such-address", "there is nothing at this address", advice)
 
 

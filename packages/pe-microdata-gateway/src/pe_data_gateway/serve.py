@@ -21,6 +21,7 @@ from pe_data_gateway.audit_log import ROTATE_BYTES, AuditLog
 from pe_data_gateway.audit_recovery import Evidence
 from pe_data_gateway.checkpointer import EVERY_RECORDS, EVERY_SECONDS, Checkpointer, check_signers
 from pe_data_gateway.documents import Documents
+from pe_data_gateway.front_page import FrontPage
 from pe_data_gateway.limits import RateLimit
 from pe_data_gateway.links import Links
 from pe_data_gateway.revocations import Revocations
@@ -114,6 +115,7 @@ def serve(
             links=Links(store, settings.link_seconds, presign=settings.presign),
             documents=Documents(store),
             revocations=Revocations(store),
+            front=FrontPage(store, written.keys()),
         )
         host, port = listening.getsockname()[:2]
         scheme = "https" if settings.certificate else "http"

@@ -34,6 +34,7 @@ from pe_data.store.byte_source import Body
 from pe_data_gateway.audit.records import Action, Entry, Record
 from pe_data_gateway.audit_log import AuditLog
 from pe_data_gateway.documents import Document, Documents
+from pe_data_gateway.front_page import FrontPage
 from pe_data_gateway.limits import RateLimit
 from pe_data_gateway.links import Links
 from pe_data_gateway.refusal import Refusal
@@ -81,6 +82,7 @@ class Gateway:
     links: Links
     documents: Documents
     revocations: Revocations
+    front: FrontPage
 
     # --- requests -----------------------------------------------------------------------------
 
@@ -114,6 +116,10 @@ class Gateway:
         if want.kind == "payload":
             await self._check_revoked(want)
         return await _refusing(to_thread.run_sync(self.store.head, want.key))
+
+    async def page(self) -> str:
+        """What everybody is told: names and licences of the datasets, and how to apply. Raises Refusal."""
+        return await _refusing(self.front.get())
 
     async def channels(self, prefix: str, asked: Asked) -> list[ObjectMeta]:
         """The pointers below a prefix that the token covers. Raises Refusal."""

@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pe_data.catalogue.write import site
     from pe_data.certify.certify import certify_data_release
     from pe_data.errors import PeDataError
     from pe_data.exports.export import export
@@ -40,6 +41,7 @@ __all__ = [
     "parse_uri",
     "resolve",
     "schema",
+    "site",
     "variables",
 ]
 """For `import *`. `list` and `map` are not among them, which would hide Python's own."""
@@ -59,6 +61,7 @@ _HOMES = {
     "parse_uri": ("pe_data.names.uri", "parse_uri"),
     "resolve": ("pe_data.read.resolver", "resolve"),
     "schema": ("pe_data.read.catalogue", "schema"),
+    "site": ("pe_data.catalogue.write", "site"),
     "variables": ("pe_data.read.catalogue", "variables"),
 }
 

@@ -36,6 +36,7 @@ SECTIONS = {
         "publish": _PUBLISH,
         "channel": _PUBLISH,
         "promote": _TRUST,
+        "site": "pe_data.cli.site_commands",
         "release-manifest": _RELEASE,
         "export-hub": _RELEASE,
         "certify": _CERTIFY,

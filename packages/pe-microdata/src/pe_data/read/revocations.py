@@ -104,6 +104,11 @@ class Revocations:
         """The newest list whose signatures were right, as far as `find` has read it; None if there is none."""
         return self._kept
 
+    @property
+    def decided(self) -> bool:
+        """Whether a list says it of all artifacts, as far as `find` has asked; else each tombstone is asked for."""
+        return self._answer is not None and self._answer.state == "list"
+
     def _is_due(self, sha256: Sha256) -> bool:
         return self._known.is_due(sha256, self._options.recheck)
 

@@ -1,0 +1,458 @@
+"""The pages of a catalogue, from what was read of a store."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from pe_data.catalogue import lines, places
+from pe_data.catalogue.columns import ColumnSet, ColumnSets
+from pe_data.catalogue.read import SINGLE, Content, Source, Version
+from pe_data.documents.collection import Member, demonstrations
+from pe_data.documents.manifest import Manifest
+from pe_data.errors import InputError
+from pe_data.maps.districts import district_of
+from pe_data.maps.draw import cartogram, measure_of
+from pe_data.maps.on_page import on_page
+from pe_data.pages.templates import SHARED, environment, script_json, style, text_of
+from pe_data.read.diff import SHOWN, compare_sides
+from pe_data.read.diff_text import sections, summary
+from pe_data.texts import human_size
+
+OWN = "pe_data.catalogue"
+FEW = 5
+"""Of one thing in a line."""
+
+Facts = list[tuple[str, Any]]
+"""Labels and values."""
+
+
+class Page(NamedTuple):
+    """One page, or a file that pages load."""
+
+    path: str
+    text: str
+
+
+class Found(NamedTuple):
+    """What the search finds: a variable or a file."""
+
+    title: str
+    words: str
+    dataset: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the first page says of a public dataset.
+
+    Attributes:
+        row: Its line in the list.
+        map: Of its districts; empty without one.
+        found: What can be searched of its newest version.
+    """
+
+    row: Mapping[str, Any]
+    map: Mapping[str, Any]
+    found: Sequence[Found]
+
+
+@dataclass(frozen=True)
+class Maker:
+    """Makes pages.
+
+    Attributes:
+        title: Of the whole catalogue.
+        store: Address of the store in lines that fetch; None if readers have it in their configuration.
+    """
+
+    title: str
+    store: str | None
+
+    @cached_property
+    def _templates(self) -> Any:
+        made = environment(OWN)
+        made.globals.update(human_size=human_size, anchor=places.anchor, site=self.title)
+        made.filters["data"] = script_json
+        return made
+
+    def page(self, template: str, path: str, **values: Any) -> Page:
+        """One page of a template."""
+        return Page(path, self._templates.get_template(template).render(root=places.root(path), **values))
+
+    def start(self, datasets: Sequence[Shown], gated: int) -> Page:
+        """The first page; the first dataset with districts has its map there."""
+        mapped = next((one for one in datasets if one.map), None)
+        rows = [one.row for one in datasets]
+        return self.page("start.html", places.START, rows=rows, gated=gated, mapped=mapped)
+
+
+def assets(datasets: Iterable[Shown]) -> list[Page]:
+    """Style, script and index, which all pages share."""
+    index = [one for shown in datasets for one in shown.found]
+    return [
+        Page(f"{places.ASSETS}/style.css", style() + text_of("site.css", OWN)),
+        Page(f"{places.ASSETS}/site.js", text_of("map.js", SHARED) + text_of("site.js", OWN)),
+        Page(f"{places.ASSETS}/search.js", f"var catalogue_index = {script_json(index)};\n"),
+    ]
+
+
+class DatasetPages:
+    """The pages of one public dataset: iterate over them, then ask for `shown`.
+
+    Raises:
+        GatedError: a file of it is gated, and none of the pages may be shown.
+        PeDataError: as `Source.contents`.
+    """
+
+    def __init__(self, maker: Maker, source: Source) -> None:
+        self.maker, self.source = maker, source
+        self.name = f"{source.country}/{source.dataset}"
+        self.page = places.dataset(source.country, source.dataset)
+        self._sets = ColumnSets()
+        self._changes: dict[int, str] = {}
+        """Version → what changed; those that the store still has."""
+        self._newest: Content | None = None
+        self._paths = {
+            one.body.version: places.members(source.country, source.dataset, one.body.version, one.members)
+            for one in source.versions
+            if one.collection
+        }
+
+    def __iter__(self) -> Iterator[Page]:
+        after: Content | None = None
+        for content in self.source.contents():
+            if content.version is self.source.versions[0]:
+                self._newest = content
+            if after is not None:
+                yield from self._version(after, content)
+            after = content
+        if after is not None:
+            yield from self._version(after, None)
+        for version in self.source.versions:
+            if version.body.version not in self._changes:
+                yield self._render("missing.html", self.version_page(version), version=version)
+        for columns in self._sets.found.values():
+            yield self._columns(columns)
+        yield self._dataset()
+
+    @cached_property
+    def shown(self) -> Shown:
+        """For the first page, once the pages are made."""
+        newest = self.source.versions[0]
+        manifests = self._newest.manifests.values() if self._newest else ()
+        row = {
+            "name": self.name,
+            "page": self.page,
+            "version": newest.body.version,
+            "published_at": newest.body.published_at,
+            "files": len(newest.members),
+            "size": newest.size_bytes if newest.members else None,
+            "years": _years(manifests),
+            "licence": _several(one.licence for one in manifests),
+            "revoked": newest.revoked,
+        }
+        return Shown(row, self._map, [*self._files_found(), *self._variables_found()])
+
+    def version_page(self, version: Version) -> str:
+        """Where a version stands."""
+        return places.version(self.source.country, self.source.dataset, version.body.version)
+
+    def member_page(self, version: Version, name: str) -> str:
+        """Where a member of a version stands; a single file has the page of its version."""
+        return self._paths[version.body.version][name] if version.collection else self.version_page(version)
+
+    # --- pages ---
+
+    def _render(self, template: str, path: str, **values: Any) -> Page:
+        return self.maker.page(
+            template, path, name=self.name, dataset_page=self.page, path_of=self.version_page, **values
+        )
+
+    def _version(self, content: Content, before: Content | None) -> Iterator[Page]:
+        version = content.version
+        body, manifests = version.body, content.manifests
+        said = version.collection.dictionary if version.collection else ()
+        columns = {name: self._sets.of(one, said, body.version) for name, one in manifests.items()}
+        change = self._change(content, before)
+        common = _common(list(version.members.values()))
+        demonstration = demonstrations(common)
+        shared = {"version": version, "maker": self.maker}
+        if version.collection:
+            example = min(version.members)
+            rows = [
+                {
+                    "name": name,
+                    "page": self.member_page(version, name),
+                    "about": _called(row),
+                    "size": row.size_bytes,
+                    "rows": {entity: one.rows for entity, one in manifests[name].entities.items()},
+                    "revoked": name in content.revoked,
+                }
+                for name, row in sorted(version.members.items())
+            ]
+            yield self._render(
+                "version.html",
+                self.version_page(version),
+                facts=self._facts(content),
+                fetch=lines.of_collection(version.uri, example, self.maker.store),
+                files=rows,
+                entities=_entities(manifests.values()),
+                change=change,
+                before=before.version if before else None,
+                notes=common,
+                more_notes=any(set(row.notes) - set(common) for row in version.members.values()),
+                demonstration=demonstration,
+                columns=_distinct(columns.values()),
+                file=None,
+                columns_page=self._columns_page,
+                **shared,
+            )
+            for name, row in version.members.items():
+                yield self._render(
+                    "member.html",
+                    self.member_page(version, name),
+                    member=name,
+                    revoked=content.revoked.get(name) or version.revoked,
+                    demonstration=demonstrations(row.notes),
+                    file=self._file(content, name, columns[name]),
+                    history=self._history_of(name, row),
+                    columns_page=self._columns_page,
+                    **shared,
+                )
+            return
+        yield self._render(
+            "version.html",
+            self.version_page(version),
+            facts=self._facts(content),
+            fetch=None,
+            files=None,
+            entities=(),
+            change=change,
+            before=before.version if before else None,
+            notes=(),
+            more_notes=False,
+            demonstration=(),
+            columns=(),
+            file=self._file(content, SINGLE, columns[SINGLE]),
+            columns_page=self._columns_page,
+            **shared,
+        )
+
+    def _columns(self, columns: ColumnSet) -> Page:
+        versions = [one for one in self.source.versions if one.body.version in columns.used]
+        return self._render("columns.html", self._columns_page(columns), columns=columns, versions=versions)
+
+    def _dataset(self) -> Page:
+        newest = self.source.versions[0]
+        latest = replace(newest.uri, channel="latest", sha256=None, manifest=None)
+        fetch = None
+        if newest.members and newest.collection:
+            fetch = lines.of_collection(latest, min(newest.members), self.maker.store)
+        elif newest.members:
+            row = newest.members[SINGLE]
+            fetch = lines.of_file(latest, row.artifact_sha256, row.extension, self.maker.store)
+        columns = [one for one in self._sets.found.values() if newest.body.version in one.used]
+        return self._render(
+            "dataset.html",
+            self.page,
+            address=str(latest),
+            newest=newest,
+            versions=self.source.versions,
+            changes=self._changes,
+            fetch=fetch,
+            map=self.shown.map,
+            columns=_distinct(columns),
+            columns_page=self._columns_page,
+        )
+
+    def _columns_page(self, columns: ColumnSet) -> str:
+        return places.columns(self.source.country, self.source.dataset, columns.key)
+
+    # --- parts of pages ---
+
+    def _facts(self, content: Content) -> Facts:
+        version, manifests = content.version, content.manifests.values()
+        body, collection = version.body, version.collection
+        rows = list(version.members.values())
+        validation = collection.validation if collection else next(iter(manifests)).validation
+        return _known(
+            ("Address", str(version.uri)),
+            ("Published", body.published_at),
+            ("By", body.by),
+            ("Reason", body.reason),
+            ("Run", collection.run_id if collection else None),
+            ("Validation", validation.summary() if validation else None),
+            ("Files", f"{len(rows):,}" if collection else None),
+            ("Size", human_size(version.size_bytes)),
+            ("Years", _years(manifests)),
+            ("Licence", _several(one.licence for one in manifests)),
+            ("Citation", _several(row.citation for row in rows if row.citation)),
+            ("Model", _several(_model(one) for one in manifests)),
+        )
+
+    def _file(self, content: Content, name: str, columns: ColumnSet) -> dict[str, Any]:
+        """What is said of one file."""
+        version, manifest, row = content.version, content.manifests[name], content.version.members[name]
+        uri = replace(version.uri, member=name) if version.collection else version.uri
+        build = manifest.build
+        tools = ", ".join(f"{tool} {number}" for tool, number in sorted(build.tools.items()))
+        conventions = "; ".join(f"{what}: {how}" for what, how in sorted(manifest.conventions.items()))
+        return {
+            "facts": _known(
+                ("Address", str(uri)),
+                ("sha256", manifest.artifact.sha256),
+                ("Size", f"{human_size(row.size_bytes)} ({row.size_bytes:,} bytes) of {row.extension}"),
+                ("Title", row.title),
+                ("Area", str(row.area) if row.area else None),
+                ("Years", _years([manifest])),
+                ("Licence", manifest.licence),
+                ("Citation", row.citation),
+                ("Conventions", conventions or None),
+                ("Published", f"version {version.body.version} of {version.body.published_at}"),
+            ),
+            "fetch": lines.of_file(uri, row.artifact_sha256, row.extension, self.maker.store),
+            "entities": manifest.entities,
+            "columns": columns,
+            "notes": row.notes,
+            "origin": _known(
+                ("Model", _model(manifest)),
+                ("Built with", tools or None),
+                ("Fingerprint of the build", build.data_build_fingerprint),
+                ("Digest of the manifest", row.manifest_sha256),
+                ("Digest of all inputs", manifest.inputs.composite_digest if manifest.inputs else None),
+            ),
+            "inputs": manifest.inputs.files if manifest.inputs else (),
+        }
+
+    def _history_of(self, name: str, here: Member) -> list[dict[str, Any]]:
+        return [
+            {
+                "version": one,
+                "page": self.member_page(one, name),
+                "row": row,
+                "same": row.artifact_sha256 == here.artifact_sha256,
+            }
+            for one in self.source.versions
+            if one.collection and one.body.version not in self._gone and (row := one.members.get(name)) is not None
+        ]
+
+    def _change(self, content: Content, before: Content | None) -> dict[str, Any] | None:
+        """What is new in a version, and its line in the history."""
+        number = content.version.body.version
+        if before is None:
+            earlier = "of which the store has files" if number > 1 else ""
+            self._changes[number] = f"the first version {earlier}".strip()
+            return None
+        old = before.version.body.version
+        try:
+            found = compare_sides(before.side(), content.side())
+        except InputError:
+            text = (
+                "a collection now, one file before"
+                if content.version.collection
+                else "one file now, a collection before"
+            )
+            self._changes[number] = text
+            return {"summary": text, "sections": [], "same": False}
+        self._changes[number] = summary(found)
+        return {"summary": summary(found), "sections": sections(found, SHOWN), "same": not found, "old": old}
+
+    @cached_property
+    def _map(self) -> Mapping[str, Any]:
+        """The cartogram of the newest version, whose cells lead to files; empty without districts."""
+        if self._newest is None or self._newest.version.collection is None:
+            return {}
+        version, manifests = self._newest.version, self._newest.manifests
+        districts: dict[str, str] = {}
+        for name, row in sorted(version.members.items()):
+            named = row.area.id if row.area and row.area.type == "district" else name
+            if named != name or name.startswith("districts/"):
+                with suppress(InputError):
+                    districts.setdefault(district_of(named), name)
+        where = cartogram()
+        rows = {
+            entity: measure_of(
+                {there: manifests[name].entities[entity].rows for there, name in districts.items()
+                 if entity in manifests[name].entities},
+                title=f"Rows of {entity}",
+                signed=False,
+            )
+            for entity in _entities(manifests[name] for name in districts.values())[:FEW]
+        }  # fmt: skip
+        made = on_page(
+            rows,
+            where,
+            names={there: _called(version.members[name]) for there, name in districts.items()},
+            status=dict.fromkeys(where.paths, "not in this version") | dict.fromkeys(districts, "see its page"),
+        )
+        links = [self.member_page(version, districts[one]) if one in districts else "" for one in where.paths]
+        return (
+            {**made, "data": {**made["data"], "links": links}, "dataset": self.name, "page": self.page} if made else {}
+        )
+
+    def _files_found(self) -> Iterator[Found]:
+        if self._newest is not None and self._newest.version.collection:
+            version = self._newest.version
+            for name, row in sorted(version.members.items()):
+                yield Found(name, _called(row), self.name, self.member_page(version, name))
+
+    def _variables_found(self) -> Iterator[Found]:
+        newest, seen = self.source.versions[0].body.version, set()
+        for columns in self._sets.found.values():
+            for row in columns.rows if newest in columns.used else ():
+                one = row.variable
+                if (one.name, one.entity) not in seen:
+                    seen.add((one.name, one.entity))
+                    words = " · ".join(part for part in (one.entity, one.label, one.unit, one.description) if part)
+                    page = f"{self._columns_page(columns)}#{places.anchor(one.entity, one.name)}"
+                    yield Found(one.name, words, self.name, page)
+
+    @cached_property
+    def _gone(self) -> frozenset[int]:
+        """Versions that the store does not have any more."""
+        return frozenset(one.body.version for one in self.source.versions if not one.members)
+
+
+def _known(*facts: tuple[str, Any]) -> Facts:
+    return [fact for fact in facts if fact[1] not in (None, "")]
+
+
+def _several(texts: Iterable[str | None]) -> str:
+    """Each once, the most frequent first."""
+    counted = Counter(text for text in texts if text)
+    shown = [text for text, _ in counted.most_common(FEW)]
+    return "; ".join(shown) + (f" and {len(counted) - FEW:,} more" if len(counted) > FEW else "")
+
+
+def _years(manifests: Iterable[Manifest]) -> str:
+    return ", ".join(map(str, sorted({year for one in manifests for year in one.time_period})))
+
+
+def _model(manifest: Manifest) -> str | None:
+    build = manifest.build
+    return f"{build.model_package} {build.model_version or ''}".strip() if build.model_package else None
+
+
+def _called(row: Member) -> str:
+    """Title or area of a member."""
+    return row.title or (str(row.area) if row.area else "")
+
+
+def _common(rows: Sequence[Member]) -> tuple[str, ...]:
+    """The notes that all files have."""
+    shared = set(rows[0].notes).intersection(*(row.notes for row in rows)) if rows else set()
+    return tuple(note for note in (rows[0].notes if rows else ()) if note in shared)
+
+
+def _entities(manifests: Iterable[Manifest]) -> list[str]:
+    """Of any of the files: persons and households first."""
+    found = {name for one in manifests for name in one.entities}
+    return sorted(found, key=lambda name: (name not in ("person", "household"), name != "person", name))
+
+
+def _distinct(columns: Iterable[ColumnSet]) -> list[ColumnSet]:
+    return list({one.key: one for one in columns}.values())

@@ -1,0 +1,188 @@
+"""What a catalogue shows of a dataset: its versions, and what is in each of them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from pe_data.documents.collection import Collection, Member, licensed
+from pe_data.documents.manifest import Manifest
+from pe_data.documents.notice import Notice, is_gated
+from pe_data.documents.pointer import PointerBody
+from pe_data.errors import InvalidDocumentError, ObjectNotFoundError
+from pe_data.names.digests import Sha256
+from pe_data.names.keys import ObjectKind, parse_object_key
+from pe_data.names.uri import StoreUri
+from pe_data.read.channels import history
+from pe_data.read.places import Places
+from pe_data.read.revocations import Revocations
+from pe_data.read.sides import Facts, Side, Told, rows_of
+from pe_data.read.standing import read_latest
+from pe_data.store.artifacts import each, read_collection, read_manifest
+
+SINGLE = ""
+"""Name of the file of a dataset that is no collection."""
+
+
+class GatedError(Exception):
+    """A file of the dataset is gated: no more than its notice may be told."""
+
+    def __init__(self, notice: Notice) -> None:
+        super().__init__(notice.line())
+        self.notice = notice
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of a dataset.
+
+    Attributes:
+        body: The pointer that led to it.
+        collection: None for a single file, or if it is gone.
+        members: Name → row; of a single file one, `SINGLE`. Empty if the store does not have it any more.
+        revoked: Why, when and by whom, if it was as a whole.
+    """
+
+    body: PointerBody
+    collection: Collection | None
+    members: Mapping[str, Member]
+    revoked: str | None
+
+    @property
+    def uri(self) -> StoreUri:
+        """Pinned."""
+        body = self.body
+        manifest = None if body.is_collection else body.manifest_sha256
+        return StoreUri(body.country, body.dataset, None, None, body.artifact_sha256, manifest)
+
+    @property
+    def size_bytes(self) -> int:
+        """Of all payloads."""
+        return sum(row.size_bytes for row in self.members.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A version with the manifests of its files.
+
+    Attributes:
+        manifests: Name → manifest, with the licence in force.
+        revoked: Name → why, of the members that were revoked by themselves.
+    """
+
+    version: Version
+    manifests: Mapping[str, Manifest]
+    revoked: Mapping[str, str]
+
+    def side(self) -> Side:
+        """For a comparison."""
+        version, body = self.version, self.version.body
+        told = Told(
+            name=f"{body.country}/{body.dataset}",
+            address=str(version.uri),
+            version=body.version,
+            published_at=body.published_at,
+            run_id=version.collection.run_id if version.collection else None,
+            reason=body.reason,
+            by=body.by,
+            revoked=version.revoked,
+        )
+        files = rows_of(version.members)
+        whole = version.collection is not None
+        return Side(told, whole, files, lambda name: Facts(self.manifests[name], None), None, labelled=True).counted()
+
+
+@dataclass
+class Source:
+    """One dataset in a store; documents are read when they are asked for, and held against their digests."""
+
+    places: Places
+    country: str
+    dataset: str
+    _known: dict[Sha256, Manifest] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def versions(self) -> tuple[Version, ...]:
+        """Newest first.
+
+        Raises:
+            PeDataError: as `read_latest` and `history`, or because a collection is damaged.
+        """
+        latest = StoreUri(self.country, self.dataset, None, "latest", None)
+        newest, _ = read_latest(latest, self.places, self.places.options)  # checks its signatures, its age, its place
+        found = [self._version(pointer.body) for pointer in history(self.places.main(), self.country, self.dataset)]
+        if found[0].body.version < newest.version:
+            raise InvalidDocumentError(
+                f"{latest}: expected version {newest.version} or a newer one, found {found[0].body.version}. "
+                "Somebody took the channel back while it was read; try again"
+            )
+        return tuple(found)
+
+    def contents(self) -> Iterator[Content]:
+        """The versions that the store still has, newest first; no more than two of them are kept in memory here.
+
+        Raises:
+            GatedError: a file of it is gated.
+            PeDataError: a manifest cannot be read, or is damaged.
+        """
+        for version in self.versions:
+            if version.members:
+                content = self._content(version)
+                if content is not None:
+                    yield content
+
+    def _version(self, body: PointerBody) -> Version:
+        store, revoked = self.places.main(), self._ended(body.artifact_sha256)
+        if body.is_collection:
+            found = read_collection(store, self.country, body.artifact_sha256)
+            whole = found[0] if found else None
+            return Version(body, whole, whole.members if whole else {}, revoked)
+        try:
+            row = read_manifest(store, self.country, body.artifact_sha256, body.manifest_sha256).member
+        except ObjectNotFoundError:
+            return Version(body, None, {}, revoked)
+        return Version(body, None, {SINGLE: row}, revoked)
+
+    def _content(self, version: Version) -> Content | None:
+        store, known = self.places.main(), self._known
+
+        def manifest(row: Member) -> Manifest:
+            found = known.get(row.manifest_sha256)
+            if found is None:
+                found = read_manifest(store, self.country, row.artifact_sha256, row.manifest_sha256).manifest
+            return found
+
+        try:
+            bare = each(manifest, list(version.members.values()))
+        except ObjectNotFoundError:  # swept away in part
+            return None
+        for one in bare:
+            if is_gated(self.country, one.access):
+                raise GatedError(Notice.of(self.country, self.dataset, one.licence))
+        described = zip(version.members.items(), bare, strict=True)
+        manifests = {name: licensed(one, row.about) for (name, row), one in described}
+        self._known = {row.manifest_sha256: one for row, one in zip(version.members.values(), bare, strict=True)}
+        rows = version.members.items() if version.collection else ()
+        revoked = {name: why for name, row in rows if (why := self._ended_by_itself(row.artifact_sha256))}
+        return Content(version, manifests, revoked)
+
+    # --- revocations ---
+
+    @cached_property
+    def _revocations(self) -> Revocations:
+        return Revocations(StoreUri(self.country, self.dataset, None, "latest", None), self.places.options, self.places)
+
+    @cached_property
+    def _buried(self) -> frozenset[Sha256]:
+        """What the store has a tombstone of; listed once, so that nobody asks for each of thousands of files."""
+        parsed = (parse_object_key(meta.key) for meta in self.places.main().list(f"{self.country}/"))
+        return frozenset(one.sha256 for one in parsed if one is not None and one.kind == ObjectKind.TOMBSTONE)
+
+    def _ended(self, sha256: Sha256) -> str | None:
+        """Why, when and by whom an artifact was revoked."""
+        uri = StoreUri(self.country, self.dataset, None, None, sha256)
+        found = self._revocations.find((sha256,), cached=False)
+        return None if found is None else str(found.error(uri))
+
+    def _ended_by_itself(self, sha256: Sha256) -> str | None:
+        """The same of a file of a version, for which `_ended` was asked before."""
+        return self._ended(sha256) if self._revocations.decided or sha256 in self._buried else None
