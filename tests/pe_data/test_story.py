@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 PAGES = Path(__file__).parents[2] / "docs"
-STORIES = {"story.md": (9, 7), "release-manager.md": (5, 5)}
+STORIES = {"story.md": (9, 7), "release-manager.md": (6, 6)}
 """Page → blocks of commands, and how many of them are said to print something."""
 BLOCK = re.compile(r"^```(sh|text)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 MARK = "=== block "

@@ -106,7 +106,7 @@ def test_one_version_for_all_three_and_the_gateway_pins_the_reader() -> None:
         name: [text for text in PROJECTS[file]["project"]["dependencies"] if Requirement(text).name in NAMES]
         for name, file in NAMES.items()
     }
-    assert ours == {"local-h5": [], "pe-microdata": [], "pe-microdata-gateway": [f"pe-microdata=={version}"]}
+    assert ours == {"local-h5": [], "pe-microdata": [], "pe-microdata-gateway": [f"pe-microdata[site]=={version}"]}
 
 
 NEIGHBOURS = "requirements-neighbours.lock"
