@@ -30,10 +30,13 @@ rule publish:
         citation=(
             ["--citation", CONFIG.store.citation] if CONFIG.store.citation else []
         ),
+        reason=["--reason", CONFIG.store.reason] if CONFIG.store.reason else [],
+        by=["--by", CONFIG.store.by] if CONFIG.store.by else [],
         notes=(["--notes", json.dumps(dict(CONFIG.notes))] if CONFIG.notes else []),
         removal=["--allow-removal"] if CONFIG.store.allow_removal else [],
     message:
         "The finished run into the store, as one collection"
     shell:
         "{params.run:q} --config {params.config:q} --release-manifest {params.release:q}"
-        " {params.store:q} {params.licence:q} {params.citation:q} {params.notes:q} {params.removal:q} 2> {log:q}"
+        " {params.store:q} {params.licence:q} {params.citation:q} {params.reason:q} {params.by:q} {params.notes:q}"
+        " {params.removal:q} 2> {log:q}"

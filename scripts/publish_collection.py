@@ -11,6 +11,7 @@ from local_h5.workflow.command import run
 
 try:
     from local_h5.report.release import COUNTRY, DATASET, release_of
+    from pe_data.documents.pointer import Said
     from pe_data.errors import InputError, PeDataError, RemovalError
     from pe_data.names.countries import UNSPECIFIED
     from pe_data.read.diff import SHORT
@@ -35,6 +36,8 @@ def publish_run(
     version: str | None = None,
     licence: str = UNSPECIFIED,
     citation: str | None = None,
+    reason: str | None = None,
+    by: str | None = None,
     notes: Mapping[str, str] | None = None,
     allow_removal: bool = False,
     dry_run: bool = False,
@@ -51,6 +54,8 @@ def publish_run(
         version: version and revision of the old layout; by default the configured tag, else the run's id.
         licence: identifier or address of the files' licence.
         citation: how to cite them, in one line.
+        reason: why they are published, in one line; the history of the channel shows it.
+        by: who publishes them, in one line.
         notes: what readers have to know, besides the notes in the files; name and text.
         allow_removal: publish although the store's newest run has areas that this one does not have.
         dry_run: write nothing; print what would change, what would be sent, and the digest that the channel would get.
@@ -61,6 +66,7 @@ def publish_run(
     Returns:
         Exit status: 0, or 1 when a dry run finds that areas would be removed.
     """
+    said = Said(reason, by)
     settings = Settings.read(path_to_config)
     run_now = release_of(settings, store=store, licence=licence, citation=citation, notes=notes)
     items, build, opened = run_now.items, run_now.run, run_now.store
@@ -99,6 +105,7 @@ def publish_run(
             validation=run_now.validation,
             namespace=run_now.namespace,
             dictionary=run_now.dictionary,
+            said=said,
             on_progress=show,
         )
     except RemovalError as error:
@@ -111,7 +118,16 @@ def publish_run(
             document = published_manifest(opened, COUNTRY, DATASET, release, local_area=name)
             write_text(path, json.dumps(document, indent=2) + "\n")
     fetch = f"fetch: pe-data ensure {address}/{min(items)}@latest --store {opened.url}"
-    print("\n".join([report.summary(), *report.warnings(), fetch, f"old layout: {path_to_release_manifest}{news}"]))
+    print(
+        "\n".join(
+            [
+                report.summary(),
+                *report.warnings(),
+                fetch,
+                f"for readers by release manifest: {path_to_release_manifest}{news}",
+            ]
+        )
+    )
     return 0
 
 

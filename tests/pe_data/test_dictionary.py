@@ -246,6 +246,13 @@ def test_the_command(store: FolderStore, tmp_path: Path, capsys: pytest.CaptureF
     assert run(["variables", str(folder / "dictionary.json"), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)["variables"]
     assert found == json.loads(Dictionary(SAID).to_bytes())["variables"]
+    for where in (["pe-data://us/areas/a@latest"], []):
+        capsys.readouterr()
+        assert run(["variables", *where, "--search", "nowhere to be found"]) == 0
+        assert (
+            capsys.readouterr().out
+            == "no variable has 'nowhere to be found' in its name, label, description, unit or entity\n"
+        )
     assert run(["variables", "--search", "weight", "--json"]) == 0
     assert [one["name"] for one in json.loads(capsys.readouterr().out)["datasets"]["us/areas"]] == ["household_weight"]
     assert run(["schema", "pe-data://us/areas/a@latest", "--search", "country"]) == 0

@@ -281,6 +281,21 @@ def test_the_inputs_of_a_run_are_left_out_and_counted(place: Path) -> None:
     assert "1 file without a sidecar left out" in str(found)
 
 
+def test_runs_in_a_folder_below_are_left_out_and_counted(place: Path) -> None:
+    for name in ("1", "2", "2/production", "2/tests/other"):
+        write_run(place / name, {"districts/NC-01": WEIGHTS})
+    for name in ("2", "2/production", "2/tests/other"):
+        (place / name / "prepared").mkdir()
+        (place / name / "prepared" / "config.json").write_text("{}")
+    found = pe_data.diff(place / "1", place / "2")
+    assert not found
+    assert (found.after.elsewhere, found.after.left_out) == (2, 0)
+    assert "2 files of other runs, in folders below it, left out" in str(found)
+    assert not pe_data.diff(place / "1", place / "2/production")  # the run itself, where it is what is asked for
+    both = pe_data.diff(place / "1", place / "2/tests")
+    assert [row.name for row in both.added] == ["other/districts/NC-01"]  # nothing else is there
+
+
 def test_a_folder_without_sidecars_is_described(place: Path) -> None:
     write_area(place / "1" / "a.h5")
     write_area(place / "2" / "a.h5", (1.0,) * 5, wage=np.float64(7))

@@ -492,6 +492,14 @@ def test_areas_below_each_other(areas, members):
     assert float(frames.count()) == 120
 
 
+def test_estimates_by_area_go_onto_a_map(areas):
+    frames = pe_data.open("pe-data://us/areas@latest", ["age"], members="districts/*")
+    estimated = frames.mean("age", by="area")
+    assert pe_data.map(estimated).measure.values == estimated.table["mean"].to_dict()
+    with pytest.raises(InputError, match="expected one number for each group, found q0"):
+        pe_data.map(frames.quantile("age", [0.1, 0.9], by="area"))
+
+
 def test_a_list_of_addresses_and_paths(areas):
     one, two = (f"pe-data://us/areas/districts/NC-0{n}@latest" for n in (1, 2))
     found = pe_data.open([one, two], variables=["age"])

@@ -294,6 +294,16 @@ def test_a_series_of_pandas_and_a_file(tmp_path: Path) -> None:
     assert path.read_text() == pe_data.map(series).svg()
 
 
+@pytest.mark.parametrize("values", [7.0, [1.0, 2.0], "NC-01", None, "frame", "matrix"])
+def test_values_without_districts_are_one_line(values: Any) -> None:
+    import pandas as pd
+
+    odd = {"frame": pd.DataFrame({"median": [1.0]}, index=["NC-01"]), "matrix": np.ones((2, 2))}
+    with pytest.raises(InputError, match="map: values: expected a number for each district") as caught:
+        pe_data.map(odd.get(values, values) if isinstance(values, str) else values)
+    assert "\n" not in str(caught.value)
+
+
 # --- true shapes ------------------------------------------------------------------------------------------------------
 
 MIDDLE = {"AK": (-152, 64), "HI": (-157, 20.5)}

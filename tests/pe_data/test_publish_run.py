@@ -482,6 +482,8 @@ def test_snakemake_publish(run: Settings, tmp_path: Path) -> None:
         "url": run.config.store.url,
         "licence": "CC0-1.0",
         "citation": "Doe, 'Areas' (2026)",
+        "reason": "the year's first",
+        "by": "ada@example.org",
         "release": release,
     }
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
@@ -518,6 +520,8 @@ def test_snakemake_publish(run: Settings, tmp_path: Path) -> None:
     assert licences(store) == {"CC0-1.0"}
     state = members(store)["states/AL"]
     assert (state.notes, state.citation) == (("purpose: it's a test, not an estimate",), "Doe, 'Areas' (2026)")
+    said = read(store, "us", "local_areas").body
+    assert (said.reason, said.by) == ("the year's first", "ada@example.org")
     assert "4 of 4 areas" in (run.results / "logs" / "publish.log").read_text()
     again = snakemake()
     assert again.returncode == 0, again.stderr

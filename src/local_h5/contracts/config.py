@@ -187,12 +187,15 @@ class Store(Form, frozen=True):
     """Where a run is published, under which licence, how to cite it, as which release, and whether areas may go.
 
     Attributes:
+        reason, by: why it is published, and by whom; the history of the channel has both.
         allow_removal: publish although the store's newest run has areas that this one does not have.
     """
 
     url: Text | None
     licence: Licence | None = None
     citation: Line | None = None
+    reason: Line | None = None
+    by: Line | None = None
     allow_removal: bool = False
     release: Release = Release()
 

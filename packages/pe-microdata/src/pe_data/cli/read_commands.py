@@ -296,13 +296,18 @@ def variables(uri: str | None, search: str, year: int | None, options: Options, 
             for row in variable_rows(found)
         ]
         notices = [found.line() for found in found_in.values() if isinstance(found, Notice)]
-        output({"datasets": found_in}, [*(table(("dataset", *header), named) if named else []), *notices])
+        lines = [*(table(("dataset", *header), named) if named else []), *notices]
+        output({"datasets": found_in}, lines or [_none_of(search)])
         return
     found = _holding(variables_of(uri, options, year=year), search)
     if isinstance(found, Notice):
         output(found, [found.line()])
     else:
-        output({"variables": found}, table(header, variable_rows(found)))
+        output({"variables": found}, table(header, variable_rows(found)) if found or not search else [_none_of(search)])
+
+
+def _none_of(search: str) -> str:
+    return f"no variable has {search!r} in its name, label, description, unit or entity" if search else "no variables"
 
 
 def _holding(found: "tuple[Variable, ...] | Notice", search: str) -> "tuple[Variable, ...] | Notice":

@@ -24,7 +24,7 @@ _SWATCH = (58, 14)
 
 
 class HasItems(Protocol):
-    """A mapping, or a series of pandas."""
+    """A mapping, a series of pandas, or estimates by area."""
 
     def items(self) -> Any: ...
 
@@ -140,9 +140,9 @@ def map(
     """A map of congressional districts, coloured by a number of each.
 
     Args:
-        values: District → number, a mapping or a series of pandas. A district is `NC-01`, `districts/NC-01` or a Census
-            GEOID (3701, "3701"); the only seat of a state may be 00, 01 or 98. None and NaN are no value: hatched, as
-            are districts that are left out.
+        values: District → number: a mapping, a series of pandas, or what `Frames` estimate by area. A district is
+            `NC-01`, `districts/NC-01` or a Census GEOID (3701, "3701"); the only seat of a state may be 00, 01 or 98.
+            None and NaN are no value: hatched, as are districts that are left out.
         title: What the numbers are; above the legend.
         signed: Whether zero is the middle (blue below, orange above); by default whether a value is negative.
         percent: The numbers are shares, to be written in per cent.
@@ -165,6 +165,11 @@ def measure_of(
     Raises:
         InputError: as `map`.
     """
+    if not hasattr(values, "items") or getattr(values, "ndim", 1) != 1:
+        raise InputError(
+            "map: values: expected a number for each district (a mapping, a series of pandas, or estimates by area), "
+            f"found {type(values).__name__}. Of a data frame take one column"
+        )
     found: dict[str, float | None] = {}
     keys: dict[str, object] = {}
     for key, value in values.items():

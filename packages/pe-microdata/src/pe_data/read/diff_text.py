@@ -242,6 +242,8 @@ def facts(told: Told) -> list[str]:
         lines.append(f"revoked: {told.revoked}")
     if told.left_out:
         lines.append(f"{_count(told.left_out, 'file')} without a sidecar left out: inputs, not results")
+    if told.elsewhere:
+        lines.append(f"{_count(told.elsewhere, 'file')} of other runs, in folders below it, left out")
     return lines
 
 

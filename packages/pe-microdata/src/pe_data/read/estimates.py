@@ -42,6 +42,15 @@ class Estimates:
             )
         return float(self.table.to_numpy()[0, 0])
 
+    def items(self) -> Iterator[tuple[Any, float]]:
+        """Group and number, as of a mapping: what `pe_data.map` takes of estimates by area. Raises InputError."""
+        if self.table.shape[1] != 3:
+            found = ", ".join(map(str, self.table.columns[:-2]))
+            raise InputError(
+                f"{self.what}: expected one number for each group, found {found}. Take one column of `.table`"
+            )
+        return iter(self.table.iloc[:, 0].items())
+
     @property
     def n_eff(self) -> float | pd.Series:
         """Kish's effective sample size; one for each group if there are several."""

@@ -55,6 +55,8 @@ class Told:
     """Why, when and by whom, if it was."""
     left_out: int = 0
     """Files of a folder that have no sidecar, while others have: inputs of a run, not results."""
+    elsewhere: int = 0
+    """Files of runs whose results lie in a folder below this one."""
     files: int = 0
     size_bytes: int = 0
 
@@ -227,14 +229,23 @@ def rows_of(every: Mapping[str, Member], members: Sequence[str] | None = None) -
 def _on_disk(path: Path, members: Sequence[str] | None, year: int | None) -> Side:
     if not path.is_dir():
         return _single(path, str(path), members, year)
-    found = files_in(path)
+    every = files_in(path)
+    found = {name: file for name, file in every.items() if not _of_another_run(file, path)} or every
     names = fitting(found, members)
     read = {name: _from_sidecar(found[name], one) for name in names if (one := sidecar_beside(found[name]))}
     if not read:
         read = {name: _described(found[name], year) for name in names}
     else:
         read |= {name: _described(found[name], year) for name in names if _is_split(found[name])}
-    return _of_files(Told(str(path), left_out=len(names) - len(read)), True, read, found)
+    return _of_files(
+        Told(str(path), left_out=len(names) - len(read), elsewhere=len(every) - len(found)), True, read, found
+    )
+
+
+def _of_another_run(file: Path, folder: Path) -> bool:
+    """Whether a file lies in the results of a run whose folder is below this one."""
+    between = file.relative_to(folder).parents
+    return any((folder / one / _RUN).is_file() for one in between if one != Path())
 
 
 def _is_split(path: Path) -> bool:
@@ -276,6 +287,8 @@ def _described(path: Path, year: int | None) -> Facts:
 
 
 _LABEL = Label("xx", "file", access="public")
+_RUN = Path("prepared", "config.json")
+"""What a folder of the results of a run has."""
 """Of a file that nobody has published yet; nothing of it is compared."""
 
 
