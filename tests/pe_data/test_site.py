@@ -368,6 +368,20 @@ def test_a_version_that_was_swept_away_keeps_its_page(tmp_path: Path) -> None:
     assert "the first version of which the store has files" in history
 
 
+def test_a_file_that_becomes_a_collection(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path / "store")
+    path = write_file(tmp_path / "a.h5")
+    item = Item(path, describe(path, Label("us", "areas", licence="CC0-1.0")))
+    publish_artifact(store, item)
+    publish_collection(store, {"a": item}, country="us", dataset="areas", run_id="r2", allow_removal=True)
+    pe_data.site(store.root, tmp_path / "site", cache=tmp_path / "cache")
+    pages = {n: words((tmp_path / f"site/us/areas/v{n}/index.html").read_text()) for n in (1, 2)}
+    assert "a collection now, one file before" in pages[2]
+    assert "person 6 person_id" in pages[1]
+    assert (tmp_path / "site/us/areas/v2/files/a.html").is_file()
+    assert not (tmp_path / "site/us/areas/v1/files").exists()
+
+
 # --- the folder -------------------------------------------------------------------------------------------------------
 
 

@@ -19,6 +19,7 @@ from local_h5.files.hdf5 import H5_ERRORS
 from local_h5.inputs.area_columns import area_columns_of
 from local_h5.report.collect import RunData
 from pe_data.read.weighted import SMALL
+from pe_data.texts import cut
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -225,7 +226,7 @@ def target_against_value(targets: Rows) -> str:
         what = own_names[0] if len(own_names) == 1 else f"{len(own_names)} other families"
         y = top + 14 + 19 * line
         room = 38 - len(f"{count:,}")
-        shown = what if len(what) <= room else f"{what[: room - 1]}…"
+        shown = cut(what, room)
         parts.append(
             f'<g><title>{escape(what)}: {count:,}</title><path class="c{number}" stroke-width="9" '
             f'stroke-linecap="round" d="M{left + size + 24} {y - 4}h0"/>'

@@ -10,6 +10,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def cut(text: str, limit: int) -> str:
+    """The text, or its beginning and `…`: at most `limit` characters."""
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
 def text_table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     """Left-aligned columns with a header, two blanks apart; cells are `printable`."""
     lines = [header, *(tuple(map(printable, row)) for row in rows)]

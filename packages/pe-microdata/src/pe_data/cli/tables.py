@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pe_data.documents.collection import NOTHING, About, Area, Member
 from pe_data.documents.dictionary import Variable
 from pe_data.documents.manifest import Entity, Manifest
-from pe_data.texts import human_size
+from pe_data.texts import cut, human_size
 
 
 def about_rows(about: About) -> list[tuple[str, str]]:
@@ -81,9 +81,7 @@ def variable_rows(variables: Sequence[Variable]) -> list[tuple[str, str, str, st
 def _more(variable: Variable) -> str:
     values = variable.values or ()
     shown = ", ".join(values[:VALUES_SHOWN]) + (f", … ({len(values)} values)" if len(values) > VALUES_SHOWN else "")
-    text = variable.description or ""
-    cut = text if len(text) <= 80 else f"{text[:79]}…"
-    return "; ".join(part for part in (f"one of {shown}" if shown else "", cut) if part)
+    return "; ".join(part for part in (f"one of {shown}" if shown else "", cut(variable.description or "", 80)) if part)
 
 
 def _roles(entity: Entity) -> dict[str, str]:

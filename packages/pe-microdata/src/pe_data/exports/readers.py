@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pe_data.exports.said import Said
-from pe_data.exports.stata import LABEL, cut
+from pe_data.exports.stata import LABEL
 from pe_data.exports.table import EXACT, Field, Table
+from pe_data.texts import cut
 
 _R_INTEGER = 2**31 - 1
 _SPARE = "pe_data_spare_of_32_characters__"

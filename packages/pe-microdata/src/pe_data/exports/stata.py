@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pe_data.errors import InputError
 from pe_data.exports.table import EXACT, Field, Table
+from pe_data.texts import cut
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,11 +75,6 @@ def write_stata(table: Table, path: Path, names: dict[str, str], heading: str, n
     )
     _with_notes(plain, path, notes)
     plain.unlink()
-
-
-def cut(text: str, limit: int) -> str:
-    """The text, or its beginning and `…`."""
-    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
 def _fitting(series: "pd.Series", field: Field, what: str) -> "pd.Series":

@@ -34,6 +34,7 @@ from pe_data.names.keys import (
     check_dataset,
     check_member,
 )
+from pe_data.texts import cut
 
 SCHEME = "pe-data://"
 EXAMPLE = f"pe-data://{DATASET_EXAMPLE}@latest"
@@ -327,4 +328,4 @@ def _error(text: str, part: str, expected: str, found: str) -> InvalidNameError:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= 160 else text[:157] + "…"
+    return cut(text, 160)
