@@ -1,6 +1,8 @@
 """Documents as structures: what is refused, in which words, and that writing and reading agree."""
 
 import copy
+import subprocess
+import sys
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
@@ -170,3 +172,41 @@ def test_json_that_two_readers_may_understand_differently(text: str | bytes, say
         strict_json(raw, what="x")
     assert says in str(error.value)
     assert len(str(error.value)) < 300
+
+
+USED_AT_ONCE = """
+import sys, threading, time
+import msgspec._utils
+inner = msgspec._utils._eval_type
+def slow(*arguments):
+    time.sleep(0.001)  # another thread goes on here, as it may anyway
+    return inner(*arguments)
+msgspec._utils._eval_type = slow
+from pe_data.documents.document import convert
+from pe_data.documents import collection, manifest, tombstone
+from pe_data.errors import InvalidDocumentError
+kind = getattr(globals()[sys.argv[1]], sys.argv[2])
+def read():
+    try:
+        convert({}, kind, "document")
+    except InvalidDocumentError:
+        found.append(1)
+found = []
+threads = [threading.Thread(target=read) for _ in range(8)]
+for thread in threads:
+    thread.start()
+    time.sleep(0.003)
+for thread in threads:
+    thread.join()
+print(len(found))
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "kind"), [("manifest", "Manifest"), ("collection", "Collection"), ("tombstone", "Tombstone")]
+)
+def test_threads_may_read_the_first_document_of_a_kind_at_once(module: str, kind: str) -> None:
+    """msgspec works out a structure at its first use. A thread that uses it meanwhile crashed the process."""
+    command = [sys.executable, "-c", USED_AT_ONCE, module, kind]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (0, "8\n"), ended.stderr

@@ -10,6 +10,7 @@ so that they cannot do anything to a terminal.
 
 import collections.abc
 import re
+import threading
 from collections.abc import Iterator, Mapping
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeVar, Union, get_args, get_origin
@@ -24,6 +25,8 @@ from pe_data.names.times import TIME, parse_time
 T = TypeVar("T")
 MOST = (1 << 63) - 1
 """Largest integer in a document."""
+_READY: set[type] = set()
+_MAKING = threading.Lock()
 
 
 class Refused(InvalidDocumentError, ValueError):
@@ -99,12 +102,22 @@ class Document(Part, frozen=True, omit_defaults=True):
 
 def convert(data: object, kind: type[T], what: str, error: type[InvalidDocumentError] = InvalidDocumentError) -> T:
     """Plain JSON values as a structure. Raises `error`, for the first field that is wrong."""
+    if kind not in _READY:
+        _make_ready(kind)
     try:
         return msgspec.convert(data, kind)
     except _PROBLEMS as problem:
         path, expected, found = _refused(data, kind)
         field = ".".join(map(shown, path))
         raise error(f"{what}: {f'field {field}: ' if field else ''}expected {expected}, found {found}") from problem
+
+
+def _make_ready(kind: type) -> None:
+    """Let msgspec work out what a structure is: at its first use, when a second thread that uses it would crash."""
+    with _MAKING:
+        if kind not in _READY:
+            msgspec.json.Decoder(kind)
+            _READY.add(kind)
 
 
 def check_times(part: Part, *names: str) -> None:
