@@ -188,3 +188,25 @@ def test_differences_of_fingerprints() -> None:
     mark = Fingerprint("0" * 64, {"code": "1" * 64, "weights": "2" * 64})
     assert mark.differences(mark.components) == []
     assert mark.differences({"code": "1" * 64, "blocks": "3" * 64}) == ["blocks", "weights"]
+
+
+VALUES = st.builds(
+    Whole,
+    count=st.integers(0, 10**6),
+    kind=st.sampled_from(["one", "two"]),
+    parts=st.lists(st.builds(Part, share=st.floats(0, 1), code=st.sampled_from(["a", "bc"])), max_size=2).map(tuple),
+    text=st.none() | st.sampled_from(["a text", "ä “text”"]),
+)
+
+
+@given(value=VALUES, other=VALUES, sort=st.booleans())
+def test_a_file_is_as_written_or_is_not(
+    value: Whole, other: Whole, sort: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("forms") / "whole.json"
+    assert not forms.is_written(path, value, LocalH5Error, sort=sort)
+    path.write_text(forms.text(value, path, LocalH5Error, sort=sort), encoding="utf-8")
+    assert forms.is_written(path, value, LocalH5Error, sort=sort)
+    assert forms.is_written(path, other, LocalH5Error, sort=sort) == (other == value)
+    path.write_bytes(path.read_bytes()[:-1])
+    assert not forms.is_written(path, value, LocalH5Error, sort=sort)

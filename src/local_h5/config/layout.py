@@ -98,7 +98,7 @@ class Layout(Struct, frozen=True):
 
     def output(self, area: Area) -> Path:
         """An area's H5. Its sidecar is beside it."""
-        return self.results / _relative(area)
+        return self.results / _key(area)
 
     def record(self, level: Level, area: Area) -> Path:
         """What the checks of a level found in an area's file."""
@@ -130,7 +130,7 @@ class Layout(Struct, frozen=True):
 
     def values(self, area: Area) -> Path:
         """What the model calculated for an area's file."""
-        return self.validation / "values" / _relative(area)
+        return self.validation / "values" / _key(area)
 
     # --- the run itself
 
@@ -145,9 +145,11 @@ class Layout(Struct, frozen=True):
         return self.results / ".run.json"
 
 
-def _relative(area: Area) -> PurePosixPath:
-    return area.relative_path if isinstance(area, AreaBuildRequest) else PurePosixPath(area)
+def _key(area: Area) -> str:
+    return area.key if isinstance(area, AreaBuildRequest) else str(area)
 
 
 def _json(folder: Path, area: Area) -> Path:
-    return (folder / _relative(area)).with_suffix(".json")
+    # One path from one text: with 50,000 areas, a path that is taken apart and put together again is what costs.
+    name = area.name if isinstance(area, AreaBuildRequest) else str(PurePosixPath(area).with_suffix(""))
+    return folder / f"{name}.json"

@@ -186,7 +186,7 @@ class AreaResult(Form, frozen=True):
 
 def sidecar_path(h5: Path) -> Path:
     """Where the sidecar of an H5 lies."""
-    return h5.with_name(h5.name + SUFFIX)
+    return Path(f"{h5}{SUFFIX}")
 
 
 def sidecar_text(result: AreaResult) -> str:

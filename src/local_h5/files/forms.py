@@ -163,15 +163,31 @@ def text(value: Any, where: object, error: type[LocalH5Error], *, indent: int | 
     Raises:
         error: a field holds what its type does not allow.
     """
+    data, written = _written(value, where, error, indent=indent, sort=sort)
+    convert(data, type(value), where, error)  # code may have put anything into it
+    return written
+
+
+def is_written(path: Path, value: Any, error: type[LocalH5Error], *, sort: bool = False) -> bool:
+    """Whether a file has just the text that :func:`text` gives; a fifth of the work of reading it."""
+    try:
+        found = path.read_bytes()
+    except OSError:
+        return False
+    return found == _written(value, path, error, indent=1, sort=sort)[1].encode()
+
+
+def _written(
+    value: Any, where: object, error: type[LocalH5Error], *, indent: int | None, sort: bool
+) -> tuple[Any, str]:
     try:
         data = msgspec.to_builtins(value, enc_hook=_of_numpy)
         written = json.dumps(data, sort_keys=sort, allow_nan=False)
     except (ValueError, TypeError) as problem:
         raise error(f"{where}: expected what JSON can hold, found {problem}") from problem
-    convert(data, type(value), where, error)  # code may have put anything into it
     if indent is not None:  # json indents in Python, which takes four times as long
         written = msgspec.json.format(written, indent=indent)
-    return f"{written}\n"
+    return data, f"{written}\n"
 
 
 def plain(value: Any, where: object, error: type[LocalH5Error]) -> Any:

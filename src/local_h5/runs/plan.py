@@ -10,7 +10,7 @@ from local_h5.files.benchmarks import seconds_of
 from local_h5.requests import FOLDERS
 from local_h5.runs.forecast import Forecast
 from local_h5.runs.plan_text import count_types, in_words
-from local_h5.runs.staleness import AreaStatus, StepStatus, read_built
+from local_h5.runs.staleness import NOT_BUILT, AreaStatus, StepStatus, read_built
 from local_h5.runs.steps import job_name
 
 _RUN_WIDE = {
@@ -69,7 +69,7 @@ def make_plan(settings: Settings, foreseen: Forecast, only: Collection[str] | No
         untouched=untouched,
         steps=steps,
         orphans=tuple(orphans(settings)),
-        estimate=_estimate(settings, list(reasons), steps),
+        estimate=_estimate(settings, foreseen.areas, list(reasons), steps),
         dataset=foreseen.dataset,
     )
 
@@ -123,7 +123,9 @@ def _reason(verdict: AreaStatus, steps: Mapping[str, StepStatus]) -> str:
     )
 
 
-def _estimate(settings: Settings, building: Sequence[str], steps: Sequence[StepPlan]) -> Estimate:
+def _estimate(
+    settings: Settings, statuses: Mapping[str, AreaStatus], building: Sequence[str], steps: Sequence[StepPlan]
+) -> Estimate:
     """The numbers of the last time; for a new area the mean of its type."""
     before = _total([step.job_seconds for step in steps])
     if not building:
@@ -131,7 +133,10 @@ def _estimate(settings: Settings, building: Sequence[str], steps: Sequence[StepP
     sizes: dict[str, float | None] = {}
     seconds: dict[str, float | None] = {}
     for request in settings.requests:
-        built = read_built(settings.layout.output(request))[1]
+        status = statuses[request.key]
+        built = status.built  # of an area that is up to date
+        if built is None and status.fault != NOT_BUILT:
+            built = read_built(settings.layout.output(request))[1]
         sizes[request.key] = None if built is None else float(built.size_bytes)
         seconds[request.key] = seconds_of(settings.layout.benchmark(request.name))
     size, areas = _sum_with_means(sizes, building), _sum_with_means(seconds, building)

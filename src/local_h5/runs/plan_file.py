@@ -10,8 +10,8 @@ from pathlib import Path
 from local_h5.config.settings import Settings
 from local_h5.contracts.dictionary import RunDictionary
 from local_h5.contracts.results import Fingerprint
-from local_h5.contracts.work_items import WorkItem, read_request
-from local_h5.errors import PreparedError, RequestError
+from local_h5.contracts.work_items import WorkItem
+from local_h5.errors import PreparedError
 from local_h5.files import forms
 from local_h5.files.atomic import write_text
 from local_h5.requests import AreaBuildRequest
@@ -70,15 +70,13 @@ def lost_requests(
     settings: Settings, requests: Iterable[AreaBuildRequest], expected: Mapping[str, Fingerprint]
 ) -> list[AreaBuildRequest]:
     """The areas whose file of :func:`write_requests` is missing or differs."""
-    return [request for request in requests if _read(settings.layout.request(request)) != _item(request, expected)]
+    layout = settings.layout
+    return [
+        request
+        for request in requests
+        if not forms.is_written(layout.request(request), _item(request, expected), PreparedError, sort=True)
+    ]
 
 
 def _item(request: AreaBuildRequest, expected: Mapping[str, Fingerprint]) -> WorkItem:
     return WorkItem(request, expected[request.key])
-
-
-def _read(path: Path) -> WorkItem | None:
-    try:
-        return read_request(path)
-    except RequestError:
-        return None

@@ -20,6 +20,7 @@ from local_h5.runs.code import code_digest
 from local_h5.runs.steps import Step
 from local_h5.runs.traces import Trace, inputs_now
 
+NOT_BUILT = "not built"
 SIDECAR_CHANGED = "sidecar changed since it was written"
 
 
@@ -156,10 +157,12 @@ def read_built(h5: Path) -> tuple[str | None, Built | None]:
     try:
         content = sidecar_path(h5).read_bytes()
         data = json.loads(content)
+    except FileNotFoundError:
+        return ("sidecar missing or unreadable" if h5.exists() else NOT_BUILT), None
     except (OSError, ValueError, RecursionError):
-        content, data = b"", None
+        data = None
     if not isinstance(data, dict):
-        return ("sidecar missing or unreadable" if h5.exists() or sidecar_path(h5).exists() else "not built"), None
+        return "sidecar missing or unreadable", None
     try:
         components = data["fingerprint"]["components"]
         own = hashlib.sha256(content).hexdigest()

@@ -7,8 +7,9 @@ steps that read it. A missing input makes nothing stale: it is made when a step 
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -382,16 +383,35 @@ def _report(settings: Settings) -> Step:
     files = {**REPORT_FILES, **{name: f"figures/{name}.svg" for name in FIGURES}}
     return Step(
         REPORT,
-        {
-            "sidecars": tuple(sidecar_path(settings.layout.output(request)) for request in settings.requests),
-            "records": tuple(
-                settings.layout.record(level, r) for r in settings.requests for level in settings.policy.levels
-            ),
-        },
+        _Later(partial(_read_by_report, settings)),
         {name: settings.layout.validation / file for name, file in files.items()},
         {"config": settings.config.to_json()},
         code.REPORT_MODULES,
     )
+
+
+def _read_by_report(settings: Settings) -> dict[str, File]:
+    layout = settings.layout
+    return {
+        "sidecars": tuple(sidecar_path(layout.output(request)) for request in settings.requests),
+        "records": tuple(layout.record(level, r) for r in settings.requests for level in settings.policy.levels),
+    }
+
+
+class _Later(Mapping[str, File]):
+    """Files by role, listed when somebody looks: every process declares the report, and hardly any one reads it."""
+
+    def __init__(self, make: Callable[[], dict[str, File]]) -> None:
+        self._made = cache(make)
+
+    def __getitem__(self, role: str) -> File:
+        return self._made()[role]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._made())
+
+    def __len__(self) -> int:
+        return len(self._made())
 
 
 def _structural_policy(settings: Settings, memo: DigestMemo) -> Any:
