@@ -1,8 +1,10 @@
 """Moving bytes: resume, ranges, many processes, and a process that is killed at any step."""
 
+import errno
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -19,7 +21,8 @@ import pe_data
 from pe_data.cache.entries import Cache
 from pe_data.cache.fetch import Tuning, Wanted, fetch
 from pe_data.cache.part import Part
-from pe_data.errors import FetchError
+from pe_data.errors import CacheError, FetchError
+from pe_data.files import locks
 from pe_data.names.digests import sha256_bytes, sha256_file
 from pe_data.store.byte_source import PIECE_BYTES, Body, Source
 from pe_data.store.folder import FolderStore
@@ -255,6 +258,63 @@ def test_24_threads_download_once(small, tmp_path):
     assert len(found) == 24
     assert len(set(found)) == 1
     assert server.gets[f"us/{uri[-64:-62]}/{uri[-64:]}.h5"] == 1
+
+
+def test_a_partial_file_is_its_own_lock(tmp_path):
+    """Who waits for it gets a new one when it was completed or given up, and the same when it was left."""
+    path, held, entered = tmp_path / "a.part", threading.Event(), []
+
+    def wait(kept: list[tuple[int, int]]) -> None:
+        held.wait()
+        with Part(path, lock=True) as part:
+            entered.append(part.size)
+            kept.append((part.size, path.stat().st_ino))
+
+    for end in ("left", "renamed", "given up"):
+        held.clear()
+        path.unlink(missing_ok=True)
+        seen: list[tuple[int, int]] = []
+        with ThreadPoolExecutor(3) as pool:
+            with Part(path, lock=True) as part:
+                part.append(memoryview(b"some bytes"))
+                tasks = [pool.submit(wait, seen) for _ in range(3)]
+                held.set()
+                time.sleep(0.05)
+                assert seen == [], "they wait"
+                if end == "renamed":
+                    path.rename(tmp_path / "whole")
+                elif end == "given up":
+                    part.clear()
+            for task in tasks:
+                task.result()
+        assert {size for size, _ in seen} == {10 if end == "left" else 0}, end
+        assert path.exists() == (end == "left")
+    assert (tmp_path / "whole").read_bytes() == b"some bytes", "nobody wrote to what was completed"
+
+
+@pytest.mark.parametrize("trouble", [errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, None])
+def test_where_open_files_cannot_be_locked(small, tmp_path, monkeypatch, trouble):
+    """As on some file systems of clusters: a lock file does it."""
+    folder, uri = small
+
+    def refuse(*_: object) -> None:
+        raise OSError(trouble, "no locks here")
+
+    monkeypatch.setattr(locks, "flock", refuse if trouble else None)
+    with WebServer(folder) as server, ThreadPoolExecutor(8) as pool:
+        get = partial(pe_data.ensure, uri, store=server.url, cache=tmp_path / "cache")
+        found = {task.result() for task in [pool.submit(get) for _ in range(8)]}
+        assert server.gets[f"us/{uri[-64:-62]}/{uri[-64:]}.h5"] == 1
+    assert [sha256_file(path) for path in found] == [uri[-64:]]
+
+
+def test_a_lock_that_fails_is_an_error_of_the_cache(small, tmp_path, monkeypatch):
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(locks, "flock", refuse)
+    with pytest.raises(CacheError, match="Input/output error"):
+        pe_data.ensure(small[1], store=small[0], cache=tmp_path / "cache")
 
 
 @pytest.mark.parametrize("step", [step for step in fetch_helpers.STEPS if step != "piece written"])

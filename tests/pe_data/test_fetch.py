@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import stat
 from pathlib import Path
 
 import fetch_helpers
@@ -12,6 +13,7 @@ from fetch_helpers import Fault, WebServer
 from storage_helpers import make_item, publish_areas
 
 import pe_data
+from pe_data.cache import batch
 from pe_data.cli import run
 from pe_data.errors import FetchError, InputError, OfflineError, PeDataError
 from pe_data.names.digests import sha256_bytes, sha256_file
@@ -80,6 +82,69 @@ def test_the_tombstone_of_each_digest_is_asked_for_once(store: Path, published: 
         pe_data.fetch(LATEST, store=server.url, workers=1)
         digests = {published.artifact_sha256, *(sha256_bytes(data) for data in DATA.values())}
         assert {sha256: server.gets[tombstone_key("us", sha256)] for sha256 in digests} == dict.fromkeys(digests, 1)
+
+
+def test_each_file_is_durable_before_it_has_its_name_and_each_folder_once(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[tuple[str, object]] = []
+    fsync, rename = os.fsync, Path.replace
+
+    def synced(descriptor: int) -> None:
+        fsync(descriptor)
+        found = os.fstat(descriptor)
+        events.append(("folder" if stat.S_ISDIR(found.st_mode) else "file", found.st_ino))
+
+    def renamed(path: Path, target: Path) -> Path:
+        events.append(("renamed", path.stat().st_ino))
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", renamed)
+    pe_data.fetch(LATEST, to=tmp_path / "out", link=True)
+    payloads = list((tmp_path / "cache" / "artifacts").glob("??/*.h5"))
+    renames = []
+    for path in payloads:
+        number = path.stat().st_ino
+        renames.append(events.index(("renamed", number)))
+        assert events.index(("file", number)) < renames[-1]
+    folders = [number for what, number in events if what == "folder"]
+    assert sorted(folders) == sorted({path.parent.stat().st_ino for path in payloads})
+    assert events.index(("folder", folders[0])) > max(renames)
+
+
+def test_folders_are_synced_after_an_error_too(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What came until then stays."""
+    (store / payload_key("us", sha256_bytes(DATA["states/NC"]), "h5")).write_bytes(b"something else")
+    synced: list[Path] = []
+    monkeypatch.setattr(batch, "sync_folder", synced.append)
+    with pytest.raises(FetchError):
+        pe_data.fetch(LATEST, workers=1)
+    there = {path.parent for path in (tmp_path / "cache" / "artifacts").glob("??/*.h5")}
+    assert there
+    assert there == set(synced)
+    assert len(synced) == len(set(synced))
+
+
+@pytest.mark.parametrize("how", [{}, {"link": True}, {"verify": True}])
+def test_what_is_here_is_asked_about_when_that_is_due(
+    store: Path, tmp_path: Path, how: dict[str, bool], published: PublishReport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digests = {published.artifact_sha256, *(sha256_bytes(data) for data in DATA.values())}
+    with WebServer(store) as server:
+
+        def again() -> set[int]:
+            before = dict(server.gets)
+            files = pe_data.fetch(LATEST, store=server.url, to=tmp_path / "out", workers=1, **how)
+            assert all(file.cached for file in files.files)
+            assert there(tmp_path / "out") == named(*DATA)
+            return {server.gets[tombstone_key("us", one)] - before[tombstone_key("us", one)] for one in digests}
+
+        pe_data.fetch(LATEST, store=server.url)
+        assert again() == {0}
+        for path in (tmp_path / "cache").rglob("*.asked"):
+            os.utime(path, (1, 1))
+        assert again() == {1}
 
 
 @pytest.mark.parametrize(

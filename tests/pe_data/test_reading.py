@@ -15,6 +15,7 @@ from storage_helpers import NOW, make_item, replace
 import pe_data
 from pe_data.cache.entries import Cache
 from pe_data.cache.maintain import prune, verify_cache
+from pe_data.cache.part import Part
 from pe_data.config import settings as config
 from pe_data.describe.file import Label, describe
 from pe_data.documents.manifest import Build
@@ -406,6 +407,28 @@ def test_prune_takes_abandoned_downloads_only(tmp_path):
     assert prune(cache, 10**9).partials == 1
     assert not cache.partial("aa" * 32, "h5").exists()
     assert cache.partial("bb" * 32, "h5").exists()
+
+
+@pytest.mark.parametrize("left", ["a file", "a pipe", "a link"])
+def test_prune_leaves_what_somebody_downloads(tmp_path, left):
+    """However long that takes; and what is no download at all goes."""
+    cache = Cache(tmp_path / "cache")
+    held, free = cache.partial("aa" * 32, "h5"), cache.partial("bb" * 32, "h5")
+    free.parent.mkdir(parents=True)
+    {"a file": free.touch, "a pipe": lambda: os.mkfifo(free), "a link": lambda: free.symlink_to(tmp_path)}[left]()
+    with Part(held, lock=True) as part:
+        part.append(memoryview(b"x"))
+        for path in (held, free):
+            os.utime(path, (1, 1), follow_symlinks=False)
+        if left == "a link":
+            os.utime(tmp_path, (1, 1))
+        assert prune(cache, 10**9).partials == 1
+        assert held.exists()
+        assert not free.is_symlink()
+        assert not free.exists()
+    os.utime(held, (1, 1))
+    assert prune(cache, 10**9).partials == 1
+    assert not held.exists()
 
 
 def test_verify_removes_wrong_files(tmp_path):

@@ -10,17 +10,18 @@ import os
 import stat as stat_of
 import time
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from pe_data.cache.batch import Batch
 from pe_data.cache.paths import CachePaths, in_shard
-from pe_data.errors import CacheError, InvalidDocumentError
-from pe_data.files.atomic import PLAIN, READ_ONLY, local_errors, permitted, readable, sync_folder, write_atomic
+from pe_data.errors import CacheError
+from pe_data.files.atomic import PLAIN, local_errors, readable, write_atomic
 from pe_data.files.private import Circle, close_to_others
 from pe_data.names.countries import access_of
-from pe_data.names.digests import Sha256, read_kept, sha256_file, strict_json
+from pe_data.names.digests import Sha256, open_plain, read_kept, sha256_file
 
 Suffix = Literal["h5", "parquet", "collection.json", "manifest.json", "unbound.json", "footer"]
 PAYLOADS: tuple[Suffix, ...] = ("h5", "parquet", "collection.json")
@@ -49,20 +50,31 @@ class Cache:
     root: Path
     circle: Circle | None = None
     """Who may read the payloads that are put here; None: whoever the umask lets."""
+    batch: Batch | None = field(default=None, compare=False, repr=False)
+    """Of many files in one call; None: each is durable when it is there."""
+    paths: CachePaths = field(init=False, compare=False, repr=False)
+    """Where everything lies."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "paths", CachePaths(self.root))
 
     def for_country(self, code: str, group: str | None = None) -> "Cache":
         """The same cache for what belongs to a country; `group` may read its payloads if they are gated.
 
         Whether they are is said by the table of countries, never by what a store says of an artifact.
         """
-        return Cache(self.root, Circle(code, group) if access_of(code) == "gated" else None)
+        return replace(self, circle=Circle(code, group) if access_of(code) == "gated" else None)
+
+    @contextmanager
+    def many(self) -> Iterator["Cache"]:
+        """The same cache for many files in one call. In the end, or after an error, all that came is durable."""
+        batch = Batch()
+        try:
+            yield replace(self, batch=batch)
+        finally:
+            batch.sync()
 
     # --- paths --------------------------------------------------------------------------------
-
-    @property
-    def paths(self) -> CachePaths:
-        """Where everything lies."""
-        return CachePaths(self.root)
 
     def path(self, sha256: Sha256, suffix: Suffix) -> Path:
         """Where the bytes with that digest are or will be. (For a manifest: its payload's.)
@@ -112,8 +124,7 @@ class Cache:
         if not stat_of.S_ISREG(stat.st_mode) and not stat_of.S_ISDIR(stat.st_mode):
             self.remove_file(path)  # a pipe or a device: reading it may never end
             return False
-        if not verify and self._stamp(path) == (stat.st_size, stat.st_mtime_ns):
-            _touch(_stamp_of(path))
+        if not verify and _is_stamped(path, stat):
             return True
         with local_errors(path):
             right = sha256_file(path) == sha256
@@ -128,23 +139,24 @@ class Cache:
 
         On a read-only cache nothing is recorded, and the next hit hashes again.
         """
-        stat = path.stat()
-        document = {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
         if os.access(path.parent, os.W_OK):
-            write_atomic(_stamp_of(path), json.dumps(document).encode(), sync=False)  # without one it is hashed again
+            write_atomic(_stamp_of(path), _stamp(path.stat()), sync=False)  # without one it is hashed again
 
     def adopt(self, temporary: Path, sha256: Sha256, suffix: Suffix) -> Path:
         """Move a verified and synced file to its place (the caller holds the lock)."""
         path = self.path(sha256, suffix)
         with local_errors(path):
+            folder, batch = path.parent, self.batch or Batch()
             if self.circle is not None and suffix in _DATA:
-                self.circle.make_folder(path.parent, self.paths.gated)
+                self.circle.make_folder(folder, self.paths.gated)
                 self.circle.confine(temporary)
             else:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                temporary.chmod(permitted(path.parent, READ_ONLY))
+                folder.mkdir(parents=True, exist_ok=True)
+                temporary.chmod(batch.mode(folder))
             temporary.replace(path)
-            sync_folder(path.parent)
+            batch.renamed(folder)
+            if self.batch is None:
+                batch.sync()
         return path
 
     def remove(self, sha256: Sha256, suffix: Suffix) -> None:
@@ -190,12 +202,11 @@ class Cache:
         yield from self.paths.all_partials()
 
     def begin(self, partial: Path) -> int:
-        """Make the folder of a partial file; returns the mode that the file has to have, before the umask."""
+        """Make the folder of a partial file if only some may read it; returns the file's mode, before the umask."""
         with local_errors(partial):
             if self.circle is not None and partial.is_relative_to(self.paths.gated):
                 self.circle.make_folder(partial.parent, self.paths.gated)
                 return self.circle.file_mode
-            partial.parent.mkdir(parents=True, exist_ok=True)
         return PLAIN
 
     def _folder(self, suffix: Suffix) -> Path:
@@ -213,21 +224,26 @@ class Cache:
             yield from (path for path in others if path != first)
             yield in_shard(self.paths.artifacts, sha256, suffix)
 
-    def _stamp(self, path: Path) -> tuple[object, object] | None:
-        raw = read_kept(_stamp_of(path))
-        try:
-            document = strict_json(raw, what="stamp") if raw else {}
-            return document["size"], document["mtime_ns"]
-        except (InvalidDocumentError, KeyError):
-            return None
+
+def _stamp(about: os.stat_result) -> bytes:
+    return json.dumps({"size": about.st_size, "mtime_ns": about.st_mtime_ns}).encode()
 
 
 def _stamp_of(path: Path) -> Path:
-    return path.with_name(path.name + _STAMP)
+    return Path(f"{path}{_STAMP}")
 
 
-def _touch(stamp: Path) -> None:
-    """Note a hit, at most once an hour; `prune` goes by it."""
-    with suppress(OSError):
-        if time.time() - stamp.stat().st_mtime > 3600:
-            os.utime(stamp)
+def _is_stamped(path: Path, about: os.stat_result) -> bool:
+    """Whether a file is as it was when it was found right. Notes the hit, at most once an hour; `prune` goes by it."""
+    stamp = _stamp_of(path)
+    try:
+        with open_plain(stamp) as handle:
+            written = os.fstat(handle.fileno()).st_mtime
+            if handle.read() != _stamp(about):
+                return False
+        if time.time() - written > 3600:
+            with suppress(OSError):
+                os.utime(stamp)
+    except OSError:
+        return False
+    return True

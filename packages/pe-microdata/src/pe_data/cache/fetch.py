@@ -29,7 +29,7 @@ from pe_data.cache.entries import Cache
 from pe_data.cache.part import Part
 from pe_data.errors import CacheError, FetchError, NoRoomError, PeDataError, StoreError, StoreUnavailableError
 from pe_data.files.atomic import local_errors
-from pe_data.files.locks import exclusive
+from pe_data.files.locks import NoLocksError, exclusive
 from pe_data.names.digests import Sha256
 from pe_data.names.keys import SIZE_LIMIT, Extension
 from pe_data.store.byte_source import PIECE_BYTES, Body, Source
@@ -140,22 +140,32 @@ def fetch(cache: Cache, wanted: Wanted, sources: Sequence[Source], tuning: Tunin
         NobodyError: no source delivered.
         CacheError: the cache folder cannot be written (full, read-only); NoRoomError if that is certain before.
     """
-    tuning, skipped = tuning or Tuning(), list[Skipped]()
-    with exclusive(cache.paths.lock(wanted.sha256)):
-        there = cache.find(wanted.sha256)
+    tuning = tuning or Tuning()
+    try:
+        return _fetch(cache, wanted, sources, tuning, lock=True)
+    except NoLocksError:
+        with exclusive(cache.paths.lock(wanted.sha256)):
+            return _fetch(cache, wanted, sources, tuning, lock=False)
+
+
+def _fetch(cache: Cache, wanted: Wanted, sources: Sequence[Source], tuning: Tuning, *, lock: bool) -> Fetched:
+    """The same, with the partial file as the lock, or within another one."""
+    skipped = list[Skipped]()
+    path = cache.partial(wanted.sha256, wanted.suffix or "h5")
+    with Part(path, cache.begin(path), most=wanted.size, lock=lock) as part:
+        there = cache.find(wanted.sha256)  # another process may have had the partial file until now
         if there is not None:
             return Fetched(there, "cache", ())
-        path = cache.partial(wanted.sha256, wanted.suffix or "h5")
-        with Part(path, cache.begin(path), most=wanted.size) as part:
-            try:
-                source = fill(part, wanted, sources, skipped, tuning)
-            finally:
-                note_skipped(cache, wanted.what, skipped)
-            if source is None:
-                raise NobodyError(wanted, skipped)
-            part.sync()
+        try:
+            source = fill(part, wanted, sources, skipped, tuning)
+        finally:
+            note_skipped(cache, wanted.what, skipped)
+        if source is None:
+            raise NobodyError(wanted, skipped)
+        part.sync()
+        if part.left:
             path.with_suffix(".parts").unlink(missing_ok=True)  # of an earlier version
-            path = cache.adopt(path, wanted.sha256, source.suffix or wanted.suffix or "h5")
+        path = cache.adopt(path, wanted.sha256, source.suffix or wanted.suffix or "h5")
         cache.stamp(path)
         return Fetched(path, source.name, tuple(skipped))
 
@@ -191,7 +201,7 @@ def receive(part: Part, body: Body, size: int | None = None, pace: Pace | None =
         WrongBytesError: it is longer than `size`.
     """
     read = metered(body.readinto, pace)
-    for buffer in cycle([memoryview(bytearray(PIECE_BYTES)) for _ in range(2)]):  # one is hashed, one filled
+    for buffer in _buffers(PIECE_BYTES if size is None else min(PIECE_BYTES, size - part.size)):
         if part.size == size:
             break
         count = read(buffer if size is None else buffer[: size - part.size])
@@ -203,6 +213,15 @@ def receive(part: Part, body: Body, size: int | None = None, pace: Pace | None =
         yield part.size
     if body.readinto(memoryview(bytearray(1))):
         raise WrongBytesError(f"{size} bytes", f"more than {size} bytes")
+
+
+def _buffers(size: int) -> Iterator[memoryview]:
+    """Two in turn, so that one can be hashed while the other is filled; the second is made when it is needed."""
+    both: list[memoryview] = []
+    while len(both) < 2:
+        both.append(memoryview(bytearray(size)))
+        yield both[-1]
+    yield from cycle(both)
 
 
 def note_skipped(cache: Cache, what: str, skipped: Sequence[Skipped]) -> None:

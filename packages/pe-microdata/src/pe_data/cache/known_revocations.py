@@ -176,9 +176,13 @@ def _forget(*paths: Path) -> None:
 def _touch(path: Path) -> None:
     """Set the time of a file to now; a read-only cache remembers nothing."""
     with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
         for _ in range(2):
-            os.close(os.open(path, os.O_RDONLY | os.O_CREAT, PLAIN))
+            try:
+                descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, PLAIN)
+            except FileNotFoundError:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, PLAIN)
+            os.close(descriptor)
             try:
                 return os.utime(path)
             except PermissionError:  # another user's, who shares the cache: the time of a file is its owner's

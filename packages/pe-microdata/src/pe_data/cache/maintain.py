@@ -2,13 +2,16 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from pe_data.cache.entries import Cache, Entry
 from pe_data.files.atomic import local_errors
-from pe_data.names.digests import sha256_file
+from pe_data.files.locks import NoLocksError, lock_open
+from pe_data.names.digests import open_plain, sha256_file
 
 ABANDONED_SECONDS = 7 * 24 * 3600
 """A partial download that nobody went on with for so long goes."""
@@ -76,9 +79,22 @@ def _abandoned(cache: Cache) -> int:
                 continue
             try:
                 with FileLock(cache.paths.lock(part.name.partition(".")[0]), timeout=0):
-                    part.unlink(missing_ok=True)
-                    part.with_suffix(".parts").unlink(missing_ok=True)
-            except Timeout:
+                    _remove(part)
+            except (Timeout, BlockingIOError):
                 continue
         count += 1
     return count
+
+
+def _remove(part: Path) -> None:
+    """Remove a partial file, which is its own lock. Raises BlockingIOError where somebody is at it."""
+    with ExitStack() as held:
+        with suppress(NoLocksError):
+            try:
+                handle = held.enter_context(open_plain(part))
+            except OSError:  # no file that anybody could download to, or not ours to read
+                pass
+            else:
+                lock_open(handle.fileno(), part, wait=False)
+        part.unlink(missing_ok=True)
+        part.with_suffix(".parts").unlink(missing_ok=True)

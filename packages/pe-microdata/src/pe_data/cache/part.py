@@ -10,7 +10,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from pe_data.files.atomic import PLAIN, local_errors, open_own
+from pe_data.files.atomic import PLAIN, local_errors, open_own, write_all
+from pe_data.files.locks import lock_open
 from pe_data.names.digests import CHUNK_BYTES, Sha256
 
 INLINE_BYTES = 4 * 1024 * 1024
@@ -20,13 +21,17 @@ INLINE_BYTES = 4 * 1024 * 1024
 class Part(AbstractContextManager["Part"]):
     """One such file; for one process and one thread at a time."""
 
-    def __init__(self, path: Path, mode: int = PLAIN, *, most: int | None = None) -> None:
+    def __init__(self, path: Path, mode: int = PLAIN, *, most: int | None = None, lock: bool = False) -> None:
         """Open or create.
 
         Args:
             path: The file; its folder is made.
             mode: Of a new file, before the umask.
             most: A file with more bytes than this is begun anew.
+            lock: Wait for whoever else has it open so.
+
+        Raises:
+            NoLocksError: it cannot be locked.
         """
         self.path = path
         self.size = 0
@@ -36,21 +41,20 @@ class Part(AbstractContextManager["Part"]):
         self._worker: ThreadPoolExecutor | None = None
         self._hashing: Future[None] | None = None
         with local_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = open_own(path, mode)
+            self._file = _open(path, mode, lock)
             self._hash = hashlib.sha256()
-            if most is not None and os.fstat(self._file).st_size > most:
+            self.left = os.fstat(self._file).st_size
+            """Bytes that an earlier download left."""
+            if most is not None and self.left > most:
                 os.ftruncate(self._file, 0)
-            while piece := os.read(self._file, CHUNK_BYTES):
+            while self.left and (piece := os.read(self._file, CHUNK_BYTES)):
                 self._hash.update(piece)
                 self.size += len(piece)
 
     def append(self, data: memoryview) -> None:
         """Write `data` and hash it, the latter perhaps until the next call: `data` must not change before."""
         with local_errors(self.path):
-            done = 0
-            while done < len(data):
-                done += os.write(self._file, data[done:])
+            write_all(self._file, data)
         self.size += len(data)
         self._wait()  # what came before is hashed while this is written
         if self.size <= INLINE_BYTES:
@@ -85,7 +89,25 @@ class Part(AbstractContextManager["Part"]):
     def __exit__(self, *_: object) -> None:
         if self._worker is not None:
             self._worker.shutdown()
-        os.close(self._file)
-        if not self.whole and not self.size:
-            with local_errors(self.path):
-                self.path.unlink(missing_ok=True)
+        try:
+            if not self.whole and not self.size:
+                with local_errors(self.path):
+                    self.path.unlink(missing_ok=True)
+        finally:
+            os.close(self._file)  # which frees it for whoever waits
+
+
+def _open(path: Path, mode: int, lock: bool) -> int:
+    while True:
+        try:
+            found = open_own(path, mode)
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            continue
+        try:
+            if not lock or lock_open(found, path):
+                return found
+        except BaseException:
+            os.close(found)
+            raise
+        os.close(found)  # whoever had it completed it, or gave it up

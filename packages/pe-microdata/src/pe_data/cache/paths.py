@@ -11,9 +11,10 @@
     artifacts/gated/uk.user-1000/4e/4e92….h5   payloads of a gated country, for user 1000 alone, or for the
     artifacts/gated/uk.group-frs/4e/4e92….h5   group `frs` (see `pe_data.files.private`), and their stamps
     artifacts/named/NC-01-4e92….h5    a link to a payload by a name that people read and 16 digits; likewise in `gated`
-    partial/4e92….h5.part             a download that is under way; of a gated country below its folder
+    partial/4e92….h5.part             a download that is under way, and its own lock; of a gated country below its folder
     channels/{store}/us/name.latest.seen.json   the last pointer seen on a channel; `used`: the one used last
-    locks/4e92….lock                  one download at a time
+    locks/….lock                      one download at a time of an address without a digest, and where the file system
+                                      cannot lock an open file
     mirrors.jsonl                     mirrors that were skipped, and why
     hub/{path}.stamp                  a file of the hub's own cache that was found right
     web/{address}.json                what was last fetched from a web address without a digest
@@ -39,15 +40,12 @@ ListKind = Literal["json", "unchecked.json", "asked"]
 class CachePaths:
     """The paths of one cache; makes nothing. A text that is no name or digest raises InvalidNameError."""
 
-    __slots__ = ("root",)
+    __slots__ = ("artifacts", "root")
 
     def __init__(self, root: Path) -> None:  # no dataclass: each costs the reader's import a millisecond
         self.root = root
-
-    @property
-    def artifacts(self) -> Path:
+        self.artifacts = root / "artifacts"
         """Verified bytes that are nobody's alone, and the documents about all of them."""
-        return self.root / "artifacts"
 
     @property
     def gated(self) -> Path:
@@ -137,7 +135,7 @@ class CachePaths:
 def in_shard(folder: Path, sha256: Sha256, suffix: str) -> Path:
     """`4e/4e92….suffix` below a folder; no text but a digest leads there."""
     digest = Sha256(sha256)
-    return folder / digest[:2] / f"{digest}.{suffix}"
+    return Path(f"{folder}/{digest[:2]}/{digest}.{suffix}")  # several for each file: `/` costs three times as much
 
 
 def of_store(folder: Path, store_url: str) -> Path:

@@ -43,8 +43,11 @@ def say(text: object = "", *, err: bool = False) -> None:
 def print_json(value: Any) -> None:
     """One JSON document; dataclasses become objects. What a terminal would obey is written as `\\u009b`."""
     text = json.dumps(value, default=_plain, indent=2, ensure_ascii=False)
-    lines = ("".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line) for line in text.split("\n"))
-    click.echo("\n".join(lines))
+    click.echo("\n".join(line if line.isprintable() else _escaped(line) for line in text.split("\n")))
+
+
+def _escaped(line: str) -> str:
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)
 
 
 def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:

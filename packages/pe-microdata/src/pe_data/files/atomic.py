@@ -15,6 +15,7 @@ from pe_data.errors import CacheError
 
 READ_ONLY, PLAIN, SECRET = 0o444, 0o666, 0o600
 """Modes before the umask takes its part."""
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
 _NO_PERMISSION = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _NO_SPACE = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
 
@@ -27,19 +28,30 @@ def write_atomic(path: Path, data: bytes, *, sync: bool = True, mode: int = PLAI
         mode: Of the file, from which the umask takes its part.
     """
     with local_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
         temporary = beside(path)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), mode)
         try:
-            with os.fdopen(descriptor, "wb") as handle:
-                handle.write(data)
-                handle.flush()
+            descriptor = os.open(temporary, _NEW, mode)
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(temporary, _NEW, mode)
+        try:
+            try:
+                write_all(descriptor, memoryview(data))
                 if sync:
-                    os.fsync(handle.fileno())
+                    os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+
+
+def write_all(descriptor: int, data: memoryview) -> None:
+    """Write all of `data`, however much of it the system takes at a time."""
+    done = 0
+    while done < len(data):
+        done += os.write(descriptor, data[done:])
 
 
 def permitted(folder: Path, mode: int) -> int:
@@ -48,7 +60,7 @@ def permitted(folder: Path, mode: int) -> int:
     Asking the system for the umask sets it for all threads at once, so a file is made and looked at.
     """
     probe = beside(folder / "mode")
-    descriptor = os.open(probe, os.O_RDONLY | os.O_CREAT | os.O_EXCL, mode)
+    descriptor = os.open(probe, _NEW, mode)
     try:
         return os.fstat(descriptor).st_mode & mode
     finally:

@@ -29,18 +29,23 @@ def place(source: Path, sha256: Sha256, target: Path, *, private: bool = False, 
         DigestMismatchError: `source` changed.
     """
     try:
-        if target.is_file() and _is_there(source, sha256, target, link):
-            if private:
-                close_to_others(target)
-            return target
-        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.is_file():
+            if _is_there(source, sha256, target, link):
+                if private:
+                    close_to_others(target)
+                return target
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if link and _linked(source, target):
+                return target
         temporary = beside(target)
         try:
             if not (link and _linked(source, temporary)):
                 _copy(source, sha256, temporary, SECRET if private else PLAIN)
             temporary.replace(target)
-        finally:
+        except BaseException:
             temporary.unlink(missing_ok=True)
+            raise
     except OSError as error:
         raise CacheError(f"{target}: cannot be written: {error.strerror or error}") from error
     return target

@@ -7,7 +7,7 @@ What is interrupted is gone on with by the next call; a file is there whole, or 
 import os
 import threading
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -20,7 +20,7 @@ from pe_data.names.digests import Sha256, sha256_file
 from pe_data.names.uri import HubUri, PathUri, StoreUri, WebUri, parse_uri
 from pe_data.read.locate import Located, look
 from pe_data.read.options import Options
-from pe_data.read.payload import bring, note_use
+from pe_data.read.payload import complete, note_use
 from pe_data.read.places import Places
 from pe_data.read.progress import BYTES, bar, short
 from pe_data.read.resolver import ensure_with
@@ -137,26 +137,47 @@ def fetch_with(
         if members is not None:
             raise InputError(f"{uri}: members: expected the address of a collection, found that of one file")
         return Files((_other(uri, parsed, options, to, dry_run, link),))
-    places = Places.of(parsed, options)
-    root, rows = _rows(parsed, places, members)
-    asked = Revocations(parsed, options, places)
+    with options.cache.many() as cache:
+        places = Places.of(parsed, replace(options, cache=cache))
+        root, rows = _rows(parsed, places, members)
+        files = _bring_all(parsed, places, rows, to, workers, dry_run, link, progress)
+    if not dry_run:
+        note_use(root, places)
+    return files
+
+
+def _bring_all(
+    uri: StoreUri,
+    places: Places,
+    rows: "Sequence[tuple[str, Located, int, str]]",
+    to: Path | None,
+    workers: int,
+    dry_run: bool,
+    link: bool,
+    progress: "Progress | None",
+) -> Files:
+    """Files of a store, some at a time; each under its names."""
+    options = places.options
+    asked = Revocations(uri, options, places)
     total = _Total(sum({located.sha256: size for _, located, size, _ in rows}.values()), progress)
     by_digest: dict[Sha256, list[tuple[str, Located, int, str]]] = {}
     for row in rows:
         by_digest.setdefault(row[1].sha256, []).append(row)
 
-    def one(same: list[tuple[str, Located, int, str]]) -> list[File]:
+    def look_and_bring(same: list[tuple[str, Located, int, str]]) -> list[File]:
+        return one(same, places.cache.find(same[0][1].sha256, verify=options.verify and not dry_run))
+
+    def one(same: list[tuple[str, Located, int, str]], cached: Path | None) -> list[File]:
         _, located, size, _ = same[0]
-        cached = places.cache.find(located.sha256) is not None
-        files = [File(name, _pinned(each), each.sha256, size, cached, None) for name, each, _, _ in same]
+        files = [File(name, _pinned(each), each.sha256, size, cached is not None, None) for name, each, _, _ in same]
         if dry_run:
             return files
         told = replace(places, options=replace(options, progress=total.of(located.sha256)))
-        path = bring(located, told, asked)
+        path = complete(located, told, cached, asked)
         total.done(located.sha256, size)
         if to is None:
             return [replace(file, path=path) for file in files]
-        private = access_of(parsed.country) == "gated"
+        private = access_of(uri.country) == "gated"
         targets = [to / f"{name}.{suffix}" for name, _, _, suffix in same]
         return [
             replace(file, path=place(path, located.sha256, target, private=private, link=link))
@@ -165,16 +186,25 @@ def fetch_with(
 
     found: list[File] = []
     with ThreadPoolExecutor(workers, thread_name_prefix="pe-data-fetch") as pool:
-        tasks = [pool.submit(one, same) for same in by_digest.values()]
+        tasks: list[Future[list[File]]] = []
         try:
+            for same in by_digest.values():
+                if options.verify or not (to is None or link):
+                    tasks.append(pool.submit(look_and_bring, same))
+                    continue
+                # Nothing to hash or copy: of what is here, a thread of its own would cost more than all that is done.
+                located = same[0][1]
+                cached = places.cache.find(located.sha256)
+                if cached is None or asked.asks_for_each(located.digests):
+                    tasks.append(pool.submit(one, same, cached))
+                else:
+                    found += one(same, cached)
             for task in as_completed(tasks):
                 found += task.result()
         except BaseException:  # also an interrupt: what is under way stops at its next piece, and is kept
             total.stop()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    if not dry_run:
-        note_use(root, places)
     return Files(tuple(sorted(found, key=lambda file: file.name)))
 
 
@@ -233,6 +263,7 @@ class _Total:
     def __init__(self, size: int, progress: "Progress | None") -> None:
         self._size, self._progress = size, progress
         self._there: dict[Sha256, int] = {}
+        self._sum = 0
         self._lock = threading.Lock()
         self._stopped = False
 
@@ -244,10 +275,12 @@ class _Total:
         """So many bytes of one file are there."""
         if self._stopped:
             raise _StoppedError("stopped, because another file failed")
+        if self._progress is None:
+            return
         with self._lock:
+            self._sum += there - self._there.get(sha256, 0)
             self._there[sha256] = there
-            if self._progress is not None:
-                self._progress(sum(self._there.values()), self._size)
+            self._progress(self._sum, self._size)
 
     def stop(self) -> None:
         """Let every download end at its next piece."""

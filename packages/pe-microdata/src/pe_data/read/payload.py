@@ -44,9 +44,15 @@ def note_use(located: Located, places: Places) -> None:
 
 
 def bring(located: Located, places: Places, asked: Revocations | None = None) -> Path:
-    """The file in the cache, downloaded if it has to be.
+    """The file in the cache, downloaded if it has to be. Arguments and errors as for `complete`."""
+    return complete(located, places, places.cache.find(located.sha256, verify=places.options.verify), asked)
+
+
+def complete(located: Located, places: Places, cached: Path | None, asked: Revocations | None = None) -> Path:
+    """The file in the cache, downloaded if it is not there.
 
     Args:
+        cached: The file, found right a moment ago; None to download it.
         asked: As for `revocation`.
 
     Raises:
@@ -55,7 +61,6 @@ def bring(located: Located, places: Places, asked: Revocations | None = None) ->
         CacheError: the cache cannot be written.
     """
     uri, options = located.uri, places.options
-    cached = places.cache.find(located.sha256, verify=options.verify)
     revoked = revocation(located, places, cached=cached is not None, asked=asked)
     if revoked is not None:
         obey(revoked, uri, options, cached=cached is not None)

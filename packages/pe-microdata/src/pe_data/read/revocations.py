@@ -65,6 +65,7 @@ class Revocations:
         self._lock = threading.Lock()
         self._answer: Asked | None = None
         self._asked: set[Sha256] = set()
+        self._stones: dict[Sha256, Tombstone | None] = {}
         self._loaded = False
         self._kept: RevocationList | None = None
         self._unchecked: RevocationList | None = None
@@ -80,7 +81,7 @@ class Revocations:
             UncheckedRevocationError: the configuration wants a list that holds, and there is none.
         """
         for sha256 in digests:
-            stone = remembered_tombstone(self._known, sha256, self._country)
+            stone = self._remembered(sha256)
             if stone is not None:
                 return Revoked(sha256, stone)
         quiet = self._options.offline and cached
@@ -99,6 +100,13 @@ class Revocations:
                 self._asked.add(sha256)
         return None
 
+    def asks_for_each(self, digests: Sequence[Sha256]) -> bool:
+        """Whether `find` of what is cached would ask the store for the tombstone of one of them."""
+        answer = self._ask(True, quiet=self._options.offline)
+        if answer is None or answer.state != "none":
+            return False
+        return any(sha256 not in self._asked and (self._now or self._is_due(sha256)) for sha256 in digests)
+
     @property
     def kept(self) -> "RevocationList | None":
         """The newest list whose signatures were right, as far as `find` has read it; None if there is none."""
@@ -108,6 +116,12 @@ class Revocations:
     def decided(self) -> bool:
         """Whether a list says it of all artifacts, as far as `find` has asked; else each tombstone is asked for."""
         return self._answer is not None and self._answer.state == "list"
+
+    def _remembered(self, sha256: Sha256) -> Tombstone | None:
+        """The tombstone that this machine has seen; a collection is asked for with each member, and looked for once."""
+        if sha256 not in self._stones:
+            self._stones[sha256] = remembered_tombstone(self._known, sha256, self._country)
+        return self._stones[sha256]
 
     def _is_due(self, sha256: Sha256) -> bool:
         return self._known.is_due(sha256, self._options.recheck)
@@ -303,6 +317,7 @@ class Revocations:
                 sha256, None, f"there is a tombstone for it. Until it can be checked, it stops downloads: {error}"
             )
         self._known.remember(sha256, stone.to_bytes(), self._country)
+        self._stones[sha256] = stone
         return Revoked(sha256, stone)
 
     def _stone(self, sha256: Sha256, ended: "Ended") -> Tombstone | None:
@@ -321,7 +336,8 @@ class Revocations:
                 body = parse_envelope(raw, payload_type=TOMBSTONE_TYPE, what=what).body
                 if sha256_bytes(body) == ended.tombstone:
                     self._known.remember(sha256, body, self._country)
-                    return Tombstone.from_bytes(body, what=what)
+                    self._stones[sha256] = Tombstone.from_bytes(body, what=what)
+                    return self._stones[sha256]
             except (StoreError, OfflineError, InvalidDocumentError, ValueError):
                 continue
         return None

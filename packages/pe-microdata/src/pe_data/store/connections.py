@@ -15,7 +15,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from http.client import HTTPResponse
-from typing import Any
+from typing import Any, cast
 
 from pe_data.store.pace import Meter, Pace, TooSlowError, clock
 
@@ -79,7 +79,7 @@ class Http(urllib.request.HTTPHandler):
         self._kept, self._pace = kept, pace
 
     def http_open(self, req: urllib.request.Request) -> HTTPResponse:
-        return _open(self.do_open, http.client.HTTPConnection, req, self._kept, self._pace)
+        return _open(self.do_open, _Plain, req, self._kept, self._pace)
 
 
 class Https(urllib.request.HTTPSHandler):
@@ -91,52 +91,63 @@ class Https(urllib.request.HTTPSHandler):
 
     def https_open(self, req: urllib.request.Request) -> HTTPResponse:
         do_open = functools.partial(self.do_open, context=getattr(self, "_context", None))
-        return _open(do_open, http.client.HTTPSConnection, req, self._kept, self._pace)
+        return _open(do_open, _Secure, req, self._kept, self._pace)
 
 
 def _open(
     do_open: Callable[..., HTTPResponse],
-    kind: type[http.client.HTTPConnection],
+    kind: Callable[..., http.client.HTTPConnection],
     req: urllib.request.Request,
     kept: Kept,
     pace: Pace | None,
 ) -> HTTPResponse:
     """The answer to a request, over a connection that was kept if there is one."""
     where = (req.type, req.host, getattr(req, "_tunnel_host", None))
+    make = functools.partial(kind, give=functools.partial(kept.give, where), pace=pace)
     sock = kept.take(where)
     if sock is not None:
         try:
-            return do_open(_connecting(kind, where, kept, pace, sock), req)
+            return do_open(functools.partial(make, idle=sock), req)
         except (urllib.error.URLError, ConnectionError, http.client.HTTPException):
             pass  # The server closed it just now; a new one says whether there is more to it.
-    return do_open(_connecting(kind, where, kept, pace, None), req)
+    return do_open(make, req)
 
 
-def _connecting(
-    kind: type[http.client.HTTPConnection], where: _Where, kept: Kept, pace: Pace | None, sock: socket.socket | None
-) -> Any:
-    """What the standard library calls for a connection; it gets one that gives its socket to the answer."""
+class _Kind(http.client.HTTPConnection):
+    """A connection that goes on over a kept socket, and gives its socket to the answer."""
 
-    class Connection(kind):  # type: ignore[misc, valid-type]
-        def request(self, method: str, url: str, body: Any = None, headers: Any = None, **more: Any) -> None:
-            if sock is not None:
-                sock.settimeout(self.timeout)
-                self.sock = sock
-            super().request(method, url, body, {**(headers or {}), "Connection": "keep-alive"}, **more)
+    def __init__(
+        self,
+        *args: Any,
+        give: Callable[[socket.socket], None],
+        pace: Pace | None,
+        idle: socket.socket | None = None,
+        **more: Any,
+    ) -> None:
+        super().__init__(*args, **more)
+        self._give, self._idle = give, idle
+        self.response_class = cast(type[HTTPResponse], functools.partial(_Response, pace=pace))
 
-        def getresponse(self) -> HTTPResponse:
-            response: _Response = super().getresponse()
-            if not response.will_close:
-                response.keep = functools.partial(kept.give, where, self.sock)
-                response.drop, self.sock = self.sock.close, None  # type: ignore[assignment]
-            return response
+    def request(self, method: str, url: str, body: Any = None, headers: Any = None, **more: Any) -> None:
+        if self._idle is not None:
+            self._idle.settimeout(self.timeout)
+            self.sock = self._idle
+        super().request(method, url, body, {**(headers or {}), "Connection": "keep-alive"}, **more)
 
-    def make(host: str, **more: Any) -> http.client.HTTPConnection:
-        connection = Connection(host, **more)
-        connection.response_class = functools.partial(_Response, pace=pace)
-        return connection
+    def getresponse(self) -> HTTPResponse:
+        response = cast(_Response, super().getresponse())
+        if not response.will_close:
+            response.keep = functools.partial(self._give, self.sock)
+            response.drop, self.sock = self.sock.close, None
+        return response
 
-    return make
+
+class _Plain(_Kind):
+    """Over http."""
+
+
+class _Secure(_Kind, http.client.HTTPSConnection):
+    """Over https."""
 
 
 class _Response(HTTPResponse):

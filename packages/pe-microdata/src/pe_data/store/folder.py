@@ -18,7 +18,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from filelock import FileLock, Timeout
 from obstore.store import LocalStore
 
 from pe_data.errors import (
@@ -182,6 +181,8 @@ class FolderStore(ObjectStore):
 
     @contextmanager
     def _locked(self, name: str) -> Iterator[None]:
+        from filelock import FileLock, Timeout  # for writing; readers need not wait for it
+
         path = self.root / LOCKS / f"{name}.lock"
         with translated(self.url, name):
             path.parent.mkdir(parents=True, exist_ok=True)
