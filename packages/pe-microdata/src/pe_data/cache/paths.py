@@ -11,7 +11,7 @@
     artifacts/gated/uk.user-1000/4e/4e92….h5   payloads of a gated country, for user 1000 alone, or for the
     artifacts/gated/uk.group-frs/4e/4e92….h5   group `frs` (see `pe_data.files.private`), and their stamps
     artifacts/named/NC-01-4e92….h5    a link to a payload by a name that people read and 16 digits; likewise in `gated`
-    partial/4e92….h5.part             a download that is under way, and its own lock; of a gated country below its folder
+    partial/4e92….h5.part             a download that is under way, its own lock; of a gated country below its folder
     channels/{store}/us/name.latest.seen.json   the last pointer seen on a channel; `used`: the one used last
     locks/….lock                      one download at a time of an address without a digest, and where the file system
                                       cannot lock an open file
