@@ -14,7 +14,8 @@ import pe_data_gateway
 from pe_data.cli import app
 from pe_data.describe.file import Label, describe
 from pe_data.errors import InputError
-from pe_data.names.countries import COUNTRIES, access_of, gated_codes
+from pe_data.names import countries
+from pe_data.names.countries import COUNTRIES, Country, Terms, access_of, gated_codes
 from pe_data.store.folder import FolderStore
 from pe_data.write.publish import publish_artifact
 from pe_data.write.upload import Item
@@ -80,6 +81,26 @@ def test_the_usual_access_comes_from_the_table_and_is_gated_for_strangers(tmp_pa
     assert describe(path, Label(country, "a")).access == access
     assert describe(path, Label(country, "a", access="public")).access == "public"
     assert gated_codes() == ("uk",)
+
+
+@pytest.mark.parametrize(("code", "access"), [("ca", "public"), ("nz", "gated")])
+def test_a_row_of_the_table_is_all_that_a_country_takes(tmp_path, monkeypatch, code, access):
+    """docs/extending.md: published, listed, and opened as weighted frames."""
+    terms = Terms("a survey's licence", "ask the office") if access == "gated" else None
+    row = Country(code, "Elsewhere", ("person", "benunit", "household"), access, f"model-{code}", "survey_2023", terms)
+    monkeypatch.setattr(countries, "COUNTRIES", {**COUNTRIES, code: row})
+    (tmp_path / "files").mkdir()
+    path = write_households(tmp_path / "files" / "survey_2023.h5")
+    where = ["--store", str(tmp_path / "store")]
+    told = ["--licence", "a survey's licence"]
+    done = CliRunner().invoke(app, ["publish", str(path), f"{code}/survey_2023", *told, *where])
+    assert done.exit_code == 0, done.output
+    (listed,) = pe_data.list(code, store=tmp_path / "store")
+    assert listed.dataset == "survey_2023"
+    address = f"pe-data://{code}/survey_2023@latest"
+    assert pe_data.schema(address, store=tmp_path / "store").access == access
+    frames = pe_data.open(address, store=tmp_path / "store", cache=tmp_path / "cache")
+    assert len(frames["person"]) > 0
 
 
 def test_a_gated_artifact_without_a_licence_is_not_published(tmp_path):

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from local_h5 import us
 from local_h5.areas import all_requests, did_you_mean, read_districts
 from local_h5.errors import RequestError
-from local_h5.requests import AreaBuildRequest
+from local_h5.requests import AreaBuildRequest, AreaFilter
 from local_h5.runs.explain import find_request
 from local_h5.workflow.configuration import load_settings
 
@@ -84,3 +85,14 @@ def test_explain_says_it(name: str, said: str, monkeypatch: pytest.MonkeyPatch) 
     assert said in str(caught.value)
     assert find_request(settings, "NC-01").area_id == "NC-01"
     assert find_request(settings, "DC").area_type == "state"
+
+
+def test_a_city_takes_a_row_of_two_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """docs/extending.md: its counties, its name, and its id in `areas.cities`."""
+    monkeypatch.setattr(us, "CITY_COUNTIES", {**us.CITY_COUNTIES, "CHI": ("17031",)})
+    monkeypatch.setattr(us, "CITY_NAMES", {**us.CITY_NAMES, "CHI": "Cook County"})
+    districts = read_districts(ROOT / "config/districts_119.csv")
+    found = all_requests(districts, ["NYC", "CHI"], [], national_package="regional", where="test")
+    (city,) = [request for request in found if request.area_id == "CHI"]
+    assert (city.area_type, city.display_name) == ("city", "Cook County")
+    assert city.filters == (AreaFilter("county", "in", ("17031",)),)
