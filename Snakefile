@@ -110,6 +110,7 @@ include: "rules/example.smk"
 include: "rules/prepare.smk"
 include: "rules/build.smk"
 include: "rules/validate.smk"
+include: "rules/nation.smk"
 include: "rules/publish.smk"
 
 

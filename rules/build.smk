@@ -25,9 +25,14 @@ rule build_area:
         lambda wildcards: f"areas_{wildcards.folder}"  # each type has its own number of areas in a job
     resources:
         mem_mb=lambda wc, attempt: area_memory_mb(
-            wc.folder, clone_index(wc), attempt, CONFIG.output.form
+            wc.folder,
+            clone_index(f"{wc.folder}/{wc.area}"),
+            attempt,
+            CONFIG.output.form,
         ),
-        runtime=lambda wc, attempt: area_minutes(wc.folder, clone_index(wc), attempt),
+        runtime=lambda wc, attempt: area_minutes(
+            wc.folder, clone_index(f"{wc.folder}/{wc.area}"), attempt
+        ),
         area_slots=1,  # how many areas of a group run at a time: profiles/slurm
     params:
         run=python("build_area.py"),

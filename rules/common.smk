@@ -69,11 +69,9 @@ def of_area(ask):
     return lambda wc: inputs(*ask(f"{wc.folder}/{wc.area}", known=plan_is_known()))
 
 
-def clone_index(wildcards):
-    """The clone index of an area's package. Its size decides the resources of the job."""
-    return Path(
-        f"{PREPARED}/{AREA_PACKAGE[f'{wildcards.folder}/{wildcards.area}']}/clones.h5"
-    )
+def clone_index(area):
+    """The clone index of an area's package, by `<folder>/<area>`. Its size decides the resources of a job."""
+    return Path(f"{PREPARED}/{AREA_PACKAGE[area]}/clones.h5")
 
 
 AREA_PACKAGE = {request.name: request.package for request in SETTINGS.requests}

@@ -1,6 +1,7 @@
 """Publish a finished run as one collection of a content-addressed store: `snakemake publish`.
 
-Reads: every area's H5, sidecar and approval (rules/validate.smk); the store.
+Reads: every area's H5, sidecar and approval (rules/validate.smk); with output.nation_parquet the nation by district
+(rules/nation.smk); the store.
 Writes: the store (store.url); {RESULTS}/release_manifest.json for consumers of the old layout (store.release says of
 which repository), and {RESULTS}/local_area/release_manifest.json for those of the area-coded file of the nation.
 There is no `output:` and no `benchmark:` on purpose: only such a rule runs at every request, and only the store knows its
@@ -14,7 +15,7 @@ import json
 rule publish:
     """The finished run into a store, as one collection; @latest moves to it."""
     input:
-        approvals=lambda wc: RUN.wanted(),
+        finished=lambda wc: RUN.wanted(),
     log:
         f"{RESULTS}/logs/publish.log",
     localrule: True

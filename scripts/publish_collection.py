@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from local_h5.config.layout import NATION
 from local_h5.config.settings import Settings
 from local_h5.files.atomic import write_text
 from local_h5.workflow.command import run
@@ -23,7 +24,6 @@ except ModuleNotFoundError as error:  # a distribution of its own, which the wor
         "Install it from packages/pe-microdata of this project."
     )
 
-AREA_CODED = "national/US"  # every household in it carries the code of its area
 ALLOW = "If that is meant, set store.allow_removal: true in the configuration"
 
 
@@ -82,7 +82,7 @@ def publish_run(
             built_at=built_at,
             collection=collection,
             compatible=configured.compatible,
-            default_datasets={"national": AREA_CODED} if AREA_CODED in items else {},
+            default_datasets={"national": NATION} if NATION in items else {},
         )
 
     release_manifest({name: item.manifest for name, item in items.items()}, release(build, "", address))  # refuse early
@@ -113,7 +113,7 @@ def publish_run(
         raise InputError(f"not published: {error.fact}. {ALLOW}") from error
     local_area = path_to_release_manifest.parent / "local_area" / path_to_release_manifest.name
     local_area.unlink(missing_ok=True)  # of an earlier publication
-    for name, path in ((None, path_to_release_manifest), (AREA_CODED, local_area)):
+    for name, path in ((None, path_to_release_manifest), (NATION, local_area)):
         if name is None or name in items:
             document = published_manifest(opened, COUNTRY, DATASET, release, local_area=name)
             write_text(path, json.dumps(document, indent=2) + "\n")
@@ -133,7 +133,7 @@ def publish_run(
 
 def show(at: Progress) -> None:
     if at.done % 50 == 0 or at.done == at.total:
-        print(f"{at.done} of {at.total} areas, {at.bytes_done} of {at.bytes_total} bytes", file=sys.stderr)
+        print(f"{at.done} of {at.total} files, {at.bytes_done} of {at.bytes_total} bytes", file=sys.stderr)
 
 
 if __name__ == "__main__":

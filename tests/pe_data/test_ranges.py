@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import msgspec
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -26,7 +27,9 @@ from local_h5.errors import ResultError
 from pe_data.cache.entries import Cache
 from pe_data.cache.maintain import prune, verify_cache
 from pe_data.describe.file import Label, describe
-from pe_data.describe.range_index import HEAD_KEY, SCHEMA, Chunk, RangeIndex
+from pe_data.describe.range_index import HEAD_KEY, SCHEMA, Chunk, RangeIndex, source_of
+from pe_data.documents.collection import Collection
+from pe_data.documents.manifest import Build
 from pe_data.errors import (
     CacheWarning,
     DigestMismatchError,
@@ -40,12 +43,12 @@ from pe_data.errors import (
 )
 from pe_data.names.digests import Sha256, sha256_bytes, sha256_file
 from pe_data.names.keys import payload_key, tombstone_key
-from pe_data.read.ranges import GAP_SHARE, spans
+from pe_data.read.spans import GAP_SHARE, spans
 from pe_data.store.byte_source import Body
 from pe_data.store.folder import FolderStore
 from pe_data.store.objects import ObjectStore
 from pe_data.store.opening import open_store
-from pe_data.write.by_area import Split, is_split_of, write_by_area
+from pe_data.write.by_area import Split, write_by_area
 from pe_data.write.folder import items_in
 from pe_data.write.publish import publish_collection
 
@@ -58,8 +61,15 @@ ENTITIES = ("family", "household", "marital_unit", "person", "spm_unit", "tax_un
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     run = make_run(tmp_path_factory.mktemp("ranges"))
-    assert nation_parquet.split_nation(run.settings.results)
+    split(run.settings.results)
     return run
+
+
+def split(results: Path) -> Path:
+    """Split the nation of some results, as the workflow does. Returns the folder."""
+    h5 = results / f"{SPLIT}.h5"
+    nation_parquet.split_nation(h5, sidecar_path(h5), results / SPLIT)
+    return results / SPLIT
 
 
 def publish(run: Run, store: Any, leave_out: str = "") -> None:
@@ -179,7 +189,7 @@ def test_an_at_large_district_is_found_by_its_name_however_it_is_coded(run: Run,
         run.request("US"), run.inputs, tmp_path / "results", options=BuildOptions(district_codes=spelling)
     )
     write_sidecar(path, result)
-    nation_parquet.split_nation(tmp_path / "results")
+    split(tmp_path / "results")
     assert set(DISTRICTS) <= RangeIndex.read(tmp_path / "results" / SPLIT / "index.parquet", "index").areas
 
 
@@ -191,7 +201,7 @@ def test_households_whose_district_is_not_known_belong_to_their_state(run: Run, 
         return np.where(values == 3712, 0, values).astype(values.dtype)
 
     other.edit("US", "congressional_district_geoid", forget)
-    nation_parquet.split_nation(other.settings.results)
+    split(other.settings.results)
     publish(other, FolderStore(tmp_path / "store"))
     store = str(tmp_path / "store")
     state = pe_data.open(URI, ["household_id"], area="NC", store=store)["household"]["household_id"]
@@ -364,6 +374,33 @@ def test_requests_cover_all_ranges_and_little_else(parts: list[tuple[int, int]])
     assert len(made) <= len(chunks) - neighbours
 
 
+def test_the_collection_is_located_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, read = Collection.from_bytes, []
+
+    def noting(raw: bytes, what: str = "") -> Collection:
+        read.append(what)
+        return real(raw, what=what)
+
+    monkeypatch.setattr(Collection, "from_bytes", noting)
+    pe_data.open(URI, ["age", "household_weight"], area="NC-01")
+    assert len(read) == 1
+
+
+def test_the_parts_say_what_the_whole_file_says(run: Run, tmp_path: Path) -> None:
+    """Build, inputs and notes; the area is said of the whole file alone."""
+    items = items_in(run.settings.results, Label("us", "local_areas", notes=("one line",)))
+    whole = items[SPLIT]
+    assert whole.about.notes[0] == "one line"
+    assert len(whole.about.notes) > 1
+    for name in (*ENTITIES, "index"):
+        part = items[f"{SPLIT}/{name}"]
+        assert (part.manifest.build, part.manifest.inputs) == (whole.manifest.build, whole.manifest.inputs)
+        assert part.about == msgspec.structs.replace(whole.about, area=None)
+    other = copy_of(run, tmp_path / "other")
+    other.edit("US", "age", lambda values: values + 1)  # now they are of another file
+    assert items_in(other.settings.results, Label("us", "local_areas"))[f"{SPLIT}/person"].manifest.build == Build()
+
+
 # --- what is wrong is not used --------------------------------------------------------------------------------------
 
 
@@ -405,14 +442,31 @@ def test_every_place_that_is_wrong_is_named(
         pe_data.open(URI, "age", area="NC-01")
 
 
-@pytest.mark.parametrize("kind", ["lying", "short"])
-def test_a_server_that_sends_other_bytes(published: Path, kind: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    with WebServer(published, faults={"parquet": Fault(kind)}) as server:
+@pytest.mark.parametrize("part", ["footer", "column"])
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (Fault("lying"), "{part}.*: expected sha256"),
+        (Fault("short"), "from {offset}"),
+        (Fault("cut", at=1), "from {offset}"),
+    ],
+    ids=lambda value: value.kind if isinstance(value, Fault) else "",
+)
+def test_a_server_that_sends_other_bytes(
+    published: Path, fault: Fault, said: str, part: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the file with the persons alone; the index and the other files come as they are."""
+    file, chunk = index_of(run).head.files["person"], one_chunk(run, area="NC-12")
+    if part == "column":
+        pe_data.open(URI, "age", area="AK-01")  # the footer is in the cache then
+    offset = file.footer.offset if part == "footer" else chunk.offset
+    with WebServer(published, faults={payload_key("us", file.sha256, "parquet"): fault}) as server:
         monkeypatch.setenv("PE_DATA_STORE", server.url)
-        monkeypatch.setattr("pe_data.read.ranges.time.sleep", lambda seconds: None)
-        with pytest.raises(PeDataError) as caught:
-            pe_data.open(URI, "age", area="NC-01")
+        monkeypatch.setattr("pe_data.read.spans.time.sleep", lambda seconds: None)
+        with pytest.raises(PeDataError, match=said.format(part=part, offset=offset)) as caught:
+            pe_data.open(URI, "age", area="NC-12")
         assert "\n" not in str(caught.value)
+        assert server.gets[payload_key("us", file.sha256, "parquet")]
 
 
 def test_the_footer_of_another_file(run: Run, damaged: Path) -> None:
@@ -622,22 +676,8 @@ def test_equal_files_give_equal_bytes(run: Run, tmp_path: Path) -> None:
     first = contents(folder)
     assert set(first) == {*(f"{entity}.parquet" for entity in ENTITIES), "index.parquet"}
     shutil.rmtree(folder)
-    assert nation_parquet.split_nation(other.settings.results)
+    split(other.settings.results)
     assert contents(folder) == first
-    assert not nation_parquet.split_nation(other.settings.results)
-
-
-@pytest.mark.parametrize("name", ["person.parquet", "index.parquet"])
-def test_files_that_are_not_of_the_present_nation_are_made_anew(run: Run, tmp_path: Path, name: str) -> None:
-    other = copy_of(run, tmp_path / "again")
-    folder = other.settings.results / SPLIT
-    before = contents(folder)
-    spoil(folder / name, 10)
-    assert nation_parquet.split_nation(other.settings.results)
-    assert contents(folder) == before
-    other.edit("US", "age", lambda values: values + 1)
-    assert nation_parquet.split_nation(other.settings.results)
-    assert contents(folder) != before
 
 
 def test_a_nation_that_is_not_its_sidecars_is_refused(run: Run, tmp_path: Path) -> None:
@@ -645,14 +685,14 @@ def test_a_nation_that_is_not_its_sidecars_is_refused(run: Run, tmp_path: Path) 
     with h5py.File(other.path("US"), "r+") as file:
         file["age/2024"][0] = 3
     with pytest.raises(ResultError, match=r"expected sha256 .* Build it again"):
-        nation_parquet.split_nation(other.settings.results)
+        split(other.settings.results)
 
 
 def test_a_district_of_another_state_is_refused(run: Run, tmp_path: Path) -> None:
     other = copy_of(run, tmp_path / "again")
     other.edit("US", "state_fips", lambda values: np.where(values == 37, 6, values).astype(values.dtype))
     with pytest.raises(ResultError, match="expected a district of its state"):
-        nation_parquet.split_nation(other.settings.results)
+        split(other.settings.results)
 
 
 def test_without_an_index_nothing_is_finished(run: Run, tmp_path: Path) -> None:
@@ -660,7 +700,7 @@ def test_without_an_index_nothing_is_finished(run: Run, tmp_path: Path) -> None:
     folder, table = tmp_path / "split", pa.table({"a": [1, 2]})
     splits, source = [Split("NC", "NC-01", {"a": (0, 2), "b": (0, 2)})], Sha256("ab" * 32)
     write_by_area(folder, {"a": lambda: table, "b": lambda: table}, splits, years=(2024,), source=source)
-    assert is_split_of(folder, source)
+    assert source_of(folder / "index.parquet") == source
 
     def stop() -> pa.Table:
         raise KeyboardInterrupt
@@ -668,7 +708,6 @@ def test_without_an_index_nothing_is_finished(run: Run, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         write_by_area(folder, {"a": lambda: table, "b": stop}, splits, years=(2024,), source=source)
     assert {path.name for path in folder.iterdir()} == {"a.parquet", "b.parquet"}
-    assert not is_split_of(folder, source)
 
 
 @pytest.mark.parametrize("rows", [[(0, 1)], [(0, 3)], [(1, 2)], [(0, 2), (1, 2)]])
@@ -685,11 +724,3 @@ def test_the_files_describe_themselves(run: Run) -> None:
         assert set(manifest.entities) == {entity}
         assert manifest.time_period == (2024,)
     assert set(describe(folder / "index.parquet", Label("us", "local_areas")).entities) == {"range"}
-
-
-def test_the_script_splits_once(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    other = copy_of(run, tmp_path / "again")
-    shutil.rmtree(other.settings.results / SPLIT)
-    for said in ("split by district", "already up to date"):
-        nation_parquet.nation_parquet(other.save_config())
-        assert said in capsys.readouterr().out

@@ -49,7 +49,7 @@ def test_a_schema_is_one(path: Path) -> None:
 SHIPPED = {
     "config": ["config/config.yaml"],
     "example_sources": ["config/example_sources.yaml"],
-    "model_facts": ["src/local_h5/defaults/models/2.68.0.yaml"],
+    "model_facts": [f"src/local_h5/defaults/models/{version}.yaml" for version in ("2.2.1", "2.68.0")],
     "takeup_programmes": ["config/takeup/programmes.yaml"],
     "takeup_programme": sorted(
         str(path.relative_to(ROOT)) for path in ROOT.glob("config/takeup/*.yaml") if path.stem != "programmes"

@@ -4,8 +4,12 @@ from pathlib import Path, PurePosixPath
 
 from msgspec import Struct
 
+from local_h5 import us
 from local_h5.contracts.policy import Level
-from local_h5.requests import AreaBuildRequest
+from local_h5.requests import FOLDERS, AreaBuildRequest
+
+NATION = f"{FOLDERS['national']}/{us.NATIONAL_ID}"
+"""Name of the nation among the areas. Every household in its file carries the codes of its state and district."""
 
 Area = AreaBuildRequest | str | PurePosixPath
 """An area, or the path of its H5 below the results folder, for example ``districts/NC-01.h5``."""
@@ -99,6 +103,16 @@ class Layout(Struct, frozen=True):
     def output(self, area: Area) -> Path:
         """An area's H5. Its sidecar is beside it."""
         return self.results / _key(area)
+
+    @property
+    def nation(self) -> Path:
+        """The nation's H5."""
+        return self.output(f"{NATION}.h5")
+
+    @property
+    def nation_by_district(self) -> Path:
+        """Folder of the Parquet files into which the nation is split, and of their index."""
+        return self.results / NATION
 
     def record(self, level: Level, area: Area) -> Path:
         """What the checks of a level found in an area's file."""

@@ -150,11 +150,13 @@ class Output(Form, frozen=True):
 
     Attributes:
         form: a dataset for each variable and period, or a table for each entity.
+        nation_parquet: whether the nation is also written as Parquet files by district, and published with the areas.
     """
 
     compression: Compression
     medicaid_cost: Literal["state_average", "model"]
     form: OutputForm = "periods"
+    nation_parquet: bool = False
 
     RULES: ClassVar[Mapping[str, Any]] = {
         "if": {"properties": {"form": {"const": "tables"}}, "required": ["form"]},

@@ -92,6 +92,7 @@ class PlanDocument(Form, frozen=True, kw_only=True):
         groups: areas that are built, by reason.
         checked: areas that are only checked again, by reason.
         steps: jobs before the areas that run.
+        afterwards: jobs after the areas that run.
         orphans: files in the output folders that belong to no area.
         dataset: where weights and places are the dataset's own.
     """
@@ -103,6 +104,7 @@ class PlanDocument(Form, frozen=True, kw_only=True):
     undecided: Undecided
     untouched: Keys
     steps: tuple[StepPlan, ...]
+    afterwards: tuple[StepPlan, ...] = ()
     orphans: tuple[str, ...]
     estimate: Estimate
     dataset: OwnDataset | None = None
@@ -115,4 +117,4 @@ class PlanDocument(Form, frozen=True, kw_only=True):
     @property
     def is_empty(self) -> bool:
         """Whether a run would find nothing to do."""
-        return not (self.steps or self.groups or self.undecided.areas or self.checked)
+        return not (self.steps or self.groups or self.undecided.areas or self.checked or self.afterwards)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from local_h5.config.layout import Layout
+from local_h5.config.layout import NATION, Layout
 from local_h5.config.settings import Settings
 from local_h5.contracts.records import read_record
 from local_h5.errors import InputError, LocalH5Error
@@ -21,7 +21,6 @@ from pe_data.read.options import Options
 _MOVERS = 20
 _SHOWN = 40
 """Rows of each other table."""
-NATION = "national/US"
 Key = tuple[str, int]
 """Name of an area, and number of a target."""
 

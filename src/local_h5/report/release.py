@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from local_h5.config.layout import NATION
 from local_h5.config.settings import Settings
 from local_h5.contracts import schemas
 from local_h5.contracts.results import run_id, sidecar_path
 from local_h5.errors import ResultError
 from local_h5.files.digests import DigestMemo
-from local_h5.runs.staleness import is_approved, read_built, read_json
+from local_h5.runs.staleness import compare_steps, is_approved, read_built, read_json
+from local_h5.runs.steps import NATION_PARQUET, declared_steps
 from pe_data.config.settings import store_for
 from pe_data.describe.file import Label
 from pe_data.describe.from_sidecar import about_from, lines_of, manifest_from, read_sidecar
@@ -22,6 +24,7 @@ from pe_data.read.diff import Diff
 from pe_data.read.variables import said_by
 from pe_data.store.base import Store
 from pe_data.store.opening import open_store
+from pe_data.write.folder import item_of
 from pe_data.write.preview import Preview, changes, preview_collection, side_of_items
 from pe_data.write.upload import Item
 
@@ -36,7 +39,7 @@ class Release:
         settings: of the run.
         store: that it goes to.
         namespace: of the channel.
-        items: name of an area → its file and manifest.
+        items: name of an area, or of a part of the nation by district, → its file and manifest.
         run: its id.
         validation: the verdicts of its records; None without levels.
         dictionary: what the variables mean; None for a run that has no such file.
@@ -94,18 +97,18 @@ def release_of(
 
     Raises:
         ResultError: a sidecar is not what its published schema says.
-        InputError: of `pe_data`: areas are not approved, or a record is missing.
+        InputError: of `pe_data`: areas are not approved, a record is missing, or the nation has to be split again.
     """
     label = Label(COUNTRY, DATASET, licence=licence or UNSPECIFIED, notes=lines_of(notes or {}), citation=citation)
-    items = read_run(settings, label, check_schemas=check_schemas)
+    areas = read_run(settings, label, check_schemas=check_schemas)
     own = store_for(COUNTRY)
     return Release(
         settings,
         open_store(store) if store else open_store(own.url, options=own.options),
         own.namespace or DEFAULT_NAMESPACE,
-        items,
-        run_id({name: item.manifest.artifact.sha256 for name, item in items.items()}),
-        read_validation(settings, items),
+        areas | (read_split(settings, label) if settings.config.output.nation_parquet else {}),
+        run_id({name: item.manifest.artifact.sha256 for name, item in areas.items()}),
+        read_validation(settings, areas),
         said_by(settings.layout.dictionary),
     )
 
@@ -133,6 +136,23 @@ def read_run(settings: Settings, label: Label, *, check_schemas: bool = True) ->
             f"their sidecar was changed, or their records are others now): {', '.join(refused)}"
         )
     return items
+
+
+def read_split(settings: Settings, label: Label) -> dict[str, Item]:
+    """The nation by district, by relative name without extension (``national/US/person``).
+
+    Raises:
+        InputError: the files are not those of the present nation.
+    """
+    memo = DigestMemo(None)
+    step = declared_steps(settings, memo)[NATION_PARQUET]
+    status = compare_steps(settings, memo, [step])[NATION_PARQUET]
+    if not status.up_to_date:
+        raise InputError(
+            f"not published, because {settings.layout.nation_by_district} has to be made again "
+            f"({', '.join(status.reasons)}). `snakemake {NATION_PARQUET}` makes it"
+        )
+    return {f"{NATION}/{role}": item_of(path, label) for role, path in step.outputs.items()}
 
 
 def read_validation(settings: Settings, items: Mapping[str, Item]) -> Validation | None:

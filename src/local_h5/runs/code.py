@@ -83,6 +83,12 @@ EXAMPLE_TARGET_MODULES = (
     "../local_h5_example/acs", "../local_h5_example/targets", "../local_h5_example/targets_schema.sql",
     "files/text_table", "scripts/example_targets", "us",
 )  # fmt: skip
+NATION_MODULES = (
+    *_ARRAYS, "build/by_district", "contracts/results", "files/single", "inputs/area_columns", "inputs/chunks",
+    "inputs/entity_tables", "inputs/geography/codes", "inputs/membership", "inputs/pandas_tables", "inputs/stored",
+    "scripts/nation_parquet", "us",
+)  # fmt: skip
+"""Code that decides how the nation is split by district."""
 PLAN_MODULES = ("runs/fingerprint", "runs/forecast", "runs/plan_file", "scripts/plan_areas")
 REPORT_MODULES = (
     "contracts/coverage", "contracts/policy", "contracts/records", "contracts/results", "report/__init__",

@@ -17,7 +17,7 @@ from local_h5.files.digests import DigestMemo
 from local_h5.runs.code import AREA_MODULES, code_digest
 from local_h5.runs.plan_file import lost_requests, read_plan
 from local_h5.runs.staleness import AreaStatus, Built, StepStatus, compare_area, compare_steps, read_built
-from local_h5.runs.steps import Step, all_steps, steps_of
+from local_h5.runs.steps import NATION_PARQUET, Step, declared_steps, needed_steps, steps_of
 from local_h5.runs.target_records import TargetStatus, compare_targets
 from local_h5.runs.traces import Trace
 
@@ -42,6 +42,7 @@ class Forecast:
         areas: relative path → status, as far as it is known without ``expected``.
         targets: stale records and model runs; empty at the structural level.
         dataset: what is known of places and take-up, where weights and places are the dataset's own.
+        nation_parquet: of the split of the nation as it stands; None where the run has none.
     """
 
     steps: Mapping[str, StepStatus]
@@ -51,6 +52,7 @@ class Forecast:
     areas: Mapping[str, AreaStatus]
     targets: TargetStatus = _NO_TARGETS
     dataset: OwnDataset | None = None
+    nation_parquet: StepStatus | None = None
 
     @property
     def checks(self) -> Mapping[str, tuple[str, ...]]:
@@ -74,7 +76,8 @@ def forecast(settings: Settings, memo: DigestMemo, *, ahead: bool = True) -> For
     Raises:
         LocalH5Error: an input is malformed. A run would stop there too.
     """
-    steps = all_steps(settings, memo)
+    declared = declared_steps(settings, memo)
+    steps = needed_steps(settings, declared)
     verdicts = compare_steps(settings, memo, steps)
     own = cache(partial(_own_inputs, settings))  # the dataset is read at most once
     if not ahead and not verdicts["plan"].up_to_date:
@@ -104,7 +107,10 @@ def forecast(settings: Settings, memo: DigestMemo, *, ahead: bool = True) -> For
     if settings.policy.wants_targets:
         targets = compare_targets(settings, memo, [request.key for request in stale])
     dataset = _own_dataset(settings, verdicts, own) if ahead and settings.from_dataset else None
-    return Forecast(verdicts, expected, unknown, certain, areas, targets, dataset)
+    split = None
+    if settings.config.output.nation_parquet:
+        split = compare_steps(settings, memo, [declared[NATION_PARQUET]])[NATION_PARQUET]
+    return Forecast(verdicts, expected, unknown, certain, areas, targets, dataset, split)
 
 
 def _without_plan(read: tuple[str | None, Built | None], area_code: str) -> AreaStatus:

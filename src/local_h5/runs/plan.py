@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from statistics import fmean
 
+from local_h5.config.layout import NATION
 from local_h5.config.settings import Settings
 from local_h5.contracts.plan import BuiltGroup, CheckedGroup, Estimate, PlanCounts, PlanDocument, StepPlan, Undecided
 from local_h5.contracts.results import SUFFIX
@@ -11,7 +12,7 @@ from local_h5.requests import FOLDERS
 from local_h5.runs.forecast import Forecast
 from local_h5.runs.plan_text import count_types, in_words
 from local_h5.runs.staleness import NOT_BUILT, AreaStatus, StepStatus, read_built
-from local_h5.runs.steps import job_name
+from local_h5.runs.steps import NATION_PARQUET, job_name
 
 _RUN_WIDE = {
     "snapshot": "source changed",
@@ -38,7 +39,7 @@ def make_plan(settings: Settings, foreseen: Forecast, only: Collection[str] | No
     Args:
         settings: of the run.
         foreseen: of all areas.
-        only: relative paths of the areas that are asked for; None for all.
+        only: relative paths of the areas that are asked for, and ``nation_parquet``; None for all.
     """
     keys = [request.key for request in settings.requests]
     keys = keys if only is None else [key for key in keys if key in only]
@@ -58,6 +59,9 @@ def make_plan(settings: Settings, foreseen: Forecast, only: Collection[str] | No
         if not verdict.up_to_date
     )
     untouched = tuple(key for key in keys if key not in reasons and key not in undecided)
+    nation, afterwards = f"{NATION}.h5", tuple[StepPlan, ...]()
+    if only is None or NATION_PARQUET in only:
+        afterwards = _split(settings, foreseen, built=nation in reasons, undecided=nation in undecided)
     return PlanDocument(
         counts=PlanCounts(len(reasons), len(undecided), len(untouched)),
         groups=tuple(
@@ -68,10 +72,30 @@ def make_plan(settings: Settings, foreseen: Forecast, only: Collection[str] | No
         undecided=Undecided(foreseen.unknown if undecided else None, tuple(undecided)),
         untouched=untouched,
         steps=steps,
+        afterwards=afterwards,
         orphans=tuple(orphans(settings)),
-        estimate=_estimate(settings, foreseen.areas, list(reasons), steps),
+        estimate=_estimate(settings, foreseen.areas, list(reasons), [*steps, *afterwards]),
         dataset=foreseen.dataset,
     )
+
+
+def _split(settings: Settings, foreseen: Forecast, *, built: bool, undecided: bool) -> tuple[StepPlan, ...]:
+    """The job that splits the nation, if the run has it and it would run.
+
+    Args:
+        settings: of the run.
+        foreseen: of all areas.
+        built: whether the nation is built before.
+        undecided: whether that is decided later.
+    """
+    status = foreseen.nation_parquet
+    if status is None or (status.up_to_date and not built and not undecided):
+        return ()
+    if built:
+        reasons: tuple[str, ...] = (f"{NATION} is built",)
+    else:
+        reasons = status.reasons or (f"if {NATION} is built",)
+    return (StepPlan(NATION_PARQUET, reasons, seconds_of(settings.layout.benchmark(job_name(NATION_PARQUET)))),)
 
 
 def _grouped(keys: Iterable[str], reasons: Mapping[str, str]) -> dict[str, tuple[str, ...]]:

@@ -94,6 +94,9 @@ def _lines(plan: PlanDocument, bullet: str) -> list[str]:
     if plan.steps:
         lines.append("Before that:")
         lines += [f"{bullet}{step.name}: {', '.join(step.reasons)}" for step in plan.steps]
+    if plan.afterwards:
+        lines.append("After that:")
+        lines += [f"{bullet}{step.name}: {', '.join(step.reasons)}" for step in plan.afterwards]
     if plan.checked:
         lines.append("Against the targets again, and published or not by what comes out:")
         total = len(plan.build) + len(undecided.areas) + len(plan.untouched)

@@ -6,12 +6,13 @@ steps that read it. A missing input makes nothing stale: it is made when a step 
 """
 
 import hashlib
+import importlib.metadata
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import yaml
@@ -19,13 +20,14 @@ from msgspec import to_builtins
 
 from local_h5.config.paths import shipped
 from local_h5.config.settings import Package, Settings
-from local_h5.contracts.config import OWN
+from local_h5.contracts.config import OWN, UnitEntity
 from local_h5.contracts.results import sidecar_path
 from local_h5.files.digests import DigestMemo
 from local_h5.runs import code
 
 PINNED_SOURCES = Path("config/example_sources.yaml")
 REPORT = "report"
+NATION_PARQUET = "nation_parquet"
 EXAMPLE_TARGETS = "example_targets"
 REPORT_FILES = {
     "page": "report.html",
@@ -85,6 +87,8 @@ def job_name(step: str) -> str:
     """Folder and name of a step's log and benchmark, below ``logs`` and ``benchmarks``."""
     if step == REPORT:
         return f"validation/{step}"
+    if step == NATION_PARQUET:
+        return f"nation/{step}"
     for prefix, folder in (("fetch_", "fetch"), ("example_", "example")):
         if step.startswith(prefix):
             return f"{folder}/{step.removeprefix(prefix)}"
@@ -110,6 +114,7 @@ def declared_steps(settings: Settings, memo: DigestMemo) -> dict[str, Step]:
         _own_places(settings),
         _plan(settings, memo),
         _example_targets(settings),
+        _nation_parquet(settings),
         _report(settings),
     )
     return {step.name: step for step in steps}
@@ -378,8 +383,29 @@ def _plan(settings: Settings, memo: DigestMemo) -> Step:
     )
 
 
+def _nation_parquet(settings: Settings) -> Step:
+    """The nation by district; its name is also that of its rule."""
+    h5, folder = settings.layout.nation, settings.layout.nation_by_district
+    roles = ("household", "person", *get_args(UnitEntity), "index")
+    return Step(
+        NATION_PARQUET,
+        {"h5": h5, "sidecar": sidecar_path(h5)},
+        {role: folder / f"{role}.parquet" for role in roles},
+        {package: _version_of(package) for package in ("pyarrow", "pe-microdata")},
+        code.NATION_MODULES,
+    )
+
+
+def _version_of(package: str) -> str | None:
+    """The installed version of a package that not every run needs; None without it."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
 def _report(settings: Settings) -> Step:
-    """The report about all areas; its name is also that of its rule."""
+    """The report about all areas, and about what would be published; its name is also that of its rule."""
     files = {**REPORT_FILES, **{name: f"figures/{name}.svg" for name in FIGURES}}
     return Step(
         REPORT,
@@ -395,6 +421,7 @@ def _read_by_report(settings: Settings) -> dict[str, File]:
     return {
         "sidecars": tuple(sidecar_path(layout.output(request)) for request in settings.requests),
         "records": tuple(layout.record(level, r) for r in settings.requests for level in settings.policy.levels),
+        **({"split": tuple(_nation_parquet(settings).outputs.values())} if settings.config.output.nation_parquet else {}),
     }
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from local_h5.areas import did_you_mean
+from local_h5.config.layout import NATION
 from local_h5.config.settings import Settings
 from local_h5.contracts.results import sidecar_path
 from local_h5.errors import LocalH5Error, RequestError
@@ -34,7 +35,7 @@ from local_h5.runs.staleness import (
     is_approved,
     wanted_records,
 )
-from local_h5.runs.steps import REPORT, File, Step, declared_steps
+from local_h5.runs.steps import NATION_PARQUET, REPORT, File, Step, declared_steps
 from local_h5.runs.target_records import TargetStatus, compare_targets
 from local_h5.workflow.engine import Engine
 from local_h5.workflow.run_log import area_of
@@ -166,7 +167,8 @@ class Run:
         return self._layout.trace(name).as_posix()
 
     def wanted(self, *area_types: str) -> list[str]:
-        """The inputs of a target rule: the approvals of the areas of the given types, or of all.
+        """The inputs of a target rule: the approvals of the areas of the given types, or of all. With the nation comes
+        its split, if the configuration asks for one.
 
         Snakemake keeps each job of a target in memory and examines all of them, so a run leaves out finished areas. If
         all are finished, the input is a file that no rule makes, because Snakemake runs a target without inputs.
@@ -175,6 +177,8 @@ class Run:
             key: request for key, request in self._requests.items() if not area_types or request.area_type in area_types
         }
         waiting = [str(self._layout.approval(request)) for key, request in chosen.items() if not self._is_done(key)]
+        if self.settings.config.output.nation_parquet and NATION in chosen and not self._split_is_done():
+            waiting.append(self._declared[NATION_PARQUET].outputs["index"].as_posix())
         return waiting if waiting or not chosen else [self._layout.config.as_posix()]
 
     def step_inputs(self, name: str) -> tuple[Files, bool]:
@@ -187,7 +191,16 @@ class Run:
         """The inputs of the report, and whether they count."""
         step = self._declared[REPORT]
         files = {role: _as_text(file) for role, file in step.inputs.items()}
-        stale = known and (self._makes_records() or self._step_is_stale(REPORT))
+        splits = self.settings.config.output.nation_parquet
+        stale = known and (self._makes_records() or (splits and self._split_is_stale()) or self._step_is_stale(REPORT))
+        return files, self._tell(stale, step.outputs.values(), follow=not known or self._follow)
+
+    def split_inputs(self, *, known: bool) -> tuple[Files, bool]:
+        """The inputs of the split of the nation, and whether they count. Only an approved nation is split."""
+        step = self._declared[NATION_PARQUET]
+        files = {role: _as_text(file) for role, file in step.inputs.items()}
+        files["approval"] = str(self._layout.approval(self._requests[NATION]))
+        stale = known and self._split_is_stale()
         return files, self._tell(stale, step.outputs.values(), follow=not known or self._follow)
 
     def area_inputs(self, area: str, *, known: bool) -> tuple[Files, bool]:
@@ -263,6 +276,10 @@ class Run:
             return not compare_steps(self.settings, self._memo, [self._declared[name]])[name].up_to_date
         return not self._steps[name].up_to_date or (name == "plan" and self._follow and self._requests_are_lost())
 
+    def _split_is_stale(self) -> bool:
+        """Whether the split of the nation is of other bytes than the nation has now, or will have."""
+        return self._engine.is_main and (not self._area(NATION).up_to_date or self._step_is_stale(NATION_PARQUET))
+
     def _requests_are_lost(self) -> bool:
         """Whether the file of an area's request is missing or edited. An area that is up to date may be forced too."""
         expected = read_plan(self._layout.plan)
@@ -303,11 +320,18 @@ class Run:
 
     def _is_done(self, area: str) -> bool:
         """Whether an area can be left out of Snakemake's graph: it is approved, and no step is stale."""
+        return self._may_leave_out() and self._is_approved(area)
+
+    def _split_is_done(self) -> bool:
+        """The same of the split of the nation."""
+        return self._may_leave_out() and not self._split_is_stale()
+
+    def _may_leave_out(self) -> bool:
         known = self._leaves_out and not self.waits_for_plan
-        return known and all(step.up_to_date for step in self._steps.values()) and self._is_approved(area)
+        return known and all(step.up_to_date for step in self._steps.values())
 
     def _asked(self) -> Collection[str] | None:
-        """Relative paths of the areas among Snakemake's targets; None for all."""
+        """Relative paths of the areas among Snakemake's targets, and the split of the nation; None for all."""
         asked: set[str] = set()
         if not self._engine.targets:
             return None
@@ -315,6 +339,9 @@ class Run:
             if target in _TYPE_OF_RULE:
                 area_type = _TYPE_OF_RULE[target]
                 asked |= {f"{key}.h5" for key, request in self._requests.items() if request.area_type == area_type}
+                asked |= {NATION_PARQUET} if area_type == "national" else set()
+            elif target == NATION_PARQUET or Path(target) in self._declared[NATION_PARQUET].outputs.values():
+                asked |= {f"{NATION}.h5", NATION_PARQUET}
             elif (area := _area_of(self.settings, target)) is not None:
                 asked.add(f"{area}.h5")
             elif not Path(target).is_relative_to(self._layout.prepared):

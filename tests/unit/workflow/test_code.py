@@ -57,6 +57,7 @@ ELSEWHERE: dict[str, set[str]] = {
         "takeup/eligibility", "takeup/rates",
     },
     "EXAMPLE_MODULES": set(),
+    "NATION_MODULES": PICKLES,
 }  # fmt: skip
 
 

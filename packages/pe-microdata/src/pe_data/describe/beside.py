@@ -13,6 +13,8 @@ from pe_data.names.digests import strict_json
 from pe_data.names.keys import EXTENSIONS
 
 SIDECAR_SUFFIX = ".result.json"
+INDEX_NAME = "index"
+"""Last part of the name of an index of ranges; the files beside it have the names of their entities."""
 
 
 def sidecar_beside(path: Path) -> Sidecar | None:
@@ -21,6 +23,16 @@ def sidecar_beside(path: Path) -> Sidecar | None:
     if not sidecar.is_file():
         return None
     return read_sidecar(strict_json(sidecar.read_bytes(), what=str(sidecar)), where=str(sidecar))
+
+
+def index_beside(path: Path) -> Path:
+    """Where the index of ranges would be, if `path` is of a file that was split by area."""
+    return path.with_name(f"{INDEX_NAME}.parquet")
+
+
+def is_split(path: Path) -> bool:
+    """Whether a file is of one that was split by area: the index beside it is what a sidecar is to others."""
+    return path.suffix == ".parquet" and index_beside(path).is_file()
 
 
 def files_in(folder: Path) -> dict[str, Path]:

@@ -7,6 +7,7 @@ is, and where the footer of each lies.
 """
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -21,8 +22,6 @@ from pe_data.documents.document import Count, Digest, Document, Part, Refused, S
 from pe_data.errors import InvalidDocumentError
 from pe_data.names.digests import Sha256
 
-INDEX_NAME = "index"
-"""Last part of the index's name; the files beside it have the names of their entities."""
 HEAD_KEY = b"pe_data.ranges"
 """Key of the footer's metadata with the head (JSON)."""
 ROW = "range"
@@ -187,8 +186,6 @@ class RangeIndex:
             least = pc.min(table[name]).as_py()
             if least is not None and least < 0:
                 raise InvalidDocumentError(f"{what}: {name}: expected no number below 0, found {least}")
-        if any(table[field.name].null_count for field in SCHEMA if not field.nullable):
-            raise InvalidDocumentError(f"{what}: expected a value in every row, found none in some")
         for entity, file in self.head.files.items():
             own = table.filter(pc.equal(table["entity"], entity))
             last = pc.max(pc.add(own["offset"], own["size_bytes"])).as_py()
@@ -201,6 +198,13 @@ class RangeIndex:
             raise InvalidDocumentError(f"{what}: expected each column of a row group once, found one twice")
         if len({key[:2] for key in self.groups}) != len(self.groups):
             raise InvalidDocumentError(f"{what}: expected each row group to be of one area, found one of two")
+
+
+def source_of(path: Path) -> Sha256 | None:
+    """sha256 of the file that was split, as the index at `path` says; None if it is no index that can be read."""
+    with suppress(InvalidDocumentError, pa.ArrowException, OSError):
+        return RangeIndex.head_of(pq.read_schema(path), str(path)).source
+    return None
 
 
 def _groups(table: pa.Table) -> tuple[tuple[str, int, str, str | None], ...]:

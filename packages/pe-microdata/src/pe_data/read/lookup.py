@@ -20,6 +20,7 @@ from pe_data.read.locate import describe as describe_stored
 from pe_data.read.options import Options
 from pe_data.read.places import Places
 from pe_data.read.resolver import ensure_with
+from pe_data.store.artifacts import StoredManifest
 
 NOT_BOUND = "not bound: nothing ties it to the bytes; a channel, a collection or #manifest= does"
 
@@ -118,14 +119,7 @@ def entry_for(uri: "str | os.PathLike[str]", options: Options, *, year: int | No
                 f"{uri}: member: expected one, found a collection of {len(members)}. Name a "
                 f"member, such as {name}/{example}{at}{reference}"
             )
-        manifest = current_manifest(located, described, places)
-        key = payload_key(parsed.country, located.sha256, manifest.artifact.extension)
-        notice = None
-        said = None if located.bound is None else manifest.access  # a manifest that nothing binds decides nothing
-        if is_gated(parsed.country, said) and not places.shows_token():
-            notice = Notice.of(parsed.country, manifest.dataset, manifest.licence)
-        said_there = located.collection.dictionary if located.collection else ()
-        return Entry(manifest, f"{places.config.url.rstrip('/')}/{key}", located.about, notice, said_there)
+        return stored_entry(located, described, places)
     path = ensure_with(uri, options)
     name = "".join(c if c.isalnum() else "_" for c in parsed.name.lower()) or "file"
     label = Label("xx", name, access="public")
@@ -138,3 +132,16 @@ def entry_for(uri: "str | os.PathLike[str]", options: Options, *, year: int | No
             told = dictionary_in(path)
         return Entry(manifest_from(sidecar, label).explained(told), str(path), about_from(sidecar, label))
     return Entry(describe(path, label, default_years=(year,) if year else ()), str(path))
+
+
+def stored_entry(located: Located, described: StoredManifest, places: Places) -> Entry:
+    """What the publication of a located file shows: as `entry_for`, for who has located it and has its manifest."""
+    uri = located.uri
+    manifest = current_manifest(located, described, places)
+    key = payload_key(uri.country, located.sha256, manifest.artifact.extension)
+    notice = None
+    said = None if located.bound is None else manifest.access  # a manifest that nothing binds decides nothing
+    if is_gated(uri.country, said) and not places.shows_token():
+        notice = Notice.of(uri.country, manifest.dataset, manifest.licence)
+    said_there = located.collection.dictionary if located.collection else ()
+    return Entry(manifest, f"{places.config.url.rstrip('/')}/{key}", located.about, notice, said_there)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from pe_data.describe.beside import files_in, sidecar_beside
+from pe_data.describe.beside import files_in, is_split, sidecar_beside
 from pe_data.describe.file import Label, describe
 from pe_data.describe.from_sidecar import Sidecar, manifest_from
 from pe_data.documents.collection import About, Member
@@ -236,7 +236,7 @@ def _on_disk(path: Path, members: Sequence[str] | None, year: int | None) -> Sid
     if not read:
         read = {name: _described(found[name], year) for name in names}
     else:
-        read |= {name: _described(found[name], year) for name in names if _is_split(found[name])}
+        read |= {name: _described(found[name], year) for name in names if is_split(found[name])}
     return _of_files(
         Told(str(path), left_out=len(names) - len(read), elsewhere=len(every) - len(found)), True, read, found
     )
@@ -246,11 +246,6 @@ def _of_another_run(file: Path, folder: Path) -> bool:
     """Whether a file lies in the results of a run whose folder is below this one."""
     between = file.relative_to(folder).parents
     return any((folder / one / _RUN).is_file() for one in between if one != Path())
-
-
-def _is_split(path: Path) -> bool:
-    """Whether a file is of one that was split by area: the index beside it is what a sidecar is to others."""
-    return path.suffix == ".parquet" and path.with_name("index.parquet").is_file()
 
 
 def _single(path: Path, name: str, members: Sequence[str] | None, year: int | None) -> Side:

@@ -14,9 +14,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pe_data.describe.beside import INDEX_NAME
 from pe_data.describe.range_index import (
     HEAD_KEY,
-    INDEX_NAME,
     ROW,
     SCHEMA,
     Footer,
@@ -26,7 +26,7 @@ from pe_data.describe.range_index import (
     chunk_of,
     footer_metadata,
 )
-from pe_data.errors import CacheError, InputError, PeDataError
+from pe_data.errors import CacheError, InputError
 from pe_data.files.atomic import beside, sync_folder
 from pe_data.names.digests import Sha256, sha256_bytes, sha256_file
 
@@ -99,18 +99,6 @@ def write_by_area(
             RangeIndex.read(temporary, str(index))
         written[INDEX_NAME] = index
     return written
-
-
-def is_split_of(folder: Path, source: Sha256) -> bool:
-    """Whether a folder has all files of a split of the file `source`, with the bytes that the index says."""
-    index = folder / f"{INDEX_NAME}.parquet"
-    try:
-        found = RangeIndex.read(index, str(index)).head
-        return found.source == source and all(
-            sha256_file(folder / f"{entity}.parquet") == file.sha256 for entity, file in found.files.items()
-        )
-    except (PeDataError, OSError):
-        return False
 
 
 def _write(

@@ -3,12 +3,15 @@
 The name of an item is its path in the folder without the extension (`districts/NC-01`). A file with
 a result sidecar beside it (`NC-01.h5.result.json`) gets its manifest from there, with what the file
 says of its variables, and its row of the collection the area and the notes; any other file is described from its own
-metadata.
+metadata. A file of one that was split by area is described so too, and has inputs, build and notes of the whole one.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
-from pe_data.describe.beside import SIDECAR_SUFFIX, files_in, sidecar_beside
+import msgspec
+
+from pe_data.describe.beside import SIDECAR_SUFFIX, files_in, index_beside, is_split, sidecar_beside
 from pe_data.describe.file import Label, check_years, describe, dictionary_in
 from pe_data.describe.from_sidecar import about_from, manifest_from
 from pe_data.write.upload import Item
@@ -25,11 +28,31 @@ def item_of(path: Path, label: Label, *, years: tuple[int, ...] = ()) -> Item:
     """
     found = sidecar_beside(path)
     if found is None:
-        return Item(path, describe(path, label, years=years), label.about())
+        return _of_split(path, label, years) or Item(path, describe(path, label, years=years), label.about())
     where = f"{path}{SIDECAR_SUFFIX}"
     manifest = manifest_from(found, label).explained(dictionary_in(path))
     check_years(years, manifest.time_period, what=where)
     return Item(path, manifest, about_from(found, label, where=where))
+
+
+def _of_split(path: Path, label: Label, years: tuple[int, ...]) -> Item | None:
+    """A file of one that was split by area (`US/person.parquet` of `US.h5`): inputs, build and notes of the whole one.
+
+    None for any other file, and where the index is not of the whole file as its sidecar has it. The row says no area:
+    that is said of the whole file.
+    """
+    whole = path.parent.with_name(f"{path.parent.name}.h5")
+    sidecar = sidecar_beside(whole) if is_split(path) else None
+    if sidecar is None:
+        return None
+    told = manifest_from(sidecar, label)
+    manifest = describe(path, replace(label, inputs=told.inputs, build=told.build), years=years)
+    from pe_data.describe.range_index import source_of  # pyarrow, which has just read the file
+
+    if source_of(index_beside(path)) != sidecar.output.sha256:
+        return None
+    about = about_from(sidecar, label, where=f"{whole}{SIDECAR_SUFFIX}")
+    return Item(path, manifest, msgspec.structs.replace(about, area=None))
 
 
 def items_in(folder: Path, label: Label, *, years: tuple[int, ...] = ()) -> dict[str, Item]:

@@ -23,6 +23,8 @@ from pe_data.store.base import Store
 
 SCHEMA_VERSION = 1
 MICRODATA = "microdata"
+PART = "microdata_part"
+"""Of a file below another one's name, such as `national/US/person`. A bundle makes a dataset of each microdata file."""
 CORE_PACKAGE = "policyengine-core"
 LOCAL_AREA = "non_default_local_area"
 """Role of a release that is one area-coded file, beside another release that has the nation's default."""
@@ -240,7 +242,7 @@ def _document(manifests: Mapping[str, Manifest], release: Release, head: Mapping
         "build": build,
         "artifacts": {
             name: {
-                "kind": MICRODATA,
+                "kind": PART if name.rpartition("/")[0] in manifests else MICRODATA,
                 "path": f"{name}.{manifest.artifact.extension}",
                 "repo_id": release.repo_id,
                 "revision": release.version,
