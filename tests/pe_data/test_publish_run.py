@@ -522,7 +522,7 @@ def test_snakemake_publish(run: Settings, tmp_path: Path) -> None:
     assert (state.notes, state.citation) == (("purpose: it's a test, not an estimate",), "Doe, 'Areas' (2026)")
     said = read(store, "us", "local_areas").body
     assert (said.reason, said.by) == ("the year's first", "ada@example.org")
-    assert "4 of 4 areas" in (run.results / "logs" / "publish.log").read_text()
+    assert "4 of 4 files" in (run.results / "logs" / "publish.log").read_text()
     again = snakemake()
     assert again.returncode == 0, again.stderr
     assert "nothing to do: 4 artifact(s) already there" in again.stdout
