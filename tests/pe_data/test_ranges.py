@@ -695,6 +695,19 @@ def test_a_district_of_another_state_is_refused(run: Run, tmp_path: Path) -> Non
         split(other.settings.results)
 
 
+def test_what_a_killed_writer_leaves_has_a_name_that_the_next_run_removes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, splits = pa.table({"a": [1, 2]}), [Split("NC", "NC-01", {"a": (0, 2)})]
+    monkeypatch.setattr("pathlib.Path.replace", lambda self, target: None)
+    monkeypatch.setattr("pathlib.Path.unlink", lambda self, missing_ok=False: None)
+    write_by_area(tmp_path, {"a": lambda: table}, splits, years=(2024,), source=Sha256("ab" * 32))
+    monkeypatch.undo()
+    left = list(tmp_path.iterdir())
+    assert len(left) == 2
+    assert set(tmp_path.rglob(".*.tmp")) == set(left)
+
+
 def test_without_an_index_nothing_is_finished(run: Run, tmp_path: Path) -> None:
     """A writer that is stopped between two files leaves no index, no temporary file, and begins anew."""
     folder, table = tmp_path / "split", pa.table({"a": [1, 2]})

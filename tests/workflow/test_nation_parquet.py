@@ -115,6 +115,13 @@ def test_a_published_district_is_read_by_ranges(
 
     edited(project)
     assert afterwards(project) == "nation_parquet: person damaged"
+    (folder(project) / "family.parquet").rename(tmp_path / "family.parquet")
+    said = project.local_h5("verify", check=False)
+    assert said.status == 1
+    assert "corrupt: national/US/person.parquet: not the file that was written" in said.text
+    assert "missing: national/US/family.parquet: not there" in said.text
+    assert "19 of 21 files are as they should be" in said.text
+    (tmp_path / "family.parquet").rename(folder(project) / "family.parquet")
     assert "After that:\n  nation_parquet: person damaged" in project.local_h5("plan").text
     script = ["scripts/publish_collection.py", "--config", "results/prepared/config.json"]
     outcome = project.command(*script, "--release-manifest", "r.json", "--store", str(tmp_path / "other"), check=False)
@@ -155,6 +162,7 @@ def cut_off(project: Project) -> None:
     (folder(project) / "index.parquet").unlink()
     path = folder(project) / "tax_unit.parquet"
     path.write_bytes(path.read_bytes()[:100])
+    (folder(project) / ".tax_unit.parquet.1.0123456789ab.tmp").write_bytes(b"PAR1")
 
 
 def gone(project: Project) -> None:

@@ -15,7 +15,8 @@ from local_h5.files.atomic import of_owner, sha256_of
 from local_h5.files.digests import DigestMemo
 from local_h5.runs.forecast import compute, forecast
 from local_h5.runs.plan import orphans
-from local_h5.runs.staleness import SIDECAR_CHANGED, read_json
+from local_h5.runs.staleness import SIDECAR_CHANGED, compare_steps, read_json
+from local_h5.runs.steps import NATION_PARQUET, declared_steps
 
 Kind = Literal["missing", "stale", "corrupt", "unreadable", "orphaned"]
 
@@ -74,8 +75,10 @@ def verify(settings: Settings, memo: DigestMemo, *, deep: bool = False) -> Verif
             finding = Finding("unreadable", key, f"{error.filename}: {error.strerror}{of_owner(Path(error.filename))}")
         if finding is not None:
             findings.append(finding)
+    split = _split(settings) if settings.config.output.nation_parquet else {}
+    findings += [finding for finding in split.values() if finding is not None]
     findings += [Finding("orphaned", name, "belongs to no area of the configuration") for name in orphans(settings)]
-    return Verification(tuple(findings), len(settings.requests), foreseen.unknown)
+    return Verification(tuple(findings), len(settings.requests) + len(split), foreseen.unknown)
 
 
 def delete_stale(settings: Settings, verification: Verification) -> list[str]:
@@ -120,6 +123,23 @@ def _check(
         if changed:
             return Finding("stale", key, f"built from another {', '.join(changed)}")
     return None
+
+
+def _split(settings: Settings) -> dict[str, Finding | None]:
+    """The files of the nation by district, which are always read, and what is wrong with each."""
+    memo = DigestMemo(None)
+    step = declared_steps(settings, memo)[NATION_PARQUET]
+    status = compare_steps(settings, memo, [step])[NATION_PARQUET]
+    keys = {role: path.relative_to(settings.results).as_posix() for role, path in step.outputs.items()}
+    found: dict[str, Finding | None] = dict.fromkeys(keys)
+    for role, path in step.outputs.items():
+        if not path.exists():
+            found[role] = Finding("missing", keys[role], "not there")
+        elif f"{role} damaged" in status.damaged:
+            found[role] = Finding("corrupt", keys[role], "not the file that was written")
+    if status.changed and found["index"] is None:
+        found["index"] = Finding("stale", keys["index"], ", ".join(status.changed))
+    return found
 
 
 def _against_record(sidecar: Path, record: Path) -> str | None:

@@ -157,8 +157,8 @@ def _note(
 
 @contextmanager
 def _whole(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path`, which gets that name when all went well."""
-    temporary = beside(path)
+    """A temporary name beside `path`, which gets that name when all went well; what was killed leaves a `.tmp`."""
+    temporary = path.with_name(f"{beside(path).name}.tmp")
     try:
         yield temporary
         with temporary.open("rb+") as file:
