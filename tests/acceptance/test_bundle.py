@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 import yaml
 from tiny_world import OWNER, source_columns
+from validation_world import write_database
 
+from local_h5.contracts.records import read_record
 from local_h5.contracts.results import AreaResult, read_sidecar
 
 pytestmark = pytest.mark.bundle
@@ -31,6 +33,16 @@ NEWER = {
     "never_heard_of": np.zeros(len(OWNER), np.float32),
 }
 """Columns of persons: two that the bundle's model lacks and the newest has, and one that none has."""
+
+NC, NC_01 = ("state_fips", "==", "37"), ("congressional_district_geoid", "==", "3701")
+TARGETS: list[tuple[str, list[tuple[str, str, str]], float]] = [
+    ("person_count", [NC], 10.0),
+    ("snap", [NC], 1000.0),
+    ("aca_ptc", [NC], 1000.0),
+    ("income_tax", [NC_01], 1000.0),
+    ("household_income_decile", [NC_01], 5.0),
+]
+"""Far off, which only warns. The last one is a rank among the rows of a file."""
 
 COMPUTE = """
 import json, sys
@@ -58,7 +70,12 @@ def folder() -> Path:
     columns = source_columns() | {name: {"2024": values} for name, values in NEWER.items()}
     write_inputs(folder / "inputs", columns)
     config = {"results": "build/bundle/results", **small_config("build/bundle/inputs")}
-    config["validation"] = {"population": {"max_rel_error": 1e6, "table": None}}
+    config["inputs"]["targets"] = str(write_database(folder / "inputs/targets.db", TARGETS))
+    config["validation"] = {
+        "level": "targets",
+        "processes": 1,
+        "population": {"max_rel_error": 1e6, "table": None},
+    }
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     done = subprocess.run(
         ["make", "all", "LOCK=requirements-bundle.lock", "CONFIG=build/bundle/config.yaml", "JOBS=2"],
@@ -115,3 +132,17 @@ def test_the_model_computes_on_the_files(computed: dict, folder: Path) -> None:
     assert districts["AK-01"] == [200]
     assert {200, 1100, 3701} < set(districts["US"])
     assert all(found["net"] for found in computed["files"].values())
+
+
+def test_targets_are_checked_by_the_table_of_that_model(sidecars: dict[str, AreaResult], folder: Path) -> None:
+    records = {area: read_record(folder / f"results/validation/targets/{area}.json") for area in sidecars}
+    rows = {area: {row.variable: row for row in record.targets} for area, record in records.items()}
+    assert {"person_count", "snap", "aca_ptc"} <= rows["states/NC"].keys()
+    for row in (*rows["states/NC"].values(), rows["districts/NC-01"]["income_tax"]):
+        assert row.value is not None
+        assert np.isfinite(row.value)
+        assert row.sane
+    assert "used_aca_ptc" in rows["states/NC"]["aca_ptc"].reason
+    decile = rows["districts/NC-01"]["household_income_decile"]
+    assert decile.value is None
+    assert "is a rank among the rows of the file" in decile.reason
