@@ -3,6 +3,10 @@
 import h5py
 import pytest
 from small_project import ALL, DISTRICTS, Project, make_project, write_coded
+from test_target_records import without_the_model
+from validation_world import write_database
+
+from local_h5.contracts.records import read_record
 
 pytestmark = pytest.mark.workflow
 
@@ -64,6 +68,22 @@ def test_every_area_is_built_and_passes_its_checks(built_coded: tuple[Project, s
         assert state["household_id/2024"][()].tolist() == [108, 109, 110, 112]
         assert district["household_id/2024"][()].tolist() == [108, 109]
     assert project.run("all").built == set()
+
+
+@pytest.mark.slow
+def test_every_area_is_checked_against_targets(built_coded: tuple[Project, str], tmp_path) -> None:
+    """The dataset has no blocks, and a file that is checked alone says so itself."""
+    project = built_coded[0].copy(tmp_path / "project")
+    without_the_model(project)
+    persons = [("person_count", [("state_fips", "==", "37")], 4.0), ("age", [("state_fips", "==", "37")], 1.0)]
+    write_database(project.path("inputs/targets.db"), persons)
+    project.configure(inputs__targets="inputs/targets.db", validation__level="targets")
+    assert project.run("all").built == set()
+    records = {area: read_record(project.path(f"results/validation/targets/{area}.json")) for area in ALL}
+    assert {record.status for record in records.values()} <= {"failed", "skipped"}
+    assert {row.variable: row.value for row in records["states/NC"].targets}.keys() == {"person_count", "age"}
+    assert all(row.value for row in records["states/NC"].targets)
+    assert "Nothing to be done" in project.run("all").text
 
 
 @pytest.mark.slow  # every area twice more

@@ -87,15 +87,20 @@ def write_reference(project: Project) -> None:
     project.path("inputs/districts.csv").write_text("\n".join(lines) + "\n")
 
 
-@pytest.fixture(scope="module")
-def checked_once(built: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The small project after a run at the level of targets; the population is the one that its weights give."""
-    project = built.copy(tmp_path_factory.mktemp("checked") / "project")
+def without_the_model(project: Project) -> None:
+    """Let what a file holds stand in for what the model calculates."""
     simulate = project.path("scripts/simulate_targets.py")
     project.path("scripts/stand_in.py").write_text(STAND_IN)
     imported = "from local_h5.validation.targets.country_model import CountryModel\n"
     assert imported in simulate.read_text()
     simulate.write_text(simulate.read_text().replace(imported, "from stand_in import CountryModel\n"))
+
+
+@pytest.fixture(scope="module")
+def checked_once(built: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The small project after a run at the level of targets; the population is the one that its weights give."""
+    project = built.copy(tmp_path_factory.mktemp("checked") / "project")
+    without_the_model(project)
     write_targets(project)
     write_reference(project)
     project.configure(

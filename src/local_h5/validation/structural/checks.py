@@ -20,7 +20,7 @@ from local_h5.inputs.geography.block_table import GEOID_COLUMNS
 from local_h5.inputs.geography.codes import at_large, distinct, normalise_districts, written_districts
 from local_h5.inputs.membership import ENTITIES, PERSON, Membership, reindex
 from local_h5.prepared.clones import TABLE_FIELD
-from local_h5.requests import CODE_WIDTH, WITHIN_STATE, AreaBuildRequest, AreaFilter
+from local_h5.requests import CODE_WIDTH, WITHIN_STATE, AreaFilter
 from local_h5.us import STATE_POSTAL, normalise_district
 from local_h5.validation.structural.common_schema import ExpectedColumn, Places
 
@@ -90,7 +90,7 @@ def check_structure(path: Path, result: AreaResult, expected: Expectations) -> t
             *_ids(file, result, expected.membership),
             *_links(file),
             *_weights(file, result),
-            *_geography(file, result.request, expected.places),
+            *_geography(file, result, expected.places),
             *_at_large(file, result),
             *_finite(file, expected),
             *_adults(result),
@@ -203,12 +203,13 @@ def _weights(file: _File, result: AreaResult) -> Iterator[Finding]:
         )
 
 
-def _geography(file: _File, request: AreaBuildRequest, places: Places | None) -> Iterator[Finding]:
-    if places is None or places.blocks.are_blocks:
+def _geography(file: _File, result: AreaResult, places: Places | None) -> Iterator[Finding]:
+    # Without the run's places, a file of a dataset with places of its own may have blocks or not.
+    if result.takeup is UNSET if places is None else places.blocks.are_blocks:
         yield from _of_blocks(file, places)
     else:
         yield from _as_far_as_known(file)
-    for item in request.filters:
+    for item in result.request.filters:
         outside = np.count_nonzero(~rows_where(item, file.values))
         if outside:
             text = f"{outside} households outside the area ({item.field} {item.op} {', '.join(item.values[:3])})"
