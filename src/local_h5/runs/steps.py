@@ -418,10 +418,11 @@ def _report(settings: Settings) -> Step:
 
 def _read_by_report(settings: Settings) -> dict[str, File]:
     layout = settings.layout
+    split = tuple(_nation_parquet(settings).outputs.values()) if settings.config.output.nation_parquet else ()
     return {
         "sidecars": tuple(sidecar_path(layout.output(request)) for request in settings.requests),
         "records": tuple(layout.record(level, r) for r in settings.requests for level in settings.policy.levels),
-        **({"split": tuple(_nation_parquet(settings).outputs.values())} if settings.config.output.nation_parquet else {}),
+        **({"split": split} if split else {}),
     }
 
 
