@@ -22,6 +22,9 @@ SHOWN = (
 )  # fmt: skip
 """Files that pages link to and that the site has as they are."""
 
+FOUND_FIRST = ("troubleshooting.md", "glossary.md", "estimates.md", "extending.md", "tutorials/")
+"""Pages that the search puts before others with the same words."""
+
 _LINK = re.compile(r"(\]\()(?!\w+:|#|/)([^)#\s]+)((?:#[^)\s]*)?\))")
 _LOADED = re.compile(
     r"""(?:src=|@import |<link [^>]*rel="?(?:stylesheet|preload|preconnect)"?[^>]*href=)["']?(?:https?:)?//[^\s"'>]+"""
@@ -61,8 +64,10 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
-    """Write relative links for the site."""
+    """Write relative links for the site, and say what the search finds first."""
     source = page.file.src_uri
+    if source.startswith(FOUND_FIRST):
+        page.meta.setdefault("search", {"boost": 3})
     back = {site: name for name, site in _MOVED.items()}
     here = back.get(source, source if source in ELSEWHERE else f"docs/{source}")
 

@@ -52,6 +52,7 @@ class Page:
 
     def open(self, place: Path | str) -> None:
         """Open a file, or an address, and wait for its load event."""
+        self.events = [event for event in self.events if event.get("method") != "Page.loadEventFired"]
         self.call("Page.navigate", url=place if isinstance(place, str) else place.absolute().as_uri())
         while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
             self.events.append(self._next())

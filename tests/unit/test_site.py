@@ -72,17 +72,18 @@ def test_the_search_finds_pages_without_the_network(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     found = "[...document.querySelectorAll('.md-search-result__item > a')].map((one) => one.href)"
     with served(site) as address, open_page(tmp_path / "profile") as page:
-        page.open(f"{address}/index.html")
+        page.call("Emulation.setDeviceMetricsOverride", width=1400, height=900, deviceScaleFactor=1, mobile=False)
         for word, expected in (
             ("take-up", "extending.html"),
             ("weighted median", "estimates.html"),
             ("unknown key", "troubleshooting.html"),
         ):
-            page.run(
-                "(() => { document.getElementById('__search').checked = true;"
-                f" const box = document.querySelector('.md-search__input'); box.focus(); box.value = '{word}';"
-                " box.dispatchEvent(new Event('focus')); box.dispatchEvent(new Event('keyup', {bubbles: true})); })()"
-            )
+            page.open(f"{address}/index.html")
+            box = page.run("document.querySelector('.md-search__input').getBoundingClientRect().toJSON()")
+            at = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+            for kind in ("mousePressed", "mouseReleased"):
+                page.call("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **at)
+            page.call("Input.insertText", text=word)
             end = time.monotonic() + 30
             while not any(expected in link for link in page.run(found)) and time.monotonic() < end:
                 time.sleep(0.1)
