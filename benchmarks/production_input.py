@@ -31,7 +31,7 @@ from local_h5.inputs.geography.codes import normalise_districts
 from local_h5.inputs.membership import HOUSEHOLD, PERSON, Membership, join_on_ids, reindex, rows_with
 from local_h5.inputs.source import ENTITIES, read_source
 from local_h5.prepared.model import GEOGRAPHIC, MEDICAID_COST, STRUCTURAL
-from local_h5.prepared.snapshot import IncomeLimits, SourceColumn, SourceSnapshot, StateValues
+from local_h5.prepared.snapshot import IncomeLimits, SourceColumn, SourceSnapshot, StateValues, sealed
 from local_h5_example.package import read_block_shares
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -115,7 +115,7 @@ def snapshot_without_model(source: Source, path: Path, counties: np.ndarray, ran
     persons = ("employment_income", "has_medicaid_health_coverage_at_interview",
                "reported_has_subsidized_marketplace_health_coverage_at_interview")  # fmt: skip
     limit = random.uniform(30e3, 60e3, (len(counties), 1)) * np.linspace(1.0, 1.9, 8)
-    return SourceSnapshot(
+    snapshot = SourceSnapshot(
         year=int(YEAR),
         n_rows=size,
         membership=source.membership,
@@ -142,6 +142,7 @@ def snapshot_without_model(source: Source, path: Path, counties: np.ndarray, ran
         reflecting=(),
         state_values=(StateValues(MEDICAID_COST, np.full(100, 8_000, np.float32)),),
     )
+    return sealed(snapshot)
 
 
 def draw_geography(downloads: Path, n_rows: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -87,7 +87,7 @@ def build_requested(requests: Any, path_to_results: Path, path_to_output: Path, 
     def report(outcome: AreaOutcome, number: int, total: int) -> None:
         print(f"{number}/{total} {_line(outcome)}", file=sys.stderr)
 
-    here = fingerprints_here(state, path_to_results)
+    here = fingerprints_here(state)
     # Not together with a run, which removes temporary files as those of killed jobs.
     lock = hold_run_lock(path_to_output)
     try:

@@ -60,7 +60,7 @@ def build_batch(batch: dict[str, Any], project: str = PROJECT, output: str = OUT
     results = Path("results")
     with contextlib.chdir(project):
         state = WorkerState.open(results)
-        here = fingerprints_here(state, results)
+        here = fingerprints_here(state)
         result = run_areas(read_items(batch, "batch"), state, Path(output), fingerprint_of=here)
     if not modal.is_local():
         outputs.commit()

@@ -17,7 +17,7 @@ from local_h5.inputs.membership import HOUSEHOLD, PERSON, keep_ids
 from local_h5.inputs.source import ENTITIES, STRUCTURAL, SourceDataset
 from local_h5.prepared.model import MEDICAID_COST, MedicaidCost, VariableRules
 from local_h5.prepared.places import GEOGRAPHIC
-from local_h5.prepared.snapshot import IncomeLimits, SourceColumn, SourceSnapshot, StateValues
+from local_h5.prepared.snapshot import IncomeLimits, SourceColumn, SourceSnapshot, StateValues, sealed
 from local_h5.takeup.programmes import Programme, load_programmes
 
 ENTITY = {
@@ -98,7 +98,7 @@ def snapshot_without_model(
     )
     reports = ("receives_housing_assistance", "has_medicaid_health_coverage_at_interview", UNKNOWN)
     values |= {name: first[name] for name in reports if name in first}
-    return SourceSnapshot(
+    snapshot = SourceSnapshot(
         year=source.year,
         n_rows=n_rows,
         membership=source.membership,
@@ -120,6 +120,7 @@ def snapshot_without_model(
         if medicaid_cost == "state_average" and MEDICAID_COST not in source.periods
         else (),
     )
+    return sealed(snapshot)
 
 
 def own_snapshot_without_model(

@@ -257,7 +257,7 @@ def requests() -> tuple[AreaBuildRequest, ...]:
 
 def digests(world: CodedWorld) -> dict[str, str]:
     inputs = prepared(world)
-    shared = run_components(inputs, "0" * 64, BuildOptions())
+    shared = run_components(inputs, BuildOptions())
     return {r.area_id: f.digest for r, f in fingerprints(requests(), inputs, shared, BuildOptions())}
 
 
@@ -324,7 +324,7 @@ def test_a_changed_row_concerns_its_own_areas(
 
 def test_rows_are_a_component_only_where_they_stay(world: CodedWorld) -> None:
     inputs = prepared(world)
-    shared = run_components(inputs, "0" * 64, BuildOptions())
+    shared = run_components(inputs, BuildOptions())
     found = dict(fingerprints(requests(), inputs, shared, BuildOptions()))
     assert all(ROWS in fingerprint.components for fingerprint in found.values())
     assert shared["snapshot"] != "0" * 64

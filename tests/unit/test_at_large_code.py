@@ -224,7 +224,7 @@ def test_another_code_concerns_the_areas_with_such_seats(run: Run) -> None:
     components = {}
     for code in ("00", "01"):
         options = BuildOptions(district_codes=code)
-        shared = run_components(run.inputs, "0" * 64, options)
+        shared = run_components(run.inputs, options)
         requests = [request for request in run.settings.requests if request.area_id != "NYC"]
         components[code] = {
             request.area_id: found for request, found in fingerprints(requests, run.inputs, shared, options)

@@ -337,9 +337,9 @@ def test_months_that_a_table_cannot_hold_are_refused_before_any_area(
     package: Run, tmp_path: Path, rows: tuple[int, ...], found: str
 ) -> None:
     inputs = monthly(package.inputs, "some_income", rows)
-    run_components(inputs, "0" * 64, BuildOptions())
+    run_components(inputs, BuildOptions())
     for attempt in (
-        lambda: run_components(inputs, "0" * 64, TABLES),
+        lambda: run_components(inputs, TABLES),
         lambda: built(inputs, tmp_path, "state", TABLES),
     ):
         with pytest.raises(InputError, match=f"some_income: expected one value for the year.*{found}") as caught:
@@ -384,7 +384,7 @@ def test_a_wrong_choice_is_one_line(package: Run, output: dict[str, Any], said: 
 def test_another_form_is_another_configuration(coded: PreparedInputs) -> None:
     found = {}
     for options in (BuildOptions(), TABLES):
-        shared = run_components(coded, "0" * 64, options)
+        shared = run_components(coded, options)
         ((_, found[options.form]),) = fingerprints([request("state")], coded, shared, options)
     assert found["periods"].differences(found["tables"].components) == ["config"]
 

@@ -45,7 +45,7 @@ def options_of(settings: "Settings") -> BuildOptions:
     return options_from_config(settings.config)
 
 
-def run_components(inputs: PreparedInputs, snapshot_sha256: str, options: BuildOptions) -> dict[str, str]:
+def run_components(inputs: PreparedInputs, options: BuildOptions) -> dict[str, str]:
     """Components that all areas of a run share: snapshot, code, versions, configuration.
 
     Raises:
@@ -67,7 +67,7 @@ def run_components(inputs: PreparedInputs, snapshot_sha256: str, options: BuildO
     }
     own = inputs.takeup.own is not None  # then rows count by area, see _rows_digest
     return {
-        "snapshot": snapshot_form(inputs.snapshot) if own else inputs.snapshot.content or snapshot_sha256,
+        "snapshot": snapshot_form(inputs.snapshot) if own else inputs.snapshot.content,
         "dictionary": _digest_arrays(inputs.snapshot.labels),
         "code": code_digest(AREA_MODULES),
         "versions": _digest_json(versions(inputs.snapshot)),

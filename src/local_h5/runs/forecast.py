@@ -152,18 +152,16 @@ def compute(
         own: reads a dataset with weights and places of its own; by default it is read here.
     """
     # Imported on use: numpy, h5py and what reads the block tables.
-    from local_h5.files.atomic import sha256_of
     from local_h5.runs.fingerprint import fingerprints, options_of, run_components, with_validation
     from local_h5.validation.structural.verdict import StructuralPolicy
 
     expected: dict[str, Fingerprint] = {}
     options = options_of(settings)
     structural = StructuralPolicy.from_config(settings.config.structural)
-    sha256 = sha256_of(settings.layout.snapshot)
     for package in settings.packages:
         inputs = _inputs(settings, package, verdicts or {}, own or partial(_own_inputs, settings))
         requests = [request for request in settings.requests if request.package == package.name]
-        shared = run_components(inputs, sha256, options)
+        shared = run_components(inputs, options)
         for request, fingerprint in fingerprints(requests, inputs, shared, options):
             expected[request.key] = with_validation(fingerprint, structural.decides(request))
     return expected

@@ -6,7 +6,6 @@ from local_h5.config.layout import Layout
 from local_h5.contracts.results import Fingerprint
 from local_h5.contracts.work_items import WorkItem
 from local_h5.errors import PreparedError
-from local_h5.files.atomic import sha256_of
 from local_h5.requests import AreaBuildRequest
 from local_h5.runs.fingerprint import fingerprints, run_components, with_validation
 from local_h5.runs.plan_file import PLAN_AGAIN, read_catalog, read_plan
@@ -34,7 +33,7 @@ def planned_items(results: Path) -> tuple[WorkItem, ...]:
     return tuple(WorkItem(request, plan[request.key]) for request in catalog)
 
 
-def fingerprints_here(state: WorkerState, results: Path) -> FingerprintOf:
+def fingerprints_here(state: WorkerState) -> FingerprintOf:
     """The fingerprint of each area from this process's prepared files, code and versions.
 
     They are computed as in planning, so that a worker writes the same sidecars as the workflow, and at the same cost
@@ -42,10 +41,8 @@ def fingerprints_here(state: WorkerState, results: Path) -> FingerprintOf:
 
     Args:
         state: the worker's.
-        results: the results folder that it was opened on.
     """
-    snapshot = sha256_of(Layout(results).snapshot)
-    shared = {name: run_components(inputs, snapshot, state.options) for name, inputs in state.packages.items()}
+    shared = {name: run_components(inputs, state.options) for name, inputs in state.packages.items()}
 
     def here(request: AreaBuildRequest) -> Fingerprint:
         package = state.packages[request.package]

@@ -62,7 +62,7 @@ def test_one_call_is_one_batch_of_the_worker(prepared: Prepared, adapter: Module
     answer = adapter.build_batch.local(write_items(items), str(prepared.folder), str(tmp_path / "modal"))
     result = WorkResult.from_json(json.loads(json.dumps(answer)))
     assert [outcome.status for outcome in result.outcomes] == ["completed", "failed", "completed"]
-    here = fingerprints_here(prepared.state, prepared.results)
+    here = fingerprints_here(prepared.state)
     expected = run_areas(items, prepared.state, tmp_path / "worker", fingerprint_of=here)
     assert [outcome.sha256 for outcome in result.outcomes] == [outcome.sha256 for outcome in expected.outcomes]
     for name in ("districts/NC-01.h5.result.json", "states/AK.h5.result.json"):
@@ -79,7 +79,7 @@ def test_a_planned_run_in_batches(
     for name in ("scripts", "config"):
         (project / name).symlink_to(ROOT / name)
     monkeypatch.chdir(project)
-    here = fingerprints_here(prepared.state, prepared.results)
+    here = fingerprints_here(prepared.state)
     write_plan(project / "results/prepared/plan.json", {request.key: here(request) for request in requests})
     catalog = [request.to_json() for request in requests]
     (project / "results/prepared/catalog.json").write_text(json.dumps(catalog))

@@ -60,7 +60,7 @@ def run(prepared: Prepared, folder: Path, *items: WorkItem, **options: Any) -> t
 
 def test_files_are_those_of_the_area_jobs(prepared: Prepared, tmp_path: Path) -> None:
     results, state = prepared.results, prepared.state
-    here = fingerprints_here(state, results)
+    here = fingerprints_here(state)
     requests = [prepared.request(name) for name in ("US", "NC", "NC-01", "CA-34")]
     done = run_areas([WorkItem(request) for request in requests], state, tmp_path / "worker", fingerprint_of=here)
     assert [outcome.status for outcome in done.outcomes] == ["completed"] * 4
@@ -247,7 +247,7 @@ def test_another_fingerprint_or_request_is_built_again(prepared: Prepared, tmp_p
 
 
 def test_a_plan_made_elsewhere_is_refused(prepared: Prepared, tmp_path: Path) -> None:
-    here = fingerprints_here(prepared.state, prepared.results)
+    here = fingerprints_here(prepared.state)
     right = here(NC_01)
     planned = Fingerprint("ef" * 32, {**right.components, "versions": "0" * 64, "code": "1" * 64})
     failed, other = run(prepared, tmp_path, WorkItem(NC_01, planned), WorkItem(AK_01, here(AK_01)), fingerprint_of=here)
@@ -340,7 +340,7 @@ def test_what_the_other_kind_of_input_left_stops_no_worker(
     state = here.state
     assert list(state.packages) == [now]
     items = [WorkItem(replace(request, package=now)) for request in (NC_01, AK_01)]
-    marks = fingerprints_here(state, here.results)
+    marks = fingerprints_here(state)
     done = run_areas(items, state, tmp_path / "out", fingerprint_of=marks)
     assert [outcome.status for outcome in done.outcomes] == ["completed"] * 2
     alone = write_prepared(tmp_path / "alone", runs[now], now)
