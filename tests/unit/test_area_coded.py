@@ -231,6 +231,28 @@ def test_the_nation_of_a_package_cut_again_gives_the_same_areas(world: CodedWorl
         result = read_sidecar(sidecar_path(again))
         assert set(result.takeup.kept) == {programme.variable for programme in load_programmes()}
         assert result.notes == read_sidecar(sidecar_path(one)).notes
+        for file in (one, again):
+            assert read_sidecar(sidecar_path(file)).checks["spm_units_without_adult"] == without_adult(file)
+
+
+def without_adult(path: Path) -> int:
+    with h5py.File(path) as file:
+        units, of, age = (file[name]["2024"][()] for name in ("spm_unit_id", "person_spm_unit_id", "age"))
+    return len(set(units.tolist()) - set(of[age >= 18].tolist()))
+
+
+def test_children_alone_are_counted_where_they_are(world: CodedWorld, tmp_path: Path) -> None:
+    """In the nation, whose rows are the dataset's, and in a district, which has fewer."""
+    persons = world.tables["person"]
+    units = persons["person_spm_unit_id"].unique()[[2, 5]]
+    persons.loc[persons["person_spm_unit_id"].isin(units), "age"] = 9
+    found = []
+    for number, options in enumerate(({}, {"cd_subset": ["3701"]}, {"cd_subset": ["3712"]})):
+        path = facade.build_h5(**(world.write() | {"output_path": tmp_path / f"{number}.h5"}), **options)
+        found.append(read_sidecar(sidecar_path(path)).checks["spm_units_without_adult"])
+        assert found[-1] == without_adult(path)
+    assert found[0] == 2
+    assert len(set(found)) > 1
 
 
 # --- the run

@@ -212,9 +212,12 @@ def count_spm_units_without_adult(snapshot: SourceSnapshot, reindexed: Reindexed
     age = next((column for column in snapshot.columns if column.variable == "age"), None)
     if age is None:
         return 0
-    person = snapshot.membership.person_unit["spm_unit"]
+    units, ages = snapshot.membership.person_unit["spm_unit"], snapshot.matrices[age.matrix][age.row]
+    persons = reindexed.rows[PERSON].source_row
+    if len(persons) < len(ages):  # a person of the source may stand in the file many times, or not at all
+        units, ages = units[persons], ages[persons]
     adults = np.zeros(snapshot.n_rows["spm_unit"], dtype=bool)
-    adults[person[snapshot.matrices[age.matrix][age.row] >= ADULT_AGE]] = True
+    adults[units[ages >= ADULT_AGE]] = True
     return int((~adults[reindexed.rows["spm_unit"].source_row]).sum())
 
 

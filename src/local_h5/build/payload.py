@@ -103,10 +103,13 @@ class _Gather:
         self._holds: tuple[str, int] | None = None
 
     def __call__(self, column: SourceColumn) -> np.ndarray:
-        values = self._snapshot.matrices[column.matrix][column.row]
+        values, rows = self._snapshot.matrices[column.matrix][column.row], self._rows[column.entity]
         if column.coded:
-            values = self._snapshot.vocabularies[column.variable][values]
-        rows = self._rows[column.entity]
+            # Texts of the fewer: of the source, or of the area when the source is a whole nation.
+            names = self._snapshot.vocabularies[column.variable]
+            if len(values) > len(rows):
+                return names[values[rows]]
+            values = names[values]
         size = len(rows) * values.dtype.itemsize
         if size > len(self._memory):
             self._memory, self._holds = np.empty(size, np.uint8), None
