@@ -46,6 +46,8 @@ class CompressedRows(Struct, frozen=True):
 
     def counts(self, households: np.ndarray) -> np.ndarray:
         """Number of rows of each of ``households``, int32."""
+        if len(households) < len(self.indptr):
+            return (self.indptr[households + 1] - self.indptr[households]).astype(np.int32)
         return np.diff(self.indptr).astype(np.int32)[households]
 
     def owner(self) -> np.ndarray:

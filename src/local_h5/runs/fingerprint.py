@@ -80,6 +80,7 @@ def fingerprints(
     inputs: PreparedInputs,
     shared: Mapping[str, str],
     options: BuildOptions,
+    districts: dict[int, dict[str, str]] | None = None,
 ) -> Iterator[tuple[AreaBuildRequest, Fingerprint]]:
     """The fingerprint of each area of one calibration package.
 
@@ -88,11 +89,12 @@ def fingerprints(
         inputs: prepared.
         shared: of :func:`run_components`.
         options: of the run.
+        districts: components by district, from earlier calls with the same ``inputs`` and ``options``; filled here.
 
     Raises:
         RequestError, EmptySelectionError: an area is unknown or has no household clone.
     """
-    districts: dict[int, dict[str, str]] = {}
+    districts = {} if districts is None else districts
     for request in requests:
         codes = _districts_of(request, inputs)
         if codes is None or inputs.takeup.scope == "area":
@@ -172,9 +174,10 @@ def _rows_digest(inputs: PreparedInputs, selection: CloneSelection) -> str:
     reindexed = reindex(snapshot.membership, selection.household, selection.clone)
     for entity, rows in reindexed.rows.items():
         arrays = [reindexed.ids(entity), *(() if entity == PERSON else (reindexed.links(entity),))]
+        places = rows.source_row.astype(np.intp)  # numpy's own index type; else it converts them for every column
         for name in sorted(snapshot.matrices):
             if name.partition("/")[0] == entity:
-                arrays += [row[rows.source_row] for row in snapshot.matrices[name]]
+                arrays += [row.take(places) for row in snapshot.matrices[name]]
         sha.update(f"{entity}={_digest_arrays(*arrays)}".encode())
     return sha.hexdigest()
 

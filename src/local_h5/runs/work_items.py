@@ -43,10 +43,12 @@ def fingerprints_here(state: WorkerState) -> FingerprintOf:
         state: the worker's.
     """
     shared = {name: run_components(inputs, state.options) for name, inputs in state.packages.items()}
+    districts: dict[str, dict[int, dict[str, str]]] = {name: {} for name in state.packages}
 
     def here(request: AreaBuildRequest) -> Fingerprint:
         package = state.packages[request.package]
-        ((_, fingerprint),) = fingerprints([request], package, shared[request.package], state.options)
+        known = districts[request.package]
+        ((_, fingerprint),) = fingerprints([request], package, shared[request.package], state.options, known)
         return with_validation(fingerprint, state.structural.decides(request))
 
     return here
