@@ -272,7 +272,8 @@ def test_a_public_country_is_not_served_here(private):
         "/link/..%2f..%2ftokens.json",
         "/tokens.json",
         "/channels/",
-        "/",
+        "/.",
+        "//",
     ],
 )
 def test_path_traversal_and_keys_that_are_nobodys_business_are_refused(private, path):

@@ -290,9 +290,11 @@ def test_a_release_manager(store: Store, place: Path, capsys: pytest.CaptureFixt
     assert not pe_data.diff("us/local_areas@v1", "us/local_areas@v3")
 
 
-def test_a_single_file_is_shown_too(store: Store, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("named", ["cps.h5", "./cps.h5", "../{}/cps.h5", "{}"])
+def test_a_single_file_is_shown_too(store: Store, place: Path, capsys: pytest.CaptureFixture[str], named: str) -> None:
+    named = str(place / "cps.h5") if named == "{}" else named.format(place.name)
     write_area(place / "cps.h5")
-    assert cli(capsys, "publish", "cps.h5", "us/cps")[0] == 0
+    assert cli(capsys, "publish", named, "us/cps")[0] == 0
     write_area(place / "cps.h5", (1.0, 2.0))
-    _, out, _ = cli(capsys, "publish", "cps.h5", "us/cps")
+    _, out, _ = cli(capsys, "publish", named, "us/cps")
     assert re.search(r"household rows +3 +2 +-33\.3 %", out)

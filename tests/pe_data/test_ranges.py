@@ -49,7 +49,7 @@ from pe_data.store.folder import FolderStore
 from pe_data.store.objects import ObjectStore
 from pe_data.store.opening import open_store
 from pe_data.write.by_area import Split, write_by_area
-from pe_data.write.folder import items_in
+from pe_data.write.folder import item_of, items_in
 from pe_data.write.publish import publish_collection
 
 URI = "pe-data://us/local_areas@latest"
@@ -386,7 +386,7 @@ def test_the_collection_is_located_once(monkeypatch: pytest.MonkeyPatch) -> None
     assert len(read) == 1
 
 
-def test_the_parts_say_what_the_whole_file_says(run: Run, tmp_path: Path) -> None:
+def test_the_parts_say_what_the_whole_file_says(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Build, inputs and notes; the area is said of the whole file alone."""
     other = copy_of(run, tmp_path / "other")
     h5 = other.path("US")
@@ -399,6 +399,10 @@ def test_the_parts_say_what_the_whole_file_says(run: Run, tmp_path: Path) -> Non
         part = items[f"{SPLIT}/{name}"]
         assert (part.manifest.build, part.manifest.inputs) == (whole.manifest.build, whole.manifest.inputs)
         assert part.about == msgspec.structs.replace(whole.about, area=None)
+    with monkeypatch.context() as there:
+        there.chdir(h5.with_suffix(""))
+        for path in ("person.parquet", "./person.parquet", f"../{h5.stem}/person.parquet"):
+            assert item_of(Path(path), Label("us", "local_areas")).manifest.build == whole.manifest.build
     other.edit("US", "age", lambda values: values + 1)  # now they are of another file
     assert items_in(other.settings.results, Label("us", "local_areas"))[f"{SPLIT}/person"].manifest.build == Build()
 

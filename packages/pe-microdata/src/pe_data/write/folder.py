@@ -41,7 +41,8 @@ def _of_split(path: Path, label: Label, years: tuple[int, ...]) -> Item | None:
     None for any other file, and where the index is not of the whole file as its sidecar has it. The row says no area:
     that is said of the whole file.
     """
-    whole = path.parent.with_name(f"{path.parent.name}.h5")
+    folder = path.parent.resolve()  # a relative path need not say how the folder is called
+    whole = folder.parent / f"{folder.name}.h5"
     sidecar = sidecar_beside(whole) if is_split(path) else None
     if sidecar is None:
         return None
