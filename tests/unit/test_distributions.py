@@ -140,10 +140,11 @@ class Environment:
         self.bin = folder / "bin"
         locked = re.sub(r" \\\n( +--hash=\S+( \\\n)?)+", "\n", (ROOT / "requirements-dev.lock").read_text())
         constraints = folder.with_suffix(".txt")
-        constraints.write_text(locked + f"\npe-microdata @ {wheels['pe-microdata'].as_uri()}\n")
+        constraints.write_text(locked)
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True, timeout=300)
-        words = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-c", str(constraints), str(wheel)]
-        subprocess.run([self.bin / "python", *words], check=True, timeout=600)
+        words = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-c", str(constraints)]
+        ours = ["--find-links", str(wheels["pe-microdata"].parent), str(wheel)]  # pip binds no extras to an address
+        subprocess.run([self.bin / "python", *words, *ours], check=True, timeout=600)
         self.home = folder
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:

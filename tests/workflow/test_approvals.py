@@ -84,5 +84,5 @@ def test_snakemakes_own_report_has_the_figures(project: Project) -> None:
     assert "Nothing to be done" in project.run("report").text
     project.run("report", "--report", "page.html")
     assert "district_map_population_error.svg" in project.path("page.html").read_text()
-    project.edit("src/local_h5/report/page.html", "<title>", "<title>Another ")
+    project.edit("src/local_h5/report/page.html", "<h1>", "<h1>Another ")
     assert "Report of the run" in project.run("-n", "report").text
