@@ -138,9 +138,15 @@ def _districts_of(request: AreaBuildRequest, inputs: PreparedInputs) -> list[int
     present = inputs.clones.districts.tolist()
     if not request.filters:
         return present
-    if len(request.filters) == 1 and request.filters[0].field == "district":
-        codes = sorted({normalise_district(int(value)) for value in request.filters[0].values})
+    if len(request.filters) > 1:
+        return None
+    (only,) = request.filters
+    if only.field == "district":
+        codes = sorted({normalise_district(int(value)) for value in only.values})
         return codes if set(codes) <= set(present) else None
+    if only.field == "state" and inputs.takeup.own is not None:
+        # A dataset's own places have no district of another state, and 100 * state where it is not known.
+        return [code for code in present if code // 100 in {int(value) for value in only.values}]
     return None
 
 
