@@ -66,6 +66,8 @@ def main() -> None:
         url, cache, sha256, size = arguments.one
         print(json.dumps(one_fetch(url, Path(cache), sha256, int(size), Tuning())))
         return
+    if arguments.folder:
+        arguments.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=arguments.folder) as name, nginx(Path(name)) as url:
         if arguments.many or arguments.store:
             if arguments.store:
