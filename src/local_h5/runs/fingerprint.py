@@ -146,7 +146,8 @@ def _districts_of(request: AreaBuildRequest, inputs: PreparedInputs) -> list[int
         return codes if set(codes) <= set(present) else None
     if only.field == "state" and inputs.takeup.own is not None:
         # A dataset's own places have no district of another state, and 100 * state where it is not known.
-        return [code for code in present if code // 100 in {int(value) for value in only.values}]
+        states = {int(value) for value in only.values}
+        return [code for code in present if code // 100 in states]
     return None
 
 

@@ -205,7 +205,8 @@ def _weights(file: _File, result: AreaResult) -> Iterator[Finding]:
 
 def _geography(file: _File, result: AreaResult, places: Places | None) -> Iterator[Finding]:
     # Without the run's places, a file of a dataset with places of its own may have blocks or not.
-    if result.takeup is UNSET if places is None else places.blocks.are_blocks:
+    are_blocks = result.takeup is UNSET if places is None else places.blocks.are_blocks
+    if are_blocks:
         yield from _of_blocks(file, places)
     else:
         yield from _as_far_as_known(file)
