@@ -60,6 +60,11 @@ def of_collection(uri: StoreUri, example: str, store: str | None) -> list[Lines]
     ]
 
 
+def of_diff(dataset: str, before: int, after: int, store: str | None) -> str:
+    """All that changed between two versions of a dataset (`us/local_areas`), with the values."""
+    return f"pe-data diff {dataset}@v{before} {dataset}@v{after} --deep{_option(store)}"
+
+
 def _in_r(uri: StoreUri, store: str | None) -> str:
     more = "" if store is None else f', "--store", shQuote({json.dumps(store, ensure_ascii=False)})'
     return (

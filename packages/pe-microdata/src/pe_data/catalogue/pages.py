@@ -133,7 +133,7 @@ class DatasetPages:
         if after is not None:
             yield from self._version(after, None)
         for version in self.source.versions:
-            if version.body.version not in self._changes:
+            if not version.kept:
                 yield self._render("missing.html", self.version_page(version), version=version)
         for columns in self._sets.found.values():
             yield self._columns(columns)
@@ -149,8 +149,8 @@ class DatasetPages:
             "page": self.page,
             "version": newest.body.version,
             "published_at": newest.body.published_at,
-            "files": len(newest.members),
-            "size": newest.size_bytes if newest.members else None,
+            "files": len(newest.members) if newest.kept else None,
+            "size": newest.size_bytes if newest.kept else None,
             "years": _years(manifests),
             "licence": _several(one.licence for one in manifests),
             "revoked": newest.revoked,
@@ -180,7 +180,7 @@ class DatasetPages:
         change = self._change(content, before)
         common = _common(list(version.members.values()))
         demonstration = demonstrations(common)
-        shared = {"version": version, "maker": self.maker}
+        shared = {"version": version}
         if version.collection:
             example = min(version.members)
             rows = [
@@ -250,9 +250,9 @@ class DatasetPages:
         newest = self.source.versions[0]
         latest = replace(newest.uri, channel="latest", sha256=None, manifest=None)
         fetch = None
-        if newest.members and newest.collection:
+        if newest.kept and newest.collection:
             fetch = lines.of_collection(latest, min(newest.members), self.maker.store)
-        elif newest.members:
+        elif newest.kept:
             row = newest.members[SINGLE]
             fetch = lines.of_file(latest, row.artifact_sha256, row.extension, self.maker.store)
         columns = [one for one in self._sets.found.values() if newest.body.version in one.used]
@@ -337,7 +337,7 @@ class DatasetPages:
                 "same": row.artifact_sha256 == here.artifact_sha256,
             }
             for one in self.source.versions
-            if one.collection and one.body.version not in self._gone and (row := one.members.get(name)) is not None
+            if one.kept and (row := one.members.get(name)) is not None
         ]
 
     def _change(self, content: Content, before: Content | None) -> dict[str, Any] | None:
@@ -347,19 +347,14 @@ class DatasetPages:
             earlier = "of which the store has files" if number > 1 else ""
             self._changes[number] = f"the first version {earlier}".strip()
             return None
-        old = before.version.body.version
-        try:
-            found = compare_sides(before.side(), content.side())
-        except InputError:
-            text = (
-                "a collection now, one file before"
-                if content.version.collection
-                else "one file now, a collection before"
-            )
-            self._changes[number] = text
-            return {"summary": text, "sections": [], "same": False}
+        if (before.version.collection is None) != (content.version.collection is None):
+            kinds = ("a collection", "one file") if content.version.collection else ("one file", "a collection")
+            self._changes[number] = text = "{} now, {} before".format(*kinds)
+            return {"summary": text, "sections": [], "deep": None}
+        found = compare_sides(before.side(), content.side())
         self._changes[number] = summary(found)
-        return {"summary": summary(found), "sections": sections(found, SHOWN), "same": not found, "old": old}
+        line = lines.of_diff(self.name, before.version.body.version, number, self.maker.store)
+        return {"summary": summary(found), "sections": sections(found, SHOWN), "deep": line if found else None}
 
     @cached_property
     def _map(self) -> Mapping[str, Any]:
@@ -369,8 +364,9 @@ class DatasetPages:
         version, manifests = self._newest.version, self._newest.manifests
         districts: dict[str, str] = {}
         for name, row in sorted(version.members.items()):
-            named = row.area.id if row.area and row.area.type == "district" else name
-            if named != name or name.startswith("districts/"):
+            named = name if name.startswith("districts/") else ""
+            named = row.area.id if row.area and row.area.type == "district" else named
+            if named:
                 with suppress(InputError):
                     districts.setdefault(district_of(named), name)
         where = cartogram()
@@ -410,11 +406,6 @@ class DatasetPages:
                     words = " · ".join(part for part in (one.entity, one.label, one.unit, one.description) if part)
                     page = f"{self._columns_page(columns)}#{places.anchor(one.entity, one.name)}"
                     yield Found(one.name, words, self.name, page)
-
-    @cached_property
-    def _gone(self) -> frozenset[int]:
-        """Versions that the store does not have any more."""
-        return frozenset(one.body.version for one in self.source.versions if not one.members)
 
 
 def _known(*facts: tuple[str, Any]) -> Facts:

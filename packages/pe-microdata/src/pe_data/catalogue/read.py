@@ -39,12 +39,14 @@ class Version:
         body: The pointer that led to it.
         collection: None for a single file, or if it is gone.
         members: Name → row; of a single file one, `SINGLE`. Empty if the store does not have it any more.
+        kept: Whether the store has the manifests of all its files. Of others no more is shown than the pointer.
         revoked: Why, when and by whom, if it was as a whole.
     """
 
     body: PointerBody
     collection: Collection | None
     members: Mapping[str, Member]
+    kept: bool
     revoked: str | None
 
     @property
@@ -118,31 +120,33 @@ class Source:
         return tuple(found)
 
     def contents(self) -> Iterator[Content]:
-        """The versions that the store still has, newest first; no more than two of them are kept in memory here.
+        """The versions that are kept, newest first; no more than two of them are in memory here.
 
         Raises:
             GatedError: a file of it is gated.
             PeDataError: a manifest cannot be read, or is damaged.
         """
         for version in self.versions:
-            if version.members:
-                content = self._content(version)
-                if content is not None:
-                    yield content
+            content = self._content(version)
+            if content is not None:
+                yield content
 
     def _version(self, body: PointerBody) -> Version:
         store, revoked = self.places.main(), self._ended(body.artifact_sha256)
         if body.is_collection:
             found = read_collection(store, self.country, body.artifact_sha256)
             whole = found[0] if found else None
-            return Version(body, whole, whole.members if whole else {}, revoked)
+            rows = whole.members if whole else {}
+            kept = bool(rows) and all(self._has_manifest(row.artifact_sha256) for row in rows.values())
+            return Version(body, whole, rows, kept, revoked)
         try:
             row = read_manifest(store, self.country, body.artifact_sha256, body.manifest_sha256).member
         except ObjectNotFoundError:
-            return Version(body, None, {}, revoked)
-        return Version(body, None, {SINGLE: row}, revoked)
+            return Version(body, None, {}, False, revoked)
+        return Version(body, None, {SINGLE: row}, True, revoked)
 
     def _content(self, version: Version) -> Content | None:
+        """What is in a version; None of one that was swept away, of which as much is looked at as is left."""
         store, known = self.places.main(), self._known
 
         def manifest(row: Member) -> Manifest:
@@ -151,13 +155,13 @@ class Source:
                 found = read_manifest(store, self.country, row.artifact_sha256, row.manifest_sha256).manifest
             return found
 
-        try:
-            bare = each(manifest, list(version.members.values()))
-        except ObjectNotFoundError:  # swept away in part
-            return None
+        left = [row for row in version.members.values() if version.kept or self._has_manifest(row.artifact_sha256)]
+        bare = each(manifest, left)
         for one in bare:
             if is_gated(self.country, one.access):
                 raise GatedError(Notice.of(self.country, self.dataset, one.licence))
+        if not version.kept:
+            return None
         described = zip(version.members.items(), bare, strict=True)
         manifests = {name: licensed(one, row.about) for (name, row), one in described}
         self._known = {row.manifest_sha256: one for row, one in zip(version.members.values(), bare, strict=True)}
@@ -172,10 +176,13 @@ class Source:
         return Revocations(StoreUri(self.country, self.dataset, None, "latest", None), self.places.options, self.places)
 
     @cached_property
-    def _buried(self) -> frozenset[Sha256]:
-        """What the store has a tombstone of; listed once, so that nobody asks for each of thousands of files."""
+    def _there(self) -> frozenset[tuple[ObjectKind, Sha256]]:
+        """What the store has; listed once, so that nobody asks for each of thousands of files."""
         parsed = (parse_object_key(meta.key) for meta in self.places.main().list(f"{self.country}/"))
-        return frozenset(one.sha256 for one in parsed if one is not None and one.kind == ObjectKind.TOMBSTONE)
+        return frozenset((one.kind, one.sha256) for one in parsed if one is not None)
+
+    def _has_manifest(self, sha256: Sha256) -> bool:
+        return (ObjectKind.MANIFEST, sha256) in self._there
 
     def _ended(self, sha256: Sha256) -> str | None:
         """Why, when and by whom an artifact was revoked."""
@@ -185,4 +192,5 @@ class Source:
 
     def _ended_by_itself(self, sha256: Sha256) -> str | None:
         """The same of a file of a version, for which `_ended` was asked before."""
-        return self._ended(sha256) if self._revocations.decided or sha256 in self._buried else None
+        asked = self._revocations.decided or (ObjectKind.TOMBSTONE, sha256) in self._there
+        return self._ended(sha256) if asked else None

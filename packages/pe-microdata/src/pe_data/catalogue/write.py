@@ -91,7 +91,7 @@ def write_site(
     if not channels:
         raise InputError(f"{places_of.config.url}: expected a store with a dataset, found none. Look at its address")
     with _replacing(out.expanduser()) as folder:
-        writer = _Writer(folder, progress)
+        writer = _Writer(folder, out, progress)
         shown: list[Shown] = []
         gated: list[Notice] = []
         versions = 0
@@ -123,8 +123,8 @@ def write_site(
 class _Writer:
     """Writes pages into a folder, and counts them."""
 
-    def __init__(self, folder: Path, progress: Progress) -> None:
-        self.folder, self.progress = folder, progress
+    def __init__(self, folder: Path, out: Path, progress: Progress) -> None:
+        self.folder, self.out, self.progress = folder, out, progress
         self.written: dict[str, int] = {}
         self._expected = 0
         self._folders: set[Path] = set()
@@ -150,22 +150,28 @@ class _Writer:
 
     def put(self, page: Page) -> None:
         path, raw = self.folder / page.path, page.text.encode()
-        if path.parent not in self._folders:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._folders.add(path.parent)
-        path.write_bytes(raw)
+        with _writing(self.out):
+            if path.parent not in self._folders:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._folders.add(path.parent)
+            path.write_bytes(raw)
         self.written[page.path] = len(raw)
         self.progress(len(self.written), max(self._expected, len(self.written)))
 
     def drop(self, below: str) -> None:
-        shutil.rmtree(self.folder / below, ignore_errors=True)
+        gone = self.folder / below
+        with _writing(self.out):
+            if gone.exists():
+                shutil.rmtree(gone)
+                if not any(gone.parent.iterdir()):
+                    gone.parent.rmdir()
         self.written = {path: size for path, size in self.written.items() if not path.startswith(f"{below}/")}
         self._folders.clear()
 
 
 def _about(top: list[str]) -> str:
     """What says that a folder holds a catalogue and nothing else."""
-    return json.dumps({"kind": KIND, "schema_version": 1, "entries": sorted({*top, places.ABOUT})}, indent=1) + "\n"
+    return json.dumps({"kind": KIND, "entries": sorted({*top, places.ABOUT})}, indent=1) + "\n"
 
 
 @contextmanager
@@ -175,25 +181,37 @@ def _replacing(out: Path) -> Iterator[Path]:
     Raises:
         InputError: `out` holds something that is no catalogue, or cannot be written.
     """
-    try:
-        target = out.resolve()
+    target = out.resolve()
+    new, old = beside(target), beside(target)
+    with _writing(out):
         _check(target, out)
         target.parent.mkdir(parents=True, exist_ok=True)
-        new, old = beside(target), beside(target)
         new.mkdir()
-        try:
-            yield new
-            if target.exists():
-                target.rename(old)
-            try:
-                new.rename(target)
-            except OSError:
-                if old.exists():
-                    old.rename(target)
-                raise
-        finally:
-            shutil.rmtree(new, ignore_errors=True)
-            shutil.rmtree(old, ignore_errors=True)
+    try:
+        yield new
+        with _writing(out):
+            _exchange(new, target, old)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def _exchange(new: Path, target: Path, old: Path) -> None:
+    """Put `new` where `target` is. What was there is removed only when the new one has its place."""
+    if target.exists():
+        target.rename(old)
+    try:
+        new.rename(target)
+    except BaseException:  # an interruption, too
+        if old.exists():
+            old.rename(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise InputError(f"{out}: cannot be written: {error.strerror or error}") from error
 

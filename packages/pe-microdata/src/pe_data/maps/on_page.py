@@ -1,6 +1,7 @@
 """A map with several measures in a page of HTML, of which its script (`pe_data/pages/map.js`) shows one at a time."""
 
 from collections.abc import Iterable, Mapping
+from html import escape
 from typing import Any
 
 from pe_data.maps.draw import Frame, Measure, drawn, hatch, legend, rules
@@ -46,7 +47,7 @@ def on_page(
         f'<circle cx="{x + 7:g}" cy="{y + 7:g}" r="2.4"/>' for name, (x, y) in where.middles.items() if name in dotted
     )
     legends = "".join(
-        f'<g data-measure="{name}"{"" if measure is first else " hidden"}>{legend(measure)}</g>'
+        f'<g data-measure="{escape(name, quote=True)}"{"" if measure is first else " hidden"}>{legend(measure)}</g>'
         for name, measure in shown.items()
     )
     return {

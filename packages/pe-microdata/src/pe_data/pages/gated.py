@@ -12,6 +12,4 @@ def gated_page(notices: Sequence[Notice]) -> str:
     Raises:
         MissingExtraError: jinja2 is not installed.
     """
-    from markupsafe import Markup
-
-    return environment(SHARED).get_template("gated.html").render(notices=notices, css=Markup(style()))
+    return environment(SHARED).get_template("gated.html").render(notices=notices, css=style())
