@@ -168,7 +168,7 @@ def measure_many(folder: Path, url: str, dataset: str, repeat: int) -> dict[str,
         program = [str(Path(sys.executable).with_name("pe-data")), "fetch", address, "--link", "--json"]
         program += ["--store", f"{url}/store", "--cache", str(here / "cache"), "--to"]
         commands = {
-            "curl": ["curl", "-s", "-K", str(here / "curl.txt")],
+            "curl": ["curl", "--fail", "-s", "-K", str(here / "curl.txt")],
             "fetch": [*program, str(here / "out")],
             "again": [*program, str(here / "again")],
         }

@@ -1,6 +1,7 @@
 """Moving bytes: resume, ranges, many processes, and a process that is killed at any step."""
 
 import errno
+import os
 import subprocess
 import sys
 import threading
@@ -23,6 +24,9 @@ from pe_data.cache.fetch import Tuning, Wanted, fetch
 from pe_data.cache.part import Part
 from pe_data.errors import CacheError, FetchError
 from pe_data.files import locks
+from pe_data.files.atomic import open_own
+from pe_data.files.locks import lock_open
+from pe_data.files.place import place
 from pe_data.names.digests import sha256_bytes, sha256_file
 from pe_data.store.byte_source import PIECE_BYTES, Body, Source
 from pe_data.store.folder import FolderStore
@@ -262,12 +266,11 @@ def test_24_threads_download_once(small, tmp_path):
 
 def test_a_partial_file_is_its_own_lock(tmp_path):
     """Who waits for it gets a new one when it was completed or given up, and the same when it was left."""
-    path, held, entered = tmp_path / "a.part", threading.Event(), []
+    path, held = tmp_path / "a.part", threading.Event()
 
     def wait(kept: list[tuple[int, int]]) -> None:
         held.wait()
         with Part(path, lock=True) as part:
-            entered.append(part.size)
             kept.append((part.size, path.stat().st_ino))
 
     for end in ("left", "renamed", "given up"):
@@ -292,7 +295,7 @@ def test_a_partial_file_is_its_own_lock(tmp_path):
     assert (tmp_path / "whole").read_bytes() == b"some bytes", "nobody wrote to what was completed"
 
 
-@pytest.mark.parametrize("trouble", [errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, None])
+@pytest.mark.parametrize("trouble", [errno.ENOSYS, None])
 def test_where_open_files_cannot_be_locked(small, tmp_path, monkeypatch, trouble):
     """As on some file systems of clusters: a lock file does it."""
     folder, uri = small
@@ -370,3 +373,61 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
             )
             peaks.append(int(result.stdout.split()[-1]))
     assert peaks[1] - peaks[0] < 20, peaks
+
+
+def test_an_interrupt_while_what_is_left_is_hashed_frees_it(tmp_path, monkeypatch):
+    path = tmp_path / "a.part"
+    path.write_bytes(b"left by an earlier download")
+
+    def interrupt(*_: object) -> bytes:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as during:
+        during.setattr(os, "read", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            Part(path, lock=True)
+    with path.open("rb+") as file:
+        assert lock_open(file.fileno(), path, wait=False)
+
+
+@pytest.mark.parametrize("end", ["removed", "linked elsewhere"])
+def test_another_file_that_has_taken_the_name_is_left_alone(tmp_path, monkeypatch, end):
+    """Its owner ends, and a third process makes a new file of that name, between opening the file and looking at it."""
+    path, fstat, turns = tmp_path / "a.part", os.fstat, []
+    path.write_bytes(b"old")
+
+    def meanwhile(descriptor: int) -> os.stat_result:
+        if not turns:
+            turns.append(1)
+            if end == "removed":
+                path.unlink()
+            else:
+                os.link(path, tmp_path / "out.h5")
+                path.rename(tmp_path / "whole.h5")
+            path.write_bytes(b"new, of somebody else")
+        return fstat(descriptor)
+
+    monkeypatch.setattr(os, "fstat", meanwhile)
+    found = open_own(path, 0o666)
+    try:
+        assert os.read(found, 100) == b"new, of somebody else"
+    finally:
+        os.close(found)
+
+
+def test_two_links_of_one_file_leave_no_temporary_name(tmp_path, monkeypatch):
+    source, target = tmp_path / "cached.h5", tmp_path / "out" / "a.h5"
+    source.write_bytes(b"bytes")
+    sha256 = sha256_file(source)
+    target.parent.mkdir()
+    target.write_bytes(b"other")
+    replace = Path.replace
+
+    def after_another(self: Path, to: Path) -> Path:
+        to.unlink()
+        os.link(source, to)
+        return replace(self, to)
+
+    monkeypatch.setattr(Path, "replace", after_another)
+    place(source, sha256, target, link=True)
+    assert [path.name for path in target.parent.iterdir()] == ["a.h5"]

@@ -79,7 +79,7 @@ def test_pointer_collection_and_each_payload_are_read_once(
 
 def test_the_tombstone_of_each_digest_is_asked_for_once(store: Path, published: PublishReport) -> None:
     with WebServer(store) as server:
-        pe_data.fetch(LATEST, store=server.url, workers=1)
+        pe_data.fetch(LATEST, store=server.url, workers=8)
         digests = {published.artifact_sha256, *(sha256_bytes(data) for data in DATA.values())}
         assert {sha256: server.gets[tombstone_key("us", sha256)] for sha256 in digests} == dict.fromkeys(digests, 1)
 

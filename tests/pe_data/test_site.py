@@ -41,8 +41,13 @@ from pe_data.documents.collection import About, Area
 from pe_data.documents.dictionary import Variable
 from pe_data.documents.pointer import Said
 from pe_data.errors import InputError
+from pe_data.maps.draw import cartogram, measure_of
+from pe_data.maps.on_page import on_page
 from pe_data.names.countries import terms_of
+from pe_data.names.keys import manifest_key
 from pe_data.pages.templates import script_json
+from pe_data.read.channels import history
+from pe_data.store.artifacts import read_collection
 from pe_data.store.folder import FolderStore
 from pe_data.write.publish import publish_artifact, publish_collection
 from pe_data.write.upload import Item
@@ -368,6 +373,35 @@ def test_a_version_that_was_swept_away_keeps_its_page(tmp_path: Path) -> None:
     assert "the first version of which the store has files" in history
 
 
+def test_a_version_of_which_one_file_was_swept_away_is_gone(tmp_path: Path) -> None:
+    """Nothing leads to its files, and as much as is left of it is looked at: a gated file still closes the dataset."""
+    store, files = FolderStore(tmp_path / "store"), tmp_path / "files"
+    for number in (1, 2):
+        publish_areas(store, files, ("districts/NC-01", "national/US"), f"r{number}", US=number + 3, NC01=number + 5)
+    old = read_collection(store, "us", list(history(store, "us", "areas"))[-1].body.artifact_sha256)
+    assert old is not None
+    (store.root / manifest_key("us", old[0].members["national/US"].artifact_sha256)).unlink()
+    made = Made(store, tmp_path / "site")
+    pe_data.site(store.root, made.site, cache=tmp_path / "cache")
+    assert "Not in the store any more" in words(made.text("us/areas/v1/index.html"))
+    assert not (made.site / "us/areas/v1/files").exists()
+    assert "version 1" not in words(made.text("us/areas/v2/files/districts~NC-01.html"))
+    test_all_links_lead_somewhere(made)
+
+
+def test_a_country_with_nothing_but_what_turns_out_gated_leaves_no_folder(tmp_path: Path) -> None:
+    store, files = FolderStore(tmp_path / "store"), tmp_path / "files"
+    publish_areas(store, files, ("national/US",), "r1")
+    path = write_households(files / "b.h5", seed=6)
+    gated = Item(path, describe(path, replace(survey_label("areas"), country="us", access="gated")))
+    publish_collection(store, {"a": gated}, country="us", dataset="areas", run_id="r2", allow_removal=True)
+    publish_areas(store, files, ("national/US",), "r3", US=9)
+    out = tmp_path / "site"
+    for _ in range(2):
+        assert pe_data.site(store.root, out, cache=tmp_path / "cache").gated == 1
+        assert not (out / "us").exists()
+
+
 def test_a_file_that_becomes_a_collection(tmp_path: Path) -> None:
     store = FolderStore(tmp_path / "store")
     path = write_file(tmp_path / "a.h5")
@@ -451,6 +485,35 @@ def test_an_error_leaves_the_earlier_site(small: FolderStore, tmp_path: Path, ca
     assert run(["site", str(small.root), str(out)]) == 1
     assert "expected a store with a dataset, found none" in capsys.readouterr().err
     assert snapshot(out) == before
+
+
+def test_the_name_of_a_measure_stays_in_its_attribute() -> None:
+    name = 'x"><img src=y>'
+    made = on_page({name: measure_of({"NC-01": 3.0}, title=name, signed=False)}, cartogram(), names={}, status={})
+    elements = read(made["svg"]).elements
+    assert "img" not in {tag for tag, _ in elements}
+    assert [attributes["data-measure"] for _, attributes in elements if "data-measure" in attributes] == [name]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError("the disk is full")])
+def test_an_interrupt_while_the_new_takes_the_place_of_the_old_leaves_the_old(
+    small: FolderStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    out = tmp_path / "out"
+    pe_data.site(small.root, out)
+    before, rename = snapshot(out), Path.rename
+
+    def stop(self: Path, target: Path) -> Path:
+        if target.name == "out" and not target.exists():
+            monkeypatch.setattr(Path, "rename", rename)
+            raise error
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", stop)
+    with pytest.raises((KeyboardInterrupt, InputError)):
+        pe_data.site(small.root, out)
+    assert snapshot(out) == before
+    assert not list(tmp_path.glob(".out*"))
 
 
 def test_without_jinja_one_line_says_which_extra(small: FolderStore, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import importlib.metadata
+import importlib.util
 import platform
 from collections.abc import Iterable
 from functools import cache, partial
@@ -121,6 +122,17 @@ def code_digest(modules: Iterable[str], memo: DigestMemo | None = None) -> str:
             )
         digest = memo.derived(f"code {module}", key, partial(_digest, path))
         sha.update(f"{module}\0{digest}\0".encode())
+    return sha.hexdigest()
+
+
+def package_digest(package: str, *folders: str) -> str | None:
+    """sha256 over the files of some folders of an installed package, which is not imported; None without it."""
+    found = importlib.util.find_spec(package)
+    if found is None or found.origin is None:
+        return None
+    root, sha = Path(found.origin).parent, hashlib.sha256()
+    for path in sorted(path for folder in folders for path in (root / folder).glob("*.*")):
+        sha.update(f"{path.relative_to(root)}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\0".encode())
     return sha.hexdigest()
 
 

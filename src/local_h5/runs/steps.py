@@ -411,7 +411,7 @@ def _report(settings: Settings) -> Step:
         REPORT,
         _Later(partial(_read_by_report, settings)),
         {name: settings.layout.validation / file for name, file in files.items()},
-        {"config": settings.config.to_json()},
+        {"config": settings.config.to_json(), "pages": code.package_digest("pe_data", "pages", "maps")},
         code.REPORT_MODULES,
     )
 

@@ -6,6 +6,7 @@ name away and nothing else.
 
 from pathlib import Path
 
+from pe_data.errors import CacheError
 from pe_data.files.atomic import READ_ONLY, local_errors, permitted, sync_folder
 
 
@@ -27,8 +28,14 @@ class Batch:
         self._folders.add(folder)
 
     def sync(self) -> None:
-        """Make the names durable. Raises CacheError."""
+        """Make the names durable. Raises CacheError, of the first folder that fails, when all were tried."""
+        failed: list[CacheError] = []
         while self._folders:
             folder = self._folders.pop()
-            with local_errors(folder):
-                sync_folder(folder)
+            try:
+                with local_errors(folder):
+                    sync_folder(folder)
+            except CacheError as error:
+                failed.append(error)
+        if failed:
+            raise failed[0]

@@ -90,29 +90,31 @@ class Cache:
 
     # --- hits ---------------------------------------------------------------------------------
 
-    def find(self, sha256: Sha256, *, verify: bool = False) -> Path | None:
-        """The payload or collection with that digest, if it is there and right."""
+    def find(self, sha256: Sha256, *, verify: bool = False, hashing: bool = True) -> Path | None:
+        """The payload or collection with that digest, if it is there and right. Arguments as of `lookup`."""
         for suffix in PAYLOADS:
-            path = self.lookup(sha256, suffix, verify=verify)
+            path = self.lookup(sha256, suffix, verify=verify, hashing=hashing)
             if path is not None:
                 return path
         return None
 
-    def lookup(self, sha256: Sha256, suffix: Suffix, *, verify: bool = False) -> Path | None:
+    def lookup(self, sha256: Sha256, suffix: Suffix, *, verify: bool = False, hashing: bool = True) -> Path | None:
         """The file with that digest and suffix, checked by stamp, or by hash with `verify`.
+
+        Without `hashing` a file that would have to be hashed is left alone and counts as absent.
 
         A file whose bytes are not what its name says is removed, and None comes back; so it does if
         this user may not read it.
         """
         for path in self._places(sha256, suffix):
-            if self._is_right(path, sha256, verify):
+            if self._is_right(path, sha256, verify, hashing):
                 if self.circle is not None and suffix in _DATA and path.parents[1] == self.paths.artifacts:
                     with local_errors(path):
                         close_to_others(path)
                 return path
         return None
 
-    def _is_right(self, path: Path, sha256: Sha256, verify: bool) -> bool:
+    def _is_right(self, path: Path, sha256: Sha256, verify: bool, hashing: bool) -> bool:
         try:
             stat = path.stat()
         except (FileNotFoundError, NotADirectoryError, PermissionError):
@@ -126,6 +128,8 @@ class Cache:
             return False
         if not verify and _is_stamped(path, stat):
             return True
+        if not hashing:
+            return False
         with local_errors(path):
             right = sha256_file(path) == sha256
         if right:

@@ -1,5 +1,6 @@
 """Verify every file of the cache, and remove the ones used longest ago."""
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -11,7 +12,7 @@ from filelock import FileLock, Timeout
 from pe_data.cache.entries import Cache, Entry
 from pe_data.files.atomic import local_errors
 from pe_data.files.locks import NoLocksError, lock_open
-from pe_data.names.digests import open_plain, sha256_file
+from pe_data.names.digests import sha256_file
 
 ABANDONED_SECONDS = 7 * 24 * 3600
 """A partial download that nobody went on with for so long goes."""
@@ -90,11 +91,13 @@ def _remove(part: Path) -> None:
     """Remove a partial file, which is its own lock. Raises BlockingIOError where somebody is at it."""
     with ExitStack() as held:
         with suppress(NoLocksError):
-            try:
-                handle = held.enter_context(open_plain(part))
-            except OSError:  # no file that anybody could download to, or not ours to read
+            try:  # to be written: over NFS only such a file can be locked
+                found = os.open(part, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+            except OSError:  # no file that anybody could download to, or not ours
                 pass
             else:
-                lock_open(handle.fileno(), part, wait=False)
+                held.callback(os.close, found)
+                if not lock_open(found, part, wait=False):
+                    raise BlockingIOError
         part.unlink(missing_ok=True)
         part.with_suffix(".parts").unlink(missing_ok=True)

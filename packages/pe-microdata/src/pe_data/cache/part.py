@@ -28,7 +28,7 @@ class Part(AbstractContextManager["Part"]):
             path: The file; its folder is made.
             mode: Of a new file, before the umask.
             most: A file with more bytes than this is begun anew.
-            lock: Wait for whoever else has it open so.
+            lock: Lock it, waiting for whoever holds the lock.
 
         Raises:
             NoLocksError: it cannot be locked.
@@ -42,14 +42,18 @@ class Part(AbstractContextManager["Part"]):
         self._hashing: Future[None] | None = None
         with local_errors(path):
             self._file = _open(path, mode, lock)
-            self._hash = hashlib.sha256()
-            self.left = os.fstat(self._file).st_size
-            """Bytes that an earlier download left."""
-            if most is not None and self.left > most:
-                os.ftruncate(self._file, 0)
-            while self.left and (piece := os.read(self._file, CHUNK_BYTES)):
-                self._hash.update(piece)
-                self.size += len(piece)
+            try:
+                self._hash = hashlib.sha256()
+                self.left = os.fstat(self._file).st_size
+                """Bytes that an earlier download left."""
+                if most is not None and self.left > most:
+                    os.ftruncate(self._file, 0)
+                while self.left and (piece := os.read(self._file, CHUNK_BYTES)):
+                    self._hash.update(piece)
+                    self.size += len(piece)
+            except BaseException:  # an interruption, too: the lock lasts as long as the file is open
+                os.close(self._file)
+                raise
 
     def append(self, data: memoryview) -> None:
         """Write `data` and hash it, the latter perhaps until the next call: `data` must not change before."""

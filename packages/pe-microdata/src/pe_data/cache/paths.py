@@ -135,7 +135,7 @@ class CachePaths:
 def in_shard(folder: Path, sha256: Sha256, suffix: str) -> Path:
     """`4e/4e92….suffix` below a folder; no text but a digest leads there."""
     digest = Sha256(sha256)
-    return Path(f"{folder}/{digest[:2]}/{digest}.{suffix}")  # several for each file: `/` costs three times as much
+    return Path(f"{folder}/{digest[:2]}/{digest}.{suffix}")  # several for each file: cheaper than `/`
 
 
 def of_store(folder: Path, store_url: str) -> Path:

@@ -81,18 +81,33 @@ def open_own(path: Path, mode: int) -> int:
     """Open or make a plain file that is nowhere else: no link that somebody put there is followed or written to."""
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
     careful = flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    while True:
+        try:
+            found = os.open(path, careful, mode)
+        except OSError as error:
+            if error.errno not in (errno.ELOOP, errno.ENXIO):
+                raise
+        else:
+            about = os.fstat(found)
+            if stat.S_ISREG(about.st_mode) and about.st_nlink == 1:
+                return found
+            os.close(found)
+            if not is_still(path, about):
+                continue  # its owner has moved or removed it since; what is there now is somebody else's
+        path.unlink(missing_ok=True)
+        try:
+            return os.open(path, careful | os.O_EXCL, mode)
+        except FileExistsError:
+            continue
+
+
+def is_still(path: Path, about: os.stat_result) -> bool:
+    """Whether `path` is the file that was opened, and no other that has its name now."""
     try:
-        found = os.open(path, careful, mode)
-    except OSError as error:
-        if error.errno not in (errno.ELOOP, errno.ENXIO):
-            raise
-    else:
-        about = os.fstat(found)
-        if stat.S_ISREG(about.st_mode) and about.st_nlink == 1:
-            return found
-        os.close(found)
-    path.unlink()
-    return os.open(path, careful | os.O_EXCL, mode)
+        there = path.lstat()
+    except FileNotFoundError:
+        return False
+    return (there.st_dev, there.st_ino) == (about.st_dev, about.st_ino)
 
 
 def sync_folder(folder: Path) -> None:

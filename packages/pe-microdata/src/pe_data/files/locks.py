@@ -10,18 +10,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pe_data.files.atomic import local_errors
+from pe_data.files.atomic import is_still, local_errors
 
 try:
     from fcntl import LOCK_EX, LOCK_NB, flock
 except ImportError:  # a system without
     flock = None  # type: ignore[assignment]
 
-_NONE = frozenset({errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK})
-
 
 class NoLocksError(Exception):
-    """Open files cannot be locked there, as on some file systems of clusters."""
+    """Open files cannot be locked there, as on some file systems of clusters: then a lock file does it."""
 
 
 def lock_open(descriptor: int, path: Path, *, wait: bool = True) -> bool:
@@ -39,21 +37,16 @@ def lock_open(descriptor: int, path: Path, *, wait: bool = True) -> bool:
     try:
         flock(descriptor, LOCK_EX if wait else LOCK_EX | LOCK_NB)
     except OSError as error:
-        if error.errno in _NONE:
+        if error.errno == errno.ENOSYS:
             raise NoLocksError from error
         raise
-    try:
-        there = path.lstat()
-    except FileNotFoundError:
-        return False
-    ours = os.fstat(descriptor)
-    return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
+    return is_still(path, os.fstat(descriptor))
 
 
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
     """Hold the lock file `path`, waiting for whoever has it; the system frees it if we die."""
-    from filelock import FileLock  # a hundredth of a second, and hardly ever needed
+    from filelock import FileLock  # slow to import, and hardly ever needed
 
     with local_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)

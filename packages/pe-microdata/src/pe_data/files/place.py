@@ -43,9 +43,8 @@ def place(source: Path, sha256: Sha256, target: Path, *, private: bool = False, 
             if not (link and _linked(source, temporary)):
                 _copy(source, sha256, temporary, SECRET if private else PLAIN)
             temporary.replace(target)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        finally:
+            temporary.unlink(missing_ok=True)  # a rename onto another link of the same file leaves it
     except OSError as error:
         raise CacheError(f"{target}: cannot be written: {error.strerror or error}") from error
     return target

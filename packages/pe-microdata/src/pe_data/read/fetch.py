@@ -165,13 +165,11 @@ def _bring_all(
         by_digest.setdefault(row[1].sha256, []).append(row)
 
     def look_and_bring(same: list[tuple[str, Located, int, str]]) -> list[File]:
-        return one(same, places.cache.find(same[0][1].sha256, verify=options.verify and not dry_run))
+        return one(same, places.cache.find(same[0][1].sha256, verify=options.verify))
 
     def one(same: list[tuple[str, Located, int, str]], cached: Path | None) -> list[File]:
         _, located, size, _ = same[0]
-        files = [File(name, _pinned(each), each.sha256, size, cached is not None, None) for name, each, _, _ in same]
-        if dry_run:
-            return files
+        files = _said(same, cached)
         told = replace(places, options=replace(options, progress=total.of(located.sha256)))
         path = complete(located, told, cached, asked)
         total.done(located.sha256, size)
@@ -185,27 +183,38 @@ def _bring_all(
         ]
 
     found: list[File] = []
+    if dry_run:
+        for same in by_digest.values():
+            found += _said(same, places.cache.find(same[0][1].sha256))
+        return _in_order(found)
     with ThreadPoolExecutor(workers, thread_name_prefix="pe-data-fetch") as pool:
         tasks: list[Future[list[File]]] = []
         try:
             for same in by_digest.values():
-                if options.verify or not (to is None or link):
-                    tasks.append(pool.submit(look_and_bring, same))
-                    continue
-                # Nothing to hash or copy: of what is here, a thread of its own would cost more than all that is done.
-                located = same[0][1]
-                cached = places.cache.find(located.sha256)
-                if cached is None or asked.asks_for_each(located.digests):
-                    tasks.append(pool.submit(one, same, cached))
-                else:
+                located, cached = same[0][1], None
+                if not options.verify and (to is None or link):
+                    cached = places.cache.find(located.sha256, hashing=False)
+                # With nothing to hash or copy, a thread would cost more than all that is done.
+                if cached is not None and not asked.asks_for_each(located.digests):
                     found += one(same, cached)
+                else:
+                    tasks.append(pool.submit(look_and_bring, same))
             for task in as_completed(tasks):
                 found += task.result()
         except BaseException:  # also an interrupt: what is under way stops at its next piece, and is kept
             total.stop()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return Files(tuple(sorted(found, key=lambda file: file.name)))
+    return _in_order(found)
+
+
+def _said(same: list[tuple[str, Located, int, str]], cached: Path | None) -> list[File]:
+    """What is said of one artifact under each of its names, before it has a place."""
+    return [File(name, _pinned(each), each.sha256, size, cached is not None, None) for name, each, size, _ in same]
+
+
+def _in_order(files: list[File]) -> Files:
+    return Files(tuple(sorted(files, key=lambda file: file.name)))
 
 
 def _rows(

@@ -65,6 +65,7 @@ class Revocations:
         self._lock = threading.Lock()
         self._answer: Asked | None = None
         self._asked: set[Sha256] = set()
+        self._asking: dict[Sha256, threading.Lock] = {}
         self._stones: dict[Sha256, Tombstone | None] = {}
         self._loaded = False
         self._kept: RevocationList | None = None
@@ -92,12 +93,13 @@ class Revocations:
         self._require(answer)
         if answer.state == "none":
             for sha256 in digests:
-                if sha256 in self._asked or (cached and not self._now and not self._is_due(sha256)):
-                    continue
-                found = self._at_the_store(sha256, cached)
-                if found is not None:
-                    return found
-                self._asked.add(sha256)
+                with self._asking.setdefault(sha256, threading.Lock()):  # a collection is asked for with each member
+                    if not self._is_open(sha256, cached):
+                        continue
+                    found = self._at_the_store(sha256, cached)
+                    if found is not None:
+                        return found
+                    self._asked.add(sha256)
         return None
 
     def asks_for_each(self, digests: Sequence[Sha256]) -> bool:
@@ -105,7 +107,7 @@ class Revocations:
         answer = self._ask(True, quiet=self._options.offline)
         if answer is None or answer.state != "none":
             return False
-        return any(sha256 not in self._asked and (self._now or self._is_due(sha256)) for sha256 in digests)
+        return any(self._is_open(sha256, True) for sha256 in digests)
 
     @property
     def kept(self) -> "RevocationList | None":
@@ -123,8 +125,11 @@ class Revocations:
             self._stones[sha256] = remembered_tombstone(self._known, sha256, self._country)
         return self._stones[sha256]
 
-    def _is_due(self, sha256: Sha256) -> bool:
-        return self._known.is_due(sha256, self._options.recheck)
+    def _is_open(self, sha256: Sha256, cached: bool) -> bool:
+        """Whether the store has to be asked for its tombstone: not in this call, and not lately of what is cached."""
+        if sha256 in self._asked:
+            return False
+        return not cached or self._now or self._known.is_due(sha256, self._options.recheck)
 
     def _listed(self, digests: Sequence[Sha256]) -> Revoked | None:
         for sha256 in digests:

@@ -282,9 +282,9 @@ def _described(path: Path, year: int | None) -> Facts:
 
 
 _LABEL = Label("xx", "file", access="public")
+"""Of a file that nobody has published yet; nothing of it is compared."""
 _RUN = Path("prepared", "config.json")
 """What a folder of the results of a run has."""
-"""Of a file that nobody has published yet; nothing of it is compared."""
 
 
 # --- names ------------------------------------------------------------------------------------------------------------
