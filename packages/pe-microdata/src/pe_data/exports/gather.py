@@ -2,23 +2,18 @@
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from pe_data.documents.codes import label_of
-from pe_data.documents.collection import licensed
 from pe_data.documents.dictionary import Variable, agreed
 from pe_data.documents.manifest import Manifest
 from pe_data.errors import InputError
-from pe_data.exports.said import Origin, Said, said_of
+from pe_data.exports.said import Said, said_of
 from pe_data.exports.table import Table, table_of
-from pe_data.names.uri import StoreUri, parse_uri
-from pe_data.read.frames import frames_of, need_pandas, open_entry, same_year, wanted_columns
-from pe_data.read.locate import look
-from pe_data.read.lookup import collection_behind
+from pe_data.read.frames import need_pandas, same_year, wanted_columns
+from pe_data.read.lookup import Entry
 from pe_data.read.options import Options
-from pe_data.read.places import Places
 from pe_data.read.several import join, parts_of
 
 if TYPE_CHECKING:
@@ -38,7 +33,8 @@ class Gathered:
     """For messages."""
     tables: tuple[Table, ...]
     said: Said
-    origins: tuple[Origin, ...]
+    origins: Mapping[str, Entry]
+    """Member → file that rows are from; without a name for a file of its own."""
 
 
 def gather(
@@ -58,64 +54,30 @@ def gather(
             raise InputError("export: variables and members: expected with an address, found with frames")
         return _of_frames(source, labels)
     what, asked = str(source), same_year(year, years, str(source))
-    if members is not None:
-        return _of_members(source, variables, list(members), labels, asked, pickle, options)
-    frames, entry = open_entry(source, variables, asked, options, pickle)
-    origins = (Origin("", entry.manifest, entry.about),)
-    return _gathered(what, frames, entry.variables, labels, said_of(origins, _covered(origins, asked)), origins)
-
-
-def _of_members(
-    address: "str | os.PathLike[str]",
-    variables: Iterable[str] | None,
-    members: Sequence[str],
-    labels: Mapping[str, str],
-    year: int | None,
-    pickle: bool,
-    options: Options,
-) -> Gathered:
-    """The rows of several members below each other, with a column `area`.
-
-    Ids are read even if nobody wants them, because they tell whether areas overlap.
-    """
-    parsed = parse_uri(address)
-    if isinstance(parsed, StoreUri):  # all that follows is of one collection, whatever its channel does meanwhile
-        located, described = look(parsed, Places.of(parsed, options))
-        if described is None:
-            address = str(replace(parsed, channel=None, sha256=located.root))
     chosen = None if variables is None else list(variables)
-    manifests: list[Manifest] = []
-    extra: set[tuple[str, str]] = set()
 
-    def read(one: "str | os.PathLike[str]", manifest: Manifest, path: Path) -> "dict[str, pd.DataFrame]":
-        manifests.append(manifest)
-        wanted = dict(wanted_columns(manifest, chosen, str(one)))
-        for entity, names in wanted.items():
-            key = manifest.entities[entity].id
-            if key is not None and key not in names:
-                extra.add((entity, key))
-                wanted[entity] = (*names, key)
-        return frames_of(path, manifest, wanted, year=year, allow_pickle=pickle, what=str(one))
+    def choose(manifest: Manifest, file: str) -> dict[str, tuple[str, ...]]:
+        wanted = wanted_columns(manifest, chosen, file)
+        if members is None:
+            return wanted
+        # Of several files the ids too: they tell whether areas overlap.
+        return {
+            entity: tuple(dict.fromkeys((*names, manifest.entities[entity].id or names[0])))
+            for entity, names in wanted.items()
+        }
 
-    parts = list(parts_of([address], members, options, year, read))
-    frames = join(iter(parts), str(address))[0]
-    for entity, key in extra:
-        frames[entity] = frames[entity].drop(columns=key)
-    whole = collection_behind(address, options)
-    assert whole is not None, "its members were read"
-    names = [part.name.partition("/")[2] for part in parts]
-    abouts = [whole.members[name].about for name in names]
-    origins = tuple(
-        Origin(name, licensed(manifest, about), about)
-        for name, manifest, about in zip(names, manifests, abouts, strict=True)
-    )
-    explained = agreed(manifest.variables(whole.dictionary) for manifest in manifests)
-    return _gathered(str(address), frames, explained, labels, said_of(origins, _covered(origins, year)), origins)
-
-
-def _covered(origins: Sequence[Origin], year: int | None) -> tuple[int, ...]:
-    """The year of the rows; all years of files without one to choose."""
-    return (year,) if year is not None else tuple(sorted({y for one in origins for y in one.manifest.time_period}))
+    parts = list(parts_of([source], None if members is None else list(members), options, asked, pickle, choose))
+    frames = parts[0].frames
+    if members is not None:
+        frames = join(parts, what)
+        if chosen is not None:
+            for entity in frames:
+                unwanted = {parts[0].entry.manifest.entities[entity].id} - {*chosen}
+                frames[entity] = frames[entity].drop(columns=list(unwanted), errors="ignore")
+    origins = {part.member: part.entry for part in parts}
+    covered = tuple(sorted({one for entry in origins.values() for one in entry.manifest.time_period}))
+    said = said_of(origins, covered if asked is None else (asked,))
+    return _gathered(what, frames, agreed(entry.variables for entry in origins.values()), labels, said, origins)
 
 
 def _of_frames(
@@ -147,7 +109,7 @@ def _of_frames(
         name: frame.reset_index() if any(level is not None for level in frame.index.names) else frame
         for name, frame in frames.items()
     }
-    return _gathered("export", named, (), labels, said, ())
+    return _gathered("export", named, (), labels, said, {})
 
 
 def _gathered(
@@ -156,7 +118,7 @@ def _gathered(
     variables: Sequence[Variable],
     labels: Mapping[str, str],
     said: Said,
-    origins: tuple[Origin, ...],
+    origins: Mapping[str, Entry],
 ) -> Gathered:
     tables = tuple(table_of(entity, frame, variables, labels, what) for entity, frame in frames.items())
     known = {field.name for table in tables for field in table.fields}

@@ -1,18 +1,19 @@
 """`datapackage.json` beside exported files (Frictionless)."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pe_data.documents.frictionless import licence_row, package_head, slug, told
 from pe_data.documents.notice import notice_of
-from pe_data.exports.said import Origin, Said
+from pe_data.exports.said import Said
 from pe_data.exports.table import Field, Table
+from pe_data.read.lookup import Entry
 
 _TYPES = {"bool": "boolean", "int": "integer", "float": "number"}
 
 
 def descriptor(
-    origins: Sequence[Origin],
+    origins: Mapping[str, Entry],
     said: Said,
     tables: Iterable[Table],
     files: Mapping[str, str],
@@ -31,7 +32,7 @@ def descriptor(
         names_in_file: Table → its name, in a file with several.
         columns_in_file: Table → column → its name in the file, where it has another.
     """
-    gated = any(notice_of(one.manifest) is not None for one in origins)
+    gated = any(notice_of(one.manifest) is not None for one in origins.values())
     resources = []
     for table in sorted(tables, key=lambda table: table.name):
         file = files[table.name]
@@ -50,7 +51,8 @@ def descriptor(
             }
         resources.append(resource)
     if len(origins) == 1:
-        head = package_head(origins[0].manifest, origins[0].about)
+        (only,) = origins.values()
+        head = package_head(only.manifest, only.about)
     else:
         head = {
             "profile": "data-package",

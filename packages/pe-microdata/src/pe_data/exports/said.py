@@ -1,20 +1,10 @@
 """What travels along with the rows: title, licence, notes, citation, and where they are from."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pe_data.documents.collection import About, demonstrations
-from pe_data.documents.manifest import Manifest
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """A file that rows come from."""
-
-    name: str
-    """Of the member; empty for a file of its own."""
-    manifest: Manifest
-    about: About
+from pe_data.documents.collection import demonstrations
+from pe_data.read.lookup import Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,24 +53,25 @@ class Said:
 _SHOWN = 3
 
 
-def said_of(origins: Sequence[Origin], years: tuple[int, ...]) -> Said:
-    """What is said of files that are exported together; each line once, in the order of the files."""
-    first = origins[0]
+def said_of(origins: Mapping[str, Entry], years: tuple[int, ...]) -> Said:
+    """What is said of files that are exported together, by member; each line once, in the order of the files."""
+    every = list(origins.values())
+    first = every[0]
     dataset = f"{first.manifest.country}/{first.manifest.dataset}"
-    if len(origins) == 1:
+    if len(every) == 1:
         title = first.about.title or f"{dataset}{f', {first.about.area}' if first.about.area else ''}"
     else:
-        title = f"{dataset}, {len(origins)} areas"
+        title = f"{dataset}, {len(every)} areas"
     return Said(
         dataset,
         title,
         years,
-        tuple(dict.fromkeys(one.manifest.licence for one in origins)),
-        tuple(dict.fromkeys(note for one in origins for note in one.about.notes)),
-        tuple(dict.fromkeys(one.about.citation for one in origins if one.about.citation)),
+        tuple(dict.fromkeys(one.manifest.licence for one in every)),
+        tuple(dict.fromkeys(note for one in every for note in one.about.notes)),
+        tuple(dict.fromkeys(one.about.citation for one in every if one.about.citation)),
         tuple(
-            f"{one.manifest.country}/{one.manifest.dataset}{f'/{one.name}' if one.name else ''} "
+            f"{one.manifest.country}/{one.manifest.dataset}{f'/{name}' if name else ''} "
             f"sha256:{one.manifest.artifact.sha256}"
-            for one in origins
+            for name, one in origins.items()
         ),
     )

@@ -17,12 +17,11 @@ from pe_data.errors import (
     PeDataError,
 )
 from pe_data.names.uri import parse_uri
-from pe_data.read.lookup import Entry, entry_for
 from pe_data.read.options import Options
-from pe_data.read.resolver import ensure_with
 from pe_data.suggestions import did_you_mean
 
 if TYPE_CHECKING:
+    import h5py
     import pandas as pd
 
     from pe_data.read.weighted_frames import Frames
@@ -86,58 +85,39 @@ def open_frames(
         listed = [parse_uri(uri).name]  # refuses by name what is no address
     what = str(listed[0]) if one else f"{len(listed)} addresses"
     need_pandas(what)
-    from pe_data.read.several import join, labels_of, parts_of
+    from pe_data.read.several import Part, join, parts_of
     from pe_data.read.weighted_frames import Frames
 
     asked, variables = same_year(year, years, what), _listed(variables)
 
-    def read(address: Address, manifest: Manifest, path: Path) -> "dict[str, pd.DataFrame]":
-        wanted = _along(manifest, wanted_columns(manifest, variables, str(address)))
-        return frames_of(path, manifest, wanted, year=asked, allow_pickle=allow_pickle, what=str(address))
+    def choose(manifest: Manifest, file: str) -> dict[str, tuple[str, ...]]:
+        return _along(manifest, wanted_columns(manifest, variables, file))
 
-    split: tuple[dict[str, pd.DataFrame], Entry] | None = None
+    parts: list[Part] | None = None
     if area is not None:
         if not one or members is not None:
             raise InputError(f"{what}: area: expected the address of one collection and no members, found more")
         from pe_data.read.ranges import open_area
 
-        def choose(manifest: Manifest) -> dict[str, tuple[str, ...]]:
-            return _along(manifest, wanted_columns(manifest, variables, what))
-
         found = open_area(what, area, choose, everything=variables is None, year=asked, options=options)
         if isinstance(found, str):
             listed = [found]
         else:
-            split = found
-    if one and members is None:
-        if split is None:
-            entry = entry_for(listed[0], options, year=asked)
-            frames = read(listed[0], entry.manifest, ensure_with(listed[0], options))
-        else:
-            frames, entry = split
-        entities, notes, labels = entry.manifest.entities, entry.about.notes, labels_of(entry)
-    else:
-        parts = parts_of(listed, _listed(members), options, asked, read)
-        frames, entities, notes, labels = join(parts, what)
+            parts = [Part(what, "", found[1], found[0])]
+    if parts is None:
+        parts = list(parts_of(listed, _listed(members), options, asked, allow_pickle, choose))
+    frames = parts[0].frames if one and members is None else join(parts, what)
+    entries = [part.entry for part in parts]
+    notes = tuple(dict.fromkeys(note for entry in entries for note in entry.about.notes))
+    labels = {known.name: known.label for entry in entries for known in entry.variables if known.label}
     told = demonstrations(notes)
     if told:
         warnings.warn(f"what the data are: {'; '.join(told)}", DemonstrationWarning, stacklevel=2)
-    return Frames(frames, entities, notes=notes, labels=labels, what=what)
+    return Frames(frames, entries[0].manifest.entities, notes=notes, labels=labels, what=what)
 
 
 def _listed(words: str | Iterable[str] | None) -> list[str] | None:
     return [words] if isinstance(words, str) else None if words is None else list(words)
-
-
-def open_entry(
-    uri: "Address", variables: Iterable[str] | None, year: int | None, options: Options, pickle: bool
-) -> "tuple[dict[str, pd.DataFrame], Entry]":
-    """The frames of `open_frames`, whose arguments these are, and what is said of the file."""
-    need_pandas(str(uri))
-    entry = entry_for(uri, options, year=year)
-    wanted = wanted_columns(entry.manifest, variables, str(uri))
-    path = ensure_with(uri, options)
-    return frames_of(path, entry.manifest, wanted, year=year, allow_pickle=pickle, what=str(uri)), entry
 
 
 def frames_of(
@@ -161,12 +141,15 @@ def frames_of(
     Raises:
         InputError: as `open_frames`.
     """
+    from pe_data.describe.self_contained import open_h5
+
     chosen = _one_year(manifest, year, what)
     try:
         if manifest.artifact.extension == "parquet":
             return _parquet(path, wanted)
-        if not _is_hdfstore(path):
-            return _arrays(path, wanted, chosen)
+        with open_h5(path) as file:
+            if not _is_hdfstore(file):
+                return _arrays(file, wanted, chosen)
         if not allow_pickle:
             raise InputError(
                 f"{what}: expected plain arrays, found a file that pandas wrote as HDF5. Reading one can run any code "
@@ -177,12 +160,10 @@ def frames_of(
         raise InputError(f"{what}: the file {path} cannot be read as its manifest describes it: {error}") from error
 
 
-def _arrays(path: Path, wanted: Mapping[str, tuple[str, ...]], year: int) -> "dict[str, pd.DataFrame]":
+def _arrays(file: "h5py.File", wanted: Mapping[str, tuple[str, ...]], year: int) -> "dict[str, pd.DataFrame]":
     import h5py
     import numpy as np
     import pandas as pd
-
-    from pe_data.describe.self_contained import open_h5
 
     def values(dataset: "h5py.Dataset") -> Any:
         data = dataset[()]
@@ -193,21 +174,20 @@ def _arrays(path: Path, wanted: Mapping[str, tuple[str, ...]], year: int) -> "di
         return data
 
     frames = {}
-    with open_h5(path) as file:
-        for entity, names in wanted.items():
-            columns: dict[str, Any] = {}
-            for name in names:
-                node = file[name]
-                if isinstance(node, h5py.Dataset):
-                    columns[name] = values(node)
-                elif str(year) in node:
-                    columns[name] = values(node[str(year)])
-                elif len(node) == 1 and next(iter(node)).upper() == "ETERNITY":
-                    columns[name] = values(node[next(iter(node))])
-                else:
-                    months = sorted(key for key in node if key.startswith(f"{year}-"))
-                    columns |= {f"{name}@{month}": values(node[month]) for month in months}
-            frames[entity] = pd.DataFrame(columns)
+    for entity, names in wanted.items():
+        columns: dict[str, Any] = {}
+        for name in names:
+            node = file[name]
+            if isinstance(node, h5py.Dataset):
+                columns[name] = values(node)
+            elif str(year) in node:
+                columns[name] = values(node[str(year)])
+            elif len(node) == 1 and next(iter(node)).upper() == "ETERNITY":
+                columns[name] = values(node[next(iter(node))])
+            else:
+                months = sorted(key for key in node if key.startswith(f"{year}-"))
+                columns |= {f"{name}@{month}": values(node[month]) for month in months}
+        frames[entity] = pd.DataFrame(columns)
     return frames
 
 
@@ -293,15 +273,12 @@ def _one_year(manifest: Manifest, year: int | None, what: str) -> int:
     return year
 
 
-def _is_hdfstore(path: Path) -> bool:
+def _is_hdfstore(file: "h5py.File") -> bool:
     import h5py
 
-    from pe_data.describe.self_contained import open_h5
-
-    with open_h5(path) as file:
-        groups = [node for node in file.values() if isinstance(node, h5py.Group)]
-        below = [n for g in groups for n in g.values() if isinstance(n, h5py.Group)]
-        return any("pandas_type" in group.attrs for group in groups + below)
+    groups = [node for node in file.values() if isinstance(node, h5py.Group)]
+    below = [n for g in groups for n in g.values() if isinstance(n, h5py.Group)]
+    return any("pandas_type" in group.attrs for group in groups + below)
 
 
 def need_pandas(what: str) -> None:

@@ -36,7 +36,7 @@ Areas = str | Iterable[str]
 def open_area(
     uri: "str | StoreUri",
     area: Areas,
-    choose: Callable[[Manifest], Mapping[str, tuple[str, ...]]],
+    choose: Callable[[Manifest, str], Mapping[str, tuple[str, ...]]],
     *,
     everything: bool,
     year: int | None,
@@ -48,7 +48,7 @@ def open_area(
     Args:
         uri: Of a collection, or of the member in it that was split (`…/national/US@latest`).
         area: `NC-01`, `NC`, or several of these, whose rows come together.
-        choose: From the manifest of the file that was split, entity → columns that are wanted.
+        choose: From the manifest of the file that was split, and `uri` for messages, entity → columns that are wanted.
         everything: Whether these are all.
         year: That is wanted; None for the only one.
 
@@ -98,7 +98,7 @@ def open_area(
         )
     file = located.member(split)
     entry = stored_entry(file, describe(file, places), places)
-    frames = reader.read(wanted, choose(entry.manifest), year)
+    frames = reader.read(wanted, choose(entry.manifest, str(uri)), year)
     note_use(located, places)
     return frames, entry
 

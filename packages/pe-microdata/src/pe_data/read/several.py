@@ -1,13 +1,13 @@
 """Frames of several files below each other, as those of the areas of a run (extra `frames`)."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from pe_data.documents.dictionary import Variable
-from pe_data.documents.manifest import Entity, Manifest
+from pe_data.documents.collection import licensed
+from pe_data.documents.manifest import Manifest
 from pe_data.errors import InputError
 from pe_data.names.uri import StoreUri, parse_uri
 from pe_data.read.fetch import WORKERS, fetch_with
@@ -25,7 +25,8 @@ AREA = "area"
 """The column that says which file a row is from."""
 
 Address: TypeAlias = "str | os.PathLike[str]"
-Read: TypeAlias = "Callable[[Address, Manifest, Path], dict[str, pd.DataFrame]]"
+Choose: TypeAlias = Callable[[Manifest, str], Mapping[str, tuple[str, ...]]]
+"""From a manifest, and the name of its file in messages, entity → columns that are wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,71 +35,68 @@ class Part:
 
     name: str
     """In full, different for each file."""
+    member: str
+    """Of the collection whose members were asked for; else empty."""
+    entry: Entry
     frames: "Mapping[str, pd.DataFrame]"
-    entities: Mapping[str, Entity]
-    notes: tuple[str, ...]
-    labels: Mapping[str, str]
-
-
-def labels_of(entry: Entry) -> dict[str, str]:
-    """Name → label of the variables of a file that have one."""
-    return _labels(entry.variables)
-
-
-def _labels(variables: Iterable[Variable]) -> dict[str, str]:
-    return {one.name: one.label for one in variables if one.label}
 
 
 def parts_of(
-    addresses: Sequence[Address], members: Sequence[str] | None, options: Options, year: int | None, read: Read
+    addresses: Sequence[Address],
+    members: Sequence[str] | None,
+    options: Options,
+    year: int | None,
+    pickle: bool,
+    choose: Choose,
 ) -> Iterator[Part]:
     """The files at the addresses, or the members of the collections there.
 
     Args:
         members: Patterns of names; None if each address is one file.
-        year: For a file that does not say which it covers.
-        read: Gives the frames of a file: address, manifest and path.
+        year: That is wanted, also of a file that does not say which it covers.
+        pickle: Whether files that pandas wrote as HDF5 may be read.
     """
+    from pe_data.read.frames import frames_of
+
+    def part(name: str, member: str, entry: Entry, path: Path, what: str) -> Part:
+        manifest = entry.manifest
+        wanted = choose(manifest, what)
+        return Part(name, member, entry, frames_of(path, manifest, wanted, year=year, allow_pickle=pickle, what=what))
+
     for address in addresses:
+        parsed = parse_uri(address)
         if members is None:
             entry = entry_for(address, options, year=year)
-            frames = read(address, entry.manifest, ensure_with(address, options))
-            parsed = parse_uri(address)
             name = (
                 f"{parsed.dataset}/{parsed.member or ''}".rstrip("/") if isinstance(parsed, StoreUri) else str(address)
             )
-            yield Part(name, frames, entry.manifest.entities, entry.about.notes, labels_of(entry))
+            yield part(name, "", entry, ensure_with(address, options), str(address))
             continue
-        parsed = parse_uri(address)
-        if not isinstance(parsed, StoreUri):
+        located = described = None
+        if isinstance(parsed, StoreUri):
+            places = Places.of(parsed, options)
+            located, described = look(parsed, places)
+        if located is None or described is not None:
             raise InputError(f"{address}: members: expected the address of a collection, found that of one file")
-        places = Places.of(parsed, options)
-        located, described = look(parsed, places)
-        if described is not None:
-            raise InputError(f"{address}: members: expected the address of a collection, found that of one file")
-        pinned = str(replace(parsed, channel=None, sha256=located.root))
+        pinned = str(replace(located.uri, channel=None, sha256=located.root))
         with bar(short(address), *BYTES) as shown:
             files = fetch_with(pinned, options, members, None, WORKERS, False, False, shown)
         said = located.collection.dictionary if located.collection else ()
         for name, path in files.paths.items():
             member = located.member(name)
-            manifest = describe(member, places).manifest
-            full = f"{parsed.dataset}/{name}"
-            frames = read(f"{address} {name}", manifest, path)
-            yield Part(full, frames, manifest.entities, member.about.notes, _labels(manifest.variables(said)))
+            manifest = licensed(describe(member, places).manifest, member.about)
+            entry = Entry(manifest, str(path), member.about, said=said)
+            yield part(f"{located.uri.dataset}/{name}", name, entry, path, f"{address} {name}")
 
 
-def join(
-    parts: Iterator[Part], what: str
-) -> "tuple[dict[str, pd.DataFrame], Mapping[str, Entity], tuple[str, ...], dict[str, str]]":
-    """The frames below each other with a first column `area`; what is in them; all notes; labels by name.
+def join(listed: Sequence[Part], what: str) -> "dict[str, pd.DataFrame]":
+    """The frames below each other with a first column `area`.
 
     Raises:
         InputError: no file; a file with other columns, or of another shape, than the first; a unit in two files.
     """
     import pandas as pd
 
-    listed = list(parts)
     if not listed:
         raise InputError(f"{what}: expected at least one address, found none")
     first = listed[0]
@@ -110,10 +108,9 @@ def join(
         whole = pd.concat([part.frames[entity] for part in listed], ignore_index=True)
         area = pd.Series(names, dtype="str").repeat([len(part.frames[entity]) for part in listed])
         whole.insert(0, AREA, area.to_numpy())
-        _check_ids(whole, first.entities[entity].id, what)
+        _check_ids(whole, first.entry.manifest.entities[entity].id, what)
         frames[entity] = whole
-    notes = tuple(dict.fromkeys(note for part in listed for note in part.notes))
-    return frames, first.entities, notes, {name: label for part in listed for name, label in part.labels.items()}
+    return frames
 
 
 def _short(names: Sequence[str], what: str) -> list[str]:
@@ -128,7 +125,8 @@ def _short(names: Sequence[str], what: str) -> list[str]:
 
 def _check_like(part: Part, first: Part, what: str) -> None:
     roles = [
-        {n: (e.id, e.weight, dict(e.links)) for n, e in o.entities.items() if n in o.frames} for o in (part, first)
+        {n: (e.id, e.weight, dict(e.links)) for n, e in o.entry.manifest.entities.items() if n in o.frames}
+        for o in (part, first)
     ]
     if roles[0] != roles[1] or part.frames.keys() != first.frames.keys():
         raise InputError(f"{what}: expected files with the same entities, ids and weights, found others in {part.name}")
