@@ -249,7 +249,7 @@ def test_columns_with_their_dictionary_are_shared_by_the_files_that_have_them(ma
     other = next(words(made.text(page)) for page in found if ODD not in words(made.text(page)))
     assert "version 2 (4)" in other
     assert "version 1 (3)" in other
-    for said in ("age person Age Years lived", "From survey year int64 year", "(weight)", "(id of its household)"):
+    for said in ("age person Age Years lived", "From survey year int64 year", "(weight)", "(link to household)"):
         assert said in text
 
 
@@ -353,6 +353,7 @@ def test_what_was_revoked_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     pages = {path.name: words(path.read_text()) for path in (tmp_path / "site/us/areas/v1").rglob("*.html")}
     revoked = {file for file, text in pages.items() if " Revoked " in text}
     assert revoked == {f"{name.replace('/', '~')}.html"}
+    assert {file for file, text in pages.items() if "Fetch it" not in text} == revoked
     assert f"{name} revoked" in pages["index.html"]
 
 

@@ -6,18 +6,9 @@ from dataclasses import dataclass, field
 import msgspec
 
 from pe_data.documents.dictionary import Variable
-from pe_data.documents.manifest import Entity, Manifest
+from pe_data.documents.manifest import Manifest
+from pe_data.documents.told import Column, columns_of
 from pe_data.names.digests import sha256_bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One column."""
-
-    variable: Variable
-    dtype: str
-    role: str
-    """Id, weight or link; empty for others."""
 
 
 @dataclass(slots=True)
@@ -31,7 +22,7 @@ class ColumnSet:
     """
 
     key: str
-    rows: Sequence[Row]
+    rows: Sequence[Column]
     used: dict[int, int] = field(default_factory=dict)
 
     @property
@@ -52,25 +43,7 @@ class ColumnSets:
         told = (bare, manifest.dictionary, said)
         key = sha256_bytes(msgspec.json.encode(told, order="deterministic"))[:12]
         if key not in self.found:
-            self.found[key] = ColumnSet(key, rows_of(manifest, said))
+            self.found[key] = ColumnSet(key, columns_of(manifest, said))
         found = self.found[key]
         found.used[version] = found.used.get(version, 0) + 1
         return found
-
-
-def rows_of(manifest: Manifest, said: tuple[Variable, ...]) -> list[Row]:
-    """The columns of a file, by entity, then name."""
-    dtypes = {(group.entity, name): group.dtype for group in manifest.columns for name in group.names}
-    rows = [
-        Row(one, dtypes[one.entity, one.name], _role(one.name, manifest.entities[one.entity]))
-        for one in manifest.variables(said)
-    ]
-    return sorted(rows, key=lambda row: (row.variable.entity, row.variable.name))
-
-
-def _role(name: str, entity: Entity) -> str:
-    if name == entity.id:
-        return "id of a row"
-    if name == entity.weight:
-        return "weight"
-    return next((f"id of its {other}" for other, column in entity.links.items() if column == name), "")

@@ -12,6 +12,7 @@ from pe_data.catalogue.columns import ColumnSet, ColumnSets
 from pe_data.catalogue.read import SINGLE, Content, Source, Version
 from pe_data.documents.collection import Member, demonstrations
 from pe_data.documents.manifest import Manifest
+from pe_data.documents.told import called, facts_of
 from pe_data.errors import InputError
 from pe_data.maps.districts import district_of
 from pe_data.maps.draw import cartogram, measure_of
@@ -25,7 +26,7 @@ OWN = "pe_data.catalogue"
 FEW = 5
 """Of one thing in a line."""
 
-Facts = list[tuple[str, Any]]
+Facts = list[tuple[str, str]]
 """Labels and values."""
 
 
@@ -104,7 +105,7 @@ class DatasetPages:
     """The pages of one public dataset: iterate over them, then ask for `shown`.
 
     Raises:
-        GatedError: a file of it is gated, and none of the pages may be shown.
+        WithheldError: a file of it is gated, and none of the pages may be shown.
         PeDataError: as `Source.contents`.
     """
 
@@ -168,79 +169,41 @@ class DatasetPages:
     # --- pages ---
 
     def _render(self, template: str, path: str, **values: Any) -> Page:
-        return self.maker.page(
-            template, path, name=self.name, dataset_page=self.page, path_of=self.version_page, **values
-        )
+        of = {"name": self.name, "dataset_page": self.page, "path_of": self.version_page}
+        return self.maker.page(template, path, columns_page=self._columns_page, **of, **values)
 
     def _version(self, content: Content, before: Content | None) -> Iterator[Page]:
         version = content.version
-        body, manifests = version.body, content.manifests
-        said = version.collection.dictionary if version.collection else ()
-        columns = {name: self._sets.of(one, said, body.version) for name, one in manifests.items()}
-        change = self._change(content, before)
-        common = _common(list(version.members.values()))
-        demonstration = demonstrations(common)
-        shared = {"version": version}
-        if version.collection:
-            example = min(version.members)
-            rows = [
-                {
-                    "name": name,
-                    "page": self.member_page(version, name),
-                    "about": _called(row),
-                    "size": row.size_bytes,
-                    "rows": {entity: one.rows for entity, one in manifests[name].entities.items()},
-                    "revoked": name in content.revoked,
-                }
-                for name, row in sorted(version.members.items())
-            ]
-            yield self._render(
-                "version.html",
-                self.version_page(version),
-                facts=self._facts(content),
-                fetch=lines.of_collection(version.uri, example, self.maker.store),
-                files=rows,
-                entities=_entities(manifests.values()),
-                change=change,
-                before=before.version if before else None,
-                notes=common,
-                more_notes=any(set(row.notes) - set(common) for row in version.members.values()),
-                demonstration=demonstration,
-                columns=_distinct(columns.values()),
-                file=None,
-                columns_page=self._columns_page,
-                **shared,
-            )
-            for name, row in version.members.items():
-                yield self._render(
-                    "member.html",
-                    self.member_page(version, name),
-                    member=name,
-                    revoked=content.revoked.get(name) or version.revoked,
-                    demonstration=demonstrations(row.notes),
-                    file=self._file(content, name, columns[name]),
-                    history=self._history_of(name, row),
-                    columns_page=self._columns_page,
-                    **shared,
-                )
-            return
+        whole, number, rows = version.collection, version.body.version, version.members
+        said = whole.dictionary if whole else ()
+        columns = {name: self._sets.of(one, said, number) for name, one in content.manifests.items()}
+        common = _common(list(rows.values()))
         yield self._render(
             "version.html",
             self.version_page(version),
+            version=version,
             facts=self._facts(content),
-            fetch=None,
-            files=None,
-            entities=(),
-            change=change,
+            file=None if whole else self._file(content, SINGLE, columns[SINGLE]),
+            fetch=lines.of_collection(version.uri, min(rows), self.maker.store) if not version.revoked else (),
+            files=[self._line(content, name) for name in sorted(rows)] if whole else (),
+            entities=_entities(content.manifests.values()),
+            change=self._change(content, before),
             before=before.version if before else None,
-            notes=(),
-            more_notes=False,
-            demonstration=(),
-            columns=(),
-            file=self._file(content, SINGLE, columns[SINGLE]),
-            columns_page=self._columns_page,
-            **shared,
+            notes=common if whole else (),
+            more_notes=any(set(row.notes) - set(common) for row in rows.values()),
+            demonstration=demonstrations(common),
+            columns=_distinct(columns.values()),
         )
+        for name, row in rows.items() if whole else ():
+            yield self._render(
+                "member.html",
+                self.member_page(version, name),
+                version=version,
+                member=name,
+                demonstration=demonstrations(row.notes),
+                file=self._file(content, name, columns[name]),
+                history=self._history_of(name, row),
+            )
 
     def _columns(self, columns: ColumnSet) -> Page:
         versions = [one for one in self.source.versions if one.body.version in columns.used]
@@ -249,10 +212,10 @@ class DatasetPages:
     def _dataset(self) -> Page:
         newest = self.source.versions[0]
         latest = replace(newest.uri, channel="latest", sha256=None, manifest=None)
-        fetch = None
-        if newest.kept and newest.collection:
+        fetch: list[lines.Lines] = []
+        if newest.kept and not newest.revoked and newest.collection:
             fetch = lines.of_collection(latest, min(newest.members), self.maker.store)
-        elif newest.kept:
+        elif newest.kept and not newest.revoked:
             row = newest.members[SINGLE]
             fetch = lines.of_file(latest, row.artifact_sha256, row.extension, self.maker.store)
         columns = [one for one in self._sets.found.values() if newest.body.version in one.used]
@@ -266,7 +229,6 @@ class DatasetPages:
             fetch=fetch,
             map=self.shown.map,
             columns=_distinct(columns),
-            columns_page=self._columns_page,
         )
 
     def _columns_page(self, columns: ColumnSet) -> str:
@@ -275,57 +237,60 @@ class DatasetPages:
     # --- parts of pages ---
 
     def _facts(self, content: Content) -> Facts:
+        """What is said of a version; of a single file all that is known of it."""
         version, manifests = content.version, content.manifests.values()
         body, collection = version.body, version.collection
+        moved = [
+            ("address", str(version.uri)),
+            ("published", body.published_at),
+            ("by", body.by or ""),
+            ("reason", body.reason or ""),
+        ]
+        if collection is None:
+            return [row for row in moved if row[1]] + self._facts_of_file(content, SINGLE)
         rows = list(version.members.values())
-        validation = collection.validation if collection else next(iter(manifests)).validation
-        return _known(
-            ("Address", str(version.uri)),
-            ("Published", body.published_at),
-            ("By", body.by),
-            ("Reason", body.reason),
-            ("Run", collection.run_id if collection else None),
-            ("Validation", validation.summary() if validation else None),
-            ("Files", f"{len(rows):,}" if collection else None),
-            ("Size", human_size(version.size_bytes)),
-            ("Years", _years(manifests)),
-            ("Licence", _several(one.licence for one in manifests)),
-            ("Citation", _several(row.citation for row in rows if row.citation)),
-            ("Model", _several(_model(one) for one in manifests)),
-        )
+        facts = [
+            *moved,
+            ("run", collection.run_id),
+            ("validation", collection.validation.summary() if collection.validation else ""),
+            ("files", f"{len(rows):,}"),
+            ("size", human_size(version.size_bytes)),
+            ("years", _years(manifests)),
+            ("licence", _several(one.licence for one in manifests)),
+            ("citation", _several(row.citation for row in rows)),
+            ("model", _several(_model(one) for one in manifests)),
+        ]
+        return [row for row in facts if row[1]]
+
+    def _facts_of_file(self, content: Content, name: str) -> Facts:
+        row = content.version.members[name]
+        return [*facts_of(content.manifests[name], row.about), ("manifest", f"sha256:{row.manifest_sha256}")]
 
     def _file(self, content: Content, name: str, columns: ColumnSet) -> dict[str, Any]:
         """What is said of one file."""
         version, manifest, row = content.version, content.manifests[name], content.version.members[name]
         uri = replace(version.uri, member=name) if version.collection else version.uri
-        build = manifest.build
-        tools = ", ".join(f"{tool} {number}" for tool, number in sorted(build.tools.items()))
-        conventions = "; ".join(f"{what}: {how}" for what, how in sorted(manifest.conventions.items()))
+        revoked = content.revoked.get(name) or version.revoked
+        fetch = lines.of_file(uri, row.artifact_sha256, row.extension, self.maker.store)
         return {
-            "facts": _known(
-                ("Address", str(uri)),
-                ("sha256", manifest.artifact.sha256),
-                ("Size", f"{human_size(row.size_bytes)} ({row.size_bytes:,} bytes) of {row.extension}"),
-                ("Title", row.title),
-                ("Area", str(row.area) if row.area else None),
-                ("Years", _years([manifest])),
-                ("Licence", manifest.licence),
-                ("Citation", row.citation),
-                ("Conventions", conventions or None),
-                ("Published", f"version {version.body.version} of {version.body.published_at}"),
-            ),
-            "fetch": lines.of_file(uri, row.artifact_sha256, row.extension, self.maker.store),
+            "facts": [("address", str(uri)), *self._facts_of_file(content, name)],
+            "revoked": revoked,
+            "fetch": [] if revoked else fetch,
             "entities": manifest.entities,
             "columns": columns,
-            "notes": row.notes,
-            "origin": _known(
-                ("Model", _model(manifest)),
-                ("Built with", tools or None),
-                ("Fingerprint of the build", build.data_build_fingerprint),
-                ("Digest of the manifest", row.manifest_sha256),
-                ("Digest of all inputs", manifest.inputs.composite_digest if manifest.inputs else None),
-            ),
             "inputs": manifest.inputs.files if manifest.inputs else (),
+        }
+
+    def _line(self, content: Content, name: str) -> dict[str, Any]:
+        """One file in the list of its version."""
+        row = content.version.members[name]
+        return {
+            "name": name,
+            "page": self.member_page(content.version, name),
+            "about": called(row.title, row.area),
+            "size": row.size_bytes,
+            "rows": {entity: one.rows for entity, one in content.manifests[name].entities.items()},
+            "revoked": name in content.revoked,
         }
 
     def _history_of(self, name: str, here: Member) -> list[dict[str, Any]]:
@@ -362,15 +327,16 @@ class DatasetPages:
         if self._newest is None or self._newest.version.collection is None:
             return {}
         version, manifests = self._newest.version, self._newest.manifests
+        rows = version.members
         districts: dict[str, str] = {}
-        for name, row in sorted(version.members.items()):
+        for name, row in sorted(rows.items()):
             named = name if name.startswith("districts/") else ""
             named = row.area.id if row.area and row.area.type == "district" else named
             if named:
                 with suppress(InputError):
                     districts.setdefault(district_of(named), name)
         where = cartogram()
-        rows = {
+        measures = {
             entity: measure_of(
                 {there: manifests[name].entities[entity].rows for there, name in districts.items()
                  if entity in manifests[name].entities},
@@ -380,9 +346,12 @@ class DatasetPages:
             for entity in _entities(manifests[name] for name in districts.values())[:FEW]
         }  # fmt: skip
         made = on_page(
-            rows,
+            measures,
             where,
-            names={there: _called(version.members[name]) for there, name in districts.items()},
+            names={
+                there: called(version.members[name].title, version.members[name].area)
+                for there, name in districts.items()
+            },
             status=dict.fromkeys(where.paths, "not in this version") | dict.fromkeys(districts, "see its page"),
         )
         links = [self.member_page(version, districts[one]) if one in districts else "" for one in where.paths]
@@ -394,7 +363,7 @@ class DatasetPages:
         if self._newest is not None and self._newest.version.collection:
             version = self._newest.version
             for name, row in sorted(version.members.items()):
-                yield Found(name, _called(row), self.name, self.member_page(version, name))
+                yield Found(name, called(row.title, row.area), self.name, self.member_page(version, name))
 
     def _variables_found(self) -> Iterator[Found]:
         newest, seen = self.source.versions[0].body.version, set()
@@ -406,10 +375,6 @@ class DatasetPages:
                     words = " · ".join(part for part in (one.entity, one.label, one.unit, one.description) if part)
                     page = f"{self._columns_page(columns)}#{places.anchor(one.entity, one.name)}"
                     yield Found(one.name, words, self.name, page)
-
-
-def _known(*facts: tuple[str, Any]) -> Facts:
-    return [fact for fact in facts if fact[1] not in (None, "")]
 
 
 def _several(texts: Iterable[str | None]) -> str:
@@ -426,11 +391,6 @@ def _years(manifests: Iterable[Manifest]) -> str:
 def _model(manifest: Manifest) -> str | None:
     build = manifest.build
     return f"{build.model_package} {build.model_version or ''}".strip() if build.model_package else None
-
-
-def _called(row: Member) -> str:
-    """Title or area of a member."""
-    return row.title or (str(row.area) if row.area else "")
 
 
 def _common(rows: Sequence[Member]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from pe_data.documents.collection import Collection, Member, licensed
 from pe_data.documents.manifest import Manifest
-from pe_data.documents.notice import Notice, is_gated
+from pe_data.documents.notice import Notice, WithheldError, is_gated
 from pe_data.documents.pointer import PointerBody
 from pe_data.errors import InvalidDocumentError, ObjectNotFoundError
 from pe_data.names.digests import Sha256
@@ -21,14 +21,6 @@ from pe_data.store.artifacts import each, read_collection, read_manifest
 
 SINGLE = ""
 """Name of the file of a dataset that is no collection."""
-
-
-class GatedError(Exception):
-    """A file of the dataset is gated: no more than its notice may be told."""
-
-    def __init__(self, notice: Notice) -> None:
-        super().__init__(notice.line())
-        self.notice = notice
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +115,7 @@ class Source:
         """The versions that are kept, newest first; no more than two of them are in memory here.
 
         Raises:
-            GatedError: a file of it is gated.
+            WithheldError: a file of it is gated.
             PeDataError: a manifest cannot be read, or is damaged.
         """
         for version in self.versions:
@@ -159,7 +151,7 @@ class Source:
         bare = each(manifest, left)
         for one in bare:
             if is_gated(self.country, one.access):
-                raise GatedError(Notice.of(self.country, self.dataset, one.licence))
+                raise WithheldError(Notice.of(self.country, self.dataset, one.licence))
         if not version.kept:
             return None
         described = zip(version.members.items(), bare, strict=True)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from pe_data.catalogue import places
 from pe_data.catalogue.pages import DatasetPages, Maker, Page, Shown, assets
-from pe_data.catalogue.read import GatedError, Source
+from pe_data.catalogue.read import Source
 from pe_data.config.settings import DEFAULT
-from pe_data.documents.notice import Notice
+from pe_data.documents.notice import Notice, WithheldError
 from pe_data.errors import InputError
 from pe_data.files.atomic import beside
 from pe_data.pages.gated import gated_page
@@ -48,6 +48,7 @@ def site(
     address: str | None = None,
     cache: Path | str | None = None,
     offline: bool | None = None,
+    progress: Progress = lambda done, total: None,
 ) -> Site:
     """Write static pages about all that a store has: `out/index.html` is the first. They need no server, no network.
 
@@ -60,6 +61,7 @@ def site(
         address: Of the store for those who read the pages; by default `store` itself. Of one on this machine nothing is
             said by itself: then readers need its address in their configuration.
         cache, offline: As for `ensure`.
+        progress: Called with pages written, and how many there will be as far as that is known.
 
     Raises:
         InputError: nothing was published in the store; the folder holds other things, or cannot be written.
@@ -67,25 +69,9 @@ def site(
         ListingNotSupportedError: on a plain HTTP mirror.
         PeDataError: a document of the store cannot be read, or is damaged.
     """
-    options = Options.of(cache=cache, store=store if isinstance(store, str) else str(store), offline=offline)
-    return write_site(options, Path(out), title=title, address=address)
-
-
-def write_site(
-    options: Options,
-    out: Path,
-    *,
-    title: str = TITLE,
-    address: str | None = None,
-    progress: Progress = lambda done, total: None,
-) -> Site:
-    """`site` with ready-made options, which name the store.
-
-    Args:
-        progress: Gets pages written, and how many there will be as far as that is known.
-    """
-    store = address or (None if options.store is None or is_local(options.store) else options.store)
-    maker = Maker(title, store)
+    options, out = Options.of(cache=cache, store=str(store), offline=offline), Path(out)
+    shown_address = address or (None if is_local(str(store)) else str(store))
+    maker = Maker(title, shown_address)
     places_of = Places.serving(DEFAULT, options)
     channels = [one for one in list_channels(places_of.main()) if one.channel == "latest"]
     if not channels:
@@ -107,7 +93,7 @@ def write_site(
                     writer.all(pages)
                     shown.append(pages.shown)
                     versions += len(source.versions)
-                except GatedError as error:  # an earlier version, or another member: then no page of it may be shown
+                except WithheldError as error:  # an earlier version, or another member: then no page of it may be shown
                     notice = error.notice
                     writer.drop(f"{one.country}/{one.dataset}")
             if notice is not None:

@@ -10,7 +10,8 @@ import msgspec
 from pe_data.cli.completion import ADDRESS, DATASET_NAME
 from pe_data.cli.options import FOLDER, PICKLE, address_options, json_option, reading_options, workers_option
 from pe_data.cli.output import Output, download_progress, facts, plain, print_json, say, table
-from pe_data.cli.tables import called, column_rows, entity_rows, member_rows, notes_of, summary_rows, variable_rows
+from pe_data.cli.tables import column_rows, entity_rows, member_rows, notes_of, summary_rows, variable_rows
+from pe_data.documents.told import called
 from pe_data.read.options import Options
 from pe_data.texts import human_size, text_table
 
@@ -303,7 +304,7 @@ def variables(uri: str | None, search: str, year: int | None, options: Options, 
     if isinstance(found, Notice):
         output(found, [found.line()])
     else:
-        output({"variables": found}, table(header, variable_rows(found)) if found or not search else [_none_of(search)])
+        output({"variables": found}, table(header, variable_rows(found)) if found else [_none_of(search)])
 
 
 def _none_of(search: str) -> str:

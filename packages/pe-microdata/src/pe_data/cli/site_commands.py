@@ -1,13 +1,11 @@
 """`pe-data site`: the catalogue of a store as static pages."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from pe_data.cli.options import json_option
 from pe_data.cli.output import Output, progress
-from pe_data.read.options import Options
 from pe_data.texts import human_size
 
 
@@ -34,10 +32,11 @@ def site(store: str, out: Path, title: str | None, address: str | None, output: 
       pe-data site ./store build/catalogue
       pe-data site s3://bucket/data /srv/www/data --address https://data.example.org --title "Local areas"
     """
-    from pe_data.catalogue.write import TITLE, write_site
+    from pe_data.catalogue.write import TITLE
+    from pe_data.catalogue.write import site as write
 
     with progress("Pages") as show:
-        done = write_site(replace(Options.of(), store=store), out, title=title or TITLE, address=address, progress=show)
+        done = write(store, out, title=title or TITLE, address=address, progress=show)
     of = f"{done.datasets} dataset(s) in {done.versions} version(s), {done.gated} gated"
     output(done, [f"{done.pages:,} page(s), {human_size(done.size_bytes)}: {of}", done.folder / "index.html"])
 

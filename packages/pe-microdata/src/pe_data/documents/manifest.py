@@ -108,9 +108,16 @@ class Entity(Part, frozen=True):
                 if twice is not None:
                     raise Refused(f"{field}.{dtype}", "each column once", f"{describe(twice)} twice")
                 known.update(names)
-        for role in (self.id, self.weight, *self.links.values()):
-            if role is not None and role not in known:
-                raise Refused("columns", "id, links and weight among its columns", f"no column {describe(role)}")
+        lost = next((column for column in self.roles if column not in known), None)
+        if lost is not None:
+            raise Refused("columns", "id, links and weight among its columns", f"no column {describe(lost)}")
+
+    @property
+    def roles(self) -> dict[str, str]:
+        """Column → `id`, `weight` or `link to …`, of those that have a role."""
+        roles = {column: f"link to {other}" for other, column in self.links.items()}
+        roles |= {self.id: "id"} if self.id else {}
+        return roles | ({self.weight: "weight"} if self.weight else {})
 
     def by_period(self) -> tuple[Mapping[str, tuple[str, ...]], ...]:
         """Columns by dtype, for each of PERIODS."""
