@@ -10,8 +10,7 @@ import pandas as pd
 
 from pe_data.documents.codes import label_of
 from pe_data.errors import InputError, SmallSampleWarning
-from pe_data.read.links import Rows
-from pe_data.read.weighted import SMALL, Floats, effective_size
+from pe_data.read.weighted import SMALL, Floats, Rows, effective_size
 
 NO_MARGINS = "No replicate weights are in the data, so no margins of error can be given."
 

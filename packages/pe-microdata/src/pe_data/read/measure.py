@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pe_data.documents.manifest import Entity, Manifest
+from pe_data.documents.manifest import Manifest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,11 +44,11 @@ def weigh(frames: "Frames", manifest: Manifest) -> "tuple[Weighted, Weights]":
     """
     import numpy as np
 
-    from pe_data.read.links import Links
+    from pe_data.read.links import Linked
     from pe_data.read.weighted import effective_size
 
-    links = Links(frames, manifest.entities)
-    weights = {name: row for name in manifest.entities if (row := links.weights(name)) is not None}
+    linked = Linked(frames, manifest.entities)
+    weights = {name: row for name in manifest.entities if (row := linked.raw_weight(name)) is not None}
     totals = {entity: total for entity, row in weights.items() if (total := _finite(row.sum(skipna=False))) is not None}
     own = next((weights[name] for name, entity in manifest.entities.items() if entity.weight and name in weights), None)
     usable = own is not None and _finite(own.sum(skipna=False)) is not None
@@ -63,7 +63,7 @@ def compare(
     found: dict[str, Values] = {}
     for entity in sorted(before[0].keys() & after[0].keys()):
         frames = before[0][entity], after[0][entity]
-        roles = {role for manifest in manifests for role in _roles(manifest.entities.get(entity))}
+        roles = {role for one in manifests if entity in one.entities for role in one.entities[entity].roles}
         for column in frames[0].columns.intersection(frames[1].columns):
             changed = not _same(frames[0][column], frames[1][column])
             sums: list[float | None] = [None, None]
@@ -73,12 +73,6 @@ def compare(
             if changed or sums[0] != sums[1]:
                 found[f"{entity}.{column}"] = Values(changed, sums[0], sums[1])
     return found
-
-
-def _roles(entity: Entity | None) -> tuple[str, ...]:
-    if entity is None:
-        return ()
-    return tuple(role for role in (entity.id, entity.weight, *entity.links.values()) if role)
 
 
 def _same(before: "pd.Series[Any]", after: "pd.Series[Any]") -> bool:

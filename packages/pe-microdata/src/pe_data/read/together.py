@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from pe_data.errors import InputError
-from pe_data.read.links import Rows
+from pe_data.read.weighted import Rows
 
 How = Literal["sum", "mean", "max", "min", "any", "first"]
 HOWS: tuple[How, ...] = get_args(How)

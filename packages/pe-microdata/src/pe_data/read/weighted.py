@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 Floats: TypeAlias = npt.NDArray[np.float64]
+Rows: TypeAlias = npt.NDArray[np.intp]
+"""Numbers of rows."""
 
 SMALL = 100
 """An effective sample below this is warned of."""

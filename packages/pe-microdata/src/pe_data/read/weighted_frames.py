@@ -19,10 +19,9 @@ from pe_data.documents.collection import demonstrations
 from pe_data.documents.manifest import Entity
 from pe_data.errors import InputError
 from pe_data.read.estimates import Estimates, Sample, estimates
-from pe_data.read.links import Links, Rows, weighted_unit
-from pe_data.read.together import HOWS, How, numbers, together
+from pe_data.read.links import Linked, weighted_unit
+from pe_data.read.together import How, numbers
 from pe_data.read.weighted import Floats, effective_size, mean, quantiles, total
-from pe_data.suggestions import did_you_mean
 
 Missing = Literal["refuse", "drop"]
 Column: TypeAlias = str | pd.Series
@@ -31,7 +30,7 @@ By: TypeAlias = Column | Sequence[Column] | None
 Statistic: TypeAlias = Callable[[Floats, Floats], Iterable[float]]
 
 
-class Frames(dict[str, pd.DataFrame]):
+class Frames(Linked):
     """Entity → data frame, as any mapping; and what can be estimated from them.
 
     Columns may be added, and rows left out: ids and links are looked up when they are needed. `unit`, below, is an
@@ -54,9 +53,8 @@ class Frames(dict[str, pd.DataFrame]):
         labels: Mapping[str, str] | None = None,
         what: str = "frames",
     ) -> None:
-        super().__init__(frames)
-        self.entities, self.notes, self.what = dict(entities), notes, what
-        self.labels = dict(labels or {})
+        super().__init__(frames, entities, what=what)
+        self.notes, self.labels = notes, dict(labels or {})
 
     def __repr__(self) -> str:
         lines = [self.what]
@@ -65,76 +63,6 @@ class Frames(dict[str, pd.DataFrame]):
             weighed = f"weight of {unit}" if unit else "no weight"
             lines.append(f"  {name}: {len(frame):,} rows × {frame.shape[1]} columns, {weighed}")
         return "\n".join((*lines, *(f"  {note}" for note in self.notes)))
-
-    # --- weights and links ------------------------------------------------------------------------
-
-    def weight(self, unit: str = PERSON) -> pd.Series:
-        """The weight of each row of an entity, float64: how many such units it stands for.
-
-        An entity without a weight of its own has that of the unit that it lies in: a person that of the household.
-
-        Raises:
-            InputError: no weight reaches the entity, or one is missing, not finite or negative.
-        """
-        self._frame(unit)
-        found = Links(self, self.entities).weights(unit)
-        if found is None:
-            raise InputError(
-                f"{self.what}: weight of {unit}: expected a weight column and the ids that lead to it, found none. "
-                "Open the file with all its variables, or one that has weights"
-            )
-        for name in (unit, weighted_unit(self.entities, unit) or unit):
-            self._once(name)
-        wrong = ~(np.isfinite(found) & (found >= 0))
-        if wrong.any():
-            raise InputError(
-                f"{self.what}: weight of {unit}: expected a number of at least 0 for each row, found "
-                f"{found[wrong].iloc[0]} and the like in {wrong.sum():,} of {len(found):,} rows. Leave those rows out"
-            )
-        return found
-
-    def to(self, unit: str, column: str, how: How = "sum", *, of: str | None = None) -> pd.Series:
-        """A column of another entity, one value per row of `unit`, with its index.
-
-        From a group to what lies in it (household → person) every row gets its group's value. From what lies in a group
-        (person → household) the values are taken together:
-
-        | `how` | gives | of a group without rows |
-        |---|---|---|
-        | `sum` | int64 or float64; of true and false how many are true | 0 |
-        | `mean` | float64 | NaN |
-        | `max`, `min` | the same dtype | NaN |
-        | `any` | bool: whether one is true or not 0 | False |
-        | `first` | the value of the first row, text too | missing |
-
-        A missing value makes that of its group missing. Nothing is weighted.
-
-        Args:
-            of: The entity that has the column, where several have one of that name.
-
-        Raises:
-            InputError: no such entity, column or link; rows whose link leads nowhere; neither entity lies in the other;
-                text where a number is needed.
-        """
-        if how not in HOWS:
-            raise InputError(f"{self.what}: how: expected one of {', '.join(HOWS)}, found {how!r}")
-        self._frame(unit)
-        source = of or self._home(column)
-        if column not in self._frame(source):
-            raise InputError(f"{self.what}: {source}: expected a column {column!r}, found none")
-        if source == unit:
-            return self[unit][column]
-        here, there, inside = self._pairs(source, unit)
-        values = self[source][column]
-        if inside:
-            return values.iloc[here].set_axis(self[unit].index)
-        return together(values, here, there, self[unit].index, how, f"{self.what}: {column}")
-
-    def size(self, unit: str) -> pd.Series:
-        """How many persons there are in each row of a group, int64."""
-        self._frame(unit)
-        _, there, _ = self._pairs(PERSON, unit)
-        return pd.Series(np.bincount(there, minlength=len(self[unit])), self[unit].index, name="size")
 
     # --- statistics -------------------------------------------------------------------------------
 
@@ -240,7 +168,10 @@ class Frames(dict[str, pd.DataFrame]):
     def count(self, unit: str = PERSON, by: By = None, *, where: Column | None = None) -> Estimates:
         """How many units there are: the sum of their weights. Arguments as for `mean`."""
         ones = pd.Series(1.0, self._frame(unit).index, name=unit)
-        return self._estimate("count", ("count",), lambda x, w: (total(x, w),), ones, by, of=unit, where=where)
+        return self._estimate(
+            "count", ("count",), lambda x, w: (total(x, w),), ones, by, of=unit, how="sum", where=where,
+            missing="refuse",
+        )  # fmt: skip
 
     def share(
         self,
@@ -286,9 +217,9 @@ class Frames(dict[str, pd.DataFrame]):
         by: By,
         *,
         of: str | None,
-        how: How = "sum",
-        where: Column | None = None,
-        missing: Missing = "refuse",
+        how: How,
+        where: Column | None,
+        missing: Missing,
     ) -> Estimates:
         unit = of or self._unit_of(column)
         values = self._values(column, unit, how)
@@ -332,45 +263,11 @@ class Frames(dict[str, pd.DataFrame]):
         weights = self.weight(unit).to_numpy()
         holder = weighted_unit(self.entities, unit)
         assert holder is not None, "it has a weight"
-        clusters = Links(self, self.entities).rows(unit, holder)
+        clusters = self._rows(unit, holder)
         assert clusters is not None, "it has a weight"
         held = self.weight(holder).to_numpy()
         columns = [key.iloc[rows].reset_index(drop=True) for key in keys]
         return Sample(unit, holder, values.iloc[rows], columns, names, weights[rows], clusters[rows], held, notes)
-
-    def _frame(self, unit: str) -> pd.DataFrame:
-        if unit not in self or unit not in self.entities:
-            raise InputError(f"{self.what}: unit: expected one of {', '.join(self)}, found {unit!r}")
-        return self[unit]
-
-    def _home(self, column: str) -> str:
-        """The one entity that has a column."""
-        homes = [name for name, frame in self.items() if column in frame]
-        if len(homes) == 1:
-            return homes[0]
-        if homes:
-            raise InputError(
-                f"{self.what}: {column}: expected it in one entity, found it in {', '.join(homes)}. Say of="
-            )
-        every = {str(name) for frame in self.values() for name in frame}
-        hint = did_you_mean(column, sorted(every))
-        raise InputError(f"{self.what}: expected a column of the frames, found {column!r}. {hint}".rstrip(". "))
-
-    def _unit_of(self, column: Column) -> str:
-        if isinstance(column, str):
-            return self._home(column)
-        self._check_series(column)
-        units = [name for name, frame in self.items() if frame.index.equals(column.index)]
-        if len(units) != 1:
-            fits = f"those of {' and '.join(units)}" if units else "those of none"
-            raise InputError(f"{self.what}: expected a series with the rows of one entity, found {fits}. Say of=")
-        return units[0]
-
-    def _check_series(self, column: object) -> None:
-        if not isinstance(column, pd.Series):
-            raise InputError(
-                f"{self.what}: expected the name of a column or a pandas series, found {type(column).__name__}"
-            )
 
     def _values(self, column: Column, unit: str, how: How | None) -> pd.Series:
         """One value per row of the unit. Without `how` from its own columns and those of what it lies in alone."""
@@ -393,50 +290,18 @@ class Frames(dict[str, pd.DataFrame]):
             )
         return self.to(unit, column, how or "first", of=home)
 
-    def _pairs(self, source: str, unit: str) -> tuple[Rows, Rows, bool]:
-        """Rows of two entities that belong together, and whether each row of `unit`, in its order, lies in one of
-        `source`."""
-        links, entities = Links(self, self.entities), self.entities
-        if unit == PERSON or source in entities[unit].links:
-            found = self._all(links.rows(unit, source), unit, source)
-            return found, np.arange(len(found)), True
-        if source == PERSON or unit in entities[source].links:
-            found = self._all(links.rows(source, unit), source, unit)
-            return np.arange(len(found)), found, False
-        if PERSON not in self or PERSON not in entities:
-            self._all(None, source, unit)
-        each = [self._all(links.rows(PERSON, name), PERSON, name) for name in (source, unit)]
-        here, there = np.unique(np.stack(each), axis=1)
-        if len(np.unique(there)) == len(there) == len(self[unit]):
-            order = np.argsort(there)
-            return here[order], there[order], True
-        if len(np.unique(here)) == len(here):
-            return here, there, False
-        raise InputError(
-            f"{self.what}: expected each {source} to lie in one {unit}, or the other way round, found some that share "
-            "persons with several. Go over the persons: bring the column to person first"
-        )
+    def _unit_of(self, column: Column) -> str:
+        if isinstance(column, str):
+            return self._home(column)
+        self._check_series(column)
+        units = [name for name, frame in self.items() if frame.index.equals(column.index)]
+        if len(units) != 1:
+            fits = f"those of {' and '.join(units)}" if units else "those of none"
+            raise InputError(f"{self.what}: expected a series with the rows of one entity, found {fits}. Say of=")
+        return units[0]
 
-    def _all(self, rows: Rows | None, name: str, other: str) -> Rows:
-        """The rows, if each leads somewhere and no id stands twice. Raises InputError."""
-        self._once(name)
-        self._once(other)
-        if rows is None:
+    def _check_series(self, column: object) -> None:
+        if not isinstance(column, pd.Series):
             raise InputError(
-                f"{self.what}: expected ids that link {name} and {other}, found none. Open the file with a "
-                "variable of both"
+                f"{self.what}: expected the name of a column or a pandas series, found {type(column).__name__}"
             )
-        lost = int((rows < 0).sum())
-        if lost:
-            raise InputError(
-                f"{self.what}: expected a {other} for each {name}, found none for {lost:,} of {len(rows):,}. If rows "
-                "were left out of one, leave out those that belong to them as well"
-            )
-        return rows
-
-    def _once(self, unit: str) -> None:
-        """Raise InputError if an id of the entity stands in two rows, so that nobody knows which is meant."""
-        key = self.entities[unit].id
-        if key in self[unit] and not self[unit][key].is_unique:
-            twice = self[unit][key][self[unit][key].duplicated()].iloc[0]
-            raise InputError(f"{self.what}: {key}: expected each id once, found {twice} twice")
