@@ -34,12 +34,12 @@ from pe_data.write.release_manifest import (
 class ChosenRelease:
     """What the publisher says of a release."""
 
-    repo: str | None
-    repo_type: RepoType
-    tag: str | None
-    package: str | None
-    default_dataset: str | None
-    compatible: tuple[str, ...]
+    repo: str | None = None
+    repo_type: RepoType = "model"
+    tag: str | None = None
+    package: str | None = None
+    default_dataset: str | None = None
+    compatible: tuple[str, ...] = ()
 
     def check(self) -> None:
         """Raise click.UsageError if repository or tag is missing."""
@@ -67,7 +67,9 @@ release_options: Decorator[Any] = together(
     "release",
     ChosenRelease,
     click.option("--repo", metavar="OWNER/NAME", help="Repository of the hub that holds the files."),
-    click.option("--repo-type", type=click.Choice(REPO_TYPES), default="model", show_default=True, help="Its kind."),
+    click.option(
+        "--repo-type", type=click.Choice(REPO_TYPES), default="model", show_default=True, help="Its kind."
+    ),
     click.option("--tag", help="Revision in it, and version of the data package."),
     click.option("--package", help="Name of the data package.  [default: that of the repository]"),
     click.option("--default-dataset", metavar="NAME", help="The nation's file, such as national/US."),
@@ -151,7 +153,7 @@ def export_hub(
 
     if options.offline:
         raise click.UsageError("a hub cannot be reached offline")
-    if files and (release != ChosenRelease(None, "model", None, None, None, ()) or local_area):
+    if files and (release != ChosenRelease() or local_area):
         raise click.UsageError("--release-manifest says repository, tag and claims; leave the options for them out")
     if not files:
         release.check()

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from pe_data.describe.beside import files_in, is_split, sidecar_beside
 from pe_data.describe.file import Label, describe
@@ -23,8 +23,8 @@ from pe_data.errors import CacheWarning, InputError
 from pe_data.names.digests import Sha256
 from pe_data.names.uri import SCHEME, StoreUri, in_full, parse_uri
 from pe_data.read import channels
-from pe_data.read.locate import Located, look, revocation
 from pe_data.read.locate import describe as describe_located
+from pe_data.read.locate import look, revocation
 from pe_data.read.lookup import NOT_BOUND, withheld
 from pe_data.read.measure import Weighted
 from pe_data.read.options import Options
@@ -183,16 +183,12 @@ def _in_store(uri: StoreUri, options: Options, members: Sequence[str] | None, nu
             labelled=True,
         ).counted()
     every = located.collection.members if located.collection else {}
-
-    def member(name: str) -> Located:
-        return located.member(name)
-
     return Side(
         told,
         whole=True,
         files=rows_of(every, members),
-        facts=lambda name: facts(describe_located(member(name), places).manifest),
-        path=lambda name: bring(member(name), places, asked),
+        facts=lambda name: facts(describe_located(located.member(name), places).manifest),
+        path=lambda name: bring(located.member(name), places, asked),
         labelled=True,
     ).counted()
 
@@ -230,7 +226,9 @@ def _on_disk(path: Path, members: Sequence[str] | None, year: int | None) -> Sid
     if not path.is_dir():
         return _single(path, str(path), members, year)
     every = files_in(path)
-    found = {name: file for name, file in every.items() if not _of_another_run(file, path)} or every
+    below = {one for name in every for one in PurePath(name).parents if one.name}
+    runs = {one for one in below if (path / one / _RUN).is_file()}
+    found = {name: file for name, file in every.items() if runs.isdisjoint(PurePath(name).parents)} or every
     names = fitting(found, members)
     read = {name: _from_sidecar(found[name], one) for name in names if (one := sidecar_beside(found[name]))}
     if not read:
@@ -240,12 +238,6 @@ def _on_disk(path: Path, members: Sequence[str] | None, year: int | None) -> Sid
     return _of_files(
         Told(str(path), left_out=len(names) - len(read), elsewhere=len(every) - len(found)), True, read, found
     )
-
-
-def _of_another_run(file: Path, folder: Path) -> bool:
-    """Whether a file lies in the results of a run whose folder is below this one."""
-    between = file.relative_to(folder).parents
-    return any((folder / one / _RUN).is_file() for one in between if one != Path())
 
 
 def _single(path: Path, name: str, members: Sequence[str] | None, year: int | None) -> Side:

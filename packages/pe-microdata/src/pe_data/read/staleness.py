@@ -44,11 +44,11 @@ class Verdict:
     dataset: str
     state: State
     reasons: tuple[str, ...]
-    ours: Sha256 | None
-    newest: Sha256 | None
-    built_with: str | None
+    ours: Sha256 | None = None
+    newest: Sha256 | None = None
+    built_with: str | None = None
     """Model package and version that built ours."""
-    installed: str | None
+    installed: str | None = None
     """Version of that package here."""
 
 
@@ -78,15 +78,8 @@ def check_uri(text: str, options: Options) -> Verdict:
         return check_pin(channel, uri.sha256, options)
     last = [b for b in SeenChannels.used(options.cache, uri.country) if b.dataset == uri.dataset]
     if not last:
-        return Verdict(
-            f"{uri.country}/{uri.dataset}",
-            State.UNKNOWN,
-            (f"this machine has not used it yet (pe-data ensure {text})",),
-            None,
-            None,
-            None,
-            None,
-        )
+        why = f"this machine has not used it yet (pe-data ensure {text})"
+        return Verdict(f"{uri.country}/{uri.dataset}", State.UNKNOWN, (why,))
     return check_pin(channel, last[-1].artifact_sha256, options)
 
 
@@ -126,15 +119,8 @@ def check_pin(channel: StoreUri, ours: Sha256, options: Options, model: tuple[st
     except PeDataError as error:
         unknown.append(f"the manifest could not be read: {error}")
     state = State.STALE if stale else State.UNKNOWN if unknown else State.CURRENT
-    return Verdict(
-        f"{channel.country}/{channel.dataset}",
-        state,
-        (*stale, *unknown),
-        ours,
-        newest,
-        built_with,
-        installed,
-    )
+    name = f"{channel.country}/{channel.dataset}"
+    return Verdict(name, state, (*stale, *unknown), ours, newest, built_with, installed)
 
 
 def _newest(channel: StoreUri, options: Options) -> PointerBody:
