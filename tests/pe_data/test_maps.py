@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cartogram_layout import ALSO, APART, Board, computed, neighbours, tiles
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +17,6 @@ import pe_data
 from pe_data.errors import InputError
 from pe_data.maps.districts import SEATS, all_districts, district_of
 from pe_data.maps.draw import CELL, NO_VALUE, cartogram, number
-from pe_data.maps.lay_out import ALSO, APART, Board, computed, neighbours, tiles
 from pe_data.maps.layout import borders, cells
 from pe_data.maps.scale import DIVERGING, DIVERGING_DARK, SEQUENTIAL, SEQUENTIAL_DARK, palette, scale_of
 

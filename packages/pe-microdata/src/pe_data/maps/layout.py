@@ -1,4 +1,4 @@
-"""The cartogram: a cell for each district, as `cartogram.txt` has them (made by `python -m pe_data.maps.lay_out`)."""
+"""The cartogram: a cell for each district, as `cartogram.txt` has them (computed by tests/support)."""
 
 from collections.abc import Iterable, Mapping
 from functools import cache

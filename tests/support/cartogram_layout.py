@@ -1,4 +1,6 @@
-"""Compute the cartogram: `python -m pe_data.maps.lay_out > cartogram.txt`, a quarter of a minute, the same each time.
+"""Compute the cartogram of `pe_data.maps`: `python tests/support/cartogram_layout.py`, a quarter of a minute.
+
+It prints `cartogram.txt`, the same each time.
 
 The grid of state tiles that newspapers use says which states are beside each other. Each state begins as a square of
 nine cells in its place there. Then the cells at its border change hands one by one, at random and ever less so,
