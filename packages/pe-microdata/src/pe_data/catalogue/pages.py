@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from pe_data.catalogue import lines, places
 from pe_data.catalogue.columns import ColumnSet, ColumnSets
-from pe_data.catalogue.read import SINGLE, Content, Source, Version
+from pe_data.catalogue.read import Content, Source, Version
 from pe_data.documents.collection import Member, demonstrations
 from pe_data.documents.manifest import Manifest
 from pe_data.documents.told import called, facts_of
@@ -20,6 +20,7 @@ from pe_data.maps.on_page import on_page
 from pe_data.pages.templates import SHARED, environment, script_json, style, text_of
 from pe_data.read.diff import SHOWN, compare_sides
 from pe_data.read.diff_text import sections, summary
+from pe_data.read.history import SINGLE
 from pe_data.texts import human_size
 
 OWN = "pe_data.catalogue"
@@ -118,7 +119,7 @@ class DatasetPages:
         """Version → what changed; those that the store still has."""
         self._newest: Content | None = None
         self._paths = {
-            one.body.version: places.members(source.country, source.dataset, one.body.version, one.members)
+            one.body.version: places.members(source.country, source.dataset, one.body.version, one.rows)
             for one in source.versions
             if one.collection
         }
@@ -150,7 +151,7 @@ class DatasetPages:
             "page": self.page,
             "version": newest.body.version,
             "published_at": newest.body.published_at,
-            "files": len(newest.members) if newest.kept else None,
+            "files": len(newest.rows) if newest.kept else None,
             "size": newest.size_bytes if newest.kept else None,
             "years": _years(manifests),
             "licence": _several(one.licence for one in manifests),
@@ -174,7 +175,7 @@ class DatasetPages:
 
     def _version(self, content: Content, before: Content | None) -> Iterator[Page]:
         version = content.version
-        whole, number, rows = version.collection, version.body.version, version.members
+        whole, number, rows = version.collection, version.body.version, version.rows
         said = whole.dictionary if whole else ()
         columns = {name: self._sets.of(one, said, number) for name, one in content.manifests.items()}
         common = _common(list(rows.values()))
@@ -214,9 +215,9 @@ class DatasetPages:
         latest = replace(newest.uri, channel="latest", sha256=None, manifest=None)
         fetch: list[lines.Lines] = []
         if newest.kept and not newest.revoked and newest.collection:
-            fetch = lines.of_collection(latest, min(newest.members), self.maker.store)
+            fetch = lines.of_collection(latest, min(newest.rows), self.maker.store)
         elif newest.kept and not newest.revoked:
-            row = newest.members[SINGLE]
+            row = newest.rows[SINGLE]
             fetch = lines.of_file(latest, row.artifact_sha256, row.extension, self.maker.store)
         columns = [one for one in self._sets.found.values() if newest.body.version in one.used]
         return self._render(
@@ -248,13 +249,13 @@ class DatasetPages:
         ]
         if collection is None:
             return [row for row in moved if row[1]] + self._facts_of_file(content, SINGLE)
-        rows = list(version.members.values())
+        rows = list(version.rows.values())
         facts = [
             *moved,
             ("run", collection.run_id),
             ("validation", collection.validation.summary() if collection.validation else ""),
             ("files", f"{len(rows):,}"),
-            ("size", human_size(version.size_bytes)),
+            ("size", human_size(version.size_bytes or 0)),
             ("years", _years(manifests)),
             ("licence", _several(one.licence for one in manifests)),
             ("citation", _several(row.citation for row in rows)),
@@ -263,12 +264,12 @@ class DatasetPages:
         return [row for row in facts if row[1]]
 
     def _facts_of_file(self, content: Content, name: str) -> Facts:
-        row = content.version.members[name]
+        row = content.version.rows[name]
         return [*facts_of(content.manifests[name], row.about), ("manifest", f"sha256:{row.manifest_sha256}")]
 
     def _file(self, content: Content, name: str, columns: ColumnSet) -> dict[str, Any]:
         """What is said of one file."""
-        version, manifest, row = content.version, content.manifests[name], content.version.members[name]
+        version, manifest, row = content.version, content.manifests[name], content.version.rows[name]
         uri = replace(version.uri, member=name) if version.collection else version.uri
         revoked = content.revoked.get(name) or version.revoked
         fetch = lines.of_file(uri, row.artifact_sha256, row.extension, self.maker.store)
@@ -283,7 +284,7 @@ class DatasetPages:
 
     def _line(self, content: Content, name: str) -> dict[str, Any]:
         """One file in the list of its version."""
-        row = content.version.members[name]
+        row = content.version.rows[name]
         return {
             "name": name,
             "page": self.member_page(content.version, name),
@@ -302,7 +303,7 @@ class DatasetPages:
                 "same": row.artifact_sha256 == here.artifact_sha256,
             }
             for one in self.source.versions
-            if one.kept and (row := one.members.get(name)) is not None
+            if one.kept and (row := one.rows.get(name)) is not None
         ]
 
     def _change(self, content: Content, before: Content | None) -> dict[str, Any] | None:
@@ -327,7 +328,7 @@ class DatasetPages:
         if self._newest is None or self._newest.version.collection is None:
             return {}
         version, manifests = self._newest.version, self._newest.manifests
-        rows = version.members
+        rows = version.rows
         districts: dict[str, str] = {}
         for name, row in sorted(rows.items()):
             named = name if name.startswith("districts/") else ""
@@ -349,8 +350,7 @@ class DatasetPages:
             measures,
             where,
             names={
-                there: called(version.members[name].title, version.members[name].area)
-                for there, name in districts.items()
+                there: called(version.rows[name].title, version.rows[name].area) for there, name in districts.items()
             },
             status=dict.fromkeys(where.paths, "not in this version") | dict.fromkeys(districts, "see its page"),
         )
@@ -362,7 +362,7 @@ class DatasetPages:
     def _files_found(self) -> Iterator[Found]:
         if self._newest is not None and self._newest.version.collection:
             version = self._newest.version
-            for name, row in sorted(version.members.items()):
+            for name, row in sorted(version.rows.items()):
                 yield Found(name, called(row.title, row.area), self.name, self.member_page(version, name))
 
     def _variables_found(self) -> Iterator[Found]:

@@ -4,42 +4,33 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from pe_data.documents.collection import Collection, Member, licensed
+from pe_data.documents.collection import Member, licensed
 from pe_data.documents.manifest import Manifest
 from pe_data.documents.notice import Notice, WithheldError, is_gated
-from pe_data.documents.pointer import PointerBody
-from pe_data.errors import InvalidDocumentError, ObjectNotFoundError
+from pe_data.errors import InvalidDocumentError
 from pe_data.names.digests import Sha256
 from pe_data.names.keys import ObjectKind, parse_object_key
 from pe_data.names.uri import StoreUri
-from pe_data.read.channels import history
+from pe_data.read.history import Version as Standing
+from pe_data.read.history import versions
 from pe_data.read.places import Places
 from pe_data.read.revocations import Revocations
 from pe_data.read.sides import Facts, Side, Told, rows_of
 from pe_data.read.standing import read_latest
-from pe_data.store.artifacts import each, read_collection, read_manifest
-
-SINGLE = ""
-"""Name of the file of a dataset that is no collection."""
+from pe_data.store.artifacts import each, read_manifest
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
+class Version(Standing):
     """One version of a dataset.
 
     Attributes:
-        body: The pointer that led to it.
-        collection: None for a single file, or if it is gone.
-        members: Name → row; of a single file one, `SINGLE`. Empty if the store does not have it any more.
         kept: Whether the store has the manifests of all its files. Of others no more is shown than the pointer.
         revoked: Why, when and by whom, if it was as a whole.
     """
 
-    body: PointerBody
-    collection: Collection | None
-    members: Mapping[str, Member]
-    kept: bool
-    revoked: str | None
+    kept: bool = False
+    revoked: str | None = None
 
     @property
     def uri(self) -> StoreUri:
@@ -47,11 +38,6 @@ class Version:
         body = self.body
         manifest = None if body.is_collection else body.manifest_sha256
         return StoreUri(body.country, body.dataset, None, None, body.artifact_sha256, manifest)
-
-    @property
-    def size_bytes(self) -> int:
-        """Of all payloads."""
-        return sum(row.size_bytes for row in self.members.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +56,14 @@ class Content:
     def side(self) -> Side:
         """For a comparison."""
         version, body = self.version, self.version.body
-        told = Told(
-            name=f"{body.country}/{body.dataset}",
+        told = Told.at(
+            f"{body.country}/{body.dataset}",
+            body,
             address=str(version.uri),
-            version=body.version,
-            published_at=body.published_at,
-            run_id=version.collection.run_id if version.collection else None,
-            reason=body.reason,
-            by=body.by,
+            run_id=version.run_id,
             revoked=version.revoked,
         )
-        files = rows_of(version.members)
+        files = rows_of(version.rows)
         whole = version.collection is not None
         return Side(told, whole, files, lambda name: Facts(self.manifests[name], None), None, labelled=True).counted()
 
@@ -103,7 +86,7 @@ class Source:
         """
         latest = StoreUri(self.country, self.dataset, None, "latest", None)
         newest, _ = read_latest(latest, self.places, self.places.options)  # checks its signatures, its age, its place
-        found = [self._version(pointer.body) for pointer in history(self.places.main(), self.country, self.dataset)]
+        found = [self._version(one) for one in versions(self.places.main(), self.country, self.dataset)]
         if found[0].body.version < newest.version:
             raise InvalidDocumentError(
                 f"{latest}: expected version {newest.version} or a newer one, found {found[0].body.version}. "
@@ -123,19 +106,11 @@ class Source:
             if content is not None:
                 yield content
 
-    def _version(self, body: PointerBody) -> Version:
-        store, revoked = self.places.main(), self._ended(body.artifact_sha256)
-        if body.is_collection:
-            found = read_collection(store, self.country, body.artifact_sha256)
-            whole = found[0] if found else None
-            rows = whole.members if whole else {}
-            kept = bool(rows) and all(self._has_manifest(row.artifact_sha256) for row in rows.values())
-            return Version(body, whole, rows, kept, revoked)
-        try:
-            row = read_manifest(store, self.country, body.artifact_sha256, body.manifest_sha256).member
-        except ObjectNotFoundError:
-            return Version(body, None, {}, False, revoked)
-        return Version(body, None, {SINGLE: row}, True, revoked)
+    def _version(self, one: Standing) -> Version:
+        kept = bool(one.rows)
+        if one.collection:
+            kept = kept and all(self._has_manifest(row.artifact_sha256) for row in one.rows.values())
+        return Version(one.pointer, one.collection, one.rows, kept, self._ended(one.artifact_sha256))
 
     def _content(self, version: Version) -> Content | None:
         """What is in a version; None of one that was swept away, of which as much is looked at as is left."""
@@ -147,17 +122,17 @@ class Source:
                 found = read_manifest(store, self.country, row.artifact_sha256, row.manifest_sha256).manifest
             return found
 
-        left = [row for row in version.members.values() if version.kept or self._has_manifest(row.artifact_sha256)]
+        left = [row for row in version.rows.values() if version.kept or self._has_manifest(row.artifact_sha256)]
         bare = each(manifest, left)
         for one in bare:
             if is_gated(self.country, one.access):
                 raise WithheldError(Notice.of(self.country, self.dataset, one.licence))
         if not version.kept:
             return None
-        described = zip(version.members.items(), bare, strict=True)
+        described = zip(version.rows.items(), bare, strict=True)
         manifests = {name: licensed(one, row.about) for (name, row), one in described}
-        self._known = {row.manifest_sha256: one for row, one in zip(version.members.values(), bare, strict=True)}
-        rows = version.members.items() if version.collection else ()
+        self._known = {row.manifest_sha256: one for row, one in zip(version.rows.values(), bare, strict=True)}
+        rows = version.rows.items() if version.collection else ()
         revoked = {name: why for name, row in rows if (why := self._ended_by_itself(row.artifact_sha256))}
         return Content(version, manifests, revoked)
 

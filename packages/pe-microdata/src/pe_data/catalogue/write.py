@@ -89,7 +89,7 @@ def site(
             if notice is None:
                 try:
                     pages = DatasetPages(maker, source)
-                    writer.expect(sum(1 + len(version.members) for version in source.versions))
+                    writer.expect(sum(1 + len(version.rows) for version in source.versions))
                     writer.all(pages)
                     shown.append(pages.shown)
                     versions += len(source.versions)

@@ -60,6 +60,12 @@ class Told:
     files: int = 0
     size_bytes: int = 0
 
+    @classmethod
+    def at(cls, name: str, body: PointerBody | None, **more: str | None) -> "Told":
+        """With what a pointer says, if there is one, and `more` of the same names as here."""
+        said = {} if body is None else {one: getattr(body, one) for one in ("version", "published_at", "reason", "by")}
+        return cls(name, **said, **more)  # type: ignore[arg-type]
+
 
 @dataclass(frozen=True, slots=True)
 class Listed:
@@ -156,14 +162,11 @@ def _in_store(uri: StoreUri, options: Options, members: Sequence[str] | None, nu
     located, described = look(uri, places, earlier)
     body, asked = located.pointer, Revocations(uri, options, places)
     revoked = revocation(located, places, cached=places.cache.find(located.sha256) is not None, asked=asked)
-    told = Told(
-        name="/".join(part for part in (uri.country, uri.dataset, uri.member) if part),
+    told = Told.at(
+        "/".join(part for part in (uri.country, uri.dataset, uri.member) if part),
+        body,
         address=str(replace(uri, channel=None, sha256=located.root)),
-        version=body.version if body else None,
-        published_at=body.published_at if body else None,
         run_id=located.collection.run_id if located.collection else None,
-        reason=body.reason if body else None,
-        by=body.by if body else None,
         revoked=str(revoked.error(uri)) if revoked else None,
     )
     if described is not None:

@@ -209,13 +209,7 @@ def _compared(store: Store, body: PointerBody, after: Side) -> Diff:
 
 def side_of_pointer(store: Store, body: PointerBody) -> Side:
     """What a pointer leads to, as it lies in the store; raises as `side_of_artifact`."""
-    told = Told(
-        f"{body.country}/{body.dataset}",
-        version=body.version,
-        published_at=body.published_at,
-        reason=body.reason,
-        by=body.by,
-    )
+    told = Told.at(f"{body.country}/{body.dataset}", body)
     return side_of_artifact(store, body.country, body.dataset, body.artifact_sha256, body.manifest_sha256, told)
 
 
