@@ -5,27 +5,26 @@ Without one nothing says what the right bytes are, and the server's word has to 
 fetched again when the server's `ETag` or date changed, and a warning gives the digest to pin.
 """
 
-import json
 import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 from pe_data.cache.fetch import Progress, Wanted, fetch, no_progress, receive
 from pe_data.cache.part import Part
+from pe_data.documents.document import Digest, Document, Size, Text
 from pe_data.errors import (
     CacheWarning,
     DigestMismatchError,
     FetchError,
     InvalidDocumentError,
-    InvalidNameError,
     OfflineError,
     StoreError,
 )
 from pe_data.files.atomic import write_atomic
 from pe_data.files.locks import exclusive
-from pe_data.names.digests import Sha256, read_kept, sha256_bytes, strict_json
+from pe_data.names.digests import read_kept, sha256_bytes
 from pe_data.names.keys import Extension
 from pe_data.names.uri import WebUri
 from pe_data.read.options import Options
@@ -37,13 +36,14 @@ LONGEST = 16 << 30
 """Bytes of a file whose size nobody vouches for; a server may send for ever."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Record:
+class _Record(Document, frozen=True):
     """What is known about an address without a digest."""
 
-    sha256: Sha256
-    size: int
-    validator: str
+    HEAD: ClassVar[Mapping[str, int | str]] = {}
+    url: Text
+    sha256: Digest
+    size: Size
+    validator: Text
 
 
 def ensure_web(uri: WebUri, options: Options) -> Path:
@@ -98,7 +98,8 @@ def _ensure_streamed(uri: WebUri, body: Body, options: Options) -> Path:
         cache.stamp(adopted)
     if uri.sha256 is None:
         if body.validator:
-            _write_record(options, uri.url, _Record(sha256, size, body.validator))
+            record = _Record(uri.url.partition("?")[0], sha256, size, body.validator)
+            write_atomic(cache.paths.web_record(uri.url), record.to_bytes())
         warnings.warn(
             f"{uri}: nothing says what the right bytes are. Pin them: {uri.url}#sha256={sha256}",
             CacheWarning,
@@ -144,17 +145,6 @@ def _suffix(url: str) -> Extension:
 def _read_record(options: Options, url: str) -> _Record | None:
     raw = read_kept(options.cache.paths.web_record(url))
     try:
-        document: Any = strict_json(raw or b"", what="record")
-        return _Record(Sha256(document["sha256"]), document["size"], document["validator"])
-    except (InvalidDocumentError, InvalidNameError, KeyError):
+        return _Record.from_bytes(raw or b"")
+    except InvalidDocumentError:
         return None
-
-
-def _write_record(options: Options, url: str, record: _Record) -> None:
-    document = {
-        "url": url.partition("?")[0],
-        "sha256": record.sha256,
-        "size": record.size,
-        "validator": record.validator,
-    }
-    write_atomic(options.cache.paths.web_record(url), json.dumps(document).encode())
