@@ -1,6 +1,7 @@
 """`pe-data certify` and `bundle-status`: the boundary to release bundles."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -53,23 +54,13 @@ from pe_data.read.options import Options
 @needs_signatures
 def certify(
     country: str,
-    data_producer: str,
     datasets: tuple[str, ...],
-    default_dataset: str | None,
-    release_manifest: Path,
-    release_manifest_path: str,
-    policyengine_version: str,
-    bundle_id: str,
-    model_version: str | None,
-    model_fingerprint: str | None,
-    model_wheel: Path | None,
-    core_version: str | None,
-    certified_by: str | None,
     quick: bool,
     out: Path,
     keys: tuple[str, ...],
     options: Options,
     output: Output,
+    **terms: Any,
 ) -> None:
     """Check what was nominated for a country, and write the data-release block that a bundle pins.
 
@@ -91,22 +82,12 @@ def certify(
         raise click.UsageError("certifying asks the store; it cannot be done offline")
     certified = certify_data_release(
         country,
-        data_producer=data_producer,
         datasets=datasets or None,
-        default_dataset=default_dataset,
-        release_manifest=release_manifest,
-        release_manifest_path=release_manifest_path,
-        policyengine_version=policyengine_version,
-        bundle_id=bundle_id,
-        model_version=model_version,
-        model_fingerprint=model_fingerprint,
-        model_wheel=model_wheel,
-        core_version=core_version,
-        certified_by=certified_by,
         depth="presence" if quick else "full",
         store=options.store,
         cache=options.cache.root,
         signers=signers_of(keys),
+        **terms,  # the other options have the names of its arguments
     )
     paths = certified.write(out)
     release, held = certified.release, certified.release.certification
