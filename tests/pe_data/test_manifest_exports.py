@@ -13,7 +13,7 @@ from pe_data.describe.file import Label, manifest_of
 from pe_data.documents.croissant import to_croissant
 from pe_data.documents.frictionless import to_frictionless
 from pe_data.documents.manifest import Artifact, InputFile
-from pe_data.texts import text_table
+from pe_data.texts import table
 
 # The validators are imported where they are used: every worker reads this file, and one runs it.
 
@@ -109,6 +109,6 @@ def test_table(manifest):
     assert [row[1] for row in column_rows(manifest, "FIPS")] == ["county_fips"]
     assert ("person", "5", "4") in entity_rows(manifest)
     assert dict(summary_rows(manifest))["years"] == "2024"
-    lines = text_table(("a", "bb"), [("1", "2"), ("333", "4")]).splitlines()
+    lines = table(("a", "bb"), [("1", "2"), ("333", "4")])
     assert lines == ["a    bb", "1    2", "333  4"]
     assert np.unique([line.index(c) for line, c in zip(lines, ("bb", "2", "4"), strict=True)]) == [5]

@@ -27,7 +27,7 @@ from pe_data.errors import (
 from pe_data.names.digests import strict_json
 from pe_data.store import opening
 from pe_data.store.folder import FolderStore
-from pe_data.texts import printable, text_table
+from pe_data.texts import printable, table
 from pe_data.trust.anchor import find_anchor
 from pe_data.write import publish as publishing
 from pe_data.write.publish import publish_artifact
@@ -224,8 +224,8 @@ ESCAPES = ["\x1b]0;owned\x07", "a\rb", "\x9b2J", "‮cod", "\x00", "\ud800", "\x
 @pytest.mark.parametrize("text", ESCAPES)
 def test_text_of_others_moves_no_cursor(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert printable(text).isprintable()
-    assert all(line.isprintable() for line in text_table(("a", "b"), [(text, "c")]).split("\n"))
-    assert len(text_table(("a", "b"), [(text, "c")]).split("\n")) == 2
+    assert all(line.isprintable() for line in table(("a", "b"), [(text, "c")]))
+    assert len(table(("a", "b"), [(text, "c")])) == 2
     say(f"one\ntwo {text}")
     print_json({"text": text, text: 1})
     out = capsys.readouterr().out

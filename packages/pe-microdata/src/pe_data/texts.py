@@ -15,12 +15,24 @@ def cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
-def text_table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    """Left-aligned columns with a header, two blanks apart; cells are `printable`."""
-    lines = [header, *(tuple(map(printable, row)) for row in rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
-    texts = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
-    return "\n".join(texts)
+def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]], *, numbers: bool = False) -> list[str]:
+    """A header and rows as lines, columns two blanks apart; cells are `printable`.
+
+    Args:
+        numbers: Whether columns of numbers stand to the right; the first one never does.
+    """
+    lines = [tuple(map(printable, row)) for row in (header, *rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    right = [
+        numbers and at > 0 and any(c.isdigit() for line in lines[1:] for c in line[at][:2]) for at in range(len(header))
+    ]
+    return [
+        "  ".join(
+            cell.rjust(width) if to_right else cell.ljust(width)
+            for cell, width, to_right in zip(line, widths, right, strict=True)
+        ).rstrip()
+        for line in lines
+    ]
 
 
 def human_size(size: int) -> str:

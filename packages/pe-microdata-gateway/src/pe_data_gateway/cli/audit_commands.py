@@ -14,11 +14,12 @@ import click
 
 from pe_data.cli.groups import Group
 from pe_data.cli.options import FILE, ChosenStore, digest_of, json_option, together
-from pe_data.cli.output import Output, table
+from pe_data.cli.output import Output
 from pe_data.errors import AuditError, PeDataError
 from pe_data.names.countries import GATED_EXAMPLE
 from pe_data.names.keys import check_country
 from pe_data.names.uri import split_dataset
+from pe_data.texts import table
 
 if TYPE_CHECKING:
     from pe_data.store.base import Store

@@ -6,9 +6,9 @@ import click
 
 from pe_data.cli.groups import Group
 from pe_data.cli.options import Size, cache_option, json_option
-from pe_data.cli.output import Output, table
+from pe_data.cli.output import Output
 from pe_data.read.options import Options
-from pe_data.texts import human_size
+from pe_data.texts import human_size, table
 
 
 @click.group("cache", cls=Group)

@@ -5,7 +5,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import click
 import msgspec
 
 from pe_data.read.progress import BYTES, bar, short
-from pe_data.texts import printable, text_table
+from pe_data.texts import printable
 
 LOGGER = logging.getLogger("pe_data")
 LEVELS = (logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG)
@@ -42,17 +42,12 @@ def say(text: object = "", *, err: bool = False) -> None:
 
 def print_json(value: Any) -> None:
     """One JSON document; dataclasses become objects. What a terminal would obey is written as `\\u009b`."""
-    text = json.dumps(value, default=_plain, indent=2, ensure_ascii=False)
+    text = json.dumps(msgspec.to_builtins(value, enc_hook=str), indent=2, ensure_ascii=False)
     click.echo("\n".join(line if line.isprintable() else _escaped(line) for line in text.split("\n")))
 
 
 def _escaped(line: str) -> str:
     return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)
-
-
-def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
-    """A plain table as lines."""
-    return text_table(header, rows).split("\n")
 
 
 def facts(document: dict[str, Any]) -> list[str]:
@@ -63,14 +58,6 @@ def facts(document: dict[str, Any]) -> list[str]:
 def plain(value: Any) -> dict[str, Any]:
     """The fields of a dataclass or a document."""
     return msgspec.structs.asdict(value) if isinstance(value, msgspec.Struct) else asdict(value)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, msgspec.Struct):
-        return msgspec.to_builtins(value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
-    return str(value)
 
 
 class _Lines(logging.Handler):

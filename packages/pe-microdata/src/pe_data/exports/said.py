@@ -28,16 +28,9 @@ class Said:
 
     def lines(self) -> tuple[str, ...]:
         """For people: heading, notes, licence, citation, and the first sources."""
-        sources = [f"Source: {source}" for source in self.sources[:_SHOWN]]
+        told = [f"{_WORDS.get(kind, '')}{text}" for kind, text in self.kinds()]
         more = len(self.sources) - _SHOWN
-        return (
-            self.heading,
-            *self.notes,
-            *(f"Licence: {licence}" for licence in self.licences),
-            *(f"Cite as: {citation}" for citation in self.citations),
-            *sources,
-            *([f"and {more} more sources, in datapackage.json"] if more > 0 else []),
-        )
+        return (*told[:-more], f"and {more} more sources, in datapackage.json") if more > 0 else tuple(told)
 
     def kinds(self) -> tuple[tuple[str, str], ...]:
         """Kind and text of each line that is said."""
@@ -51,6 +44,7 @@ class Said:
 
 
 _SHOWN = 3
+_WORDS = {"licence": "Licence: ", "citation": "Cite as: ", "source": "Source: "}
 
 
 def said_of(origins: Mapping[str, Entry], years: tuple[int, ...]) -> Said:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pe_data.read.difference import Changed, Difference, Pair
 from pe_data.read.sides import Listed, Told
-from pe_data.texts import human_size, printable
+from pe_data.texts import human_size, printable, table
 
 Row = tuple[str, ...]
 VARIANTS = 3
@@ -37,7 +37,8 @@ def text(diff: Difference, limit: int | None) -> str:
     """Lines for a terminal; nothing in them can do anything to it."""
     lines = [*_told("before", diff.before), *_told("after", diff.after), "", summary(diff)]
     for section in sections(diff, limit):
-        lines += ["", section.title, *(_aligned([section.header, *section.rows]) if section.rows else [])]
+        lines += ["", section.title]
+        lines += [f"  {line}" for line in table(section.header, section.rows, numbers=True)] if section.rows else []
         lines += [f"  … and {section.more:,} more"] if section.more else []
         lines += [f"  {section.note}"] if section.note else []
     return "\n".join(map(printable, lines))
@@ -288,21 +289,6 @@ def _count(number: int, one: str, several: str = "") -> str:
 def _limited(rows: Sequence[Row], limit: int | None) -> tuple[list[Row], int]:
     shown = list(rows if limit is None else rows[:limit])
     return shown, len(rows) - len(shown)
-
-
-def _aligned(rows: Sequence[Row]) -> list[str]:
-    """Indented; the first column to the left, the others to the right if they are numbers."""
-    cells = [tuple(map(printable, row)) for row in rows]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))] if cells else []
-    numeric = [any(c.isdigit() for row in cells[1:] for c in row[i][:2]) for i in range(len(widths))]
-    lines = []
-    for row in cells:
-        aligned = [
-            cell.rjust(width) if i and right else cell.ljust(width)
-            for i, (cell, width, right) in enumerate(zip(row, widths, numeric, strict=True))
-        ]
-        lines.append("  " + "  ".join(aligned).rstrip())
-    return lines
 
 
 def _line(cells: Iterable[str]) -> str:
