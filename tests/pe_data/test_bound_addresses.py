@@ -34,7 +34,7 @@ from pe_data.names.digests import sha256_bytes
 from pe_data.names.keys import channel_key, manifest_key
 from pe_data.names.uri import parse_store_uri
 from pe_data.read.channels import history, read
-from pe_data.read.lookup import NOT_BOUND, manifest_for
+from pe_data.read.lookup import NOT_BOUND, entry_for
 from pe_data.read.options import Options
 from pe_data.trust.anchor import Floor
 from pe_data.trust.opening import open_policy
@@ -76,13 +76,13 @@ def test_a_bound_pin_shows_its_own_manifest_and_no_other(world: World) -> None:
     bound = f"{uri}#manifest=sha256:{manifest}"
     assert str(parse_store_uri(bound)) == bound
     assert pe_data.ensure(bound) == pe_data.ensure(uri)
-    assert manifest_for(bound, Options.of())[0].licence != "anything goes"
+    assert entry_for(bound, Options.of()).manifest.licence != "anything goes"
     lie(world, uri)
     fresh = Options.of(cache=world.folder / "fresh")
-    assert manifest_for(uri, fresh)[0].licence == "anything goes", "shown, as not bound"
+    assert entry_for(uri, fresh).manifest.licence == "anything goes", "shown, as not bound"
     with pytest.raises(PeDataError, match=f"expected sha256 {manifest}"):
-        manifest_for(bound, fresh)
-    assert manifest_for(bound, Options.of())[0].licence != "anything goes", "from the cache"
+        entry_for(bound, fresh)
+    assert entry_for(bound, Options.of()).manifest.licence != "anything goes", "from the cache"
 
 
 def test_what_the_bound_manifest_says_counts(world: World, tmp_path: Path) -> None:

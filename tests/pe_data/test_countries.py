@@ -67,11 +67,11 @@ def test_what_a_gated_country_publishes_is_gated_and_names_its_licence(tmp_path)
 
 
 def pe_data_manifest(store):
-    from pe_data.read.lookup import manifest_for
+    from pe_data.read.lookup import entry_for
     from pe_data.read.options import Options
 
     options = Options.of(store=str(store.root), cache=store.root.parent / "cache")
-    return manifest_for(f"pe-data://uk/{DATASET}@latest", options)[0].to_json()
+    return entry_for(f"pe-data://uk/{DATASET}@latest", options).manifest.to_json()
 
 
 @pytest.mark.parametrize(("country", "access"), [("uk", "gated"), ("us", "public"), ("zz", "gated")])

@@ -29,7 +29,7 @@ from pe_data.errors import (
 from pe_data.names.keys import channel_key
 from pe_data.read import staleness
 from pe_data.read.listing import list_store
-from pe_data.read.lookup import manifest_for
+from pe_data.read.lookup import entry_for
 from pe_data.read.options import Options
 from pe_data.read.staleness import State
 from pe_data.store.folder import FolderStore
@@ -143,7 +143,7 @@ def test_export(tmp_path, to):
     read = pd.read_parquet if to == "parquet" else pd.read_csv
     assert read(written["person"])["age"].tolist() == [1, 2, 3, 4]
     if to == "parquet":
-        again, _ = manifest_for(str(written["household"]), Options.of())
+        again = entry_for(str(written["household"]), Options.of()).manifest
         assert (list(again.entities), again.time_period) == (["household"], (2024,))
         assert list(pe_data.open(str(written["household"]))) == ["household"]
 
@@ -187,11 +187,12 @@ def test_schema_needs_about_two_kilobytes(tmp_path):
     publish_h5(tmp_path)
     with WebServer(tmp_path / "store") as server:
         options = Options.of(store=server.url)
-        manifest, address = manifest_for("pe-data://us/cps_2024@latest", options)
+        found = entry_for("pe-data://us/cps_2024@latest", options)
         assert sum(server.sent.values()) < 3000
         assert not [name for name in server.gets if name.endswith(".h5")]
-    assert address == f"{server.url}/us/{manifest.artifact.sha256[:2]}/{manifest.artifact.sha256}.h5"
-    assert manifest.entities["person"].rows == 4
+    sha256 = found.manifest.artifact.sha256
+    assert found.place == f"{server.url}/us/{sha256[:2]}/{sha256}.h5"
+    assert found.manifest.entities["person"].rows == 4
 
 
 def test_schema_of_a_collection_names_a_member(tmp_path):
@@ -199,7 +200,7 @@ def test_schema_of_a_collection_names_a_member(tmp_path):
     store = FolderStore(tmp_path / "store")
     publish_collection(store, items, country="us", dataset="areas", run_id="r", now=NOW)
     with pytest.raises(InputError, match="pe-data://us/areas/districts/NC-01@latest"):
-        manifest_for("pe-data://us/areas@latest", Options.of())
+        entry_for("pe-data://us/areas@latest", Options.of())
     publish_h5(tmp_path)
     everything = list(list_store(Options.of()))
     assert [(one.dataset, one.member_count, one.years) for one in everything] == [

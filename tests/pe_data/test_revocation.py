@@ -34,7 +34,7 @@ from pe_data.keep.fsck import check_store
 from pe_data.keep.gc import collect_garbage
 from pe_data.keep.mirror import mirror
 from pe_data.names.keys import collection_key, manifest_key, payload_key, tombstone_key
-from pe_data.read.lookup import manifest_for
+from pe_data.read.lookup import entry_for
 from pe_data.read.options import Options
 from pe_data.store.base import StoredDocument
 from pe_data.store.folder import FolderStore
@@ -74,7 +74,7 @@ def test_a_revoked_member_is_gone_and_says_why(world: World) -> None:
 
 def test_the_manifest_is_still_told_and_says_revoked(world: World) -> None:
     world.revoke(world.member(AL))
-    manifest, _ = manifest_for(world.member(AL), Options.of())
+    manifest = entry_for(world.member(AL), Options.of()).manifest
     assert manifest.status == "revoked"
     assert manifest.entities["person"].rows == 1
     target = pe_data.resolve(world.member(AL))

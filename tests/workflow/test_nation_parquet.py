@@ -14,8 +14,8 @@ from small_project import ALL, DISTRICTS, Project
 import pe_data
 from local_h5.inputs.membership import ENTITIES
 from pe_data.describe.range_index import RangeIndex
-from pe_data.documents.collection import Member
-from pe_data.read.lookup import collection_behind, entry_for
+from pe_data.documents.collection import Collection, Member
+from pe_data.read.lookup import entry_for, shown
 from pe_data.read.options import Options
 
 pytestmark = pytest.mark.workflow
@@ -66,8 +66,8 @@ def publish(project: Project, store: Path) -> str:
 
 
 def members(store: Path) -> Mapping[str, Member]:
-    found = collection_behind(COLLECTION, Options.of(store=str(store)))
-    assert found is not None
+    found = shown(COLLECTION, Options.of(store=str(store)))
+    assert isinstance(found, Collection)
     return found.members
 
 

@@ -13,10 +13,9 @@ from local_h5.report.collect import RunData
 from local_h5.report.page import Change, Lines, Section, Table
 from local_h5.report.release import COUNTRY, DATASET, release_of
 from pe_data.errors import PeDataError
-from pe_data.read.diff import Diff, diff_with
+from pe_data.read.diff import Diff, diff
 from pe_data.read.diff_text import facts, sections, summary
 from pe_data.read.difference import Changed, Pair
-from pe_data.read.options import Options
 
 _MOVERS = 20
 _SHOWN = 40
@@ -38,11 +37,10 @@ def what_changed(run: RunData, against: str, *, deep: bool) -> Change:
         InputError: there is no such run or version, or it cannot be read.
     """
     settings = run.settings
-    options = Options.of(store=settings.config.store.url)
     try:
         with warnings.catch_warnings(record=True) as heard:
             warnings.simplefilter("always")
-            found = diff_with(_address(against), settings.results, options, deep=deep)
+            found = diff(_address(against), settings.results, deep=deep, store=settings.config.store.url)
     except (PeDataError, OSError) as error:
         raise InputError(f"--against {against}: {error}") from error
     persons = {

@@ -1,9 +1,11 @@
 """Commands that compare: diff and staleness."""
 
+from typing import Any
+
 import click
 
 from pe_data.cli.completion import ADDRESS
-from pe_data.cli.options import PICKLE, address_options, json_option, reading_options
+from pe_data.cli.options import json_option, members_option, pickle_option, reading_options, where_options
 from pe_data.cli.output import Output, say
 from pe_data.errors import PeDataError
 from pe_data.names.countries import PUBLIC_EXAMPLE
@@ -13,16 +15,14 @@ from pe_data.read.options import Options
 @click.command()
 @click.argument("a", type=ADDRESS)
 @click.argument("b", type=ADDRESS)
-@click.option(
-    "--members", "-m", multiple=True, metavar="GLOB", help="Only members whose name fits, such as 'districts/*'."
-)
+@members_option
 @click.option("--deep", is_flag=True, help="Fetch and read what differs: weighted totals and values of every column.")
 @click.option("--limit", type=click.IntRange(0), default=20, show_default=True, help="Of each kind; 0 shows all.")
 @click.option("--markdown", is_flag=True, help="Print Markdown, for release notes.")
 @click.option("--exit-code", is_flag=True, help="Exit with 1 if something differs.")
 @click.option("--year", type=int, help="Which year of files with several, or of a local file that does not say.")
-@click.option("--allow-pickle", is_flag=True, help=PICKLE)
-@address_options
+@pickle_option
+@where_options
 @json_option
 def diff(
     a: str,
@@ -34,7 +34,7 @@ def diff(
     exit_code: bool,
     year: int | None,
     allow_pickle: bool,
-    options: Options,
+    where: dict[str, Any],
     output: Output,
 ) -> int:
     """Show what changed from A to B: members, rows, columns, weights; reads no payload unless --deep.
@@ -53,12 +53,12 @@ def diff(
     Exit codes: 0 compared, with --exit-code 0 the same and 1 different or withheld; 1 failed; 2 wrong usage.
     """
     from pe_data.documents.notice import WithheldError
-    from pe_data.read.diff import diff_with
+    from pe_data.read.diff import diff as compare
 
     if markdown and output.as_json:
         raise click.UsageError("say --json or --markdown")
     try:
-        found = diff_with(a, b, options, members=members or None, deep=deep, year=year, allow_pickle=allow_pickle)
+        found = compare(a, b, members=members or None, deep=deep, year=year, allow_pickle=allow_pickle, **where)
     except WithheldError as error:
         output(error.notice, [error.notice.line()])
         return 1 if exit_code else 0

@@ -34,7 +34,6 @@ PASSPHRASE_VARIABLE = "PE_DATA_KEY_PASSPHRASE"
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 PLACE = click.Path(path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
-PICKLE = "Read files that pandas wrote as HDF5, which can run code of whoever made them."
 
 
 def together(argument: str, make: Callable[..., Any], *options: Callable[[Any], Any]) -> Decorator[F]:
@@ -115,6 +114,14 @@ years_option = click.option(
 workers_option = click.option(
     "--workers", type=click.IntRange(1, 64), default=8, show_default=True, help="Transfers at a time."
 )
+members_option = click.option(
+    "--members", "-m", multiple=True, metavar="GLOB", help="Only members whose name fits, such as 'districts/*'."
+)
+pickle_option = click.option(
+    "--allow-pickle",
+    is_flag=True,
+    help="Read files that pandas wrote as HDF5, which can run code of whoever made them.",
+)
 json_option: Decorator[Any] = together(
     "output",
     Output,
@@ -142,6 +149,21 @@ reading_options: Decorator[Any] = together("options", Options.of, _store, _cache
 """For commands that read: `--store --cache --offline`."""
 address_options: Decorator[Any] = together("options", Options.of, _store, _cache, _offline, _stale)
 """The same, and `--allow-stale`."""
+fetching_options: Decorator[Any] = together(
+    "options",
+    Options.of,
+    click.option("--verify", is_flag=True, help="Hash cached files again."),
+    click.option(
+        "--allow-revoked", is_flag=True, help="Return cached files even if they were revoked, with a warning."
+    ),
+    _store,
+    _cache,
+    _offline,
+    _stale,
+)
+"""The same, `--verify` and `--allow-revoked`."""
+where_options: Decorator[Any] = together("where", dict, _store, _cache, _offline, _stale)
+"""The same as `address_options`, as arguments of a public function."""
 cache_option: Decorator[Any] = together("options", Options.of, _cache)
 said_options: Decorator[Any] = together(
     "said",

@@ -2,18 +2,28 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
 from pe_data.cli.completion import ADDRESS, DATASET_NAME
-from pe_data.cli.options import FOLDER, PICKLE, address_options, json_option, reading_options, workers_option
-from pe_data.cli.output import Output, download_progress, facts, plain, print_json, say, table
+from pe_data.cli.options import (
+    FOLDER,
+    address_options,
+    fetching_options,
+    json_option,
+    members_option,
+    pickle_option,
+    reading_options,
+    where_options,
+    workers_option,
+)
+from pe_data.cli.output import Output, download_progress, facts, plain, print_json, say
 from pe_data.cli.tables import column_rows, entity_rows, member_rows, notes_of, summary_rows, variable_rows
 from pe_data.documents.told import called
 from pe_data.read.options import Options
-from pe_data.texts import human_size, text_table
+from pe_data.texts import human_size, table
 
 if TYPE_CHECKING:
     from pe_data.documents.dictionary import Variable
@@ -97,13 +107,9 @@ def resolve(uri: str, options: Options, output: Output) -> None:
 @click.command()
 @click.argument("uris", type=ADDRESS, nargs=-1, required=True, metavar="URI...")
 @click.option("--sha256", help="Digest that the file must have (one hf:// or https:// address, or a path).")
-@click.option("--verify", is_flag=True, help="Hash cached files again.")
-@click.option("--allow-revoked", is_flag=True, help="Return a cached file even if it was revoked, with a warning.")
-@address_options
+@fetching_options
 @json_option
-def ensure(
-    uris: tuple[str, ...], sha256: str | None, verify: bool, allow_revoked: bool, options: Options, output: Output
-) -> None:
+def ensure(uris: tuple[str, ...], sha256: str | None, options: Options, output: Output) -> None:
     """Fetch files, verify them, and print their paths.
 
     \b
@@ -120,8 +126,7 @@ def ensure(
     paths: dict[str, str] = {}
     for uri in uris:
         with download_progress(uri) as bar:
-            chosen = replace(options, progress=bar, verify=verify, allow_revoked=allow_revoked)
-            paths[uri] = str(ensure_with(uri, chosen, sha256=sha256))
+            paths[uri] = str(ensure_with(uri, replace(options, progress=bar), sha256=sha256))
         if not output.as_json:
             say(paths[uri])
     output(paths)
@@ -129,16 +134,12 @@ def ensure(
 
 @click.command()
 @click.argument("uri", type=ADDRESS)
-@click.option(
-    "--members", "-m", multiple=True, metavar="GLOB", help="Only members whose name fits, such as 'districts/*'."
-)
+@members_option
 @click.option("--to", type=FOLDER, help="Folder for the files under their names.")
 @workers_option
 @click.option("--dry-run", is_flag=True, help="Show names and sizes, download nothing.")
 @click.option("--link", is_flag=True, help="Hard links to the cache instead of copies: do not edit them.")
-@click.option("--verify", is_flag=True, help="Hash cached files again.")
-@click.option("--allow-revoked", is_flag=True, help="Return cached files even if they were revoked, with a warning.")
-@address_options
+@fetching_options
 @json_option
 def fetch(
     uri: str,
@@ -147,8 +148,6 @@ def fetch(
     workers: int,
     dry_run: bool,
     link: bool,
-    verify: bool,
-    allow_revoked: bool,
     options: Options,
     output: Output,
 ) -> None:
@@ -163,9 +162,8 @@ def fetch(
     """
     from pe_data.read.fetch import fetch_with
 
-    chosen = replace(options, verify=verify, allow_revoked=allow_revoked)
     with download_progress(uri) as bar:
-        found = fetch_with(uri, chosen, members or None, to, workers, dry_run, link, bar)
+        found = fetch_with(uri, options, members or None, to, workers, dry_run, link, bar)
     done = "to download" if dry_run else "downloaded"
     total = f"{len(found.files)} files, {human_size(found.size_bytes)}; {human_size(found.missing_bytes)} {done}"
     rows = [(file.name, human_size(file.size_bytes), "yes" if file.cached else "") for file in found.files]
@@ -200,28 +198,27 @@ def schema(uri: str, form: str, search: str, year: int | None, options: Options,
       pe-data schema pe-data://us/enhanced_cps_2024@latest --search income
       pe-data schema ./states/NC.h5 --format croissant
     """
-    from pe_data.read.lookup import NOT_BOUND, collection_behind, entry_for, is_bound, withheld
+    from pe_data.documents.collection import Collection
+    from pe_data.documents.notice import Notice
+    from pe_data.read.lookup import NOT_BOUND, is_bound, no_file, shown
 
-    notice = withheld(uri, options)
-    if notice is not None:
-        _show_notice(notice, form, output)
+    entry = shown(uri, options, year=year)
+    if isinstance(entry, Notice):
+        _show_notice(entry, form, output)
         return
-    whole = collection_behind(uri, options) if form in ("table", "json") else None
-    if whole is not None:
-        members = {name: one for name, one in sorted(whole.members.items()) if search.lower() in name.lower()}
-        lines = [*facts({"collection": f"{whole.country}/{whole.dataset}", "run": whole.run_id}), ""]
+    if isinstance(entry, Collection):
+        if form not in ("table", "json"):
+            raise no_file(uri, entry)
+        members = {name: one for name, one in sorted(entry.members.items()) if search.lower() in name.lower()}
         Output(output.as_json or form == "json")(
-            {"country": whole.country, "dataset": whole.dataset, "run_id": whole.run_id, "members": members},
+            {"country": entry.country, "dataset": entry.dataset, "run_id": entry.run_id, "members": members},
             [
-                *lines,
+                *facts({"collection": f"{entry.country}/{entry.dataset}", "run": entry.run_id}),
+                "",
                 *table(("member", "title or area", "licence", "size", "sha256"), member_rows(members)),
                 *notes_of([one.notes for one in members.values()]),
             ],
         )
-        return
-    entry = entry_for(uri, options, year=year)
-    if entry.withheld is not None:
-        _show_notice(entry.withheld, form, output)
         return
     manifest, about = entry.manifest, entry.about
     bound = is_bound(uri)
@@ -243,8 +240,16 @@ def schema(uri: str, form: str, search: str, year: int | None, options: Options,
         rows = summary_rows(manifest, about) + ([] if bound else [("manifest", NOT_BOUND)])
         header = ("entity", "column", "dtype", "period", "role", "label [unit]")
         columns = table(header, column_rows(manifest, search, entry.said))
-        say(text_table(("", ""), rows).lstrip())
-        output(None, ["", *table(("entity", "rows", "columns"), entity_rows(manifest)), "", *columns])
+        output(
+            None,
+            [
+                *table(("", ""), rows)[1:],
+                "",
+                *table(("entity", "rows", "columns"), entity_rows(manifest)),
+                "",
+                *columns,
+            ],
+        )
 
 
 def _show_notice(notice: "Notice", form: str, output: Output) -> None:
@@ -329,8 +334,8 @@ def _holding(found: "tuple[Variable, ...] | Notice", search: str) -> "tuple[Vari
     help="Of a collection, the members whose name fits, such as 'districts/*', together.",
 )
 @click.option("--year", type=int, help="Which year of a file with several.")
-@click.option("--allow-pickle", is_flag=True, help=PICKLE)
-@address_options
+@pickle_option
+@where_options
 @json_option
 def export(
     uri: str,
@@ -340,7 +345,7 @@ def export(
     members: tuple[str, ...],
     year: int | None,
     allow_pickle: bool,
-    options: Options,
+    where: dict[str, Any],
     output: Output,
 ) -> None:
     """Write one CSV, Parquet or Stata file per entity, or one DuckDB file, with labels and what is said of the data.
@@ -354,16 +359,15 @@ def export(
       pe-data export pe-data://us/local_areas@latest --members 'districts/*' --to stata --out districts
       pe-data export ./states/NC.h5 --to parquet --variables age,household_weight
     """
-    from pe_data.exports.export import RENAMES, export_with
+    from pe_data.exports.export import RENAMES
+    from pe_data.exports.export import export as write
 
     chosen = [name.strip() for name in variables.split(",")] if variables else None
-    written = export_with(
-        uri, to, Path(out), chosen, members or None, year=year, allow_pickle=allow_pickle, options=options
-    )
+    written = write(uri, to, out, chosen, members=members or None, year=year, allow_pickle=allow_pickle, **where)
     if written.renamed:
         told = f"{written.renamed} columns have other names in {'Stata' if to == 'csv' else 'the files'}"
         say(f"pe-data: {told}: {Path(out) / RENAMES}", err=True)
-    output({entity: str(path) for entity, path in written.files.items()}, dict.fromkeys(written.files.values()))
+    output({entity: str(path) for entity, path in written.items()}, dict.fromkeys(written.values()))
 
 
 COMMANDS: dict[str, click.Command] = {

@@ -67,9 +67,7 @@ release_options: Decorator[Any] = together(
     "release",
     ChosenRelease,
     click.option("--repo", metavar="OWNER/NAME", help="Repository of the hub that holds the files."),
-    click.option(
-        "--repo-type", type=click.Choice(REPO_TYPES), default="model", show_default=True, help="Its kind."
-    ),
+    click.option("--repo-type", type=click.Choice(REPO_TYPES), default="model", show_default=True, help="Its kind."),
     click.option("--tag", help="Revision in it, and version of the data package."),
     click.option("--package", help="Name of the data package.  [default: that of the repository]"),
     click.option("--default-dataset", metavar="NAME", help="The nation's file, such as national/US."),

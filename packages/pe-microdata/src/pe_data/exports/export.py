@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Literal, Unpack, get_args
 
 from pe_data.errors import CacheError, PeDataError
 from pe_data.exports import names as rules
@@ -15,7 +15,7 @@ from pe_data.exports.gather import Gathered, gather
 from pe_data.exports.package import descriptor
 from pe_data.exports.table import Table
 from pe_data.files.atomic import beside
-from pe_data.read.options import Options
+from pe_data.read.options import Options, Wherever
 
 if TYPE_CHECKING:
     from pe_data.exports.gather import Source
@@ -41,8 +41,8 @@ def export(
     year: int | None = None,
     years: "int | Iterable[int] | None" = None,
     allow_pickle: bool = False,
-    **options: Any,
-) -> dict[str, Path]:
+    **where: Unpack[Wherever],
+) -> "Written":
     """Write a file per entity, `{entity}.csv`, `.parquet` or `.dta`, or one `data.duckdb`; returns entity → file.
 
     Args:
@@ -55,7 +55,7 @@ def export(
         labels: Column → label, for columns that no dictionary explains, or to say it in other words.
         year, years: Which year of a file with several.
         allow_pickle: As for `pe_data.open`.
-        options: `cache`, `store`, `offline`, `allow_stale`, as for `ensure`.
+        cache, store, offline, allow_stale: As for `ensure`.
 
     Codes (`pe_data.documents.codes`) are text with their leading zeros. Labels, units, lists of values, licence, notes
     and citation go along, as far as the format can: `datapackage.json` has all of them; beside CSV files lie `read.py`,
@@ -66,57 +66,30 @@ def export(
         PeDataError: an unknown format; a folder that cannot be written; what a format cannot hold exactly, such as
             integers beyond 2^53 in Stata; whatever `open` raises. Then there is no file of the export.
     """
-    chosen = [variables] if isinstance(variables, str) else variables
-    patterns = [members] if isinstance(members, str) else members
-    return export_with(
-        source,
-        to,
-        Path(folder),
-        chosen,
-        patterns,
-        labels=labels,
-        year=year,
-        years=years,
-        allow_pickle=allow_pickle,
-        options=Options.of(**options),
-    ).files
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What an export wrote."""
-
-    files: dict[str, Path]
-    """Entity → file."""
-    renamed: int
-    """Columns with another name."""
-
-
-def export_with(
-    source: "Source",
-    to: Format,
-    folder: Path,
-    variables: Iterable[str] | None,
-    members: Iterable[str] | None,
-    *,
-    labels: Mapping[str, str] | None = None,
-    year: int | None = None,
-    years: "int | Iterable[int] | None" = None,
-    allow_pickle: bool = False,
-    options: Options,
-) -> Written:
-    """`export`, with options that were put together before."""
     if to not in FORMATS:
         raise PeDataError(f"format: expected one of {', '.join(FORMATS)}, found {to!r}")
     if to == "duckdb":
         from pe_data.exports.duckdb_file import need_duckdb
 
         need_duckdb(str(folder))
-    gathered = gather(source, variables, members, labels or {}, year, years, allow_pickle, options)
+    chosen = [variables] if isinstance(variables, str) else variables
+    patterns = [members] if isinstance(members, str) else members
+    target = Path(folder)
+    gathered = gather(source, chosen, patterns, labels or {}, year, years, allow_pickle, Options.of(**where))
     try:
-        return _into(folder, gathered, to)
+        return _into(target, gathered, to)
     except OSError as error:
         raise CacheError(f"{folder}: cannot be written: {error.strerror or error}") from error
+
+
+class Written(dict[str, Path]):
+    """Entity → file that was written.
+
+    Attributes:
+        renamed: Columns with another name.
+    """
+
+    renamed = 0
 
 
 def _into(target: Path, gathered: Gathered, to: Format) -> Written:
@@ -141,7 +114,9 @@ def _into(target: Path, gathered: Gathered, to: Format) -> Written:
                 (target / name).unlink(missing_ok=True)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    return Written({name: target / file for name, file in plan.files.items()}, len(plan.renames()))
+    written = Written({name: target / file for name, file in plan.files.items()})
+    written.renamed = len(plan.renames())
+    return written
 
 
 def _write(folder: Path, gathered: Gathered, to: Format) -> "_Plan":

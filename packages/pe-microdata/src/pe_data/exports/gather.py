@@ -11,7 +11,8 @@ from pe_data.documents.manifest import Manifest
 from pe_data.errors import InputError
 from pe_data.exports.said import Said, said_of
 from pe_data.exports.table import Table, table_of
-from pe_data.read.frames import need_pandas, same_year, wanted_columns
+from pe_data.read.file_frames import need_pandas, wanted_columns
+from pe_data.read.frames import same_year
 from pe_data.read.lookup import Entry
 from pe_data.read.options import Options
 from pe_data.read.several import join, parts_of

@@ -2,7 +2,7 @@
 
 import os
 from itertools import islice
-from pathlib import Path
+from typing import Unpack
 
 from pe_data.documents.collection import Collection
 from pe_data.documents.dictionary import Variable
@@ -11,8 +11,8 @@ from pe_data.documents.notice import Notice
 from pe_data.names.uri import SCHEME, split_dataset
 from pe_data.read.history import Version, versions
 from pe_data.read.listing import Listed, list_store, place_of
-from pe_data.read.lookup import collection_behind, entry_for, withheld
-from pe_data.read.options import Options
+from pe_data.read.lookup import Entry, shown
+from pe_data.read.options import Options, Where, Wherever
 from pe_data.read.places import Places
 from pe_data.read.variables import variables_of
 
@@ -22,9 +22,7 @@ def list(
     *,
     search: str = "",
     members: bool = False,
-    cache: Path | str | None = None,
-    store: Path | str | None = None,
-    offline: bool | None = None,
+    **where: Unpack[Where],
 ) -> tuple[Listed | Notice, ...]:
     """Datasets of a store with years, sizes and members; of a gated one, without a token, no more than the notice.
 
@@ -40,7 +38,7 @@ def list(
         ListingNotSupportedError: on a plain HTTP mirror.
         OfflineError: offline, and the store needs the network.
     """
-    options = Options.of(cache=cache, store=store, offline=offline)
+    options = Options.of(**where)
     country, dataset = place_of(what) if what else (None, None)
     return tuple(list_store(options, country, dataset, search=search, members=members or dataset is not None))
 
@@ -49,10 +47,7 @@ def schema(
     uri: "str | os.PathLike[str]",
     *,
     year: int | None = None,
-    cache: Path | str | None = None,
-    store: Path | str | None = None,
-    offline: bool | None = None,
-    allow_stale: bool = False,
+    **where: Unpack[Wherever],
 ) -> Manifest | Collection | Notice:
     """Entities, columns and provenance of a file, from its manifest alone (about 3 kB); the members of a collection.
 
@@ -66,15 +61,8 @@ def schema(
     Raises:
         PeDataError: as `ensure`.
     """
-    options = Options.of(cache=cache, store=store, offline=offline, allow_stale=allow_stale)
-    notice = withheld(uri, options)
-    if notice is not None:
-        return notice
-    whole = collection_behind(uri, options)
-    if whole is not None:
-        return whole
-    entry = entry_for(uri, options, year=year)
-    return entry.withheld or entry.manifest
+    found = shown(uri, Options.of(**where), year=year)
+    return found.manifest if isinstance(found, Entry) else found
 
 
 def variables(
@@ -82,10 +70,7 @@ def variables(
     *,
     search: str = "",
     year: int | None = None,
-    cache: Path | str | None = None,
-    store: Path | str | None = None,
-    offline: bool | None = None,
-    allow_stale: bool = False,
+    **where: Unpack[Wherever],
 ) -> tuple[Variable, ...] | Notice:
     """What the variables of a file or a collection mean: label, unit, entity, values, by name; fetches no payload.
 
@@ -101,7 +86,7 @@ def variables(
         InputError: a collection that says nothing of its variables.
         PeDataError: as `ensure`.
     """
-    options = Options.of(cache=cache, store=store, offline=offline, allow_stale=allow_stale)
+    options = Options.of(**where)
     found = variables_of(uri, options, year=year)
     return found if isinstance(found, Notice) else tuple(one for one in found if one.holds(search))
 
@@ -110,9 +95,7 @@ def history(
     dataset: str,
     *,
     limit: int | None = None,
-    cache: Path | str | None = None,
-    store: Path | str | None = None,
-    offline: bool | None = None,
+    **where: Unpack[Where],
 ) -> tuple[Version, ...]:
     """The versions of `@latest`, newest first: who moved it, why, which run, how many members, how large.
 
@@ -128,6 +111,6 @@ def history(
         OfflineError: offline, and the store needs the network.
     """
     country, name = split_dataset(dataset)
-    options = Options.of(cache=cache, store=store, offline=offline)
+    options = Options.of(**where)
     places = Places.serving(country, options, what=f"{SCHEME}{country}/{name}@latest")
     return tuple(islice(versions(places.main(), country, name), limit))

@@ -5,11 +5,10 @@ how weights did. Payloads are read only by a deep comparison. One that is the sa
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import msgspec
 
@@ -19,12 +18,10 @@ from pe_data.errors import InputError
 from pe_data.read import diff_text
 from pe_data.read.difference import Changed, Difference, Pair
 from pe_data.read.measure import Values, Weighted
-from pe_data.read.options import Options
+from pe_data.read.options import Options, Wherever
 from pe_data.read.sides import Facts, Listed, Side, side_of
 from pe_data.store.artifacts import each
 
-FILES = 4
-"""Payloads at a time."""
 SHOWN = 20
 """Of each kind, unless somebody says how many."""
 SHORT = 5
@@ -37,7 +34,7 @@ class Diff(Difference):
 
     def to_json(self) -> dict[str, Any]:
         """All of it as plain JSON values."""
-        return {"different": bool(self), **_plain(asdict(self))}
+        return {"different": bool(self), **msgspec.json.decode(msgspec.json.encode(self))}
 
     def text(self, limit: int | None = None) -> str:
         """For a person: one line for each thing, biggest movers first; at most `limit` of each kind."""
@@ -61,11 +58,8 @@ def diff(
     members: str | Iterable[str] | None = None,
     deep: bool = False,
     year: int | None = None,
-    cache: Path | str | None = None,
-    store: Path | str | None = None,
-    offline: bool | None = None,
-    allow_stale: bool = False,
     allow_pickle: bool = False,
+    **where: Unpack[Wherever],
 ) -> Diff:
     """What changed from `a` to `b`.
 
@@ -84,25 +78,11 @@ def diff(
         WithheldError: one of them is gated, and no token was shown; its notice says how to apply.
         PeDataError: as `ensure`; with `deep` as `open`.
     """
-    options = Options.of(cache=cache, store=store, offline=offline, allow_stale=allow_stale)
+    options = Options.of(**where)
     wanted = [members] if isinstance(members, str) else None if members is None else list(members)
-    return diff_with(a, b, options, members=wanted, deep=deep, year=year, allow_pickle=allow_pickle)
-
-
-def diff_with(
-    a: "str | os.PathLike[str]",
-    b: "str | os.PathLike[str]",
-    options: Options,
-    *,
-    members: Sequence[str] | None = None,
-    deep: bool = False,
-    year: int | None = None,
-    allow_pickle: bool = False,
-) -> Diff:
-    """`diff` with ready-made options."""
-    sides = [side_of(what, options, members=members, year=year) for what in (a, b)]
-    if members is not None and not any(side.files for side in sides):
-        raise InputError(f"members: expected a pattern that fits a member of {a} or {b}, found {', '.join(members)!r}")
+    sides = [side_of(what, options, members=wanted, year=year) for what in (a, b)]
+    if wanted is not None and not any(side.files for side in sides):
+        raise InputError(f"members: expected a pattern that fits a member of {a} or {b}, found {', '.join(wanted)!r}")
     return compare_sides(*sides, deep=deep, year=year, allow_pickle=allow_pickle)
 
 
@@ -236,12 +216,15 @@ def _read(
     before: Side, after: Side, facts: Mapping[str, tuple[Facts, Facts]], year: int | None, allow_pickle: bool
 ) -> dict[str, tuple[Weighted, Weighted, dict[str, Values]]]:
     """Weighted sums of both files of a name, and how their columns differ; one name after the other in memory."""
-    from pe_data.read.frames import need_pandas
+    from pe_data.read.file_frames import need_pandas
     from pe_data.read.measure import compare, weigh
 
     need_pandas("a deep comparison")
+    one, other = before.path, after.path
+    if one is None or other is None:
+        raise AssertionError("a deep comparison is of sides whose bytes can be had")
     found = {}
-    for name, paths in _fetched(before, after, facts):
+    for name, paths in zip(facts, each(lambda name: (one(name), other(name)), list(facts)), strict=True):
         manifests = facts[name][0].manifest, facts[name][1].manifest
         files = [
             _frames(path, manifest, year, allow_pickle, f"{side.told.name}{'/' if name else ''}{name}")
@@ -253,35 +236,9 @@ def _read(
     return found
 
 
-def _fetched(before: Side, after: Side, names: Iterable[str]) -> Iterator[tuple[str, tuple[Path, Path]]]:
-    """Each name with the files of both sides, which are brought side by side."""
-
-    def bring(side: Side, name: str) -> Path:
-        assert side.path is not None, "a deep comparison is of sides whose bytes can be had"
-        return side.path(name)
-
-    wanted = list(names)
-    with ThreadPoolExecutor(FILES) as pool:
-        coming = [(name, pool.submit(bring, before, name), pool.submit(bring, after, name)) for name in wanted]
-        try:
-            for name, one, other in coming:
-                yield name, (one.result(), other.result())
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
 def _frames(path: Path, manifest: Manifest, year: int | None, allow_pickle: bool, what: str) -> Any:
-    from pe_data.read.frames import frames_of
+    from pe_data.read.file_frames import frames_of, wanted_columns
 
-    wanted = {entity: names for entity, names in manifest.every_column().items() if names}
+    wanted = wanted_columns(manifest, None, what)
     chosen = max(manifest.time_period) if year is None else year
     return frames_of(path, manifest, wanted, year=chosen, allow_pickle=allow_pickle, what=what)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, msgspec.Struct):
-        return msgspec.to_builtins(value)
-    if isinstance(value, Mapping):
-        return {name: _plain(one) for name, one in value.items()}
-    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value

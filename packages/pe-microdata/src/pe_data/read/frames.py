@@ -3,27 +3,18 @@
 import os
 import warnings
 from collections.abc import Iterable, Mapping
-from importlib import import_module
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, Unpack
 
 from pe_data.describe.columns import PERSON
 from pe_data.documents.collection import demonstrations
 from pe_data.documents.manifest import Manifest
-from pe_data.errors import (
-    DemonstrationWarning,
-    InputError,
-    MissingExtraError,
-    PeDataError,
-)
+from pe_data.errors import DemonstrationWarning, InputError
 from pe_data.names.uri import parse_uri
-from pe_data.read.options import Options
-from pe_data.suggestions import did_you_mean
+from pe_data.read.file_frames import need_pandas, wanted_columns
+from pe_data.read.options import Options, Wherever
+from pe_data.read.several import Part, join, parts_of
 
 if TYPE_CHECKING:
-    import h5py
-    import pandas as pd
-
     from pe_data.read.weighted_frames import Frames
 
 Address: TypeAlias = "str | os.PathLike[str]"
@@ -36,12 +27,9 @@ def open_frames(
     members: str | Iterable[str] | None = None,
     year: int | None = None,
     years: "int | Iterable[int] | None" = None,
-    cache: Path | str | None = None,
-    store: Path | str | None = None,
-    offline: bool | None = None,
-    allow_stale: bool = False,
     allow_pickle: bool = False,
     area: "str | Iterable[str] | None" = None,
+    **where: Unpack[Wherever],
 ) -> "Frames":
     """Entity → data frame of an artifact, fetched and verified first; it knows weights and links (see `Frames`).
 
@@ -75,7 +63,7 @@ def open_frames(
     Warns:
         DemonstrationWarning: the notes of the publication say that the data are a demonstration.
     """
-    options = Options.of(cache=cache, store=store, offline=offline, allow_stale=allow_stale)
+    options = Options.of(**where)
     one = isinstance(uri, str | os.PathLike)
     if isinstance(uri, str | os.PathLike):
         listed: list[Address] = [uri]
@@ -85,7 +73,6 @@ def open_frames(
         listed = [parse_uri(uri).name]  # refuses by name what is no address
     what = str(listed[0]) if one else f"{len(listed)} addresses"
     need_pandas(what)
-    from pe_data.read.several import Part, join, parts_of
     from pe_data.read.weighted_frames import Frames
 
     asked, variables = same_year(year, years, what), _listed(variables)
@@ -120,119 +107,6 @@ def _listed(words: str | Iterable[str] | None) -> list[str] | None:
     return [words] if isinstance(words, str) else None if words is None else list(words)
 
 
-def frames_of(
-    path: Path,
-    manifest: Manifest,
-    wanted: Mapping[str, tuple[str, ...]],
-    *,
-    year: int | None,
-    allow_pickle: bool,
-    what: str,
-) -> "dict[str, pd.DataFrame]":
-    """Entity → data frame of a file that is here.
-
-    Args:
-        path: The file.
-        manifest: What is in it.
-        wanted: Entity → columns to read.
-        year, allow_pickle: As for `open_frames`.
-        what: The file in messages.
-
-    Raises:
-        InputError: as `open_frames`.
-    """
-    from pe_data.describe.self_contained import open_h5
-
-    chosen = _one_year(manifest, year, what)
-    try:
-        if manifest.artifact.extension == "parquet":
-            return _parquet(path, wanted)
-        with open_h5(path) as file:
-            if not _is_hdfstore(file):
-                return _arrays(file, wanted, chosen)
-        if not allow_pickle:
-            raise InputError(
-                f"{what}: expected plain arrays, found a file that pandas wrote as HDF5. Reading one can run any code "
-                "that its maker put there. If you trust them that far, say allow_pickle=True (--allow-pickle)"
-            )
-        return _hdfstore(path, wanted, chosen)
-    except (OSError, KeyError, ValueError, RuntimeError) as error:
-        raise InputError(f"{what}: the file {path} cannot be read as its manifest describes it: {error}") from error
-
-
-def _arrays(file: "h5py.File", wanted: Mapping[str, tuple[str, ...]], year: int) -> "dict[str, pd.DataFrame]":
-    import h5py
-    import numpy as np
-    import pandas as pd
-
-    def values(dataset: "h5py.Dataset") -> Any:
-        data = dataset[()]
-        if data.dtype.kind == "S":
-            return np.char.decode(data, "utf-8")
-        if data.dtype.kind == "O":
-            return np.array([v.decode() if isinstance(v, bytes) else v for v in data])
-        return data
-
-    frames = {}
-    for entity, names in wanted.items():
-        columns: dict[str, Any] = {}
-        for name in names:
-            node = file[name]
-            if isinstance(node, h5py.Dataset):
-                columns[name] = values(node)
-            elif str(year) in node:
-                columns[name] = values(node[str(year)])
-            elif len(node) == 1 and next(iter(node)).upper() == "ETERNITY":
-                columns[name] = values(node[next(iter(node))])
-            else:
-                months = sorted(key for key in node if key.startswith(f"{year}-"))
-                columns |= {f"{name}@{month}": values(node[month]) for month in months}
-        frames[entity] = pd.DataFrame(columns)
-    return frames
-
-
-def _hdfstore(path: Path, wanted: Mapping[str, tuple[str, ...]], year: int | None) -> "dict[str, pd.DataFrame]":
-    import pandas as pd
-
-    frames = {}
-    try:
-        with pd.HDFStore(path, "r") as store:
-            tables = set(store.keys())
-            for entity, names in wanted.items():
-                keys = [f"/{entity}", f"/{entity}/_{year}", f"/{entity}/{year}"]
-                key = next((k for k in keys if k in tables), None)
-                if key is None:
-                    raise InputError(f"{path}: table {entity}: expected one for year {year}. Say --year")
-                frames[entity] = pd.DataFrame(store.get(key))[list(names)]
-    except ImportError as error:
-        raise MissingExtraError(
-            f"{path}: pandas HDF5 files need the package tables: install the extra 'frames' of pe-microdata"
-        ) from error
-    return frames
-
-
-def _parquet(path: Path, wanted: Mapping[str, tuple[str, ...]]) -> "dict[str, pd.DataFrame]":
-    import pandas as pd
-
-    return {entity: pd.read_parquet(path, columns=list(names)) for entity, names in wanted.items()}
-
-
-def wanted_columns(manifest: Manifest, variables: Iterable[str] | None, what: str) -> dict[str, tuple[str, ...]]:
-    """Entity → columns to read; PeDataError for an unknown name."""
-    every = manifest.every_column()
-    if variables is None:
-        return {entity: names for entity, names in every.items() if names}
-    chosen = [variables] if isinstance(variables, str) else list(variables)
-    known = {name for names in every.values() for name in names}
-    for name in chosen:
-        if name not in known:
-            hint = did_you_mean(name, sorted(known))
-            raise PeDataError(f"{what}: variables: expected columns of the file, found {name!r}. {hint}".rstrip())
-    sets = {entity: frozenset(names) for entity, names in every.items()}
-    picked = {entity: tuple(n for n in chosen if n in names) for entity, names in sets.items()}
-    return {entity: names for entity, names in picked.items() if names}
-
-
 def _along(manifest: Manifest, wanted: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
     """The same columns, then those that it takes to weigh and to join them: ids, links and weights."""
     from pe_data.read.links import weighted_unit
@@ -261,32 +135,3 @@ def same_year(year: int | None, years: "int | Iterable[int] | None", what: str) 
         listed = ", ".join(map(str, sorted(asked)))
         raise InputError(f"{what}: years: expected one year, found {listed}. Open the file once for each")
     return next(iter(asked), None)
-
-
-def _one_year(manifest: Manifest, year: int | None, what: str) -> int:
-    years = manifest.time_period
-    if year is None and len(years) == 1:
-        return years[0]
-    if year not in years:
-        found = "none" if year is None else str(year)
-        raise InputError(f"{what}: year: expected one of {', '.join(map(str, years))}, found {found}")
-    return year
-
-
-def _is_hdfstore(file: "h5py.File") -> bool:
-    import h5py
-
-    groups = [node for node in file.values() if isinstance(node, h5py.Group)]
-    below = [n for g in groups for n in g.values() if isinstance(n, h5py.Group)]
-    return any("pandas_type" in group.attrs for group in groups + below)
-
-
-def need_pandas(what: str) -> None:
-    """Raise MissingExtraError if the packages for data frames are not installed; `what` needs them."""
-    for package in ("pandas", "pyarrow"):
-        try:
-            import_module(package)
-        except ImportError as error:
-            raise MissingExtraError(
-                f"{what}: data frames need the package {package}: install the extra 'frames' of pe-microdata"
-            ) from error

@@ -57,13 +57,14 @@ def is_bound(uri: "str | os.PathLike[str]") -> bool:
     )
 
 
-def collection_behind(uri: "str | os.PathLike[str]", options: Options) -> Collection | None:
-    """The collection that an address names as a whole; None if it names a file."""
-    parsed = parse_uri(uri)
-    if not isinstance(parsed, StoreUri) or parsed.member is not None:
-        return None
-    located, described = look(parsed, Places.of(parsed, options))
-    return located.collection if described is None else None
+def shown(uri: "str | os.PathLike[str]", options: Options, *, year: int | None = None) -> Entry | Collection | Notice:
+    """What may be shown of an address: a file, a collection as a whole, or the notice of gated data without a token.
+
+    Raises:
+        PeDataError: as `ensure`.
+    """
+    found = withheld(uri, options) or _behind(uri, options, year)
+    return found.withheld or found if isinstance(found, Entry) else found
 
 
 def withheld(uri: "str | os.PathLike[str]", options: Options) -> Notice | None:
@@ -91,12 +92,6 @@ def notice_behind(located: Located, places: Places) -> Notice:
     return Notice.of(located.uri.country, located.uri.dataset, licence)
 
 
-def manifest_for(uri: "str | os.PathLike[str]", options: Options, *, year: int | None = None) -> tuple[Manifest, str]:
-    """The manifest, and where the payload is, of `entry_for`, which raises the same."""
-    entry = entry_for(uri, options, year=year)
-    return entry.manifest, entry.place
-
-
 def entry_for(uri: "str | os.PathLike[str]", options: Options, *, year: int | None = None) -> Entry:
     """The manifest, where the payload is, and what is said of it.
 
@@ -107,19 +102,30 @@ def entry_for(uri: "str | os.PathLike[str]", options: Options, *, year: int | No
         InputError: the address names a whole collection.
         PeDataError: as `ensure`.
     """
+    found = _behind(uri, options, year)
+    if isinstance(found, Collection):
+        raise no_file(uri, found)
+    return found
+
+
+def no_file(uri: "str | os.PathLike[str]", collection: Collection) -> InputError:
+    """Says that a member has to be named, and how."""
+    name, at, reference = str(uri).rpartition("@")
+    return InputError(
+        f"{uri}: member: expected one, found a collection of {len(collection.members)}. Name a "
+        f"member, such as {name}/{min(collection.members, default='')}{at}{reference}"
+    )
+
+
+def _behind(uri: "str | os.PathLike[str]", options: Options, year: int | None) -> Entry | Collection:
     parsed = parse_uri(uri)
     if isinstance(parsed, StoreUri):
         places = Places.of(parsed, options)
         located, described = look(parsed, places)
-        if described is None:
-            members = located.collection.members if located.collection else {}
-            example = min(members, default="")
-            name, at, reference = str(uri).rpartition("@")
-            raise InputError(
-                f"{uri}: member: expected one, found a collection of {len(members)}. Name a "
-                f"member, such as {name}/{example}{at}{reference}"
-            )
-        return stored_entry(located, described, places)
+        if described is not None:
+            return stored_entry(located, described, places)
+        assert located.collection is not None, "what has no manifest of its own is a collection"
+        return located.collection
     path = ensure_with(uri, options)
     name = "".join(c if c.isalnum() else "_" for c in parsed.name.lower()) or "file"
     label = Label("xx", name, access="public")

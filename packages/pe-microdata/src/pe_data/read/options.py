@@ -2,13 +2,27 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from pe_data.cache.entries import Cache
 from pe_data.config.settings import RECHECK_HOURS, cache_folder, is_offline, recheck_seconds
 
 if TYPE_CHECKING:
     from pe_data.cache.fetch import Progress, Tuning
+
+
+class Where(TypedDict, total=False):
+    """Where to look, as arguments of a reading function; what is left out is as for `ensure`."""
+
+    cache: Path | str | None
+    store: Path | str | None
+    offline: bool | None
+
+
+class Wherever(Where, total=False):
+    """The same, of a function that takes the address of a file."""
+
+    allow_stale: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,13 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 from pe_data.cache.known_revocations import Known
 from pe_data.errors import DigestMismatchError, InvalidNameError, PeDataError
 from pe_data.names.digests import Sha256, parse_sha256, sha256_file
 from pe_data.names.uri import HubUri, PathUri, StoreUri, WebUri, meant, parse_store_uri, parse_uri
-from pe_data.read.options import Options
+from pe_data.read.options import Options, Wherever
 
 if TYPE_CHECKING:
     from pe_data.cache.fetch import Progress
@@ -87,21 +87,13 @@ def ensure_with(uri: "str | os.PathLike[str]", options: Options, *, sha256: str 
     return ensure_store(parsed, options)
 
 
-def resolve(
-    uri: str,
-    *,
-    cache: Path | str | None = None,
-    store: Path | str | None = None,
-    offline: bool | None = None,
-    allow_stale: bool = False,
-) -> "Target":
+def resolve(uri: str, **where: Unpack[Wherever]) -> "Target":
     """What `uri` stands for now (digests, size, version), without its payload."""
     from pe_data.read.locate import target
     from pe_data.read.places import Places
 
-    options = Options.of(cache=cache, store=store, offline=offline, allow_stale=allow_stale)
     parsed = parse_store_uri(uri)
-    return target(parsed, Places.of(parsed, options))
+    return target(parsed, Places.of(parsed, Options.of(**where)))
 
 
 def with_sha256(

@@ -11,6 +11,7 @@ from pe_data.documents.manifest import Manifest
 from pe_data.errors import InputError
 from pe_data.names.uri import StoreUri, parse_uri
 from pe_data.read.fetch import WORKERS, fetch_with
+from pe_data.read.file_frames import frames_of
 from pe_data.read.locate import describe, look
 from pe_data.read.lookup import Entry, entry_for
 from pe_data.read.options import Options
@@ -56,7 +57,6 @@ def parts_of(
         year: That is wanted, also of a file that does not say which it covers.
         pickle: Whether files that pandas wrote as HDF5 may be read.
     """
-    from pe_data.read.frames import frames_of
 
     def part(name: str, member: str, entry: Entry, path: Path, what: str) -> Part:
         manifest = entry.manifest

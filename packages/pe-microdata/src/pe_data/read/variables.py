@@ -6,12 +6,13 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from pe_data.documents.collection import Collection
 from pe_data.documents.dictionary import DICTIONARY_LIMIT, Dictionary, Variable
 from pe_data.documents.notice import Notice
 from pe_data.errors import InputError
 from pe_data.names.uri import SCHEME, PathUri, StoreUri, parse_uri
 from pe_data.read.listing import list_store
-from pe_data.read.lookup import collection_behind, entry_for, withheld
+from pe_data.read.lookup import Entry, entry_for, shown
 from pe_data.read.options import Options
 from pe_data.read.resolver import ensure_with
 
@@ -68,23 +69,19 @@ def variables_of(
         NothingSaidError: a collection that says nothing of its variables.
         PeDataError: as `entry_for`.
     """
-    notice = withheld(uri, options)
-    if notice is not None:
-        return notice
     parsed = parse_uri(uri)
     if isinstance(parsed, PathUri) and parsed.path.suffix == ".json":
         return read_dictionary(ensure_with(uri, options)).variables
-    whole = collection_behind(uri, options)
-    if whole is None:
-        entry = entry_for(uri, options, year=year)
-        return entry.withheld or entry.variables
-    member = min(whole.members, default="")
-    what = f"{whole.country}/{whole.dataset}"
-    if whole.dictionary:
+    found = shown(uri, options, year=year)
+    if not isinstance(found, Collection):
+        return found.variables if isinstance(found, Entry) else found
+    member = min(found.members, default="")
+    if found.dictionary:
         assert isinstance(parsed, StoreUri)
         entry = entry_for(str(replace(parsed, member=member)), options)
-        return entry.withheld or whole.dictionary
+        return entry.withheld or found.dictionary
+    what = f"{found.country}/{found.dataset}"
     raise NothingSaidError(
         f"{uri}: dictionary: expected a collection that says what its variables mean, found nothing in {what} (run "
-        f"{whole.run_id}). Name a member, such as pe-data://{what}/{member}@latest, to see its columns"
+        f"{found.run_id}). Name a member, such as pe-data://{what}/{member}@latest, to see its columns"
     )

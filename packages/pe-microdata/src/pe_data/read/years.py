@@ -9,7 +9,7 @@ from pe_data.files.place import place
 from pe_data.names.countries import access_of
 from pe_data.names.digests import Sha256, sha256_file
 from pe_data.names.uri import StoreUri, parse_uri
-from pe_data.read.lookup import manifest_for
+from pe_data.read.lookup import entry_for
 from pe_data.read.options import Options
 from pe_data.read.resolver import ensure_with
 
@@ -25,7 +25,7 @@ def place_years(
     parsed = parse_uri(uri)
     covered: tuple[int, ...] = ()
     if isinstance(parsed, StoreUri):
-        covered = manifest_for(uri, options)[0].time_period
+        covered = entry_for(uri, options).manifest.time_period
         _check(uri, years, covered)
     source = ensure_with(uri, options)
     sha256 = Sha256(source.stem) if isinstance(parsed, StoreUri) else parsed.sha256 or sha256_file(source)
