@@ -1,6 +1,7 @@
 """Moving bytes: resume, ranges, many processes, and a process that is killed at any step."""
 
 import errno
+import hashlib
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import fetch_helpers
 import forked
@@ -19,6 +21,7 @@ from fetch_helpers import Fault, WebServer
 from storage_helpers import NOW, make_item
 
 import pe_data
+from pe_data.cache import part as part_module
 from pe_data.cache.entries import Cache
 from pe_data.cache.fetch import Tuning, Wanted, fetch
 from pe_data.cache.part import Part
@@ -112,6 +115,24 @@ def test_a_broken_connection_goes_on_where_it_was(server, cache, wanted):
     got = fetch(cache, wanted, [web(server)], tuning=PATIENT)
     assert sha256_file(got.path) == wanted.sha256
     assert [r for _, r in server.asked] == ["", f"bytes={SPAN + 1000}-", f"bytes={2 * (SPAN + 1000)}-"]
+
+
+def test_what_broke_off_is_hashed_before_its_buffer_is_filled_again(server, cache, wanted, monkeypatch):
+    class Slow:
+        def __init__(self) -> None:
+            self._inner = hashlib.sha256()
+
+        def update(self, data: memoryview) -> None:
+            time.sleep(0.05)
+            self._inner.update(data)
+
+        def hexdigest(self) -> str:
+            return self._inner.hexdigest()
+
+    monkeypatch.setattr(part_module, "INLINE_BYTES", 0)
+    monkeypatch.setattr(part_module, "hashlib", SimpleNamespace(sha256=Slow))
+    server.faults["big.h5"] = Fault("cut", times=2, at=SPAN + 1000)
+    assert sha256_file(fetch(cache, wanted, [web(server)], tuning=PATIENT).path) == wanted.sha256
 
 
 def test_a_later_call_goes_on_where_the_first_was(server, cache, wanted):

@@ -37,6 +37,8 @@ from pe_data.store.pace import PACE, Pace, TooSlowError, clock, metered
 
 PROGRESS_BYTES = 1024 * 1024
 """Who breaks off after fewer bytes than this has not helped, and is asked again a few times only."""
+_OF_THREAD = threading.local()
+"""Buffers: to make them anew for each of many small files would take longer than to fill them."""
 Progress = Callable[[int, int | None], None]
 """Called with the bytes that are there and the size of the whole, if known."""
 
@@ -153,7 +155,8 @@ def _fetch(cache: Cache, wanted: Wanted, sources: Sequence[Source], tuning: Tuni
     skipped = list[Skipped]()
     path = cache.partial(wanted.sha256, wanted.suffix or "h5")
     with Part(path, cache.begin(path), most=wanted.size, lock=lock) as part:
-        there = cache.find(wanted.sha256)  # another process may have had the partial file until now
+        # Another process may have had the partial file until now.
+        there = cache.lookup(wanted.sha256, wanted.suffix) if wanted.suffix else cache.find(wanted.sha256)
         if there is not None:
             return Fetched(there, "cache", ())
         try:
@@ -201,7 +204,8 @@ def receive(part: Part, body: Body, size: int | None = None, pace: Pace | None =
         WrongBytesError: it is longer than `size`.
     """
     read = metered(body.readinto, pace)
-    for buffer in _buffers(PIECE_BYTES if size is None else min(PIECE_BYTES, size - part.size)):
+    part.wait()  # what broke off before may still be hashed out of these buffers
+    for buffer in cycle(_buffers()):
         if part.size == size:
             break
         count = read(buffer if size is None else buffer[: size - part.size])
@@ -215,13 +219,12 @@ def receive(part: Part, body: Body, size: int | None = None, pace: Pace | None =
         raise WrongBytesError(f"{size} bytes", f"more than {size} bytes")
 
 
-def _buffers(size: int) -> Iterator[memoryview]:
-    """Two in turn, so that one can be hashed while the other is filled; the second is made when it is needed."""
-    both: list[memoryview] = []
-    while len(both) < 2:
-        both.append(memoryview(bytearray(size)))
-        yield both[-1]
-    yield from cycle(both)
+def _buffers() -> tuple[memoryview, memoryview]:
+    """Two, so that one can be hashed while the other is filled. A thread has the same for all its files."""
+    if not hasattr(_OF_THREAD, "buffers"):
+        _OF_THREAD.buffers = memoryview(bytearray(PIECE_BYTES)), memoryview(bytearray(PIECE_BYTES))
+    both: tuple[memoryview, memoryview] = _OF_THREAD.buffers
+    return both
 
 
 def note_skipped(cache: Cache, what: str, skipped: Sequence[Skipped]) -> None:

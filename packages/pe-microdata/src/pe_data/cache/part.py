@@ -60,7 +60,7 @@ class Part(AbstractContextManager["Part"]):
         with local_errors(self.path):
             write_all(self._file, data)
         self.size += len(data)
-        self._wait()  # what came before is hashed while this is written
+        self.wait()  # what came before is hashed while this is written
         if self.size <= INLINE_BYTES:
             self._hash.update(data)
         else:
@@ -69,7 +69,7 @@ class Part(AbstractContextManager["Part"]):
 
     def digest(self) -> Sha256:
         """Sha256 of what is there."""
-        self._wait()
+        self.wait()
         return Sha256(self._hash.hexdigest())
 
     def sync(self) -> None:
@@ -79,13 +79,14 @@ class Part(AbstractContextManager["Part"]):
 
     def clear(self) -> None:
         """Begin anew."""
-        self._wait()
+        self.wait()
         with local_errors(self.path):
             os.ftruncate(self._file, 0)
             os.lseek(self._file, 0, os.SEEK_SET)
         self._hash, self.size = hashlib.sha256(), 0
 
-    def _wait(self) -> None:
+    def wait(self) -> None:
+        """Until all that was appended is hashed, and its buffers may change."""
         hashing, self._hashing = self._hashing, None
         if hashing is not None:
             hashing.result()

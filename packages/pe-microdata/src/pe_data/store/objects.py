@@ -25,6 +25,8 @@ Client = AzureStore | GCSStore | HTTPStore | LocalStore | MemoryStore | S3Store
 
 CHANGED = "The file changed after it was hashed; nothing was written. Publish again."
 LIST_CHUNK = 1000
+DOCUMENT_PIECE = 64 * 1024
+"""Bytes; most documents are shorter."""
 SMALL_WRITE = 1024 * 1024
 """Writes up to this size, in bytes, go through the client with the short limits."""
 
@@ -50,7 +52,7 @@ class ObjectStore(Store):
 
     def get(self, key: str, *, max_bytes: int = DOCUMENT_LIMIT) -> StoredDocument:
         meta, body = self._whole(key)
-        read, data, buffer = metered(body.readinto, PACE), bytearray(), memoryview(bytearray(PIECE_BYTES))
+        read, data, buffer = metered(body.readinto, PACE), bytearray(), memoryview(bytearray(DOCUMENT_PIECE))
         with body:
             try:
                 while len(data) <= max_bytes and (count := read(buffer)):
