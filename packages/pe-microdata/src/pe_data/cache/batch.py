@@ -9,6 +9,9 @@ from pathlib import Path
 from pe_data.errors import CacheError
 from pe_data.files.atomic import READ_ONLY, local_errors, permitted, sync_folder
 
+_AT_ONCE = 8
+"""Folders: the disk makes the names of several durable in the time of one."""
+
 
 class Batch:
     """Of one call; for any number of threads."""
@@ -28,14 +31,25 @@ class Batch:
         self._folders.add(folder)
 
     def sync(self) -> None:
-        """Make the names durable. Raises CacheError, of the first folder that fails, when all were tried."""
-        failed: list[CacheError] = []
-        while self._folders:
-            folder = self._folders.pop()
-            try:
-                with local_errors(folder):
-                    sync_folder(folder)
-            except CacheError as error:
-                failed.append(error)
-        if failed:
-            raise failed[0]
+        """Make the names durable. Raises CacheError, of one folder that fails, when all were tried."""
+        folders, self._folders = self._folders, set()
+        if len(folders) < 2:  # a thread would cost more than it saves
+            failed = [_failure(folder) for folder in folders]
+        else:
+            from concurrent.futures import ThreadPoolExecutor  # slow to import, and a hit in the cache needs none
+
+            with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="pe-data-sync") as pool:
+                failed = list(pool.map(_failure, folders))
+        for error in failed:
+            if error is not None:
+                raise error
+
+
+def _failure(folder: Path) -> CacheError | None:
+    """Sync a folder; what went wrong, if anything did."""
+    try:
+        with local_errors(folder):
+            sync_folder(folder)
+    except CacheError as error:
+        return error
+    return None
