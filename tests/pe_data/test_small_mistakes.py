@@ -234,6 +234,11 @@ def test_text_of_others_moves_no_cursor(text: str, capsys: pytest.CaptureFixture
     assert document == {"text": text, text: 1}
 
 
+def test_what_is_no_number_is_null(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json({"mean": float("nan"), "most": float("inf")})
+    assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail) == {"mean": None, "most": None}
+
+
 def test_ordinary_text_stays_as_it_is() -> None:
     for text in ("licence, with: marks", "Ärzte in Münster", "日本", "a b"):
         assert printable(text) == text

@@ -6,7 +6,6 @@ the others. Whatever goes wrong on purpose is one line on standard error and an 
 
 import sys
 from importlib import import_module
-from importlib.metadata import entry_points, version
 
 import click
 
@@ -100,6 +99,8 @@ class LazyGroup(Group):
     """A group whose commands live in modules of their own."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        from importlib.metadata import entry_points  # slow to import, and no command of this distribution needs it
+
         return [*_HOMES, *sorted({entry.name for entry in entry_points(group=GROUP)} - set(_HOMES))]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -122,6 +123,8 @@ class LazyGroup(Group):
 
 def _elsewhere(name: str) -> click.Command | None:
     """A command of another distribution. Raises MissingExtraError for a known one that is not installed."""
+    from importlib.metadata import entry_points, version
+
     for entry in entry_points(group=GROUP, name=name):
         command: click.Command = entry.load()
         return command

@@ -42,12 +42,13 @@ def say(text: object = "", *, err: bool = False) -> None:
 
 def print_json(value: Any) -> None:
     """One JSON document; dataclasses become objects. What a terminal would obey is written as `\\u009b`."""
-    text = json.dumps(msgspec.to_builtins(value, enc_hook=str), indent=2, ensure_ascii=False)
-    click.echo("\n".join(line if line.isprintable() else _escaped(line) for line in text.split("\n")))
-
-
-def _escaped(line: str) -> str:
-    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)
+    try:
+        text = msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2).decode()
+    except UnicodeEncodeError:  # half a character, as in the name of a file in another encoding
+        text = json.dumps(msgspec.to_builtins(value, enc_hook=str), indent=2)
+    if not text.replace("\n", "").isprintable():
+        text = "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
+    click.echo(text)
 
 
 def facts(document: dict[str, Any]) -> list[str]:
