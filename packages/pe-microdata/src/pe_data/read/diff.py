@@ -13,7 +13,7 @@ from typing import Any, Unpack
 import msgspec
 
 from pe_data.documents.collection import ABOUT, NOTHING, licensed
-from pe_data.documents.manifest import Inputs, Manifest
+from pe_data.documents.manifest import Entity, Inputs, Manifest
 from pe_data.errors import InputError
 from pe_data.read import diff_text
 from pe_data.read.difference import Changed, Difference, Pair
@@ -166,7 +166,7 @@ def _changed(
         digests,
         sizes,
         rows=_pairs(*({entity: of.rows for entity, of in one.entities.items()} for one in manifests)),
-        columns=_pairs(*map(_columns, manifests)),
+        columns=_pairs(*(_columns(*both) for both in (manifests, manifests[::-1]))),
         weighted=totals,
         effective_sample_size=effective,
         said=said | _said(*in_force, labelled=before.labelled and after.labelled),
@@ -174,13 +174,19 @@ def _changed(
     )
 
 
-def _columns(manifest: Manifest) -> dict[str, str]:
-    """`entity.column` → dtype, and how often it has a value if that is not once a year."""
+def _columns(manifest: Manifest, other: Manifest) -> dict[str, str]:
+    """`entity.column` → dtype, and how often it has a value if that is not once a year; of entities that differ."""
+    same = {name for name, of in manifest.entities.items() if _kinds(of) == _kinds(other.entities.get(name))}
     return {
         f"{group.entity}.{name}": group.dtype if group.period == "year" else f"{group.dtype} per {group.period}"
         for group in manifest.columns
+        if group.entity not in same
         for name in group.names
     }
+
+
+def _kinds(entity: Entity | None) -> tuple[Mapping[str, tuple[str, ...]], ...]:
+    return entity.by_period() if entity else ()
 
 
 def _said(before: Manifest, after: Manifest, *, labelled: bool) -> dict[str, Pair]:
