@@ -2,21 +2,17 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from pe_data.catalogue import lines, places
 from pe_data.catalogue.columns import ColumnSet, ColumnSets
+from pe_data.catalogue.district_map import FEW, district_map, entities_of
 from pe_data.catalogue.read import Content, Source, Version
 from pe_data.documents.collection import Member, demonstrations
 from pe_data.documents.manifest import Manifest
 from pe_data.documents.told import called, facts_of
-from pe_data.errors import InputError
-from pe_data.maps.districts import district_of
-from pe_data.maps.draw import cartogram, measure_of
-from pe_data.maps.on_page import on_page
 from pe_data.pages.templates import SHARED, environment, script_json, style, text_of
 from pe_data.read.diff import SHOWN, compare_sides
 from pe_data.read.diff_text import sections, summary
@@ -24,8 +20,6 @@ from pe_data.read.history import SINGLE
 from pe_data.texts import human_size
 
 OWN = "pe_data.catalogue"
-FEW = 5
-"""Of one thing in a line."""
 
 Facts = list[tuple[str, str]]
 """Labels and values."""
@@ -187,7 +181,7 @@ class DatasetPages:
             file=None if whole else self._file(content, SINGLE, columns[SINGLE]),
             fetch=lines.of_collection(version.uri, min(rows), self.maker.store) if not version.revoked else (),
             files=[self._line(content, name) for name in sorted(rows)] if whole else (),
-            entities=_entities(content.manifests.values()),
+            entities=entities_of(content.manifests.values()),
             change=self._change(content, before),
             before=before.version if before else None,
             notes=common if whole else (),
@@ -324,40 +318,12 @@ class DatasetPages:
 
     @cached_property
     def _map(self) -> Mapping[str, Any]:
-        """The cartogram of the newest version, whose cells lead to files; empty without districts."""
+        """The cartogram of the newest version; empty without districts."""
         if self._newest is None or self._newest.version.collection is None:
             return {}
-        version, manifests = self._newest.version, self._newest.manifests
-        rows = version.rows
-        districts: dict[str, str] = {}
-        for name, row in sorted(rows.items()):
-            named = name if name.startswith("districts/") else ""
-            named = row.area.id if row.area and row.area.type == "district" else named
-            if named:
-                with suppress(InputError):
-                    districts.setdefault(district_of(named), name)
-        where = cartogram()
-        measures = {
-            entity: measure_of(
-                {there: manifests[name].entities[entity].rows for there, name in districts.items()
-                 if entity in manifests[name].entities},
-                title=f"Rows of {entity}",
-                signed=False,
-            )
-            for entity in _entities(manifests[name] for name in districts.values())[:FEW]
-        }  # fmt: skip
-        made = on_page(
-            measures,
-            where,
-            names={
-                there: called(version.rows[name].title, version.rows[name].area) for there, name in districts.items()
-            },
-            status=dict.fromkeys(where.paths, "not in this version") | dict.fromkeys(districts, "see its page"),
-        )
-        links = [self.member_page(version, districts[one]) if one in districts else "" for one in where.paths]
-        return (
-            {**made, "data": {**made["data"], "links": links}, "dataset": self.name, "page": self.page} if made else {}
-        )
+        version = self._newest.version
+        made = district_map(self._newest, lambda name: self.member_page(version, name))
+        return {**made, "dataset": self.name, "page": self.page} if made else {}
 
     def _files_found(self) -> Iterator[Found]:
         if self._newest is not None and self._newest.version.collection:
@@ -397,12 +363,6 @@ def _common(rows: Sequence[Member]) -> tuple[str, ...]:
     """The notes that all files have."""
     shared = set(rows[0].notes).intersection(*(row.notes for row in rows)) if rows else set()
     return tuple(note for note in (rows[0].notes if rows else ()) if note in shared)
-
-
-def _entities(manifests: Iterable[Manifest]) -> list[str]:
-    """Of any of the files: persons and households first."""
-    found = {name for one in manifests for name in one.entities}
-    return sorted(found, key=lambda name: (name not in ("person", "household"), name != "person", name))
 
 
 def _distinct(columns: Iterable[ColumnSet]) -> list[ColumnSet]:

@@ -1,6 +1,6 @@
 """What a catalogue shows of a dataset: its versions, and what is in each of them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -9,7 +9,7 @@ from pe_data.documents.manifest import Manifest
 from pe_data.documents.notice import Notice, WithheldError, is_gated
 from pe_data.errors import InvalidDocumentError
 from pe_data.names.digests import Sha256
-from pe_data.names.keys import ObjectKind, parse_object_key
+from pe_data.names.keys import ObjectKind, manifest_key, parse_object_key
 from pe_data.names.uri import StoreUri
 from pe_data.read.history import Version as Standing
 from pe_data.read.history import versions
@@ -18,6 +18,7 @@ from pe_data.read.revocations import Revocations
 from pe_data.read.sides import Facts, Side, Told, rows_of
 from pe_data.read.standing import read_latest
 from pe_data.store.artifacts import each, read_manifest
+from pe_data.store.base import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,15 @@ class Content:
         return Side(told, whole, files, lambda name: Facts(self.manifests[name], None), None, labelled=True).counted()
 
 
+Objects = frozenset[tuple[ObjectKind, Sha256]]
+
+
+def objects_of(store: Store, country: str) -> Objects:
+    """What a store has of a country."""
+    parsed = (parse_object_key(meta.key) for meta in store.list(f"{country}/"))
+    return frozenset((one.kind, one.sha256) for one in parsed if one is not None)
+
+
 @dataclass
 class Source:
     """One dataset in a store; documents are read when they are asked for, and held against their digests."""
@@ -75,6 +85,8 @@ class Source:
     places: Places
     country: str
     dataset: str
+    there: Callable[[str], Objects]
+    """What the store has of a country; listed once, so that nobody asks for each of thousands of files."""
     _known: dict[Sha256, Manifest] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -142,14 +154,9 @@ class Source:
     def _revocations(self) -> Revocations:
         return Revocations(StoreUri(self.country, self.dataset, None, "latest", None), self.places.options, self.places)
 
-    @cached_property
-    def _there(self) -> frozenset[tuple[ObjectKind, Sha256]]:
-        """What the store has; listed once, so that nobody asks for each of thousands of files."""
-        parsed = (parse_object_key(meta.key) for meta in self.places.main().list(f"{self.country}/"))
-        return frozenset((one.kind, one.sha256) for one in parsed if one is not None)
-
     def _has_manifest(self, sha256: Sha256) -> bool:
-        return (ObjectKind.MANIFEST, sha256) in self._there
+        listed = (ObjectKind.MANIFEST, sha256) in self.there(self.country)
+        return listed or self.places.main().exists(manifest_key(self.country, sha256))  # published meanwhile
 
     def _ended(self, sha256: Sha256) -> str | None:
         """Why, when and by whom an artifact was revoked."""
@@ -159,5 +166,5 @@ class Source:
 
     def _ended_by_itself(self, sha256: Sha256) -> str | None:
         """The same of a file of a version, for which `_ended` was asked before."""
-        asked = self._revocations.decided or (ObjectKind.TOMBSTONE, sha256) in self._there
+        asked = self._revocations.decided or (ObjectKind.TOMBSTONE, sha256) in self.there(self.country)
         return self._ended(sha256) if asked else None

@@ -6,17 +6,18 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache as cache_of
 from pathlib import Path
 
 from pe_data.catalogue import places
 from pe_data.catalogue.pages import DatasetPages, Maker, Page, Shown, assets
-from pe_data.catalogue.read import Source
+from pe_data.catalogue.read import Objects, Source, objects_of
 from pe_data.config.settings import DEFAULT
 from pe_data.documents.notice import Notice, WithheldError
 from pe_data.errors import InputError
 from pe_data.files.atomic import beside
 from pe_data.pages.gated import gated_page
-from pe_data.read.channels import list_channels, read
+from pe_data.read.channels import list_channels
 from pe_data.read.notices import notice_in
 from pe_data.read.options import Options
 from pe_data.read.places import Places, is_local
@@ -76,16 +77,20 @@ def site(
     channels = [one for one in list_channels(places_of.main()) if one.channel == "latest"]
     if not channels:
         raise InputError(f"{places_of.config.url}: expected a store with a dataset, found none. Look at its address")
+
+    @cache_of
+    def there(country: str) -> Objects:
+        return objects_of(Places.serving(country, options).main(), country)
+
     with _replacing(out.expanduser()) as folder:
         writer = _Writer(folder, out, progress)
         shown: list[Shown] = []
         gated: list[Notice] = []
         versions = 0
         for one in sorted(channels, key=lambda channel: (channel.country, channel.dataset)):
-            source = Source(
-                Places.serving(one.country, options, what=f"{one.country}/{one.dataset}"), one.country, one.dataset
-            )
-            notice = notice_in(source.places.main(), read(source.places.main(), one.country, one.dataset).body)
+            own = Places.serving(one.country, options, what=f"{one.country}/{one.dataset}")
+            source = Source(own, one.country, one.dataset, there)
+            notice = notice_in(own.main(), one.country, one.dataset)
             if notice is None:
                 try:
                     pages = DatasetPages(maker, source)
