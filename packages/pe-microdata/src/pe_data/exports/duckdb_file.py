@@ -5,6 +5,7 @@ The bytes of two such files differ even where all rows are equal: DuckDB gives e
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pe_data.errors import MissingExtraError
 from pe_data.exports.table import Table
@@ -48,9 +49,7 @@ def write_duckdb(
             name = table_names[table.name]
             frame = pa.Table.from_pandas(table.frame, preserve_index=False)
             names = [column_names[table.name][field.name] for field in table.fields]
-            database.register("rows_of_it", frame.rename_columns(names).replace_schema_metadata(None))
-            database.execute(f"CREATE TABLE {_quoted(name)} AS SELECT * FROM rows_of_it")
-            database.unregister("rows_of_it")
+            _create(database, name, frame.rename_columns(names).replace_schema_metadata(None))
             for field, column in zip(table.fields, names, strict=True):
                 said = field.said
                 more = (said.unit, said.description) if said else (None, None)
@@ -59,22 +58,20 @@ def write_duckdb(
                 if field.title:
                     where = f"{_quoted(name)}.{_quoted(column)}"
                     database.execute(f"COMMENT ON COLUMN {where} IS {_text(field.title)}")
-        _fill(database, ABOUT, ("kind", "text"), list(about))
-        _fill(database, COLUMNS, ("table_name", "column_name", "variable", "label", "unit", "description"), told)
-        _fill(database, VALUES, ("table_name", "column_name", "number", "value"), listed)
+        for name, columns, rows in (
+            (ABOUT, ("kind", "text"), about),
+            (COLUMNS, ("table_name", "column_name", "variable", "label", "unit", "description"), told),
+            (VALUES, ("table_name", "column_name", "number", "value"), listed),
+        ):
+            schema = pa.schema([(one, pa.int32() if one == "number" else pa.string()) for one in columns])
+            content = [dict(zip(columns, row, strict=True)) for row in rows]
+            _create(database, name, pa.Table.from_pylist(content, schema))
 
 
-def _fill(database: object, name: str, columns: Sequence[str], rows: Sequence[tuple[object, ...]]) -> None:
-    import pyarrow as pa
-
-    types = [pa.int32() if column == "number" else pa.string() for column in columns]
-    content = {
-        column: pa.array([row[number] for row in rows], kind)
-        for number, (column, kind) in enumerate(zip(columns, types, strict=True))
-    }
-    database.register("rows_of_it", pa.table(content))  # type: ignore[attr-defined]
-    database.execute(f"CREATE TABLE {_quoted(name)} AS SELECT * FROM rows_of_it")  # type: ignore[attr-defined]
-    database.unregister("rows_of_it")  # type: ignore[attr-defined]
+def _create(database: Any, name: str, rows: Any) -> None:
+    database.register("rows_of_it", rows)
+    database.execute(f"CREATE TABLE {_quoted(name)} AS SELECT * FROM rows_of_it")
+    database.unregister("rows_of_it")
 
 
 def _quoted(name: str) -> str:

@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pe_data.documents.frictionless import licence_row, package_head, slug, told
+import msgspec
+
+from pe_data.documents.frictionless import licence_row, slug, told
 from pe_data.documents.notice import notice_of
 from pe_data.exports.said import Said
 from pe_data.exports.table import Field, Table
@@ -50,23 +52,19 @@ def descriptor(
                 "fields": [_field(field, names.get(field.name, field.name)) for field in table.fields]
             }
         resources.append(resource)
+    head: dict[str, Any] = {
+        "profile": "data-package",
+        "name": slug(said.name),
+        "title": said.title,
+        "description": "\n".join(said.notes),
+        "citation": "\n".join(said.citations),
+        "licenses": [licence_row(licence) for licence in said.licences],
+        "sources": [{"title": text} for text in said.sources],
+    }
     if len(origins) == 1:
         (only,) = origins.values()
-        head = package_head(only.manifest, only.about)
-    else:
-        head = {
-            "profile": "data-package",
-            "name": slug(said.name),
-            "title": said.title,
-            **({"description": "\n".join(said.notes)} if said.notes else {}),
-            **({"citation": "\n".join(said.citations)} if said.citations else {}),
-            **({"licenses": [licence_row(licence) for licence in said.licences]} if said.licences else {}),
-        }
-    return {
-        **head,
-        **({"sources": [{"title": text} for text in said.sources]} if said.sources else {}),
-        "resources": resources,
-    }
+        head |= {"area": msgspec.to_builtins(only.about.area), "version": only.manifest.schema_version}
+    return {**{name: value for name, value in head.items() if value}, "resources": resources}
 
 
 def _field(field: Field, name: str) -> dict[str, Any]:
