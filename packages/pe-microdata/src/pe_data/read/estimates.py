@@ -1,14 +1,13 @@
 """What was estimated, and the rows that it rests on (extra `frames`)."""
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 
-from pe_data.documents.codes import label_of
 from pe_data.errors import InputError, SmallSampleWarning
 from pe_data.read.weighted import SMALL, Floats, Rows, effective_size
 
@@ -76,6 +75,10 @@ class Estimates:
         return (f"n_eff: effective sample size (Kish), in rows of {self.unit}.", NO_MARGINS, *self.notes)
 
 
+OfGroup: TypeAlias = Callable[[Rows], Iterable[tuple[tuple[Any, ...], Iterable[float]]]]
+"""From the rows of a group, its rows of the table: further labels, and numbers."""
+
+
 @dataclass(frozen=True, eq=False)
 class Sample:
     """The rows that an estimate takes."""
@@ -84,8 +87,11 @@ class Sample:
     holder: str
     """The entity that has the weight."""
     values: pd.Series
+    label: str | None
+    """What the values are, for people."""
     keys: list[pd.Series]
     names: list[str]
+    """Of the columns that make the groups."""
     weights: Floats
     clusters: Rows
     """For each row the row of the holder."""
@@ -114,53 +120,45 @@ class Sample:
         held = self.held[np.unique(self.clusters[rows])]
         return int((self.weights[rows] > 0).sum()), effective_size(held)
 
+    def estimates(
+        self, verb: str, statistics: tuple[str, ...], of_group: OfGroup, kinds: Sequence[str] = (), *, depth: int
+    ) -> Estimates:
+        """The table and its words. Warns of small samples, in the name of the caller `depth` calls above.
 
-def estimates(
-    verb: str,
-    statistics: tuple[str, ...],
-    rows: Sequence[Sequence[float]],
-    labels: Sequence[tuple[Any, ...]],
-    names: Sequence[str],
-    sample: Sample,
-    labels_of: Mapping[str, str],
-    notes: tuple[str, ...],
-    *,
-    depth: int,
-) -> Estimates:
-    """The table and its words. Warns of small samples, in the name of the caller `depth` calls above.
-
-    Args:
-        verb: What was done.
-        statistics: Names of the numbers.
-        rows: For each group the numbers, and `Sample.size`.
-        labels: For each group its values of `names`; empty without groups.
-        names: Of the columns that make the groups.
-        sample: What it was done with.
-        labels_of: Name of a column → what it is, for people.
-        notes: Of the data.
-    """
-    index: Any = pd.Index(["all"])
-    if len(names) == 1:
-        index = pd.Index([label for (label,) in labels], name=names[0])
-    elif names:
-        index = pd.MultiIndex.from_tuples(labels, names=list(names))
-    numbers = np.array(rows, np.float64).reshape(-1, len(statistics) + 2)
-    table = pd.DataFrame(numbers, index, [*statistics, "rows", "n_eff"]).astype({"rows": np.int64})
-    column = str(sample.values.name)
-    told = label_of(column, labels_of)
-    label = f" ({told})" if told else ""
-    what = f"{verb} of {column}{label}, per {sample.unit}" if column != sample.unit else f"{verb} of {sample.unit}"
-    small = table["n_eff"] < SMALL
-    if small.any():
-        found = f"{table['n_eff'].min():.1f}"
-        if names:
-            found = f"less in {small.sum():,} of {len(table):,} rows of the table, the least {found}"
-        warnings.warn(
-            f"{what}: expected an effective sample of {SMALL} or more, found {found}. Take larger groups or areas",
-            SmallSampleWarning,
-            stacklevel=depth,
-        )
-    return Estimates(what, table, sample.holder, (*sample.notes, *notes))
+        Args:
+            verb: What is done.
+            statistics: Names of the numbers.
+            kinds: Names of the further labels.
+        """
+        names = [*self.names, *kinds]
+        rows: list[tuple[float, ...]] = []
+        labels: list[tuple[Any, ...]] = []
+        for group, chosen in self.groups():
+            size = self.size(chosen)
+            for kind, values in of_group(chosen):
+                rows.append((*values, *size))
+                labels.append((*group, *kind))
+        index: Any = pd.Index(["all"])
+        if len(names) == 1:
+            index = pd.Index([label for (label,) in labels], name=names[0])
+        elif names:
+            index = pd.MultiIndex.from_tuples(labels, names=list(names))
+        numbers = np.array(rows, np.float64).reshape(-1, len(statistics) + 2)
+        table = pd.DataFrame(numbers, index, [*statistics, "rows", "n_eff"]).astype({"rows": np.int64})
+        column = str(self.values.name)
+        label = f" ({self.label})" if self.label else ""
+        what = f"{verb} of {column}{label}, per {self.unit}" if column != self.unit else f"{verb} of {self.unit}"
+        small = table["n_eff"] < SMALL
+        if small.any():
+            found = f"{table['n_eff'].min():.1f}"
+            if names:
+                found = f"less in {small.sum():,} of {len(table):,} rows of the table, the least {found}"
+            warnings.warn(
+                f"{what}: expected an effective sample of {SMALL} or more, found {found}. Take larger groups or areas",
+                SmallSampleWarning,
+                stacklevel=depth,
+            )
+        return Estimates(what, table, self.holder, self.notes)
 
 
 def _short(number: float) -> str:

@@ -8,20 +8,21 @@ A row is a sampled unit that stands for as many as its weight says. Everything t
 says how many rows and how large an effective sample it rests on, and warns where that is small.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import pandas as pd
 
 from pe_data.describe.columns import PERSON
+from pe_data.documents.codes import label_of
 from pe_data.documents.collection import demonstrations
 from pe_data.documents.manifest import Entity
 from pe_data.errors import InputError
-from pe_data.read.estimates import Estimates, Sample, estimates
+from pe_data.read.estimates import Estimates, Sample
 from pe_data.read.links import Linked, weighted_unit
 from pe_data.read.together import How, numbers
-from pe_data.read.weighted import Floats, effective_size, mean, quantiles, total
+from pe_data.read.weighted import Floats, Rows, effective_size, mean, quantiles, total
 
 Missing = Literal["refuse", "drop"]
 Column: TypeAlias = str | pd.Series
@@ -194,17 +195,15 @@ class Frames(Linked):
             raise InputError(
                 f"{self.what}: by: expected other columns than {sample.values.name}, whose shares these are"
             )
-        rows: list[tuple[float, ...]] = []
-        labels: list[tuple[Any, ...]] = []
-        for label, chosen in sample.groups():
-            weights, base = sample.weights[chosen], sample.size(chosen)
+
+        def shares(chosen: Rows) -> Iterator[tuple[tuple[Any, ...], tuple[float]]]:
+            weights = sample.weights[chosen]
             codes, kinds = pd.factorize(sample.values.iloc[chosen], sort=True)
             whole = weights.sum()
             for kind, part in zip(kinds, np.bincount(codes, weights, len(kinds)), strict=True):
-                rows.append((part / whole if whole else np.nan, *base))
-                labels.append((*label, kind))
-        names = [*sample.names, str(sample.values.name)]
-        return estimates("share", ("share",), rows, labels, names, sample, self.labels, self._told(), depth=3)
+                yield (kind,), (part / whole if whole else np.nan,)
+
+        return sample.estimates("share", ("share",), shares, [str(sample.values.name)], depth=3)
 
     # --- how --------------------------------------------------------------------------------------
 
@@ -226,14 +225,11 @@ class Frames(Linked):
         numbers(values, f"{self.what}: {values.name}")  # before missing ones, so that text is told as text
         sample = self._sample(values, by, unit, where, missing)
         data = numbers(sample.values, self.what).astype(np.float64)
-        rows, labels = [], []
-        for label, chosen in sample.groups():
-            rows.append((*statistic(data[chosen], sample.weights[chosen]), *sample.size(chosen)))
-            labels.append(label)
-        return estimates(verb, names, rows, labels, sample.names, sample, self.labels, self._told(), depth=4)
 
-    def _told(self) -> tuple[str, ...]:
-        return demonstrations(self.notes)
+        def numbers_of(chosen: Rows) -> Iterator[tuple[tuple[()], Iterable[float]]]:
+            yield (), statistic(data[chosen], sample.weights[chosen])
+
+        return sample.estimates(verb, names, numbers_of, depth=4)
 
     def _sample(self, values: pd.Series, by: By, unit: str, where: Column | None, missing: Missing) -> "Sample":
         """The rows that count, with their weights."""
@@ -250,7 +246,7 @@ class Frames(Linked):
             if chosen.dtype != bool:
                 raise InputError(f"{self.what}: where: expected true or false for each row, found {chosen.dtype}")
         gone = chosen & np.logical_or.reduce([one.isna().to_numpy() for one in (values, *keys)])
-        notes: tuple[str, ...] = ("Only the rows that were chosen.",) if where is not None else ()
+        notes = ["Only the rows that were chosen."] if where is not None else []
         if gone.any():
             found = f"{gone.sum():,} of {chosen.sum():,} rows without one"
             if missing == "refuse":
@@ -258,7 +254,7 @@ class Frames(Linked):
                     f"{self.what}: {' or '.join(map(str, (values.name, *names)))}: expected a value in each row, found "
                     f"{found}. Say missing='drop' to leave them out"
                 )
-            notes += (f"Left out: {found}.",)
+            notes.append(f"Left out: {found}.")
         rows = np.flatnonzero(chosen & ~gone)
         weights = self.weight(unit).to_numpy()
         holder = weighted_unit(self.entities, unit)
@@ -267,7 +263,18 @@ class Frames(Linked):
         assert clusters is not None, "it has a weight"
         held = self.weight(holder).to_numpy()
         columns = [key.iloc[rows].reset_index(drop=True) for key in keys]
-        return Sample(unit, holder, values.iloc[rows], columns, names, weights[rows], clusters[rows], held, notes)
+        return Sample(
+            unit,
+            holder,
+            values.iloc[rows],
+            label_of(str(values.name), self.labels),
+            columns,
+            names,
+            weights[rows],
+            clusters[rows],
+            held,
+            (*notes, *demonstrations(self.notes)),
+        )
 
     def _values(self, column: Column, unit: str, how: How | None) -> pd.Series:
         """One value per row of the unit. Without `how` from its own columns and those of what it lies in alone."""
