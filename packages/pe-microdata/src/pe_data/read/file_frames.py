@@ -38,7 +38,7 @@ def frames_of(
     """
     from pe_data.describe.self_contained import open_h5
 
-    chosen = _one_year(manifest, year, what)
+    chosen = one_year(manifest.time_period, year, what)
     try:
         if manifest.artifact.extension == "parquet":
             return _parquet(path, wanted)
@@ -128,8 +128,8 @@ def wanted_columns(manifest: Manifest, variables: Iterable[str] | None, what: st
     return {entity: names for entity, names in picked.items() if names}
 
 
-def _one_year(manifest: Manifest, year: int | None, what: str) -> int:
-    years = manifest.time_period
+def one_year(years: tuple[int, ...], year: int | None, what: str) -> int:
+    """The year that is meant; None is the only one. Raises InputError."""
     if year is None and len(years) == 1:
         return years[0]
     if year not in years:

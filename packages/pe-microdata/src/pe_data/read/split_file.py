@@ -16,8 +16,9 @@ import pyarrow.parquet as pq
 
 from pe_data.describe.range_index import Chunk, RangeIndex, chunk_of
 from pe_data.documents.codes import variable_of
-from pe_data.errors import DigestMismatchError, InputError, InvalidDocumentError
+from pe_data.errors import DigestMismatchError, InvalidDocumentError
 from pe_data.names.keys import payload_key
+from pe_data.read.file_frames import one_year
 from pe_data.read.locate import Located, revocation
 from pe_data.read.places import Places
 from pe_data.read.revocations import Revocations
@@ -59,9 +60,7 @@ class SplitFile:
             FetchError: no place has the ranges right.
         """
         what = str(replace(self.located.uri, member=self.name))
-        years = self.index.head.time_period
-        if year is not None and year not in years:
-            raise InputError(f"{what}: year: expected one of {', '.join(map(str, years))}, found {year}")
+        one_year(self.index.head.time_period, year, what)
         stored = self.index.columns()
         groups = self.index.row_groups(areas)
         frames = {}
