@@ -7,7 +7,7 @@ an `Output`, `@signing_options` a `Signing`.
 import functools
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -40,27 +40,18 @@ def together(argument: str, make: Callable[..., Any], *options: Callable[[Any], 
     """A decorator that adds `options` and hands a command what `make` makes of their values."""
 
     def decorate(function: F) -> F:
-        names = {parameter.name for parameter in _parameters_of(options)}
-
         @functools.wraps(function)
         def wrapped(**values: Any) -> Any:
             made = make(**{name: values.pop(name) for name in names})
             return function(**{argument: made}, **values)
 
+        before = len(getattr(wrapped, "__click_params__", ()))
         for option in reversed(options):
-            wrapped = option(wrapped)
+            option(wrapped)
+        names = [parameter.name for parameter in wrapped.__click_params__[before:]]  # type: ignore[attr-defined]
         return wrapped  # type: ignore[return-value]
 
     return decorate
-
-
-def _parameters_of(options: Iterable[Callable[[Any], Any]]) -> list[click.Parameter]:
-    def nothing() -> None: ...
-
-    for option in options:
-        option(nothing)
-    found: list[click.Parameter] = nothing.__click_params__  # type: ignore[attr-defined]
-    return found
 
 
 # --- kinds of values ------------------------------------------------------------------------------

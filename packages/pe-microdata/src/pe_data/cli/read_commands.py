@@ -26,7 +26,6 @@ from pe_data.read.options import Options
 from pe_data.texts import human_size, table
 
 if TYPE_CHECKING:
-    from pe_data.documents.dictionary import Variable
     from pe_data.documents.notice import Notice
     from pe_data.exports.export import Format
 
@@ -287,25 +286,22 @@ def variables(uri: str | None, search: str, year: int | None, options: Options, 
       pe-data variables --search pension --json
     """
     from pe_data.documents.notice import Notice
-    from pe_data.read.variables import variables_of
+    from pe_data.read.variables import variables_in_store, variables_of
 
     header = ("entity", "variable", "period", "label", "unit", "more")
     if uri is None:
-        from pe_data.read.variables import variables_in_store
-
-        every = {name: _holding(found, search) for name, found in variables_in_store(options)}
-        found_in = {name: found for name, found in every.items() if found}
+        every = dict(variables_in_store(options, search))
         named = [
             (name, *row)
-            for name, found in found_in.items()
+            for name, found in every.items()
             if not isinstance(found, Notice)
             for row in variable_rows(found)
         ]
-        notices = [found.line() for found in found_in.values() if isinstance(found, Notice)]
+        notices = [found.line() for found in every.values() if isinstance(found, Notice)]
         lines = [*(table(("dataset", *header), named) if named else []), *notices]
-        output({"datasets": found_in}, lines or [_none_of(search)])
+        output({"datasets": every}, lines or [_none_of(search)])
         return
-    found = _holding(variables_of(uri, options, year=year), search)
+    found = variables_of(uri, options, year=year, search=search)
     if isinstance(found, Notice):
         output(found, [found.line()])
     else:
@@ -314,11 +310,6 @@ def variables(uri: str | None, search: str, year: int | None, options: Options, 
 
 def _none_of(search: str) -> str:
     return f"no variable has {search!r} in its name, label, description, unit or entity" if search else "no variables"
-
-
-def _holding(found: "tuple[Variable, ...] | Notice", search: str) -> "tuple[Variable, ...] | Notice":
-    """Those that have the words; a notice as it is."""
-    return tuple(one for one in found if one.holds(search)) if isinstance(found, tuple) else found
 
 
 @click.command()

@@ -86,9 +86,7 @@ def variables(
         InputError: a collection that says nothing of its variables.
         PeDataError: as `ensure`.
     """
-    options = Options.of(**where)
-    found = variables_of(uri, options, year=year)
-    return found if isinstance(found, Notice) else tuple(one for one in found if one.holds(search))
+    return variables_of(uri, Options.of(**where), year=year, search=search)
 
 
 def history(

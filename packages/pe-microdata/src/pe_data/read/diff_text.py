@@ -6,7 +6,7 @@ their number; what is particular to a member stands in its row.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from pe_data.read.difference import Changed, Difference, Pair
@@ -81,21 +81,22 @@ def summary(diff: Difference) -> str:
 
 def sections(diff: Difference, limit: int | None) -> list[Section]:
     """The tables that have rows."""
+    single = _one(diff.changed[0]) if len(diff.changed) == 1 else None
     found = [
-        _members("gone", diff.gone, limit),
-        _members("added", diff.added, limit),
-        _one(diff.changed[0]) if len(diff.changed) == 1 else _table(diff.changed, limit, deep=diff.deep),
-        _shared("columns", "columns", "column", [one.columns for one in diff.changed], limit),
-        _shared("said", "said of them", "what", [one.said for one in diff.changed], limit),
-        _values(diff.changed, limit),
+        _members("gone", diff.gone),
+        _members("added", diff.added),
+        single or _table(diff.changed, deep=diff.deep),
+        _shared("columns", "columns", "column", [one.columns for one in diff.changed]),
+        _shared("said", "said of them", "what", [one.said for one in diff.changed]),
+        _values(diff.changed),
     ]
-    return [section for section in found if section is not None and (section.rows or section.note)]
+    there = [section for section in found if section is not None and (section.rows or section.note)]
+    return [section if section is single else _limited(section, limit) for section in there]
 
 
-def _members(title: Literal["gone", "added"], members: Sequence[Listed], limit: int | None) -> Section:
+def _members(title: Literal["gone", "added"], members: Sequence[Listed]) -> Section:
     rows = [(one.name or "the file", human_size(one.size_bytes)) for one in members]
-    shown, more = _limited(rows, limit)
-    return Section(title, f"{title} ({len(members):,})", ("member", "size"), shown, more)
+    return Section(title, f"{title} ({len(members):,})", ("member", "size"), rows)
 
 
 def _one(changed: Changed) -> Section:
@@ -108,11 +109,15 @@ def _one(changed: Changed) -> Section:
     told = changed.columns or changed.said or changed.values is not None
     note = "" if rows else f"the same size and rows.{'' if told else f' {_ONLY_VALUES}'}"
     return Section(
-        "changed", f"changed: {changed.name}" if changed.name else "changed", ("", "before", "after", ""), rows, 0, note
+        "changed",
+        f"changed: {changed.name}" if changed.name else "changed",
+        ("", "before", "after", ""),
+        rows,
+        note=note,
     )
 
 
-def _table(changed: Sequence[Changed], limit: int | None, *, deep: bool) -> Section:
+def _table(changed: Sequence[Changed], *, deep: bool) -> Section:
     """A row per member, a column per number that differs anywhere."""
     numbers = {one.name: {label: (pair, write) for label, pair, write in _numbers(one)} for one in changed}
     differing = [
@@ -126,15 +131,12 @@ def _table(changed: Sequence[Changed], limit: int | None, *, deep: bool) -> Sect
         cells = [_cell(*numbers[one.name][label]) if label in numbers[one.name] else "" for label in labels]
         rows.append((one.name, *cells))
     plain = sum(not any(row[1:]) for row in rows)
-    shown, more = _limited(rows, limit)
     note = (
         f"{_count(plain, 'of them has', 'of them have')} the same size and rows. {_ONLY_VALUES}"
         if plain and not deep
         else ""
     )
-    return Section(
-        "changed", f"changed ({len(changed):,}), biggest movers first", ("member", *labels), shown, more, note
-    )
+    return Section("changed", f"changed ({len(changed):,}), biggest movers first", ("member", *labels), rows, note=note)
 
 
 _ONLY_VALUES = "A deep comparison (--deep, deep=True) reads the files and says which values differ."
@@ -160,9 +162,7 @@ def _few_rows(labels: Sequence[str]) -> list[str]:
     return [label for label in labels if label not in dropped]
 
 
-def _shared(
-    kind: Literal["columns", "said"], title: str, head: str, each: Sequence[Mapping[str, Pair]], limit: int | None
-) -> Section:
+def _shared(kind: Literal["columns", "said"], title: str, head: str, each: Sequence[Mapping[str, Pair]]) -> Section:
     """Changes in words, each once, with the number of members that it is true of."""
     counted = Counter((name, pair.before, pair.after) for pairs in each for name, pair in pairs.items())
     kinds = Counter(name for name, _, _ in counted)
@@ -175,11 +175,10 @@ def _shared(
     lines |= {(name, "", f"{number:,} different"): total[name] for name, number in kinds.items() if number > VARIANTS}
     order = sorted(lines, key=lambda line: (-lines[line], line))
     rows = [(*line, "" if len(each) == 1 else f"in {lines[line]:,}") for line in order]
-    shown, more = _limited(rows, limit)
-    return Section(kind, title, (head, "before", "after", ""), shown, more)
+    return Section(kind, title, (head, "before", "after", ""), rows)
 
 
-def _values(changed: Sequence[Changed], limit: int | None) -> Section | None:
+def _values(changed: Sequence[Changed]) -> Section | None:
     """Columns whose values or weighted totals differ, with the member in which they moved most."""
     if not any(one.values is not None for one in changed):
         return None
@@ -208,12 +207,12 @@ def _values(changed: Sequence[Changed], limit: int | None) -> Section | None:
             )
         )
     rows.sort(key=lambda row: (-row[0], row[1][0]))
-    shown, more = _limited([row for _, row in rows], limit)
+    shown = [row for _, row in rows]
     header: Row = ("column", "values differ", "moved most in", "weighted before", "after", "")
     if len(changed) == 1:
         header, shown = (*header[:2], *header[3:]), [(*row[:2], *row[3:]) for row in shown]
     note = "" if rows else "no column that both have differs"
-    return Section("values", "values", header, shown, more, note)
+    return Section("values", "values", header, shown, note=note)
 
 
 # --- cells ------------------------------------------------------------------------------------------------------------
@@ -286,9 +285,9 @@ def _count(number: int, one: str, several: str = "") -> str:
     return f"{number:,} {one if number == 1 else several or f'{one}s'}"
 
 
-def _limited(rows: Sequence[Row], limit: int | None) -> tuple[list[Row], int]:
-    shown = list(rows if limit is None else rows[:limit])
-    return shown, len(rows) - len(shown)
+def _limited(section: Section, limit: int | None) -> Section:
+    shown = section.rows[:limit]
+    return replace(section, rows=shown, more=len(section.rows) - len(shown))
 
 
 def _line(cells: Iterable[str]) -> str:

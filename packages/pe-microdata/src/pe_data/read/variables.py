@@ -46,29 +46,38 @@ def said_by(path: Path) -> tuple[Variable, ...] | None:
     return read_dictionary(path).variables if path.is_file() else None
 
 
-def variables_in_store(options: Options) -> Iterator[tuple[str, tuple[Variable, ...] | Notice]]:
-    """Name and variables of each dataset of the store whose channel says something of them, or its notice."""
+def variables_in_store(options: Options, search: str) -> Iterator[tuple[str, tuple[Variable, ...] | Notice]]:
+    """Name and variables of each dataset of the store that has such variables, or its notice."""
     for one in list_store(options):
         if isinstance(one, Notice):
             yield f"{one.country}/{one.dataset}", one
         elif one.status == "active":
             name = f"{one.country}/{one.dataset}"
             with suppress(NothingSaidError):
-                yield name, variables_of(f"{SCHEME}{name}@{one.channel}", options)
+                if found := variables_of(f"{SCHEME}{name}@{one.channel}", options, search=search):
+                    yield name, found
 
 
 def variables_of(
-    uri: "str | os.PathLike[str]", options: Options, *, year: int | None = None
+    uri: "str | os.PathLike[str]", options: Options, *, year: int | None = None, search: str = ""
 ) -> tuple[Variable, ...] | Notice:
     """What is known of the variables behind an address, by name; of a gated one, without a token, its notice.
 
     Of a file: each of its columns, with no more than name, entity and period where nobody said anything. Of a whole
     collection: what its dictionary says.
 
+    Args:
+        search: Only variables that have each of these words.
+
     Raises:
         NothingSaidError: a collection that says nothing of its variables.
         PeDataError: as `entry_for`.
     """
+    found = _variables_of(uri, options, year)
+    return found if isinstance(found, Notice) else tuple(one for one in found if one.holds(search))
+
+
+def _variables_of(uri: "str | os.PathLike[str]", options: Options, year: int | None) -> tuple[Variable, ...] | Notice:
     parsed = parse_uri(uri)
     if isinstance(parsed, PathUri) and parsed.path.suffix == ".json":
         return read_dictionary(ensure_with(uri, options)).variables
