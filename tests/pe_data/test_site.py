@@ -354,6 +354,7 @@ def test_what_was_revoked_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     revoked = {file for file, text in pages.items() if " Revoked " in text}
     assert revoked == {f"{name.replace('/', '~')}.html"}
     assert {file for file, text in pages.items() if "Fetch it" not in text} == revoked
+    assert {file for file, text in pages.items() if "Status revoked" in text} == revoked
     assert f"{name} revoked" in pages["index.html"]
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
+import msgspec
+
 from pe_data.catalogue import lines, places
 from pe_data.catalogue.columns import ColumnSet, ColumnSets
 from pe_data.catalogue.district_map import FEW, district_map, entities_of
@@ -258,14 +260,16 @@ class DatasetPages:
         return [row for row in facts if row[1]]
 
     def _facts_of_file(self, content: Content, name: str) -> Facts:
-        row = content.version.rows[name]
-        return [*facts_of(content.manifests[name], row.about), ("manifest", f"sha256:{row.manifest_sha256}")]
+        row, manifest = content.version.rows[name], content.manifests[name]
+        if content.ended(name):
+            manifest = msgspec.structs.replace(manifest, status="revoked")
+        return [*facts_of(manifest, row.about), ("manifest", f"sha256:{row.manifest_sha256}")]
 
     def _file(self, content: Content, name: str, columns: ColumnSet) -> dict[str, Any]:
         """What is said of one file."""
         version, manifest, row = content.version, content.manifests[name], content.version.rows[name]
         uri = replace(version.uri, member=name) if version.collection else version.uri
-        revoked = content.revoked.get(name) or version.revoked
+        revoked = content.ended(name)
         fetch = lines.of_file(uri, row.artifact_sha256, row.extension, self.maker.store)
         return {
             "facts": [("address", str(uri)), *self._facts_of_file(content, name)],

@@ -54,6 +54,10 @@ class Content:
     manifests: Mapping[str, Manifest]
     revoked: Mapping[str, str]
 
+    def ended(self, name: str) -> str | None:
+        """Why a file may not be used any more: it, or the version, was revoked."""
+        return self.revoked.get(name) or self.version.revoked
+
     def side(self) -> Side:
         """For a comparison."""
         version, body = self.version, self.version.body
