@@ -180,6 +180,17 @@ def test_without_pandas_the_error_says_what_to_install(tmp_path, monkeypatch, pa
         pe_data.open("pe-data://us/cps_2024@latest")
 
 
+def test_what_is_wrong_is_said_before_a_download_and_the_channel_is_asked_once(tmp_path):
+    publish_h5(tmp_path)
+    with WebServer(tmp_path / "store") as server:
+        with pytest.raises(PeDataError, match=r"variables: .* found 'agee'"):
+            pe_data.open("pe-data://us/cps_2024@latest", "agee", store=server.url)
+        assert not [name for name in server.gets if name.endswith(".h5")]
+        server.gets.clear()
+        assert len(pe_data.open("pe-data://us/cps_2024@latest", "age", store=server.url)["person"]) == 4
+        assert sum(count for name, count in server.gets.items() if name.endswith("latest.json")) == 1
+
+
 # --- schema and list --------------------------------------------------------------------------
 
 

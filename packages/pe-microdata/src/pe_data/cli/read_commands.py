@@ -83,21 +83,18 @@ def list_command(what: str | None, search: str, members: bool, options: Options,
 
 @click.command()
 @click.argument("uri", type=ADDRESS)
-@address_options
+@where_options
 @json_option
-def resolve(uri: str, options: Options, output: Output) -> None:
+def resolve(uri: str, where: dict[str, Any], output: Output) -> None:
     """Show what an address stands for now, and how to pin it; fetches no payload.
 
     \b
     Examples:
       pe-data resolve pe-data://us/local_areas/districts/NC-01@latest
     """
-    from pe_data.names.uri import parse_store_uri
-    from pe_data.read.locate import target as target_of
-    from pe_data.read.places import Places
+    from pe_data.read.resolver import resolve as resolved
 
-    parsed = parse_store_uri(uri)
-    target = target_of(parsed, Places.of(parsed, options))
+    target = resolved(uri, **where)
     said = {**plain(target), "notes": "; ".join(target.notes) or None}
     rows = [(name.replace("_", " "), str(value)) for name, value in said.items() if value is not None]
     output(target, table(("field", "value"), rows))

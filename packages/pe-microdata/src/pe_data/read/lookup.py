@@ -1,8 +1,10 @@
 """The manifest behind any address, without the payload where there is a store."""
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from pe_data.describe.beside import sidecar_beside
 from pe_data.describe.file import Label, describe, dictionary_in
@@ -14,10 +16,11 @@ from pe_data.documents.notice import Notice, is_gated
 from pe_data.errors import ForbiddenError, InputError, InvalidDocumentError, MissingExtraError
 from pe_data.names.digests import sha256_file
 from pe_data.names.keys import payload_key
-from pe_data.names.uri import StoreUri, parse_uri
+from pe_data.names.uri import HubUri, PathUri, StoreUri, WebUri, parse_uri
 from pe_data.read.locate import Located, current_manifest, look
 from pe_data.read.locate import describe as describe_stored
 from pe_data.read.options import Options
+from pe_data.read.payload import bring, note_use
 from pe_data.read.places import Places
 from pe_data.read.resolver import ensure_with
 from pe_data.store.artifacts import StoredManifest
@@ -108,6 +111,27 @@ def entry_for(uri: "str | os.PathLike[str]", options: Options, *, year: int | No
     return found
 
 
+def opened(
+    uri: "str | os.PathLike[str]", options: Options, *, year: int | None = None
+) -> tuple[Entry, Callable[[], Path]]:
+    """As `entry_for`, and what brings the file itself, verified; of a channel both are of the same version."""
+    parsed = parse_uri(uri)
+    if not isinstance(parsed, StoreUri):
+        path = ensure_with(uri, options)
+        return _of_file(parsed, path, year), lambda: path
+    places = Places.of(parsed, options)
+    located, described = look(parsed, places)
+    if described is None:
+        raise no_file(uri, _whole(located))
+
+    def brought() -> Path:
+        path = bring(located, places)
+        note_use(located, places)
+        return path
+
+    return stored_entry(located, described, places), brought
+
+
 def no_file(uri: "str | os.PathLike[str]", collection: Collection) -> InputError:
     """Says that a member has to be named, and how."""
     name, at, reference = str(uri).rpartition("@")
@@ -119,15 +143,21 @@ def no_file(uri: "str | os.PathLike[str]", collection: Collection) -> InputError
 
 def _behind(uri: "str | os.PathLike[str]", options: Options, year: int | None) -> Entry | Collection:
     parsed = parse_uri(uri)
-    if isinstance(parsed, StoreUri):
-        places = Places.of(parsed, options)
-        located, described = look(parsed, places)
-        if described is not None:
-            return stored_entry(located, described, places)
-        assert located.collection is not None, "what has no manifest of its own is a collection"
-        return located.collection
-    path = ensure_with(uri, options)
-    name = "".join(c if c.isalnum() else "_" for c in parsed.name.lower()) or "file"
+    if not isinstance(parsed, StoreUri):
+        return _of_file(parsed, ensure_with(uri, options), year)
+    places = Places.of(parsed, options)
+    located, described = look(parsed, places)
+    return _whole(located) if described is None else stored_entry(located, described, places)
+
+
+def _whole(located: Located) -> Collection:
+    assert located.collection is not None, "what has no manifest of its own is a collection"
+    return located.collection
+
+
+def _of_file(uri: HubUri | WebUri | PathUri, path: Path, year: int | None) -> Entry:
+    """What a file of no store says of itself, or its sidecar of it."""
+    name = "".join(c if c.isalnum() else "_" for c in uri.name.lower()) or "file"
     label = Label("xx", name, access="public")
     sidecar = None
     with suppress(InvalidDocumentError):  # without a sidecar that can be read the file itself is asked

@@ -13,11 +13,10 @@ from pe_data.names.uri import StoreUri, parse_uri
 from pe_data.read.fetch import WORKERS, fetch_with
 from pe_data.read.file_frames import frames_of
 from pe_data.read.locate import describe, look
-from pe_data.read.lookup import Entry, entry_for
+from pe_data.read.lookup import Entry, opened
 from pe_data.read.options import Options
 from pe_data.read.places import Places
 from pe_data.read.progress import BYTES, bar, short
-from pe_data.read.resolver import ensure_with
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,19 +57,19 @@ def parts_of(
         pickle: Whether files that pandas wrote as HDF5 may be read.
     """
 
-    def part(name: str, member: str, entry: Entry, path: Path, what: str) -> Part:
-        manifest = entry.manifest
-        wanted = choose(manifest, what)
-        return Part(name, member, entry, frames_of(path, manifest, wanted, year=year, allow_pickle=pickle, what=what))
+    def part(name: str, member: str, entry: Entry, brought: Callable[[], Path], what: str) -> Part:
+        manifest, wanted = entry.manifest, choose(entry.manifest, what)  # before anything is downloaded
+        frames = frames_of(brought(), manifest, wanted, year=year, allow_pickle=pickle, what=what)
+        return Part(name, member, entry, frames)
 
     for address in addresses:
         parsed = parse_uri(address)
         if members is None:
-            entry = entry_for(address, options, year=year)
+            entry, brought = opened(address, options, year=year)
             name = (
                 f"{parsed.dataset}/{parsed.member or ''}".rstrip("/") if isinstance(parsed, StoreUri) else str(address)
             )
-            yield part(name, "", entry, ensure_with(address, options), str(address))
+            yield part(name, "", entry, brought, str(address))
             continue
         located = described = None
         if isinstance(parsed, StoreUri):
@@ -86,7 +85,7 @@ def parts_of(
             member = located.member(name)
             manifest = licensed(describe(member, places).manifest, member.about)
             entry = Entry(manifest, str(path), member.about, said=said)
-            yield part(f"{located.uri.dataset}/{name}", name, entry, path, f"{address} {name}")
+            yield part(f"{located.uri.dataset}/{name}", name, entry, path.absolute, f"{address} {name}")
 
 
 def join(listed: Sequence[Part], what: str) -> "dict[str, pd.DataFrame]":
