@@ -104,8 +104,9 @@ def compare_sides(
     added = tuple(after.files[name] for name in names if name not in before.files)
     gone = tuple(before.files[name] for name in names if name not in after.files)
     both = [name for name in names if name in before.files and name in after.files]
-    differ = [name for name in both if _differ(before.files[name], after.files[name])]
-    other = [name for name in differ if _need_manifests(before.files[name], after.files[name])]
+    rows = {name: (before.files[name], after.files[name]) for name in both}
+    differ = [name for name in both if rows[name][0].sha256 != rows[name][1].sha256 or _rows_said(*rows[name])]
+    other = [name for name in differ if _need_manifests(*rows[name])]
     facts = dict(zip(other, each(lambda name: (before.facts(name), after.facts(name)), other), strict=True))
     read: Mapping[str, tuple[Weighted, Weighted, dict[str, Values]]] = {}
     if deep:
@@ -113,10 +114,6 @@ def compare_sides(
     changed = [_changed(name, before, after, facts.get(name), read.get(name)) for name in differ]
     changed.sort(key=lambda one: (-one.movement, one.name))
     return Diff(before.told, after.told, added, gone, tuple(changed), len(both) - len(differ), deep)
-
-
-def _differ(before: Listed, after: Listed) -> bool:
-    return before.sha256 != after.sha256 or bool(_rows_said(before, after))
 
 
 def _need_manifests(before: Listed, after: Listed) -> bool:

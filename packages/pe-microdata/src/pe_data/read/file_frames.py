@@ -36,12 +36,14 @@ def frames_of(
     Raises:
         InputError: a year that is not there, a file in no known form, or one that needs `allow_pickle`.
     """
+    import pandas as pd
+
     from pe_data.describe.self_contained import open_h5
 
     chosen = one_year(manifest.time_period, year, what)
     try:
         if manifest.artifact.extension == "parquet":
-            return _parquet(path, wanted)
+            return {entity: pd.read_parquet(path, columns=list(names)) for entity, names in wanted.items()}
         with open_h5(path) as file:
             if not _is_hdfstore(file):
                 return _arrays(file, wanted, chosen)
@@ -104,12 +106,6 @@ def _hdfstore(path: Path, wanted: Mapping[str, tuple[str, ...]], year: int | Non
             f"{path}: pandas HDF5 files need the package tables: install the extra 'frames' of pe-microdata"
         ) from error
     return frames
-
-
-def _parquet(path: Path, wanted: Mapping[str, tuple[str, ...]]) -> "dict[str, pd.DataFrame]":
-    import pandas as pd
-
-    return {entity: pd.read_parquet(path, columns=list(names)) for entity, names in wanted.items()}
 
 
 def wanted_columns(manifest: Manifest, variables: Iterable[str] | None, what: str) -> dict[str, tuple[str, ...]]:
