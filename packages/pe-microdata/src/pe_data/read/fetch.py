@@ -11,12 +11,13 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pe_data.errors import InputError, PeDataError
 from pe_data.files.place import place
 from pe_data.names.countries import access_of
 from pe_data.names.digests import Sha256, sha256_file
+from pe_data.names.keys import Extension
 from pe_data.names.uri import HubUri, PathUri, StoreUri, WebUri, parse_uri
 from pe_data.read.locate import Located, look
 from pe_data.read.options import Options
@@ -68,6 +69,15 @@ class Files:
     def missing_bytes(self) -> int:
         """What has to be downloaded, or had to be; a digest with several names counts once."""
         return sum({file.sha256: file.size_bytes for file in self.files if not file.cached}.values())
+
+
+class _Row(NamedTuple):
+    """One file that is meant."""
+
+    name: str
+    located: Located
+    size_bytes: int
+    extension: Extension
 
 
 def fetch(
@@ -149,7 +159,7 @@ def fetch_with(
 def _bring_all(
     uri: StoreUri,
     places: Places,
-    rows: "Sequence[tuple[str, Located, int, str]]",
+    rows: "Sequence[_Row]",
     to: Path | None,
     workers: int,
     dry_run: bool,
@@ -159,24 +169,26 @@ def _bring_all(
     """Files of a store, some at a time; each under its names."""
     options = places.options
     asked = Revocations(uri, options, places)
-    total = _Total(sum({located.sha256: size for _, located, size, _ in rows}.values()), progress)
-    by_digest: dict[Sha256, list[tuple[str, Located, int, str]]] = {}
+    total = _Total(sum({row.located.sha256: row.size_bytes for row in rows}.values()), progress)
+    by_digest: dict[Sha256, list[_Row]] = {}
     for row in rows:
-        by_digest.setdefault(row[1].sha256, []).append(row)
+        by_digest.setdefault(row.located.sha256, []).append(row)
 
-    def look_and_bring(same: list[tuple[str, Located, int, str]]) -> list[File]:
-        return one(same, places.cache.find(same[0][1].sha256, verify=options.verify))
+    def look_and_bring(same: list[_Row]) -> list[File]:
+        return one(same, there(same, verify=options.verify))
 
-    def one(same: list[tuple[str, Located, int, str]], cached: Path | None) -> list[File]:
-        _, located, size, _ = same[0]
-        files = _said(same, cached)
+    def there(same: list[_Row], **how: bool) -> Path | None:
+        return places.cache.lookup(same[0].located.sha256, same[0].extension, **how)
+
+    def one(same: list[_Row], cached: Path | None) -> list[File]:
+        located, files = same[0].located, _said(same, cached)
         told = replace(places, options=replace(options, progress=total.of(located.sha256)))
         path = complete(located, told, cached, asked)
-        total.done(located.sha256, size)
+        total.done(located.sha256, same[0].size_bytes)
         if to is None:
             return [replace(file, path=path) for file in files]
         private = access_of(uri.country) == "gated"
-        targets = [to / f"{name}.{suffix}" for name, _, _, suffix in same]
+        targets = [to / f"{row.name}.{row.extension}" for row in same]
         return [
             replace(file, path=place(path, located.sha256, target, private=private, link=link))
             for file, target in zip(files, targets, strict=True)
@@ -185,15 +197,15 @@ def _bring_all(
     found: list[File] = []
     if dry_run:
         for same in by_digest.values():
-            found += _said(same, places.cache.find(same[0][1].sha256))
+            found += _said(same, there(same))
         return _in_order(found)
     with ThreadPoolExecutor(workers, thread_name_prefix="pe-data-fetch") as pool:
         tasks: list[Future[list[File]]] = []
         try:
             for same in by_digest.values():
-                located, cached = same[0][1], None
+                located, cached = same[0].located, None
                 if not options.verify and (to is None or link):
-                    cached = places.cache.find(located.sha256, hashing=False)
+                    cached = there(same, hashing=False)
                 # With nothing to hash or copy, a thread would cost more than all that is done.
                 if cached is not None and not asked.asks_for_each(located.digests):
                     found += one(same, cached)
@@ -208,18 +220,19 @@ def _bring_all(
     return _in_order(found)
 
 
-def _said(same: list[tuple[str, Located, int, str]], cached: Path | None) -> list[File]:
+def _said(same: list[_Row], cached: Path | None) -> list[File]:
     """What is said of one artifact under each of its names, before it has a place."""
-    return [File(name, _pinned(each), each.sha256, size, cached is not None, None) for name, each, size, _ in same]
+    return [
+        File(row.name, _pinned(row.located), row.located.sha256, row.size_bytes, cached is not None, None)
+        for row in same
+    ]
 
 
 def _in_order(files: list[File]) -> Files:
     return Files(tuple(sorted(files, key=lambda file: file.name)))
 
 
-def _rows(
-    uri: StoreUri, places: Places, members: Sequence[str] | None
-) -> tuple[Located, list[tuple[str, Located, int, str]]]:
+def _rows(uri: StoreUri, places: Places, members: Sequence[str] | None) -> tuple[Located, list[_Row]]:
     """What the address leads to, and name, artifact, bytes and extension of every file that is meant."""
     located, described = look(uri, places)
     if described is not None:
@@ -227,7 +240,7 @@ def _rows(
             raise InputError(f"{uri}: members: expected the address of a collection, found that of one file")
         artifact = described.manifest.artifact
         name = uri.member or uri.dataset
-        return located, [(name, located, artifact.size_bytes, artifact.extension)]
+        return located, [_Row(name, located, artifact.size_bytes, artifact.extension)]
     every = located.collection.members if located.collection else {}
     chosen = [name for name in sorted(every) if members is None or any(fnmatchcase(name, one) for one in members)]
     if not chosen:
@@ -236,7 +249,7 @@ def _rows(
             f"{uri}: members: expected a pattern that fits some of {len(every)} members ({shown}, …), found "
             f"{', '.join(members or ())!r}"
         )
-    return located, [(name, located.member(name), every[name].size_bytes, every[name].extension) for name in chosen]
+    return located, [_Row(name, located.member(name), every[name].size_bytes, every[name].extension) for name in chosen]
 
 
 def _pinned(located: Located) -> str:
