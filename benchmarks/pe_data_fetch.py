@@ -12,10 +12,12 @@ figure is the best of the repeats, taken in turn, because other programs only ev
 
 With `--many`, so many files are published as one collection to a folder that the same nginx serves. "curl" fetches
 their payloads over one connection, one after the other; "fetch" is `pe-data fetch --link` with its eight workers from
-an empty cache, fsync included; "again" has them all in the cache. `--store` does the same with a store that is there,
-such as that of a finished run. Whole processes in turn, with bytecode as an installation has it; medians, the least
-CPU time, and their ratios. Each process writes to folders of its own, and all are removed in the end: on some file
-systems (ext4 without a journal) new files are slow to make for minutes after many were removed.
+an empty cache, fsync included; "again" has them all in the cache. "hub" is `snapshot_download` of huggingface_hub
+with eight workers into an empty cache of its own, of the same files from the same nginx, which answers it as the hub
+does. `--store` does the same with a store that is there, such as that of a finished run. Whole processes in turn,
+with bytecode as an installation has it; medians, the least CPU time, and their ratios. Each process writes to folders
+of its own, and all are removed in the end: on some file systems (ext4 without a journal) new files are slow to make
+for minutes after many were removed.
 """
 
 import argparse
@@ -49,6 +51,10 @@ from pe_data.write.publish import publish_collection
 from pe_data.write.upload import Item
 
 CHUNK = 1 << 20
+HUB = "areas/files"
+"""A dataset of the hub that nginx stands in for."""
+COMMIT = "0" * 40
+SNAPSHOT = f"from huggingface_hub import snapshot_download; snapshot_download({HUB!r}, repo_type='dataset')"
 
 
 def main() -> None:
@@ -155,7 +161,9 @@ def measure_many(folder: Path, url: str, dataset: str, repeat: int) -> dict[str,
     address = f"pe-data://{dataset}@latest"
     first = fetch_all(address, to=folder / "none", dry_run=True, store=f"{url}/store", cache=folder / "none").files
     keys = {payload_key(dataset.partition("/")[0], file.sha256, "h5"): file.size_bytes for file in first}
-    seconds: dict[str, list[float]] = {"curl": [], "fetch": [], "again": []}
+    paths = {f"{file.name}.h5": payload_key(dataset.partition("/")[0], file.sha256, "h5") for file in first}
+    serve_as_hub(folder, paths)
+    seconds: dict[str, list[float]] = {"curl": [], "fetch": [], "again": [], "hub": []}
     cpu: dict[str, list[float]] = {name: [] for name in seconds}
     own = {"PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"}
     environment = {name: value for name, value in os.environ.items() if name not in own}
@@ -171,10 +179,12 @@ def measure_many(folder: Path, url: str, dataset: str, repeat: int) -> dict[str,
             "curl": ["curl", "--fail", "-s", "-K", str(here / "curl.txt")],
             "fetch": [*program, str(here / "out")],
             "again": [*program, str(here / "again")],
+            "hub": [sys.executable, "-c", SNAPSHOT],
         }
+        environment |= {"HF_HOME": str(here / "hub"), "HF_ENDPOINT": url, "HF_HUB_DISABLE_TELEMETRY": "1"}
         for name, command in commands.items():
             before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-            subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
+            subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
             if number >= 0:
                 seconds[name].append(time.perf_counter() - started)
@@ -183,11 +193,27 @@ def measure_many(folder: Path, url: str, dataset: str, repeat: int) -> dict[str,
     for name in commands:
         report[f"{name}, seconds"] = round(statistics.median(seconds[name]), 2)
         report[f"{name}, CPU-seconds"] = round(min(cpu[name]), 2)
-    ratios = [fetch / curl for fetch, curl in zip(seconds["fetch"], seconds["curl"], strict=True)]
-    report["fetch / curl"] = round(statistics.median(ratios), 2)
-    report["fetch / curl, CPU"] = round(min(cpu["fetch"]) / min(cpu["curl"]), 2)
+    for other in ("curl", "hub"):
+        ratios = [ours / theirs for ours, theirs in zip(seconds["fetch"], seconds[other], strict=True)]
+        report[f"fetch / {other}"] = round(statistics.median(ratios), 2)
+        report[f"fetch / {other}, CPU"] = round(min(cpu["fetch"]) / min(cpu[other]), 2)
     report["again, milliseconds per file"] = round(1000 * statistics.median(seconds["again"]) / len(first), 2)
     return report
+
+
+def serve_as_hub(folder: Path, paths: dict[str, str]) -> None:
+    """Lay out files under their names, and the list of them, for `nginx`: path → key in the store."""
+    for name, key in paths.items():
+        file = folder / "hub" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.symlink_to((folder / "store").resolve() / key)
+    (folder / "hub.json").write_text(json.dumps({"id": HUB, "sha": COMMIT}))
+    tree = []
+    for name, key in paths.items():
+        size, sha256 = (folder / "store" / key).stat().st_size, Path(key).stem
+        large = {"oid": sha256, "size": size, "pointerSize": 130}
+        tree.append({"type": "file", "path": name, "size": size, "oid": sha256[:40], "lfs": large})
+    (folder / "tree.json").write_text(json.dumps(tree))
 
 
 def in_own_process(url: str, cache: Path, sha256: str, size: int) -> float:
@@ -228,7 +254,11 @@ def nginx(folder: Path) -> Iterator[str]:
     config.write_text(
         f"{user} daemon off; pid {folder}/pid; error_log {folder}/error.log; events {{}}"
         f"http {{ access_log off; sendfile on;"
-        f" server {{ listen 127.0.0.1:{port}; root {folder}; }} }}"
+        f" server {{ listen 127.0.0.1:{port}; root {folder};"
+        f" location /api/datasets/{HUB}/ {{ default_type application/json; try_files /hub.json =404; }}"
+        f" location /api/datasets/{HUB}/tree/ {{ default_type application/json; try_files /tree.json =404; }}"
+        f" location /datasets/{HUB}/resolve/{COMMIT}/"
+        f" {{ alias {folder}/hub/; add_header X-Repo-Commit {COMMIT}; }} }} }}"
     )
     process = subprocess.Popen([program, "-p", str(folder), "-c", str(config), "-e", f"{folder}/error.log"])
     try:
