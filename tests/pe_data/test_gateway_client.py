@@ -146,19 +146,21 @@ def test_a_token_does_not_pass_a_proxy_in_the_clear(token, monkeypatch):
     assert proxy.asked == []
 
 
-def test_credentials_are_bound_to_a_host_and_hidden_from_others(tmp_path):
+def test_credentials_are_bound_to_a_host_and_hidden_from_others(tmp_path, monkeypatch):
     path = tmp_path / "credentials.toml"
     path.write_text(f'[gateways."data.example.org"]\ntoken = "{TOKEN_TEXT}"\n')
     path.chmod(0o600)
-    environment = {"PE_DATA_CREDENTIALS": str(path)}
-    assert token_for("data.example.org", environment) == TOKEN_TEXT
-    assert token_for("evil.example.org", environment) is None
-    assert token_for("data.example.org:8443", environment) is None
-    assert token_for("data.example.org", {**environment, "PE_DATA_TOKEN": "other"}) == TOKEN_TEXT
+    monkeypatch.delenv("PE_DATA_TOKEN", raising=False)
+    monkeypatch.setenv("PE_DATA_CREDENTIALS", str(path))
+    assert token_for("data.example.org") == TOKEN_TEXT
+    assert token_for("evil.example.org") is None
+    assert token_for("data.example.org:8443") is None
+    monkeypatch.setenv("PE_DATA_TOKEN", "other")
+    assert token_for("data.example.org") == TOKEN_TEXT
     for mode in (0o644, 0o640, 0o604):
         path.chmod(mode)
         with pytest.raises(ConfigError, match=f"chmod 600 {path}"):
-            token_for("data.example.org", environment)
+            token_for("data.example.org")
 
 
 @pytest.mark.parametrize(
@@ -183,19 +185,17 @@ def test_credentials_are_bound_to_a_host_and_hidden_from_others(tmp_path):
         ("t@", "data.example.org", False),
     ],
 )
-def test_the_token_of_the_environment_is_bound_to_a_host(tmp_path, token, host, sent):
+def test_the_token_of_the_environment_is_bound_to_a_host(tmp_path, monkeypatch, token, host, sent):
     config = tmp_path / "config.toml"
     config.write_text(
         '[stores.uk]\nurl = "gateway+https://data.example.org/prefix"\n'
         'mirrors = ["gateway+https://mirror.example.org"]\n'
         '[stores.us]\nurl = "https://plain.example.org"\n'
     )
-    environment = {
-        "PE_DATA_CONFIG": str(config),
-        "PE_DATA_STORE": "gateway+https://env.example.org:8443",
-        "PE_DATA_TOKEN": token,
-    }
-    assert token_for(host, environment) == ("t" if sent else None)
+    monkeypatch.setenv("PE_DATA_CONFIG", str(config))
+    monkeypatch.setenv("PE_DATA_STORE", "gateway+https://env.example.org:8443")
+    monkeypatch.setenv("PE_DATA_TOKEN", token)
+    assert token_for(host) == ("t" if sent else None)
 
 
 def test_a_store_that_is_named_for_one_call_gets_no_token_of_another(tmp_path, monkeypatch):
@@ -221,18 +221,21 @@ def test_a_store_that_is_named_for_one_call_gets_no_token_of_another(tmp_path, m
         '[gateways."data.example.org"]\ntoken = "a b"',
     ],
 )
-def test_damaged_credentials_are_refused_without_repeating_them(tmp_path, text):
+def test_damaged_credentials_are_refused_without_repeating_them(tmp_path, monkeypatch, text):
     path = tmp_path / "credentials.toml"
     path.write_text(text + f"\n# {TOKEN_TEXT}\n")
     path.chmod(0o600)
+    monkeypatch.delenv("PE_DATA_TOKEN", raising=False)
+    monkeypatch.setenv("PE_DATA_CREDENTIALS", str(path))
     with pytest.raises(ConfigError) as caught:
-        token_for("data.example.org", {"PE_DATA_CREDENTIALS": str(path)})
+        token_for("data.example.org")
     assert TOKEN_TEXT not in str(caught.value)
 
 
-def test_a_token_with_a_line_break_cannot_smuggle_a_header():
+def test_a_token_with_a_line_break_cannot_smuggle_a_header(monkeypatch):
+    monkeypatch.setenv("PE_DATA_TOKEN", "abc\r\nX-Evil: 1")
     with pytest.raises(ConfigError, match="printable"):
-        token_for("x", {"PE_DATA_TOKEN": "abc\r\nX-Evil: 1"})
+        token_for("x")
 
 
 # --- what a refusal says --------------------------------------------------------------------------

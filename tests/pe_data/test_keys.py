@@ -18,55 +18,61 @@ from pe_data.trust.keys import describe_key, find_public, list_keys, load_signer
 PASSPHRASE = "correct horse"
 
 
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys are kept in the folder of the test."""
+    monkeypatch.setenv("PE_DATA_KEYS", str(tmp_path))
+
+
 def say(_: str) -> str:
     return PASSPHRASE
 
 
 def test_a_key_signs_under_the_id_of_its_public_part(tmp_path: Path) -> None:
-    public = new_key("alice", PASSPHRASE, folder=tmp_path)
-    signer = load_signer("alice", say, folder=tmp_path)
-    assert signer.public_key.keyid == public.key_id == find_public("alice", folder=tmp_path).key_id
+    public = new_key("alice", PASSPHRASE)
+    signer = load_signer("alice", say)
+    assert signer.public_key.keyid == public.key_id == find_public("alice").key_id
     assert sign(b"x", POINTER_TYPE, [signer]).signatures[0].key_id == public.key_id
-    assert [one.name for one in list_keys(tmp_path)] == ["alice"]
+    assert [one.name for one in list_keys()] == ["alice"]
     assert load_signer(str(tmp_path / "alice.key"), say).public_key == signer.public_key
     signer.public_key.verify_signature(signer.sign(b"data"), b"data")
 
 
 def test_the_private_part_is_encrypted_and_its_owners_alone(tmp_path: Path) -> None:
-    new_key("alice", PASSPHRASE, folder=tmp_path)
+    new_key("alice", PASSPHRASE)
     private = tmp_path / "alice.key"
     assert b"ENCRYPTED PRIVATE KEY" in private.read_bytes()
     assert stat.S_IMODE(private.stat().st_mode) == 0o600
     private.chmod(0o640)
     with pytest.raises(ConfigError, match="chmod 600"):
-        load_signer("alice", say, folder=tmp_path)
+        load_signer("alice", say)
 
 
 def test_what_can_be_wrong_with_a_key(tmp_path: Path) -> None:
-    new_key("alice", PASSPHRASE, folder=tmp_path)
+    new_key("alice", PASSPHRASE)
     with pytest.raises(InputError, match="wrong passphrase"):
-        load_signer("alice", lambda _: "another one", folder=tmp_path)
+        load_signer("alice", lambda _: "another one")
     with pytest.raises(InputError, match="nobody to ask"):
-        load_signer("alice", None, folder=tmp_path)
+        load_signer("alice", None)
     with pytest.raises(InputError, match="found a key that is there already"):
-        new_key("alice", PASSPHRASE, folder=tmp_path)
+        new_key("alice", PASSPHRASE)
     with pytest.raises(InputError, match="at least 8 characters"):
-        new_key("bob", "short", folder=tmp_path)
+        new_key("bob", "short")
     for name in ("../bob", "", ".bob", "a/b"):
         with pytest.raises(InputError, match="plain name"):
-            new_key(name, PASSPHRASE, folder=tmp_path)
+            new_key(name, PASSPHRASE)
     with pytest.raises(InputError, match="found alice there"):
-        load_signer("carol", say, folder=tmp_path)
-    new_key("bob", PASSPHRASE, folder=tmp_path)
+        load_signer("carol", say)
+    new_key("bob", PASSPHRASE)
     (tmp_path / "alice.pub").write_bytes((tmp_path / "bob.pub").read_bytes())
     with pytest.raises(InputError, match=r"does not belong to the \.pub file"):
-        load_signer("alice", say, folder=tmp_path)
+        load_signer("alice", say)
     (tmp_path / "bob.key").unlink()
     with pytest.raises(InputError, match="only its public part"):
-        load_signer("bob", say, folder=tmp_path)
+        load_signer("bob", say)
     (tmp_path / "bob.pub").write_text('{"key_id": "x", "key": {"keytype": "ed25519"}}')
     with pytest.raises(InvalidDocumentError, match="expected a public key"):
-        find_public("bob", folder=tmp_path).load()
+        find_public("bob").load()
 
 
 def test_a_key_from_the_environment(tmp_path: Path) -> None:
@@ -87,17 +93,17 @@ def test_a_key_that_is_held_elsewhere_is_passed_on(tmp_path: Path) -> None:
     held = tmp_path / "held.pem"
     held.write_bytes(signer.private_bytes)
     public = signer._private_key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    described = describe_key("robot", public, f"file2:{held}", folder=tmp_path)
-    loaded = load_signer("robot", folder=tmp_path)
+    described = describe_key("robot", public, f"file2:{held}")
+    loaded = load_signer("robot")
     assert loaded.public_key.keyid == described.key_id == signer.public_key.keyid
     loaded.public_key.verify_signature(loaded.sign(b"data"), b"data")
     with pytest.raises(InputError, match=r"expected an address beginning with one of .*gcpkms"):
-        describe_key("other", public, "nowhere:x", folder=tmp_path)
+        describe_key("other", public, "nowhere:x")
     with pytest.raises(InputError, match="expected a public key in PEM"):
-        describe_key("other", b"no pem", f"file2:{held}", folder=tmp_path)
+        describe_key("other", b"no pem", f"file2:{held}")
     held.unlink()
     with pytest.raises(InputError, match="the signer cannot be used"):
-        load_signer("robot", folder=tmp_path)
+        load_signer("robot")
 
 
 def test_key_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -121,7 +127,7 @@ def test_without_the_extra_one_line_says_what_to_install(
     names = {"securesystemslib": "securesystemslib.signer", "tuf": "tuf.api.metadata"}
     monkeypatch.setitem(sys.modules, names.get(package, package), None)
     with pytest.raises(MissingExtraError, match=rf"the package {package}: install the extra 'trust' of pe-microdata"):
-        new_key("alice", PASSPHRASE, folder=tmp_path)
+        new_key("alice", PASSPHRASE)
 
 
 def test_a_passphrase_on_the_command_line_is_no_option(capsys: pytest.CaptureFixture[str]) -> None:

@@ -109,17 +109,21 @@ def test_a_named_store_keeps_the_configured_namespace(
     pe_data.ensure(LATEST, **more)
 
 
-def test_what_else_of_the_configuration_holds_for_a_named_store(tmp_path: Path) -> None:
+def test_what_else_of_the_configuration_holds_for_a_named_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = tmp_path / "config.toml"
     config.write_text(CONFIG)
-    env = {"PE_DATA_CONFIG": str(config)}
-    assert store_for("us", env) == StoreConfig("/configured", ("/mirror",), "mine", {"region": "here"})
-    assert store_for("us", env, store="/b") == StoreConfig("/b", (), "mine", {})
-    assert store_for("us", env, store="/configured/") == StoreConfig("/configured/", (), "mine", {"region": "here"})
-    named = {**env, "PE_DATA_STORE": "/b", "PE_DATA_MIRRORS": "/c, /d"}
-    assert store_for("us", named) == StoreConfig("/b", ("/c", "/d"), "mine", {})
-    assert store_for("xy", named) == StoreConfig("/b", ("/c", "/d"), "ours", {})
-    assert store_for("us", named, store="/e") == StoreConfig("/e", (), "mine", {})
+    monkeypatch.delenv("PE_DATA_STORE", raising=False)
+    monkeypatch.setenv("PE_DATA_CONFIG", str(config))
+    assert store_for("us") == StoreConfig("/configured", ("/mirror",), "mine", {"region": "here"})
+    assert store_for("us", store="/b") == StoreConfig("/b", (), "mine", {})
+    assert store_for("us", store="/configured/") == StoreConfig("/configured/", (), "mine", {"region": "here"})
+    monkeypatch.setenv("PE_DATA_STORE", "/b")
+    monkeypatch.setenv("PE_DATA_MIRRORS", "/c, /d")
+    assert store_for("us") == StoreConfig("/b", ("/c", "/d"), "mine", {})
+    assert store_for("xy") == StoreConfig("/b", ("/c", "/d"), "ours", {})
+    assert store_for("us", store="/e") == StoreConfig("/e", (), "mine", {})
 
 
 # --- a cache that cannot be written ---------------------------------------------------------------------

@@ -346,8 +346,10 @@ def test_a_bucket_with_settings_from_the_file(tmp_path, monkeypatch, s3_server, 
     assert [one.dataset for one in list_store(Options.of(), "us")] == ["cps_2024"]
 
 
-def test_without_configuration_a_folder_of_the_user_serves(tmp_path):
-    found = config.store_for("us", {"PE_DATA_CONFIG": str(tmp_path / "none.toml")})
+def test_without_configuration_a_folder_of_the_user_serves(tmp_path, monkeypatch):
+    monkeypatch.delenv("PE_DATA_STORE")
+    monkeypatch.setenv("PE_DATA_CONFIG", str(tmp_path / "none.toml"))
+    found = config.store_for("us")
     assert found.url.endswith("store")
     assert "pe-data" in found.url
 
@@ -376,8 +378,9 @@ def test_bad_configuration_says_where(tmp_path, monkeypatch, text, part):
 
 
 @pytest.mark.parametrize(("text", "expected"), [("1", True), ("yes", True), ("0", False), ("", False)])
-def test_offline_by_environment(text, expected):
-    assert config.is_offline({"PE_DATA_OFFLINE": text}) is expected
+def test_offline_by_environment(monkeypatch, text, expected):
+    monkeypatch.setenv("PE_DATA_OFFLINE", text)
+    assert config.is_offline() is expected
 
 
 # --- care of the cache ------------------------------------------------------------------------

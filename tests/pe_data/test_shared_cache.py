@@ -20,7 +20,6 @@ from storage_helpers import make_item
 import pe_data
 from pe_data.cache.entries import Cache
 from pe_data.cache.maintain import prune, verify_cache
-from pe_data.config.settings import gated_group
 from pe_data.describe.file import describe
 from pe_data.errors import CacheError, ConfigError
 from pe_data.files.atomic import PLAIN, READ_ONLY, SECRET, local_errors, permitted, write_atomic
@@ -232,7 +231,7 @@ def test_a_group_that_is_no_name_is_refused(lab: Lab, text: str) -> None:
     set_group(lab, text)
     with pytest.raises(ConfigError, match=r"stores\.uk\.gated_group: expected the name of a group"):
         lab.ensure(GATED)
-    assert gated_group("us") is None, "of a public country nobody asks"
+    assert Cache(lab.cache).for_country("us", "frs").circle is None, "of a public country nobody asks"
 
 
 # --- a second user --------------------------------------------------------------------------------

@@ -170,9 +170,11 @@ def test_a_shared_manifest_is_no_problem(
     assert "(nothing is wrong): a, b" in capsys.readouterr().out
 
 
-def test_a_reader_is_not_told_to_make_a_root(tmp_path: Path) -> None:
+def test_a_reader_is_not_told_to_make_a_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PE_DATA_TRUST_ROOT", raising=False)
+    monkeypatch.setenv("PE_DATA_CONFIG", str(tmp_path / "none.toml"))
     with pytest.raises(TrustRootError) as caught:
-        find_anchor({"PE_DATA_CONFIG": str(tmp_path / "none.toml")})
+        find_anchor()
     err = str(caught.value)
     assert err.index("get the root.json of the people who sign") < err.index("root init")
     assert "Only who runs a store of their own" in err

@@ -25,7 +25,8 @@ def pe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs a command on a person's machine; each has a key folder with the other's public part."""
     machines = {name: tmp_path / name for name in ("alice", "bob")}
     for name, folder in machines.items():
-        public = new_key(name, PASSPHRASE, folder=folder).to_bytes()
+        with variables({"PE_DATA_KEYS": str(folder)}):
+            public = new_key(name, PASSPHRASE).to_bytes()
         for other in machines.values():
             other.mkdir(exist_ok=True)
             (other / f"{name}.pub").write_bytes(public)

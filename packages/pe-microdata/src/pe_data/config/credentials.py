@@ -14,7 +14,6 @@ that was written down for its host, or none. An address of an artifact never nam
 
 import os
 import tomllib
-from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -27,18 +26,17 @@ CREDENTIALS_VARIABLE = "PE_DATA_CREDENTIALS"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
-def token_for(host: str, environment: Mapping[str, str] | None = None) -> str | None:
+def token_for(host: str) -> str | None:
     """The token for the gateway at `host` (with its port, if the address has one).
 
     Raises:
         ConfigError: the file is readable by others, or is not what it should be.
     """
-    env = os.environ if environment is None else environment
-    if env.get(TOKEN_VARIABLE):
-        text, at, bound = _checked(env[TOKEN_VARIABLE].strip(), TOKEN_VARIABLE).partition("@")
-        if bound.lower() == host.lower() if at else _is_ours(host, env):
+    if os.environ.get(TOKEN_VARIABLE):
+        text, at, bound = _checked(os.environ[TOKEN_VARIABLE].strip(), TOKEN_VARIABLE).partition("@")
+        if bound.lower() == host.lower() if at else _is_ours(host):
             return text
-    path = credentials_path(env)
+    path = credentials_path()
     if not path.exists():
         return None
     check_private(path)
@@ -58,22 +56,21 @@ def token_for(host: str, environment: Mapping[str, str] | None = None) -> str | 
     return _checked(token, f'{path}: gateways."{host}".token')
 
 
-def _is_ours(host: str, env: Mapping[str, str]) -> bool:
+def _is_ours(host: str) -> bool:
     """Whether a gateway is one of the configuration, or on this machine."""
     if urlsplit(f"//{host}").hostname in LOOPBACK:
         return True
     return any(
         url.startswith("gateway+") and url.partition("://")[2].partition("/")[0].lower() == host.lower()
-        for url in configured_urls(env)
+        for url in configured_urls()
     )
 
 
-def credentials_path(environment: Mapping[str, str] | None = None) -> Path:
+def credentials_path() -> Path:
     """The file with tokens, whether it is there or not."""
-    env = os.environ if environment is None else environment
-    if env.get(CREDENTIALS_VARIABLE):
-        return Path(env[CREDENTIALS_VARIABLE]).expanduser()
-    return config_path(env).with_name("credentials.toml")
+    if os.environ.get(CREDENTIALS_VARIABLE):
+        return Path(os.environ[CREDENTIALS_VARIABLE]).expanduser()
+    return config_path().with_name("credentials.toml")
 
 
 def _checked(token: str, where: str) -> str:

@@ -22,13 +22,12 @@ channels are believed: the namespace of the file holds for every store. The file
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from pe_data.errors import ConfigError
-from pe_data.names.countries import access_of
 
 APP = "pe-data"
 CACHE_VARIABLE = "PE_DATA_CACHE"
@@ -40,8 +39,19 @@ RECHECK_VARIABLE = "PE_DATA_REVOCATION_HOURS"
 RECHECK_HOURS = 24.0
 TRUST_ROOT_VARIABLE = "PE_DATA_TRUST_ROOT"
 DEFAULT = "default"
-_KEYS = {"url", "mirrors", "namespace", "options", "gated_group", "require_revocations"}
 _GROUP = re.compile(r"[^/\x00-\x1f]{1,64}")
+_KEYS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "url": ("an address or a folder", lambda found: isinstance(found, str) and found != ""),
+    "mirrors": ("a list of addresses", lambda found: isinstance(found, list) and all(map(_KEYS["url"][1], found))),
+    "namespace": ("a text", lambda found: isinstance(found, str)),
+    "options": ("a table", lambda found: isinstance(found, dict)),
+    "gated_group": (
+        "the name of a group of this machine",
+        lambda found: isinstance(found, str) and _GROUP.fullmatch(found) is not None,
+    ),
+    "require_revocations": ("true or false", lambda found: isinstance(found, bool)),
+}
+"""Key of a store → what it has to be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +71,7 @@ class StoreConfig:
     """Refuse a file where no list says whether it was revoked."""
 
 
-def store_for(country: str, environment: Mapping[str, str] | None = None, *, store: str | None = None) -> StoreConfig:
+def store_for(country: str, *, store: str | None = None) -> StoreConfig:
     """The store that serves `country`.
 
     Args:
@@ -70,13 +80,12 @@ def store_for(country: str, environment: Mapping[str, str] | None = None, *, sto
     Raises:
         ConfigError: the file cannot be used.
     """
-    env = os.environ if environment is None else environment
-    stores = _read(config_path(env))
+    stores = _read(config_path())
     configured = next((stores[name] for name in (country, DEFAULT) if name in stores), None)
     mirrors: tuple[str, ...] = ()
-    if store is None and env.get(STORE_VARIABLE):
-        store = env[STORE_VARIABLE]
-        mirrors = tuple(m.strip() for m in env.get(MIRRORS_VARIABLE, "").split(",") if m.strip())
+    if store is None and os.environ.get(STORE_VARIABLE):
+        store = os.environ[STORE_VARIABLE]
+        mirrors = tuple(m.strip() for m in os.environ.get(MIRRORS_VARIABLE, "").split(",") if m.strip())
     if store is None:
         return configured or StoreConfig(_default_folder())
     if configured is None:
@@ -85,59 +94,40 @@ def store_for(country: str, environment: Mapping[str, str] | None = None, *, sto
     return replace(configured, url=store, mirrors=mirrors, options=options)
 
 
-def is_configured(country: str, environment: Mapping[str, str] | None = None) -> bool:
+def is_configured(country: str) -> bool:
     """Whether anybody said which store serves `country`. Raises ConfigError."""
-    env = os.environ if environment is None else environment
-    return bool(env.get(STORE_VARIABLE)) or not {country, DEFAULT}.isdisjoint(_read(config_path(env)))
+    return bool(os.environ.get(STORE_VARIABLE)) or not {country, DEFAULT}.isdisjoint(_read(config_path()))
 
 
-def configured_urls(environment: Mapping[str, str] | None = None) -> tuple[str, ...]:
+def configured_urls() -> tuple[str, ...]:
     """Every store and mirror that the environment or the configuration file names. Raises ConfigError."""
-    env = os.environ if environment is None else environment
-    configs = [store_for(DEFAULT, env), *_read(config_path(env)).values()]
+    configs = [store_for(DEFAULT), *_read(config_path()).values()]
     return tuple(url for config in configs for url in (config.url, *config.mirrors))
 
 
-def gated_group(country: str, environment: Mapping[str, str] | None = None) -> str | None:
-    """The group that may read the payloads of a gated country in the cache; None for the reader alone.
-
-    It is of the configuration file alone: another store (`PE_DATA_STORE`) changes nothing about who is licensed.
-
-    Raises:
-        ConfigError: the file cannot be used.
-    """
-    if access_of(country) != "gated":
-        return None
-    stores = _read(config_path(os.environ if environment is None else environment))
-    return next((stores[name].gated_group for name in (country, DEFAULT) if name in stores), None)
-
-
-def cache_folder(environment: Mapping[str, str] | None = None) -> Path:
+def cache_folder() -> Path:
     """`PE_DATA_CACHE`, else the user's cache folder for `pe-data`."""
-    env = os.environ if environment is None else environment
-    if env.get(CACHE_VARIABLE):
-        return Path(env[CACHE_VARIABLE]).expanduser().absolute()
+    if os.environ.get(CACHE_VARIABLE):
+        return Path(os.environ[CACHE_VARIABLE]).expanduser().absolute()
     import platformdirs
 
     return platformdirs.user_cache_path(APP, appauthor=False)
 
 
-def config_path(environment: Mapping[str, str] | None = None) -> Path:
+def config_path() -> Path:
     """The configuration file, whether it is there or not."""
-    env = os.environ if environment is None else environment
-    if env.get(CONFIG_VARIABLE):
-        return Path(env[CONFIG_VARIABLE]).expanduser()
+    if os.environ.get(CONFIG_VARIABLE):
+        return Path(os.environ[CONFIG_VARIABLE]).expanduser()
     import platformdirs
 
     return platformdirs.user_config_path(APP, appauthor=False) / "config.toml"
 
 
-def trust_root(environment: Mapping[str, str] | None = None) -> Path | None:
+def trust_root() -> Path | None:
     """The configured trust root, a file or the folder that it is in; None if nothing is configured."""
-    env = os.environ if environment is None else environment
-    if env.get(TRUST_ROOT_VARIABLE):
-        return Path(env[TRUST_ROOT_VARIABLE]).expanduser()
-    path = config_path(env)
+    if os.environ.get(TRUST_ROOT_VARIABLE):
+        return Path(os.environ[TRUST_ROOT_VARIABLE]).expanduser()
+    path = config_path()
     table = _document(path).get("trust", {})
     if not isinstance(table, dict) or set(table) - {"root"}:
         raise ConfigError(f"{path}: trust: expected a table with the key root, found {table!r}")
@@ -147,20 +137,18 @@ def trust_root(environment: Mapping[str, str] | None = None) -> Path | None:
     return Path(root).expanduser() if root else None
 
 
-def is_offline(environment: Mapping[str, str] | None = None) -> bool:
+def is_offline() -> bool:
     """Whether `PE_DATA_OFFLINE` forbids the network."""
-    env = os.environ if environment is None else environment
-    return env.get(OFFLINE_VARIABLE, "").lower() in ("1", "true", "yes", "on")
+    return os.environ.get(OFFLINE_VARIABLE, "").lower() in ("1", "true", "yes", "on")
 
 
-def recheck_seconds(environment: Mapping[str, str] | None = None) -> float:
+def recheck_seconds() -> float:
     """How long a cached file is used before the stores are asked again whether it was revoked.
 
     Raises:
         ConfigError: `PE_DATA_REVOCATION_HOURS` is no number of hours.
     """
-    env = os.environ if environment is None else environment
-    text = env.get(RECHECK_VARIABLE) or str(RECHECK_HOURS)
+    text = os.environ.get(RECHECK_VARIABLE) or str(RECHECK_HOURS)
     try:
         hours = float(text)
     except ValueError:
@@ -202,24 +190,11 @@ def _store(path: Path, name: str, table: object) -> StoreConfig:
     where = f"{path}: stores.{name}"
     if not isinstance(table, dict):
         raise ConfigError(f"{where}: expected a table with the key url")
-    unknown = set(table) - _KEYS
+    unknown = set(table) - _KEYS.keys()
     if unknown:
         raise ConfigError(f"{where}: expected the keys {', '.join(sorted(_KEYS))}, found {sorted(unknown)[0]!r}")
-    url, mirrors = table.get("url"), table.get("mirrors", [])
-    namespace, options = table.get("namespace"), table.get("options", {})
-    if not isinstance(url, str) or not url:
-        raise ConfigError(f"{where}.url: expected an address or a folder, found {url!r}")
-    if not isinstance(mirrors, list) or not all(isinstance(m, str) and m for m in mirrors):
-        raise ConfigError(f"{where}.mirrors: expected a list of addresses, found {mirrors!r}")
-    if namespace is not None and not isinstance(namespace, str):
-        raise ConfigError(f"{where}.namespace: expected a text, found {namespace!r}")
-    if not isinstance(options, dict):
-        raise ConfigError(f"{where}.options: expected a table, found {options!r}")
-    group = table.get("gated_group")
-    if group is not None and not (isinstance(group, str) and _GROUP.fullmatch(group)):
-        raise ConfigError(f"{where}.gated_group: expected the name of a group of this machine, found {group!r}")
-    required = table.get("require_revocations", False)
-    if not isinstance(required, bool):
-        raise ConfigError(f"{where}.require_revocations: expected true or false, found {required!r}")
-    texts = {str(key): str(value) for key, value in options.items()}
-    return StoreConfig(url, tuple(mirrors), namespace, texts, group, required)
+    for key, (expected, fits) in _KEYS.items():
+        if (key in table or key == "url") and not fits(table.get(key)):
+            raise ConfigError(f"{where}.{key}: expected {expected}, found {table.get(key)!r}")
+    options = {str(key): str(value) for key, value in table.get("options", {}).items()}
+    return StoreConfig(**{**table, "mirrors": tuple(table.get("mirrors", ())), "options": options})

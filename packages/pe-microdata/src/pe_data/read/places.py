@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from pe_data.cache.entries import Cache
-from pe_data.config.settings import StoreConfig, gated_group, store_for
+from pe_data.config.settings import StoreConfig, store_for
 from pe_data.errors import (
     CacheWarning,
     DigestMismatchError,
@@ -53,7 +53,7 @@ class Places:
     def serving(cls, country: str, options: Options, *, what: str = "", patience: timedelta | None = None) -> "Places":
         """As `of`, for all that belongs to a country."""
         config = store_for(country, store=options.store)
-        cache = options.cache.for_country(country, gated_group(country))
+        cache = options.cache.for_country(country, config.gated_group)
         return cls(what or country, options, config, cache, patience)
 
     def shows_token(self) -> bool:

@@ -9,7 +9,6 @@ In this order: `PE_DATA_TRUST_ROOT`, `[trust] root` of the configuration, the fo
 package.
 """
 
-import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -60,18 +59,17 @@ class Anchor:
         return sha256_bytes(self.root + self.floor.to_bytes())
 
 
-def root_given(environment: Mapping[str, str] | None = None) -> bool:
+def root_given() -> bool:
     """Whether somebody gave this machine a root, usable or not."""
     try:
-        return trust_root(environment) is not None or (SHIPPED / ROOT_NAME).is_file()
+        return trust_root() is not None or (SHIPPED / ROOT_NAME).is_file()
     except PeDataError:  # the configuration says something about a root that cannot be read
         return True
 
 
-def find_anchor(environment: Mapping[str, str] | None = None) -> Anchor:
+def find_anchor() -> Anchor:
     """The configured anchor. Raises TrustRootError, saying what to do, if there is none."""
-    env = os.environ if environment is None else environment
-    configured = trust_root(env)
+    configured = trust_root()
     if configured is not None:
         return read_anchor(configured)
     if (SHIPPED / ROOT_NAME).is_file():
@@ -79,7 +77,7 @@ def find_anchor(environment: Mapping[str, str] | None = None) -> Anchor:
     raise TrustRootError(
         "trust root: expected a root.json to start from, found none: this package ships without one. To read what is "
         "signed, get the root.json of the people who sign by another way than the store, and name it in "
-        f"{TRUST_ROOT_VARIABLE} or as `root` of the table [trust] in {config_path(env)}; what is not signed (@latest, "
+        f"{TRUST_ROOT_VARIABLE} or as `root` of the table [trust] in {config_path()}; what is not signed (@latest, "
         "@sha256:…) needs none. Only who runs a store of their own makes one (`pe-data root init`)"
     )
 

@@ -24,7 +24,6 @@ from pe_data.files.atomic import SECRET, write_atomic
 from pe_data.files.private import check_private
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from securesystemslib.signer import CryptoSigner, Key, Signer
 
 KEYS_VARIABLE = "PE_DATA_KEYS"
@@ -84,30 +83,30 @@ class PublicKey:
             raise InvalidDocumentError(f"key {self.name}: expected a public key, found {error}") from error
 
 
-def key_folder(environment: Mapping[str, str] | None = None) -> Path:
+def key_folder() -> Path:
     """`PE_DATA_KEYS`, else a folder in the user's data folder for `pe-data`."""
-    env = os.environ if environment is None else environment
-    if env.get(KEYS_VARIABLE):
-        return Path(env[KEYS_VARIABLE]).expanduser()
+    if os.environ.get(KEYS_VARIABLE):
+        return Path(os.environ[KEYS_VARIABLE]).expanduser()
     import platformdirs
 
     return platformdirs.user_data_path(APP, appauthor=False) / "keys"
 
 
-def new_key(name: str, passphrase: str, *, folder: Path | None = None) -> PublicKey:
+def new_key(name: str, passphrase: str) -> PublicKey:
     """Make an ed25519 key and write its two files.
 
     Raises:
         InputError: the name is taken or not a file name, or the passphrase is too short.
     """
     need_libraries()
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
     from securesystemslib.signer import CryptoSigner
 
-    path = _new_path(name, folder)
+    path = _new_path(name)
     if len(passphrase) < SHORTEST_PASSPHRASE:
         raise InputError(f"key {name}: passphrase: expected at least {SHORTEST_PASSPHRASE} characters")
-    private = _private_key()
+    private = Ed25519PrivateKey.generate()
     public = PublicKey.of(name, CryptoSigner(private).public_key)
     pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(passphrase.encode()))
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -116,7 +115,7 @@ def new_key(name: str, passphrase: str, *, folder: Path | None = None) -> Public
     return public
 
 
-def describe_key(name: str, public_pem: bytes, signer: str, *, folder: Path | None = None) -> PublicKey:
+def describe_key(name: str, public_pem: bytes, signer: str) -> PublicKey:
     """Write the `.pub` of a key whose private part is held elsewhere.
 
     Args:
@@ -130,7 +129,7 @@ def describe_key(name: str, public_pem: bytes, signer: str, *, folder: Path | No
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
     from securesystemslib.signer import SIGNER_FOR_URI_SCHEME, SSlibKey
 
-    path = _new_path(name, folder)
+    path = _new_path(name)
     if signer.partition(":")[0] not in SIGNER_FOR_URI_SCHEME:
         known = ", ".join(sorted(SIGNER_FOR_URI_SCHEME))
         raise InputError(f"key {name}: signer: expected an address beginning with one of {known}, found {signer!r}")
@@ -143,18 +142,18 @@ def describe_key(name: str, public_pem: bytes, signer: str, *, folder: Path | No
     return public
 
 
-def list_keys(folder: Path | None = None) -> Iterator[PublicKey]:
+def list_keys() -> Iterator[PublicKey]:
     """Every key of the folder, by name."""
-    for path in sorted((folder or key_folder()).glob(f"*{PUBLIC}")):
+    for path in sorted(key_folder().glob(f"*{PUBLIC}")):
         yield PublicKey.read(path)
 
 
-def find_public(reference: str, *, folder: Path | None = None) -> PublicKey:
+def find_public(reference: str) -> PublicKey:
     """The public description behind a name or a path. Raises InputError."""
-    return PublicKey.read(_path(reference, folder).with_suffix(PUBLIC))
+    return PublicKey.read(_path(reference).with_suffix(PUBLIC))
 
 
-def load_signer(reference: str, passphrase: Passphrase | None = None, *, folder: Path | None = None) -> "Signer":
+def load_signer(reference: str, passphrase: Passphrase | None = None) -> "Signer":
     """The signer behind a reference; see the module.
 
     Args:
@@ -167,7 +166,7 @@ def load_signer(reference: str, passphrase: Passphrase | None = None, *, folder:
     need_libraries()
     if reference.startswith("env:"):
         return _from_environment(reference.removeprefix("env:"), passphrase)
-    path = _path(reference, folder)
+    path = _path(reference)
     public = PublicKey.read(path.with_suffix(PUBLIC))
     if public.signer is not None:
         return _held_elsewhere(public, public.signer, passphrase)
@@ -222,27 +221,21 @@ def _held_elsewhere(public: PublicKey, address: str, passphrase: Passphrase | No
         raise InputError(f"key {public.name}: {address}: the signer cannot be used: {error}") from error
 
 
-def _private_key() -> "Ed25519PrivateKey":
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-    return Ed25519PrivateKey.generate()
-
-
-def _new_path(name: str, folder: Path | None) -> Path:
+def _new_path(name: str) -> Path:
     if not name or Path(name).name != name or name.startswith("."):
         raise InputError(f"key: expected a plain name such as alice, found {name[:80]!r}")
-    path = (folder or key_folder()) / f"{name}{PRIVATE}"
+    path = key_folder() / f"{name}{PRIVATE}"
     for taken in (path, path.with_suffix(PUBLIC)):
         if taken.exists():
             raise InputError(f"key {taken}: expected a new name, found a key that is there already")
     return path
 
 
-def _path(reference: str, folder: Path | None) -> Path:
+def _path(reference: str) -> Path:
     given = Path(reference).expanduser()
     if given.suffix in (PRIVATE, PUBLIC):
         return given
-    path = (folder or key_folder()) / f"{reference}{PUBLIC}"
+    path = key_folder() / f"{reference}{PUBLIC}"
     if not path.is_file():
         known = ", ".join(sorted(one.stem for one in path.parent.glob(f"*{PUBLIC}"))) or "no keys"
         raise InputError(f"key {reference!r}: expected a name in {path.parent} or a file, found {known} there")
