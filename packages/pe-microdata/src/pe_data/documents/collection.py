@@ -31,8 +31,8 @@ from pe_data.documents.document import (
     Size,
     Text,
     Version,
+    check_lines,
     describe,
-    is_line,
     matching,
 )
 from pe_data.documents.manifest import Manifest
@@ -56,15 +56,6 @@ RunId = Annotated[str, matching(RUN_ID.pattern, "a run id")]
 Name = Annotated[str, matching(MEMBER, "a member's name: segments of letters, digits, '-', '_' and single '.'")]
 
 
-def check_lines(part: Part, *names: str) -> None:
-    """Raise Refused for a field that has something else than lines for people."""
-    for name in names:
-        value = getattr(part, name)
-        for text in value if isinstance(value, tuple) else (value,):
-            if text is not None and not is_line(text, LINE_LIMIT):
-                raise Refused(name, f"one printable line of at most {LINE_LIMIT} characters", describe(text))
-
-
 class Area(Part, frozen=True):
     """The area that a file is of.
 
@@ -81,7 +72,7 @@ class Area(Part, frozen=True):
     congress: Version | None = None
 
     def __post_init__(self) -> None:
-        check_lines(self, "type", "id", "name")
+        check_lines(self, LINE_LIMIT, "type", "id", "name")
 
     def __str__(self) -> str:
         congress = f", Congress {self.congress}" if self.congress is not None else ""
@@ -116,7 +107,7 @@ class About(Part, frozen=True, kw_only=True):
     citation: Text | None = None
 
     def __post_init__(self) -> None:
-        check_lines(self, "title", "licence", "notes", "citation")
+        check_lines(self, LINE_LIMIT, "title", "licence", "notes", "citation")
         if len(self.notes) > NOTES_LIMIT:
             raise Refused("notes", f"at most {NOTES_LIMIT} lines", describe(self.notes))
 

@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar, Literal, get_args
 
 import msgspec
 
-from pe_data.documents.document import Document, Part, Refused, Text, describe, is_line
+from pe_data.documents.document import Document, Part, Refused, Text, check_lines, describe, is_line
 from pe_data.names.digests import first_twice
 
 LABEL_LIMIT = 500
@@ -53,11 +53,12 @@ class Variable(Part, frozen=True):
 
     def __post_init__(self) -> None:
         # A name is a file's own, and may hold anything that a column's name may.
-        for name in ("entity", "label", "unit", "source"):
-            _check_line(name, getattr(self, name), LABEL_LIMIT)
-        _check_line("description", self.description, DESCRIPTION_LIMIT)
+        check_lines(self, LABEL_LIMIT, "entity", "label", "unit", "source")
+        check_lines(self, DESCRIPTION_LIMIT, "description")
         for number, value in enumerate(self.values or ()):
-            _check_line(f"values.{number}", value, LABEL_LIMIT)
+            if not is_line(value, LABEL_LIMIT):
+                expected = f"one printable line of at most {LABEL_LIMIT} characters"
+                raise Refused(f"values.{number}", expected, describe(value))
         twice = first_twice(self.values or ())
         if twice is not None:
             raise Refused("values", "each value once", f"{describe(twice)} twice")
@@ -106,8 +107,3 @@ def agreed(said: Iterable[tuple[Variable, ...]]) -> tuple[Variable, ...]:
         for one in variables:
             found.setdefault((one.name, one.entity), set()).add(one)
     return tuple(next(iter(same)) for _, same in sorted(found.items()) if len(same) == 1)
-
-
-def _check_line(field: str, text: str | None, limit: int) -> None:
-    if text is not None and not is_line(text, limit):
-        raise Refused(field, f"one printable line of at most {limit} characters", describe(text))

@@ -136,6 +136,15 @@ def is_line(text: str, limit: int) -> bool:
     return bool(text.strip()) and len(text) <= limit and text.isprintable()
 
 
+def check_lines(part: Part, limit: int, *names: str) -> None:
+    """Raise Refused for a field that has something else than lines for people."""
+    for name in names:
+        value = getattr(part, name)
+        for text in value if isinstance(value, tuple) else (value,):
+            if text is not None and not is_line(text, limit):
+                raise Refused(name, f"one printable line of at most {limit} characters", describe(text))
+
+
 def describe(value: object) -> str:
     """The kind and a short form of a value, for the "found …" half of a message."""
     if value is None:

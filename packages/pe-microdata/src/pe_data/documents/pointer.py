@@ -23,8 +23,8 @@ from pe_data.documents.document import (
     Text,
     Time,
     Version,
+    check_lines,
     check_times,
-    describe,
     is_line,
     matching,
 )
@@ -97,9 +97,7 @@ class PointerBody(Document, frozen=True):
     by: Text | None = None
 
     def __post_init__(self) -> None:
-        for name, text in (("reason", self.reason), ("by", self.by)):
-            if text is not None and not is_line(text, LINE_LIMIT):
-                raise Refused(name, f"one printable line of at most {LINE_LIMIT} characters", describe(text))
+        check_lines(self, LINE_LIMIT, "reason", "by")
         check_times(self, "published_at", "expires")
         if (self.version == 1) != (self.prev is None):
             found = f"{self.prev or 'nothing'} on version {self.version}"

@@ -16,8 +16,8 @@ from pe_data.documents.document import (
     Refused,
     Text,
     Time,
+    check_lines,
     check_times,
-    describe,
     is_line,
 )
 from pe_data.errors import InvalidTombstoneError
@@ -53,10 +53,8 @@ class Tombstone(Document, frozen=True):
 
     def __post_init__(self) -> None:
         check_times(self, "date")
-        for name, limit in {"reason": REASON_LIMIT, "revoked_by": NAME_LIMIT, "licence": NAME_LIMIT}.items():
-            text = getattr(self, name)
-            if not is_line(text, limit):
-                raise Refused(name, f"one line of at most {limit} printable characters", describe(text))
+        check_lines(self, REASON_LIMIT, "reason")
+        check_lines(self, NAME_LIMIT, "revoked_by", "licence")
         if list(self.members) != sorted(set(self.members)):
             raise Refused("members", "distinct digests in ascending order", "another order, or one twice")
 
