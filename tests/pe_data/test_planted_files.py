@@ -122,11 +122,11 @@ def test_copies_exports_and_memories_write_to_no_link(
     guessed.symlink_to(victim)
     for module in (place, export):
         monkeypatch.setattr(module, "beside", lambda _: guessed)
-    monkeypatch.setattr("pe_data.keep.verified.beside", lambda _: guessed)
     source = pe_data.ensure(PIN)
     with pytest.raises(CacheError, match="cannot be written"):
         place.place(source, SHA, tmp_path / "out" / "a.h5")
     guessed.symlink_to(victim) if not guessed.is_symlink() else None
+    monkeypatch.setattr("pe_data.files.atomic.beside", lambda _: guessed)
     with pytest.raises(FileExistsError):
         Verified().save(tmp_path / "out" / "state.json", "store")
     assert victim.read_bytes() == b"years of work"

@@ -27,7 +27,7 @@ from pe_data.errors import (
     CertificationError,
     InvalidDocumentError,
 )
-from pe_data.files.atomic import beside
+from pe_data.files.atomic import replace_file
 from pe_data.names.digests import Sha256, canonical_json, sha256_bytes, sha256_file
 from pe_data.names.keys import check_country, check_dataset, check_member
 from pe_data.names.times import format_time
@@ -64,7 +64,6 @@ class Certified:
 
     def write(self, folder: Path) -> list[Path]:
         """Write the documents into `folder`, which is made; returns their paths."""
-        folder.mkdir(parents=True, exist_ok=True)
         documents = {
             RELEASE_NAME: canonical_json(self.block),
             STATEMENT_NAME: canonical_json(self.statement),
@@ -72,15 +71,9 @@ class Certified:
         }
         if self.signed_statement is not None:
             documents[SIGNED_NAME] = self.signed_statement
-        paths = []
         for name, data in documents.items():
-            path = folder / name
-            temporary = beside(path)
-            with temporary.open("xb") as handle:
-                handle.write(data)
-            temporary.replace(path)
-            paths.append(path)
-        return paths
+            replace_file(folder / name, data)
+        return [folder / name for name in documents]
 
 
 def certify_data_release(

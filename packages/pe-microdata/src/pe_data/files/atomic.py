@@ -15,36 +15,41 @@ from pe_data.errors import CacheError
 
 READ_ONLY, PLAIN, SECRET = 0o444, 0o666, 0o600
 """Modes before the umask takes its part."""
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
+NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
 _NO_PERMISSION = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _NO_SPACE = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
 
 
 def write_atomic(path: Path, data: bytes, *, sync: bool = True, mode: int = PLAIN) -> None:
-    """Write `data` under a temporary name beside `path`, sync it, rename it. Raises CacheError.
+    """`replace_file` for what belongs to the cache. Raises CacheError."""
+    with local_errors(path):
+        replace_file(path, data, sync=sync, mode=mode)
+
+
+def replace_file(path: Path, data: bytes, *, sync: bool = True, mode: int = PLAIN) -> None:
+    """Write `data` under a temporary name beside `path`, sync it, rename it; its folder is made. Raises OSError.
 
     Args:
         sync: False where a power cut may leave anything, because whoever reads the file notices and asks again.
         mode: Of the file, from which the umask takes its part.
     """
-    with local_errors(path):
-        temporary = beside(path)
+    temporary = beside(path)
+    try:
+        descriptor = os.open(temporary, NEW, mode)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(temporary, NEW, mode)
+    try:
         try:
-            descriptor = os.open(temporary, _NEW, mode)
-        except FileNotFoundError:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(temporary, _NEW, mode)
-        try:
-            try:
-                write_all(descriptor, memoryview(data))
-                if sync:
-                    os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+            write_all(descriptor, memoryview(data))
+            if sync:
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def write_all(descriptor: int, data: memoryview) -> None:
@@ -60,7 +65,7 @@ def permitted(folder: Path, mode: int) -> int:
     Asking the system for the umask sets it for all threads at once, so a file is made and looked at.
     """
     probe = beside(folder / "mode")
-    descriptor = os.open(probe, _NEW, mode)
+    descriptor = os.open(probe, NEW, mode)
     try:
         return os.fstat(descriptor).st_mode & mode
     finally:

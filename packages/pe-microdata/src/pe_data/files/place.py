@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pe_data.errors import CacheError
-from pe_data.files.atomic import PLAIN, SECRET, beside
+from pe_data.files.atomic import NEW, PLAIN, SECRET, beside
 from pe_data.files.private import close_to_others
 from pe_data.names.digests import Sha256, copy_checked, sha256_file
 
@@ -66,7 +66,7 @@ def _linked(source: Path, target: Path) -> bool:
 
 
 def _copy(source: Path, sha256: Sha256, target: Path, mode: int) -> None:
-    made = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), mode)
+    made = os.open(target, NEW, mode)
     with os.fdopen(made, "wb") as copy, source.open("rb") as original:
         if not _shared(original, copy):
             advice = "The file changed in the cache; run `pe-data cache verify`."

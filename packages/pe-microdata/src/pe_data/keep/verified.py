@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pe_data.documents.document import Document, Text
 from pe_data.errors import InvalidDocumentError
-from pe_data.files.atomic import beside
+from pe_data.files.atomic import replace_file
 from pe_data.store.base import ObjectMeta
 
 
@@ -39,11 +39,7 @@ class Verified:
 
     def save(self, path: Path, url: str) -> None:
         """Write everything to `path`, whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = beside(path)
-        with temporary.open("xb") as handle:
-            handle.write(Memory(url, self._versions).to_bytes())
-        temporary.replace(path)
+        replace_file(path, Memory(url, self._versions).to_bytes(), sync=False)
 
     def unchanged(self, meta: ObjectMeta) -> bool:
         """Whether this very version of the object was found right."""
