@@ -15,26 +15,24 @@ import argparse
 import shutil
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 from tuf.ngclient import Updater
 from tuf.ngclient.urllib3_fetcher import Urllib3Fetcher
 
 from pe_data.errors import PeDataError, TrustRootError
 from pe_data.files.locks import exclusive
-from pe_data.trust.client import library_errors, refresh
+from pe_data.trust.client import CheckedFetcher, library_errors, refresh
+
+
+class WebFetcher(CheckedFetcher, Urllib3Fetcher):
+    """Reads a web server instead of a store."""
 
 
 def refreshed(args: argparse.Namespace) -> Updater:
     """An updater with today's top-level metadata."""
-    return refresh(
-        Path(args.metadata_dir),
-        None,
-        Urllib3Fetcher(app_user_agent="pe-data"),
-        args.metadata_url,
-        what=args.metadata_url,
-        target_dir=args.target_dir,
-        target_base_url=args.target_base_url,
-    )
+    fetcher = WebFetcher(app_user_agent="pe-data")
+    return refresh(Path(args.metadata_dir), None, fetcher, args.metadata_url, what=args.metadata_url)
 
 
 def download(args: argparse.Namespace) -> None:
@@ -44,8 +42,9 @@ def download(args: argparse.Namespace) -> None:
             target = updater.get_targetinfo(name)
             if target is None:
                 raise TrustRootError(f"{name}: expected a target of this repository, found none")
-            if updater.find_cached_target(target) is None:
-                updater.download_target(target)
+            path = str(Path(args.target_dir) / quote(name, ""))
+            if updater.find_cached_target(target, path) is None:
+                updater.download_target(target, path, args.target_base_url)
 
 
 def main() -> int:

@@ -17,9 +17,9 @@ from pe_data.errors import ObjectNotFoundError
 from pe_data.names.keys import TRUST_PREFIX, channel_key
 from pe_data.read.channels import read_next
 from pe_data.store.folder import FolderStore
+from pe_data.trust.client import Version
 from pe_data.trust.nominations import VerifiedPointer, verify
 from pe_data.trust.policy import Role
-from pe_data.trust.root import Version
 from pe_data.write.nominate import candidate, nominate, propose
 
 ROLES = {"next-us": 2, "next-uk": 2, "revoke-us": 2}

@@ -147,10 +147,8 @@ def test_same_key_twice_under_two_ids(world: World) -> None:
     shadow.keyid = "alice-too"
     shadow.keyval["public"] = shadow.keyval["public"].upper()  # the same bytes, written otherwise
     authority = policy.authorities["next-us"]
-    both = replace(authority, key_ids=(alice.public_key.keyid, "alice-too"))
-    forged = replace(
-        policy, keys={**policy.keys, "alice-too": shadow}, authorities={**policy.authorities, "next-us": both}
-    )
+    both = replace(authority, keys={alice.public_key.keyid: alice.public_key, "alice-too": shadow})
+    forged = replace(policy, authorities={**policy.authorities, "next-us": both})
     document = sign(world.propose(), POINTER_TYPE, [alice])
     again = replace(document.signatures[0], key_id="alice-too")
     with pytest.raises(BelowThresholdError, match="found 1"):

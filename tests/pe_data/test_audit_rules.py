@@ -11,8 +11,7 @@ from trust_helpers import Trust, make_trust
 
 from pe_data.errors import AuditChainError, AuditError
 from pe_data.store.folder import FolderStore
-from pe_data.trust.policy import TrustPolicy
-from pe_data.trust.root import Holders
+from pe_data.trust.policy import Holders, TrustPolicy
 from pe_data_gateway.audit.records import parse_record
 from pe_data_gateway.checkpointer import check_signers
 

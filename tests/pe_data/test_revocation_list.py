@@ -37,8 +37,8 @@ from pe_data.names.digests import canonical_json, sha256_bytes
 from pe_data.names.keys import payload_key, revocations_history_key, revocations_key, tombstone_key
 from pe_data.store.base import StoredDocument, VersionToken
 from pe_data.store.folder import FolderStore
+from pe_data.trust.policy import Holders
 from pe_data.trust.revocations import Verifier
-from pe_data.trust.root import Holders
 
 KEY = revocations_key("us")
 

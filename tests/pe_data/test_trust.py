@@ -132,7 +132,7 @@ def test_a_client_follows_a_rotation(store: FolderStore, tmp_path: Path) -> None
     for client in ("client", "fresh"):
         policy = trust.policy(client=client)
         assert policy.version == 2
-        assert old not in policy.authorities["next-us"].key_ids
+        assert old not in policy.authorities["next-us"].keys
 
 
 def test_reading_an_envelope_loads_no_library() -> None:

@@ -27,10 +27,11 @@ from pe_data.documents.validation import Validation
 from pe_data.names.digests import Sha256, sha256_bytes
 from pe_data.store.base import Store
 from pe_data.trust.anchor import memory_of
+from pe_data.trust.client import Version
 from pe_data.trust.opening import open_policy
-from pe_data.trust.policy import TrustPolicy
+from pe_data.trust.policy import Holders, TrustPolicy
 from pe_data.trust.proposal import Proposal, publish
-from pe_data.trust.root import FRESH, LIFETIME, Holders, Terms, Version, build
+from pe_data.trust.root import FRESH, LIFETIME, Terms, build
 from pe_data.write.publish import publish_artifact
 
 PEOPLE = ("alice", "bob")

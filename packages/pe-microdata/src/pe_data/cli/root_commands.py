@@ -27,8 +27,9 @@ from pe_data.cli.output import Output, say
 if TYPE_CHECKING:
     from securesystemslib.signer import Key
 
+    from pe_data.trust.policy import Holders
     from pe_data.trust.proposal import Proposal
-    from pe_data.trust.root import Holders, Terms
+    from pe_data.trust.root import Terms
 
 _ROLE = re.compile(r"(?P<role>root|[a-z]+-[a-z]{2,3})=(?P<keys>[^:]+)(:(?P<threshold>\d{1,2}))?")
 
@@ -149,7 +150,7 @@ def rotate(
 
     now = datetime.now(UTC)
     verified, _ = read_current(chosen.of())
-    terms = terms_of(verified.root.signed, verified.targets.signed, verified.timestamp.signed)
+    terms = terms_of(verified)
     for text in replaced:
         old, equals, new_name = text.partition("=")
         if not equals:
@@ -160,7 +161,7 @@ def rotate(
     for name, holders in wanted.holders(now).items():
         terms = terms.with_role(name, holders)
     terms = terms.renewed(now + wanted.expires, now + wanted.fresh)
-    number = verified.root.signed.version + 1
+    number = verified.number + 1
     _sign_and_publish(Proposal(build(terms, number), verified.root), signing, chosen, None, output)
 
 
@@ -198,8 +199,8 @@ def show(chosen: ChosenStore, output: Output) -> None:
     from pe_data.trust.root import describe, terms_of
 
     verified, anchor = read_current(chosen.of())
-    terms = terms_of(verified.root.signed, verified.targets.signed, verified.timestamp.signed)
-    version = verified.root.signed.version
+    terms = terms_of(verified)
+    version = verified.number
     everybody = {"root": terms.root, **terms.roles}
     document = {
         "version": version,
@@ -319,7 +320,7 @@ def _key_id(reference: str, terms: "Terms") -> str:
 
 
 def _holders(text: str, ends: datetime) -> "tuple[str, Holders]":
-    from pe_data.trust.root import Holders
+    from pe_data.trust.policy import Holders
 
     match = _ROLE.fullmatch(text)
     if match is None:

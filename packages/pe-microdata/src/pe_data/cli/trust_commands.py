@@ -157,7 +157,7 @@ def _read(raw: bytes, what: str) -> tuple[Signable, list[str]]:
     if "documents" in strict_json(raw, what=what):
         proposal = Proposal.from_bytes(raw, what=what)
         version = proposal.version
-        terms = terms_of(version.root.signed, version.targets.signed, version.timestamp.signed)
+        terms = terms_of(version)
         return proposal, [f"trust root version {version.number}", *describe_root(terms)]
     kinds = tuple(dict.fromkeys(kind for each in PAYLOAD_TYPES.values() for kind in each))
     papers = Papers.from_bytes(raw, what=what, kinds=kinds)

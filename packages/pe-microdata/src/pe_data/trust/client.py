@@ -12,8 +12,10 @@ This module imports `tuf`; others import it inside the function that needs it.
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from securesystemslib.signer import Key
@@ -46,8 +48,9 @@ from pe_data.names.keys import TRUST_PREFIX
 from pe_data.names.times import parse_time
 from pe_data.store.base import Store
 from pe_data.trust.anchor import ROOT_LIMIT, Anchor, find_anchor, memory_of, note_followed
-from pe_data.trust.policy import Authority, TrustPolicy, public_bytes
+from pe_data.trust.policy import Holders, TrustPolicy, public_bytes
 
+TOP_LEVEL = (Root.type, Timestamp.type, Snapshot.type, Targets.type)
 ROLE_EXPIRES = "x-pe-data-expires"
 """Field of a delegation: when the role ends, in the form of a pointer's times."""
 METADATA_LIMIT = 4 * 1024 * 1024
@@ -55,7 +58,20 @@ CONFIG = UpdaterConfig(root_max_length=ROOT_LIMIT, targets_max_length=METADATA_L
 _BASE = "store:///"
 
 
-class StoreFetcher(FetcherInterface):
+class CheckedFetcher(FetcherInterface):
+    """Passes metadata on only if every reader reads it alike and each public key has one id."""
+
+    def download_bytes(self, url: str, max_length: int) -> bytes:
+        """As the library's, which reads metadata with it; payloads go another way."""
+        data = super().download_bytes(url, max_length)
+        try:
+            check_metadata(data, what=url)
+        except PeDataError as error:
+            raise RepositoryError(str(error)) from error
+        return data
+
+
+class StoreFetcher(CheckedFetcher):
     """Reads the `trust/` folder of a store for the updater."""
 
     def __init__(self, store: Store) -> None:
@@ -71,25 +87,6 @@ class StoreFetcher(FetcherInterface):
             raise DownloadHTTPError(str(error), 403) from error
         except InvalidDocumentError as error:
             raise DownloadLengthMismatchError(str(error)) from error
-
-
-class CheckedFetcher(FetcherInterface):
-    """Passes metadata on only if every reader reads it alike and each public key has one id."""
-
-    def __init__(self, inner: FetcherInterface) -> None:
-        self.inner = inner
-
-    def _fetch(self, url: str) -> Iterator[bytes]:
-        return self.inner.fetch(url)
-
-    def download_bytes(self, url: str, max_length: int) -> bytes:
-        """As the library's, which reads metadata with it; payloads go another way."""
-        data = super().download_bytes(url, max_length)
-        try:
-            check_metadata(data, what=url)
-        except PeDataError as error:
-            raise RepositoryError(str(error)) from error
-        return data
 
 
 def check_metadata(data: bytes, *, what: str) -> None:
@@ -136,14 +133,13 @@ def _material(key: Key) -> bytes | None:
 def walk(store: Store, *, metadata: Path | None, now: datetime) -> TrustPolicy:
     """The trust policy of `store`; see `pe_data.trust.opening.open_policy`."""
     anchor = find_anchor()
-    folder = memory_of(store, metadata)
+    folder, what = memory_of(store, metadata), f"{store.url}: trust root"
     with exclusive(folder.with_name(f"{folder.name}.lock")):
-        refresh(folder, anchor.root, StoreFetcher(store), _BASE, what=f"{store.url}: trust root")
+        refresh(folder, anchor.root, StoreFetcher(store), _BASE, what=what)
         _share(folder)
-        verified = Verified.read(folder)
-    what = f"{store.url}: trust root"
-    verified.check_floor(anchor, what=what)
-    policy = verified.policy(anchor, what=what)
+        version = Version.read(folder)
+    version.check_floor(anchor, what=what)
+    policy = version.policy(anchor, what=what)
     note_followed(folder, anchor)
     return policy
 
@@ -157,22 +153,11 @@ def _share(folder: Path) -> None:
                 path.chmod(mode)
 
 
-def refresh(
-    folder: Path,
-    root: bytes | None,
-    fetcher: FetcherInterface,
-    base_url: str,
-    *,
-    what: str,
-    target_dir: str | None = None,
-    target_base_url: str | None = None,
-) -> Updater:
+def refresh(folder: Path, root: bytes | None, fetcher: CheckedFetcher, base_url: str, *, what: str) -> Updater:
     """Bring the metadata in `folder` up to date; the caller holds its lock.
 
     Args:
         root: Root to start from; None for the one in the folder.
-        target_dir: For who wants to download targets with the updater.
-        target_base_url: The same.
 
     Raises:
         TrustRootError, RollbackError, ExpiredError: what is there does not follow from `root`.
@@ -182,15 +167,7 @@ def refresh(
         folder.mkdir(parents=True, exist_ok=True)
         if root is not None:
             check_metadata(root, what=f"{what}: the configured root.json")
-        updater = Updater(
-            str(folder),
-            base_url,
-            target_dir,
-            target_base_url,
-            fetcher=CheckedFetcher(fetcher),
-            config=CONFIG,
-            bootstrap=root,
-        )
+        updater = Updater(str(folder), base_url, fetcher=fetcher, config=CONFIG, bootstrap=root)
         updater.refresh()
     return updater
 
@@ -224,21 +201,18 @@ def library_errors(what: str) -> Iterator[None]:
         ) from error
 
 
-class Verified:
-    """Metadata that the updater has verified and kept in a folder."""
+@dataclass(frozen=True, slots=True)
+class Version:
+    """The four documents of one version, signed or not yet."""
 
-    def __init__(
-        self,
-        root: Metadata[Root],
-        timestamp: Metadata[Timestamp],
-        snapshot: Metadata[Snapshot],
-        targets: Metadata[Targets],
-    ) -> None:
-        self.root, self.timestamp, self.snapshot, self.targets = root, timestamp, snapshot, targets
+    root: Metadata[Root]
+    timestamp: Metadata[Timestamp]
+    snapshot: Metadata[Snapshot]
+    targets: Metadata[Targets]
 
     @classmethod
-    def read(cls, folder: Path) -> "Verified":
-        """What `refresh` left in `folder`."""
+    def read(cls, folder: Path) -> "Version":
+        """What `refresh` has verified and left in `folder`."""
         try:
             return cls(
                 Metadata[Root].from_file(str(folder / "root.json")),
@@ -249,45 +223,58 @@ class Verified:
         except (OSError, RepositoryError) as error:
             raise CacheError(f"{folder}: cannot be read back: {error}. Remove the folder and try again") from error
 
+    @property
+    def number(self) -> int:
+        """The number of the root, which all four carry when they are made."""
+        return self.root.signed.version
+
+    @property
+    def documents(self) -> dict[str, Metadata[Any]]:
+        """All four by name."""
+        return dict(zip(TOP_LEVEL, (self.root, self.timestamp, self.snapshot, self.targets), strict=True))
+
     def check_floor(self, anchor: Anchor, *, what: str) -> None:
         """All four move together, so none is older than the root, and the root is not below the floor."""
         floor = anchor.floor.version
-        if self.root.signed.version < floor:
+        if self.number < floor:
             raise RollbackError(
                 f"{what}: expected version {floor} or later, as shipped beside {anchor.path}, found version "
-                f"{self.root.signed.version}. The store was set back"
+                f"{self.number}. The store was set back"
             )
-        for name, version in (
-            ("timestamp", self.timestamp.signed.version),
-            ("snapshot", self.snapshot.signed.version),
-            ("targets", self.targets.signed.version),
-        ):
-            if version < self.root.signed.version:
+        for name, document in self.documents.items():
+            if document.signed.version < self.number:
                 raise RollbackError(
-                    f"{what}: expected {name} of version {self.root.signed.version} or later, like the root, found "
-                    f"version {version}. The store was set back, or `pe-data root rotate` has to be repeated"
+                    f"{what}: expected {name} of version {self.number} or later, like the root, found version "
+                    f"{document.signed.version}. The store was set back, or `pe-data root rotate` has to be repeated"
                 )
 
     def policy(self, anchor: Anchor, *, what: str) -> TrustPolicy:
         """The roles of the targets metadata as a policy."""
+        roles = self.roles(what=what)
+        return TrustPolicy(
+            version=self.number,
+            expires=min(one.signed.expires for one in self.documents.values()),
+            authorities={
+                name: replace(one, keys={i: key for i, key in one.keys.items() if _material(key) is not None})
+                for name, one in roles.items()
+            },
+            floors=dict(anchor.floor.channels),
+        )
+
+    def roles(self, *, what: str) -> dict[str, Holders]:
+        """Who holds each role that the targets metadata delegates. Raises TrustRootError."""
         targets = self.targets.signed
         delegations = targets.delegations
-        authorities: dict[str, Authority] = {}
+        found: dict[str, Holders] = {}
         for name, role in ((delegations.roles or {}) if delegations else {}).items():
             text = role.unrecognized_fields.get(ROLE_EXPIRES)
             try:
                 ends = parse_time(text) if isinstance(text, str) else targets.expires
             except ValueError as error:
                 raise TrustRootError(f"{what}: role {name}: field {ROLE_EXPIRES}: {error}") from error
-            authorities[name] = Authority(tuple(role.keyids), role.threshold, ends)
-        signed = (self.root.signed, self.timestamp.signed, self.snapshot.signed, targets)
-        return TrustPolicy(
-            version=self.root.signed.version,
-            expires=min(one.expires for one in signed),
-            keys={i: key for i, key in delegations.keys.items() if _material(key) is not None} if delegations else {},
-            authorities=authorities,
-            floors=dict(anchor.floor.channels),
-        )
+            known = delegations.keys if delegations else {}
+            found[name] = Holders({i: known[i] for i in role.keyids if i in known}, role.threshold, ends)
+        return found
 
 
 def _held(holder: Mapping[str, object]) -> Iterator[list[str]]:

@@ -15,12 +15,12 @@ from pe_data.errors import ObjectNotFoundError, RollbackError, TrustRootError
 from pe_data.names.keys import TRUST_PREFIX
 from pe_data.store.base import Store
 from pe_data.trust.anchor import ROOT_LIMIT, Anchor, find_anchor, memory_of
-from pe_data.trust.client import METADATA_LIMIT, Verified, check_metadata, library_errors
+from pe_data.trust.client import METADATA_LIMIT, Version, check_metadata, library_errors
 
 Document = TypeVar("Document", Root, Timestamp, Snapshot, Targets)
 
 
-def read_current(store: Store) -> tuple[Verified, Anchor]:
+def read_current(store: Store) -> tuple[Version, Anchor]:
     """The newest version in the store, and the anchor that it was followed from.
 
     Raises:
@@ -42,8 +42,8 @@ def read_current(store: Store) -> tuple[Verified, Anchor]:
         snapshot = _signed(store, Snapshot, f"{timestamp.signed.snapshot_meta.version}.snapshot.json", root)
         meta = snapshot.signed.meta["targets.json"]
         targets = _signed(store, Targets, f"{meta.version}.targets.json", root)
-    verified = Verified(root, timestamp, snapshot, targets)
-    verified.check_floor(anchor, what=what)
+    version = Version(root, timestamp, snapshot, targets)
+    version.check_floor(anchor, what=what)
     known = memory_of(store) / "root.json"
     if known.is_file():
         seen = _parsed(Root, known.read_bytes(), what=str(known)).signed.version
@@ -52,7 +52,7 @@ def read_current(store: Store) -> tuple[Verified, Anchor]:
                 f"{what}: expected version {seen} or later, which this machine has seen, found version "
                 f"{root.signed.version}. The store was set back: a version made from here could bring a stolen key back"
             )
-    return verified, anchor
+    return version, anchor
 
 
 def _later_roots(store: Store, version: int) -> Iterator[Metadata[Root]]:

@@ -68,10 +68,11 @@ class Role:
 
 
 @dataclass(frozen=True, slots=True)
-class Authority:
-    """Whose signatures count for a role, and how many it takes."""
+class Holders:
+    """The keys of a role, how many have to sign, and until when."""
 
-    key_ids: tuple[str, ...]
+    keys: Mapping[str, "Key"]
+    """By key id."""
     threshold: int
     expires: datetime
     """When the role ends, whatever else the root says."""
@@ -85,9 +86,8 @@ class TrustPolicy:
     """Of the root that the set rests on."""
     expires: datetime
     """When the set as a whole ends: the earliest date of the metadata that it comes from."""
-    keys: Mapping[str, "Key"]
-    authorities: Mapping[str, Authority]
-    """By the name of the role."""
+    authorities: Mapping[str, Holders]
+    """By the name of the role, with the keys that somebody here can verify with."""
     floors: Mapping[str, int]
     """Smallest believable version of a channel, `us/areas`, as shipped beside the root."""
 
@@ -119,7 +119,7 @@ class TrustPolicy:
         unknown: list[str] = []
         bad: list[str] = []
         for signature in document.signatures:
-            key = self.keys.get(signature.key_id) if signature.key_id in authority.key_ids else None
+            key = authority.keys.get(signature.key_id)
             if key is None:
                 unknown.append(signature.key_id)
             elif _fits(key, signature, document):
@@ -137,7 +137,7 @@ class TrustPolicy:
         if unknown and not counted:
             raise BelowThresholdError(
                 f"{what}: signed by {', '.join(name[:80] for name in unknown)}, which the role does not have. {needs} "
-                f"of the keys {', '.join(authority.key_ids)}. It was signed by somebody else, or with a key that "
+                f"of the keys {', '.join(authority.keys)}. It was signed by somebody else, or with a key that "
                 "was taken out of the root: have it signed again",
                 counted=0,
                 threshold=authority.threshold,
@@ -149,7 +149,7 @@ class TrustPolicy:
             threshold=authority.threshold,
         )
 
-    def authority(self, role: Role, *, what: str, now: datetime) -> Authority:
+    def authority(self, role: Role, *, what: str, now: datetime) -> Holders:
         """Whose signatures count for `role` now. Raises ExpiredError, TrustRootError."""
         if now >= self.expires:
             raise ExpiredError(

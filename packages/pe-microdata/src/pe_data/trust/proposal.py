@@ -29,8 +29,7 @@ from pe_data.errors import (
 from pe_data.names.digests import canonical_json
 from pe_data.names.keys import TRUST_PREFIX
 from pe_data.store.base import Store
-from pe_data.trust.client import METADATA_LIMIT, check_metadata
-from pe_data.trust.root import TOP_LEVEL, Version
+from pe_data.trust.client import METADATA_LIMIT, TOP_LEVEL, Version, check_metadata
 
 KIND = "pe-data trust root proposal"
 TIMESTAMP_KEY = f"{TRUST_PREFIX}timestamp.json"

@@ -13,7 +13,6 @@ its paths describe, in envelopes of `pe_data.documents.envelope`.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from securesystemslib.signer import Key
 from tuf.api.metadata import (
@@ -29,13 +28,12 @@ from tuf.api.metadata import (
 from tuf.api.metadata import Role as TufRole
 
 from pe_data.errors import TrustRootError
-from pe_data.names.times import format_time, parse_time
-from pe_data.trust.client import ROLE_EXPIRES, check_distinct
-from pe_data.trust.policy import Role
+from pe_data.names.times import format_time
+from pe_data.trust.client import ROLE_EXPIRES, TOP_LEVEL, Version, check_distinct
+from pe_data.trust.policy import Holders, Role
 
 LIFETIME = timedelta(days=365)
 FRESH = timedelta(days=90)
-TOP_LEVEL = (Root.type, Timestamp.type, Snapshot.type, Targets.type)
 _PATHS = {
     "latest": "channels/{country}/*/latest.json",
     "next": "channels/{country}/*/next.json",
@@ -43,16 +41,6 @@ _PATHS = {
     "audit": "audit/{country}/*",
     "attest": "{country}/*/*.intoto.json",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Holders:
-    """The keys of a role, how many have to sign, and until when."""
-
-    keys: Mapping[str, Key]
-    """By key id."""
-    threshold: int
-    expires: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,31 +106,6 @@ class Terms:
         return {key_id: key for one in (self.root, *self.roles.values()) for key_id, key in one.keys.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
-    """The four documents of one version, signed or not yet."""
-
-    root: Metadata[Root]
-    timestamp: Metadata[Timestamp]
-    snapshot: Metadata[Snapshot]
-    targets: Metadata[Targets]
-
-    @property
-    def number(self) -> int:
-        """The number that all four carry."""
-        return self.root.signed.version
-
-    @property
-    def documents(self) -> dict[str, Metadata[Any]]:
-        """All four by name."""
-        return {
-            Root.type: self.root,
-            Timestamp.type: self.timestamp,
-            Snapshot.type: self.snapshot,
-            Targets.type: self.targets,
-        }
-
-
 def build(terms: Terms, number: int) -> Version:
     """The documents of version `number`, without signatures. Raises TrustRootError."""
     terms.check()
@@ -164,18 +127,12 @@ def build(terms: Terms, number: int) -> Version:
     return Version(Metadata(root), Metadata(timestamp), Metadata(snapshot), Metadata(targets))
 
 
-def terms_of(root: Root, targets: Targets, timestamp: Timestamp) -> Terms:
-    """The terms that published documents say; inverse of `build`."""
+def terms_of(version: Version) -> Terms:
+    """The terms that published documents say; inverse of `build`. Raises TrustRootError."""
+    root = version.root.signed
     holders = root.roles[Root.type]
     top = Holders({i: root.keys[i] for i in holders.keyids}, holders.threshold, root.expires)
-    delegations = targets.delegations
-    roles: dict[str, Holders] = {}
-    for name, role in ((delegations.roles or {}) if delegations else {}).items():
-        text = role.unrecognized_fields.get(ROLE_EXPIRES)
-        ends = parse_time(text) if isinstance(text, str) else targets.expires
-        known = delegations.keys if delegations else {}
-        roles[name] = Holders({i: known[i] for i in role.keyids}, role.threshold, ends)
-    return Terms(top, roles, timestamp.expires)
+    return Terms(top, version.roles(what="trust root"), version.timestamp.signed.expires)
 
 
 def describe(terms: Terms) -> Iterable[str]:
