@@ -44,7 +44,7 @@ from pe_data.write.publish import publish_artifact
 from pe_data.write.upload import Item
 from pe_data_gateway.audit.segments import records
 from pe_data_gateway.audit.verify import verify_log
-from pe_data_gateway.tokens import Scope, new_token
+from pe_data_gateway.tokens import new_token
 
 COUNTRY = GATED_EXAMPLE.code
 DATASETS = 20
@@ -65,7 +65,7 @@ def measure(folder: Path, readers: int, seconds: float) -> dict[str, object]:
     store = FolderStore(folder / "store")
     manifests = publish(store, folder)
     path = folder / "tokens.json"
-    scope, life = (Scope(COUNTRY, None),), timedelta(days=1)
+    scope, life = (f"{COUNTRY}/*",), timedelta(days=1)
     tokens = [new_token(path, f"reader-{n}", scope, life, datetime.now(UTC))[0] for n in range(readers)]
     served: set[str] = set()
     report: dict[str, object] = {

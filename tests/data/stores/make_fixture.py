@@ -47,7 +47,7 @@ from pe_data.store.folder import FolderStore
 from pe_data.trust.keys import load_signer
 from pe_data.trust.opening import open_policy
 from pe_data.write.nominate import candidate, nominate, propose
-from pe_data_gateway.tokens import Scope, new_token
+from pe_data_gateway.tokens import new_token
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "pe_data"))
 from gateway_helpers import gateway
@@ -229,7 +229,7 @@ def main(results: Path, target: Path) -> None:
         make_keys_and_roots()
         found = publish_us(results)
         pin = publish_uk()
-        token, _ = new_token(Path("tokens.json"), "ada@example.org", (Scope.parse("uk/*"),), CENTURY, datetime.now(UTC))
+        token, _ = new_token(Path("tokens.json"), "ada@example.org", ("uk/*",), CENTURY, datetime.now(UTC))
         serve(pin, token)
         serve(pin, token, "--signer", "gatekeeper")
         fill_cache(found)

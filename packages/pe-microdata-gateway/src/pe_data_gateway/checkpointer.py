@@ -19,14 +19,12 @@ from pe_data.store.folder import FolderStore
 from pe_data_gateway.audit.checkpoints import Checkpoint, binding, to_bytes
 from pe_data_gateway.audit_log import AuditLog
 from pe_data_gateway.logs import LOGGER
+from pe_data_gateway.settings import EVERY_RECORDS, EVERY_SECONDS
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Signer
 
     from pe_data.trust.policy import TrustPolicy
-
-EVERY_RECORDS = 1000
-EVERY_SECONDS = 300.0
 
 
 def check_signers(policy: "TrustPolicy | None", country: str, signers: "Sequence[Signer]", *, now: datetime) -> None:

@@ -5,7 +5,6 @@ tombstones and the trust root are read every time. The store is asked in threads
 requests that want the same document.
 """
 
-import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pe_data.names.digests import Sha256
 from pe_data.store.artifacts import read_collection, read_manifest
 from pe_data.store.base import Store
 from pe_data_gateway.audit.records import NamedInput
+from pe_data_gateway.together import Together
 
 KEPT_BYTES = 64 * 1024 * 1024
 _DAMAGED = "The store has it damaged; run `pe-data fsck`."
@@ -44,7 +44,7 @@ class Documents:
         self.store, self._limit = store, kept_bytes
         self._kept: OrderedDict[_Place, Document] = OrderedDict()
         self._size = 0
-        self._coming: dict[_Place, asyncio.Task[Document]] = {}
+        self._coming: Together[_Place, Document] = Together()
 
     async def manifest(self, country: str, sha256: Sha256) -> Document:
         """The manifest of a payload. Raises ObjectNotFoundError, or PeDataError if it is not what it should be."""
@@ -64,13 +64,7 @@ class Documents:
         if kept is not None:
             self._kept.move_to_end(place)
             return kept
-        task = self._coming.get(place)
-        if task is None:
-            task = asyncio.ensure_future(to_thread.run_sync(read, self.store, country, sha256))
-            self._coming[place] = task
-            task.add_done_callback(lambda _: self._coming.pop(place, None))
-        # Shielded: one client that goes away must not end the read for the others.
-        document = await asyncio.shield(task)
+        document = await self._coming.get(place, read, self.store, country, sha256)
         self._keep(place, document)
         return document
 

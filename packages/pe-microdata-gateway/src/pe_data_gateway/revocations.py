@@ -11,13 +11,10 @@ Both are judged as by a reader: one that is not genuine changes nothing and is t
 operator; one whose signatures cannot be checked here counts.
 """
 
-import asyncio
 import time
 from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass
-
-from anyio import to_thread
 
 from pe_data.documents.revocations import LIST_LIMIT, RevocationList, parse_list
 from pe_data.documents.tombstone import TOMBSTONE_LIMIT
@@ -32,6 +29,7 @@ from pe_data.names.digests import Sha256, sha256_bytes
 from pe_data.names.keys import revocations_key, tombstone_key
 from pe_data.store.base import Store, VersionToken
 from pe_data_gateway.logs import LOGGER
+from pe_data_gateway.together import Together
 
 LOOK_SECONDS = 0.01
 """How long the answer "no tombstone" is cached."""
@@ -67,7 +65,7 @@ class Revocations:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._looks: OrderedDict[tuple[str, Sha256], _Look] = OrderedDict()
-        self._coming: dict[tuple[str, Sha256], asyncio.Task[_Look]] = {}
+        self._coming: Together[tuple[str, Sha256], _Look] = Together()
         self._not_genuine: dict[tuple[str, Sha256], float] = {}
         """When a tombstone (key, digest of its bytes) was found not to be genuine."""
         self._lists: dict[str, _List] = {}
@@ -80,12 +78,7 @@ class Revocations:
         known = self._looks.get(place)
         if known is not None and (known.final or time.monotonic() - known.at < LOOK_SECONDS):
             return known.reason
-        task = self._coming.get(place)
-        if task is None:
-            task = asyncio.ensure_future(to_thread.run_sync(self._look, country, sha256))
-            self._coming[place] = task
-            task.add_done_callback(lambda _: self._coming.pop(place, None))
-        look = await asyncio.shield(task)
+        look = await self._coming.get(place, self._look, country, sha256)
         self._looks[place] = look
         self._looks.move_to_end(place)
         while len(self._looks) > _KEPT:

@@ -4,7 +4,7 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,64 +17,28 @@ from pe_data.store.folder import FolderStore
 from pe_data_gateway import logs
 from pe_data_gateway.app import BehindProxy, make_app
 from pe_data_gateway.audit.checkpoints import country_of
-from pe_data_gateway.audit_log import ROTATE_BYTES, AuditLog
+from pe_data_gateway.audit_log import AuditLog
 from pe_data_gateway.audit_recovery import Evidence
-from pe_data_gateway.checkpointer import EVERY_RECORDS, EVERY_SECONDS, Checkpointer, check_signers
+from pe_data_gateway.checkpointer import Checkpointer, check_signers
 from pe_data_gateway.documents import Documents
 from pe_data_gateway.front_page import FrontPage
 from pe_data_gateway.limits import RateLimit
 from pe_data_gateway.links import Links
 from pe_data_gateway.revocations import Revocations
 from pe_data_gateway.service import Gateway
+from pe_data_gateway.settings import Settings
 from pe_data_gateway.tokens import TokenBook
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Signer
 
-LINK_SECONDS = 300
-RATE, BURST = 50.0, 2000
 
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How a gateway runs."""
-
-    countries: tuple[str, ...]
-    tokens: Path
-    log: Path | None = None
-    """Folder in which `audit/{country}/` is written; None for the store's own folder."""
-    host: str = "127.0.0.1"
-    port: int = 8642
-    """0 for a free one."""
-    rate: float = RATE
-    """Requests per second and user in the long run."""
-    burst: int = BURST
-    """Requests of a user at once; a collection of 500 members takes 1000."""
-    link_seconds: int = LINK_SECONDS
-    presign: bool = True
-    """Where the store can."""
-    certificate: Path | None = None
-    key: Path | None = None
-    proxy: str | None = None
-    """Address (or network) of the proxy in front that ends TLS, whose statement of the client's address is trusted.
-    Nobody else is let in without TLS then."""
-    every_records: int = EVERY_RECORDS
-    every_seconds: float = EVERY_SECONDS
-    rotate_bytes: int = ROTATE_BYTES
-    new_log: bool = False
-    """In an empty folder, go on after the log that the store has copies of."""
-    kept: tuple[Path, ...] = ()
-    """Checkpoints that the log has to agree with, whoever signed them."""
-
-
-def serve(
-    store: Store, settings: Settings, *, signers: "Sequence[Signer]" = (), on_ready: Callable[[str], None]
-) -> None:
+def serve(store: Store, settings: Settings, signers: "Sequence[Signer]", on_ready: Callable[[str], None]) -> None:
     """Run until SIGINT or SIGTERM.
 
     Args:
         store: The private store.
-        signers: For checkpoints.
+        signers: For checkpoints: those that the settings name.
         on_ready: Called with the address once requests are answered.
 
     Raises:
@@ -86,19 +50,14 @@ def serve(
     network = _proxy_network(settings.proxy)
     _check_transport(settings)
     root = _log_root(store, settings)
-    tokens = TokenBook(settings.tokens)
+    tokens = TokenBook(settings.tokens_path)
     evidence = _evidence(store, root, settings, signers)
     kept = _kept(settings)
     listening = _listen(settings.host, settings.port)
     written: dict[str, AuditLog] = {}
     try:
         for country in settings.countries:
-            written[country] = AuditLog(
-                root,
-                country,
-                rotate_bytes=settings.rotate_bytes,
-                evidence=replace(evidence, kept=kept.get(country, {})),
-            )
+            written[country] = AuditLog(root, country, evidence=replace(evidence, kept=kept.get(country, {})))
         archive = evidence.archive
         checkpointer = Checkpointer(
             written,

@@ -7,12 +7,10 @@ The file must not be readable by others (it names people). It is read again when
 revoked token ends within a hundredth of a second; a file that cannot be read ends all of them.
 """
 
-import os
 import re
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -22,7 +20,7 @@ from filelock import FileLock
 
 from pe_data.documents.document import Digest, Document, Part, Refused, Text, Time, check_times, describe, matching
 from pe_data.errors import ConfigError, InvalidDocumentError, InvalidNameError
-from pe_data.files.atomic import sync_folder
+from pe_data.files.atomic import SECRET, replace_file, sync_folder
 from pe_data.files.private import check_private
 from pe_data.names.digests import Sha256, sha256_bytes
 from pe_data.names.keys import check_country, check_dataset
@@ -36,27 +34,14 @@ LOOK_SECONDS = 0.01
 _USER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}")
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """One dataset, or with None all datasets of a country."""
-
-    country: str
-    dataset: str | None
-
-    @classmethod
-    def parse(cls, text: str) -> "Scope":
-        """`uk/enhanced_frs` or `uk/*`. Raises InvalidNameError."""
-        country, slash, dataset = text.partition("/")
-        if not slash:
-            raise InvalidNameError(f"scope: expected COUNTRY/DATASET or COUNTRY/*, found {text[:120]!r}")
-        return cls(check_country(country), None if dataset == "*" else check_dataset(dataset))
-
-    def __str__(self) -> str:
-        return f"{self.country}/{self.dataset or '*'}"
-
-    def covers(self, country: str, dataset: str | None) -> bool:
-        """Whether it allows that dataset; None asks for anything of the country."""
-        return country == self.country and (dataset is None or self.dataset in (None, dataset))
+def check_scope(text: str) -> None:
+    """Raise InvalidNameError for what is neither a dataset, `uk/enhanced_frs`, nor all of a country, `uk/*`."""
+    country, slash, dataset = text.partition("/")
+    if not slash:
+        raise InvalidNameError(f"scope: expected COUNTRY/DATASET or COUNTRY/*, found {text[:120]!r}")
+    check_country(country)
+    if dataset != "*":
+        check_dataset(dataset)
 
 
 class Token(Part, frozen=True):
@@ -79,13 +64,15 @@ class Token(Part, frozen=True):
         check_times(self, "created", "expires", "revoked")
         for text in self.scopes:
             try:
-                Scope.parse(text)
+                check_scope(text)
             except InvalidNameError:
                 raise Refused("scopes", "COUNTRY/DATASET or COUNTRY/*", describe(text)) from None
 
     def covers(self, country: str, dataset: str | None) -> bool:
-        """Whether its scopes allow that dataset."""
-        return any(Scope.parse(text).covers(country, dataset) for text in self.scopes)
+        """Whether its scopes allow that dataset; None asks for anything of the country."""
+        if dataset is None:
+            return any(text.startswith(f"{country}/") for text in self.scopes)
+        return not {f"{country}/*", f"{country}/{dataset}"}.isdisjoint(self.scopes)
 
     def counts(self, now: datetime) -> bool:
         """Whether it has neither ended nor been revoked."""
@@ -98,9 +85,7 @@ class TokenFile(Document, frozen=True):
     tokens: tuple[Token, ...]
 
 
-def new_token(
-    path: Path, user: str, scopes: tuple[Scope, ...], lifetime: timedelta, now: datetime
-) -> tuple[str, Token]:
+def new_token(path: Path, user: str, scopes: tuple[str, ...], lifetime: timedelta, now: datetime) -> tuple[str, Token]:
     """Make a token and write its digest to the file; the token itself is in the return value alone.
 
     Raises:
@@ -111,12 +96,14 @@ def new_token(
         raise InvalidNameError(f"user: expected a name or an e-mail address without blanks, found {user[:120]!r}")
     if not scopes:
         raise InvalidNameError("scopes: expected at least one, such as COUNTRY/DATASET, found none")
+    for scope in scopes:
+        check_scope(scope)
     text = PREFIX + secrets.token_urlsafe(32)
     token = Token(
         id=secrets.token_hex(6),
         sha256=sha256_bytes(text.encode()),
         user=user,
-        scopes=tuple(map(str, scopes)),
+        scopes=scopes,
         created=format_time(now),
         expires=format_time(now + lifetime),
         revoked=None,
@@ -200,15 +187,7 @@ def _change(path: Path, change: Callable[[tuple[Token, ...]], tuple[Token, ...]]
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with FileLock(path.with_name(f".{path.name}.lock")):
             tokens = change(read_tokens(path) if path.exists() else ())
-            raw = TokenFile(tokens).to_bytes()
-            temporary = path.with_name(f".{path.name}.new")
-            temporary.unlink(missing_ok=True)
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as handle:
-                handle.write(raw + b"\n")
-                handle.flush()
-                os.fsync(handle.fileno())
-            temporary.replace(path)
+            replace_file(path, TokenFile(tokens).to_bytes() + b"\n", mode=SECRET)
             sync_folder(path.parent)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written: {error.strerror or error}") from error

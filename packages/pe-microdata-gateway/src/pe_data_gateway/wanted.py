@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, cast
 
 from pe_data.errors import InvalidNameError
 from pe_data.names.digests import Sha256
@@ -39,7 +39,7 @@ def wanted(key: str) -> Wanted:
     """What `key` names. Raises Refusal for anything that is not one of the store's readable objects."""
     parsed = parse_object_key(key)
     if parsed is not None:
-        return Wanted(_kind(parsed.kind.value), key, parsed.country, None, parsed.sha256)
+        return Wanted(cast("Kind", parsed.kind.value), key, parsed.country, None, parsed.sha256)
     channel = _CHANNEL.fullmatch(key)
     if channel:
         return Wanted("channel", key, channel["country"], channel["dataset"])
@@ -68,8 +68,3 @@ def listed(prefix: str) -> tuple[str | None, str | None]:
         except InvalidNameError:
             pass
     raise Refusal(404, "no-such-list", "only channels can be listed here", "Ask for the prefix channels/ or below")
-
-
-def _kind(text: str) -> Kind:
-    kinds: tuple[Kind, ...] = ("manifest", "collection", "payload", "tombstone")
-    return next(kind for kind in kinds if kind == text)

@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -141,7 +141,7 @@ def verify(
     log = where.open(check_country(country))
     verdict = log.verdict({str(path): path.read_bytes() for path in kept})
     good = verdict.clean and (verdict.is_signed(lag) or not require_signed)
-    output({"intact": good, **_plain(verdict)}, _lines(verdict))
+    output({"intact": good, **asdict(verdict)}, _lines(verdict))
     if verdict.clean and not good:
         click.echo(f"not accepted (--require-signed): {_unsigned(verdict, lag)}", err=output.as_json)
     if verdict.clean and log.unchecked is not None:
@@ -249,22 +249,12 @@ _COLUMNS = (
 
 
 def _row(record: "Record") -> dict[str, object]:
-    entry = record.entry
-    return {
+    own = {
         "seq": record.seq,
         "time": record.time.isoformat(),
-        "user": entry.user,
-        "token": entry.token,
-        "action": entry.action,
-        "country": entry.country,
-        "dataset": entry.dataset,
-        "artifact": entry.artifact,
-        "manifest": entry.manifest,
-        "inputs": [one.name for one in entry.inputs],
-        "client": entry.client,
-        "agent": entry.agent,
-        "request": entry.request,
+        "inputs": [one.name for one in record.entry.inputs],
     }
+    return {name: own[name] if name in own else getattr(record.entry, name) for name in _COLUMNS}
 
 
 def _cell(value: object) -> str:
@@ -351,12 +341,6 @@ def _question(
 
 def _utc(moment: datetime | None) -> datetime | None:
     return moment.replace(tzinfo=UTC) if moment else None
-
-
-def _plain(verdict: "Verdict") -> dict[str, object]:
-    from dataclasses import asdict
-
-    return asdict(verdict)
 
 
 def _unsigned(verdict: "Verdict", lag: int) -> str:

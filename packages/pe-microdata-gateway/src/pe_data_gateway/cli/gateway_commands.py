@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 import click
 
 from pe_data.cli.groups import Group
-from pe_data.cli.options import ChosenStore, json_option, signers_of, store_option
+from pe_data.cli.options import FILE, FOLDER, ChosenStore, json_option, signers_of, store_option, together
 from pe_data.cli.output import Output
 from pe_data.errors import MissingExtraError
 from pe_data.names.countries import GATED_EXAMPLE, gated_codes
+from pe_data.names.keys import check_country
+from pe_data_gateway.settings import EVERY_RECORDS, EVERY_SECONDS, Settings
 
 if TYPE_CHECKING:
     from pe_data_gateway.tokens import Token
@@ -28,62 +30,63 @@ tokens_option = click.option(
 )
 
 
+def _served(context: click.Context, option: click.Parameter, countries: tuple[str, ...]) -> tuple[str, ...]:
+    """The countries that were named, else every gated one."""
+    return tuple(check_country(country) for country in countries) or gated_codes()
+
+
+settings_options = together(
+    "settings",
+    Settings,
+    click.option(
+        "--country", "countries", multiple=True, callback=_served, help="Which countries; default: every gated one."
+    ),
+    tokens_option,
+    click.option("--log", type=FOLDER, help="Folder for audit/{country}/.  [default: the store, if it is a folder]"),
+    click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at."),
+    click.option("--port", type=click.IntRange(0, 65535), default=8642, show_default=True, help="0 for a free one."),
+    click.option("--certificate", type=click.Path(exists=True, path_type=Path), help="For TLS: PEM with the chain."),
+    click.option("--key", type=click.Path(exists=True, path_type=Path), help="For TLS: PEM with the private key."),
+    click.option("--proxy", metavar="ADDRESS", help="Proxy that ends TLS; only it is let in without."),
+    click.option(
+        "--rate", type=click.FloatRange(min=0.01), default=50.0, show_default=True, help="Per second and user."
+    ),
+    click.option("--burst", type=click.IntRange(1), default=2000, show_default=True, help="At once, per user."),
+    click.option(
+        "--link-seconds", type=click.IntRange(5, 3600), default=300, show_default=True, help="Life of a link."
+    ),
+    click.option("--presign/--no-presign", default=True, help="Serve payloads straight from S3, GCS or Azure."),
+    click.option("--signer", "signers", multiple=True, metavar="KEY", help="Signs checkpoints; see `pe-data key`."),
+    click.option(
+        "--checkpoint",
+        "kept",
+        type=FILE,
+        multiple=True,
+        help="A checkpoint that you kept elsewhere; the log must agree with it before the gateway goes on with it.",
+    ),
+    click.option(
+        "--new-log",
+        is_flag=True,
+        help="The folder of the log is lost or empty, and the store has copies: go on after the last of them.",
+    ),
+    click.option(
+        "--checkpoint-records", "every_records", type=click.IntRange(1), default=EVERY_RECORDS, show_default=True
+    ),
+    click.option(
+        "--checkpoint-seconds",
+        "every_seconds",
+        type=click.FloatRange(min=0.1),
+        default=EVERY_SECONDS,
+        show_default=True,
+    ),
+)
+
+
 @click.command()
 @store_option
-@click.option("--country", "countries", multiple=True, help="Which countries; default: every gated one.")
-@tokens_option
-@click.option(
-    "--log",
-    "log_folder",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for audit/{country}/.  [default: the store, if it is a folder]",
-)
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8642, show_default=True, help="0 for a free one.")
-@click.option("--certificate", type=click.Path(exists=True, path_type=Path), help="For TLS: PEM with the chain.")
-@click.option("--key", type=click.Path(exists=True, path_type=Path), help="For TLS: PEM with the private key.")
-@click.option("--proxy", metavar="ADDRESS", help="Proxy that ends TLS; only it is let in without.")
-@click.option("--rate", type=click.FloatRange(min=0.01), default=50.0, show_default=True, help="Per second and user.")
-@click.option("--burst", type=click.IntRange(1), default=2000, show_default=True, help="At once, per user.")
-@click.option("--link-seconds", type=click.IntRange(5, 3600), default=300, show_default=True, help="Life of a link.")
-@click.option("--presign/--no-presign", default=True, help="Serve payloads straight from S3, GCS or Azure.")
-@click.option("--signer", "signers", multiple=True, metavar="KEY", help="Signs checkpoints; see `pe-data key`.")
-@click.option(
-    "--checkpoint",
-    "kept",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    multiple=True,
-    help="A checkpoint that you kept elsewhere; the log must agree with it before the gateway goes on with it.",
-)
-@click.option(
-    "--new-log",
-    is_flag=True,
-    help="The folder of the log is lost or empty, and the store has copies: go on after the last of them.",
-)
-@click.option("--checkpoint-records", type=click.IntRange(1), default=1000, show_default=True)
-@click.option("--checkpoint-seconds", type=click.FloatRange(min=0.1), default=300.0, show_default=True)
+@settings_options
 @json_option
-def serve(
-    chosen: ChosenStore,
-    countries: tuple[str, ...],
-    tokens_path: Path,
-    log_folder: Path | None,
-    host: str,
-    port: int,
-    certificate: Path | None,
-    key: Path | None,
-    proxy: str | None,
-    rate: float,
-    burst: int,
-    link_seconds: int,
-    presign: bool,
-    signers: tuple[str, ...],
-    kept: tuple[Path, ...],
-    new_log: bool,
-    checkpoint_records: int,
-    checkpoint_seconds: float,
-    output: Output,
-) -> None:
+def serve(chosen: ChosenStore, settings: Settings, output: Output) -> None:
     """Run the gateway in front of a private store: tokens in, an audit record for every release.
 
     Nothing is served that is not in the access log first. One process writes one log. Prints its
@@ -96,39 +99,18 @@ def serve(
       pe-data serve --store s3://private --log /var/lib/pe-data --tokens tokens.json --proxy 10.0.0.2 --host 10.0.0.3
     """
     try:
-        from pe_data_gateway.serve import Settings
         from pe_data_gateway.serve import serve as run
     except ImportError as error:
         raise MissingExtraError(
             f"the gateway needs the package {(error.name or '?').partition('.')[0]}: install what pe-microdata-gateway "
             "depends on"
         ) from error
-    from pe_data.names.keys import check_country
-
-    served = tuple(check_country(country) for country in countries) or gated_codes()
-    settings = Settings(
-        countries=served,
-        tokens=tokens_path,
-        log=log_folder,
-        host=host,
-        port=port,
-        rate=rate,
-        burst=burst,
-        link_seconds=link_seconds,
-        presign=presign,
-        certificate=certificate,
-        key=key,
-        proxy=proxy,
-        every_records=checkpoint_records,
-        every_seconds=checkpoint_seconds,
-        new_log=new_log,
-        kept=kept,
-    )
+    served = settings.countries
 
     def on_ready(address: str) -> None:
         output({"countries": served, "address": address}, [f"serving {', '.join(served)} at {address}"])
 
-    run(chosen.of(served[0]), settings, signers=signers_of(signers), on_ready=on_ready)
+    run(chosen.of(served[0]), settings, signers_of(settings.signers), on_ready)
 
 
 @click.group(cls=Group)
@@ -165,10 +147,9 @@ def new(user: str, scopes: tuple[str, ...], days: int, tokens_path: Path, output
     Example:
       pe-data token new ada@example.org --scope uk/* --days 90
     """
-    from pe_data_gateway.tokens import Scope, new_token
+    from pe_data_gateway.tokens import new_token
 
-    parsed = tuple(Scope.parse(text) for text in scopes)
-    text, made = new_token(tokens_path, user, parsed, timedelta(days=days), datetime.now(UTC))
+    text, made = new_token(tokens_path, user, scopes, timedelta(days=days), datetime.now(UTC))
     output({"token": text, **_document(made)}, [text])
     if not output.as_json:
         click.echo(f"token {made.id} of {user} for {', '.join(scopes)}, until {made.expires[:10]}", err=True)
