@@ -12,6 +12,7 @@ import json
 import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest.mock import patch
 
 from pe_data_diff import PROGRAM, run
 
@@ -68,7 +69,8 @@ def publish(place: Path, members: int, versions: int, columns: int) -> None:
         whole = Collection("us", "areas", f"run-{version}", rows, dictionary=said)
         store.put_create(collection_key("us", whole.sha256), whole.to_bytes())
         place_of = {"artifact_sha256": whole.sha256, "manifest_sha256": whole.sha256}
-        move(store, "us", "areas", **place_of, namespace="local", now=begin + timedelta(days=version))
+        with patch("pe_data.names.times.now", return_value=begin + timedelta(days=version)):
+            move(store, "us", "areas", **place_of, namespace="local")
 
 
 def put(store: FolderStore, name: str, version: int, variables: tuple[str, ...]) -> Member:

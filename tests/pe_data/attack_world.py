@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from securesystemslib.signer import CryptoSigner
+from storage_helpers import at_time
 from trust_helpers import Trust, make_trust, publish_validated, variables
 
 import pe_data
@@ -42,7 +43,11 @@ class World:
     def nominate(self, dataset: str = "data", **more: Any) -> VerifiedPointer:
         """A nomination as it should be, by alice and bob."""
         document = self.trust.sign(self.propose(dataset, **more), POINTER_TYPE)
-        return nominate(self.store, document, self.trust.policy(client="publisher"), now=more.get("now"))
+        return nominate(
+            self.store,
+            document,
+            self.trust.policy(client="publisher"),
+        )
 
     def put(self, key: str, data: bytes) -> None:
         """Whoever can write to the bucket needs no permission of ours."""
@@ -90,4 +95,4 @@ def pointer(world: World) -> SignedPointer:
 
 def verify_at(world: World, policy: Any, moment: datetime) -> VerifiedPointer:
     """Check it as a client does whose clock shows ``moment``."""
-    return verify(pointer(world), policy, country="us", dataset="data", namespace="local", now=moment)
+    return at_time(moment, verify, pointer(world), policy, country="us", dataset="data", namespace="local")

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from securesystemslib.signer import CryptoSigner
-from storage_helpers import replace
+from storage_helpers import at_time, replace
 
 from pe_data.errors import AuditChainError
 from pe_data.names.digests import Sha256
@@ -65,7 +65,7 @@ class World:
     def verdict(self, *, policy: bool = True) -> Verdict:
         archive = self.archive
         copies = read_checkpoints(archive, checkpoint_keys(archive, "uk")) if archive else None
-        return verify_log(self.log, "uk", policy=self.policy if policy else None, copies=copies, now=NOW)
+        return at_time(NOW, verify_log, self.log, "uk", policy=self.policy if policy else None, copies=copies)
 
     def kinds(self) -> set[str]:
         return {problem.kind for problem in self.verdict().problems}
@@ -91,8 +91,8 @@ class World:
         head, result = Head(), []
         for line in self.lines():
             record = parse_record(line[:-1], what="line")
-            changed = replace(record.entry, user=user) if record.seq == at else record.entry
-            again, new = chain(changed, head, record.time)
+            changed = replace(record.entry, user=user) if record.seq == seq else record.entry
+            again, new = at_time(record.time, chain, changed, head)
             head = Head(again.seq, again.hash)
             result.append(new)
         self.put_lines(result)

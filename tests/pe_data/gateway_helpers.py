@@ -19,6 +19,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+from storage_helpers import at_time
 
 from pe_data.describe.columns import inputs_of
 from pe_data.describe.file import Label, describe
@@ -92,7 +93,7 @@ def publish_regions(store: Store, folder: Path, *names: str) -> PublishReport:
 
 def give_token(path: Path, user: str, *scopes: str, days: float = 30, now: datetime | None = None) -> str:
     """A fresh token."""
-    return new_token(path, user, scopes or ("uk/*",), timedelta(days=days), now or datetime.now(UTC))[0]
+    return at_time(now or datetime.now(UTC), new_token, path, user, scopes or ("uk/*",), timedelta(days=days))[0]
 
 
 @dataclass

@@ -58,7 +58,7 @@ class World:
         return f"pe-data://us/areas@sha256:{self.sha256(name)}"
 
     def tombstone(self, uri: str, **more: Any) -> Tombstone:
-        values = {"reason": REASON, "revoked_by": "dpo@example.org", "now": datetime.now(UTC), **more}
+        values = {"reason": REASON, "revoked_by": "dpo@example.org", **more}
         return tombstone_for(self.store, parse_store_uri(uri), **values)
 
     def signed(self, stone: Tombstone, *people: str) -> SignedDocument:

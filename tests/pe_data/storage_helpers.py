@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
+import pytest
 
 from pe_data.documents.envelope import POINTER_TYPE, Signature, SignedDocument
 from pe_data.documents.manifest import Artifact, Entity, Manifest
 from pe_data.keep.mirror import mirror
+from pe_data.names import times
 from pe_data.names.digests import canonical_json, sha256_bytes
 from pe_data.names.keys import MEDIA_TYPES
 from pe_data.store.base import DOCUMENT_LIMIT, ObjectMeta, Store, StoredDocument, VersionToken
@@ -25,6 +27,18 @@ from pe_data.write.upload import Item
 
 T = TypeVar("T")
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+_CLOCK = times.now
+_MOMENTS: list[datetime] = []
+vars(times)["now"] = lambda: (_MOMENTS[-1:] or [_CLOCK()])[0]
+
+
+def at_time(moment: datetime, work: Callable[..., T], *arguments: Any, **options: Any) -> T:
+    """What `work` gives where this machine's clock shows that moment; several threads may ask for this."""
+    _MOMENTS.append(moment)
+    try:
+        return work(*arguments, **options)
 
 
 def replace(value: T, **change: Any) -> T:
@@ -63,10 +77,12 @@ def forged(body: dict[str, object]) -> bytes:
     return SignedDocument(POINTER_TYPE, canonical_json(body), (Signature("k", "c2ln"),)).to_bytes()
 
 
-def publish_areas(store: Store, items: Mapping[str, Item], run_id: str = "r1", **more: Any) -> PublishReport:
+def publish_areas(
+    store: Store, items: Mapping[str, Item], run_id: str = "r1", now: datetime = NOW, **more: Any
+) -> PublishReport:
     """Publish `items` as the collection `us/areas`, also without members of the one before."""
-    more = {"now": NOW, "allow_removal": True, **more}
-    return publish_collection(store, items, country="us", dataset="areas", run_id=run_id, **more)
+    more = {"country": "us", "dataset": "areas", "run_id": run_id, "allow_removal": True, **more}
+    return at_time(now, publish_collection, store, items, **more)
 
 
 class Watched(ObjectStore):
@@ -162,5 +178,5 @@ def main(folder: Path, run_id: str, kill_at: int) -> None:
     items = {name: make_item(folder / "files" / run_id, name, f"{name} of {run_id}".encode() * 100) for name in names}
     store = Folder(folder / "store")
     killing(kill_at, folder)
-    report = publish_collection(store, items, country="us", dataset="areas", run_id=run_id, now=NOW, workers=1)
+    report = at_time(NOW, publish_collection, store, items, country="us", dataset="areas", run_id=run_id, workers=1)
     sys.stdout.write(f"{report.summary()}\n")

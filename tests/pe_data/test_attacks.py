@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from revocation_helpers import AL, NC, REASON, World, make_world
 from securesystemslib.signer import CryptoSigner
-from storage_helpers import areas, publish_areas, replace
+from storage_helpers import areas, at_time, publish_areas, replace
 from trust_helpers import make_trust
 
 import pe_data
@@ -234,9 +234,9 @@ def test_a_clock_that_is_wrong_does_not_undo_a_revocation(world: World) -> None:
     """Past the end of the trust root nothing can be checked, and the artifact counts as revoked."""
     world.revoke(world.single(AL))
     raw = world.store.get(tombstone_key("us", world.sha256(AL))).data
-    later = Verifier.of(lambda: world.store, now=datetime.now(UTC) + timedelta(days=4000))
+    check, later = Verifier.of(lambda: world.store).check, datetime.now(UTC) + timedelta(days=4000)
     with pytest.raises(UncheckedRevocationError, match=r"ended on|past its date"):
-        later.check(raw, country="us", sha256=world.sha256(AL), what="stone")
+        at_time(later, check, raw, country="us", sha256=world.sha256(AL), what="stone")
 
 
 def test_a_store_with_a_root_of_its_own(world: World) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from attack_world import KEY, NEXT, World, now, open_world, pointer, verify_at, write
 from securesystemslib.signer import CryptoSigner
-from storage_helpers import replace
+from storage_helpers import at_time, replace
 from trust_helpers import publish_validated
 
 from pe_data.documents.envelope import POINTER_TYPE, TOMBSTONE_TYPE, SignedDocument, sign
@@ -133,7 +133,7 @@ def test_same_key_twice(world: World) -> None:
     document = world.trust.sign(world.propose(), POINTER_TYPE, "alice")
     twice = replace(document, signatures=document.signatures * 2)
     with pytest.raises(BelowThresholdError, match="found 1"):
-        world.trust.policy().check(twice, NEXT, what="x", now=now())
+        world.trust.policy().check(twice, NEXT, what="x")
     world.put(KEY, twice.to_bytes())
     with pytest.raises(InvalidDocumentError, match="one signature per key"):
         world.ensure()
@@ -152,7 +152,7 @@ def test_same_key_twice_under_two_ids(world: World) -> None:
     document = sign(world.propose(), POINTER_TYPE, [alice])
     again = replace(document.signatures[0], key_id="alice-too")
     with pytest.raises(BelowThresholdError, match="found 1"):
-        forged.check(replace(document, signatures=(*document.signatures, again)), NEXT, what="x", now=now())
+        forged.check(replace(document, signatures=(*document.signatures, again)), NEXT, what="x")
 
 
 @pytest.mark.parametrize("where", ["root", "targets"])
@@ -193,7 +193,7 @@ def test_unknown_key_that_takes_a_known_id(world: World) -> None:
 
 def test_expired_pointer(world: World) -> None:
     long_ago = now() - timedelta(days=40)
-    world.nominate(now=long_ago, lifetime=timedelta(days=30))
+    at_time(long_ago, world.nominate, lifetime=timedelta(days=30))
     with pytest.raises(ExpiredError, match=r"the nomination of .* ended on"):
         world.ensure()
 
@@ -243,9 +243,9 @@ def test_two_pointers_of_one_version(world: World) -> None:
 
 
 def test_clock_skew_of_the_signer(world: World) -> None:
-    world.nominate(now=now() + timedelta(minutes=5))
+    at_time(now() + timedelta(minutes=5), world.nominate)
     assert world.ensure().read_bytes() == b"data"
-    world.nominate(now=now() + timedelta(hours=2))
+    at_time(now() + timedelta(hours=2), world.nominate)
     with pytest.raises(ExpiredError, match="one of the two clocks is wrong"):
         world.ensure()
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from attack_world import NEXT, ROLES, World, now, open_world, write
 from securesystemslib.signer import CryptoSigner, SSlibKey
-from storage_helpers import replace
+from storage_helpers import at_time, replace
 from trust_helpers import make_trust, variables
 
 from pe_data.documents.envelope import POINTER_TYPE, TOMBSTONE_TYPE, Signature
@@ -165,7 +165,7 @@ def test_a_key_of_a_kind_that_cannot_be_told_apart_never_counts(world: World) ->
     document = world.trust.sign(b"x", POINTER_TYPE, "alice")
     odd_one = replace(document, signatures=(*document.signatures, Signature("odd", "c2ln")))
     with pytest.raises(BelowThresholdError, match="found 1"):
-        policy.check(odd_one, NEXT, what="x", now=now())
+        policy.check(odd_one, NEXT, what="x")
 
 
 def test_trust_root_rolled_back_for_a_fresh_client(world: World) -> None:
@@ -210,7 +210,7 @@ def test_role_expired_before_the_root(tmp_path: Path) -> None:
     trust.rotate(trust.terms.with_role("next-us", short))
     document = trust.sign(b"x", POINTER_TYPE)
     with pytest.raises(ExpiredError, match="role next-us of trust root version 2 ended"):
-        trust.policy().check(document, NEXT, what="x", now=now() + timedelta(days=2))
+        at_time(now() + timedelta(days=2), trust.policy().check, document, NEXT, what="x")
 
 
 @pytest.mark.parametrize("name", ["targets", "snapshot"])
@@ -314,4 +314,4 @@ def test_a_forged_tombstone_key_is_another_role(world: World) -> None:
     """`next` and `revoke` are different roles, whoever holds them."""
     document = world.trust.sign(b"{}", TOMBSTONE_TYPE)
     with pytest.raises(SignatureError, match="role next-us signs"):
-        world.trust.policy().check(document, NEXT, what=tombstone_key("us", "0" * 64), now=now())
+        world.trust.policy().check(document, NEXT, what=tombstone_key("us", "0" * 64))

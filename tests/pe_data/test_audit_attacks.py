@@ -9,6 +9,7 @@ from audit_world import NOW, World
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from securesystemslib.signer import CryptoSigner
+from storage_helpers import at_time
 from trust_helpers import Trust
 
 from pe_data.errors import AuditChainError
@@ -115,7 +116,7 @@ def test_two_logs_spliced(tmp_path: Path, audit_policy: TrustPolicy, audit_trust
     head, result = Head(), []
     for line in lines:  # and with right hashes
         record = parse_record(line[:-1], what="line")
-        again, new = chain(record.entry, head, record.time)
+        again, new = at_time(record.time, chain, record.entry, head)
         head = Head(again.seq, again.hash)
         result.append(new)
     one.put_lines(result)
@@ -134,7 +135,8 @@ def test_a_restart_over_a_rewritten_log_whose_checkpoints_were_deleted(world: Wo
     hand_in = {"kept/x.json": kept}
     assert not world.goes_on(kept=hand_in)
     assert "forged" in {
-        problem.kind for problem in verify_log(world.log, "uk", policy=world.policy, kept=hand_in, now=NOW).problems
+        problem.kind
+        for problem in at_time(NOW, verify_log, world.log, "uk", policy=world.policy, kept=hand_in).problems
     }
     if world.archived:
         assert not world.goes_on()
@@ -190,7 +192,7 @@ def test_a_line_without_end_is_an_edited_one(world: World) -> None:
 def test_every_late_record_is_told_from_a_second_one(alone: World) -> None:
     alone.write(1, checkpoint=False)
     seconds = [3, 5, 8, 8, 4, 7, 6, 3, 9]
-    lines = [chain(Entry("manifest", "uk", "r"), Head(seq - 1, Sha256("1" * 64)), NOW)[1] for seq in seconds]
+    lines = [at_time(NOW, chain, Entry("manifest", "uk", "r"), Head(seq - 1, Sha256("1" * 64)))[1] for seq in seconds]
     alone.put_lines([*alone.lines(), *lines])
     told = [problem.text for problem in alone.verdict().problems if problem.kind == "reordered"]
     late = {seq: "missing at its place" in text for seq, text in zip([8, 4, 7, 6, 3], told, strict=True)}

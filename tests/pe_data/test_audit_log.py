@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from storage_helpers import at_time
 from trust_helpers import make_trust, variables
 
 from pe_data.cli import app
@@ -46,7 +47,7 @@ def segment(root: Path) -> Path:
 
 
 def verdict(root: Path, **options: object):
-    return verify_log(FolderStore(root), "uk", now=NOW, **options)
+    return at_time(NOW, verify_log, FolderStore(root), "uk", **options)
 
 
 def kinds(root: Path, **options: object) -> list[str]:
@@ -75,14 +76,14 @@ def test_records_are_chained_and_read_back(tmp_path):
     ],
 )
 def test_few_fields_or_all_of_them_are_canonical_and_read_back(one):
-    record, line = chain(one, Head(), NOW)
+    record, line = at_time(NOW, chain, one, Head())
     assert canonical_json(json.loads(line)) + b"\n" == line
     assert parse_record(line[:-1], what="line") == record
     assert record.entry == one
 
 
 def test_a_record_is_one_canonical_line_whose_hash_fits():
-    record, line = chain(entry(7, agent="évil\nagent"), Head(), NOW)
+    record, line = at_time(NOW, chain, entry(7, agent="évil\nagent"), Head())
     assert line.count(b"\n") == 1
     assert parse_record(line[:-1], what="line") == record
     document = json.loads(line)
@@ -220,7 +221,7 @@ def test_a_folder_that_is_a_file_is_an_error_that_says_so(tmp_path):
 @pytest.mark.parametrize("kept", [1, 40, -1])
 def test_a_torn_last_line_is_set_aside_and_told(tmp_path, kept):
     whole = write(tmp_path, 3)
-    torn = chain(entry(9), Head(4, Sha256("0" * 64)), NOW)[1][:kept]
+    torn = at_time(NOW, chain, entry(9), Head(4, Sha256("0" * 64)))[1][:kept]
     with segment(tmp_path).open("ab") as handle:
         handle.write(torn)
     assert verdict(tmp_path).torn
@@ -281,8 +282,8 @@ def rewritten(found: list[bytes], at: int, user: str) -> list[bytes]:
     head, result = Head(), []
     for number, line in enumerate(found):
         old = parse_record(line[:-1], what="line")
-        changed = entry(number, user=user) if number == at else old.entry
-        record, new = chain(changed, head, old.time)
+        changed = entry(number, user=user) if number == seq else old.entry
+        record, new = at_time(old.time, chain, changed, head)
         head = Head(record.seq, record.hash)
         result.append(new)
     return result
@@ -311,7 +312,7 @@ def test_an_edited_dropped_or_reordered_record_is_found_and_named(tmp_path, harm
 def test_an_inserted_record_is_found(tmp_path):
     found = write(tmp_path, 6)
     head = parse_record(found[2][:-1], what="line")
-    extra = chain(entry(99), Head(head.seq, head.hash), NOW)[1]
+    extra = at_time(NOW, chain, entry(99), Head(head.seq, head.hash))[1]
     segment(tmp_path).write_bytes(b"".join([*found[:3], extra, *found[3:]]))
     assert kinds(tmp_path) != []
 
@@ -387,7 +388,7 @@ def test_checkpoints_come_after_so_many_records_and_finished_files_go_to_the_arc
     finished = [name for name in kept if name.endswith(".jsonl")]
     assert finished == sorted(path.name for path in (tmp_path / "log/audit/uk").glob("*.jsonl"))[:-1]
     assert verdict(tmp_path / "log").covered == 31
-    archived = verify_log(archive, "uk", now=NOW)
+    archived = at_time(NOW, verify_log, archive, "uk")
     assert [problem.kind for problem in archived.problems] == ["truncated"], "its last file is still open"
 
 

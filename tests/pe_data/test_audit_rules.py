@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from audit_world import NOW, World
 from securesystemslib.signer import CryptoSigner
-from storage_helpers import replace
+from storage_helpers import at_time, replace
 from trust_helpers import Trust, make_trust
 
 from pe_data.errors import AuditChainError, AuditError
@@ -119,19 +119,19 @@ def test_the_key_of_the_role_is_replaced(tmp_path: Path) -> None:
 
 
 def test_a_key_without_the_role_is_refused_before_it_signs(audit_policy: TrustPolicy, audit_trust: Trust) -> None:
-    check_signers(audit_policy, "uk", [audit_trust.signers["bob"]], now=NOW)
-    check_signers(audit_policy, "zz", [], now=NOW)
-    check_signers(None, "uk", [CryptoSigner.generate_ed25519()], now=NOW)
+    at_time(NOW, check_signers, audit_policy, "uk", [audit_trust.signers["bob"]])
+    at_time(NOW, check_signers, audit_policy, "zz", [])
+    at_time(NOW, check_signers, None, "uk", [CryptoSigner.generate_ed25519()])
     with pytest.raises(AuditError, match=r"expected 1 key\(s\) of role audit-uk.*would count as forged"):
-        check_signers(audit_policy, "uk", [CryptoSigner.generate_ed25519()], now=NOW)
+        at_time(NOW, check_signers, audit_policy, "uk", [CryptoSigner.generate_ed25519()])
 
 
 def test_one_key_where_the_role_takes_two(tmp_path: Path) -> None:
     trust = make_trust(FolderStore(tmp_path / "store"), tmp_path, {"audit-uk": 2})
     alice, bob = trust.signers["alice"], trust.signers["bob"]
-    check_signers(trust.policy(), "uk", [alice, bob], now=NOW)
+    at_time(NOW, check_signers, trust.policy(), "uk", [alice, bob])
     with pytest.raises(AuditError, match="found 1 among"):
-        check_signers(trust.policy(), "uk", [alice, alice], now=NOW)
+        at_time(NOW, check_signers, trust.policy(), "uk", [alice, alice])
 
 
 def test_a_root_without_the_role_binds_nothing(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def publish_and_nominate(
 ) -> str:
     items = {name: item(world.folder / "built", name, build) for name, build in zip((AL, NC), builds, strict=True)}
     report = publish_collection(
-        world.store, items, country="us", dataset="areas", run_id="run-7", validation=validation, now=datetime.now(UTC)
+        world.store, items, country="us", dataset="areas", run_id="run-7", validation=validation
     )
     nominate(world, report.artifact_sha256, report.artifact_sha256)
     if len({(build.model_package, build.model_version) for build in builds}) == 1:
@@ -190,7 +190,7 @@ def test_a_nominated_collection_is_certified(world: World) -> None:
     assert {path.name for path in result.write(folder)} >= {"data_release.json", "trace.tro.jsonld", SIGNED_NAME}
     assert sha256_file(folder / "data_release.json") == release
     envelope = parse_envelope((folder / SIGNED_NAME).read_bytes(), payload_type=STATEMENT_TYPE, what="statement")
-    assert world.trust.policy().check(envelope, Role("attest", "us"), what="statement", now=datetime.now(UTC))
+    assert world.trust.policy().check(envelope, Role("attest", "us"), what="statement")
     assert strict_json(envelope.body, what="statement") == json.loads((folder / STATEMENT_NAME).read_bytes())
 
 
@@ -221,7 +221,7 @@ def test_the_research_object_is_linked_data(world: World) -> None:
 def test_a_single_file_is_certified(world: World) -> None:
     made = item(world.folder / "built", "cps", dataset="cps_2024")
     checked = replace(PASSED, checked=1)
-    publish_artifact(world.store, replace(made, manifest=made.manifest.validated(checked)), now=datetime.now(UTC))
+    publish_artifact(world.store, replace(made, manifest=made.manifest.validated(checked)))
     body = read(world.store, "us", "cps_2024").body
     nominate(world, body.artifact_sha256, body.manifest_sha256, dataset="cps_2024")
     written = world.folder / "cps.json"
@@ -632,9 +632,7 @@ def test_the_stores_are_opened_once_however_many_members_there_are(
     counts = []
     for members in (2, 9):
         items = {f"states/{n}": item(world.folder / "built", f"states/{n}") for n in range(members)}
-        report = publish_collection(
-            world.store, items, country="us", dataset="areas", run_id="r", validation=PASSED, now=datetime.now(UTC)
-        )
+        report = publish_collection(world.store, items, country="us", dataset="areas", run_id="r", validation=PASSED)
         nominate(world, report.artifact_sha256, report.artifact_sha256)
         opened.clear()
         write_manifest({name: one.manifest for name, one in items.items()}, build_id="r")

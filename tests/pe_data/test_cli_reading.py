@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 from fetch_helpers import WebServer
-from storage_helpers import NOW, make_item
+from storage_helpers import NOW, at_time, make_item
 
 import pe_data
 from pe_data.cli import app, run
@@ -42,7 +42,7 @@ def store(tmp_path):
         "districts/NC-01": Item(path, describe(path, Label("us", "areas", build=build))),
         "states/NC": make_item(tmp_path, "b", b"b"),
     }
-    publish_collection(store, items, country="us", dataset="areas", run_id="r", now=NOW)
+    at_time(NOW, publish_collection, store, items, country="us", dataset="areas", run_id="r")
     return tmp_path / "store"
 
 
@@ -125,7 +125,7 @@ def test_staleness_exit_codes(store, tmp_path, capsys):
     assert (code, out.splitlines()[-1]) == (0, "overall: current")
     items = {"districts/NC-01": make_item(tmp_path, "new", b"new")}
     what = {"country": "us", "dataset": "areas", "run_id": "r2"}
-    publish_collection(FolderStore(store), items, **what, now=NOW, allow_removal=True)
+    at_time(NOW, publish_collection, FolderStore(store), items, **what, allow_removal=True)
     code, out, _ = pe(capsys, "staleness", "--country", "us", "--json")
     assert (code, json.loads(out)["state"]) == (1, "stale")
     assert pe(capsys, "staleness")[0] == 2

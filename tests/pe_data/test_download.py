@@ -18,7 +18,7 @@ import fetch_helpers
 import forked
 import pytest
 from fetch_helpers import Fault, WebServer
-from storage_helpers import NOW, make_item
+from storage_helpers import NOW, at_time, make_item
 
 import pe_data
 from pe_data.cache import part as part_module
@@ -252,7 +252,7 @@ def test_a_body_is_what_was_asked_for(big, ranges):
 def small(tmp_path):
     """A store with one artifact, and its pinned address."""
     item = make_item(tmp_path, "whole", b"\x89HDF" + bytes(300_000), dataset="cps_2024")
-    report = publish_artifact(FolderStore(tmp_path / "store"), item, now=NOW)
+    report = at_time(NOW, publish_artifact, FolderStore(tmp_path / "store"), item)
     return tmp_path / "store", f"pe-data://us/cps_2024@sha256:{report.artifact_sha256}"
 
 

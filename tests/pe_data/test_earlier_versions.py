@@ -11,6 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 from gateway_helpers import gateway
+from storage_helpers import at_time
 
 import pe_data
 from local_h5.runs import verify as results_check
@@ -199,9 +200,9 @@ def test_pins_and_marks_are_known(old: Old) -> None:
     mark = f"gc/us/{digests['small-1']}.json"
     assert old.store.exists(mark)
     hour, later = timedelta(hours=1), datetime.now(UTC) + timedelta(days=1)
-    report = collect_garbage(old.store, grace=hour, keep_versions=1, now=later, dry_run=True)
+    report = at_time(later, collect_garbage, old.store, grace=hour, keep_versions=1, dry_run=True)
     assert report.deleted == (f"us/{digests['small-1']}",)
-    collect_garbage(old.store, grace=hour, keep_versions=1, now=later)
+    at_time(later, collect_garbage, old.store, grace=hour, keep_versions=1)
     assert not old.store.exists(mark), "marks are not needed any more"
 
 
@@ -213,7 +214,7 @@ def test_keys_tokens_and_the_audit_log_go_on(old: Old, capsys: pytest.CaptureFix
     assert found is not None
     assert found.user == "ada@example.org"
     assert run(["audit", "verify", "uk", "--require-signed"]) == 0, capsys.readouterr()
-    before = verify_log(old.store, "uk", policy=open_policy(old.store), now=datetime.now(UTC))
+    before = verify_log(old.store, "uk", policy=open_policy(old.store))
     assert before.clean
     assert before.signed >= 1
     assert before.unsigned >= 1
@@ -224,7 +225,7 @@ def test_keys_tokens_and_the_audit_log_go_on(old: Old, capsys: pytest.CaptureFix
             environment.setenv("PE_DATA_TOKEN", old.about["token"])
             assert run(command) == 0, capsys.readouterr()
         running.stop()
-    after = verify_log(old.store, "uk", policy=open_policy(old.store), now=datetime.now(UTC))
+    after = verify_log(old.store, "uk", policy=open_policy(old.store))
     assert after.clean
     assert after.records > before.records
     assert run(["audit", "verify", "uk", "--require-signed"]) == 0, capsys.readouterr()

@@ -12,7 +12,7 @@ import pytest
 from diff_helpers import write_sidecar
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from storage_helpers import NOW
+from storage_helpers import NOW, at_time
 
 import pe_data
 from pe_data.describe.columns import Column, entities_of
@@ -430,8 +430,15 @@ def write_area(path, first=1, **columns):
 
 def publish(place, files, notes=()):
     items = {name: Item(path, describe(path, Label("us", "areas")), About(notes=notes)) for name, path in files.items()}
-    publish_collection(
-        FolderStore(place / "store"), items, country="us", dataset="areas", run_id="r", now=NOW, allow_removal=True
+    at_time(
+        NOW,
+        publish_collection,
+        FolderStore(place / "store"),
+        items,
+        country="us",
+        dataset="areas",
+        run_id="r",
+        allow_removal=True,
     )
 
 

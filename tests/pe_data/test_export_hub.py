@@ -421,7 +421,7 @@ def test_gated_data_go_to_no_hub(world: World, country: str, capsys: pytest.Capt
     made = make_item(world.folder, "a", b"of people who were promised something")
     terms = {"country": country, "access": "gated" if country == "us" else "public", "licence": "End User Licence"}
     items = {"a": replace(made, manifest=replace(made.manifest, **terms))}
-    publish_collection(world.store, items, country=country, dataset="areas", run_id="r1", now=datetime.now(UTC))
+    publish_collection(world.store, items, country=country, dataset="areas", run_id="r1")
     for more in ([], ["--dry-run"]):
         assert run(["export-hub", f"{country}/areas", *WORDS[2:], *more]) == 1
         assert "expected public data, found gated data (licence: End User Licence)" in error_of(capsys)
@@ -441,7 +441,7 @@ def test_revoked_data_go_to_no_hub_even_if_the_hub_has_them(
 
 def test_a_single_file(world: World) -> None:
     made = make_item(world.folder, "cps", b"of the nation", dataset="cps_2024")
-    publish_artifact(world.store, made, now=datetime.now(UTC))
+    publish_artifact(world.store, made)
     assert run(["export-hub", "us/cps_2024", *WORDS[2:]]) == 0
     assert set(world.released()) == {"cps_2024.h5", "README.md", *DOCUMENTS}
 
@@ -492,7 +492,7 @@ def test_the_page_is_true(world: World, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.chdir(world.folder)
     made = areas(world.folder / "files", *SMALL)
     items = {name: replace(one, manifest=replace(one.manifest, dataset="local_areas")) for name, one in made.items()}
-    at = {"country": "us", "dataset": "local_areas", "run_id": "r1", "now": datetime.now(UTC)}
+    at = {"country": "us", "dataset": "local_areas", "run_id": "r1"}
     publish_collection(world.store, items, **at)
     (world.folder / "results" / "local_area").mkdir(parents=True)
     for folder, more in (("results", []), ("results/local_area", ["--local-area", "national/US"])):

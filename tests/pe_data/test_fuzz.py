@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from securesystemslib.signer import CryptoSigner
+from storage_helpers import at_time
 from test_hostile_documents import earlier_release, release
 from trust_helpers import make_trust
 
@@ -123,9 +124,9 @@ PARSERS: dict[str, tuple[Parser, bytes]] = {
     "root": (lambda raw: check_metadata(raw, what="root"), ROOT),
     "data release": (read_data_release, release(2)),
     "data release, earlier": (read_data_release, earlier_release(2)),
-    "audit record": (lambda raw: parse_record(raw, what="line"), chain(ENTRY, Head(), NOW)[1][:-1]),
+    "audit record": (lambda raw: parse_record(raw, what="line"), at_time(NOW, chain, ENTRY, Head())[1][:-1]),
     "checkpoint": (
-        lambda raw: read("000000000001.checkpoint.json", raw, "uk", None, NOW),
+        lambda raw: read("000000000001.checkpoint.json", raw, "uk", None),
         to_bytes(Checkpoint("uk", Head(1, A), NOW)),
     ),
     "tokens": (lambda raw: TokenFile.from_bytes(raw, "tokens"), TokenFile((TOKEN,)).to_bytes()),

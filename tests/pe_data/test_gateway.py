@@ -5,7 +5,6 @@ import json
 import re
 import shutil
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -57,7 +56,7 @@ def private(tmp_path_factory):
         "old": give_token(tokens, "old@example.org", days=-1),
         "gone": give_token(tokens, "gone@example.org"),
     }
-    revoke_tokens(tokens, "gone@example.org", datetime.now(UTC))
+    revoke_tokens(tokens, "gone@example.org")
     with gateway(store.url, tokens, environment={"PYTHONDEVMODE": "1"}) as running:
         yield Private(root, running, found, named)
 

@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from gateway_helpers import DATASET, gateway, give_token, publish_survey, survey_label, write_households
 from hypothesis import given
 from hypothesis import strategies as st
+from storage_helpers import at_time
 
 import pe_data
 from pe_data.cli import app
@@ -422,7 +423,9 @@ def test_any_key_is_an_object_of_the_store_or_refused(key):
         assert not key.startswith(("/", "audit/", "pins/", "gc/"))
 
 
-RECORD = chain(Entry("manifest", "uk", "r", user="ada", dataset="d"), Head(), datetime(2026, 1, 1, tzinfo=UTC))[1][:-1]
+RECORD = at_time(
+    datetime(2026, 1, 1, tzinfo=UTC), chain, Entry("manifest", "uk", "r", user="ada", dataset="d"), Head()
+)[1][:-1]
 
 
 @given(st.one_of(st.binary(max_size=300), st.tuples(st.integers(0, len(RECORD) - 1), st.integers(1, 255))))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from storage_helpers import NOW, Watched, areas, forged, make_item, publish_areas
+from storage_helpers import NOW, Watched, areas, at_time, forged, make_item, publish_areas
 
 from pe_data.errors import ConflictError, InputError, ObjectNotFoundError
 from pe_data.keep.fsck import check_store
@@ -40,7 +40,7 @@ def digests(store: Store) -> set[Sha256]:
 
 
 def collect(store: Store, days: float, **more: object) -> CollectionReport:
-    return collect_garbage(store, now=NOW + days * DAY, **more)  # type: ignore[arg-type]
+    return at_time(NOW + days * DAY, collect_garbage, store, **more)  # type: ignore[arg-type]
 
 
 def leave_garbage(store: Store, folder: Path) -> Sha256:
@@ -115,22 +115,22 @@ def test_members_and_earlier_versions_are_reachable(store: Watched, tmp_path: Pa
 
 def test_pins_hold_what_no_channel_leads_to(store: Watched, tmp_path: Path) -> None:
     garbage = leave_garbage(store, tmp_path)
-    assert add_pin(store, "us", garbage, reason="release 1.2", now=NOW)
-    assert not add_pin(store, "us", garbage, reason="again", now=NOW)
+    assert at_time(NOW, add_pin, store, "us", garbage, reason="release 1.2")
+    assert not at_time(NOW, add_pin, store, "us", garbage, reason="again")
     assert [(pin.sha256, pin.reason) for pin in list_pins(store)] == [(garbage, "release 1.2")]
     collect(store, 1000)
     assert garbage in digests(store)
-    assert remove_pin(store, "us", garbage, now=NOW + 1000 * DAY)
-    assert not remove_pin(store, "us", garbage, now=NOW)
+    assert at_time(NOW + 1000 * DAY, remove_pin, store, "us", garbage)
+    assert not at_time(NOW, remove_pin, store, "us", garbage)
     assert list(list_pins(store)) == []
-    assert add_pin(store, "us", garbage, reason="after all", now=NOW)
-    assert remove_pin(store, "us", garbage, now=NOW + 1001 * DAY)
+    assert at_time(NOW, add_pin, store, "us", garbage, reason="after all")
+    assert at_time(NOW + 1001 * DAY, remove_pin, store, "us", garbage)
     collect(store, 1007)
     assert garbage in digests(store), "the pin led to it a week ago"
     collect(store, 1008)
     assert garbage not in digests(store)
     with pytest.raises(ObjectNotFoundError, match="to pin"):
-        add_pin(store, "us", garbage, reason="too late", now=NOW)
+        at_time(NOW, add_pin, store, "us", garbage, reason="too late")
     assert list(list_pins(store)) == []
 
 
@@ -138,7 +138,7 @@ def test_a_pinned_collection_holds_its_members(store: Watched, tmp_path: Path) -
     first = publish_areas(store, areas(tmp_path, "a", "b", salt="1"))
     for salt in ("2", "3"):
         publish_areas(store, areas(tmp_path / salt, "a", "b", salt=salt), run_id=f"r{salt}")
-    add_pin(store, "us", first.artifact_sha256, reason="bundle", now=NOW)
+    at_time(NOW, add_pin, store, "us", first.artifact_sha256, reason="bundle")
     assert collect(store, 1000).deleted == ()
 
 
@@ -269,7 +269,7 @@ def test_publishing_garbage_at_every_step_of_a_collection(tmp_path: Path, at: st
 
 def test_without_sending_again_the_channel_would_dangle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The test above can fail: this is what it finds if a publication relies on what is old."""
-    monkeypatch.setattr(upload, "is_old", lambda seen, now: False)
+    monkeypatch.setattr(upload, "is_old", lambda seen: False)
     store = Watched()
     old_garbage(store, tmp_path)
     items = areas(tmp_path / "again", "a", salt="1")
@@ -349,7 +349,7 @@ def test_rolling_back_sends_again_what_nothing_leads_to(tmp_path: Path) -> None:
     def roll_back(operation: str, key: str) -> None:
         if operation == "deleting":
             store.hook = lambda operation, key: None
-            set_channel(store, "us", "areas", first.artifact_sha256, now=store.now)
+            at_time(store.now, set_channel, store, "us", "areas", first.artifact_sha256)
 
     store.hook = roll_back
     collect(store, 1010)
@@ -364,7 +364,7 @@ def test_pinning_while_it_is_being_deleted(tmp_path: Path) -> None:
     def pin(operation: str, key: str) -> None:
         if operation == "deleting" and garbage in key:
             store.hook = lambda operation, key: None
-            add_pin(store, "us", garbage, reason="late", now=store.now)
+            at_time(store.now, add_pin, store, "us", garbage, reason="late")
 
     store.hook = pin
     assert f"us/{garbage}" in collect(store, 1010).taken_back
@@ -394,7 +394,7 @@ def test_a_publication_at_any_moment_never_dangles(
                 publish_again(store, items, f"r{operation}")
 
         store.hook = publish_now
-        collect_garbage(store, now=store.now, grace=grace * DAY)
+        at_time(store.now, collect_garbage, store, grace=grace * DAY)
         store.hook = lambda operation, key: None
         assert check_store(store).ok
         publish_again(store, items, f"r{number}")

@@ -14,7 +14,6 @@ import sys
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import entry_points, requires, version
 from pathlib import Path
@@ -129,7 +128,7 @@ def certified(environment: Path, published: Published, pe: Any) -> Certified:
     out = environment / "certified"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PE_DATA_TRUST_ROOT", str(trust.anchor))
-        body = propose(store, candidate(store, "us", "local_areas"), namespace="local", now=datetime.now(UTC))
+        body = propose(store, candidate(store, "us", "local_areas"), namespace="local")
         nominate(store, trust.sign(body.to_bytes(), POINTER_TYPE), trust.policy())
         words = ["certify", "us", "--data-producer", "local-h5", "--release-manifest", str(published.path)]
         words += ["--policyengine-version", version("policyengine"), "--bundle-id", f"us-{version('policyengine')}"]

@@ -1,10 +1,9 @@
 """Pointers: bound to their place, typed by trust, refused when anything is off."""
 
 import json
-from datetime import UTC, datetime
 
 import pytest
-from storage_helpers import NOW, forged, replace
+from storage_helpers import NOW, at_time, forged, replace
 
 from pe_data.documents.pointer import PointerBody, SignedPointer, UnsignedPointer, parse_signed, parse_unsigned
 from pe_data.errors import (
@@ -157,7 +156,7 @@ def test_a_channel_that_was_never_published(store: Store) -> None:
 
 def test_channels_are_listed(store: Store) -> None:
     for country, dataset in (("us", "a"), ("us", "b"), ("uk", "a")):
-        move(store, country, dataset, artifact_sha256=A, manifest_sha256=M, namespace="t", now=datetime.now(UTC))
+        move(store, country, dataset, artifact_sha256=A, manifest_sha256=M, namespace="t")
     store.put_create("channels/us/a/stable.json", b"{}")
     found = [(c.country, c.dataset, c.channel) for c in list_channels(store)]
     assert sorted(found) == [("uk", "a", "latest"), ("us", "a", "latest"), ("us", "b", "latest")]
@@ -168,7 +167,7 @@ def test_a_rolled_back_pointer_breaks_the_chain(store: Store) -> None:
     """Somebody puts version 1 back under the name: the next move starts a chain that fsck sees."""
     key = channel_key("us", "d", "latest")
     for digest in (A, M):
-        move(store, "us", "d", artifact_sha256=digest, manifest_sha256=digest, namespace="t", now=NOW)
+        at_time(NOW, move, store, "us", "d", artifact_sha256=digest, manifest_sha256=digest, namespace="t")
     chain = list(history(store, "us", "d"))
     assert [p.body.version for p in chain] == [2, 1]
     forged = replace(chain[0].body, version=3, prev=sha256_bytes(b"invented"))

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from storage_helpers import NOW, areas, make_item, publish_areas
+from storage_helpers import NOW, areas, at_time, make_item, publish_areas
 
 from pe_data.documents.collection import Collection
 from pe_data.documents.encoding import unpack
@@ -36,7 +36,7 @@ def store() -> Store:
 
 def test_one_artifact(store: Store, tmp_path: Path) -> None:
     item = make_item(tmp_path, "cps", b"bytes", dataset="cps_2024")
-    report = publish_artifact(store, item, namespace="tests", now=NOW)
+    report = at_time(NOW, publish_artifact, store, item, namespace="tests")
     digest = sha256_bytes(b"bytes")
     assert (report.uploaded, report.moved, report.version) == (1, True, 1)
     assert store.get(payload_key("us", digest, "h5")).data == b"bytes"

@@ -258,7 +258,7 @@ while won < 5:
     digest = sha256_bytes(f"{sys.argv[2]} {won} {lost}".encode())
     try:
         outcome = move(store, "us", "d", artifact_sha256=digest, manifest_sha256=digest,
-                       namespace="t", now=datetime.now(UTC))
+                       namespace="t")
         won += 1
         print(outcome.pointer.body.version, digest, flush=True)
     except ConflictError:

@@ -16,7 +16,7 @@ import pytest
 from fetch_helpers import Fault, WebServer
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from storage_helpers import NOW
+from storage_helpers import NOW, at_time
 from validation_world import Run, copy_of, make_run
 
 import nation_parquet
@@ -75,7 +75,7 @@ def split(results: Path) -> Path:
 def publish(run: Run, store: Any, leave_out: str = "") -> None:
     items = items_in(run.settings.results, Label("us", "local_areas", licence="CC0-1.0"))
     items = {name: item for name, item in items.items() if not (leave_out and name.startswith(leave_out))}
-    publish_collection(store, items, country="us", dataset="local_areas", run_id="r1", now=NOW, allow_removal=True)
+    at_time(NOW, publish_collection, store, items, country="us", dataset="local_areas", run_id="r1", allow_removal=True)
 
 
 @pytest.fixture(scope="module")
@@ -224,7 +224,7 @@ def test_a_month_of_a_variable(tmp_path: Path) -> None:
     splits = [Split("NC", f"NC-0{n + 1}", {"person": (n, n + 1)}) for n in range(2)]
     write_by_area(h5.with_suffix(""), {"person": lambda: table}, splits, years=(2024,), source=sha256_file(h5))
     items = items_in(tmp_path / "files", Label("us", "split"))
-    publish_collection(FolderStore(tmp_path / "split"), items, country="us", dataset="split", run_id="r", now=NOW)
+    at_time(NOW, publish_collection, FolderStore(tmp_path / "split"), items, country="us", dataset="split", run_id="r")
     frame = pe_data.open("pe-data://us/split@latest", "snap", area="NC-02", store=tmp_path / "split")["person"]
     assert frame[[f"snap@{month}" for month in months]].to_dict("list") == {"snap@2024-01": [-1], "snap@2024-02": [-2]}
 
@@ -546,7 +546,7 @@ def changed_index(change: Callable[[dict[str, list[Any]]], None]) -> Callable[[P
     return rewrite
 
 
-def at(columns: dict[str, list[Any]], column: str, group: int = 3) -> int:
+def row_of(columns: dict[str, list[Any]], column: str, group: int = 3) -> int:
     return next(
         n
         for n, key in enumerate(zip(columns["entity"], columns["row_group"], columns["column"], strict=True))
@@ -556,13 +556,13 @@ def at(columns: dict[str, list[Any]], column: str, group: int = 3) -> int:
 
 def swap(columns: dict[str, list[Any]]) -> None:
     """The index gives two columns of a row group each other's range, with the right digests."""
-    one, two = at(columns, "age"), at(columns, "employment_income")
+    one, two = row_of(columns, "age"), row_of(columns, "employment_income")
     for name in ("offset", "size_bytes", "sha256"):
         columns[name][one], columns[name][two] = columns[name][two], columns[name][one]
 
 
 def drop(columns: dict[str, list[Any]]) -> None:
-    row = at(columns, "age")
+    row = row_of(columns, "age")
     for values in columns.values():
         del values[row]
 
@@ -577,25 +577,25 @@ def test_an_index_that_is_not_the_footers(run: Run, tmp_path: Path, change: Any)
 
 
 def beyond(columns: dict[str, list[Any]]) -> None:
-    columns["offset"][at(columns, "age")] = 1 << 40
+    columns["offset"][row_of(columns, "age")] = 1 << 40
 
 
 def below(columns: dict[str, list[Any]]) -> None:
-    columns["offset"][at(columns, "age")] = -5
+    columns["offset"][row_of(columns, "age")] = -5
 
 
 def twice(columns: dict[str, list[Any]]) -> None:
-    row = at(columns, "age")
+    row = row_of(columns, "age")
     for values in columns.values():
         values.append(values[row])
 
 
 def of_two_areas(columns: dict[str, list[Any]]) -> None:
-    columns["area"][at(columns, "age")] = "NC-13"
+    columns["area"][row_of(columns, "age")] = "NC-13"
 
 
 def of_nobody(columns: dict[str, list[Any]]) -> None:
-    columns["entity"][at(columns, "age")] = "ghost"
+    columns["entity"][row_of(columns, "age")] = "ghost"
 
 
 @pytest.mark.parametrize("change", [beyond, below, twice, of_two_areas, of_nobody])

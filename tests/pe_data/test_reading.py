@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from fetch_helpers import Fault, WebServer
-from storage_helpers import NOW, make_item, replace
+from storage_helpers import NOW, at_time, make_item, replace
 
 import pe_data
 from pe_data.cache.entries import Cache
@@ -64,7 +64,7 @@ def write_h5(path):
 def publish_h5(tmp_path, dataset="cps_2024", build=None, data=write_h5):
     path = data(tmp_path / "source.h5")
     manifest = describe(path, Label("us", dataset, build=build or Build()))
-    return publish_artifact(FolderStore(tmp_path / "store"), Item(path, manifest), now=NOW)
+    return at_time(NOW, publish_artifact, FolderStore(tmp_path / "store"), Item(path, manifest))
 
 
 # --- frames -----------------------------------------------------------------------------------
@@ -128,7 +128,7 @@ def test_a_file_that_is_not_what_its_manifest_says(tmp_path, damage):
             del file["age"]
         artifact = describe(item.path, Label("us", "cps_2024")).artifact
         item = replace(item, manifest=replace(item.manifest, artifact=artifact))
-    publish_artifact(FolderStore(tmp_path / "store"), item, now=NOW)
+    at_time(NOW, publish_artifact, FolderStore(tmp_path / "store"), item)
     with pytest.raises(InputError, match="cannot be read as its manifest describes it"):
         pe_data.open("pe-data://us/cps_2024@latest")
 
@@ -209,7 +209,7 @@ def test_schema_needs_about_two_kilobytes(tmp_path):
 def test_schema_of_a_collection_names_a_member(tmp_path):
     items = {"districts/NC-01": make_item(tmp_path, "a", b"a"), "states/NC": make_item(tmp_path, "b", b"b")}
     store = FolderStore(tmp_path / "store")
-    publish_collection(store, items, country="us", dataset="areas", run_id="r", now=NOW)
+    at_time(NOW, publish_collection, store, items, country="us", dataset="areas", run_id="r")
     with pytest.raises(InputError, match="pe-data://us/areas/districts/NC-01@latest"):
         entry_for("pe-data://us/areas@latest", Options.of())
     publish_h5(tmp_path)
@@ -340,7 +340,7 @@ def test_a_bucket_with_settings_from_the_file(tmp_path, monkeypatch, s3_server, 
         f'[stores.us]\nurl = "s3://{s3_bucket}/data"\n[stores.us.options]\n{settings}\n'
     )
     item = make_item(tmp_path, "f", b"\x89HDF in a bucket", dataset="cps_2024")
-    publish_artifact(open_store(f"s3://{s3_bucket}/data", options=s3_server), item, now=NOW)
+    at_time(NOW, publish_artifact, open_store(f"s3://{s3_bucket}/data", options=s3_server), item)
     path = pe_data.ensure("pe-data://us/cps_2024@latest")
     assert path.read_bytes() == b"\x89HDF in a bucket"
     assert [one.dataset for one in list_store(Options.of(), "us")] == ["cps_2024"]
@@ -390,7 +390,7 @@ def fill(tmp_path, count=3):
     paths = []
     for i in range(count):
         item = make_item(tmp_path, f"f{i}", bytes([i]) * 1000, dataset=f"d{i}")
-        publish_artifact(FolderStore(tmp_path / "store"), item, now=NOW + timedelta(days=i))
+        at_time(NOW + timedelta(days=i), publish_artifact, FolderStore(tmp_path / "store"), item)
         path = pe_data.ensure(f"pe-data://us/d{i}@latest")
         os.utime(path.with_name(path.name + ".stamp"), (1000 + i, 1000 + i))
         paths.append(path)

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 from fetch_helpers import Fault, WebServer
-from storage_helpers import NOW, make_item, replace
+from storage_helpers import NOW, at_time, make_item, replace
 
 import pe_data
 from pe_data.documents.encoding import pack
@@ -47,7 +47,9 @@ DATA = {
 def publish(folder, data=DATA, run_id="r1", now=NOW):
     items = {n: make_item(folder.parent / "files" / run_id, n, d) for n, d in data.items()}
     store = FolderStore(folder)
-    return publish_collection(store, items, country="us", dataset="areas", run_id=run_id, now=now, allow_removal=True)
+    return at_time(
+        now, publish_collection, store, items, country="us", dataset="areas", run_id=run_id, allow_removal=True
+    )
 
 
 @pytest.fixture
@@ -95,7 +97,7 @@ def test_a_member_through_the_channel(store, cache):
 
 def test_a_single_artifact(tmp_path, cache):
     item = make_item(tmp_path, "whole", b"\x89HDF whole", dataset="cps_2024")
-    publish_artifact(FolderStore(tmp_path / "store"), item, now=NOW)
+    at_time(NOW, publish_artifact, FolderStore(tmp_path / "store"), item)
     path = pe_data.ensure("pe-data://us/cps_2024@latest", store=str(tmp_path / "store"))
     assert path.read_bytes() == b"\x89HDF whole"
     pin = f"pe-data://us/cps_2024@sha256:{path.stem}"
@@ -281,7 +283,7 @@ def test_an_older_pointer_is_refused_by_who_saw_the_newer(store, cache):
 def test_a_revoked_manifest_is_refused(tmp_path, cache):
     item = make_item(tmp_path, "gone", b"\x89HDF gone", dataset="gone")
     revoked = replace(item, manifest=replace(item.manifest, status="revoked"))
-    publish_artifact(FolderStore(tmp_path / "store"), revoked, now=NOW)
+    at_time(NOW, publish_artifact, FolderStore(tmp_path / "store"), revoked)
     with pytest.raises(RevokedError, match="expected an active artifact"):
         pe_data.ensure("pe-data://us/gone@latest", store=str(tmp_path / "store"))
 

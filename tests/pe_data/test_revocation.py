@@ -14,7 +14,7 @@ import forked
 import pytest
 import revocation_helpers
 from revocation_helpers import AL, NC, REASON, World, make_world
-from storage_helpers import areas, publish_areas
+from storage_helpers import areas, at_time, publish_areas
 from trust_helpers import without_libraries
 
 import pe_data
@@ -316,8 +316,8 @@ def test_gc_finishes_a_revocation_and_keeps_the_tombstone(world: World) -> None:
     publish_areas(world.store, areas(world.folder / "new", NC, salt=" newer"), "r3")
     now = datetime.now(UTC)
     with pytest.warns(CacheWarning, match="not genuine"):
-        report = collect_garbage(world.store, now=now)
-    collect_garbage(world.store, now=now + timedelta(days=30))
+        report = at_time(now, collect_garbage, world.store)
+    at_time(now + timedelta(days=30), collect_garbage, world.store)
     assert report.revoked_removed == (f"us/{world.sha256(AL)}",)
     assert not payload.exists()
     assert world.store.exists(tombstone_key("us", world.sha256(AL)))

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from revocation_helpers import AL, NC, REASON, World, make_world, stranger
-from storage_helpers import areas, publish_areas
+from storage_helpers import areas, at_time, publish_areas
 
 import pe_data
 from pe_data.documents.envelope import REVOCATIONS_TYPE, TOMBSTONE_TYPE
@@ -149,7 +149,7 @@ def test_the_same_version_twice(world: World) -> None:
 
 
 def test_a_list_from_the_future(world: World) -> None:
-    proposed = world.propose(now=datetime.now(UTC) + timedelta(days=2))
+    proposed = at_time(datetime.now(UTC) + timedelta(days=2), world.propose)
     world.put_list(world.signed_list(proposed))
     with pytest.warns(CacheWarning, match="is dated"):
         pe_data.ensure(world.single(AL))

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from storage_helpers import at_time
 
 from pe_data.errors import (
     ConflictError,
@@ -333,14 +334,15 @@ def advance(
     expected_version: int | None = None,
 ) -> bool:
     """Move `latest` to the artifact `sha(name)`."""
-    return move(
+    return at_time(
+        NOW,
+        move,
         store,
         "us",
         dataset,
         artifact_sha256=sha(name),
         manifest_sha256=sha(f"manifest of {name}"),
         namespace="test",
-        now=NOW,
         expected_version=expected_version,
     ).moved
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from securesystemslib.dsse import Envelope
+from storage_helpers import at_time
 from trust_helpers import make_trust, publish_validated, variables
 
 from pe_data.documents.envelope import POINTER_TYPE, TOMBSTONE_TYPE, SignedDocument, add_signature, parse_envelope
@@ -68,9 +69,9 @@ def test_a_policy_counts_the_keys_of_the_role(store: FolderStore, tmp_path: Path
     policy = trust.policy()
     document = trust.sign(b"body", POINTER_TYPE)
     ids = tuple(signer.public_key.keyid for signer in trust.signers.values())
-    assert policy.check(document, NEXT, what="x", now=now()) == ids
+    assert policy.check(document, NEXT, what="x") == ids
     with pytest.raises(BelowThresholdError, match=r"needs 2 .* found 1") as caught:
-        policy.check(trust.sign(b"body", POINTER_TYPE, "alice"), NEXT, what="x", now=now())
+        policy.check(trust.sign(b"body", POINTER_TYPE, "alice"), NEXT, what="x")
     assert (caught.value.counted, caught.value.threshold) == (1, 2)
 
 
@@ -81,15 +82,15 @@ def test_a_policy_refuses_what_does_not_fit(store: FolderStore, tmp_path: Path) 
     document = trust.sign(b"body", POINTER_TYPE, "alice")
     changed = SignedDocument(document.payload_type, b"another", document.signatures)
     with pytest.raises(SignatureError, match="does not fit"):
-        policy.check(changed, NEXT, what="x", now=now())
+        policy.check(changed, NEXT, what="x")
     with pytest.raises(BelowThresholdError, match="which the role does not have"):
-        policy.check(stranger.sign(b"body", POINTER_TYPE), NEXT, what="x", now=now())
+        policy.check(stranger.sign(b"body", POINTER_TYPE), NEXT, what="x")
     with pytest.raises(SignatureError, match="signs application/vnd"):
-        policy.check(document, Role("revoke", "us"), what="x", now=now())
+        policy.check(document, Role("revoke", "us"), what="x")
     with pytest.raises(TrustRootError, match="to nobody"):
-        policy.check(document, Role("next", "uk"), what="x", now=now())
+        policy.check(document, Role("next", "uk"), what="x")
     with pytest.raises(ExpiredError, match="ended on"):
-        policy.check(document, NEXT, what="x", now=now() + timedelta(days=400))
+        at_time(now() + timedelta(days=400), policy.check, document, NEXT, what="x")
 
 
 def test_a_key_signs_once(store: FolderStore, tmp_path: Path) -> None:

@@ -84,10 +84,10 @@ class Trust:
         """`body` signed by these people (by everybody if none is named)."""
         return envelope.sign(body, payload_type, [self.signers[name] for name in people or tuple(self.signers)])
 
-    def policy(self, *, client: str = "client", now: datetime | None = None) -> TrustPolicy:
+    def policy(self, *, client: str = "client") -> TrustPolicy:
         """What a client with a memory of its own believes."""
         with variables(self.environment):
-            return open_policy(self.store, metadata=self.folder / client, now=now)
+            return open_policy(self.store, metadata=self.folder / client)
 
     def rotate(self, terms: Terms, *people: str) -> Version:
         """Publish the next version, signed by these people (everybody if none is named)."""

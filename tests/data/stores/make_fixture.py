@@ -229,7 +229,7 @@ def main(results: Path, target: Path) -> None:
         make_keys_and_roots()
         found = publish_us(results)
         pin = publish_uk()
-        token, _ = new_token(Path("tokens.json"), "ada@example.org", ("uk/*",), CENTURY, datetime.now(UTC))
+        token, _ = new_token(Path("tokens.json"), "ada@example.org", ("uk/*",), CENTURY)
         serve(pin, token)
         serve(pin, token, "--signer", "gatekeeper")
         fill_cache(found)

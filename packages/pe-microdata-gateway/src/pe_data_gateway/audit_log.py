@@ -19,7 +19,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -53,7 +52,6 @@ class AuditLog:
         country: str,
         *,
         rotate_bytes: int = ROTATE_BYTES,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         evidence: Evidence | None = None,
     ) -> None:
         """Take the lock, check that the log is the one that was left, and write the record of the opening.
@@ -62,7 +60,6 @@ class AuditLog:
             root: Folder of a store; the log goes to `audit/{country}/` in it.
             country: Whose log it is.
             rotate_bytes: A file this long, in bytes, is followed by a new one.
-            clock: UTC.
             evidence: What the log is compared with; by default the checkpoints in its folder, signed or not.
 
         Raises:
@@ -71,7 +68,7 @@ class AuditLog:
         """
         self.root, self.country = root, country
         self.folder = root / audit_prefix(country)
-        self._rotate_bytes, self._clock = rotate_bytes, clock
+        self._rotate_bytes = rotate_bytes
         self.deliver: Deliver = _at_once
         """How the answers of a flush are given; by default in the writing thread."""
         self._waiting: list[_Waiting] = []
@@ -83,7 +80,7 @@ class AuditLog:
         try:
             with disk_errors(self.folder, "open"):
                 self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            found = recover(root, country, evidence or Evidence(), clock())
+            found = recover(root, country, evidence or Evidence())
             self._path, self._head = found.path, found.head
             self._open_file()
             self._thread = threading.Thread(target=self._run, name=f"pe-data-audit-{country}", daemon=True)
@@ -164,7 +161,7 @@ class AuditLog:
         self._check_untouched()
         head, records, lines = self._head, list[Record](), list[bytes]()
         for entry in entries:
-            record, line = chain(entry, head, self._clock())
+            record, line = chain(entry, head)
             head = Head(record.seq, record.hash)
             records.append(record)
             lines.append(line)

@@ -16,7 +16,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,12 +83,11 @@ def disk_errors(folder: Path, doing: str) -> Iterator[None]:
         ) from error
 
 
-def recover(root: Path, country: str, evidence: Evidence, now: datetime) -> Recovered:
+def recover(root: Path, country: str, evidence: Evidence) -> Recovered:
     """The file to go on with and where the chain stands, once the log was found to be the one that was left.
 
     Args:
         root: Folder of a store, which has the log in `audit/{country}/`.
-        now: UTC; for the dates in the trust root.
 
     Raises:
         AuditError: the folder cannot be written, or the archive cannot be read.
@@ -98,11 +96,11 @@ def recover(root: Path, country: str, evidence: Evidence, now: datetime) -> Reco
     folder = root / audit_prefix(country)
     segments = sorted(path for path in folder.iterdir() if _SEGMENT.fullmatch(path.name))
     with _refusing(folder):
-        bound = binding(evidence.policy, country, what=str(folder), now=now)
-        kept = [read(where, raw, country, bound, now) for where, raw in evidence.kept.items()]
+        bound = binding(evidence.policy, country, what=str(folder))
+        kept = [read(where, raw, country, bound) for where, raw in evidence.kept.items()]
         vouched = max((one.checkpoint.head.seq for one in kept), default=0)
         places = [FolderStore(root), *([evidence.archive] if evidence.archive else [])]
-        last = [_last_of_place(place, country, bound, now, vouched) for place in places]
+        last = [_last_of_place(place, country, bound, vouched) for place in places]
         known = [one for one in last if one is not None]
         _check_alike(known)
     if evidence.signs is False and any(one.marked for one in (*known, *kept)):
@@ -127,9 +125,7 @@ def recover(root: Path, country: str, evidence: Evidence, now: datetime) -> Reco
 # --- checkpoints ----------------------------------------------------------------------------------
 
 
-def _last_of_place(
-    place: Store, country: str, bound: "TrustPolicy | None", now: datetime, vouched: int
-) -> Found | None:
+def _last_of_place(place: Store, country: str, bound: "TrustPolicy | None", vouched: int) -> Found | None:
     """The last checkpoint of a place that counts: the last signed one if some bind, else the last of all.
 
     Raises:
@@ -139,7 +135,7 @@ def _last_of_place(
     newest: Found | None = None
     for some in _in_parts(keys if bound is not None else keys[:1]):
         for where, raw in read_checkpoints(place, some).items():
-            one = read(where, raw, country, bound, now)
+            one = read(where, raw, country, bound)
             if one.binds:
                 if newest is not None:
                     raise AuditChainError(

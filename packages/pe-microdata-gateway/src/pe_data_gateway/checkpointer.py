@@ -6,12 +6,12 @@ by itself. If the log does not lie in the store already, checkpoints and finishe
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pe_data.errors import AuditError, ObjectExistsError, PeDataError
+from pe_data.names import times
 from pe_data.names.digests import sha256_file
 from pe_data.names.keys import audit_prefix, checkpoint_key
 from pe_data.store.base import Store
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from pe_data.trust.policy import TrustPolicy
 
 
-def check_signers(policy: "TrustPolicy | None", country: str, signers: "Sequence[Signer]", *, now: datetime) -> None:
+def check_signers(policy: "TrustPolicy | None", country: str, signers: "Sequence[Signer]") -> None:
     """Raise AuditError unless checkpoints by these signers count for the role `audit-{country}`, if there is one.
 
     Raises:
         ExpiredError: the role is past its date.
     """
     what = f"checkpoints of {country}"
-    bound = binding(policy, country, what=what, now=now)
+    bound = binding(policy, country, what=what)
     if bound is None:
         return
     from pe_data.trust.policy import Role, public_bytes
@@ -43,7 +43,7 @@ def check_signers(policy: "TrustPolicy | None", country: str, signers: "Sequence
     if not signers:
         LOGGER.warning("%s: the trust root has a role %r, and no --signer is named: unsigned", what, role.name)
         return
-    authority = bound.authority(role, what=what, now=now)
+    authority = bound.authority(role, what=what)
     ids = {signer.public_key.keyid for signer in signers}
     held = {public_bytes(authority.keys[one]) for one in ids if one in authority.keys}
     if len(held) < authority.threshold:
@@ -65,13 +65,12 @@ class Checkpointer:
         every_records: int = EVERY_RECORDS,
         every_seconds: float = EVERY_SECONDS,
         archive: Store | None = None,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Args:
         signers: Whose signatures every checkpoint gets; none makes unsigned ones.
         archive: A store to copy checkpoints and finished files to.
         """
-        self._logs, self._signers, self._archive, self._clock = logs, signers, archive, clock
+        self._logs, self._signers, self._archive = logs, signers, archive
         self._records, self._seconds = every_records, every_seconds
         self._done = dict.fromkeys(logs, 0)
         self._copied: set[str] = set()
@@ -112,7 +111,7 @@ class Checkpointer:
     def _write(self, country: str, log: AuditLog) -> None:
         head = log.head
         try:
-            raw = to_bytes(Checkpoint(country, head, self._clock()), self._signers)
+            raw = to_bytes(Checkpoint(country, head, times.now()), self._signers)
             self._put(FolderStore(log.root), checkpoint_key(country, head.seq), raw)
             self._done[country] = head.seq
             self._copy(country, log)

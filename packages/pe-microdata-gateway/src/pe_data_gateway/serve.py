@@ -5,7 +5,6 @@ import ipaddress
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -130,7 +129,7 @@ def _evidence(store: Store, root: Path, settings: Settings, signers: "Sequence[S
     same = isinstance(store, FolderStore) and store.root.resolve() == root.resolve()
     policy = policy_if_any(store)
     for country in settings.countries:
-        check_signers(policy, country, signers, now=datetime.now(UTC))
+        check_signers(policy, country, signers)
     archive = None if same or not store.listable else store
     return Evidence(policy, archive, new=settings.new_log, signs=bool(signers))
 

@@ -11,7 +11,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +22,7 @@ from pe_data.documents.document import Digest, Document, Part, Refused, Text, Ti
 from pe_data.errors import ConfigError, InvalidDocumentError, InvalidNameError
 from pe_data.files.atomic import SECRET, replace_file, sync_folder
 from pe_data.files.private import check_private
+from pe_data.names import times
 from pe_data.names.digests import Sha256, sha256_bytes
 from pe_data.names.keys import check_country, check_dataset
 from pe_data.names.times import format_time, parse_time
@@ -74,9 +75,9 @@ class Token(Part, frozen=True):
             return any(text.startswith(f"{country}/") for text in self.scopes)
         return not {f"{country}/*", f"{country}/{dataset}"}.isdisjoint(self.scopes)
 
-    def counts(self, now: datetime) -> bool:
+    def counts(self) -> bool:
         """Whether it has neither ended nor been revoked."""
-        return self.revoked is None and now < parse_time(self.expires)
+        return self.revoked is None and times.now() < parse_time(self.expires)
 
 
 class TokenFile(Document, frozen=True):
@@ -85,7 +86,7 @@ class TokenFile(Document, frozen=True):
     tokens: tuple[Token, ...]
 
 
-def new_token(path: Path, user: str, scopes: tuple[str, ...], lifetime: timedelta, now: datetime) -> tuple[str, Token]:
+def new_token(path: Path, user: str, scopes: tuple[str, ...], lifetime: timedelta) -> tuple[str, Token]:
     """Make a token and write its digest to the file; the token itself is in the return value alone.
 
     Raises:
@@ -98,21 +99,22 @@ def new_token(path: Path, user: str, scopes: tuple[str, ...], lifetime: timedelt
         raise InvalidNameError("scopes: expected at least one, such as COUNTRY/DATASET, found none")
     for scope in scopes:
         check_scope(scope)
+    moment = times.now()
     text = PREFIX + secrets.token_urlsafe(32)
     token = Token(
         id=secrets.token_hex(6),
         sha256=sha256_bytes(text.encode()),
         user=user,
         scopes=scopes,
-        created=format_time(now),
-        expires=format_time(now + lifetime),
+        created=format_time(moment),
+        expires=format_time(moment + lifetime),
         revoked=None,
     )
     _change(path, lambda tokens: (*tokens, token))
     return text, token
 
 
-def revoke_tokens(path: Path, which: str, now: datetime) -> tuple[Token, ...]:
+def revoke_tokens(path: Path, which: str) -> tuple[Token, ...]:
     """End a token by id, or all those of a user; returns those that ended.
 
     Raises:
@@ -123,7 +125,7 @@ def revoke_tokens(path: Path, which: str, now: datetime) -> tuple[Token, ...]:
     def change(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
         ended.extend(one for one in tokens if which in (one.id, one.user))
         return tuple(
-            msgspec.structs.replace(one, revoked=one.revoked or format_time(now)) if one in ended else one
+            msgspec.structs.replace(one, revoked=one.revoked or format_time(times.now())) if one in ended else one
             for one in tokens
         )
 
@@ -147,9 +149,9 @@ def read_tokens(path: Path) -> tuple[Token, ...]:
 class TokenBook:
     """The tokens of a file, read again whenever it changes."""
 
-    def __init__(self, path: Path, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, path: Path) -> None:
         """Raises ConfigError if the file cannot be used."""
-        self.path, self._clock = path, clock
+        self.path = path
         self._state: tuple[int, ...] = ()
         self._by_digest: dict[Sha256, Token] = {}
         self._looked = 0.0
@@ -159,12 +161,12 @@ class TokenBook:
         """The token, if it is one that counts now. Raises ConfigError if the file cannot be read."""
         self._refresh()
         token = self._by_digest.get(sha256_bytes(text.encode()))
-        return token if token and token.counts(self._clock()) else None
+        return token if token and token.counts() else None
 
     def is_active(self, token_id: str) -> bool:
         """Whether the token with that id counts now. Raises ConfigError."""
         self._refresh()
-        return any(one.id == token_id and one.counts(self._clock()) for one in self._by_digest.values())
+        return any(one.id == token_id and one.counts() for one in self._by_digest.values())
 
     def _refresh(self) -> None:
         now = time.monotonic()

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, cast
+from typing import Literal
 
 from pe_data.errors import InvalidNameError
 from pe_data.names.digests import Sha256
@@ -39,7 +39,7 @@ def wanted(key: str) -> Wanted:
     """What `key` names. Raises Refusal for anything that is not one of the store's readable objects."""
     parsed = parse_object_key(key)
     if parsed is not None:
-        return Wanted(cast("Kind", parsed.kind.value), key, parsed.country, None, parsed.sha256)
+        return Wanted(parsed.kind.value, key, parsed.country, None, parsed.sha256)
     channel = _CHANNEL.fullmatch(key)
     if channel:
         return Wanted("channel", key, channel["country"], channel["dataset"])

@@ -84,7 +84,7 @@ def country_of(raw: bytes, *, what: str) -> str:
     return CheckpointFile.from_bytes(signed.body if signed else raw, what).country
 
 
-def binding(policy: "TrustPolicy | None", country: str, *, what: str, now: datetime) -> "TrustPolicy | None":
+def binding(policy: "TrustPolicy | None", country: str, *, what: str) -> "TrustPolicy | None":
     """`policy` if it has a role `audit-{country}`, so that checkpoints can bind; else None.
 
     Raises:
@@ -95,11 +95,11 @@ def binding(policy: "TrustPolicy | None", country: str, *, what: str, now: datet
     role = Role("audit", country)
     if policy is None or role.name not in policy.authorities:
         return None
-    policy.authority(role, what=what, now=now)
+    policy.authority(role, what=what)
     return policy
 
 
-def read(where: str, raw: Raw, country: str, policy: "TrustPolicy | None", now: datetime) -> Found:
+def read(where: str, raw: Raw, country: str, policy: "TrustPolicy | None") -> Found:
     """A checkpoint, with what its signatures are worth.
 
     Args:
@@ -117,7 +117,7 @@ def read(where: str, raw: Raw, country: str, policy: "TrustPolicy | None", now: 
     signed, binds, stranger = _signed(raw, where), False, ""
     if signed is not None and policy is not None:
         try:
-            policy.check(signed, Role("audit", country), what=where, now=now)
+            policy.check(signed, Role("audit", country), what=where)
             binds = True
         except BelowThresholdError as error:
             stranger = str(error)

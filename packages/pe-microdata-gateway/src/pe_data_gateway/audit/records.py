@@ -15,6 +15,7 @@ import msgspec
 
 from pe_data.documents.document import Digest, Document, Part, Text, Time, Version, check_times
 from pe_data.errors import InvalidDocumentError
+from pe_data.names import times
 from pe_data.names.digests import Sha256, canonical_json, sha256_bytes, strict_json
 from pe_data.names.times import format_time, parse_time
 
@@ -101,8 +102,9 @@ class Head:
     hash: Sha256 = START
 
 
-def chain(entry: Entry, head: Head, now: datetime) -> tuple[Record, bytes]:
-    """The record that follows `head`, and its line with the newline."""
+def chain(entry: Entry, head: Head) -> tuple[Record, bytes]:
+    """The record that follows `head` now, and its line with the newline."""
+    now = times.now()
     place = {"seq": head.seq + 1, "prev": head.hash, "time": format_time(now)}
     document = {**Entry.HEAD, **msgspec.to_builtins(entry), **place}
     digest = sha256_bytes(canonical_json(document))

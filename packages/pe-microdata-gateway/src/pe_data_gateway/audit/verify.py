@@ -18,7 +18,6 @@ then, are no fault if they say what the log says and a signed one comes after th
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from pe_data.errors import AuditError, InvalidDocumentError, PeDataError
@@ -85,7 +84,6 @@ def verify_log(
     policy: "TrustPolicy | None" = None,
     copies: Mapping[str, Raw] | None = None,
     kept: Mapping[str, bytes] | None = None,
-    now: datetime,
 ) -> Verdict:
     """Check the whole log of `country`.
 
@@ -94,13 +92,12 @@ def verify_log(
         policy: Whose signatures count on checkpoints; None checks what they say, not who says it.
         copies: Checkpoints that the gateway copied to another store, by place; the log has to agree with them too.
         kept: Further checkpoints that were kept elsewhere, by name.
-        now: UTC; for the dates in the trust root.
 
     Raises:
         AuditError: there is neither a log nor a checkpoint, or it cannot be read.
         ExpiredError: the role that signs checkpoints is past its date.
     """
-    bound = binding(policy, country, what=f"{store.url}: {audit_prefix(country)}", now=now)
+    bound = binding(policy, country, what=f"{store.url}: {audit_prefix(country)}")
     files = segment_keys(store, country)
     keys = checkpoint_keys(store, country)
     if not files and not keys and not kept:
@@ -109,7 +106,7 @@ def verify_log(
             "the gateway writes to (--log)"
         )
     documents: dict[str, Raw] = {**read_checkpoints(store, keys), **(copies or {}), **(kept or {})}
-    checkpoints, damaged = _read(documents, country, bound, now)
+    checkpoints, damaged = _read(documents, country, bound)
     walk = _Walk(country, {one.checkpoint.head.seq for one in checkpoints})
     walk.all(store)
     good, forged = _judge(checkpoints, walk, bound is not None)
@@ -130,14 +127,14 @@ def verify_log(
 
 
 def _read(
-    documents: Mapping[str, Raw], country: str, policy: "TrustPolicy | None", now: datetime
+    documents: Mapping[str, Raw], country: str, policy: "TrustPolicy | None"
 ) -> tuple[list[Found], list[Problem]]:
     """The checkpoints in order of their records, and the documents that are none."""
     found: list[Found] = []
     problems: list[Problem] = []
     for where, raw in documents.items():
         try:
-            found.append(read(where, raw, country, policy, now))
+            found.append(read(where, raw, country, policy))
         except PeDataError as error:
             problems.append(Problem("forged", where, str(error).removeprefix(f"{where}: ")))
     return sorted(found, key=lambda one: (one.checkpoint.head.seq, one.where)), problems

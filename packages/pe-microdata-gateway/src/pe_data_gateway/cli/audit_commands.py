@@ -279,7 +279,7 @@ class _Log:
 
         policy, copies = self._home()
         try:
-            return verify_log(self.place, self.country, policy=policy, copies=copies, kept=kept, now=datetime.now(UTC))
+            return verify_log(self.place, self.country, policy=policy, copies=copies, kept=kept)
         except AuditError:
             raise
         except PeDataError as error:
@@ -296,7 +296,7 @@ class _Log:
         copies: Mapping[str, Raw] = {}
         try:
             found = policy_if_any(self.home)
-            policy = binding(found, self.country, what=f"{self.home.url}: trust root", now=datetime.now(UTC))
+            policy = binding(found, self.country, what=f"{self.home.url}: trust root")
             if self.home.url != self.place.url:
                 with suppress(ListingNotSupportedError):  # a gateway or a mirror, which releases no log
                     copies = read_checkpoints(self.home, checkpoint_keys(self.home, self.country))

@@ -1,6 +1,6 @@
 """`pe-data serve` and `pe-data token`."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -149,7 +149,7 @@ def new(user: str, scopes: tuple[str, ...], days: int, tokens_path: Path, output
     """
     from pe_data_gateway.tokens import new_token
 
-    text, made = new_token(tokens_path, user, scopes, timedelta(days=days), datetime.now(UTC))
+    text, made = new_token(tokens_path, user, scopes, timedelta(days=days))
     output({"token": text, **_document(made)}, [text])
     if not output.as_json:
         click.echo(f"token {made.id} of {user} for {', '.join(scopes)}, until {made.expires[:10]}", err=True)
@@ -184,12 +184,12 @@ def revoke(which: str, tokens_path: Path, output: Output) -> None:
     """
     from pe_data_gateway.tokens import revoke_tokens
 
-    ended = revoke_tokens(tokens_path, which, datetime.now(UTC))
+    ended = revoke_tokens(tokens_path, which)
     output({"ended": [_document(one) for one in ended]}, (f"token {one.id} of {one.user} has ended" for one in ended))
 
 
 def _document(one: "Token") -> dict[str, object]:
-    state = "revoked" if one.revoked else "active" if one.counts(datetime.now(UTC)) else "expired"
+    state = "revoked" if one.revoked else "active" if one.counts() else "expired"
     return {
         "id": one.id,
         "user": one.user,

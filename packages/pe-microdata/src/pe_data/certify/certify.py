@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +27,7 @@ from pe_data.errors import (
     InvalidDocumentError,
 )
 from pe_data.files.atomic import replace_file
+from pe_data.names import times
 from pe_data.names.digests import Sha256, canonical_json, sha256_bytes, sha256_file
 from pe_data.names.keys import check_country, check_dataset, check_member
 from pe_data.names.times import format_time
@@ -96,7 +96,6 @@ def certify_data_release(
     store: Path | str | None = None,
     cache: Path | str | None = None,
     signers: "Sequence[Signer]" = (),
-    now: datetime | None = None,
 ) -> Certified:
     """Certify what was nominated for a country.
 
@@ -139,7 +138,6 @@ def certify_data_release(
     bundle = check_line(_said("bundle_id", bundle_id), "bundle id", NAME_LIMIT)
     source = Path(_said("release_manifest", release_manifest))
     check_member(release_manifest_path)
-    moment = now or datetime.now(UTC)
     places = Places.serving(country, Options.of(cache=cache, store=store, offline=False))
     names = _datasets(country, datasets, places)
     addresses = [StoreUri(country, dataset, None, "next", None) for dataset in names]
@@ -166,7 +164,6 @@ def certify_data_release(
         store_url=places.config.url,
         default=_default(published, default_dataset),
         certified_by=certified_by or data_producer,
-        moment=moment,
     )
     statement = statement_of(release, published)
     signed = sign_statement(statement, signers).to_bytes() if signers else None
@@ -207,7 +204,6 @@ def _release(
     store_url: str,
     default: str,
     certified_by: str,
-    moment: datetime,
 ) -> DataRelease:
     manifest = published.manifest
     build_id = _build_id(country, nominated, published)
@@ -246,7 +242,7 @@ def _release(
         ),
         pe_data=Own(
             namespace=nominated[0].pointer.body.namespace,
-            certified_at=format_time(moment),
+            certified_at=format_time(times.now()),
             release_manifest_sha256=published.sha256,
             files={name: _stored(file, nominated) for name, file in published.files.items()},
             nominations=tuple(_nomination(one) for one in nominated),

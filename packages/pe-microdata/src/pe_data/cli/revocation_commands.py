@@ -1,7 +1,7 @@
 """`pe-data revoke`: revoke an artifact for good."""
 
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
@@ -105,9 +105,8 @@ def revoke(
         parsed = parse_store_uri(uri)
         country, what = parsed.country, uri
         store = chosen.of(country)
-        now = datetime.now(UTC)
         stone = tombstone_for(
-            store, parsed, reason=reason, revoked_by=revoked_by, now=now, licence=licence, with_members=members
+            store, parsed, reason=reason, revoked_by=revoked_by, licence=licence, with_members=members
         )
         done = finish(store, stone, Verifier.of(lambda: store)) if signing.out is None else None
         if done is not None:

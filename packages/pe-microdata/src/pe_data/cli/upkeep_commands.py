@@ -1,7 +1,7 @@
 """`pe-data mirror`, `fsck`, `gc` and `pin`: commands that look after a store."""
 
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -219,8 +219,8 @@ def pin_add(
 
 
 def _add(store: Store, country: str, digests: list[Sha256], reason: str) -> list[Sha256]:
-    held, now = find_reachable(store, 1).now, datetime.now(UTC)
-    return [one for one in digests if add_pin(store, country, one, reason=reason, now=now, held=held)]
+    held = find_reachable(store, 1).now
+    return [one for one in digests if add_pin(store, country, one, reason=reason, held=held)]
 
 
 @pin.command(name="remove")
@@ -237,7 +237,7 @@ def pin_remove(country: str, artifact: str, chosen: ChosenStore, output: Output)
     """
     check_country(country)
     digest = digest_of(artifact)
-    removed = remove_pin(chosen.of(country), country, digest, now=datetime.now(UTC))
+    removed = remove_pin(chosen.of(country), country, digest)
     verb = "unpinned" if removed else "was not pinned:"
     output({"removed": removed, "country": country, "sha256": digest}, [f"{verb} {country} sha256:{digest}"])
 

@@ -6,7 +6,6 @@ right before and have not changed since (`pe_data.keep.verified`) are not read a
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 from pe_data.documents.collection import COLLECTION_LIMIT, Collection
@@ -22,6 +21,7 @@ from pe_data.errors import (
     UncheckedRevocationError,
 )
 from pe_data.keep.verified import Verified
+from pe_data.names import times
 from pe_data.names.digests import HashingStream, Sha256, sha256_bytes
 from pe_data.names.keys import (
     CHANNELS_PREFIX,
@@ -184,7 +184,7 @@ class _Checker:
             self._found(key, f"a revocation list that is not genuine: {error}", advice)
             return
         renew = f"sign the next one: `pe-data revoke --list {country}`"
-        if listed.ends() <= datetime.now(UTC):
+        if listed.ends() <= times.now():
             self._found(key, f"version {listed.version} ended on {listed.expires}", renew)
         if listed.prev is not None and not self._store.exists(
             revocations_history_key(country, listed.version - 1, listed.prev)

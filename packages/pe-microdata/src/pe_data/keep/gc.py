@@ -15,10 +15,11 @@ ended goes at once, if a revocation that was interrupted left it, and it keeps n
 import logging
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from pe_data.errors import ConflictError, InputError, UncheckedRevocationError
 from pe_data.keep.reachable import Artifact, find_reachable
+from pe_data.names import times
 from pe_data.names.keys import (
     MARKS_PREFIX,
     ObjectKind,
@@ -80,7 +81,6 @@ class _Found:
 def collect_garbage(
     store: Store,
     *,
-    now: datetime | None = None,
     grace: timedelta = GRACE,
     keep_versions: int = KEEP_VERSIONS,
     dry_run: bool = False,
@@ -97,7 +97,7 @@ def collect_garbage(
         StoreError: if the store ignores conditional writes.
         ConflictError: if a publication came to rely on something while it was being deleted.
     """
-    moment = now or datetime.now(UTC)
+    moment = times.now()
     if grace < SHORTEST_GRACE:
         raise InputError(
             f"grace: expected at least {SHORTEST_GRACE}, found {grace}. A publication that is "

@@ -7,10 +7,10 @@ here whatever else bundles refer to. A pin that was taken away leaves its docume
 from collections.abc import Container, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 
 from pe_data.documents.document import Document, Text, Time, check_times
 from pe_data.errors import InvalidDocumentError, ObjectExistsError, ObjectNotFoundError
+from pe_data.names import times
 from pe_data.names.digests import Sha256, parse_sha256
 from pe_data.names.keys import PINS_PREFIX, collection_key, manifest_key, pin_key
 from pe_data.names.times import format_time
@@ -47,7 +47,6 @@ def add_pin(
     sha256: Sha256,
     *,
     reason: str,
-    now: datetime,
     held: Container[tuple[str, Sha256]] = (),
 ) -> bool:
     """Pin an artifact; False if it is pinned already (the first reason stays).
@@ -61,7 +60,7 @@ def add_pin(
     if not any(store.exists(make(country, sha256)) for make in (manifest_key, collection_key)):
         raise ObjectNotFoundError(f"{store.url}: there is no artifact sha256:{sha256} of {country} to pin")
     key = pin_key(country, sha256)
-    body = PinFile(reason, format_time(now)).to_bytes()
+    body = PinFile(reason, format_time(times.now())).to_bytes()
     try:
         store.put_create(key, body)
     except ObjectExistsError:
@@ -71,11 +70,11 @@ def add_pin(
         store.put_swap(key, body, token)
     # A collection that read the roots before this pin may be deleting the artifact: it leaves what is young.
     members = members_of(store, country, sha256)
-    send_again(store, country, [one for one in (sha256, *members) if (country, one) not in held], now)
+    send_again(store, country, [one for one in (sha256, *members) if (country, one) not in held])
     return True
 
 
-def remove_pin(store: Store, country: str, sha256: Sha256, *, now: datetime) -> bool:
+def remove_pin(store: Store, country: str, sha256: Sha256) -> bool:
     """Take a pin away; False if there was none."""
     key = pin_key(country, sha256)
     try:
@@ -84,7 +83,7 @@ def remove_pin(store: Store, country: str, sha256: Sha256, *, now: datetime) -> 
         return False
     if there.removed_at is not None:
         return False
-    store.put_swap(key, PinFile(there.reason, there.pinned_at, format_time(now)).to_bytes(), token)
+    store.put_swap(key, PinFile(there.reason, there.pinned_at, format_time(times.now())).to_bytes(), token)
     return True
 
 

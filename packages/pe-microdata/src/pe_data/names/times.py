@@ -6,6 +6,11 @@ TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z"
 """Pattern of a time; which of them there are is `parse_time`'s to say."""
 
 
+def now() -> datetime:
+    """The time of this machine's clock, UTC. Whoever asks says `times.now()`: tests set the clock here."""
+    return datetime.now(UTC)
+
+
 def format_time(moment: datetime) -> str:
     """`moment` in UTC as pointers and marks write it."""
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

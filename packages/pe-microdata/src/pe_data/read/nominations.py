@@ -1,7 +1,6 @@
 """The nominations of a store, each verified against the trust root."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 from pe_data.errors import ObjectNotFoundError, PeDataError
 from pe_data.read.channels import CurrentNomination, list_channels, read_next
@@ -18,7 +17,6 @@ def read_verified(
     policy: TrustPolicy,
     *,
     namespace: str | None = None,
-    now: datetime | None = None,
 ) -> tuple[CurrentNomination, VerifiedPointer]:
     """The nomination that stands, as stored and as verified.
 
@@ -33,8 +31,7 @@ def read_verified(
             f"{store.url}: {country}/{dataset}@next: nothing was nominated. Use @latest, or nominate with "
             "`pe-data promote`"
         ) from error
-    moment = now or datetime.now(UTC)
-    return current, verify(current.pointer, policy, country=country, dataset=dataset, namespace=namespace, now=moment)
+    return current, verify(current.pointer, policy, country=country, dataset=dataset, namespace=namespace)
 
 
 def floor_of(store: Store, policy: TrustPolicy) -> Floor:

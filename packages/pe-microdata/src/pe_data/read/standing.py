@@ -2,7 +2,6 @@
 
 import warnings
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 
 from pe_data.config.settings import recheck_seconds
@@ -118,7 +117,7 @@ def check_signed(
             f"{what}: expected a signed pointer, as trust root version {policy.version} has role {role.name}, found "
             "a bare one. Somebody else wrote it, or the publisher left `--key` out. A pin needs no channel"
         )
-    policy.check(document, role, what=what, now=datetime.now(UTC))
+    policy.check(document, role, what=what)
 
 
 def read_nomination(uri: StoreUri, places: Places, options: Options) -> VerifiedPointer:

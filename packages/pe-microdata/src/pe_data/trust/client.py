@@ -13,7 +13,6 @@ import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +129,7 @@ def _material(key: Key) -> bytes | None:
         return None
 
 
-def walk(store: Store, *, metadata: Path | None, now: datetime) -> TrustPolicy:
+def walk(store: Store, *, metadata: Path | None) -> TrustPolicy:
     """The trust policy of `store`; see `pe_data.trust.opening.open_policy`."""
     anchor = find_anchor()
     folder, what = memory_of(store, metadata), f"{store.url}: trust root"

@@ -1,10 +1,11 @@
 """Verify a nomination: the signatures first, then the body."""
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from pe_data.documents.pointer import PointerBody, SignedPointer, check_place
 from pe_data.errors import ExpiredError, InvalidDocumentError, RollbackError
+from pe_data.names import times
 from pe_data.names.digests import Sha256
 from pe_data.names.times import format_time, parse_time
 from pe_data.trust.policy import Role, TrustPolicy
@@ -40,7 +41,6 @@ def verify(
     country: str,
     dataset: str,
     namespace: str | None,
-    now: datetime,
 ) -> VerifiedPointer:
     """Believe a nomination, or say why not: signatures first, then what the body says.
 
@@ -48,7 +48,6 @@ def verify(
         pointer: As read from the channel `next` of `country` and `dataset`.
         policy: From the trust root.
         namespace: The expected one; None accepts any.
-        now: UTC.
 
     Raises:
         SignatureError: one of its kinds: below the threshold, unknown key, bad signature.
@@ -56,8 +55,8 @@ def verify(
         ExpiredError: it is past its date, or comes from the future.
         RollbackError: it is older than the floor that was shipped with the trust root.
     """
-    what = pointer.what
-    key_ids = policy.check(pointer.document, Role("next", country), what=what, now=now)
+    what, now = pointer.what, times.now()
+    key_ids = policy.check(pointer.document, Role("next", country), what=what)
     body = PointerBody.from_bytes(pointer.document.body, what)
     check_place(body, country=country, dataset=dataset, channel="next", namespace=namespace, what=what)
     if body.expires is None:

@@ -1,6 +1,5 @@
 """Open the `TrustPolicy` of a store."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,13 +11,12 @@ if TYPE_CHECKING:
     from pe_data.store.base import Store
 
 
-def open_policy(store: "Store", *, metadata: Path | None = None, now: datetime | None = None) -> TrustPolicy:
+def open_policy(store: "Store", *, metadata: Path | None = None) -> TrustPolicy:
     """The trust policy of a store, walked from the configured root through its `trust/` folder.
 
     Args:
         store: Where newer versions of the root are looked for.
         metadata: Folder that remembers what was seen, against rollbacks; by default in the cache.
-        now: UTC, if another time than that of the clock is to be checked as well.
 
     Raises:
         TrustRootError: no root is configured, or the store's does not follow from it.
@@ -28,9 +26,9 @@ def open_policy(store: "Store", *, metadata: Path | None = None, now: datetime |
     need_libraries()
     from pe_data.trust.client import walk
 
-    return walk(store, metadata=metadata, now=now or datetime.now(UTC))
+    return walk(store, metadata=metadata)
 
 
-def policy_if_any(store: "Store", *, now: datetime | None = None) -> TrustPolicy | None:
+def policy_if_any(store: "Store") -> TrustPolicy | None:
     """As `open_policy`, but None on a machine that was given no root; one that is no use is for a person to mend."""
-    return open_policy(store, now=now) if root_given() else None
+    return open_policy(store) if root_given() else None

@@ -28,6 +28,7 @@ from pe_data.errors import (
     SignatureError,
     TrustRootError,
 )
+from pe_data.names import times
 from pe_data.names.keys import check_country
 
 if TYPE_CHECKING:
@@ -91,14 +92,13 @@ class TrustPolicy:
     floors: Mapping[str, int]
     """Smallest believable version of a channel, `us/areas`, as shipped beside the root."""
 
-    def check(self, document: SignedDocument, role: Role, *, what: str, now: datetime) -> tuple[str, ...]:
+    def check(self, document: SignedDocument, role: Role, *, what: str) -> tuple[str, ...]:
         """The ids of the keys whose signatures count, one per public key, in the order of the document.
 
         Args:
             document: As read; its body has not been parsed.
             role: Who has to have signed it.
             what: Where it comes from, for messages.
-            now: UTC.
 
         Raises:
             ExpiredError: the trust root or the role is past its date.
@@ -107,7 +107,7 @@ class TrustPolicy:
             SignatureError: below the threshold, and a signature does not fit the bytes.
             BelowThresholdError: too few different keys.
         """
-        authority = self.authority(role, what=what, now=now)
+        authority = self.authority(role, what=what)
         kinds = PAYLOAD_TYPES[role.purpose]
         if document.payload_type not in kinds:
             raise SignatureError(
@@ -149,8 +149,9 @@ class TrustPolicy:
             threshold=authority.threshold,
         )
 
-    def authority(self, role: Role, *, what: str, now: datetime) -> Holders:
+    def authority(self, role: Role, *, what: str) -> Holders:
         """Whose signatures count for `role` now. Raises ExpiredError, TrustRootError."""
+        now = times.now()
         if now >= self.expires:
             raise ExpiredError(
                 f"{what}: the trust root (version {self.version}) ended on {_date(self.expires)}, and it is "

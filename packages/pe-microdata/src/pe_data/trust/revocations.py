@@ -10,7 +10,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -42,13 +41,11 @@ class Verifier:
 
     open: Callable[[], TrustPolicy]
     """Gives the policy; called once."""
-    now: datetime
 
     @classmethod
-    def of(cls, store: Callable[[], Store], *, metadata: Path | None = None, now: datetime | None = None) -> "Verifier":
+    def of(cls, store: Callable[[], Store], *, metadata: Path | None = None) -> "Verifier":
         """Against the root that `open_policy` walks to in the store, which is opened when it is needed."""
-        moment = now or datetime.now(UTC)
-        return cls(lambda: open_policy(store(), metadata=metadata, now=now), moment)
+        return cls(lambda: open_policy(store(), metadata=metadata))
 
     @cached_property
     def policy(self) -> TrustPolicy:
@@ -90,7 +87,7 @@ class Verifier:
         except PeDataError as error:  # no root, no library, out of reach, past its date: ours, not the document's
             raise _unchecked(what, error) from error
         try:
-            policy.check(document, Role("revoke", country), what=what, now=self.now)
+            policy.check(document, Role("revoke", country), what=what)
         except (ExpiredError, MissingExtraError) as error:
             raise _unchecked(what, error) from error
         except (SignatureError, TrustRootError) as error:

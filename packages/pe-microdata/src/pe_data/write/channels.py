@@ -9,7 +9,6 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 
 from pe_data.documents.pointer import NAMESPACE, NOTHING_SAID, POINTER_LIMIT, PointerBody, Said, UnsignedPointer
 from pe_data.errors import (
@@ -19,6 +18,7 @@ from pe_data.errors import (
     ObjectNotFoundError,
     PointerMismatchError,
 )
+from pe_data.names import times
 from pe_data.names.digests import Sha256
 from pe_data.names.keys import ChannelName, channel_key, history_key
 from pe_data.names.times import format_time
@@ -47,7 +47,6 @@ def move(
     artifact_sha256: Sha256,
     manifest_sha256: Sha256,
     namespace: str,
-    now: datetime,
     expected_version: int | None = None,
     said: Said = NOTHING_SAID,
     seal: Seal | None = None,
@@ -89,7 +88,7 @@ def move(
             prev=current.pointer.sha256 if current else None,
             artifact_sha256=artifact_sha256,
             manifest_sha256=manifest_sha256,
-            published_at=format_time(now),
+            published_at=format_time(times.now()),
             publication_id=uuid.uuid4().hex,
             reason=said.reason,
             by=said.by,

@@ -9,13 +9,14 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 
 from pe_data.documents.envelope import SignedDocument
 from pe_data.documents.pointer import NOTHING_SAID, PointerBody, Said, SignedPointer
 from pe_data.documents.validation import Validation
 from pe_data.errors import InputError, ObjectNotFoundError
+from pe_data.names import times
 from pe_data.names.countries import UNSPECIFIED
 from pe_data.names.digests import Sha256
 from pe_data.names.keys import channel_key
@@ -119,7 +120,6 @@ def propose(
     *,
     namespace: str,
     lifetime: timedelta = LIFETIME,
-    now: datetime | None = None,
     said: Said = NOTHING_SAID,
 ) -> PointerBody:
     """The body that is to be signed: the version after the one that stands.
@@ -133,7 +133,7 @@ def propose(
     """
     if not timedelta(minutes=1) <= lifetime <= LONGEST:
         raise InputError(f"expires: expected between 1m and {LONGEST.days}d, found {lifetime}")
-    moment = now or datetime.now(UTC)
+    moment = times.now()
     found = chosen.contents
     _check_licences(found)
     current = _current(store, found.country, found.dataset)
@@ -155,9 +155,7 @@ def propose(
     )
 
 
-def nominate(
-    store: Store, document: SignedDocument, policy: TrustPolicy, *, now: datetime | None = None
-) -> VerifiedPointer:
+def nominate(store: Store, document: SignedDocument, policy: TrustPolicy) -> VerifiedPointer:
     """Publish a signed nomination; publishing the one that stands already changes nothing.
 
     Raises:
@@ -166,12 +164,11 @@ def nominate(
         ConflictError: the channel moved since it was proposed, or another writer was first.
         StoreError: the store ignores conditional writes.
     """
-    moment = now or datetime.now(UTC)
     claimed = SignedPointer(document, "nomination").claimed()
     country, dataset = claimed.country, claimed.dataset
     key = channel_key(country, dataset, "next")
     pointer = SignedPointer(document, f"nomination for {key}")
-    verified = verify(pointer, policy, country=country, dataset=dataset, namespace=claimed.namespace, now=moment)
+    verified = verify(pointer, policy, country=country, dataset=dataset, namespace=claimed.namespace)
     body = verified.body
     current = _current(store, country, dataset)
     if current and current.pointer.sha256 == verified.sha256:
@@ -184,7 +181,7 @@ def nominate(
     probe_conditional_writes(store)
     held = led_to(store, country, dataset)
     nominated = dict.fromkeys([found.sha256, *(file.member.artifact_sha256 for file in found.files)])
-    send_again(store, country, [one for one in nominated if one not in held], moment)
+    send_again(store, country, [one for one in nominated if one not in held])
     before = (
         Replaced(body.version - 1, current.pointer.sha256, current.raw, current.token) if current is not None else None
     )

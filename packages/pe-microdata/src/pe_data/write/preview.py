@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from pe_data.documents.collection import NOTHING
@@ -71,7 +70,6 @@ def preview_collection(
     run_id: str,
     validation: Validation | None = None,
     namespace: str = DEFAULT_NAMESPACE,
-    now: datetime | None = None,
     allow_removal: bool = False,
     sealed: bool = False,
     dictionary: tuple[Variable, ...] | None = None,
@@ -87,7 +85,7 @@ def preview_collection(
     check_items(items, country, dataset, run_id)
     items, dictionary = told_once(items, dictionary)
     refused = _refusal(Guard(store, country, dataset, frozenset(items), allow_removal))
-    upload = Upload(store, country, dataset, now or datetime.now(UTC))
+    upload = Upload(store, country, dataset)
     stored = dict(zip(items, each(upload.plan_item, list(items.values())), strict=True))
     target = collection_of(stored, country, dataset, run_id, validation, dictionary)
     digest = same_members(store, target) or target.sha256
@@ -100,7 +98,6 @@ def preview_artifact(
     item: Item,
     *,
     namespace: str = DEFAULT_NAMESPACE,
-    now: datetime | None = None,
     allow_removal: bool = False,
     sealed: bool = False,
 ) -> Preview:
@@ -108,7 +105,7 @@ def preview_artifact(
     country, dataset = item.manifest.country, item.manifest.dataset
     refused = _refusal(Guard(store, country, dataset, None, allow_removal))
     item = replace(item, about=NOTHING)
-    stored = Upload(store, country, dataset, now or datetime.now(UTC)).plan_item(item)
+    stored = Upload(store, country, dataset).plan_item(item)
     check_licence(item, stored)
     member = stored.member
     target = _Target(store, country, dataset, namespace, sealed)

@@ -9,7 +9,7 @@ reading back before anything is reported as failed.
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import msgspec
 
@@ -119,7 +119,6 @@ def publish_artifact(
     item: Item,
     *,
     namespace: str = DEFAULT_NAMESPACE,
-    now: datetime | None = None,
     seal: Seal | None = None,
     confirm_after: timedelta = RELY_FOR,
     said: Said = NOTHING_SAID,
@@ -141,13 +140,12 @@ def publish_artifact(
         RevokedError: if these bytes were revoked.
         ConflictError: if another writer moved the channel first.
     """
-    moment = now or datetime.now(UTC)
     manifest = item.manifest
     item = replace(item, about=NOTHING)
     guard = Guard(store, manifest.country, manifest.dataset, None, allow_removal)
     guard.look()
     probe_conditional_writes(store)
-    upload = Upload(store, manifest.country, manifest.dataset, moment, confirm_after)
+    upload = Upload(store, manifest.country, manifest.dataset, confirm_after)
     stored = upload.store_item(item)
     check_licence(item, stored)
     member = stored.member
@@ -159,7 +157,6 @@ def publish_artifact(
         artifact_sha256=member.artifact_sha256,
         manifest_sha256=member.manifest_sha256,
         namespace=namespace,
-        now=moment,
         said=said,
         seal=seal,
         agree=guard.agree,
@@ -177,7 +174,6 @@ def publish_collection(
     run_id: str,
     validation: Validation | None = None,
     namespace: str = DEFAULT_NAMESPACE,
-    now: datetime | None = None,
     seal: Seal | None = None,
     workers: int = WORKERS,
     on_progress: ProgressCallback | None = None,
@@ -208,13 +204,12 @@ def publish_collection(
         RemovalError: a member of the channel is not among `items`; nothing was sent, or the channel was not moved.
         PeDataError: as `publish_artifact`.
     """
-    moment = now or datetime.now(UTC)
     check_items(items, country, dataset, run_id)
     items, dictionary = told_once(items, dictionary)
     guard = Guard(store, country, dataset, frozenset(items), allow_removal)
     guard.look()
     probe_conditional_writes(store)
-    upload = Upload(store, country, dataset, moment, confirm_after)
+    upload = Upload(store, country, dataset, confirm_after)
     stored = upload.store_items(items, workers, on_progress)
     target = collection_of(stored, country, dataset, run_id, validation, dictionary)
     digest = same_members(store, target)
@@ -230,7 +225,6 @@ def publish_collection(
         artifact_sha256=digest,
         manifest_sha256=digest,
         namespace=namespace,
-        now=moment,
         said=said,
         seal=seal,
         agree=guard.agree,
@@ -246,7 +240,6 @@ def set_channel(
     *,
     namespace: str = DEFAULT_NAMESPACE,
     expected_version: int | None = None,
-    now: datetime | None = None,
     said: Said = NOTHING_SAID,
     seal: Seal | None = None,
 ) -> Move:
@@ -258,7 +251,6 @@ def set_channel(
         ConflictError: if the channel does not stand at `expected_version`, or another
             writer moved it in between.
     """
-    moment = now or datetime.now(UTC)
     probe_conditional_writes(store)
     bar = Bar.of(store)
     found = read_contents(store, country, artifact)
@@ -266,7 +258,7 @@ def set_channel(
     for digest in wanted:
         bar.refuse(country, digest, f"{store.url}: channel latest of {country}/{dataset}")
     held = led_to(store, country, dataset)
-    send_again(store, country, [digest for digest in wanted if digest not in held], moment)
+    send_again(store, country, [digest for digest in wanted if digest not in held])
     each(lambda file: check_payload(store, country, file.manifest.artifact), found.files)
     return move(
         store,
@@ -275,7 +267,6 @@ def set_channel(
         artifact_sha256=artifact,
         manifest_sha256=found.manifest_sha256,
         namespace=namespace,
-        now=moment,
         seal=seal,
         expected_version=expected_version,
         said=said,

@@ -10,11 +10,12 @@ import os
 import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from pe_data.documents.collection import COLLECTION_LIMIT
 from pe_data.errors import ObjectNotFoundError
+from pe_data.names import times
 from pe_data.names.digests import HashingStream, Sha256
 from pe_data.names.keys import collection_key, manifest_key, payload_key
 from pe_data.read.channels import read
@@ -27,9 +28,9 @@ RELY_FOR = SHORTEST_GRACE / 3
 """For this long a writer relies on what it saw; a third, so that clocks may differ by another one."""
 
 
-def is_old(seen: ObjectMeta, now: datetime) -> bool:
+def is_old(seen: ObjectMeta) -> bool:
     """Whether an object was written too long ago to rely on it, unless something leads to it."""
-    return now - seen.modified > RELY_FOR
+    return times.now() - seen.modified > RELY_FOR
 
 
 def led_to(store: Store, country: str, dataset: str) -> frozenset[Sha256]:
@@ -47,7 +48,7 @@ def members_of(store: Store, country: str, artifact: Sha256) -> list[Sha256]:
     return [member.artifact_sha256 for member in found[0].members.values()] if found else []
 
 
-def send_again(store: Store, country: str, artifacts: Iterable[Sha256], now: datetime) -> None:
+def send_again(store: Store, country: str, artifacts: Iterable[Sha256]) -> None:
     """Write every old object of these artifacts anew, with the bytes that it has; for a writer without the files.
 
     Raises:
@@ -57,24 +58,24 @@ def send_again(store: Store, country: str, artifacts: Iterable[Sha256], now: dat
     for artifact in artifacts:
         collection, manifest = collection_key(country, artifact), manifest_key(country, artifact)
         with suppress(ObjectNotFoundError):
-            _again(store, collection, now)
+            _again(store, collection)
         with suppress(ObjectNotFoundError):
             stored = store.get(manifest)
             what = f"{store.url}: {manifest}"
             extension = parse_manifest(stored.data, country, artifact, what=what).manifest.artifact.extension
-            _payload_again(store, payload_key(country, artifact, extension), artifact, now)
-            _again(store, manifest, now)
+            _payload_again(store, payload_key(country, artifact, extension), artifact)
+            _again(store, manifest)
 
 
-def _again(store: Store, key: str, now: datetime) -> None:
+def _again(store: Store, key: str) -> None:
     document = store.get(key, max_bytes=COLLECTION_LIMIT)
-    if is_old(document.meta, now):
+    if is_old(document.meta):
         store.put_again(key, document.data)
 
 
-def _payload_again(store: Store, key: str, artifact: Sha256, now: datetime) -> None:
+def _payload_again(store: Store, key: str, artifact: Sha256) -> None:
     seen = store.head(key)
-    if not is_old(seen, now):
+    if not is_old(seen):
         return
     descriptor, name = tempfile.mkstemp(prefix="pe-data-")
     copy = Path(name)

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from pe_data.cache.entries import Cache
 from pe_data.cache.known_revocations import Known
@@ -25,6 +25,7 @@ from pe_data.errors import (
     InvalidTombstoneError,
     ObjectNotFoundError,
 )
+from pe_data.names import times
 from pe_data.names.digests import Sha256, sha256_bytes
 from pe_data.names.keys import (
     REVOCATIONS_PREFIX,
@@ -94,7 +95,6 @@ def propose_list(
     *,
     stones: Iterable[Tombstone] = (),
     lifetime: timedelta = LIFETIME,
-    now: datetime | None = None,
 ) -> RevocationList:
     """The next version, unsigned.
 
@@ -108,7 +108,7 @@ def propose_list(
     """
     if not timedelta(hours=1) <= lifetime <= LONGEST:
         raise InputError(f"expires: expected between 1h and {LONGEST.days}d, found {lifetime}")
-    moment = now or datetime.now(UTC)
+    moment = times.now()
     current = read_list(store, country, verifier)
     version, prev, base = _following(store, country, current, verifier)
     revoked = dict(base.revoked) if base else {}
@@ -129,9 +129,7 @@ def propose_list(
     return proposed
 
 
-def publish_list(
-    store: Store, document: SignedDocument, *, verifier: Verifier, what: str, now: datetime | None = None
-) -> RevocationList:
+def publish_list(store: Store, document: SignedDocument, *, verifier: Verifier, what: str) -> RevocationList:
     """Put a signed list in the place of the one before it; publishing the one that stands already changes nothing.
 
     Raises:
@@ -162,7 +160,7 @@ def publish_list(
     left_out = set(base.revoked) - set(found.revoked) if base else set()
     if left_out:
         raise InputError(f"{what}: leaves out sha256:{min(left_out)}, which version {version - 1} lists. Make it again")
-    if found.ends() <= (now or datetime.now(UTC)):
+    if found.ends() <= times.now():
         raise InputError(f"{what}: ended on {found.expires}. Make it again")
     probe_conditional_writes(store)
     before = None

@@ -9,7 +9,6 @@ way, is replaced.
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 
 from pe_data.documents.collection import NOTHING, Collection
 from pe_data.documents.envelope import SignedDocument
@@ -24,6 +23,7 @@ from pe_data.errors import (
     StoreError,
     StoreUnavailableError,
 )
+from pe_data.names import times
 from pe_data.names.digests import Sha256
 from pe_data.names.keys import EXTENSIONS, payload_key, tombstone_key
 from pe_data.names.times import format_time
@@ -81,7 +81,6 @@ def tombstone_for(
     *,
     reason: str,
     revoked_by: str,
-    now: datetime,
     licence: str | None = None,
     with_members: bool = False,
 ) -> Tombstone:
@@ -133,7 +132,7 @@ def tombstone_for(
         dataset=uri.dataset,
         artifact_sha256=sha256,
         reason=reason,
-        date=format_time(now),
+        date=format_time(times.now()),
         revoked_by=revoked_by,
         licence=check_line(named, "licence", NAME_LIMIT),
         members=members,

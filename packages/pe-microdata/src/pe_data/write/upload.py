@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -87,13 +87,10 @@ class Upload:
         confirm_after: See `confirm`.
     """
 
-    def __init__(
-        self, store: Store, country: str, dataset: str, now: datetime, confirm_after: timedelta = RELY_FOR
-    ) -> None:
+    def __init__(self, store: Store, country: str, dataset: str, confirm_after: timedelta = RELY_FOR) -> None:
         self._store = store
         self._country = check_country(country)
         self._dataset = dataset
-        self._now = now
         self._confirm_after = confirm_after
         self._began = time.monotonic()
         self._led_to = led_to(store, country, dataset)
@@ -186,10 +183,8 @@ class Upload:
 
         What is there and young, or led to, is not sent again; what was deleted or has become old in the meantime is.
         """
-        elapsed = time.monotonic() - self._began
-        if elapsed < self._confirm_after.total_seconds():
+        if time.monotonic() - self._began < self._confirm_after.total_seconds():
             return
-        self._now += timedelta(seconds=elapsed)
         self._led_to = led_to(self._store, self._country, self._dataset)
         self._bar = Bar.of(self._store)
         self.store_items(items, workers, None)
@@ -198,7 +193,7 @@ class Upload:
 
     def _may_vanish(self, sha256: Sha256, seen: ObjectMeta) -> bool:
         """Whether a garbage collection could be deleting an object that is there."""
-        return sha256 not in self._led_to and is_old(seen, self._now)
+        return sha256 not in self._led_to and is_old(seen)
 
     def _payload_state(self, item: Item) -> Literal["absent", "old", "there"]:
         """Whether a payload is in the store; an old one that nothing leads to has to be sent again."""
