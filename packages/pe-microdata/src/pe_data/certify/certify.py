@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pe_data.certify.checks import Checked, Nominated, check_nomination
-from pe_data.certify.compatibility import Model, compatible, model_of
+from pe_data.certify.compatibility import compatible, model_of
 from pe_data.certify.published import Published, find_published
 from pe_data.certify.release import (
     Certification,
@@ -28,7 +28,7 @@ from pe_data.errors import (
 )
 from pe_data.files.atomic import replace_file
 from pe_data.names import times
-from pe_data.names.digests import Sha256, canonical_json, sha256_bytes, sha256_file
+from pe_data.names.digests import canonical_json, sha256_bytes, sha256_file
 from pe_data.names.keys import check_country, check_dataset, check_member
 from pe_data.names.times import format_time
 from pe_data.names.uri import StoreUri
@@ -53,8 +53,6 @@ class Certified:
     """What a certification gives; each document is canonical JSON."""
 
     release: DataRelease
-    block: dict[str, Any]
-    """The data-release block."""
     statement: dict[str, Any]
     """in-toto Statement v1 over every payload."""
     trace: dict[str, Any]
@@ -62,10 +60,15 @@ class Certified:
     signed_statement: bytes | None
     """The statement in a DSSE envelope, if there was a key."""
 
+    @property
+    def block(self) -> dict[str, Any]:
+        """The data-release block."""
+        return self.release.to_json()
+
     def write(self, folder: Path) -> list[Path]:
         """Write the documents into `folder`, which is made; returns their paths."""
         documents = {
-            RELEASE_NAME: canonical_json(self.block),
+            RELEASE_NAME: self.release.to_bytes(),
             STATEMENT_NAME: canonical_json(self.statement),
             TRACE_NAME: canonical_json(self.trace),
         }
@@ -152,22 +155,56 @@ def certify_data_release(
     built = model_of(nominated)
     published = find_published(source, nominated, release_manifest_path)
     model = compatible(built, nominated, published, model_version, model_fingerprint, core_version)
-    release = _release(
-        country,
-        nominated,
-        published,
-        model,
-        data_producer=data_producer,
-        policyengine_version=version,
+    default = _default(published, default_dataset)
+    manifest, place = published.manifest, published.place
+    build_id = _build_id(country, nominated, published)
+    package = Package(manifest.data_package.name, manifest.data_package.version)
+    default_uri = published.uri(default)
+    regions = {"national": PathTemplate(manifest.artifacts[default].path), **manifest.metadata.region_datasets}
+    release = DataRelease(
         bundle_id=bundle,
-        wheel=sha256_file(Path(model_wheel)) if model_wheel is not None else None,
-        store_url=places.config.url,
-        default=_default(published, default_dataset),
-        certified_by=certified_by or data_producer,
+        country_id=country,
+        policyengine_version=version,
+        version=build_id,
+        build_id=build_id,
+        data_producer=data_producer,
+        model_package=Package(
+            model.package, model.certified_for, sha256_file(Path(model_wheel)) if model_wheel is not None else None
+        ),
+        data_package=HubPackage(
+            package.name, package.version, place.repo_id, place.repo_type, published.path, place.revision
+        ),
+        default_dataset=default,
+        default_dataset_uri=default_uri,
+        release_manifest_uri=published.url(published.path),
+        source_manifest_uri=published.manifest_uri,
+        datasets={name: published.reference(name) for name in published.files},
+        region_datasets=regions,
+        certified_data_artifact=CertifiedArtifact(
+            package, build_id, default, default_uri, manifest.artifacts[default].sha256
+        ),
+        certification=Certification(
+            compatibility_basis=model.basis,
+            certified_for_model_version=model.certified_for,
+            core_binding="bundle_pin" if model.core is None else "certified",
+            built_with_model_version=model.built_with,
+            data_build_id=build_id,
+            certified_by=check_line(certified_by or data_producer, "certified by", NAME_LIMIT),
+            certified_for_core_version=model.core,
+            data_build_fingerprint=model.fingerprint,
+        ),
+        pe_data=Own(
+            namespace=nominated[0].pointer.body.namespace,
+            certified_at=format_time(times.now()),
+            release_manifest_sha256=published.sha256,
+            files={name: _stored(file, nominated) for name, file in published.files.items()},
+            nominations=tuple(_nomination(one) for one in nominated),
+            store=places.config.url if _reachable(places.config.url) else None,
+        ),
     )
     statement = statement_of(release, published)
     signed = sign_statement(statement, signers).to_bytes() if signers else None
-    return Certified(release, release.to_json(), statement, trace_of(release, published), signed)
+    return Certified(release, statement, trace_of(release, published), signed)
 
 
 def _said(name: str, value: str | Path | None) -> str:
@@ -189,66 +226,6 @@ def _datasets(country: str, datasets: Iterable[str] | None, places: Places) -> l
             f"{country}: expected at least one nomination on the channel next, found none. `pe-data promote` makes one"
         )
     return names
-
-
-def _release(
-    country: str,
-    nominated: Sequence[Nominated],
-    published: Published,
-    model: Model,
-    *,
-    data_producer: str,
-    policyengine_version: str,
-    bundle_id: str,
-    wheel: Sha256 | None,
-    store_url: str,
-    default: str,
-    certified_by: str,
-) -> DataRelease:
-    manifest = published.manifest
-    build_id = _build_id(country, nominated, published)
-    package = Package(manifest.data_package.name, manifest.data_package.version)
-    default_uri = published.uri(default)
-    regions = {"national": PathTemplate(manifest.artifacts[default].path), **manifest.metadata.region_datasets}
-    return DataRelease(
-        bundle_id=bundle_id,
-        country_id=country,
-        policyengine_version=policyengine_version,
-        version=build_id,
-        build_id=build_id,
-        data_producer=data_producer,
-        model_package=Package(model.package, model.certified_for, wheel),
-        data_package=HubPackage(
-            package.name, package.version, published.repo_id, published.repo_type, published.path, published.revision
-        ),
-        default_dataset=default,
-        default_dataset_uri=default_uri,
-        release_manifest_uri=published.url(published.path),
-        source_manifest_uri=published.manifest_uri,
-        datasets={name: published.reference(name) for name in published.files},
-        region_datasets=regions,
-        certified_data_artifact=CertifiedArtifact(
-            package, build_id, default, default_uri, manifest.artifacts[default].sha256
-        ),
-        certification=Certification(
-            compatibility_basis=model.basis,
-            certified_for_model_version=model.certified_for,
-            core_binding="bundle_pin" if model.core is None else "certified",
-            built_with_model_version=model.built_with,
-            data_build_id=build_id,
-            certified_by=check_line(certified_by, "certified by", NAME_LIMIT),
-            certified_for_core_version=model.core,
-            data_build_fingerprint=model.fingerprint,
-        ),
-        pe_data=Own(
-            namespace=nominated[0].pointer.body.namespace,
-            certified_at=format_time(times.now()),
-            release_manifest_sha256=published.sha256,
-            files={name: _stored(file, nominated) for name, file in published.files.items()},
-            nominations=tuple(_nomination(one) for one in nominated),
-            store=store_url if _reachable(store_url) else None,
-        ),
-    )
 
 
 def _stored(file: Checked, nominated: Sequence[Nominated]) -> StoredFile:

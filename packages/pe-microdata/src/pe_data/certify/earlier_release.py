@@ -5,9 +5,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from pe_data.certify.release import Closed, Nomination, Pinned, PinnedUri, Revision
-from pe_data.documents.document import Count, Country, Digest, Document, Refused, Text, Time, check_times, describe
-from pe_data.errors import InvalidNameError
+from pe_data.certify.release import Closed, Nomination, Pinned, PinnedUri, Revision, check_default, check_pins
+from pe_data.documents.document import Count, Country, Digest, Document, Text, Time, check_times
 from pe_data.names.digests import Sha256
 from pe_data.names.uri import parse_store_uri
 
@@ -85,15 +84,8 @@ class EarlierRelease(Document, frozen=True, forbid_unknown_fields=True):
     nominations: Annotated[tuple[Nomination, ...], msgspec.Meta(min_length=1, description="at least one nomination")]
 
     def __post_init__(self) -> None:
-        for name, pin in self.datasets.items():
-            try:
-                country = parse_store_uri(pin.uri).country
-            except InvalidNameError as error:
-                raise Refused(f"datasets.{name}.uri", "an address", str(error)) from None
-            if country != self.country_id:
-                raise Refused(f"datasets.{name}.uri", f"an address of country {self.country_id}", describe(pin.uri))
-        if self.default_dataset not in self.datasets:
-            raise Refused("default_dataset", "the name of one of the datasets", describe(self.default_dataset))
+        check_pins(self.country_id, {f"datasets.{name}.uri": pin.uri for name, pin in self.datasets.items()})
+        check_default(self.default_dataset, self.datasets)
 
     @property
     def pins(self) -> dict[str, Pinned]:

@@ -18,7 +18,7 @@ from pe_data.certify.release import HubFile, PathTemplate
 from pe_data.documents.document import Document, Part, Text
 from pe_data.errors import CertificationError
 from pe_data.names.digests import Sha256, sha256_bytes
-from pe_data.write.release_manifest import Listed, RepoType, one_place
+from pe_data.write.release_manifest import HubPlace, Listed, one_place
 
 HUB = "https://huggingface.co"
 """Where the bundle format's `hf://` addresses are served."""
@@ -73,9 +73,7 @@ class Published:
     """Of the release manifest in the repository."""
     files: Mapping[str, Checked]
     """By name in the release manifest."""
-    repo_id: str
-    repo_type: RepoType
-    revision: str
+    place: HubPlace
 
     def claims(self, package: str) -> list[str]:
         """The specifiers that the publisher claims for a package."""
@@ -94,13 +92,14 @@ class Published:
 
     def url(self, path: str) -> str:
         """Where something in the repository is served."""
-        kind = "datasets/" if self.repo_type == "dataset" else ""
-        return f"{HUB}/{kind}{self.repo_id}/resolve/{quote(self.revision, safe='')}/{quote(path)}"
+        place = self.place
+        kind = "datasets/" if place.repo_type == "dataset" else ""
+        return f"{HUB}/{kind}{place.repo_id}/resolve/{quote(place.revision, safe='')}/{quote(path)}"
 
     @property
     def manifest_uri(self) -> str:
         """Address of the release manifest, as those who certify bundles give it."""
-        return f"hf://{self.repo_type}/{self.repo_id}@{self.revision}/{self.path}"
+        return f"hf://{self.place.repo_type}/{self.place.repo_id}@{self.place.revision}/{self.path}"
 
 
 def find_published(source: Path, nominated: Sequence[Nominated], path: str) -> Published:
@@ -140,4 +139,4 @@ def find_published(source: Path, nominated: Sequence[Nominated], path: str) -> P
             f"{source}: build.build_id: expected {run!r}, the run of the nominated collection, found "
             f"{manifest.build.build_id!r}"
         )
-    return Published(manifest, sha256_bytes(raw), path, files, place.repo_id, place.repo_type, place.revision)
+    return Published(manifest, sha256_bytes(raw), path, files, place)

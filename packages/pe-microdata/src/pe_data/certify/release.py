@@ -5,7 +5,7 @@ that they have there: a `uri` is one of the hub, a `revision` is a tag of its re
 store knows besides stands under `pe_data`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -53,6 +53,23 @@ class Pinned:
     size_bytes: int
     nominated: Sha256
     """What the nomination names: the collection that lists the file, or the file itself."""
+
+
+def check_pins(country: str, addresses: Mapping[str, str]) -> None:
+    """Raise Refused for an address, by its field, that is none or of another country."""
+    for field, text in addresses.items():
+        try:
+            found = parse_store_uri(text).country
+        except InvalidNameError as error:
+            raise Refused(field, "an address", str(error)) from None
+        if found != country:
+            raise Refused(field, f"an address of country {country}", describe(text))
+
+
+def check_default(name: str, datasets: Container[str]) -> None:
+    """Raise Refused for a default that is none of the datasets."""
+    if name not in datasets:
+        raise Refused("default_dataset", "the name of one of the datasets", describe(name))
 
 
 class Closed(Part, frozen=True, forbid_unknown_fields=True):
@@ -220,16 +237,8 @@ class DataRelease(Document, frozen=True):
         if files.keys() != self.datasets.keys():
             name = min(files.keys() ^ self.datasets.keys())
             raise Refused(f"{OWN_KEY}.files", "the names in datasets", f"{describe(name)} in one of them")
-        for name, file in files.items():
-            where = f"{OWN_KEY}.files.{name}.uri"
-            try:
-                country = parse_store_uri(file.uri).country
-            except InvalidNameError as error:
-                raise Refused(where, "an address", str(error)) from None
-            if country != self.country_id:
-                raise Refused(where, f"an address of country {self.country_id}", describe(file.uri))
-        if self.default_dataset not in self.datasets:
-            raise Refused("default_dataset", "the name of one of the datasets", describe(self.default_dataset))
+        check_pins(self.country_id, {f"{OWN_KEY}.files.{name}.uri": file.uri for name, file in files.items()})
+        check_default(self.default_dataset, self.datasets)
 
     @property
     def pins(self) -> dict[str, Pinned]:

@@ -41,7 +41,7 @@ def trace_of(release: DataRelease, published: Published) -> dict[str, Any]:
     ]
     for name, file in published.files.items():
         rows.append((f"file/{name}", _file(name, file), published.url(release.datasets[name].path)))
-    held, own = release.certification, release.pe_data
+    held, own, place = release.certification, release.pe_data, published.place
     node = {
         "@id": "tro",
         "@type": "trov:TransparentResearchObject",
@@ -72,7 +72,7 @@ def trace_of(release: DataRelease, published: Published) -> dict[str, Any]:
             {
                 "@id": _ARRANGEMENT,
                 "@type": "trov:ArtifactArrangement",
-                "rdfs:comment": f"{published.repo_id} at {published.revision}, and the block beside this document",
+                "rdfs:comment": f"{place.repo_id} at {place.revision}, and the block beside this document",
                 "trov:hasArtifactLocation": [_location(name, location) for name, _, location in rows],
             }
         ],
