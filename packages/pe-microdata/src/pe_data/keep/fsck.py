@@ -4,7 +4,7 @@ The check reads; it repairs nothing. Hashing payloads is what takes time, so tho
 right before and have not changed since (`pe_data.keep.verified`) are not read again unless asked.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -86,33 +86,22 @@ class _Seen:
     """Digest of the body of each of them, as it was signed."""
 
 
-def check_store(
-    store: Store,
-    *,
-    state_path: Path | None = None,
-    full: bool = False,
-    on_object: Callable[[str], None] | None = None,
-    verifier: Verifier | None = None,
-) -> FsckReport:
+def check_store(store: Store, *, state_path: Path | None = None, full: bool = False) -> FsckReport:
     """Check every object and channel of `store`.
 
     Args:
         state_path: Where to remember what was found right; None remembers nothing.
         full: Read every payload, also the unchanged ones.
-        on_object: Called with each key before it is checked.
-        verifier: Judges tombstones; by default the trust root that belongs to the store.
 
     Raises:
         ListingNotSupportedError: if the store cannot be listed.
     """
     known = Verified() if full or state_path is None else Verified.load(state_path, store.url)
-    checker = _Checker(store, known, verifier or Verifier.of(lambda: store))
+    checker = _Checker(store, known, Verifier.of(lambda: store))
     pointers, lists = [], []
     objects = 0
     for meta in sorted(store.list(""), key=lambda meta: meta.key):
         objects += 1
-        if on_object:
-            on_object(meta.key)
         if meta.key.startswith(CHANNELS_PREFIX):
             pointers.append(meta.key)
         elif meta.key.startswith(REVOCATIONS_PREFIX):
@@ -251,14 +240,7 @@ class _Checker:
             if channel == "next":
                 raw = self._store.get(key, max_bytes=POINTER_LIMIT).data
                 body = parse_signed(raw, what=key).claimed()
-                check_place(
-                    body,
-                    country=country,
-                    dataset=dataset,
-                    channel=channel,
-                    namespace=None,
-                    what=key,
-                )
+                check_place(body, country=country, dataset=dataset, channel=channel, namespace=None, what=key)
             else:
                 # The whole chain is walked, so that a break anywhere in it is found.
                 chain = list(history(self._store, country, dataset))

@@ -11,7 +11,6 @@ target knows to be revoked is not copied back, whatever the source says.
 """
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +27,7 @@ from pe_data.names.keys import (
     parse_object_key,
     payload_key,
 )
-from pe_data.store.artifacts import read_collection, read_manifest
+from pe_data.store.artifacts import as_done, read_collection, read_manifest
 from pe_data.store.base import Store
 from pe_data.store.versioned import Replaced, replace_version
 from pe_data.trust.revocations import Verifier
@@ -66,15 +65,6 @@ class MirrorReport:
     already_there: int
     revoked: int
     """Artifacts with a genuine tombstone in the target now."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """One payload with its manifest."""
-
-    country: str
-    sha256: Sha256
-    manifest_sha256: Sha256 | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,37 +141,27 @@ def mirror(
         raise StoreError(f"{target.url}: a mirror needs a target that can be written")
     chosen = list(_everything(source) if roots is None else roots)
     collections: dict[Sha256, tuple[str, bytes]] = {}
-    jobs: dict[tuple[str, Sha256], _Job] = {}
+    jobs: dict[tuple[str, Sha256], Root] = {}
     for root in chosen:
         found = _collection_of(source, root)
         if found is None:
-            jobs.setdefault(
-                (root.country, root.sha256),
-                _Job(root.country, root.sha256, root.manifest_sha256),
-            )
+            jobs.setdefault((root.country, root.sha256), root)
             continue
         collections[root.sha256] = (root.country, found[1])
         for member in found[0].members.values():
-            jobs[root.country, member.artifact_sha256] = _Job(
-                root.country, member.artifact_sha256, member.manifest_sha256
-            )
+            sha256 = member.artifact_sha256
+            jobs[root.country, sha256] = Root(root.country, sha256, member.manifest_sha256)
     work.mkdir(parents=True, exist_ok=True)
     graves = _Graves.of(source, target)
     copied = copied_bytes = revoked = 0
     total = len(jobs) + len(collections)
-    with ThreadPoolExecutor(max_workers=workers) as pool:
-        futures = [pool.submit(_copy, source, target, job, graves, work) for job in jobs.values()]
-        try:
-            for done, future in enumerate(as_completed(futures), 1):
-                size, ended = future.result()
-                copied += size is not None
-                copied_bytes += size or 0
-                revoked += ended
-                if on_progress:
-                    on_progress(done, total)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    tell = on_progress or (lambda done, total: None)
+    outcomes = as_done(lambda job: _copy(source, target, job, graves, work), list(jobs.values()), workers)
+    for done, (size, ended) in enumerate(outcomes, 1):
+        copied += size is not None
+        copied_bytes += size or 0
+        revoked += ended
+        tell(done, total)
     for digest, (country, raw) in collections.items():
         if _create(target, collection_key(country, digest), raw):
             copied += 1
@@ -189,8 +169,7 @@ def mirror(
         revoked += graves.bring_over(country, digest)
     for country in sorted({root.country for root in chosen}):
         graves.bring_list(country)
-    if on_progress:
-        on_progress(total, total)
+    tell(total, total)
     return MirrorReport(source.url, target.url, copied, copied_bytes, total - copied, revoked)
 
 
@@ -217,7 +196,7 @@ def _collection_of(source: Store, root: Root) -> tuple[Collection, bytes] | None
     return found
 
 
-def _copy(source: Store, target: Store, job: _Job, graves: _Graves, work: Path) -> tuple[int | None, bool]:
+def _copy(source: Store, target: Store, job: Root, graves: _Graves, work: Path) -> tuple[int | None, bool]:
     """Copy one payload and its manifest; bytes copied or None if all was there, and whether it is revoked."""
     found = read_manifest(source, job.country, job.sha256, job.manifest_sha256, advice=_ADVICE)
     artifact, key = found.manifest.artifact, manifest_key(job.country, job.sha256)
@@ -234,7 +213,7 @@ def _copy(source: Store, target: Store, job: _Job, graves: _Graves, work: Path) 
 def _copy_payload(
     source: Store,
     target: Store,
-    job: _Job,
+    job: Root,
     extension: Extension,
     size: int,
     work: Path,

@@ -4,8 +4,8 @@ Whoever must know that an artifact is whole asks here: publishing, moving a chan
 and the check of a whole store.
 """
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -189,10 +189,19 @@ def check_payload(store: Store, country: str, artifact: Artifact, depth: Depth =
 
 def each(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
     """`work` on every item, some at a time; the first error stops the rest and is raised."""
-    with ThreadPoolExecutor(max_workers=WORKERS) as pool:
-        futures = [pool.submit(work, item) for item in items]
+    return list(as_done(work, items, WORKERS, lambda futures: futures))
+
+
+def as_done(
+    work: Callable[[T], R],
+    items: Sequence[T],
+    workers: int,
+    order: Callable[[list[Future[R]]], Iterable[Future[R]]] = as_completed,
+) -> Iterator[R]:
+    """The same, with each outcome when it is there, or in another `order`."""
+    with ThreadPoolExecutor(max_workers=workers) as pool:
         try:
-            return [future.result() for future in futures]
+            yield from (future.result() for future in order([pool.submit(work, item) for item in items]))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

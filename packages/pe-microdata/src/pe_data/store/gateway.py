@@ -42,7 +42,6 @@ from pe_data.store.byte_source import Body
 from pe_data.store.pace import PACE, Pace
 from pe_data.store.web_source import Web, number, plain
 
-SCHEMES = ("gateway+https", "gateway+http")
 _ANSWER_LIMIT = 64 * 1024
 _LIST_LIMIT = 16 * 1024 * 1024
 _TEXT_LIMIT = 300

@@ -9,7 +9,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -30,7 +29,7 @@ from pe_data.errors import (
 from pe_data.names.countries import check_terms
 from pe_data.names.digests import Sha256, check_bytes, sha256_bytes, sha256_file
 from pe_data.names.keys import check_country, collection_key, manifest_key, payload_key
-from pe_data.store.artifacts import DAMAGED, check_payload, parse_manifest
+from pe_data.store.artifacts import DAMAGED, as_done, check_payload, parse_manifest
 from pe_data.store.base import ObjectMeta, Store, StoredDocument
 from pe_data.store.folder import FolderStore
 from pe_data.write.relying import RELY_FOR, is_old, led_to
@@ -104,18 +103,11 @@ class Upload:
         bytes_total = sum(item.manifest.artifact.size_bytes for item in items.values())
         bytes_done = 0
         stored: dict[str, Stored] = {}
-        with ThreadPoolExecutor(max_workers=workers) as pool:
-            futures = {pool.submit(self.store_item, item): name for name, item in items.items()}
-            try:
-                for future in as_completed(futures):
-                    name = futures[future]
-                    stored[name] = future.result()
-                    bytes_done += stored[name].member.size_bytes
-                    if on_progress:
-                        on_progress(Progress(name, len(stored), len(items), bytes_done, bytes_total))
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        for name, one in as_done(lambda row: (row[0], self.store_item(row[1])), list(items.items()), workers):
+            stored[name] = one
+            bytes_done += one.member.size_bytes
+            if on_progress:
+                on_progress(Progress(name, len(stored), len(items), bytes_done, bytes_total))
         return stored
 
     def plan_item(self, item: Item) -> Stored:
