@@ -263,7 +263,7 @@ def test_the_command(store: FolderStore, tmp_path: Path, capsys: pytest.CaptureF
 
 
 def test_exchange_formats_say_it_and_stay_valid(tmp_path: Path) -> None:
-    manifest = describe(write_file(tmp_path / "a.h5"), LABEL, entity_of={"region": "household"})
+    manifest = describe(write_file(tmp_path / "a.h5", (Variable("region", "household", "year"),)), LABEL)
     package = to_frictionless(manifest, said=SAID)
     (fields,) = (one["schema"]["fields"] for one in package["resources"] if one["name"] == "household")
     (region,) = (one for one in fields if one["name"] == "region")

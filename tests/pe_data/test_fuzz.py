@@ -22,7 +22,7 @@ from trust_helpers import make_trust
 from pe_data.certify.reading import parse_release
 from pe_data.describe.columns import inputs_of
 from pe_data.describe.file import Label
-from pe_data.describe.from_sidecar import from_sidecar
+from pe_data.describe.from_sidecar import manifest_from, read_sidecar
 from pe_data.documents.collection import Collection, Member
 from pe_data.documents.document import Document
 from pe_data.documents.encoding import pack, unpack
@@ -136,7 +136,10 @@ PARSERS: dict[str, tuple[Parser, bytes]] = {
     ),
     "pin": (lambda raw: PinFile.from_bytes(raw, "pin"), PinFile("a bundle", TIME).to_bytes()),
     "key": (lambda raw: KeyFile.from_bytes(raw, "key"), KeyFile("k", {"keytype": "ed25519"}, None).to_bytes()),
-    "sidecar": (lambda raw: from_sidecar(strict_json(raw, what="sidecar"), Label("us", "areas")), SIDECAR),
+    "sidecar": (
+        lambda raw: manifest_from(read_sidecar(strict_json(raw, what="sidecar")), Label("us", "areas")),
+        SIDECAR,
+    ),
     "floor": (lambda raw: Floor.from_bytes(raw, what="floor"), Floor(2, {"us/areas": 3}).to_bytes()),
 }
 VALUES = st.one_of(

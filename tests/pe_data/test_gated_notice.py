@@ -164,8 +164,8 @@ def test_descriptions_to_be_passed_on_never_say_more(store: FolderStore) -> None
     """Whoever makes them, with a token or without; and they are valid."""
     for _, manifest in manifests(store):
         for document in (
-            to_croissant(manifest, "https://example.org/secret.h5", name="wales", about=SAID),
-            to_frictionless(manifest, "secret.h5", about=SAID),
+            to_croissant(manifest, "https://example.org/secret.h5", about=SAID),
+            to_frictionless(manifest, about=SAID),
         ):
             assert told(json.dumps(document), secrets(store) | {"secret"}) == []
             assert LICENCE in json.dumps(document)

@@ -43,7 +43,7 @@ from local_h5.validation.structural.checks import Expectations, check_structure
 from local_h5.validation.structural.common_schema import common_schema
 from local_h5.validation.targets.loaded_area import AreaFile, equal_households
 from pe_data.describe.file import Label, describe
-from pe_data.describe.from_sidecar import from_sidecar
+from pe_data.describe.from_sidecar import manifest_from, read_sidecar
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::pandas.errors.PerformanceWarning", "ignore:.*track_times.*", "ignore::tables.NaturalNameWarning"
@@ -204,7 +204,7 @@ def test_what_is_built_so_can_be_cut_again(coded: PreparedInputs, tmp_path: Path
 def test_a_manifest_of_the_file_is_that_of_its_sidecar(package: Run, tmp_path: Path) -> None:
     path, result = built(package.inputs, tmp_path, "district", TABLES)
     label = Label("us", "x")
-    of_file, of_sidecar = describe(path, label), from_sidecar(result.to_json(), label)
+    of_file, of_sidecar = describe(path, label), manifest_from(read_sidecar(result.to_json()), label)
     assert of_file.artifact == of_sidecar.artifact
     assert of_file.time_period == of_sidecar.time_period == (2024,)
     assert of_file.entities == of_sidecar.entities

@@ -61,7 +61,6 @@ def describe(
     *,
     years: tuple[int, ...] = (),
     default_years: tuple[int, ...] = (),
-    entity_of: Mapping[str, str] | None = None,
     sha256: Sha256 | None = None,
 ) -> Manifest:
     """The manifest of an H5 (period-grouped or pandas HDFStore) or Parquet file.
@@ -73,8 +72,6 @@ def describe(
             label that contradicts the file would stay with it for good.
         default_years: For a file that declares none; without them a year in the name of the
             dataset counts.
-        entity_of: Column → entity where row counts leave it open; otherwise such a column stands
-            under both names (`family|household`).
         sha256: The digest if it is known; computed otherwise.
 
     Raises:
@@ -82,7 +79,7 @@ def describe(
         MissingExtraError: the package that reads such files is not installed.
     """
     extension = file_extension(path)
-    content = _reader(extension, path)(path, entity_of or {})
+    content = _reader(extension, path)(path)
     check_years(years, content.years, what=str(path))
     covered = years or content.years or default_years or _years_in(label.dataset)
     if not covered:
@@ -127,7 +124,7 @@ def check_years(said: tuple[int, ...], found: tuple[int, ...], *, what: str) -> 
         )
 
 
-def _reader(extension: Extension, path: Path) -> Callable[[Path, Mapping[str, str]], Content]:
+def _reader(extension: Extension, path: Path) -> Callable[[Path], Content]:
     try:
         if extension == "h5":
             from pe_data.describe.from_h5 import read_h5

@@ -37,15 +37,18 @@ DICTIONARY = "pe_data.dictionary"
 """Attribute of the root: a dictionary document of the file's variables, compressed by bzip2."""
 
 
-def read_h5(path: Path, entity_of: Mapping[str, str]) -> Content:
-    """Columns, rows and years of `path`. Raises InputError."""
+def read_h5(path: Path) -> Content:
+    """Columns, rows and years of `path`. Raises InputError.
+
+    A column whose entity neither the file's dictionary nor the row counts tell stands under both names
+    (`family|household`).
+    """
     try:
         with open_h5(path) as file:
             said = _dictionary(file, path)
             if any("pandas_type" in group.attrs for group in _groups(file)):
                 return replace(_hdfstore(file, path), dictionary=said)
-            told = {one.name: one.entity for one in said}
-            return replace(_arrays(file, path, {**told, **entity_of}), dictionary=said)
+            return replace(_arrays(file, path, {one.name: one.entity for one in said}), dictionary=said)
     except (OSError, KeyError, RuntimeError) as error:
         raise InputError(f"{path}: not readable as H5: {error}") from error
 

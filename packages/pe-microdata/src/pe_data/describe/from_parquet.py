@@ -16,12 +16,11 @@ YEARS_KEY = b"pe_data.years"
 """Key of the footer's metadata with the years that the rows cover, blank-separated."""
 
 
-def read_parquet(path: Path, entity_of: Mapping[str, str]) -> Content:
+def read_parquet(path: Path) -> Content:
     """Columns, rows and years of `path`; every column belongs to one entity.
 
-    The entity is that of `entity_of` (any column), else the one in the footer, else `person` if
-    there is a `person_id`, else the one whose id column comes first, else `row`.
-    Raises InputError.
+    The entity is the one in the footer, else `person` if there is a `person_id`, else the one whose id column comes
+    first, else `row`. Raises InputError.
     """
     try:
         with pq.ParquetFile(path) as file:
@@ -29,15 +28,13 @@ def read_parquet(path: Path, entity_of: Mapping[str, str]) -> Content:
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{path}: not readable as Parquet: {error}") from error
     fields = [f for f in schema if not f.name.startswith("__index_level_")]
-    entity = _entity([f.name for f in fields], schema.metadata or {}, entity_of)
+    entity = _entity([f.name for f in fields], schema.metadata or {})
     columns = tuple(Column(f.name, entity, _dtype(f.type)) for f in fields)
     years = (schema.metadata or {}).get(YEARS_KEY, b"").decode().split()
     return Content(columns, {entity: rows}, tuple(int(y) for y in years if len(y) == 4 and y.isdecimal()))
 
 
-def _entity(names: list[str], metadata: Mapping[bytes, bytes], given: Mapping[str, str]) -> str:
-    if given:
-        return next(iter(given.values()))
+def _entity(names: list[str], metadata: Mapping[bytes, bytes]) -> str:
     if ENTITY_KEY in metadata:
         return metadata[ENTITY_KEY].decode()
     if f"{PERSON}_id" in names:

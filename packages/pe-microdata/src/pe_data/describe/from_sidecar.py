@@ -128,16 +128,8 @@ def read_sidecar(document: Mapping[str, object], *, where: str = "result sidecar
     return convert(document, Sidecar, where)
 
 
-def from_sidecar(document: Mapping[str, object], label: Label, *, where: str = "result sidecar") -> Manifest:
-    """The manifest of the file that `document` describes; raises as `read_sidecar`.
-
-    Inputs and build come from the sidecar; those of `label` are replaced.
-    """
-    return manifest_from(read_sidecar(document, where=where), label)
-
-
 def manifest_from(sidecar: Sidecar, label: Label) -> Manifest:
-    """The manifest of the file that a sidecar describes."""
+    """The manifest of the file that a sidecar describes; inputs and build are its own, whatever `label` has."""
     columns = tuple(
         Column(row.name, row.entity, normal_dtype(row.dtype), period_kind(map(str, row.periods)))
         for row in sidecar.columns

@@ -67,7 +67,6 @@ def to_croissant(
     manifest: Manifest,
     content_url: str,
     *,
-    name: str | None = None,
     about: About = NOTHING,
     said: tuple[Variable, ...] = (),
 ) -> dict[str, Any]:
@@ -76,7 +75,6 @@ def to_croissant(
     Args:
         manifest: What to describe.
         content_url: Where the payload is; relative to the document or absolute.
-        name: Name of the data set; default the title of `about`, else `{country}-{dataset}`.
         about: What the publication says of it.
         said: What its collection says of variables.
     """
@@ -84,7 +82,7 @@ def to_croissant(
     if notice is not None:
         return notice_to_croissant(notice)
     artifact = manifest.artifact
-    title = name or about.title or f"{manifest.country}-{manifest.dataset}"
+    title = about.title or f"{manifest.country}-{manifest.dataset}"
     years = ", ".join(map(str, manifest.time_period))
     area = f", {about.area}" if about.area else ""
     description = [f"Microdata {manifest.country}/{manifest.dataset}{area}, years {years}.", *about.notes]

@@ -27,25 +27,20 @@ def notice_to_frictionless(notice: Notice) -> dict[str, Any]:
     }
 
 
-def to_frictionless(
-    manifest: Manifest, path: str | None = None, *, about: About = NOTHING, said: tuple[Variable, ...] = ()
-) -> dict[str, Any]:
+def to_frictionless(manifest: Manifest, *, about: About = NOTHING, said: tuple[Variable, ...] = ()) -> dict[str, Any]:
     """The descriptor (`datapackage.json`); of a gated file that of `notice_to_frictionless`.
 
     Args:
         manifest: What to describe.
-        path: Of the payload, relative to the descriptor or an address; default its file name.
         about: What the publication says of it. `citation` and `area` are names of our own.
         said: What its collection says of variables. `unit` and `origin` of a field are names of our own.
     """
     notice = notice_of(manifest)
     if notice is not None:
         return notice_to_frictionless(notice)
-    artifact = manifest.artifact
-    file = path or f"{artifact.sha256}.{artifact.extension}"
     return {
         **package_head(manifest, about),
-        "resources": [_resource(manifest, entity, file, said) for entity in sorted(manifest.entities)],
+        "resources": [_resource(manifest, entity, said) for entity in sorted(manifest.entities)],
     }
 
 
@@ -70,7 +65,7 @@ def licence_row(text: str) -> dict[str, str]:
     return {"name": text if _IDENTIFIER.fullmatch(text) else slug(text), "title": text}
 
 
-def _resource(manifest: Manifest, entity: str, file: str, said: tuple[Variable, ...]) -> dict[str, Any]:
+def _resource(manifest: Manifest, entity: str, said: tuple[Variable, ...]) -> dict[str, Any]:
     artifact, described = manifest.artifact, manifest.entities[entity]
     known = {one.name: one for one in manifest.variables(said) if one.entity == entity}
     fields = [
@@ -92,7 +87,7 @@ def _resource(manifest: Manifest, entity: str, file: str, said: tuple[Variable, 
     return {
         "name": slug(entity),
         "type": "table",
-        "path": file,
+        "path": f"{artifact.sha256}.{artifact.extension}",
         "format": artifact.extension,
         "mediatype": artifact.media_type,
         "bytes": artifact.size_bytes,
