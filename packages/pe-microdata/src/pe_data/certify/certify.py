@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pe_data.certify.checks import Checked, Nominated, check_nomination
+from pe_data.certify.checks import Nominated, check_nomination
 from pe_data.certify.compatibility import compatible, model_of
 from pe_data.certify.published import Published, find_published
 from pe_data.certify.release import (
@@ -37,7 +37,7 @@ from pe_data.read.options import Options
 from pe_data.read.places import Places
 from pe_data.read.revocations import Revocations
 from pe_data.read.standing import read_nomination
-from pe_data.store.artifacts import Depth
+from pe_data.store.artifacts import Depth, File
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Signer
@@ -228,11 +228,11 @@ def _datasets(country: str, datasets: Iterable[str] | None, places: Places) -> l
     return names
 
 
-def _stored(file: Checked, nominated: Sequence[Nominated]) -> StoredFile:
-    body = next(one.pointer.body for one in nominated if one.pointer.body.dataset == file.uri.dataset)
+def _stored(file: File, nominated: Sequence[Nominated]) -> StoredFile:
+    body = next(one.pointer.body for one in nominated if one.pointer.body.dataset == file.address.dataset)
     member = file.member
     return StoredFile(
-        uri=str(file.uri),
+        uri=str(file.address),
         size_bytes=member.size_bytes,
         extension=member.extension,
         nominated=f"sha256:{body.artifact_sha256}",
@@ -275,7 +275,7 @@ def _build_id(country: str, nominated: Sequence[Nominated], published: Published
 def _default(published: Published, wanted: str | None) -> str:
     """Name of the default. `wanted` may also be what `pe-data://COUNTRY/` is followed by."""
     files, declared = published.files, published.manifest.default_datasets.get("national")
-    asked = wanted if wanted is None else next((name for name, one in files.items() if wanted == one.name), wanted)
+    asked = wanted if wanted is None else next((name for name, one in files.items() if wanted == one.full_name), wanted)
     if asked is not None and declared is not None and asked != declared:
         raise CertificationError(
             f"default dataset: expected {declared!r}, which the release manifest declares, found {wanted!r}"

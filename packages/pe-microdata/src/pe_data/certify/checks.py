@@ -6,8 +6,6 @@ payloads. Each failure is an error of its own kind.
 
 from dataclasses import dataclass
 
-from pe_data.documents.collection import Member
-from pe_data.documents.manifest import Manifest
 from pe_data.documents.validation import Validation
 from pe_data.errors import (
     CertificationError,
@@ -19,22 +17,10 @@ from pe_data.errors import (
 from pe_data.names.digests import Sha256
 from pe_data.names.uri import StoreUri
 from pe_data.read.revocations import Revocations
-from pe_data.store.artifacts import Depth
+from pe_data.store.artifacts import Depth, File
 from pe_data.store.base import Store
 from pe_data.trust.nominations import VerifiedPointer
 from pe_data.write.nominate import candidate
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """One file of a nominated dataset, after every check."""
-
-    name: str
-    """`dataset`, or `dataset/member` of a collection."""
-    uri: StoreUri
-    """Pinned."""
-    member: Member
-    manifest: Manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +31,7 @@ class Nominated:
     run_id: str | None
     """Of a collection."""
     validation: Validation
-    files: tuple[Checked, ...]
+    files: tuple[File, ...]
     """By name."""
 
 
@@ -89,13 +75,4 @@ def check_nomination(pointer: VerifiedPointer, store: Store, revocations: Revoca
     except (DigestMismatchError, InputError, InvalidDocumentError, ObjectNotFoundError) as error:
         raise CertificationError(f"{pin}: cannot be certified: {error}") from error
     collection = found.contents.collection
-    files = tuple(
-        Checked(
-            f"{pin.dataset}/{file.name}" if file.name else pin.dataset,
-            StoreUri(pin.country, pin.dataset, file.name, None, pin.sha256),
-            file.member,
-            file.manifest,
-        )
-        for file in found.contents.files
-    )
-    return Nominated(pointer, collection.run_id if collection else None, found.validation, files)
+    return Nominated(pointer, collection.run_id if collection else None, found.validation, found.contents.files)

@@ -99,7 +99,7 @@ def _wanted(package: str, version: str | None, option: str) -> str:
 
 def _fingerprint(nominated: Sequence[Nominated]) -> str | None:
     return data_build_fingerprint(
-        {file.name: file.manifest.build.data_build_fingerprint for one in nominated for file in one.files}
+        {file.full_name: file.manifest.build.data_build_fingerprint for one in nominated for file in one.files}
     )
 
 
@@ -121,10 +121,10 @@ def model_of(datasets: Iterable[Nominated]) -> tuple[str, str]:
         build = one.manifest.build
         if not build.model_package or not build.model_version:
             raise CertificationError(
-                f"{one.uri}: build.model_version: expected the model that built it, found none in its manifest. "
+                f"{one.address}: build.model_version: expected the model that built it, found none in its manifest. "
                 "It cannot be certified for any; publish it with the sidecar of its build"
             )
-        found.setdefault((build.model_package, build.model_version), one.name)
+        found.setdefault((build.model_package, build.model_version), one.full_name)
     if len(found) != 1:
         text = "; ".join(f"{name} with {' '.join(model)}" for model, name in sorted(found.items())) or "no files"
         raise CertificationError(f"expected files built with one model version, found {text}. Build them again")

@@ -12,12 +12,13 @@ from urllib.parse import quote
 
 import msgspec
 
-from pe_data.certify.checks import Checked, Nominated
+from pe_data.certify.checks import Nominated
 from pe_data.certify.reading import release_bytes
 from pe_data.certify.release import HubFile, PathTemplate
 from pe_data.documents.document import Document, Part, Text
 from pe_data.errors import CertificationError
 from pe_data.names.digests import Sha256, sha256_bytes
+from pe_data.store.artifacts import File
 from pe_data.write.release_manifest import HubPlace, Listed, one_place
 
 HUB = "https://huggingface.co"
@@ -71,7 +72,7 @@ class Published:
     """Of the release manifest's bytes."""
     path: str
     """Of the release manifest in the repository."""
-    files: Mapping[str, Checked]
+    files: Mapping[str, File]
     """By name in the release manifest."""
     place: HubPlace
 
@@ -116,9 +117,9 @@ def find_published(source: Path, nominated: Sequence[Nominated], path: str) -> P
     """
     raw = release_bytes(source)
     manifest = ReleaseManifest.from_bytes(raw, str(source))
-    files: dict[str, Checked] = {}
+    files: dict[str, File] = {}
     for one in (file for dataset in nominated for file in dataset.files):
-        name = one.uri.member or one.uri.dataset
+        name = one.name or one.address.dataset
         found = manifest.artifacts.get(name)
         if found is None or found.sha256 != one.member.artifact_sha256:
             what = "no such artifact" if found is None else f"sha256 {found.sha256}"
@@ -128,8 +129,8 @@ def find_published(source: Path, nominated: Sequence[Nominated], path: str) -> P
             )
         if name in files:
             raise CertificationError(
-                f"{source}: artifacts.{name}: expected one nominated file of that name, found {files[name].name} and "
-                f"{one.name}. Certify one dataset at a time with --dataset"
+                f"{source}: artifacts.{name}: expected one nominated file of that name, found "
+                f"{files[name].full_name} and {one.full_name}. Certify one dataset at a time with --dataset"
             )
         files[name] = one
     place = one_place(map(manifest.artifacts.__getitem__, files), str(source), CertificationError)

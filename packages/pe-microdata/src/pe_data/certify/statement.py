@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pe_data.certify.checks import Checked
 from pe_data.certify.published import Published
 from pe_data.certify.release import DataRelease
 from pe_data.documents.envelope import STATEMENT_TYPE, SignedDocument, sign
 from pe_data.names.digests import canonical_json, sha256_bytes
+from pe_data.store.artifacts import File
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Signer
@@ -29,7 +29,7 @@ def statement_of(release: DataRelease, published: Published) -> dict[str, Any]:
     return {
         "_type": STATEMENT_V1,
         "subject": [
-            {"name": name, "uri": str(file.uri), "digest": {"sha256": file.member.artifact_sha256}}
+            {"name": name, "uri": str(file.address), "digest": {"sha256": file.member.artifact_sha256}}
             for name, file in files.items()
         ],
         "predicateType": PREDICATE_TYPE,
@@ -52,7 +52,7 @@ def sign_statement(statement: dict[str, Any], signers: "Sequence[Signer]") -> Si
     return sign(canonical_json(statement), STATEMENT_TYPE, signers)
 
 
-def _builds(files: Mapping[str, Checked]) -> list[dict[str, Any]]:
+def _builds(files: Mapping[str, File]) -> list[dict[str, Any]]:
     """The build facts, each once, with the files that share them."""
     found: dict[bytes, tuple[dict[str, Any], list[str]]] = {}
     for name, file in files.items():

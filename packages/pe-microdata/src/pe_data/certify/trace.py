@@ -9,10 +9,10 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-from pe_data.certify.checks import Checked
 from pe_data.certify.published import Published
 from pe_data.certify.release import DataRelease
 from pe_data.names.digests import sha256_bytes
+from pe_data.store.artifacts import File
 
 CONTEXT = {
     "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
@@ -114,11 +114,11 @@ def _performance(release: DataRelease) -> dict[str, Any]:
     }
 
 
-def _file(name: str, file: Checked) -> dict[str, Any]:
+def _file(name: str, file: File) -> dict[str, Any]:
     manifest, member = file.manifest, file.member
     found = _artifact(f"file/{name}", name, member.artifact_sha256, manifest.artifact.media_type)
     found |= {
-        "store:uri": str(file.uri),
+        "store:uri": str(file.address),
         "store:manifestSha256": member.manifest_sha256,
         "store:licence": manifest.licence,
         "store:access": manifest.access,

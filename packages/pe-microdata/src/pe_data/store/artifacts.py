@@ -14,8 +14,9 @@ from pe_data.documents.encoding import READ_LIMIT, unpack
 from pe_data.documents.manifest import Artifact, Manifest
 from pe_data.documents.validation import Validation
 from pe_data.errors import DigestMismatchError, InvalidDocumentError, ObjectNotFoundError
-from pe_data.names.digests import HashingStream, Sha256, check_bytes, sha256_bytes
+from pe_data.names.digests import Sha256, check_bytes, sha256_bytes, sha256_pieces
 from pe_data.names.keys import collection_key, manifest_key, payload_key
+from pe_data.names.uri import StoreUri
 from pe_data.store.base import Store
 
 WORKERS = 8
@@ -54,6 +55,13 @@ class File:
     member: Member
     manifest: Manifest
     """With the licence in force: that of the row of a collection, if it says one."""
+    address: StoreUri
+    """Pinned to the artifact that it is of."""
+
+    @property
+    def full_name(self) -> str:
+        """`dataset`, or `dataset/member` of a collection."""
+        return f"{self.address.dataset}/{self.name}" if self.name else self.address.dataset
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +154,10 @@ def read_contents(store: Store, country: str, sha256: Sha256, bound: Sha256 | No
     if found is None:
         one = read_manifest(store, country, sha256, bound)
         manifest = one.manifest
-        files = (File(None, one.member, manifest),)
+        files = (File(None, one.member, manifest, StoreUri(country, manifest.dataset, None, None, sha256)),)
         return Contents(country, manifest.dataset, sha256, one.sha256, None, files, manifest.validation)
+
+    collection = found[0]
 
     def described(row: tuple[str, Member]) -> File:
         name, member = row
@@ -158,9 +168,9 @@ def read_contents(store: Store, country: str, sha256: Sha256, bound: Sha256 | No
                 f"bytes of {member.extension}, found {described.member.size_bytes} of {described.member.extension} in "
                 f"the manifest. {DAMAGED}"
             )
-        return File(name, member, licensed(described.manifest, member))
+        address = StoreUri(country, collection.dataset, name, None, sha256)
+        return File(name, member, licensed(described.manifest, member), address)
 
-    collection = found[0]
     members = tuple(each(described, sorted(collection.members.items())))
     return Contents(country, collection.dataset, sha256, sha256, collection, members, collection.validation)
 
@@ -179,12 +189,10 @@ def check_payload(store: Store, country: str, artifact: Artifact, depth: Depth =
         expected, found = f"{artifact.size_bytes} bytes", f"{size} bytes"
         raise DigestMismatchError(what, expected=expected, found=found, advice=DAMAGED)
     if depth == "full":
-        stream = HashingStream(store.open(key).pieces(), what=what, max_bytes=artifact.size_bytes)
-        for _ in stream:
-            pass
-        if stream.digest != artifact.sha256:
+        digest, _ = sha256_pieces(store.open(key, 0, size + 1).pieces())  # one more, so that a longer body is seen
+        if digest != artifact.sha256:
             expected = f"sha256 {artifact.sha256}"
-            raise DigestMismatchError(what, expected=expected, found=f"sha256 {stream.digest}", advice=DAMAGED)
+            raise DigestMismatchError(what, expected=expected, found=f"sha256 {digest}", advice=DAMAGED)
 
 
 def each(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
