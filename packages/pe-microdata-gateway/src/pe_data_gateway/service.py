@@ -176,50 +176,45 @@ class Gateway:
 
     async def _described(self, want: Wanted, token: Token) -> Document:
         """The manifest or collection behind `want`, once the token is known to cover its dataset."""
-        assert want.country is not None, "an artifact has a country"
-        assert want.sha256 is not None, "an artifact has a digest"
         read = self.documents.collection if want.kind == "collection" else self.documents.manifest
-        document = await _refusing(read(want.country, want.sha256), token)
-        if not token.covers(want.country, document.dataset):
+        document = await _refusing(read(*want.artifact), token)
+        if not token.covers(want.artifact[0], document.dataset):
             raise _absent(token) from _OutOfScope(f"the token does not cover {want.country}/{document.dataset}")
         return document
 
     async def _tombstone(self, want: Wanted, token: Token) -> bytes:
         """A tombstone, if the token covers the dataset that it names or that its artifact is of. Raises Refusal."""
-        assert want.country is not None, "an artifact has a country"
-        assert want.sha256 is not None, "an artifact has a digest"
+        country, _ = want.artifact
         raw = await _refusing(self.documents.fresh(want.key, SMALL_LIMIT), token)
         dataset = _dataset_of(raw, want.key)
-        if dataset is not None and token.covers(want.country, dataset):
+        if dataset is not None and token.covers(country, dataset):
             return raw
         for read in (self.documents.manifest, self.documents.collection):
             try:
-                document = await _refusing(read(want.country, want.sha256))
+                document = await _refusing(read(*want.artifact))
             except Refusal:
                 continue
-            if token.covers(want.country, document.dataset):
+            if token.covers(country, document.dataset):
                 return raw
         raise _absent(token) from _OutOfScope("the token covers no dataset of this tombstone")
 
     async def _check_revoked(self, want: Wanted) -> None:
         """Raises Refusal if what is wanted was revoked."""
-        assert want.country is not None, "an artifact has a country"
-        assert want.sha256 is not None, "an artifact has a digest"
-        reason = await _refusing(self.revocations.reason(want.country, want.sha256))
+        reason = await _refusing(self.revocations.reason(*want.artifact))
         if reason:
             raise Refusal(410, "revoked", reason, "Use a newer version")
 
     async def _record(self, action: Action, want: Wanted, document: Document, token: Token, asked: Asked) -> None:
         """Returns once the record is on the disk. Raises Refusal."""
-        assert want.country is not None, "an artifact has a country"
+        country, sha256 = want.artifact
         entry = Entry(
             action=action,
-            country=want.country,
+            country=country,
             request=asked.request,
             user=token.user,
             token=token.id,
             dataset=document.dataset,
-            artifact=want.sha256,
+            artifact=sha256,
             manifest=document.digest,
             client=asked.client,
             agent=asked.agent[:_AGENT_LIMIT],
@@ -231,7 +226,7 @@ class Gateway:
             if not future.done():  # it is if the client went away
                 future.set_result(result)
 
-        self.logs[want.country].submit(entry, answer)
+        self.logs[country].submit(entry, answer)
         result = await future
         if isinstance(result, AuditError):
             raise Refusal(

@@ -33,6 +33,13 @@ class Wanted:
     """Known from the key for channels only."""
     sha256: Sha256 | None = None
 
+    @property
+    def artifact(self) -> tuple[str, Sha256]:
+        """Country and digest of what has both: a manifest, a collection, a payload or a tombstone."""
+        assert self.country is not None, "an artifact has a country"
+        assert self.sha256 is not None, "an artifact has a digest"
+        return self.country, self.sha256
+
 
 @lru_cache(maxsize=8192)
 def wanted(key: str) -> Wanted:
