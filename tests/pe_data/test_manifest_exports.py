@@ -7,8 +7,7 @@ import pytest
 from storage_helpers import replace
 
 from pe_data.cli.tables import column_rows, entity_rows, summary_rows
-from pe_data.describe.columns import Column, inputs_of
-from pe_data.describe.content import Content
+from pe_data.describe.columns import Column, Content, inputs_of
 from pe_data.describe.file import Label, manifest_of
 from pe_data.documents.croissant import to_croissant
 from pe_data.documents.frictionless import to_frictionless

@@ -17,7 +17,7 @@ from pe_data.exports import export
 from pe_data.files import place
 from pe_data.files.atomic import beside
 from pe_data.keep.mirror import mirror
-from pe_data.keep.verified import Verified
+from pe_data.keep.verified import save
 from pe_data.names.digests import Sha256, open_plain, sha256_bytes, sha256_file
 from pe_data.names.keys import payload_key
 from pe_data.read import hub, web
@@ -128,7 +128,7 @@ def test_copies_exports_and_memories_write_to_no_link(
     guessed.symlink_to(victim) if not guessed.is_symlink() else None
     monkeypatch.setattr("pe_data.files.atomic.beside", lambda _: guessed)
     with pytest.raises(FileExistsError):
-        Verified().save(tmp_path / "out" / "state.json", "store")
+        save(tmp_path / "out" / "state.json", "store", {})
     assert victim.read_bytes() == b"years of work"
 
 

@@ -201,10 +201,6 @@ class Cache:
                     used = (stamp if stamp.exists() else path).stat().st_mtime
                     yield Entry(Sha256(digest), known, path, path.stat().st_size, used)
 
-    def partials(self) -> Iterator[Path]:
-        """Downloads that are under way or were given up, of payloads that this user may read."""
-        yield from self.paths.all_partials()
-
     def begin(self, partial: Path) -> int:
         """Make the folder of a partial file if only some may read it; returns the file's mode, before the umask."""
         with local_errors(partial):

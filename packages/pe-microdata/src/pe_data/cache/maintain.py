@@ -74,7 +74,7 @@ def prune(cache: Cache, max_bytes: int, *, dry_run: bool = False) -> Pruned:
 def _abandoned(cache: Cache) -> int:
     """Remove partial downloads that are old and that no process is working on."""
     count = 0
-    for part in cache.partials():
+    for part in cache.paths.all_partials():
         with local_errors(part):
             if time.time() - part.stat().st_mtime < ABANDONED_SECONDS:
                 continue

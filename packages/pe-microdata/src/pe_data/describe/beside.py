@@ -4,7 +4,6 @@ A file `NC-01.h5` that the workflow has built has a sidecar `NC-01.h5.result.jso
 that nobody has to open it. The name of a file in a folder is its relative path without the extension.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from pe_data.describe.from_sidecar import Sidecar, read_sidecar
@@ -42,7 +41,9 @@ def files_in(folder: Path) -> dict[str, Path]:
         InputError: if there is none, or two files differ only in their extension.
     """
     found: dict[str, Path] = {}
-    for path in _data_files(folder):
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.removeprefix(".") not in EXTENSIONS or not path.is_file():
+            continue
         name = path.relative_to(folder).with_suffix("").as_posix()
         if name in found:
             raise InputError(
@@ -53,9 +54,3 @@ def files_in(folder: Path) -> dict[str, Path]:
     if not found:
         raise InputError(f"{folder}: expected .h5 or .parquet files in it, found none")
     return found
-
-
-def _data_files(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.removeprefix(".") in EXTENSIONS and path.is_file():
-            yield path

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from pe_data.documents.dictionary import PERIODS, PeriodKind
+from pe_data.documents.dictionary import PERIODS, PeriodKind, Variable
 from pe_data.documents.manifest import Entity, InputFile, Inputs, composite_digest
 
 PERSON = "person"
@@ -28,6 +28,19 @@ class Column:
     dtype: str
     """A normalised dtype, see `normal_dtype`."""
     period: PeriodKind = "year"
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a file holds, read from its metadata; the manifest is built from it."""
+
+    columns: tuple[Column, ...]
+    rows: Mapping[str, int]
+    """Entity → number of rows."""
+    years: tuple[int, ...]
+    """Empty if the file does not say."""
+    dictionary: tuple[Variable, ...] = ()
+    """What the file says of its columns."""
 
 
 def normal_dtype(text: str) -> str:

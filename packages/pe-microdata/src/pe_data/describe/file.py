@@ -5,13 +5,13 @@ loaded on use.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from pe_data.describe.columns import entities_of
-from pe_data.describe.content import Content
+from pe_data.describe.columns import Content, entities_of
 from pe_data.documents.collection import About
 from pe_data.documents.dictionary import Variable
 from pe_data.documents.manifest import (
@@ -91,10 +91,14 @@ def describe(
     return manifest_of(label, artifact, content, tuple(sorted(set(covered))))
 
 
-def _missing(extra: str, path: Path, error: ImportError) -> MissingExtraError:
-    return MissingExtraError(
-        f"{path}: looking into it needs the package {error.name}: install the extra {extra!r} of pe-microdata"
-    )
+@contextmanager
+def _needing(extra: str, path: Path) -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:
+        raise MissingExtraError(
+            f"{path}: looking into it needs the package {error.name}: install the extra {extra!r} of pe-microdata"
+        ) from error
 
 
 def dictionary_in(path: Path) -> tuple[Variable, ...]:
@@ -107,10 +111,8 @@ def dictionary_in(path: Path) -> tuple[Variable, ...]:
     with path.open("rb") as handle:
         if _MAGIC.get(handle.read(4)) != "h5":
             return ()
-    try:
+    with _needing("h5", path):
         from pe_data.describe.from_h5 import said_in
-    except ImportError as error:
-        raise _missing("h5", path, error) from error
     return said_in(path)
 
 
@@ -125,14 +127,12 @@ def check_years(said: tuple[int, ...], found: tuple[int, ...], *, what: str) -> 
 
 
 def _reader(extension: Extension, path: Path) -> Callable[[Path], Content]:
-    try:
+    with _needing("h5" if extension == "h5" else "frames", path):
         if extension == "h5":
             from pe_data.describe.from_h5 import read_h5
 
             return read_h5
         from pe_data.describe.from_parquet import read_parquet
-    except ImportError as error:
-        raise _missing("h5" if extension == "h5" else "frames", path, error) from error
     return read_parquet
 
 

@@ -20,12 +20,12 @@ import numpy as np
 
 from pe_data.describe.columns import (
     Column,
+    Content,
     entity_names,
     normal_dtype,
     period_kind,
     years_of,
 )
-from pe_data.describe.content import Content
 from pe_data.describe.self_contained import open_h5
 from pe_data.documents.dictionary import DICTIONARY_LIMIT, Dictionary, Variable
 from pe_data.errors import InputError

@@ -6,8 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pe_data.describe.columns import PERSON, Column, normal_dtype
-from pe_data.describe.content import Content
+from pe_data.describe.columns import PERSON, Column, Content, normal_dtype
 from pe_data.errors import InputError
 
 ENTITY_KEY = b"pe_data.entity"

@@ -12,8 +12,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from pe_data.describe.columns import PERSON, Column, inputs_of, normal_dtype, period_kind, years_of
-from pe_data.describe.content import Content
+from pe_data.describe.columns import PERSON, Column, Content, inputs_of, normal_dtype, period_kind, years_of
 from pe_data.describe.file import Label, manifest_of
 from pe_data.documents.collection import LINE_LIMIT, About, Area
 from pe_data.documents.document import Count, Digest, Part, Refused, Size, Text, Version, convert, describe

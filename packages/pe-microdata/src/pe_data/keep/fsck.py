@@ -4,7 +4,7 @@ The check reads; it repairs nothing. Hashing payloads is what takes time, so tho
 right before and have not changed since (`pe_data.keep.verified`) are not read again unless asked.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,9 +20,9 @@ from pe_data.errors import (
     PeDataError,
     UncheckedRevocationError,
 )
-from pe_data.keep.verified import Verified
+from pe_data.keep.verified import load, save, version_of
 from pe_data.names import times
-from pe_data.names.digests import HashingStream, Sha256, sha256_bytes
+from pe_data.names.digests import Sha256, sha256_bytes, sha256_pieces
 from pe_data.names.keys import (
     CHANNELS_PREFIX,
     PROBE_KEY,
@@ -96,7 +96,7 @@ def check_store(store: Store, *, state_path: Path | None = None, full: bool = Fa
     Raises:
         ListingNotSupportedError: if the store cannot be listed.
     """
-    known = Verified() if full or state_path is None else Verified.load(state_path, store.url)
+    known = {} if full or state_path is None else load(state_path, store.url)
     checker = _Checker(store, known, Verifier.of(lambda: store))
     pointers, lists = [], []
     objects = 0
@@ -113,7 +113,7 @@ def check_store(store: Store, *, state_path: Path | None = None, full: bool = Fa
     checker.check_references()
     channels = sum(checker.check_channel_object(key) for key in pointers)
     if state_path is not None:
-        checker.verified.save(state_path, store.url)
+        save(state_path, store.url, checker.verified)
     return FsckReport(
         store=store.url,
         objects=objects,
@@ -128,12 +128,12 @@ def check_store(store: Store, *, state_path: Path | None = None, full: bool = Fa
 class _Checker:
     """State of one check."""
 
-    def __init__(self, store: Store, known: Verified, verifier: Verifier) -> None:
+    def __init__(self, store: Store, known: Mapping[str, str], verifier: Verifier) -> None:
         self._store = store
         self._verifier = verifier
         self._known = known
         self._seen = _Seen()
-        self.verified = Verified()
+        self.verified: dict[str, str] = {}
         self.findings: list[Finding] = []
         self.hashed = self.hashed_bytes = self.skipped = 0
 
@@ -296,22 +296,21 @@ class _Checker:
             self._seen.signed[artifact] = sha256_bytes(parse_envelope(raw, payload_type=TOMBSTONE_TYPE, what=key).body)
 
     def _check_payload(self, meta: ObjectMeta, expected: Sha256) -> None:
-        if self._known.unchanged(meta):
+        version = version_of(meta)
+        if self._known.get(meta.key) == version:
             self.skipped += 1
         else:
-            stream = HashingStream(self._store.open(meta.key).pieces(), what=meta.key)
-            for _ in stream:
-                pass
+            digest, size = sha256_pieces(self._store.open(meta.key).pieces())
             self.hashed += 1
-            self.hashed_bytes += stream.size
-            if stream.digest != expected:
+            self.hashed_bytes += size
+            if digest != expected:
                 self._found(
                     meta.key,
-                    f"expected sha256 {expected}, found {stream.digest} over {stream.size} bytes",
+                    f"expected sha256 {expected}, found {digest} over {size} bytes",
                     "remove it, then publish the artifact again",
                 )
                 return
-        self.verified.add(meta)
+        self.verified[meta.key] = version
 
     def _check_manifest(self, meta: ObjectMeta, artifact: Artifact) -> None:
         one = parse_manifest(self._store.get(meta.key).data, *artifact, what=meta.key, advice="")

@@ -21,34 +21,20 @@ class Memory(Document, frozen=True):
     verified: Mapping[str, str]
 
 
-class Verified:
-    """What one check found right."""
-
-    def __init__(self, versions: Mapping[str, str] | None = None) -> None:
-        """`versions` is one text per key; nothing by default."""
-        self._versions = dict(versions or {})
-
-    @classmethod
-    def load(cls, path: Path, url: str) -> "Verified":
-        """What earlier checks of the store at `url` found right; anything unreadable counts as nothing."""
-        with suppress(FileNotFoundError, InvalidDocumentError):
-            found = Memory.from_bytes(path.read_bytes(), str(path))
-            if found.store == url:
-                return cls(found.verified)
-        return cls()
-
-    def save(self, path: Path, url: str) -> None:
-        """Write everything to `path`, whole or not at all."""
-        replace_file(path, Memory(url, self._versions).to_bytes(), sync=False)
-
-    def unchanged(self, meta: ObjectMeta) -> bool:
-        """Whether this very version of the object was found right."""
-        return self._versions.get(meta.key) == _version(meta)
-
-    def add(self, meta: ObjectMeta) -> None:
-        """Remember that this version is right."""
-        self._versions[meta.key] = _version(meta)
+def load(path: Path, url: str) -> Mapping[str, str]:
+    """What earlier checks of the store at `url` found right, as `save` got it; anything unreadable is nothing."""
+    with suppress(FileNotFoundError, InvalidDocumentError):
+        found = Memory.from_bytes(path.read_bytes(), str(path))
+        if found.store == url:
+            return found.verified
+    return {}
 
 
-def _version(meta: ObjectMeta) -> str:
+def save(path: Path, url: str, verified: Mapping[str, str]) -> None:
+    """Write key → version of what is right, whole or not at all."""
+    replace_file(path, Memory(url, verified).to_bytes(), sync=False)
+
+
+def version_of(meta: ObjectMeta) -> str:
+    """One text for a version of an object."""
     return f"{meta.size} {meta.modified.isoformat()} {meta.token.e_tag or ''} {meta.token.version or ''}"

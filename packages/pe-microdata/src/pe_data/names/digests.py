@@ -12,7 +12,7 @@ import math
 import os
 import re
 import stat
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
@@ -109,37 +109,13 @@ def copy_checked(original: BinaryIO, copy: BinaryIO, expected: Sha256, *, what: 
     _check(Sha256(digest.hexdigest()), expected, what, advice)
 
 
-class HashingStream:
-    """Pass pieces of bytes through and hash them on the way.
-
-    `size` is the number of bytes so far, `digest` the sha256 of them. `max_bytes` stops an
-    endless body: the piece that crosses it raises `DigestMismatchError` and is not passed on.
-    """
-
-    def __init__(self, pieces: Iterable[bytes], *, what: str, max_bytes: int | None = None) -> None:
-        self._pieces = pieces
-        self._hash = hashlib.sha256()
-        self._what = what
-        self._max_bytes = max_bytes
-        self.size = 0
-
-    def __iter__(self) -> Iterator[bytes]:
-        for piece in self._pieces:
-            self.size += len(piece)
-            if self._max_bytes is not None and self.size > self._max_bytes:
-                raise DigestMismatchError(
-                    self._what,
-                    expected=f"{self._max_bytes} bytes",
-                    found=f"a body that goes on after {self._max_bytes} bytes",
-                    advice="The source is wrong or hostile; try another mirror.",
-                )
-            self._hash.update(piece)
-            yield piece
-
-    @property
-    def digest(self) -> Sha256:
-        """Sha256 of everything that has passed."""
-        return Sha256(self._hash.hexdigest())
+def sha256_pieces(pieces: Iterable[bytes]) -> tuple[Sha256, int]:
+    """Digest of bytes that come piece by piece, and how many they are."""
+    digest, size = hashlib.sha256(), 0
+    for piece in pieces:
+        digest.update(piece)
+        size += len(piece)
+    return Sha256(digest.hexdigest()), size
 
 
 def check_bytes(data: bytes, expected: Sha256, *, what: str, advice: str) -> bytes:

@@ -80,7 +80,7 @@ def write_by_area(
     files: dict[str, GroupedFile] = {}
     ranges: dict[str, list[Any]] = {name: [] for name in SCHEMA.names}
     index = folder / f"{INDEX_NAME}.parquet"
-    with _told(folder):
+    try:
         folder.mkdir(parents=True, exist_ok=True)
         index.unlink(missing_ok=True)  # it is about other bytes from here on
         for entity in sorted(tables):
@@ -98,6 +98,8 @@ def write_by_area(
             pq.write_table(rows, temporary, compression=COMPRESSION, compression_level=LEVEL, write_statistics=False)
             RangeIndex.read(temporary, str(index))
         written[INDEX_NAME] = index
+    except OSError as error:
+        raise CacheError(f"{folder}: cannot be written: {error.strerror or error}") from error
     return written
 
 
@@ -167,11 +169,3 @@ def _whole(path: Path) -> Iterator[Path]:
         sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def _told(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise CacheError(f"{folder}: cannot be written: {error.strerror or error}") from error

@@ -84,13 +84,13 @@ def preview_collection(
     """
     check_items(items, country, dataset, run_id)
     items, dictionary = told_once(items, dictionary)
-    refused = _refusal(Guard(store, country, dataset, frozenset(items), allow_removal))
     upload = Upload(store, country, dataset)
     stored = dict(zip(items, each(upload.plan_item, list(items.values())), strict=True))
     target = collection_of(stored, country, dataset, run_id, validation, dictionary)
     digest = same_members(store, target) or target.sha256
     upload.refuse_revoked(digest, f"collection {country}/{dataset}")
-    return _Target(store, country, dataset, namespace, sealed).reached(digest, digest, stored, refused)
+    guard = Guard(store, country, dataset, frozenset(items), allow_removal)
+    return _reached(guard, digest, digest, stored, namespace, sealed)
 
 
 def preview_artifact(
@@ -103,55 +103,42 @@ def preview_artifact(
 ) -> Preview:
     """What `publish_artifact` would do with the same arguments; as `preview_collection`."""
     country, dataset = item.manifest.country, item.manifest.dataset
-    refused = _refusal(Guard(store, country, dataset, None, allow_removal))
     item = replace(item, about=NOTHING)
     stored = Upload(store, country, dataset).plan_item(item)
     check_licence(item, stored)
-    member = stored.member
-    target = _Target(store, country, dataset, namespace, sealed)
-    return target.reached(member.artifact_sha256, member.manifest_sha256, {dataset: stored}, refused)
+    member, guard = stored.member, Guard(store, country, dataset, None, allow_removal)
+    return _reached(guard, member.artifact_sha256, member.manifest_sha256, {dataset: stored}, namespace, sealed)
 
 
-def _refusal(guard: Guard) -> str | None:
+def _reached(
+    guard: Guard, artifact: Sha256, manifest: Sha256, stored: Mapping[str, Stored], namespace: str, sealed: bool
+) -> Preview:
+    """The preview of moving the channel there, with what would be stored before."""
+    store, country, dataset = guard.store, guard.country, guard.dataset
+    check_namespace(namespace)
+    current, refused = None, None
+    with suppress(ObjectNotFoundError):
+        current = read(store, country, dataset, namespace=namespace)
     try:
         guard.look()
     except RemovalError as error:
-        return error.fact
-    return None
-
-
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """The channel that would be moved."""
-
-    store: Store
-    country: str
-    dataset: str
-    namespace: str
-    sealed: bool
-
-    def reached(self, artifact: Sha256, manifest: Sha256, stored: Mapping[str, Stored], refused: str | None) -> Preview:
-        """The preview of moving it there, with what would be stored before."""
-        check_namespace(self.namespace)
-        current = None
-        with suppress(ObjectNotFoundError):
-            current = read(self.store, self.country, self.dataset, namespace=self.namespace)
-        moved = not stands_at(current, artifact, manifest, sealed=self.sealed)
-        send = {one.member.artifact_sha256: one.member.size_bytes for one in stored.values() if one.uploaded}
-        return Preview(
-            store=self.store.url,
-            country=self.country,
-            dataset=self.dataset,
-            artifact_sha256=artifact,
-            manifest_sha256=manifest,
-            version=(current.body.version if current else 0) + moved,
-            moved=moved,
-            to_send=len(send),
-            bytes_to_send=sum(send.values()),
-            already_there=len(stored) - len(send),
-            manifests_kept=tuple(sorted(name for name, one in stored.items() if one.manifest_kept)),
-            refused=refused,
-        )
+        refused = error.fact
+    moved = not stands_at(current, artifact, manifest, sealed=sealed)
+    send = {one.member.artifact_sha256: one.member.size_bytes for one in stored.values() if one.uploaded}
+    return Preview(
+        store=store.url,
+        country=country,
+        dataset=dataset,
+        artifact_sha256=artifact,
+        manifest_sha256=manifest,
+        version=(current.body.version if current else 0) + moved,
+        moved=moved,
+        to_send=len(send),
+        bytes_to_send=sum(send.values()),
+        already_there=len(stored) - len(send),
+        manifests_kept=tuple(sorted(name for name, one in stored.items() if one.manifest_kept)),
+        refused=refused,
+    )
 
 
 # --- what changes -----------------------------------------------------------------------------------------------------

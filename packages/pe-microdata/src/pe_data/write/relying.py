@@ -16,7 +16,7 @@ from pathlib import Path
 from pe_data.documents.collection import COLLECTION_LIMIT
 from pe_data.errors import ObjectNotFoundError
 from pe_data.names import times
-from pe_data.names.digests import HashingStream, Sha256
+from pe_data.names.digests import Sha256
 from pe_data.names.keys import collection_key, manifest_key, payload_key
 from pe_data.read.channels import read
 from pe_data.store.artifacts import parse_manifest, read_collection
@@ -81,7 +81,7 @@ def _payload_again(store: Store, key: str, artifact: Sha256) -> None:
     copy = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as handle:
-            for piece in HashingStream(store.open(key).pieces(), what=f"{store.url}: {key}", max_bytes=seen.size):
+            for piece in store.open(key, 0, seen.size).pieces():
                 handle.write(piece)
         store.put_again_file(key, copy, artifact)
     finally:

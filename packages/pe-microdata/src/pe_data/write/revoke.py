@@ -115,9 +115,11 @@ def tombstone_for(
         if collection is None:
             raise InputError(f"{uri}: --members is for collections, found a single artifact")
         members = tuple(sorted({member.artifact_sha256 for member in collection.members.values()}))
-    if collection is not None and collection.members:
-        about = collection.members[min(collection.members)]
-    described = sha256 if collection is None else next(iter(_members(collection)), None)
+    described: Sha256 | None = sha256
+    if collection is not None:
+        first = min(collection.members, default=None)
+        about = collection.members[first] if first else NOTHING
+        described = collection.members[first].artifact_sha256 if first else None
     manifest = None if described is None else _manifest(store, uri.country, described)
     if collection is None and manifest is None:
         raise ObjectNotFoundError(
@@ -290,10 +292,6 @@ def _collection(store: Store, uri: StoreUri, sha256: Sha256) -> Collection | Non
             f"{collection.country}/{collection.dataset}"
         )
     return collection
-
-
-def _members(collection: Collection) -> list[Sha256]:
-    return [member.artifact_sha256 for _, member in sorted(collection.members.items())]
 
 
 def _manifest(store: Store, country: str, sha256: Sha256) -> Manifest | None:
