@@ -12,7 +12,6 @@ the chain, the newline is put back instead.
 """
 
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -39,7 +38,6 @@ from pe_data_gateway.audit.segments import checkpoint_keys, first_of, read_check
 if TYPE_CHECKING:
     from pe_data.trust.policy import TrustPolicy
 
-_SEGMENT = re.compile(r"[0-9]{12}\.jsonl")
 _READ_AT_ONCE = 64
 _STOP = "Nothing is served; run `pe-data audit verify`"
 
@@ -94,7 +92,7 @@ def recover(root: Path, country: str, evidence: Evidence) -> Recovered:
         AuditChainError: the log is not as it was written, or it is another one than the archive's.
     """
     folder = root / audit_prefix(country)
-    segments = sorted(path for path in folder.iterdir() if _SEGMENT.fullmatch(path.name))
+    segments = [root / key for key in segment_keys(FolderStore(root), country)]
     with _refusing(folder):
         bound = binding(evidence.policy, country, what=str(folder))
         kept = [read(where, raw, country, bound) for where, raw in evidence.kept.items()]

@@ -7,15 +7,11 @@ from typing import Literal
 
 from pe_data.errors import InvalidNameError
 from pe_data.names.digests import Sha256
-from pe_data.names.keys import CHANNELS_PREFIX, check_country, check_dataset, parse_object_key
+from pe_data.names.keys import CHANNELS_PREFIX, check_country, check_dataset, parse_channel_key, parse_object_key
 from pe_data_gateway.refusal import Refusal
 
 Kind = Literal["channel", "manifest", "collection", "payload", "tombstone", "revocations", "trust"]
 
-_CHANNEL = re.compile(
-    r"channels/(?P<country>[a-z]{2,3})/(?P<dataset>[a-z0-9_]{1,100})/(?:latest|next)"
-    r"(?:\.json|\.history/\d{8,}\.[0-9a-f]{64}\.json)"
-)
 _LISTED = re.compile(r"channels/(?P<country>[a-z]{2,3})/(?:(?P<dataset>[a-z0-9_]{1,100})/(?:[a-z]+\.history/)?)?")
 _REVOCATIONS = re.compile(r"revocations/(?P<country>[a-z]{2,3})\.json")
 _TRUST = re.compile(r"trust/[a-z0-9][a-z0-9._-]{0,99}")
@@ -47,9 +43,9 @@ def wanted(key: str) -> Wanted:
     parsed = parse_object_key(key)
     if parsed is not None:
         return Wanted(parsed.kind.value, key, parsed.country, None, parsed.sha256)
-    channel = _CHANNEL.fullmatch(key)
-    if channel:
-        return Wanted("channel", key, channel["country"], channel["dataset"])
+    channel = parse_channel_key(key)
+    if channel is not None:
+        return Wanted("channel", key, channel.country, channel.dataset)
     revocations = _REVOCATIONS.fullmatch(key)
     if revocations:
         return Wanted("revocations", key, revocations["country"])

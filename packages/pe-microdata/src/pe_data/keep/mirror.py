@@ -18,7 +18,7 @@ from pe_data.cache.fetch import Skipped, Tuning, Wanted, WrongBytesError, fill
 from pe_data.cache.part import Part
 from pe_data.documents.collection import Collection
 from pe_data.errors import ConflictError, DigestMismatchError, ObjectExistsError, ObjectNotFoundError, StoreError
-from pe_data.names.digests import Sha256, sha256_bytes
+from pe_data.names.digests import Sha256
 from pe_data.names.keys import (
     Extension,
     ObjectKind,
@@ -29,7 +29,7 @@ from pe_data.names.keys import (
 )
 from pe_data.store.artifacts import as_done, read_collection, read_manifest
 from pe_data.store.base import Store
-from pe_data.store.versioned import Replaced, replace_version
+from pe_data.store.versioned import replace_version
 from pe_data.trust.revocations import Verifier
 from pe_data.write.revocation_bar import Bar
 from pe_data.write.revocation_list import place_of, read_list
@@ -104,7 +104,7 @@ class _Graves:
             if older.genuine and older.genuine.version >= listed.version:
                 return
             had = frozenset(older.genuine.revoked) if older.genuine else had
-            before = Replaced(older.version, older.sha256 or sha256_bytes(older.raw), older.raw, older.token)
+            before = older.replaced
 
         def lost() -> ConflictError:
             return ConflictError(f"{self.target.store.url}: another mirror run was first. Mirror again")

@@ -59,6 +59,23 @@ _OBJECT = re.compile(
 )
 
 
+_CHANNEL = re.compile(
+    rf"{CHANNELS_PREFIX}(?P<country>{COUNTRY})/(?P<dataset>{DATASET})/(?P<channel>{'|'.join(CHANNELS)})"
+    r"(?:\.json|\.history/\d{8,}\.(?P<body>[0-9a-f]{64})\.json)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelKey:
+    """A parsed key of a pointer."""
+
+    country: str
+    dataset: str
+    channel: ChannelName
+    body: str | None
+    """Digest of the body of an earlier pointer; None for the one that stands."""
+
+
 class ObjectKind(StrEnum):
     """What a write-once object is, by the end of its key."""
 
@@ -171,6 +188,16 @@ def channel_key(country: str, dataset: str, channel: str) -> str:
     """Key of a channel pointer."""
     name = check_channel(channel)
     return f"{CHANNELS_PREFIX}{check_country(country)}/{check_dataset(dataset)}/{name}.json"
+
+
+def parse_channel_key(key: str) -> ChannelKey | None:
+    """Read the key of a pointer or of an earlier one; `None` for any other key."""
+    match = _CHANNEL.fullmatch(key)
+    return (
+        ChannelKey(match["country"], match["dataset"], check_channel(match["channel"]), match["body"])
+        if match
+        else None
+    )
 
 
 def history_key(country: str, dataset: str, channel: str, version: int, body_sha256: str) -> str:

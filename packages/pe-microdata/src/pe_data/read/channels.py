@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from pe_data.documents.pointer import (
     POINTER_LIMIT,
@@ -20,23 +21,31 @@ from pe_data.errors import (
 )
 from pe_data.names.digests import check_bytes
 from pe_data.names.keys import (
-    CHANNELS,
     CHANNELS_PREFIX,
-    ChannelName,
+    ChannelKey,
     channel_key,
     check_channel,
     history_key,
+    parse_channel_key,
 )
 from pe_data.store.base import Store, VersionToken
 
+P = TypeVar("P", UnsignedPointer, SignedPointer)
+
 
 @dataclass(frozen=True, slots=True)
-class CurrentPointer:
+class Current(Generic[P]):
     """A pointer as it stood when it was read."""
 
-    pointer: UnsignedPointer
+    pointer: P
     raw: bytes
     token: VersionToken
+
+
+class CurrentPointer(Current[UnsignedPointer]):
+    """That of `latest`."""
+
+    __slots__ = ()
 
     @property
     def body(self) -> PointerBody:
@@ -44,22 +53,8 @@ class CurrentPointer:
         return self.pointer.body
 
 
-@dataclass(frozen=True, slots=True)
-class CurrentNomination:
-    """A signed pointer as it stood when it was read; nothing of it has been checked."""
-
-    pointer: SignedPointer
-    raw: bytes
-    token: VersionToken
-
-
-@dataclass(frozen=True, slots=True)
-class ChannelAddress:
-    """Country, dataset and channel of one pointer in a store."""
-
-    country: str
-    dataset: str
-    channel: ChannelName
+CurrentNomination = Current[SignedPointer]
+"""That of `next`; nothing of it has been checked."""
 
 
 def read(
@@ -106,9 +101,7 @@ def read_next(store: Store, country: str, dataset: str) -> CurrentNomination:
     """
     key = channel_key(country, dataset, "next")
     document = store.get(key, max_bytes=POINTER_LIMIT)
-    return CurrentNomination(
-        parse_signed(document.data, what=f"{store.url}: {key}"), document.data, document.meta.token
-    )
+    return Current(parse_signed(document.data, what=f"{store.url}: {key}"), document.data, document.meta.token)
 
 
 def history(store: Store, country: str, dataset: str) -> Iterator[UnsignedPointer]:
@@ -145,11 +138,10 @@ def history(store: Store, country: str, dataset: str) -> Iterator[UnsignedPointe
         yield pointer
 
 
-def list_channels(store: Store, country: str | None = None) -> Iterator[ChannelAddress]:
+def list_channels(store: Store, country: str | None = None) -> Iterator[ChannelKey]:
     """Every channel that has a pointer, of one country or of all; order of the store."""
     prefix = f"{CHANNELS_PREFIX}{country}/" if country else CHANNELS_PREFIX
     for meta in store.list(prefix):
-        parts = meta.key.removeprefix(CHANNELS_PREFIX).split("/")
-        for channel in CHANNELS:
-            if len(parts) == 3 and parts[2] == f"{channel}.json":
-                yield ChannelAddress(parts[0], parts[1], channel)
+        parsed = parse_channel_key(meta.key)
+        if parsed is not None and parsed.body is None:
+            yield parsed

@@ -22,7 +22,7 @@ from pe_data.names import times
 from pe_data.names.digests import Sha256
 from pe_data.names.keys import ChannelName, channel_key, history_key
 from pe_data.names.times import format_time
-from pe_data.read.channels import CurrentPointer, read, read_next
+from pe_data.read.channels import CurrentNomination, CurrentPointer, read, read_next
 from pe_data.store.base import Store
 from pe_data.store.versioned import Place, Replaced, replace_version
 
@@ -94,9 +94,8 @@ def move(
             by=said.by,
         )
     )
-    before = Replaced(version, current.pointer.sha256, current.raw, current.token) if current else None
     data = target.body.to_bytes()
-    replace_pointer(store, target.body, seal(data) if seal else data, target.sha256, before)
+    replace_pointer(store, target.body, seal(data) if seal else data, target.sha256, current)
     return Move(target, moved=True)
 
 
@@ -121,14 +120,14 @@ def replace_pointer(
     body: PointerBody,
     data: bytes,
     sha256: Sha256,
-    before: Replaced | None,
+    current: CurrentPointer | CurrentNomination | None,
 ) -> None:
     """Archive the pointer that stood there, then write `data` over it.
 
     Args:
         body: What `data` says, signed or not.
         sha256: Of the body's bytes.
-        before: What stood there when it was read; None for nothing.
+        current: What stood there when it was read, the version before; None for nothing.
 
     Raises:
         ConflictError: if another writer moved the channel in between.
@@ -143,6 +142,7 @@ def replace_pointer(
     def lost() -> ConflictError:
         return conflict(store, country, dataset, body.version, channel)
 
+    before = Replaced(body.version - 1, current.pointer.sha256, current.raw, current.token) if current else None
     replace_version(store, place, data, body.version, sha256, before, lost)
 
 

@@ -26,7 +26,6 @@ from pe_data.read.standing import read_signed
 from pe_data.store.artifacts import Contents, Depth, File, check_payload, each, read_contents
 from pe_data.store.base import Store
 from pe_data.store.probe import probe_conditional_writes
-from pe_data.store.versioned import Replaced
 from pe_data.trust.nominations import VerifiedPointer, verify
 from pe_data.trust.policy import TrustPolicy
 from pe_data.write.channels import conflict, replace_pointer
@@ -182,10 +181,7 @@ def nominate(store: Store, document: SignedDocument, policy: TrustPolicy) -> Ver
     held = led_to(store, country, dataset)
     nominated = dict.fromkeys([found.sha256, *(file.member.artifact_sha256 for file in found.files)])
     send_again(store, country, [one for one in nominated if one not in held])
-    before = (
-        Replaced(body.version - 1, current.pointer.sha256, current.raw, current.token) if current is not None else None
-    )
-    replace_pointer(store, body, document.to_bytes(), verified.sha256, before)
+    replace_pointer(store, body, document.to_bytes(), verified.sha256, current)
     return verified
 
 

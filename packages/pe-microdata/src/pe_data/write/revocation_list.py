@@ -62,6 +62,11 @@ class CurrentList:
     raw: bytes
     token: VersionToken
 
+    @property
+    def replaced(self) -> Replaced:
+        """As what another list takes the place of."""
+        return Replaced(self.version, self.sha256 or sha256_bytes(self.raw), self.raw, self.token)
+
 
 def read_list(store: Store, country: str, verifier: Verifier) -> CurrentList | None:
     """The list of a country as it stands in a store; one that is not genuine is warned about.
@@ -163,9 +168,7 @@ def publish_list(store: Store, document: SignedDocument, *, verifier: Verifier, 
     if found.ends() <= times.now():
         raise InputError(f"{what}: ended on {found.expires}. Make it again")
     probe_conditional_writes(store)
-    before = None
-    if current is not None:
-        before = Replaced(current.version, current.sha256 or sha256_bytes(current.raw), current.raw, current.token)
+    before = current.replaced if current else None
     replace_version(store, place_of(country), document.to_bytes(), found.version, digest, before, lost)
     return found
 
