@@ -86,7 +86,7 @@ class World:
         self.checkpoint(seq).unlink(missing_ok=True)
         self.checkpoint(seq).write_bytes(to_bytes(Checkpoint("uk", Head(seq, record.hash), NOW), signers))
 
-    def rewrite(self, at: int, user: str = "eve") -> None:
+    def rewrite(self, seq: int, user: str = "eve") -> None:
         """All of the log again, with right hashes and another user in one record."""
         head, result = Head(), []
         for line in self.lines():

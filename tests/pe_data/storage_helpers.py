@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-import pytest
 
 from pe_data.documents.envelope import POINTER_TYPE, Signature, SignedDocument
 from pe_data.documents.manifest import Artifact, Entity, Manifest
@@ -19,7 +18,7 @@ from pe_data.keep.mirror import mirror
 from pe_data.names import times
 from pe_data.names.digests import canonical_json, sha256_bytes
 from pe_data.names.keys import MEDIA_TYPES
-from pe_data.store.base import DOCUMENT_LIMIT, ObjectMeta, Store, StoredDocument, VersionToken
+from pe_data.store.base import DOCUMENT_LIMIT, Content, ObjectMeta, Store, StoredDocument, VersionToken
 from pe_data.store.folder import FolderStore
 from pe_data.store.objects import ObjectStore, memory_store
 from pe_data.write.publish import PublishReport, publish_collection
@@ -39,6 +38,8 @@ def at_time(moment: datetime, work: Callable[..., T], *arguments: Any, **options
     _MOMENTS.append(moment)
     try:
         return work(*arguments, **options)
+    finally:
+        _MOMENTS.remove(moment)
 
 
 def replace(value: T, **change: Any) -> T:
@@ -112,8 +113,8 @@ class Watched(ObjectStore):
     def list(self, prefix: str) -> Iterator[ObjectMeta]:
         return map(self._meta, super().list(prefix))
 
-    def put_create(self, key: str, data: bytes) -> VersionToken:
-        token = super().put_create(key, data)
+    def put_create(self, key: str, content: Content) -> VersionToken:
+        token = super().put_create(key, content)
         self._note("put_create", key)
         return token
 
@@ -122,8 +123,8 @@ class Watched(ObjectStore):
         self._note("put_swap", key)
         return token
 
-    def put_again(self, key: str, data: bytes) -> None:
-        super().put_again(key, data)
+    def put_again(self, key: str, content: Content) -> None:
+        super().put_again(key, content)
         self._note("put_again", key)
 
     def delete_unchanged(self, seen: ObjectMeta) -> bool:

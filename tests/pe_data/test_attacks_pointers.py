@@ -33,7 +33,7 @@ from pe_data.errors import (
 from pe_data.names.digests import canonical_json
 from pe_data.names.keys import channel_key
 from pe_data.read.nominations import floor_of
-from pe_data.store.base import VersionToken
+from pe_data.store.base import Content, VersionToken
 from pe_data.store.folder import FolderStore
 from pe_data.trust.anchor import Floor
 from pe_data.trust.root import build
@@ -326,7 +326,7 @@ def test_lost_reply_of_a_nomination(world: World) -> None:
     class Forgetful(FolderStore):
         """Writes pointers and loses the reply."""
 
-        def put_create(self, key: str, data: bytes) -> VersionToken:
+        def put_create(self, key: str, data: Content) -> VersionToken:
             token = super().put_create(key, data)
             if key == KEY:
                 raise StoreUnavailableError("the reply was lost")

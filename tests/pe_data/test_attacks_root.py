@@ -23,7 +23,7 @@ from pe_data.errors import (
     TrustRootError,
 )
 from pe_data.names.keys import TRUST_PREFIX, tombstone_key
-from pe_data.store.base import VersionToken
+from pe_data.store.base import Content, VersionToken
 from pe_data.store.folder import FolderStore
 from pe_data.trust.anchor import Floor
 from pe_data.trust.current import read_current
@@ -280,7 +280,7 @@ def test_a_crash_at_every_step_of_a_rotation(world: World, crash: int) -> None:
                 raise KeyboardInterrupt
             self.writes += 1
 
-        def put_create(self, key: str, data: bytes) -> VersionToken:
+        def put_create(self, key: str, data: Content) -> VersionToken:
             self.count()
             return super().put_create(key, data)
 

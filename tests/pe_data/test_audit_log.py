@@ -277,7 +277,7 @@ def harmed(found: list[bytes], harm: str) -> list[bytes]:
     return [*found[:3], found[4], found[3], *found[5:]]
 
 
-def rewritten(found: list[bytes], at: int, user: str) -> list[bytes]:
+def rewritten(found: list[bytes], seq: int, user: str) -> list[bytes]:
     """The whole log again with another user in one record, every hash right."""
     head, result = Head(), []
     for number, line in enumerate(found):

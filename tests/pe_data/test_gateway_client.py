@@ -38,6 +38,7 @@ from pe_data.errors import (
 from pe_data.names.digests import sha256_bytes
 from pe_data.names.keys import manifest_key, payload_key
 from pe_data.names.times import parse_time
+from pe_data.store.base import LocalFile
 from pe_data.store.folder import FolderStore
 from pe_data.store.opening import open_store
 from pe_data.write.publish import publish_artifact
@@ -313,7 +314,7 @@ def test_a_gateway_only_reads(tmp_path):
     store = open_store("gateway+http://127.0.0.1:9")
     for write in (
         lambda: store.put_create("k", b""),
-        lambda: store.put_create_file("k", tmp_path, SHA),
+        lambda: store.put_create("k", LocalFile(tmp_path, SHA)),
         lambda: store.put_swap("k", b"", None),
         lambda: store.delete("k"),
     ):

@@ -35,7 +35,7 @@ from pe_data.keep.gc import collect_garbage
 from pe_data.keep.mirror import mirror
 from pe_data.names.digests import canonical_json, sha256_bytes
 from pe_data.names.keys import payload_key, revocations_history_key, revocations_key, tombstone_key
-from pe_data.store.base import StoredDocument, VersionToken
+from pe_data.store.base import Content, StoredDocument, VersionToken
 from pe_data.store.folder import FolderStore
 from pe_data.trust.policy import Holders
 from pe_data.trust.revocations import Verifier
@@ -245,7 +245,7 @@ def test_two_who_revoke_at_once_lose_nothing(world: World) -> None:
 def test_the_command_proposes_again_when_it_was_second(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     real, races = FolderStore.put_create, iter([True])
 
-    def put_create(self: FolderStore, key: str, data: bytes) -> VersionToken:
+    def put_create(self: FolderStore, key: str, data: Content) -> VersionToken:
         if key == KEY and next(races, False):
             other = sign(
                 world.propose(world.tombstone(world.single(NC))).to_bytes(),
@@ -266,7 +266,7 @@ def test_the_command_proposes_again_when_it_was_second(world: World, monkeypatch
 def test_lost_reply(world: World, monkeypatch: pytest.MonkeyPatch, written: bool) -> None:
     real, lost = FolderStore.put_create, iter([True])
 
-    def put_create(self: FolderStore, key: str, data: bytes) -> VersionToken:
+    def put_create(self: FolderStore, key: str, data: Content) -> VersionToken:
         if key == KEY and next(lost, False):
             if written:
                 real(self, key, data)

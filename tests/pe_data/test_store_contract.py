@@ -39,7 +39,7 @@ from pe_data.errors import (
 from pe_data.names.digests import Sha256, sha256_bytes
 from pe_data.names.keys import PROBE_KEY, channel_key, collection_key, manifest_key, payload_key
 from pe_data.read.channels import history, list_channels, read
-from pe_data.store.base import Store, Timeouts, VersionToken
+from pe_data.store.base import LocalFile, Store, Timeouts, VersionToken
 from pe_data.store.folder import FolderStore
 from pe_data.store.objects import ObjectStore, memory_store
 from pe_data.store.opening import open_store
@@ -137,7 +137,7 @@ class ReadOnlyStoreContract(StoreContract):
         token = None
         calls = [
             lambda: store.put_create(key, b""),
-            lambda: store.put_create_file(key, tmp_path / "x", sha("")),
+            lambda: store.put_create(key, LocalFile(tmp_path / "x", sha(""))),
             lambda: store.put_swap(key, b"", token),  # type: ignore[arg-type]
             lambda: store.delete(key),
             lambda: probe_conditional_writes(store),
@@ -168,17 +168,17 @@ class WritableStoreContract(StoreContract):
         path.write_bytes(os.urandom(3_000_000))
         digest = Sha256(hashlib.sha256(path.read_bytes()).hexdigest())
         key = payload_key("us", digest, "h5")
-        store.put_create_file(key, path, digest)
+        store.put_create(key, LocalFile(path, digest))
         assert store.get(key).data == path.read_bytes()
         with pytest.raises(ObjectExistsError, match=key):
-            store.put_create_file(key, path, digest)
+            store.put_create(key, LocalFile(path, digest))
 
     def test_a_file_that_changed_is_not_stored(self, store: Store, tmp_path: Path) -> None:
         path = tmp_path / "file.h5"
         path.write_bytes(b"changed")
         key = payload_key("us", sha("hashed"), "h5")
         with pytest.raises(DigestMismatchError, match=r"file\.h5.*changed after it was hashed"):
-            store.put_create_file(key, path, sha("hashed"))
+            store.put_create(key, LocalFile(path, sha("hashed")))
         assert not store.exists(key)
 
     def test_swap(self, store: Store) -> None:
@@ -273,10 +273,10 @@ class WritableStoreContract(StoreContract):
         store.put_again(key, b"x")
         assert store.get(key).data == b"x", "it is there afterwards, also if it was deleted"
         seen = store.head(key)
-        store.put_again_file(key, path, sha256_bytes(b"x"))
+        store.put_again(key, LocalFile(path, sha256_bytes(b"x")))
         assert store.head(key).modified >= seen.modified
         with pytest.raises(DigestMismatchError):
-            store.put_again_file(key, path, sha("other"))
+            store.put_again(key, LocalFile(path, sha("other")))
         assert store.get(key).data == b"x"
 
     def test_what_was_written_again_is_not_deleted(self, store: Store) -> None:
@@ -375,7 +375,7 @@ class TestFolder(WritableStoreContract):
     def test_nothing_stays_in_staging(self, store: Store, tmp_path: Path) -> None:
         store.put_create(fresh_key(), b"x")
         with pytest.raises(DigestMismatchError):
-            store.put_create_file(fresh_key(), Path(__file__), sha("other"))
+            store.put_create(fresh_key(), LocalFile(Path(__file__), sha("other")))
         assert list((tmp_path / "store" / ".staging").iterdir()) == []
 
 

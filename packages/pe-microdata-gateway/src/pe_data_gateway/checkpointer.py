@@ -14,7 +14,7 @@ from pe_data.errors import AuditError, ObjectExistsError, PeDataError
 from pe_data.names import times
 from pe_data.names.digests import sha256_file
 from pe_data.names.keys import audit_prefix, checkpoint_key
-from pe_data.store.base import Store
+from pe_data.store.base import LocalFile, Store
 from pe_data.store.folder import FolderStore
 from pe_data_gateway.audit.checkpoints import Checkpoint, binding, to_bytes
 from pe_data_gateway.audit_log import AuditLog
@@ -136,5 +136,5 @@ class Checkpointer:
             if key not in self._copied:
                 if not self._archive.exists(key):
                     with suppress(ObjectExistsError):
-                        self._archive.put_create_file(key, path, sha256_file(path))
+                        self._archive.put_create(key, LocalFile(path, sha256_file(path)))
                 self._copied.add(key)

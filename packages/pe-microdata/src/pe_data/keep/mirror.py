@@ -28,7 +28,7 @@ from pe_data.names.keys import (
     payload_key,
 )
 from pe_data.store.artifacts import as_done, read_collection, read_manifest
-from pe_data.store.base import Store
+from pe_data.store.base import LocalFile, Store
 from pe_data.store.versioned import replace_version
 from pe_data.trust.revocations import Verifier
 from pe_data.write.revocation_bar import Bar
@@ -235,7 +235,7 @@ def _copy_payload(
         return None
     _fetch(source, key, part, job.sha256, size, extension)
     try:
-        target.put_create_file(key, part, job.sha256)
+        target.put_create(key, LocalFile(part, job.sha256))
     except ObjectExistsError:
         size = 0
     part.unlink(missing_ok=True)

@@ -3,8 +3,8 @@
 The rules that callers rely on, and that the contract test checks for every backend:
 
 * Keys are relative, `/`-separated, and were made by `pe_data.names.keys`.
-* `put_create` and `put_create_file` either create the whole object or raise
-  `ObjectExistsError`; no reader ever sees a part of an object.
+* `put_create` either creates the whole object or raises `ObjectExistsError`; no reader ever sees a
+  part of an object.
 * `put_swap` replaces an object only if its version is still the expected one, else
   `VersionMismatchError`.
 * A version token is opaque: it comes from `get`, `head` or a write of the same store.
@@ -75,6 +75,17 @@ class ObjectMeta:
 
 
 @dataclass(frozen=True, slots=True)
+class LocalFile:
+    """The bytes of a file on this machine, which are hashed on the way."""
+
+    path: Path
+    sha256: Sha256
+
+
+Content = bytes | LocalFile
+
+
+@dataclass(frozen=True, slots=True)
 class StoredDocument:
     """A small object with its bytes."""
 
@@ -126,16 +137,12 @@ class Store(ABC):
         """
 
     @abstractmethod
-    def put_create(self, key: str, data: bytes) -> VersionToken:
-        """Create an object; ObjectExistsError if there is one, whatever its bytes."""
-
-    @abstractmethod
-    def put_create_file(self, key: str, path: Path, sha256: Sha256) -> VersionToken:
-        """Create an object from a file whose bytes are hashed on the way.
+    def put_create(self, key: str, content: Content) -> VersionToken:
+        """Create an object.
 
         Raises:
-            ObjectExistsError: if there is one.
-            DigestMismatchError: if the file's bytes are not `sha256`; nothing was created.
+            ObjectExistsError: if there is one, whatever its bytes.
+            DigestMismatchError: if a file's bytes are not what its digest says; nothing was created.
         """
 
     @abstractmethod
@@ -143,12 +150,12 @@ class Store(ABC):
         """Replace an object if its version is still `expected`, else VersionMismatchError."""
 
     @abstractmethod
-    def put_again(self, key: str, data: bytes) -> None:
-        """Write the bytes that a write-once object has, or had, once more: it is there afterwards, and young."""
+    def put_again(self, key: str, content: Content) -> None:
+        """Write the bytes that a write-once object has, or had, once more: it is there afterwards, and young.
 
-    @abstractmethod
-    def put_again_file(self, key: str, path: Path, sha256: Sha256) -> None:
-        """As `put_again`, from a file. Raises DigestMismatchError if the file's bytes are not `sha256`."""
+        Raises:
+            DigestMismatchError: if a file's bytes are not what its digest says.
+        """
 
     @abstractmethod
     def delete(self, key: str) -> None:
@@ -192,19 +199,13 @@ class ReadOnlyStore(Store):
     read_only_because: ClassVar[str]
     """Ends the message: what the store is, and where to write instead."""
 
-    def put_create(self, key: str, data: bytes) -> VersionToken:
-        raise self._read_only(key)
-
-    def put_create_file(self, key: str, path: Path, sha256: Sha256) -> VersionToken:
+    def put_create(self, key: str, content: Content) -> VersionToken:
         raise self._read_only(key)
 
     def put_swap(self, key: str, data: bytes, expected: VersionToken) -> VersionToken:
         raise self._read_only(key)
 
-    def put_again(self, key: str, data: bytes) -> None:
-        raise self._read_only(key)
-
-    def put_again_file(self, key: str, path: Path, sha256: Sha256) -> None:
+    def put_again(self, key: str, content: Content) -> None:
         raise self._read_only(key)
 
     def delete(self, key: str) -> None:

@@ -12,7 +12,7 @@ does not reach the disk before it answers, so both writes are done here:
 import os
 import re
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -29,8 +29,8 @@ from pe_data.errors import (
     StoreUnavailableError,
     VersionMismatchError,
 )
-from pe_data.names.digests import Sha256, check_plain, copy_checked, open_plain
-from pe_data.store.base import ObjectMeta, Timeouts, VersionToken
+from pe_data.names.digests import check_plain, copy_checked, open_plain
+from pe_data.store.base import Content, ObjectMeta, Timeouts, VersionToken
 from pe_data.store.byte_source import Body
 from pe_data.store.objects import CHANGED, ObjectStore
 from pe_data.store.pace import Pace
@@ -117,13 +117,22 @@ class FolderStore(ObjectStore):
 
     # --- writing ------------------------------------------------------------------------------
 
-    def put_create(self, key: str, data: bytes) -> VersionToken:
-        return self._create(key, lambda handle: _write(handle, data))
-
-    def put_create_file(self, key: str, path: Path, sha256: Sha256) -> VersionToken:
-        if self.local_path(key).exists():
+    def put_create(self, key: str, content: Content) -> VersionToken:
+        target = self.local_path(key)
+        if target.exists():  # before anything is copied
             raise ObjectExistsError(f"{self.url}: {key}: an object is there already")
-        return self._create(key, lambda handle: _copy(handle, path, sha256))
+        staged = self._stage(key, content, mode=_WRITE_ONCE)
+        try:
+            with translated(self.url, key):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    os.link(staged, target)
+                except FileExistsError as error:
+                    raise ObjectExistsError(f"{self.url}: {key}: an object is there already") from error
+                _flush_folder(target.parent)
+        finally:
+            staged.unlink(missing_ok=True)
+        return self.head(key).token
 
     def put_swap(self, key: str, data: bytes, expected: VersionToken) -> VersionToken:
         self._require(key)
@@ -135,14 +144,17 @@ class FolderStore(ObjectStore):
                 current = None
             if current != expected:
                 raise VersionMismatchError(f"{self.url}: {key}: the object was changed by someone else")
-            self._replace(key, self._stage(key, lambda handle: _write(handle, data), mode=_SWAPPABLE), target)
+            self._replace(key, self._stage(key, data, mode=_SWAPPABLE), target)
             return self.head(key).token
 
-    def put_again(self, key: str, data: bytes) -> None:
-        self._again(key, lambda handle: _write(handle, data))
-
-    def put_again_file(self, key: str, path: Path, sha256: Sha256) -> None:
-        self._again(key, lambda handle: _copy(handle, path, sha256))
+    def put_again(self, key: str, content: Content) -> None:
+        target = self.local_path(key)
+        staged = self._stage(key, content, mode=_WRITE_ONCE)
+        try:
+            with self._locked(_REWRITES):
+                self._replace(key, staged, target)
+        finally:
+            staged.unlink(missing_ok=True)
 
     def delete_unchanged(self, seen: ObjectMeta) -> bool:
         with self._locked(_REWRITES):
@@ -163,15 +175,6 @@ class FolderStore(ObjectStore):
                     path.unlink()
                     removed += 1
         return removed
-
-    def _again(self, key: str, write: Callable[[BinaryIO], None]) -> None:
-        target = self.local_path(key)
-        staged = self._stage(key, write, mode=_WRITE_ONCE)
-        try:
-            with self._locked(_REWRITES):
-                self._replace(key, staged, target)
-        finally:
-            staged.unlink(missing_ok=True)
 
     def _replace(self, key: str, staged: Path, target: Path) -> None:
         with translated(self.url, key):
@@ -199,22 +202,7 @@ class FolderStore(ObjectStore):
         finally:
             lock.release()
 
-    def _create(self, key: str, write: Callable[[BinaryIO], None]) -> VersionToken:
-        target = self.local_path(key)
-        staged = self._stage(key, write, mode=_WRITE_ONCE)
-        try:
-            with translated(self.url, key):
-                target.parent.mkdir(parents=True, exist_ok=True)
-                try:
-                    os.link(staged, target)
-                except FileExistsError as error:
-                    raise ObjectExistsError(f"{self.url}: {key}: an object is there already") from error
-                _flush_folder(target.parent)
-        finally:
-            staged.unlink(missing_ok=True)
-        return self.head(key).token
-
-    def _stage(self, key: str, write: Callable[[BinaryIO], None], *, mode: int) -> Path:
+    def _stage(self, key: str, content: Content, *, mode: int) -> Path:
         """Write a temporary file that is on the disk when this returns; removed on any error."""
         staging = self.root / STAGING
         staged = staging / uuid.uuid4().hex
@@ -223,7 +211,7 @@ class FolderStore(ObjectStore):
                 staging.mkdir(parents=True, exist_ok=True)
                 descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
                 with os.fdopen(descriptor, "wb") as handle:
-                    write(handle)
+                    _write(handle, content)
                     handle.flush()
                     os.fsync(handle.fileno())
         except (DigestMismatchError, StoreError):
@@ -232,13 +220,12 @@ class FolderStore(ObjectStore):
         return staged
 
 
-def _write(handle: BinaryIO, data: bytes) -> None:
-    handle.write(data)
-
-
-def _copy(handle: BinaryIO, path: Path, sha256: Sha256) -> None:
-    with path.open("rb") as source:
-        copy_checked(source, handle, sha256, what=str(path), advice=CHANGED)
+def _write(handle: BinaryIO, content: Content) -> None:
+    if isinstance(content, bytes):
+        handle.write(content)
+        return
+    with content.path.open("rb") as source:
+        copy_checked(source, handle, content.sha256, what=str(content.path), advice=CHANGED)
 
 
 def _flush_folder(folder: Path) -> None:

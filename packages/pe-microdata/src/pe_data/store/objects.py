@@ -6,14 +6,13 @@ GCS. Whether the server honours them is for `pe_data.store.probe` to find out.
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from obstore.store import AzureStore, GCSStore, HTTPStore, LocalStore, MemoryStore, S3Store
 
 from pe_data.errors import InvalidDocumentError, ObjectNotFoundError, RangeNotSupportedError, VersionMismatchError
-from pe_data.names.digests import Sha256, check_bytes
-from pe_data.store.base import DOCUMENT_LIMIT, ObjectMeta, Store, StoredDocument, VersionToken
+from pe_data.names.digests import check_bytes
+from pe_data.store.base import DOCUMENT_LIMIT, Content, ObjectMeta, Store, StoredDocument, VersionToken
 from pe_data.store.byte_source import PIECE_BYTES, Body
 from pe_data.store.pace import PACE, Pace, TooSlowError, metered
 from pe_data.store.translate import translated
@@ -115,23 +114,17 @@ class ObjectStore(Store):
 
     # --- writing ------------------------------------------------------------------------------
 
-    def put_create(self, key: str, data: bytes) -> VersionToken:
+    def put_create(self, key: str, content: Content) -> VersionToken:
+        data = _bytes_of(content)
         client = self._client_for(len(data))
         with translated(self.url, key):
             return _token(client.put(key, data, mode="create", use_multipart=False))
 
-    def put_create_file(self, key: str, path: Path, sha256: Sha256) -> VersionToken:
-        # A conditional write is one request, for which the client holds the whole body in
-        # memory anyway; so the digest is taken from exactly the bytes that are sent.
-        return self.put_create(key, _checked(path, sha256))
-
-    def put_again(self, key: str, data: bytes) -> None:
+    def put_again(self, key: str, content: Content) -> None:
+        data = _bytes_of(content)
         client = self._client_for(len(data))
         with translated(self.url, key):
             client.put(key, data, use_multipart=False)
-
-    def put_again_file(self, key: str, path: Path, sha256: Sha256) -> None:
-        self.put_again(key, _checked(path, sha256))
 
     def _client_for(self, size: int) -> Client:
         if self._uploader is None or size <= SMALL_WRITE:
@@ -160,8 +153,11 @@ def memory_store() -> ObjectStore:
     return ObjectStore(MemoryStore(), "memory://")
 
 
-def _checked(path: Path, sha256: Sha256) -> bytes:
-    return check_bytes(path.read_bytes(), sha256, what=str(path), advice=CHANGED)
+def _bytes_of(content: Content) -> bytes:
+    """All of it: a write is one request, for which the client holds the whole body in memory anyway."""
+    if isinstance(content, bytes):
+        return content
+    return check_bytes(content.path.read_bytes(), content.sha256, what=str(content.path), advice=CHANGED)
 
 
 def _token(result: "obstore.PutResult") -> VersionToken:

@@ -20,7 +20,7 @@ from pe_data.names.digests import Sha256
 from pe_data.names.keys import collection_key, manifest_key, payload_key
 from pe_data.read.channels import read
 from pe_data.store.artifacts import parse_manifest, read_collection
-from pe_data.store.base import ObjectMeta, Store
+from pe_data.store.base import LocalFile, ObjectMeta, Store
 
 SHORTEST_GRACE = timedelta(hours=1)
 """No garbage collection deletes anything sooner after something led to it, or after it was written."""
@@ -83,6 +83,6 @@ def _payload_again(store: Store, key: str, artifact: Sha256) -> None:
         with os.fdopen(descriptor, "wb") as handle:
             for piece in store.open(key, 0, seen.size).pieces():
                 handle.write(piece)
-        store.put_again_file(key, copy, artifact)
+        store.put_again(key, LocalFile(copy, artifact))
     finally:
         copy.unlink()

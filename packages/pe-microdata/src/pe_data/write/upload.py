@@ -30,7 +30,7 @@ from pe_data.names.countries import check_terms
 from pe_data.names.digests import Sha256, check_bytes, sha256_bytes, sha256_file
 from pe_data.names.keys import check_country, collection_key, manifest_key, payload_key
 from pe_data.store.artifacts import DAMAGED, as_done, check_payload, parse_manifest
-from pe_data.store.base import ObjectMeta, Store, StoredDocument
+from pe_data.store.base import LocalFile, ObjectMeta, Store, StoredDocument
 from pe_data.store.folder import FolderStore
 from pe_data.write.relying import RELY_FOR, is_old, led_to
 from pe_data.write.revocation_bar import Bar
@@ -213,11 +213,11 @@ class Upload:
             return False
         if state == "old":
             LOGGER.info("%s: sent again, since nothing leads to it now", where)
-            self._store.put_again_file(key, item.path, artifact.sha256)
+            self._store.put_again(key, LocalFile(item.path, artifact.sha256))
             return True
         LOGGER.info("%s: sending %d bytes", where, artifact.size_bytes)
         try:
-            self._store.put_create_file(key, item.path, artifact.sha256)
+            self._store.put_create(key, LocalFile(item.path, artifact.sha256))
         except (ObjectExistsError, StoreUnavailableError) as error:
             # Our own write with a lost reply, or another publisher of the same bytes.
             try:
