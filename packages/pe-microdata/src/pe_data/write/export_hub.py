@@ -9,52 +9,38 @@ by the same call, and a further one changes nothing. A branch is named by tag an
 of another collection is never mixed in. All traffic is `huggingface_hub`'s (extra `hf`).
 """
 
-import hashlib
-import logging
-import os
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from pe_data.documents.document import Document, Text
 from pe_data.documents.notice import is_gated
 from pe_data.documents.pointer import PointerBody
 from pe_data.errors import (
-    ConflictError,
     InputError,
     ObjectExistsError,
     ObjectNotFoundError,
-    PeDataError,
     StoreError,
     StorePermissionError,
-    StoreUnavailableError,
 )
-from pe_data.names.digests import Sha256, sha256_bytes
+from pe_data.names.digests import sha256_bytes
 from pe_data.names.uri import StoreUri
 from pe_data.read import channels
 from pe_data.read.fetch import WORKERS, fetch_with
-from pe_data.read.hub import ENDPOINT_VARIABLE, first_line, hub_library, transport_errors, without_its_logs
 from pe_data.read.options import Options
 from pe_data.store.artifacts import Contents, each
 from pe_data.store.base import Store
 from pe_data.texts import human_size
+from pe_data.write.hub_repository import HubFile, HubRepository, parts
 from pe_data.write.release_manifest import LOCAL_AREA, HubPlace, Listed, one_place
 from pe_data.write.revocation_bar import Bar
 
 BATCH = 50
 """Most files of a commit. Larger ones time out at the hub now and then."""
-ASKED = 500
-"""Most paths of one question; the hub refuses more than 1,000."""
 MANIFEST = "release_manifest.json"
 CHECKSUMS = "sha256sums.txt"
 MAIN = "main"
-LOGGER = logging.getLogger(__name__)
-_TOKEN = re.compile(r"\bhf_\w{8,}|(?<=Bearer )\S+")
-_QUERY = re.compile(r"(https?://[^\s?'\"]*)\?[^\s'\"]*")
 
 
 class Places(Document, frozen=True):
@@ -62,15 +48,6 @@ class Places(Document, frozen=True):
 
     artifacts: Mapping[Text, Listed]
     dataset_role: Text | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class HubFile:
-    """One file that the repository is to have."""
-
-    path: str
-    size_bytes: int
-    sha256: Sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +71,18 @@ class Export:
     def files(self) -> list[HubFile]:
         """All of it, in the order in which it is committed."""
         return [*self.payloads, *self.documents]
+
+    def content(self, files: Sequence[HubFile], options: Options) -> Mapping[HubFile, bytes | Path]:
+        """What is in some of the files; payloads are fetched from the store and verified."""
+        names = [self.payloads[file] for file in files if file in self.payloads]
+        brought: Mapping[str, Path] = {}
+        if names:
+            members = None if None in names else [name for name in names if name]
+            brought = fetch_with(str(self.uri), options, members, None, WORKERS, False, False, None).paths
+        return {
+            file: self.documents[file] if file in self.documents else brought[self.payloads[file] or self.uri.dataset]
+            for file in files
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +224,7 @@ def export_hub(
         StoreUnavailableError, StoreError: the hub did not answer, refused a file, or kept another one.
         PeDataError: as `fetch`.
     """
-    hub = _Hub(export, options)
+    hub = HubRepository(export.place, lambda files: export.content(files, options))
     if hub.token is None and not dry_run:
         raise StorePermissionError(
             f"{hub.name}: expected a token that may write, in HF_TOKEN or of `hf auth login`, found none"
@@ -254,7 +243,7 @@ def export_hub(
             f"{missing[0].path} or without it ({_counted(missing)} differ). A tag is never moved: choose another one"
         )
     kinds = ([file for file in missing if file in some] for some in (export.payloads, export.documents))
-    commits = tuple(part for kind in kinds for part in _parts(kind, BATCH))
+    commits = tuple(part for kind in kinds for part in parts(kind, BATCH))
     copies = tuple(hub.different(heads[MAIN], files)) if main else None
     if not dry_run:
         if tag not in tags:
@@ -263,7 +252,7 @@ def export_hub(
         if copies:
             hub.commit(MAIN, heads[MAIN], f"Release {tag}", hub.copies(copies, head))
         if export.branch in heads or commits:
-            hub.drop_branch()
+            hub.drop_branch(export.branch)
     return HubReport(
         uri=str(export.uri),
         repo_id=place.repo_id,
@@ -278,7 +267,7 @@ def export_hub(
 
 
 def _stage(
-    hub: "_Hub",
+    hub: HubRepository,
     export: Export,
     head: str,
     commits: Sequence[Sequence[HubFile]],
@@ -303,128 +292,6 @@ def _stage(
             f"none ({_counted(wrong)} differ). No tag was made. Does a .gitignore of the repository leave it out?"
         )
     return head
-
-
-class _Hub:
-    """One repository, through the hub's own client; whatever goes wrong there is one of our errors, without secrets."""
-
-    def __init__(self, export: Export, options: Options) -> None:
-        self._library, self._errors = hub_library("export-hub: repositories of the hub")
-        self._caught: tuple[type[Exception], ...] = (
-            *transport_errors(self._errors.HfHubHTTPError),
-            OSError,
-            ValueError,
-            RuntimeError,
-        )
-        self._api = self._library.HfApi(endpoint=os.environ.get(ENDPOINT_VARIABLE))
-        self._export, self._options = export, options
-        self.token: str | None = self._library.get_token()
-        self.name = f"hub {export.place.repo_type} {export.place.repo_id}"
-
-    def call(self, doing: str, method: str, **arguments: Any) -> Any:
-        """A method of the client for this repository."""
-        place = self._export.place
-        try:
-            with without_its_logs(), self._without_its_bars():
-                return getattr(self._api, method)(place.repo_id, repo_type=place.repo_type, **arguments)
-        except self._caught as error:
-            raise self._failed(doing, error) from None  # its own text may hold what nobody should read
-
-    def different(self, revision: str, files: Sequence[HubFile]) -> list[HubFile]:
-        """Those of the files that are not there, or other ones."""
-        found = {}
-        for some in _parts(files, ASKED):
-            paths = [file.path for file in some]
-            rows = self.call(f"what is there at {revision[:12]}", "get_paths_info", paths=paths, revision=revision)
-            found.update({row.path: row for row in rows})
-        return [file for file in files if file.path not in found or not self._same(found[file.path], file)]
-
-    def additions(self, files: Sequence[HubFile]) -> list[Any]:
-        """Operations that add files; payloads are fetched from the store and verified."""
-        content = self._content(files)
-        return [self._library.CommitOperationAdd(file.path, content[file]) for file in files]
-
-    def copies(self, files: Sequence[HubFile], revision: str) -> list[Any]:
-        """Operations that copy files from another revision."""
-        operation = self._library.CommitOperationCopy
-        return [operation(file.path, file.path, src_revision=revision) for file in files]
-
-    def commit(self, branch: str, parent: str, message: str, operations: list[Any]) -> str:
-        """One commit on a branch that still stands at `parent`; its id."""
-        more = {"operations": operations, "commit_message": message, "revision": branch, "parent_commit": parent}
-        return str(self.call(f"commit on {branch} ({message})", "create_commit", **more).oid)
-
-    def drop_branch(self) -> None:
-        """Delete the branch, which the tag has made needless."""
-        try:
-            self.call("deleting the branch", "delete_branch", branch=self._export.branch)
-        except StoreError as error:
-            LOGGER.warning("the release is whole, but its branch %s stays: %s", self._export.branch, error)
-
-    @contextmanager
-    def _without_its_bars(self) -> Iterator[None]:
-        from huggingface_hub import utils
-
-        shown = not utils.are_progress_bars_disabled()
-        if shown:
-            utils.disable_progress_bars()
-        try:
-            yield
-        finally:
-            if shown:
-                utils.enable_progress_bars()
-
-    def _content(self, files: Sequence[HubFile]) -> Mapping[HubFile, bytes | Path]:
-        export = self._export
-        names = [export.payloads[file] for file in files if file in export.payloads]
-        brought: Mapping[str, Path] = {}
-        if names:
-            members = None if None in names else [name for name in names if name]
-            brought = fetch_with(str(export.uri), self._options, members, None, WORKERS, False, False, None).paths
-        return {
-            file: export.documents[file]
-            if file in export.documents
-            else brought[export.payloads[file] or export.uri.dataset]
-            for file in files
-        }
-
-    def _same(self, row: Any, file: HubFile) -> bool:
-        """Whether a path of the repository has these bytes; small ones have git's digest alone."""
-        if getattr(row, "lfs", None) is not None:
-            return bool(row.lfs.sha256 == file.sha256)
-        if getattr(row, "size", None) != file.size_bytes:
-            return False
-        content = self._content([file])[file]
-        raw = content if isinstance(content, bytes) else content.read_bytes()
-        return bool(row.blob_id == hashlib.sha1(b"blob %d\0" % len(raw) + raw, usedforsecurity=False).hexdigest())
-
-    def _failed(self, doing: str, error: BaseException) -> PeDataError:
-        causes = [error, *filter(None, [error.__cause__])]
-        answers = (getattr(one, "response", None) for one in causes)
-        status = next((answer.status_code for answer in answers if answer is not None), None)
-        said = self._without_secrets("; ".join(dict.fromkeys(map(first_line, causes))))
-        if isinstance(error, self._errors.RepositoryNotFoundError):
-            return ObjectNotFoundError(
-                f"{self.name}: expected an existing repository of that kind, found none that this token may see. Make "
-                f"it on the hub first, or look at HF_TOKEN ({said})"
-            )
-        kind: type[PeDataError] = StoreError
-        advice = "What was committed stays. Run the same again to go on"
-        if status in (401, 403):
-            kind, advice = StorePermissionError, "Use a token that may write to this repository, and run the same again"
-        elif status in (409, 412):
-            kind, advice = ConflictError, "Somebody else wrote there. Run the same again"
-        elif (status is None and not isinstance(error, ValueError)) or status == 429 or (status or 0) >= 500:
-            kind = StoreUnavailableError
-        return kind(f"{self.name}: {doing}: {said}. {advice}")
-
-    def _without_secrets(self, text: str) -> str:
-        """Without tokens, and without queries of addresses: those of uploads are signed."""
-        return _TOKEN.sub("…", _QUERY.sub(r"\1", text.replace(self.token, "…") if self.token else text))
-
-
-def _parts(files: Sequence[HubFile], size: int) -> list[tuple[HubFile, ...]]:
-    return [tuple(files[at : at + size]) for at in range(0, len(files), size)]
 
 
 def _counted(files: Sequence[HubFile]) -> str:
