@@ -19,7 +19,7 @@ from pe_data.names.uri import StoreUri
 from pe_data.read.channels import read, read_next
 from pe_data.read.diff import Diff, compare_sides
 from pe_data.read.sides import Facts, Listed, Side, Told, rows_of
-from pe_data.store.artifacts import Contents, each, read_collection, read_manifest
+from pe_data.store.artifacts import WORKERS, Contents, read_collection, read_manifest
 from pe_data.store.base import Store
 from pe_data.write.channels import check_namespace, stands_at
 from pe_data.write.guard import Guard
@@ -84,8 +84,8 @@ def preview_collection(
     """
     check_items(items, country, dataset, run_id)
     items, dictionary = told_once(items, dictionary)
-    upload = Upload(store, country, dataset)
-    stored = dict(zip(items, each(upload.plan_item, list(items.values())), strict=True))
+    upload = Upload(store, country, dataset, dry_run=True)
+    stored = upload.store_items(items, WORKERS, None)
     target = collection_of(stored, country, dataset, run_id, validation, dictionary)
     digest = same_members(store, target) or target.sha256
     upload.refuse_revoked(digest, f"collection {country}/{dataset}")
@@ -104,7 +104,7 @@ def preview_artifact(
     """What `publish_artifact` would do with the same arguments; as `preview_collection`."""
     country, dataset = item.manifest.country, item.manifest.dataset
     item = replace(item, about=NOTHING)
-    stored = Upload(store, country, dataset).plan_item(item)
+    stored = Upload(store, country, dataset, dry_run=True).store_item(item)
     check_licence(item, stored)
     member, guard = stored.member, Guard(store, country, dataset, None, allow_removal)
     return _reached(guard, member.artifact_sha256, member.manifest_sha256, {dataset: stored}, namespace, sealed)

@@ -26,7 +26,7 @@ from pe_data.names.keys import (
     check_member,
 )
 from pe_data.read.channels import read
-from pe_data.store.artifacts import check_payload, each, read_collection, read_contents
+from pe_data.store.artifacts import WORKERS, check_payload, each, read_collection, read_contents
 from pe_data.store.base import Store
 from pe_data.store.probe import probe_conditional_writes
 from pe_data.write.channels import Move, Seal, move
@@ -50,8 +50,6 @@ __all__ = [
     "publish_collection",
     "set_channel",
 ]
-
-WORKERS = 8
 
 
 @contextmanager
@@ -150,18 +148,8 @@ def publish_artifact(
     check_licence(item, stored)
     member = stored.member
     upload.confirm({manifest.dataset: item}, None, 1)
-    outcome = move(
-        store,
-        manifest.country,
-        manifest.dataset,
-        artifact_sha256=member.artifact_sha256,
-        manifest_sha256=member.manifest_sha256,
-        namespace=namespace,
-        said=said,
-        seal=seal,
-        agree=guard.agree,
-    )
-    return _report(store, outcome, {manifest.dataset: stored})
+    stored_by_name = {manifest.dataset: stored}
+    return _moved(guard, member.artifact_sha256, member.manifest_sha256, stored_by_name, namespace, said, seal)
 
 
 @_deletions_told()
@@ -218,18 +206,7 @@ def publish_collection(
     else:
         upload.refuse_revoked(digest, f"collection {country}/{dataset}")
     upload.confirm(items, target if digest == target.sha256 else None, workers)
-    outcome = move(
-        store,
-        country,
-        dataset,
-        artifact_sha256=digest,
-        manifest_sha256=digest,
-        namespace=namespace,
-        said=said,
-        seal=seal,
-        agree=guard.agree,
-    )
-    return _report(store, outcome, stored)
+    return _moved(guard, digest, digest, stored, namespace, said, seal)
 
 
 def set_channel(
@@ -345,11 +322,31 @@ def check_items(items: Mapping[str, Item], country: str, dataset: str, run_id: s
         check_member(name)
 
 
-def _report(store: Store, outcome: Move, stored: Mapping[str, Stored]) -> PublishReport:
+def _moved(
+    guard: Guard,
+    artifact: Sha256,
+    manifest: Sha256,
+    stored: Mapping[str, Stored],
+    namespace: str,
+    said: Said,
+    seal: Seal | None,
+) -> PublishReport:
+    """Move the channel to what is stored."""
+    outcome = move(
+        guard.store,
+        guard.country,
+        guard.dataset,
+        artifact_sha256=artifact,
+        manifest_sha256=manifest,
+        namespace=namespace,
+        said=said,
+        seal=seal,
+        agree=guard.agree,
+    )
     body = outcome.pointer.body
     uploaded = [one for one in stored.values() if one.uploaded]
     return PublishReport(
-        store=store.url,
+        store=guard.store.url,
         country=body.country,
         dataset=body.dataset,
         artifact_sha256=body.artifact_sha256,

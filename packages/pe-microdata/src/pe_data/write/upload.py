@@ -84,13 +84,22 @@ class Upload:
     Args:
         dataset: The dataset that is published; what its `latest` leads to is not sent again.
         confirm_after: See `confirm`.
+        dry_run: Write nothing, and tell what would be written.
     """
 
-    def __init__(self, store: Store, country: str, dataset: str, confirm_after: timedelta = RELY_FOR) -> None:
+    def __init__(
+        self,
+        store: Store,
+        country: str,
+        dataset: str,
+        confirm_after: timedelta = RELY_FOR,
+        *,
+        dry_run: bool = False,
+    ) -> None:
         self._store = store
         self._country = check_country(country)
         self._dataset = dataset
-        self._confirm_after = confirm_after
+        self._confirm_after, self._dry_run = confirm_after, dry_run
         self._began = time.monotonic()
         self._led_to = led_to(store, country, dataset)
         self._budget = ByteBudget(BYTES_IN_FLIGHT)
@@ -109,24 +118,6 @@ class Upload:
             if on_progress:
                 on_progress(Progress(name, len(stored), len(items), bytes_done, bytes_total))
         return stored
-
-    def plan_item(self, item: Item) -> Stored:
-        """What `store_item` would do, without writing anything; raises as it does."""
-        self._check(item)
-        artifact = item.manifest.artifact
-        send = self._payload_state(item) != "there"
-        if send and (found := sha256_file(item.path)) != artifact.sha256:
-            raise DigestMismatchError(
-                str(item.path),
-                expected=f"sha256 {artifact.sha256}",
-                found=f"sha256 {found}",
-                advice="The file changed after it was hashed. Describe it again.",
-            )
-        try:
-            stored = self._store.get(manifest_key(self._country, artifact.sha256))
-        except ObjectNotFoundError:
-            return _stored(item, send, item.manifest.sha256, item.manifest)
-        return _stored(item, send, *self._in_force(item, stored))
 
     def store_item(self, item: Item) -> Stored:
         """Store one payload, then its manifest. Raises RevokedError for bytes that were revoked."""
@@ -211,6 +202,12 @@ class Upload:
         state = self._payload_state(item)
         if state == "there":
             return False
+        if self._dry_run:
+            found, advice = sha256_file(item.path), "The file changed after it was hashed. Describe it again."
+            if found != artifact.sha256:
+                expected = f"sha256 {artifact.sha256}"
+                raise DigestMismatchError(str(item.path), expected=expected, found=f"sha256 {found}", advice=advice)
+            return True
         if state == "old":
             LOGGER.info("%s: sent again, since nothing leads to it now", where)
             self._store.put_again(key, LocalFile(item.path, artifact.sha256))
@@ -233,13 +230,15 @@ class Upload:
         try:
             stored = self._store.get(key)
         except ObjectNotFoundError:
+            if self._dry_run:
+                return sha256_bytes(plain), item.manifest
             try:
                 self._store.put_create(key, pack(plain))
             except (ObjectExistsError, StoreUnavailableError) as error:
                 stored = _read_back(self._store, key, error)
             else:
                 return sha256_bytes(plain), item.manifest
-        if self._may_vanish(item.manifest.artifact.sha256, stored.meta):
+        if not self._dry_run and self._may_vanish(item.manifest.artifact.sha256, stored.meta):
             self._store.put_again(key, stored.data)
         return self._in_force(item, stored)
 
