@@ -456,4 +456,4 @@ def test_lines_are_read_in_pieces_of_any_size(tmp_path, monkeypatch, size):
     store = FolderStore(tmp_path)
     (key,) = segment_keys(store, "uk")
     assert max(map(len, store.open(key).pieces())) == size
-    assert [line.data + b"\n" for line in lines(store, "uk")] == expected
+    assert [line.data + b"\n" for line in lines(store, segment_keys(store, "uk"))] == expected

@@ -33,7 +33,8 @@ from pe_data.store.base import Store
 from pe_data.store.folder import FolderStore
 from pe_data_gateway.audit.checkpoints import Found, binding, read
 from pe_data_gateway.audit.records import Head, Record, parse_record
-from pe_data_gateway.audit.segments import checkpoint_keys, first_of, read_checkpoints, segment_keys
+from pe_data_gateway.audit.segments import checkpoint_keys, first_of, lines, read_checkpoints, segment_keys
+from pe_data_gateway.audit.verify import Problem, Walk, compare
 
 if TYPE_CHECKING:
     from pe_data.trust.policy import TrustPolicy
@@ -92,7 +93,7 @@ def recover(root: Path, country: str, evidence: Evidence) -> Recovered:
         AuditChainError: the log is not as it was written, or it is another one than the archive's.
     """
     folder = root / audit_prefix(country)
-    segments = [root / key for key in segment_keys(FolderStore(root), country)]
+    segments = segment_keys(FolderStore(root), country)
     with _refusing(folder):
         bound = binding(evidence.policy, country, what=str(folder))
         kept = [read(where, raw, country, bound) for where, raw in evidence.kept.items()]
@@ -115,9 +116,8 @@ def recover(root: Path, country: str, evidence: Evidence) -> Recovered:
             f"{folder}: expected an empty folder for a new log (--new-log), found one that has a log already. Leave "
             "the option out to go on with it, or name another folder"
         )
-    path = segments[-1] if segments else root / segment_key(country, 1)
-    head, note = _follow(folder, segments, [*known, *kept])
-    return Recovered(path, head, note)
+    head, note = _follow(root, country, segments, [*known, *kept])
+    return Recovered(root / (segments[-1] if segments else segment_key(country, 1)), head, note)
 
 
 # --- checkpoints ----------------------------------------------------------------------------------
@@ -191,94 +191,59 @@ def _begin_after(folder: Path, country: str, evidence: Evidence, known: Sequence
 # --- the chain ------------------------------------------------------------------------------------
 
 
-def _follow(folder: Path, segments: Sequence[Path], wanted: Sequence[Found]) -> tuple[Head, str]:
+def _follow(root: Path, country: str, keys: Sequence[str], wanted: Sequence[Found]) -> tuple[Head, str]:
     """Follow the chain from the earliest of `wanted` to the end; where that is, and what was found there."""
-    if not segments:
+    folder = root / audit_prefix(country)
+    if not keys:
         _check_reached(folder, Head(), wanted)
         return Head(), ""
     earliest = min((one.checkpoint.head.seq for one in wanted), default=None)
-    begin = max(0, len(segments) - 1) if earliest is None else _file_with(segments, earliest)
-    chain = _Chain(_before(segments, begin), wanted)
-    if chain.head is None and earliest in (None, first_of(segments[begin].name) - 1):
+    begin = max(0, len(keys) - 1) if earliest is None else _file_with(keys, earliest)
+    first, start = first_of(keys[begin]), _before(root, keys, begin)
+    walk = Walk(country, {one.checkpoint.head.seq for one in wanted}, Head(first - 1) if start is None else start)
+    walk.lost = start is None  # only a checkpoint further on says that the first record here is the right one
+    if start is None and earliest in (None, first - 1):
         # The first record here follows a checkpoint, as after --new-log; or nothing says what it follows.
-        chain.head = next((one.checkpoint.head for one in wanted if one.checkpoint.head.seq == earliest), Head())
-        chain.check(chain.head, str(segments[begin]))
-    note = ""
-    for path in segments[begin:]:
-        if path == segments[-1]:
-            note = _mend_torn_line(path, chain)
-        chain.through(path)
-    head = chain.head or Head()
-    _check_reached(folder, head, wanted)
-    missing = [one for one in wanted if one.checkpoint.head.seq not in chain.passed]
+        walk.head, walk.lost = (
+            next((one.checkpoint.head for one in wanted if one.checkpoint.head.seq == earliest), Head()),
+            False,
+        )
+        walk.seen[walk.head.seq] = walk.head.hash
+    walk.follow(lines(FolderStore(root), keys[begin:]))
+    _check(walk.problems)
+    note, record = _mend_torn_line(root / keys[-1], None if walk.lost else walk.head)
+    if record is not None:
+        walk.step(record, str(root / keys[-1]))
+    _check_reached(folder, walk.head, wanted)
+    _check([*walk.problems, *compare(wanted, walk)])
+    missing = [one for one in wanted if one.checkpoint.head.seq not in walk.seen]
     if missing:
         one = missing[0]
         raise AuditChainError(
             f"{folder}: expected record {one.checkpoint.head.seq}, which {one.where} is about, found none before "
-            f"record {first_of(segments[begin].name)}: files of the log are missing. Restore them. {_STOP}"
+            f"record {first}: files of the log are missing. Restore them. {_STOP}"
         )
-    return head, note
+    return walk.head, note
 
 
-def _file_with(segments: Sequence[Path], seq: int) -> int:
+def _check(problems: Sequence[Problem]) -> None:
+    """Raise AuditChainError for the first problem."""
+    if problems:
+        raise AuditChainError(f"{problems[0].where}: {problems[0].text}. {_STOP}")
+
+
+def _file_with(keys: Sequence[str], seq: int) -> int:
     """Which file has record `seq`, by the names of the files."""
-    earlier = [number for number, path in enumerate(segments) if first_of(path.name) <= seq]
+    earlier = [number for number, key in enumerate(keys) if first_of(key) <= seq]
     return earlier[-1] if earlier else 0
 
 
-def _before(segments: Sequence[Path], begin: int) -> Head | None:
+def _before(root: Path, keys: Sequence[str], begin: int) -> Head | None:
     """Where the chain stands before a file; None if the files before it are not here."""
     if begin > 0:
-        return _last_line(segments[begin - 1].read_bytes(), f"{segments[begin - 1]}")
-    return Head() if first_of(segments[0].name) == 1 else None
-
-
-@dataclass(slots=True)
-class _Chain:
-    """A walk along the records."""
-
-    head: Head | None
-    """None before the first one, if only a checkpoint further on says that it is the right one."""
-    wanted: Sequence[Found]
-    passed: set[int] = field(default_factory=set)
-
-    def through(self, path: Path) -> None:
-        """Every record of a file. Raises AuditChainError."""
-        with path.open("rb") as handle:
-            for number, line in enumerate(handle, start=1):
-                what = f"{path}: line {number}"
-                record = _parse(line.removesuffix(b"\n"), what)
-                if number == 1 and record.seq != first_of(path.name):
-                    raise AuditChainError(
-                        f"{what}: expected record {first_of(path.name)}, as the file's name says, found record "
-                        f"{record.seq}. {_STOP}"
-                    )
-                self._step(record, what)
-
-    def follows(self, record: Record) -> bool:
-        """Whether a record is the next one."""
-        return self.head is None or (record.seq, record.prev) == (self.head.seq + 1, self.head.hash)
-
-    def _step(self, record: Record, what: str) -> None:
-        if not self.follows(record):
-            head = self.head or Head()
-            raise AuditChainError(
-                f"{what}: expected record {head.seq + 1} after {head.hash}, found record {record.seq} after "
-                f"{record.prev}: the log was changed. {_STOP}"
-            )
-        self.head = Head(record.seq, record.hash)
-        self.check(self.head, what)
-
-    def check(self, head: Head, what: str) -> None:
-        """Compare one place of the chain with the checkpoints that are about it. Raises AuditChainError."""
-        for one in self.wanted:
-            if one.checkpoint.head.seq == head.seq:
-                if one.checkpoint.head.hash != head.hash:
-                    raise AuditChainError(
-                        f"{what}: expected record {head.seq} with hash {one.checkpoint.head.hash}, as {one.where} "
-                        f"says, found {head.hash}: records up to it were written again. {_STOP}"
-                    )
-                self.passed.add(head.seq)
+        before = root / keys[begin - 1]
+        return _last_line(before.read_bytes(), f"{before}")
+    return Head() if first_of(keys[0]) == 1 else None
 
 
 def _check_reached(folder: Path, head: Head, wanted: Sequence[Found]) -> None:
@@ -290,19 +255,20 @@ def _check_reached(folder: Path, head: Head, wanted: Sequence[Found]) -> None:
             )
 
 
-def _mend_torn_line(path: Path, chain: _Chain) -> str:
+def _mend_torn_line(path: Path, head: Head | None) -> tuple[str, Record | None]:
+    """What was done about the end of the log, and the record that it has then, if it was whole."""
     data = path.read_bytes()
     whole = data.rfind(b"\n") + 1
     torn = data[whole:]
     if not torn:
-        return ""
-    last = _last_line(data[:whole], str(path)) if whole else chain.head
-    if _is_next(torn, last):
+        return "", None
+    record = _next(torn, head)
+    if record is not None:
         with disk_errors(path.parent, "mend"), path.open("ab") as handle:
             handle.write(b"\n")
             handle.flush()
             os.fsync(handle.fileno())
-        return "the last line was whole but for its newline, which was put back"
+        return "the last line was whole but for its newline, which was put back", record
     digest = sha256_bytes(torn)
     aside = path.with_name(f"{path.stem}.{digest[:16]}.torn")
     with disk_errors(path.parent, "mend"):
@@ -314,15 +280,16 @@ def _mend_torn_line(path: Path, chain: _Chain) -> str:
             handle.flush()
             os.fsync(handle.fileno())
         sync_folder(path.parent)
-    return f"a torn last line of {len(torn)} bytes (sha256 {digest}) was never served; set aside as {aside.name}"
+    return f"a torn last line of {len(torn)} bytes (sha256 {digest}) was never served; set aside as {aside.name}", None
 
 
-def _is_next(line: bytes, head: Head | None) -> bool:
+def _next(line: bytes, head: Head | None) -> Record | None:
+    """The record in a line, if it is one that follows."""
     try:
         record = parse_record(line, what="the last line")
     except InvalidDocumentError:
-        return False
-    return head is not None and (record.seq, record.prev) == (head.seq + 1, head.hash)
+        return None
+    return record if head is not None and (record.seq, record.prev) == (head.seq + 1, head.hash) else None
 
 
 def _last_line(data: bytes, what: str) -> Head:

@@ -1,7 +1,7 @@
 """Read the lines of an audit log from any store that can list its objects."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -58,10 +58,18 @@ def read_checkpoints(store: Store, keys: Sequence[str]) -> dict[str, Raw]:
         return {f"{store.url}: {key}": raw for key, raw in zip(keys, pool.map(one, keys), strict=True)}
 
 
-def lines(store: Store, country: str) -> Iterator[Line]:
-    """Every line of the log; memory does not depend on its length. Raises AuditError."""
-    for key in segment_keys(store, country):
-        yield from _lines(store, key)
+def lines(store: Store, keys: Iterable[str]) -> Iterator[Line]:
+    """Every line of some files of a log; memory does not depend on their length. Raises AuditError."""
+    for key in keys:
+        rest, number = b"", 0
+        for piece in store.open(key).pieces():
+            *whole, rest = (rest + piece).split(b"\n")
+            for data in whole:
+                number += 1
+                yield Line(f"{store.url}: {key}: line {number}", data, True, first_of(key) if number == 1 else None)
+            rest = rest[: LINE_LIMIT + 1]  # enough to be refused for its length
+        if rest:
+            yield Line(f"{store.url}: {key}: line {number + 1}", rest, False)
 
 
 def records(store: Store, country: str) -> Iterator[Record]:
@@ -70,12 +78,13 @@ def records(store: Store, country: str) -> Iterator[Record]:
     Raises:
         AuditError: there is no log, or a line is not a record; a torn last line is left out.
     """
-    if not segment_keys(store, country):
+    keys = segment_keys(store, country)
+    if not keys:
         raise AuditError(
             f"{store.url}: expected an audit log under {audit_prefix(country)}, found none. Name the folder that "
             "the gateway writes to (--log)"
         )
-    for line in lines(store, country):
+    for line in lines(store, keys):
         if not line.whole:
             continue
         try:
@@ -93,15 +102,3 @@ def _keys(store: Store, country: str, pattern: re.Pattern[str]) -> list[str]:
     except StoreError as error:
         raise AuditError(f"{store.url}: the audit log cannot be listed: {error}") from error
     return sorted(key for key in found if pattern.fullmatch(key.removeprefix(prefix)))
-
-
-def _lines(store: Store, key: str) -> Iterator[Line]:
-    rest, number = b"", 0
-    for piece in store.open(key).pieces():
-        *whole, rest = (rest + piece).split(b"\n")
-        for data in whole:
-            number += 1
-            yield Line(f"{store.url}: {key}: line {number}", data, True, first_of(key) if number == 1 else None)
-        rest = rest[: LINE_LIMIT + 1]  # enough to be refused for its length
-    if rest:
-        yield Line(f"{store.url}: {key}: line {number + 1}", rest, False)

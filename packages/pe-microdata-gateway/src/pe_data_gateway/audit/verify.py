@@ -16,7 +16,7 @@ then, are no fault if they say what the log says and a signed one comes after th
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -26,7 +26,7 @@ from pe_data.names.keys import audit_prefix
 from pe_data.store.base import Store
 from pe_data_gateway.audit.checkpoints import Found, Raw, binding, read
 from pe_data_gateway.audit.records import Head, Record, parse_record
-from pe_data_gateway.audit.segments import checkpoint_keys, lines, read_checkpoints, segment_keys
+from pe_data_gateway.audit.segments import Line, checkpoint_keys, lines, read_checkpoints, segment_keys
 
 if TYPE_CHECKING:
     from pe_data.trust.policy import TrustPolicy
@@ -107,8 +107,8 @@ def verify_log(
         )
     documents: dict[str, Raw] = {**read_checkpoints(store, keys), **(copies or {}), **(kept or {})}
     checkpoints, damaged = _read(documents, country, bound)
-    walk = _Walk(country, {one.checkpoint.head.seq for one in checkpoints})
-    walk.all(store)
+    walk = Walk(country, {one.checkpoint.head.seq for one in checkpoints})
+    walk.follow(lines(store, files))
     good, forged = _judge(checkpoints, walk, bound is not None)
     signed = [one for one in good if one.binds]
     return Verdict(
@@ -122,7 +122,7 @@ def verify_log(
         covered_signed=max((one.checkpoint.head.seq for one in signed), default=0),
         binding=bound is not None,
         torn=walk.torn,
-        problems=(*walk.problems, *_compare(good, walk), *forged, *damaged),
+        problems=(*walk.problems, *compare(good, walk), *forged, *damaged),
     )
 
 
@@ -140,7 +140,7 @@ def _read(
     return sorted(found, key=lambda one: (one.checkpoint.head.seq, one.where)), problems
 
 
-def _judge(checkpoints: Sequence[Found], walk: "_Walk", bound: bool) -> tuple[list[Found], list[Problem]]:
+def _judge(checkpoints: Sequence[Found], walk: "Walk", bound: bool) -> tuple[list[Found], list[Problem]]:
     """Those that somebody may have made, and those that nobody who may has made, by the signed ones among them."""
     binds = [one.checkpoint.head.seq for one in checkpoints if one.binds]
     good: list[Found] = []
@@ -158,7 +158,7 @@ def _judge(checkpoints: Sequence[Found], walk: "_Walk", bound: bool) -> tuple[li
 
 
 @dataclass(slots=True)
-class _Walk:
+class Walk:
     """One pass over the log; goes on behind what is wrong, to name all of it."""
 
     country: str
@@ -170,11 +170,12 @@ class _Walk:
     problems: list[Problem] = field(default_factory=list)
     seen: dict[int, Sha256] = field(default_factory=dict)
     _gaps: list[range] = field(default_factory=list)
-    _lost: bool = False
+    lost: bool = False
     """The hash of the record before is not known."""
 
-    def all(self, store: Store) -> None:
-        for line in lines(store, self.country):
+    def follow(self, log: Iterable[Line]) -> None:
+        """Go along some more lines."""
+        for line in log:
             if self.torn:  # it was the end of a file, but not of the log
                 self.problems.append(Problem("edited", line.where, "the line before has no newline"))
             self.torn = not line.whole
@@ -185,14 +186,15 @@ class _Walk:
             except InvalidDocumentError as error:
                 self.problems.append(Problem("edited", line.where, str(error).removeprefix(f"{line.where}: ")))
                 # What it was cannot be known; the next record is judged by its number alone.
-                self.head, self._lost = Head(self.head.seq + 1), True
+                self.head, self.lost = Head(self.head.seq + 1), True
                 continue
             if line.first is not None and line.first != record.seq:
                 text = f"expected record {line.first}, as the file's name says, found record {record.seq}"
                 self.problems.append(Problem("reordered", line.where, text))
-            self._step(record, line.where)
+            self.step(record, line.where)
 
-    def _step(self, record: Record, where: str) -> None:
+    def step(self, record: Record, where: str) -> None:
+        """One record further."""
         self.count += 1
         expected = self.head.seq + 1
         if record.entry.country != self.country:
@@ -209,10 +211,10 @@ class _Walk:
             )
             self.problems.append(Problem("reordered", where, text))
             return
-        elif not self._lost and record.prev != self.head.hash:
+        elif not self.lost and record.prev != self.head.hash:
             text = f"record {record.seq}: expected it to follow {self.head.hash}, found {record.prev}"
             self.problems.append(Problem("rewritten", where, text))
-        self.head, self._lost = Head(record.seq, record.hash), False
+        self.head, self.lost = Head(record.seq, record.hash), False
         if record.seq in self.wanted:
             self.seen[record.seq] = record.hash
 
@@ -222,7 +224,8 @@ class _Walk:
         return at >= 0 and seq in self._gaps[at]
 
 
-def _compare(checkpoints: Iterable[Found], walk: _Walk) -> Iterable[Problem]:
+def compare(checkpoints: Iterable[Found], walk: Walk) -> Iterator[Problem]:
+    """Where the log is not what checkpoints say."""
     for one in checkpoints:
         seq, expected = one.checkpoint.head.seq, one.checkpoint.head.hash
         found = walk.seen.get(seq)
