@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from pe_data.cache.entries import Cache
 from pe_data.errors import CacheError, InvalidDocumentError
-from pe_data.files.atomic import PLAIN, write_atomic
+from pe_data.files.atomic import PLAIN, in_folder, write_atomic
 from pe_data.names.digests import Sha256, read_kept, strict_json
 from pe_data.names.keys import check_country
 
@@ -177,12 +177,7 @@ def _touch(path: Path) -> None:
     """Set the time of a file to now; a read-only cache remembers nothing."""
     with suppress(OSError):
         for _ in range(2):
-            try:
-                descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, PLAIN)
-            except FileNotFoundError:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, PLAIN)
-            os.close(descriptor)
+            os.close(in_folder(path, lambda: os.open(path, os.O_RDONLY | os.O_CREAT, PLAIN)))
             try:
                 return os.utime(path)
             except PermissionError:  # another user's, who shares the cache: the time of a file is its owner's

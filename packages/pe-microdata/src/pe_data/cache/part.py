@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from pe_data.files.atomic import PLAIN, local_errors, open_own, write_all
+from pe_data.files.atomic import PLAIN, in_folder, local_errors, open_own, write_all
 from pe_data.files.locks import lock_open
 from pe_data.names.digests import CHUNK_BYTES, Sha256
 
@@ -104,11 +104,7 @@ class Part(AbstractContextManager["Part"]):
 
 def _open(path: Path, mode: int, lock: bool) -> int:
     while True:
-        try:
-            found = open_own(path, mode)
-        except FileNotFoundError:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            continue
+        found = in_folder(path, lambda: open_own(path, mode))
         try:
             if not lock or lock_open(found, path):
                 return found

@@ -111,26 +111,21 @@ def to_croissant(
                 "sha256": artifact.sha256,
             }
         ],
-        "recordSet": [_record_set(manifest, entity, file_id, said) for entity in sorted(manifest.entities)],
+        "recordSet": [_record_set(manifest, *one, file_id) for one in manifest.described(said).items()],
     }
 
 
-def _record_set(manifest: Manifest, entity: str, file_id: str, said: tuple[Variable, ...]) -> dict[str, Any]:
+def _record_set(
+    manifest: Manifest, entity: str, columns: list[tuple[ColumnGroup, Variable]], file_id: str
+) -> dict[str, Any]:
     described = manifest.entities[entity]
-    known = {one.name: one for one in manifest.variables(said) if one.entity == entity}
     identity = _identifier(entity)
-    fields = [
-        _field(manifest, group, known[name], identity, file_id)
-        for group in manifest.columns
-        if group.entity == entity
-        for name in group.names
-    ]
     record_set: dict[str, Any] = {
         "@type": "cr:RecordSet",
         "@id": identity,
         "name": identity,
         "description": f"One row per {entity}: {described.rows} rows.",
-        "field": sorted(fields, key=lambda field: field["@id"]),
+        "field": [_field(manifest, *column, identity, file_id) for column in columns],
     }
     if described.id:
         record_set["key"] = {"@id": f"{identity}/{described.id}"}

@@ -7,7 +7,7 @@ import msgspec
 
 from pe_data.documents.collection import NOTHING, About
 from pe_data.documents.dictionary import Variable
-from pe_data.documents.manifest import Manifest
+from pe_data.documents.manifest import ColumnGroup, Manifest
 from pe_data.documents.notice import Notice, notice_of
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -40,7 +40,7 @@ def to_frictionless(manifest: Manifest, *, about: About = NOTHING, said: tuple[V
         return notice_to_frictionless(notice)
     return {
         **package_head(manifest, about),
-        "resources": [_resource(manifest, entity, said) for entity in sorted(manifest.entities)],
+        "resources": [_resource(manifest, *one) for one in manifest.described(said).items()],
     }
 
 
@@ -65,16 +65,13 @@ def licence_row(text: str) -> dict[str, str]:
     return {"name": text if _IDENTIFIER.fullmatch(text) else slug(text), "title": text}
 
 
-def _resource(manifest: Manifest, entity: str, said: tuple[Variable, ...]) -> dict[str, Any]:
+def _resource(manifest: Manifest, entity: str, columns: list[tuple[ColumnGroup, Variable]]) -> dict[str, Any]:
     artifact, described = manifest.artifact, manifest.entities[entity]
-    known = {one.name: one for one in manifest.variables(said) if one.entity == entity}
     fields = [
-        {"name": name, "type": _type(group.dtype), **told(known[name]), **_constraints(group.dtype, known[name])}
-        for group in manifest.columns
-        if group.entity == entity
-        for name in group.names
+        {"name": known.name, "type": _type(group.dtype), **told(known), **_constraints(group.dtype, known)}
+        for group, known in columns
     ]
-    schema: dict[str, Any] = {"fields": sorted(fields, key=lambda field: str(field["name"]))}
+    schema: dict[str, Any] = {"fields": fields}
     if described.id:
         schema["primaryKey"] = [described.id]
     keys = [

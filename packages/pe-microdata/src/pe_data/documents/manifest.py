@@ -238,6 +238,14 @@ class Manifest(Document, frozen=True):
                 found.append(own if one is None else msgspec.structs.replace(one, entity=own.entity, period=own.period))
         return tuple(sorted(found, key=lambda one: (one.name, one.entity)))
 
+    def described(self, said: tuple[Variable, ...] = ()) -> dict[str, list[tuple[ColumnGroup, Variable]]]:
+        """Entity → its columns by name, each with what is known of it; arguments as of `variables`."""
+        known = {(one.name, one.entity): one for one in self.variables(said)}
+        found: dict[str, list[tuple[ColumnGroup, Variable]]] = {entity: [] for entity in sorted(self.entities)}
+        for group in self.columns:
+            found[group.entity] += [(group, known[name, group.entity]) for name in group.names]
+        return {entity: sorted(columns, key=lambda column: column[1].name) for entity, columns in found.items()}
+
     @property
     def sha256(self) -> Sha256:
         """The identity of the manifest: sha256 of `to_bytes()`."""

@@ -7,7 +7,7 @@ those whom its owner lets in. Payloads of gated countries do not (`pe_data.files
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,11 +34,7 @@ def replace_file(path: Path, data: bytes, *, sync: bool = True, mode: int = PLAI
         mode: Of the file, from which the umask takes its part.
     """
     temporary = beside(path)
-    try:
-        descriptor = os.open(temporary, NEW, mode)
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(temporary, NEW, mode)
+    descriptor = in_folder(temporary, lambda: os.open(temporary, NEW, mode))
     try:
         try:
             write_all(descriptor, memoryview(data))
@@ -50,6 +46,15 @@ def replace_file(path: Path, data: bytes, *, sync: bool = True, mode: int = PLAI
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def in_folder(path: Path, opened: Callable[[], int]) -> int:
+    """What `opened` gives; only where that fails for it, the folder of `path` is made."""
+    try:
+        return opened()
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return opened()
 
 
 def write_all(descriptor: int, data: memoryview) -> None:
