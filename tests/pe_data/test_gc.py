@@ -308,8 +308,11 @@ def test_collecting_at_every_step_of_a_publication(tmp_path: Path, at: str) -> N
 
 
 @pytest.mark.parametrize("at", [".h5", ".manifest.json", ".collection.json"])
-def test_a_publication_that_takes_longer_than_the_grace(tmp_path: Path, at: str) -> None:
+def test_a_publication_that_takes_longer_than_the_grace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
     """What it sent is deleted before it moves the channel; the last look sends it again."""
+    monkeypatch.setattr(upload, "RELY_FOR", timedelta(0))
     store = Watched()
     old_garbage(store, tmp_path)
     items = areas(tmp_path / "again", "a", "b", salt="1")
@@ -321,7 +324,7 @@ def test_a_publication_that_takes_longer_than_the_grace(tmp_path: Path, at: str)
             collect(store, 1040)
 
     store.hook = collect_now
-    publish_areas(store, items, run_id="r4", now=NOW + 1010 * DAY, confirm_after=timedelta(0))
+    publish_areas(store, items, run_id="r4", now=NOW + 1010 * DAY)
     assert read(store, "us", "areas").body.version == 4
     assert check_store(store).ok
 

@@ -9,7 +9,6 @@ reading back before anything is reported as failed.
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 import msgspec
 
@@ -31,7 +30,7 @@ from pe_data.store.base import Store
 from pe_data.store.probe import probe_conditional_writes
 from pe_data.write.channels import Move, Seal, move
 from pe_data.write.guard import Guard
-from pe_data.write.relying import RELY_FOR, led_to, send_again
+from pe_data.write.relying import led_to, send_again
 from pe_data.write.revocation_bar import Bar
 from pe_data.write.upload import (
     Item,
@@ -118,7 +117,6 @@ def publish_artifact(
     *,
     namespace: str = DEFAULT_NAMESPACE,
     seal: Seal | None = None,
-    confirm_after: timedelta = RELY_FOR,
     said: Said = NOTHING_SAID,
     allow_removal: bool = False,
 ) -> PublishReport:
@@ -143,7 +141,7 @@ def publish_artifact(
     guard = Guard(store, manifest.country, manifest.dataset, None, allow_removal)
     guard.look()
     probe_conditional_writes(store)
-    upload = Upload(store, manifest.country, manifest.dataset, confirm_after)
+    upload = Upload(store, manifest.country, manifest.dataset)
     stored = upload.store_item(item)
     check_licence(item, stored)
     member = stored.member
@@ -165,7 +163,6 @@ def publish_collection(
     seal: Seal | None = None,
     workers: int = WORKERS,
     on_progress: ProgressCallback | None = None,
-    confirm_after: timedelta = RELY_FOR,
     said: Said = NOTHING_SAID,
     allow_removal: bool = False,
     dictionary: tuple[Variable, ...] | None = None,
@@ -182,8 +179,6 @@ def publish_collection(
         validation: What was checked of the files; without it the collection cannot be nominated.
         workers: Uploads at a time.
         on_progress: Called in the calling thread after each artifact.
-        confirm_after: A publication that took longer looks once more whether everything is
-            there before it moves the channel.
         said: Why, and by whom; the pointer has it.
         allow_removal: Also take members away that the channel has now and that are not among `items`.
         dictionary: What the variables of the files mean; by default what the files say and agree on.
@@ -197,7 +192,7 @@ def publish_collection(
     guard = Guard(store, country, dataset, frozenset(items), allow_removal)
     guard.look()
     probe_conditional_writes(store)
-    upload = Upload(store, country, dataset, confirm_after)
+    upload = Upload(store, country, dataset)
     stored = upload.store_items(items, workers, on_progress)
     target = collection_of(stored, country, dataset, run_id, validation, dictionary)
     digest = same_members(store, target)

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -83,23 +82,14 @@ class Upload:
 
     Args:
         dataset: The dataset that is published; what its `latest` leads to is not sent again.
-        confirm_after: See `confirm`.
         dry_run: Write nothing, and tell what would be written.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        country: str,
-        dataset: str,
-        confirm_after: timedelta = RELY_FOR,
-        *,
-        dry_run: bool = False,
-    ) -> None:
+    def __init__(self, store: Store, country: str, dataset: str, *, dry_run: bool = False) -> None:
         self._store = store
         self._country = check_country(country)
         self._dataset = dataset
-        self._confirm_after, self._dry_run = confirm_after, dry_run
+        self._dry_run = dry_run
         self._began = time.monotonic()
         self._led_to = led_to(store, country, dataset)
         self._budget = ByteBudget(BYTES_IN_FLIGHT)
@@ -162,11 +152,11 @@ class Upload:
         self._bar.refuse(self._country, digest, what)
 
     def confirm(self, items: Mapping[str, Item], collection: Collection | None, workers: int) -> None:
-        """Just before the pointer, if this took longer than `confirm_after`: store everything once more.
+        """Just before the pointer, if this took longer than `RELY_FOR`: store everything once more.
 
         What is there and young, or led to, is not sent again; what was deleted or has become old in the meantime is.
         """
-        if time.monotonic() - self._began < self._confirm_after.total_seconds():
+        if time.monotonic() - self._began < RELY_FOR.total_seconds():
             return
         self._led_to = led_to(self._store, self._country, self._dataset)
         self._bar = Bar.of(self._store)
