@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pe_data.documents.collection import NOTHING
+from pe_data.documents.collection import NOTHING, Collection
 from pe_data.documents.dictionary import Variable
 from pe_data.documents.pointer import DEFAULT_NAMESPACE, PointerBody
 from pe_data.documents.validation import Validation
@@ -23,7 +23,7 @@ from pe_data.store.artifacts import WORKERS, Contents, read_collection, read_man
 from pe_data.store.base import Store
 from pe_data.write.channels import check_namespace, stands_at
 from pe_data.write.guard import Guard
-from pe_data.write.publish import check_items, check_licence, collection_of, same_members, told_once
+from pe_data.write.publish import check_items, check_licence, members_of, stored_collection, told_once
 from pe_data.write.upload import Item, Stored, Upload
 
 
@@ -86,9 +86,8 @@ def preview_collection(
     items, dictionary = told_once(items, dictionary)
     upload = Upload(store, country, dataset, dry_run=True)
     stored = upload.store_items(items, WORKERS, None)
-    target = collection_of(stored, country, dataset, run_id, validation, dictionary)
-    digest = same_members(store, target) or target.sha256
-    upload.refuse_revoked(digest, f"collection {country}/{dataset}")
+    whole = Collection(country, dataset, run_id, members_of(stored), validation, dictionary)
+    digest = stored_collection(upload, whole)
     guard = Guard(store, country, dataset, frozenset(items), allow_removal)
     return _reached(guard, digest, digest, stored, namespace, sealed)
 

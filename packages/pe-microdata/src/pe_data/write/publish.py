@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from pe_data.documents.collection import NOTHING, RUN_ID, Collection
+from pe_data.documents.collection import NOTHING, RUN_ID, Collection, Member
 from pe_data.documents.dictionary import Variable, agreed
 from pe_data.documents.pointer import DEFAULT_NAMESPACE, NOTHING_SAID, Said
 from pe_data.documents.validation import Validation
@@ -194,13 +194,9 @@ def publish_collection(
     probe_conditional_writes(store)
     upload = Upload(store, country, dataset)
     stored = upload.store_items(items, workers, on_progress)
-    target = collection_of(stored, country, dataset, run_id, validation, dictionary)
-    digest = same_members(store, target)
-    if digest is None:
-        digest = upload.store_collection(target)
-    else:
-        upload.refuse_revoked(digest, f"collection {country}/{dataset}")
-    upload.confirm(items, target if digest == target.sha256 else None, workers)
+    whole = Collection(country, dataset, run_id, members_of(stored), validation, dictionary)
+    digest = stored_collection(upload, whole)
+    upload.confirm(items, whole if digest == whole.sha256 else None, workers)
     return _moved(guard, digest, digest, stored, namespace, said, seal)
 
 
@@ -272,24 +268,18 @@ def told_once(
     return {name: replace(item, manifest=item.manifest.explained(())) for name, item in items.items()}, dictionary
 
 
-def collection_of(
-    stored: Mapping[str, Stored],
-    country: str,
-    dataset: str,
-    run_id: str,
-    validation: Validation | None,
-    dictionary: tuple[Variable, ...],
-) -> Collection:
-    """The collection of what is stored, by name."""
-    members = {name: one.member for name, one in sorted(stored.items())}
-    return Collection(
-        country=country,
-        dataset=dataset,
-        run_id=run_id,
-        members=members,
-        validation=validation,
-        dictionary=dictionary,
-    )
+def members_of(stored: Mapping[str, Stored]) -> dict[str, Member]:
+    """What is stored, as a collection lists it."""
+    return {name: one.member for name, one in sorted(stored.items())}
+
+
+def stored_collection(upload: Upload, whole: Collection) -> Sha256:
+    """Store a collection, unless the channel stands at one that says the same; the digest of the one that is there."""
+    digest = same_members(upload.store, whole)
+    if digest is None:
+        return upload.store_collection(whole)
+    upload.refuse_revoked(digest, f"collection {whole.country}/{whole.dataset}")
+    return digest
 
 
 def same_members(store: Store, target: Collection) -> Sha256 | None:

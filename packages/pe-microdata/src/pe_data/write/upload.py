@@ -86,7 +86,7 @@ class Upload:
     """
 
     def __init__(self, store: Store, country: str, dataset: str, *, dry_run: bool = False) -> None:
-        self._store = store
+        self.store = store
         self._country = check_country(country)
         self._dataset = dataset
         self._dry_run = dry_run
@@ -112,7 +112,7 @@ class Upload:
     def store_item(self, item: Item) -> Stored:
         """Store one payload, then its manifest. Raises RevokedError for bytes that were revoked."""
         self._check(item)
-        with self._budget.hold(0 if isinstance(self._store, FolderStore) else item.manifest.artifact.size_bytes):
+        with self._budget.hold(0 if isinstance(self.store, FolderStore) else item.manifest.artifact.size_bytes):
             uploaded = self._store_payload(item)
         return _stored(item, uploaded, *self._store_manifest(item))
 
@@ -138,13 +138,15 @@ class Upload:
         digest = sha256_bytes(raw)
         self._bar.refuse(self._country, digest, f"collection {collection.country}/{collection.dataset}")
         key = collection_key(self._country, digest)
+        if self._dry_run:
+            return digest
         try:
-            self._store.put_create(key, raw)
+            self.store.put_create(key, raw)
         except (ObjectExistsError, StoreUnavailableError) as error:
-            stored = _read_back(self._store, key, error)
-            check_bytes(stored.data, digest, what=f"{self._store.url}: {key}", advice=DAMAGED)
+            stored = _read_back(self.store, key, error)
+            check_bytes(stored.data, digest, what=f"{self.store.url}: {key}", advice=DAMAGED)
             if self._may_vanish(digest, stored.meta):
-                self._store.put_again(key, raw)
+                self.store.put_again(key, raw)
         return digest
 
     def refuse_revoked(self, digest: Sha256, what: str) -> None:
@@ -158,8 +160,8 @@ class Upload:
         """
         if time.monotonic() - self._began < RELY_FOR.total_seconds():
             return
-        self._led_to = led_to(self._store, self._country, self._dataset)
-        self._bar = Bar.of(self._store)
+        self._led_to = led_to(self.store, self._country, self._dataset)
+        self._bar = Bar.of(self.store)
         self.store_items(items, workers, None)
         if collection is not None:
             self.store_collection(collection)
@@ -173,12 +175,12 @@ class Upload:
         artifact = item.manifest.artifact
         key = payload_key(self._country, artifact.sha256, artifact.extension)
         try:
-            there = self._store.head(key)
+            there = self.store.head(key)
         except ObjectNotFoundError:
             return "absent"
         if there.size != artifact.size_bytes:
             raise DigestMismatchError(
-                f"{self._store.url}: {key}",
+                f"{self.store.url}: {key}",
                 expected=f"{artifact.size_bytes} bytes",
                 found=f"{there.size} bytes",
                 advice=DAMAGED,
@@ -188,7 +190,7 @@ class Upload:
     def _store_payload(self, item: Item) -> bool:
         artifact = item.manifest.artifact
         key = payload_key(self._country, artifact.sha256, artifact.extension)
-        where = f"{self._store.url}: {key}"
+        where = f"{self.store.url}: {key}"
         state = self._payload_state(item)
         if state == "there":
             return False
@@ -200,15 +202,15 @@ class Upload:
             return True
         if state == "old":
             LOGGER.info("%s: sent again, since nothing leads to it now", where)
-            self._store.put_again(key, LocalFile(item.path, artifact.sha256))
+            self.store.put_again(key, LocalFile(item.path, artifact.sha256))
             return True
         LOGGER.info("%s: sending %d bytes", where, artifact.size_bytes)
         try:
-            self._store.put_create(key, LocalFile(item.path, artifact.sha256))
+            self.store.put_create(key, LocalFile(item.path, artifact.sha256))
         except (ObjectExistsError, StoreUnavailableError) as error:
             # Our own write with a lost reply, or another publisher of the same bytes.
             try:
-                check_payload(self._store, self._country, artifact, "full")
+                check_payload(self.store, self._country, artifact, "full")
             except ObjectNotFoundError:
                 raise error from None
         return True
@@ -218,23 +220,23 @@ class Upload:
         plain = item.manifest.to_bytes()
         key = manifest_key(self._country, item.manifest.artifact.sha256)
         try:
-            stored = self._store.get(key)
+            stored = self.store.get(key)
         except ObjectNotFoundError:
             if self._dry_run:
                 return sha256_bytes(plain), item.manifest
             try:
-                self._store.put_create(key, pack(plain))
+                self.store.put_create(key, pack(plain))
             except (ObjectExistsError, StoreUnavailableError) as error:
-                stored = _read_back(self._store, key, error)
+                stored = _read_back(self.store, key, error)
             else:
                 return sha256_bytes(plain), item.manifest
         if not self._dry_run and self._may_vanish(item.manifest.artifact.sha256, stored.meta):
-            self._store.put_again(key, stored.data)
+            self.store.put_again(key, stored.data)
         return self._in_force(item, stored)
 
     def _in_force(self, item: Item, stored: StoredDocument) -> tuple[Sha256, Manifest]:
         """Digest of the manifest that the store has, and that manifest."""
-        where = f"{self._store.url}: {manifest_key(self._country, item.manifest.artifact.sha256)}"
+        where = f"{self.store.url}: {manifest_key(self._country, item.manifest.artifact.sha256)}"
         found = parse_manifest(stored.data, self._country, item.manifest.artifact.sha256, what=where)
         if found.manifest.artifact != item.manifest.artifact:
             expected, there = item.manifest.artifact, found.manifest.artifact
