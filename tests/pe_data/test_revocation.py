@@ -24,7 +24,7 @@ from pe_data.documents.tombstone import Tombstone
 from pe_data.errors import (
     CacheWarning,
     InputError,
-    InvalidTombstoneError,
+    InvalidDocumentError,
     RemovalError,
     RevokedError,
     StorePermissionError,
@@ -234,7 +234,7 @@ def test_a_second_tombstone_changes_nothing_and_says_so(world: World) -> None:
 
 def test_below_the_threshold_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     world = make_world(tmp_path, monkeypatch, {"revoke-us": 2})
-    with pytest.raises(InvalidTombstoneError, match="needs 2"):
+    with pytest.raises(InvalidDocumentError, match="needs 2"):
         world.revoke(world.single(AL), "alice")
     assert not world.store.exists(tombstone_key("us", world.sha256(AL)))
     assert world.store.exists(payload_key("us", world.sha256(AL), "h5"))
@@ -250,7 +250,7 @@ def test_only_pins_of_what_was_published_are_revoked(world: World) -> None:
         world.tombstone(world.single(AL), with_members=True)
     with pytest.raises(InputError, match="expected dataset 'areas'"):
         world.tombstone(world.single(AL).replace("us/areas", "us/cps"))
-    with pytest.raises(InvalidTombstoneError, match="printable"):
+    with pytest.raises(InvalidDocumentError, match="printable"):
         world.tombstone(world.single(AL), reason="\x1b[2J")
 
 

@@ -20,7 +20,7 @@ from pe_data.documents.document import (
     check_times,
     is_line,
 )
-from pe_data.errors import InvalidTombstoneError
+from pe_data.errors import InvalidDocumentError
 
 TOMBSTONE_LIMIT = 4 * 1024 * 1024
 """Largest tombstone that is read, in bytes (about 40,000 members)."""
@@ -41,7 +41,6 @@ class Tombstone(Document, frozen=True):
     """
 
     HEAD: ClassVar[Mapping[str, int | str]] = {"schema_version": 1, "kind": "tombstone"}
-    ERROR = InvalidTombstoneError
     country: Country
     dataset: Dataset
     artifact_sha256: Digest
@@ -69,9 +68,9 @@ class Tombstone(Document, frozen=True):
 
 
 def check_line(text: str, what: str, limit: int) -> str:
-    """`text` if it is one printable line. Raises InvalidTombstoneError."""
+    """`text` if it is one printable line. Raises InvalidDocumentError."""
     if not is_line(text, limit):
-        raise InvalidTombstoneError(
+        raise InvalidDocumentError(
             f"{what}: expected one line of 1 to {limit} printable characters, found {text[:80]!r} ({len(text)})"
         )
     return text

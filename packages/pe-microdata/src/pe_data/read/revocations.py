@@ -21,7 +21,6 @@ from pe_data.errors import (
     CacheWarning,
     GatewayError,
     InvalidDocumentError,
-    InvalidTombstoneError,
     ObjectNotFoundError,
     OfflineError,
     StoreError,
@@ -257,7 +256,7 @@ class Revocations:
             return Asked(main, "silent")
         try:
             found = list_of(body, country=self._country, what=what)
-        except InvalidTombstoneError as error:
+        except InvalidDocumentError as error:
             self._warn(reason_of(error))
             return Asked(main, "none")
         self._keep(found, body, checked=False)
@@ -313,7 +312,7 @@ class Revocations:
                 raw, TOMBSTONE_TYPE, country=self._country, store=places.config.url, metadata=metadata, what=what
             )
             stone = tombstone_of(body, country=self._country, sha256=sha256, what=what)
-        except InvalidTombstoneError as error:
+        except InvalidDocumentError as error:
             self._known.note_asked(sha256)
             self._warn(reason_of(error))
             return None

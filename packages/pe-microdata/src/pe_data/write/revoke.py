@@ -17,7 +17,7 @@ from pe_data.documents.revocations import RevocationList
 from pe_data.documents.tombstone import NAME_LIMIT, REASON_LIMIT, TOMBSTONE_LIMIT, Tombstone, check_line
 from pe_data.errors import (
     InputError,
-    InvalidTombstoneError,
+    InvalidDocumentError,
     ObjectExistsError,
     ObjectNotFoundError,
     StoreError,
@@ -180,7 +180,7 @@ def publish_tombstone(
         listed: The next version of the revocation list, signed; None leaves the list as it is.
 
     Raises:
-        InvalidTombstoneError: the signatures do not suffice; nothing was written.
+        InvalidDocumentError: the signatures do not suffice; nothing was written.
         UncheckedRevocationError: they cannot be checked here; nothing was written.
         ConflictError: another writer changed the list first; the tombstone is written, the payloads are gone.
         StoreError: the store only reads.
@@ -276,7 +276,7 @@ def write_tombstone(store: Store, country: str, sha256: Sha256, raw: bytes, veri
             return verifier.check(raw, country=country, sha256=sha256, what=what)
         try:
             return verifier.check(there.data, country=country, sha256=sha256, what=what)
-        except InvalidTombstoneError:
+        except InvalidDocumentError:
             store.put_swap(key, raw, there.meta.token)
     return None
 
