@@ -5,7 +5,7 @@ right before and have not changed since (`pe_data.keep.verified`) are not read a
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from pe_data.documents.collection import COLLECTION_LIMIT, Collection
@@ -71,20 +71,6 @@ class FsckReport:
         return not self.findings
 
 
-@dataclass(slots=True)
-class _Seen:
-    """What the first pass over the store found."""
-
-    payloads: dict[Artifact, ObjectMeta] = field(default_factory=dict)
-    manifests: dict[Artifact, Sha256] = field(default_factory=dict)
-    """Digest of the plain JSON."""
-    collections: dict[Artifact, Collection] = field(default_factory=dict)
-    tombstones: dict[Artifact, Tombstone] = field(default_factory=dict)
-    """Those that are genuine."""
-    signed: dict[Artifact, Sha256] = field(default_factory=dict)
-    """Digest of the body of each of them, as it was signed."""
-
-
 def check_store(store: Store, *, state_path: Path | None = None, full: bool = False) -> FsckReport:
     """Check every object and channel of `store`.
 
@@ -131,7 +117,11 @@ class _Checker:
         self._store = store
         self._verifier = verifier
         self._known = known
-        self._seen = _Seen()
+        self._payloads: dict[Artifact, ObjectMeta] = {}
+        self._manifests: dict[Artifact, Sha256] = {}  # digest of the plain JSON
+        self._collections: dict[Artifact, Collection] = {}
+        self._tombstones: dict[Artifact, Tombstone] = {}  # those that are genuine
+        self._signed: dict[Artifact, Sha256] = {}  # digest of the body of each of them, as it was signed
         self.verified: dict[str, str] = {}
         self.findings: list[Finding] = []
         self.hashed = self.hashed_bytes = self.skipped = 0
@@ -145,7 +135,7 @@ class _Checker:
         try:
             match parsed.kind:
                 case ObjectKind.PAYLOAD:
-                    self._seen.payloads[artifact] = meta
+                    self._payloads[artifact] = meta
                     self._check_payload(meta, parsed.sha256)
                 case ObjectKind.MANIFEST:
                     self._check_manifest(meta, artifact)
@@ -180,11 +170,11 @@ class _Checker:
             self._found(
                 key, f"version {listed.version - 1}, which it follows, is not in the history", "nothing: it holds"
             )
-        for place in self._seen.tombstones:
+        for place in self._tombstones:
             if place[0] == country and place[1] not in listed.revoked:
                 self._found("/".join(place), "a tombstone that is not on the revocation list", renew)
         for sha256, ended in listed.revoked.items():
-            found = self._seen.signed.get((country, Sha256(sha256)))
+            found = self._signed.get((country, Sha256(sha256)))
             if found != ended.tombstone:
                 self._found(
                     tombstone_key(country, sha256),
@@ -195,28 +185,27 @@ class _Checker:
 
     def check_references(self) -> None:
         """Payloads and manifests belong together; members of collections exist."""
-        seen = self._seen
-        for artifact, meta in seen.payloads.items():
-            if artifact in seen.tombstones:
+        for artifact, meta in self._payloads.items():
+            if artifact in self._tombstones:
                 self._found(
                     meta.key,
-                    f"revoked on {seen.tombstones[artifact].date[:10]}, but the payload is still there",
+                    f"revoked on {self._tombstones[artifact].date[:10]}, but the payload is still there",
                     "a revocation was interrupted, or it was put back: run `pe-data revoke` again, or pe-data gc",
                 )
-            elif artifact not in seen.manifests:
+            elif artifact not in self._manifests:
                 self._found(
                     meta.key,
                     "a payload without manifest: a publication was interrupted",
                     "publish it again; if nobody needs it, pe-data gc removes it",
                 )
-        for artifact in seen.manifests:
-            if artifact not in seen.payloads and artifact not in seen.tombstones:
+        for artifact in self._manifests:
+            if artifact not in self._payloads and artifact not in self._tombstones:
                 self._found(
                     "/".join(artifact),
                     "a manifest without payload: the payload was removed",
                     "publish the payload again, or let pe-data gc finish a deletion",
                 )
-        for (_, digest), collection in seen.collections.items():
+        for (_, digest), collection in self._collections.items():
             for name, member in collection.members.items():
                 problem = self._reference_problem((collection.country, member.artifact_sha256), member.manifest_sha256)
                 if problem:
@@ -251,7 +240,7 @@ class _Checker:
 
     def _check_target(self, key: str, body: PointerBody) -> None:
         artifact = (body.country, body.artifact_sha256)
-        stone = self._seen.tombstones.get(artifact)
+        stone = self._tombstones.get(artifact)
         if stone is not None:
             self._found(
                 key,
@@ -260,7 +249,7 @@ class _Checker:
             )
             return
         if body.is_collection:
-            problem = None if artifact in self._seen.collections else "the collection is not there"
+            problem = None if artifact in self._collections else "the collection is not there"
         else:
             problem = self._reference_problem(artifact, body.manifest_sha256)
         if problem:
@@ -271,11 +260,11 @@ class _Checker:
             )
 
     def _reference_problem(self, artifact: Artifact, manifest_sha256: Sha256) -> str | None:
-        if artifact in self._seen.tombstones:
+        if artifact in self._tombstones:
             return None
-        if artifact not in self._seen.payloads:
+        if artifact not in self._payloads:
             return f"the payload of sha256:{artifact[1]} is not there"
-        found = self._seen.manifests.get(artifact)
+        found = self._manifests.get(artifact)
         if found != manifest_sha256:
             return f"the manifest of sha256:{artifact[1]} should have sha256 {manifest_sha256}, found {found or 'none'}"
         return None
@@ -291,8 +280,8 @@ class _Checker:
         except UncheckedRevocationError as error:
             self._found(key, str(error), "run fsck where the trust root and the extra 'trust' are installed")
         else:
-            self._seen.tombstones[artifact] = stone
-            self._seen.signed[artifact] = sha256_bytes(parse_envelope(raw, payload_type=TOMBSTONE_TYPE, what=key).body)
+            self._tombstones[artifact] = stone
+            self._signed[artifact] = sha256_bytes(parse_envelope(raw, payload_type=TOMBSTONE_TYPE, what=key).body)
 
     def _check_payload(self, meta: ObjectMeta, expected: Sha256) -> None:
         version = version_of(meta)
@@ -314,15 +303,15 @@ class _Checker:
     def _check_manifest(self, meta: ObjectMeta, artifact: Artifact) -> None:
         one = parse_manifest(self._store.get(meta.key).data, *artifact, what=meta.key, advice="")
         found = one.manifest.artifact
-        payload = self._seen.payloads.get(artifact)
+        payload = self._payloads.get(artifact)
         if payload and payload.size != found.size_bytes:
             raise InvalidDocumentError(f"{meta.key}: says {found.size_bytes} bytes, the payload has {payload.size}")
-        self._seen.manifests[artifact] = one.sha256
+        self._manifests[artifact] = one.sha256
 
     def _check_collection(self, meta: ObjectMeta, artifact: Artifact) -> None:
         raw = self._store.get(meta.key, max_bytes=COLLECTION_LIMIT).data
         collection = parse_collection(raw, *artifact, what=meta.key, advice="")
-        self._seen.collections[artifact] = collection
+        self._collections[artifact] = collection
 
     def _found(self, key: str, problem: str, advice: str) -> None:
         self.findings.append(Finding(key, problem, advice))

@@ -43,11 +43,6 @@ class Candidate:
     contents: Contents
     validation: Validation
 
-    @property
-    def members(self) -> int | None:
-        """How many a collection has; None for a single file."""
-        return len(self.contents.files) if self.contents.collection is not None else None
-
 
 def candidate(
     store: Store,

@@ -14,16 +14,16 @@ from pe_data.documents.collection import NOTHING, Collection
 from pe_data.documents.envelope import SignedDocument
 from pe_data.documents.manifest import Manifest
 from pe_data.documents.revocations import RevocationList
-from pe_data.documents.tombstone import NAME_LIMIT, REASON_LIMIT, TOMBSTONE_LIMIT, Tombstone, check_line
+from pe_data.documents.tombstone import TOMBSTONE_LIMIT, Tombstone
 from pe_data.errors import (
     InputError,
     InvalidDocumentError,
     ObjectExistsError,
     ObjectNotFoundError,
-    StoreError,
     StoreUnavailableError,
 )
 from pe_data.names import times
+from pe_data.names.countries import UNSPECIFIED
 from pe_data.names.digests import Sha256
 from pe_data.names.keys import EXTENSIONS, payload_key, tombstone_key
 from pe_data.names.times import format_time
@@ -33,8 +33,6 @@ from pe_data.store.base import Store
 from pe_data.trust.revocations import Verifier
 from pe_data.write.revocation_bar import Bar
 from pe_data.write.revocation_list import publish_list, read_list
-
-_UNKNOWN_LICENCE = "unspecified"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +93,7 @@ def tombstone_for(
 
     Raises:
         InputError: the address is not pinned, or `with_members` for a single artifact.
+        InvalidDocumentError: a text is no line.
         ObjectNotFoundError: the store has no such artifact.
     """
     if uri.sha256 is None:
@@ -102,8 +101,6 @@ def tombstone_for(
             f"{uri}: revoking is for ever, so it takes the digest: expected …@sha256:…, found @{uri.channel}. "
             f"`pe-data resolve {uri}` prints the pinned address"
         )
-    check_line(reason, "reason", REASON_LIMIT)
-    check_line(revoked_by, "revoked by", NAME_LIMIT)
     collection = _collection(store, uri, uri.sha256)
     sha256, members, about = uri.sha256, tuple[Sha256, ...](), NOTHING
     if uri.member is not None:
@@ -128,7 +125,7 @@ def tombstone_for(
         )
     if collection is None and manifest is not None and uri.member is None and manifest.dataset != uri.dataset:
         raise InputError(f"{uri}: expected dataset {manifest.dataset!r} as in the manifest, found {uri.dataset!r}")
-    named = licence or about.licence or (manifest.licence if manifest else _UNKNOWN_LICENCE)
+    named = licence or about.licence or (manifest.licence if manifest else UNSPECIFIED)
     return Tombstone(
         country=uri.country,
         dataset=uri.dataset,
@@ -136,7 +133,7 @@ def tombstone_for(
         reason=reason,
         date=format_time(times.now()),
         revoked_by=revoked_by,
-        licence=check_line(named, "licence", NAME_LIMIT),
+        licence=named,
         members=members,
     )
 
@@ -185,7 +182,6 @@ def publish_tombstone(
         ConflictError: another writer changed the list first; the tombstone is written, the payloads are gone.
         StoreError: the store only reads.
     """
-    _check_writable(store)
     claimed = Tombstone.from_bytes(document.body, what=what)
     stone = verifier.check_document(document, country=claimed.country, sha256=claimed.artifact_sha256, what=what)
     if listed is not None:
@@ -215,15 +211,9 @@ def publish_listed(
     what: str,
 ) -> RevocationList:
     """Publish the next list alone, and remove the payloads of what it lists. Raises as `publish_tombstone`."""
-    _check_writable(store)
     found = publish_list(store, listed, verifier=verifier, what=what)
     remove_payloads(store, found.country, [Sha256(one) for one in found.revoked])
     return found
-
-
-def _check_writable(store: Store) -> None:
-    if not store.writable:
-        raise StoreError(f"{store.url}: a revocation needs a store that can be written")
 
 
 def _report(
