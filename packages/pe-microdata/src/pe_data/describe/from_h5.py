@@ -46,7 +46,7 @@ def read_h5(path: Path) -> Content:
     try:
         with open_h5(path) as file:
             said = _dictionary(file, path)
-            if any("pandas_type" in group.attrs for group in _groups(file)):
+            if is_hdfstore(file):
                 return replace(_hdfstore(file, path), dictionary=said)
             return replace(_arrays(file, path, {one.name: one.entity for one in said}), dictionary=said)
     except (OSError, KeyError, RuntimeError) as error:
@@ -246,6 +246,11 @@ def _unpickled_texts(data: Any) -> list[str]:
     except (pickle.UnpicklingError, EOFError, ValueError, TypeError, IndexError) as error:
         raise InputError(f"a pickled attribute of the file: expected a list of texts, found {error}") from error
     return [str(item) for item in (value if isinstance(value, list | tuple | np.ndarray) else [value])]
+
+
+def is_hdfstore(file: h5py.File) -> bool:
+    """Whether pandas wrote the file, by PyTables, which says so at the root: most files need no further look."""
+    return "PYTABLES_FORMAT_VERSION" in file.attrs and any("pandas_type" in one.attrs for one in _groups(file))
 
 
 def _groups(file: h5py.File) -> list[h5py.Group]:

@@ -1,6 +1,6 @@
 """Data frames per entity of a file that is here, as its manifest describes it (extra `frames`)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +38,7 @@ def frames_of(
     """
     import pandas as pd
 
+    from pe_data.describe.from_h5 import is_hdfstore
     from pe_data.describe.self_contained import open_h5
 
     chosen = one_year(manifest.time_period, year, what)
@@ -45,7 +46,7 @@ def frames_of(
         if manifest.artifact.extension == "parquet":
             return {entity: pd.read_parquet(path, columns=list(names)) for entity, names in wanted.items()}
         with open_h5(path) as file:
-            if not _is_hdfstore(file):
+            if not is_hdfstore(file):
                 return _arrays(file, wanted, chosen)
         if not allow_pickle:
             raise InputError(
@@ -108,19 +109,18 @@ def _hdfstore(path: Path, wanted: Mapping[str, tuple[str, ...]], year: int | Non
     return frames
 
 
-def wanted_columns(manifest: Manifest, variables: Iterable[str] | None, what: str) -> dict[str, tuple[str, ...]]:
+def wanted_columns(manifest: Manifest, variables: Sequence[str] | None, what: str) -> dict[str, tuple[str, ...]]:
     """Entity → columns to read; PeDataError for an unknown name."""
     every = manifest.every_column()
     if variables is None:
         return {entity: names for entity, names in every.items() if names}
-    chosen = [variables] if isinstance(variables, str) else list(variables)
     known = {name for names in every.values() for name in names}
-    for name in chosen:
+    for name in variables:
         if name not in known:
             hint = did_you_mean(name, sorted(known))
             raise PeDataError(f"{what}: variables: expected columns of the file, found {name!r}. {hint}".rstrip())
     sets = {entity: frozenset(names) for entity, names in every.items()}
-    picked = {entity: tuple(n for n in chosen if n in names) for entity, names in sets.items()}
+    picked = {entity: tuple(n for n in variables if n in names) for entity, names in sets.items()}
     return {entity: names for entity, names in picked.items() if names}
 
 
@@ -132,14 +132,6 @@ def one_year(years: tuple[int, ...], year: int | None, what: str) -> int:
         found = "none" if year is None else str(year)
         raise InputError(f"{what}: year: expected one of {', '.join(map(str, years))}, found {found}")
     return year
-
-
-def _is_hdfstore(file: "h5py.File") -> bool:
-    import h5py
-
-    groups = [node for node in file.values() if isinstance(node, h5py.Group)]
-    below = [n for g in groups for n in g.values() if isinstance(n, h5py.Group)]
-    return any("pandas_type" in group.attrs for group in groups + below)
 
 
 def need_pandas(what: str) -> None:
