@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pe_data.errors import InputError, SmallSampleWarning
+from pe_data.read.together import numbers
 from pe_data.read.weighted import SMALL, Floats, Rows, effective_size
 
 NO_MARGINS = "No replicate weights are in the data, so no margins of error can be given."
@@ -75,6 +76,7 @@ class Estimates:
         return (f"n_eff: effective sample size (Kish), in rows of {self.unit}.", NO_MARGINS, *self.notes)
 
 
+Statistic: TypeAlias = Callable[[Floats, Floats], Iterable[float]]
 OfGroup: TypeAlias = Callable[[Rows], Iterable[tuple[tuple[Any, ...], Iterable[float]]]]
 """From the rows of a group, its rows of the table: further labels, and numbers."""
 
@@ -120,6 +122,15 @@ class Sample:
         held = self.held[np.unique(self.clusters[rows])]
         return int((self.weights[rows] > 0).sum()), effective_size(held)
 
+    def estimate(self, verb: str, names: tuple[str, ...], statistic: Statistic) -> Estimates:
+        """What `statistic` makes of values and weights of each group; warns in the name of the caller's caller."""
+        data = numbers(self.values, verb).astype(np.float64)
+
+        def of_group(chosen: Rows) -> Iterator[tuple[tuple[()], Iterable[float]]]:
+            yield (), statistic(data[chosen], self.weights[chosen])
+
+        return self.estimates(verb, names, of_group, depth=4)
+
     def estimates(
         self, verb: str, statistics: tuple[str, ...], of_group: OfGroup, kinds: Sequence[str] = (), *, depth: int
     ) -> Estimates:
@@ -143,8 +154,8 @@ class Sample:
             index = pd.Index([label for (label,) in labels], name=names[0])
         elif names:
             index = pd.MultiIndex.from_tuples(labels, names=list(names))
-        numbers = np.array(rows, np.float64).reshape(-1, len(statistics) + 2)
-        table = pd.DataFrame(numbers, index, [*statistics, "rows", "n_eff"]).astype({"rows": np.int64})
+        content = np.array(rows, np.float64).reshape(-1, len(statistics) + 2)
+        table = pd.DataFrame(content, index, [*statistics, "rows", "n_eff"]).astype({"rows": np.int64})
         column = str(self.values.name)
         label = f" ({self.label})" if self.label else ""
         what = f"{verb} of {column}{label}, per {self.unit}" if column != self.unit else f"{verb} of {self.unit}"

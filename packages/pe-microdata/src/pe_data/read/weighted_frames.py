@@ -8,7 +8,7 @@ A row is a sampled unit that stands for as many as its weight says. Everything t
 says how many rows and how large an effective sample it rests on, and warns where that is small.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -22,13 +22,12 @@ from pe_data.errors import InputError
 from pe_data.read.estimates import Estimates, Sample
 from pe_data.read.links import Linked, weighted_unit
 from pe_data.read.together import How, numbers
-from pe_data.read.weighted import Floats, Rows, effective_size, mean, quantiles, total
+from pe_data.read.weighted import Rows, effective_size, mean, quantiles, total
 
 Missing = Literal["refuse", "drop"]
 Column: TypeAlias = str | pd.Series
 By: TypeAlias = Column | Sequence[Column] | None
 """One column, or several; each by name or as a series with a value per row of the unit."""
-Statistic: TypeAlias = Callable[[Floats, Floats], Iterable[float]]
 
 
 class Frames(Linked):
@@ -103,9 +102,8 @@ class Frames(Linked):
         Warns:
             SmallSampleWarning: an effective sample of less than 100.
         """
-        return self._estimate(
-            "mean", ("mean",), lambda x, w: (mean(x, w),), column, by, of=of, how=how, where=where, missing=missing
-        )
+        sample = self._numbers(column, by, of, how, where, missing)
+        return sample.estimate("mean", ("mean",), lambda x, w: (mean(x, w),))
 
     def total(
         self,
@@ -118,9 +116,8 @@ class Frames(Linked):
         missing: Missing = "refuse",
     ) -> Estimates:
         """The weighted total, Σ w·x, 0 where the weights sum to 0; arguments as for `mean`."""
-        return self._estimate(
-            "total", ("total",), lambda x, w: (total(x, w),), column, by, of=of, how=how, where=where, missing=missing
-        )
+        sample = self._numbers(column, by, of, how, where, missing)
+        return sample.estimate("total", ("total",), lambda x, w: (total(x, w),))
 
     def median(
         self,
@@ -134,10 +131,8 @@ class Frames(Linked):
     ) -> Estimates:
         """The weighted median: the quantile 0.5; arguments as for `mean`."""
         half = np.array([0.5])
-        return self._estimate(
-            "median", ("median",), lambda x, w: quantiles(x, w, half), column, by, of=of, how=how, where=where,
-            missing=missing,
-        )  # fmt: skip
+        sample = self._numbers(column, by, of, how, where, missing)
+        return sample.estimate("median", ("median",), lambda x, w: quantiles(x, w, half))
 
     def quantile(
         self,
@@ -161,18 +156,14 @@ class Frames(Linked):
         names = tuple(f"q{share:.15g}" for share in at)
         if not len(at) or not ((at >= 0) & (at <= 1)).all() or len(set(names)) < len(names):
             raise InputError(f"{self.what}: q: expected numbers between 0 and 1, each once, found {q!r}")
-        return self._estimate(
-            "quantiles", names, lambda x, w: quantiles(x, w, at), column, by, of=of, how=how, where=where,
-            missing=missing,
-        )  # fmt: skip
+        sample = self._numbers(column, by, of, how, where, missing)
+        return sample.estimate("quantiles", names, lambda x, w: quantiles(x, w, at))
 
     def count(self, unit: str = PERSON, by: By = None, *, where: Column | None = None) -> Estimates:
         """How many units there are: the sum of their weights. Arguments as for `mean`."""
         ones = pd.Series(1.0, self._frame(unit).index, name=unit)
-        return self._estimate(
-            "count", ("count",), lambda x, w: (total(x, w),), ones, by, of=unit, how="sum", where=where,
-            missing="refuse",
-        )  # fmt: skip
+        sample = self._sample(ones, by, unit, where, "refuse")
+        return sample.estimate("count", ("count",), lambda x, w: (total(x, w),))
 
     def share(
         self,
@@ -207,29 +198,13 @@ class Frames(Linked):
 
     # --- how --------------------------------------------------------------------------------------
 
-    def _estimate(
-        self,
-        verb: str,
-        names: tuple[str, ...],
-        statistic: Statistic,
-        column: Column,
-        by: By,
-        *,
-        of: str | None,
-        how: How,
-        where: Column | None,
-        missing: Missing,
-    ) -> Estimates:
+    def _numbers(
+        self, column: Column, by: By, of: str | None, how: How, where: Column | None, missing: Missing
+    ) -> Sample:
         unit = of or self._unit_of(column)
         values = self._values(column, unit, how)
         numbers(values, f"{self.what}: {values.name}")  # before missing ones, so that text is told as text
-        sample = self._sample(values, by, unit, where, missing)
-        data = numbers(sample.values, self.what).astype(np.float64)
-
-        def numbers_of(chosen: Rows) -> Iterator[tuple[tuple[()], Iterable[float]]]:
-            yield (), statistic(data[chosen], sample.weights[chosen])
-
-        return sample.estimates(verb, names, numbers_of, depth=4)
+        return self._sample(values, by, unit, where, missing)
 
     def _sample(self, values: pd.Series, by: By, unit: str, where: Column | None, missing: Missing) -> "Sample":
         """The rows that count, with their weights."""
