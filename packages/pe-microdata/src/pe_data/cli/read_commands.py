@@ -196,8 +196,9 @@ def schema(uri: str, form: str, search: str, year: int | None, options: Options,
     """
     from pe_data.documents.collection import Collection
     from pe_data.documents.notice import Notice
-    from pe_data.read.lookup import NOT_BOUND, is_bound, no_file, shown
+    from pe_data.read.lookup import NOT_BOUND, no_file, shown
 
+    output = Output(output.as_json or form == "json")
     entry = shown(uri, options, year=year)
     if isinstance(entry, Notice):
         _show_notice(entry, form, output)
@@ -206,7 +207,7 @@ def schema(uri: str, form: str, search: str, year: int | None, options: Options,
         if form not in ("table", "json"):
             raise no_file(uri, entry)
         members = {name: one for name, one in sorted(entry.members.items()) if search.lower() in name.lower()}
-        Output(output.as_json or form == "json")(
+        output(
             {"country": entry.country, "dataset": entry.dataset, "run_id": entry.run_id, "members": members},
             [
                 *facts({"collection": f"{entry.country}/{entry.dataset}", "run": entry.run_id}),
@@ -217,12 +218,11 @@ def schema(uri: str, form: str, search: str, year: int | None, options: Options,
         )
         return
     manifest, about = entry.manifest, entry.about
-    bound = is_bound(uri)
-    if not bound and form in ("croissant", "frictionless"):
+    if not entry.bound and form in ("croissant", "frictionless"):
         say(f"pe-data: warning: {uri}: manifest {NOT_BOUND}", err=True)
-    if output.as_json or form == "json":
+    if output.as_json:
         told = {"dictionary": msgspec.to_builtins([one for one in entry.variables if one.is_told])}
-        more = {**(told if told["dictionary"] else {}), **({} if bound else {"bound": False})}
+        more = {**(told if told["dictionary"] else {}), **({} if entry.bound else {"bound": False})}
         print_json({**manifest.to_json(), **msgspec.to_builtins(about), **more})
     elif form == "croissant":
         from pe_data.documents.croissant import to_croissant
@@ -233,7 +233,7 @@ def schema(uri: str, form: str, search: str, year: int | None, options: Options,
 
         print_json(to_frictionless(manifest, about=about, said=entry.said))
     else:
-        rows = summary_rows(manifest, about) + ([] if bound else [("manifest", NOT_BOUND)])
+        rows = summary_rows(manifest, about) + ([] if entry.bound else [("manifest", NOT_BOUND)])
         header = ("entity", "column", "dtype", "period", "role", "label [unit]")
         columns = table(header, column_rows(manifest, search, entry.said))
         output(
@@ -259,7 +259,7 @@ def _show_notice(notice: "Notice", form: str, output: Output) -> None:
 
         print_json(notice_to_frictionless(notice))
     else:
-        Output(output.as_json or form == "json")(notice, [notice.line()])
+        output(notice, [notice.line()])
 
 
 @click.command()

@@ -42,22 +42,13 @@ class Entry:
     """What may be shown instead, to those who showed no token for a gated file."""
     said: tuple[Variable, ...] = ()
     """What its collection says of variables."""
+    bound: bool = True
+    """Whether the manifest is tied to the bytes; that of a single file that was pinned without it is not."""
 
     @property
     def variables(self) -> tuple[Variable, ...]:
         """What is known of each of its columns, by name."""
         return self.manifest.variables(self.said)
-
-
-def is_bound(uri: "str | os.PathLike[str]") -> bool:
-    """Whether the manifest behind an address is tied to it; that of a single pinned file is not."""
-    parsed = parse_uri(uri)
-    return (
-        not isinstance(parsed, StoreUri)
-        or parsed.sha256 is None
-        or parsed.member is not None
-        or parsed.manifest is not None
-    )
 
 
 def shown(uri: "str | os.PathLike[str]", options: Options, *, year: int | None = None) -> Entry | Collection | Notice:
@@ -175,9 +166,9 @@ def stored_entry(located: Located, described: StoredManifest, places: Places) ->
     uri = located.uri
     manifest = current_manifest(located, described, places)
     key = payload_key(uri.country, located.sha256, manifest.artifact.extension)
-    notice = None
-    said = None if located.bound is None else manifest.access  # a manifest that nothing binds decides nothing
-    if is_gated(uri.country, said) and not places.shows_token():
+    notice, bound = None, located.bound is not None
+    # A manifest that nothing binds decides nothing.
+    if is_gated(uri.country, manifest.access if bound else None) and not places.shows_token():
         notice = Notice.of(uri.country, manifest.dataset, manifest.licence)
-    said_there = located.collection.dictionary if located.collection else ()
-    return Entry(manifest, f"{places.config.url.rstrip('/')}/{key}", located.about, notice, said_there)
+    said = located.collection.dictionary if located.collection else ()
+    return Entry(manifest, f"{places.config.url.rstrip('/')}/{key}", located.about, notice, said, bound)
