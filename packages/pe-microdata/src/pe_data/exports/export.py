@@ -15,7 +15,7 @@ from pe_data.exports.gather import Gathered, gather
 from pe_data.exports.package import descriptor
 from pe_data.exports.table import Table
 from pe_data.files.atomic import beside
-from pe_data.read.options import Options, Wherever
+from pe_data.read.options import Options, Wherever, listed
 
 if TYPE_CHECKING:
     from pe_data.exports.gather import Source
@@ -72,12 +72,10 @@ def export(
         from pe_data.exports.duckdb_file import need_duckdb
 
         need_duckdb(str(folder))
-    chosen = [variables] if isinstance(variables, str) else variables
-    patterns = [members] if isinstance(members, str) else members
-    target = Path(folder)
+    chosen, patterns = listed(variables), listed(members)
     gathered = gather(source, chosen, patterns, labels or {}, year, years, allow_pickle, Options.of(**where))
     try:
-        return _into(target, gathered, to)
+        return _into(Path(folder), gathered, to)
     except OSError as error:
         raise CacheError(f"{folder}: cannot be written: {error.strerror or error}") from error
 

@@ -40,8 +40,8 @@ class Gathered:
 
 def gather(
     source: Source,
-    variables: Iterable[str] | None,
-    members: Iterable[str] | None,
+    variables: Sequence[str] | None,
+    members: Sequence[str] | None,
     labels: Mapping[str, str],
     year: int | None,
     years: "int | Iterable[int] | None",
@@ -55,10 +55,9 @@ def gather(
             raise InputError("export: variables and members: expected with an address, found with frames")
         return _of_frames(source, labels)
     what, asked = str(source), same_year(year, years, str(source))
-    chosen = None if variables is None else list(variables)
 
     def choose(manifest: Manifest, file: str) -> dict[str, tuple[str, ...]]:
-        wanted = wanted_columns(manifest, chosen, file)
+        wanted = wanted_columns(manifest, variables, file)
         if members is None:
             return wanted
         # Of several files the ids too: they tell whether areas overlap.
@@ -67,13 +66,13 @@ def gather(
             for entity, names in wanted.items()
         }
 
-    parts = list(parts_of([source], None if members is None else list(members), options, asked, pickle, choose))
+    parts = list(parts_of([source], members, options, asked, pickle, choose))
     frames = parts[0].frames
     if members is not None:
         frames = join(parts, what)
-        if chosen is not None:
+        if variables is not None:
             for entity in frames:
-                unwanted = {parts[0].entry.manifest.entities[entity].id} - {*chosen}
+                unwanted = {parts[0].entry.manifest.entities[entity].id} - {*variables}
                 frames[entity] = frames[entity].drop(columns=list(unwanted), errors="ignore")
     origins = {part.member: part.entry for part in parts}
     covered = tuple(sorted({one for entry in origins.values() for one in entry.manifest.time_period}))

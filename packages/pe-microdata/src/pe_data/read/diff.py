@@ -18,7 +18,7 @@ from pe_data.errors import InputError
 from pe_data.read import diff_text
 from pe_data.read.difference import Changed, Difference, Pair
 from pe_data.read.measure import Values, Weighted
-from pe_data.read.options import Options, Wherever
+from pe_data.read.options import Options, Wherever, listed
 from pe_data.read.sides import Facts, Listed, Side, side_of
 from pe_data.store.artifacts import each
 
@@ -79,7 +79,7 @@ def diff(
         PeDataError: as `ensure`; with `deep` as `open`.
     """
     options = Options.of(**where)
-    wanted = [members] if isinstance(members, str) else None if members is None else list(members)
+    wanted = listed(members)
     sides = [side_of(what, options, members=wanted, year=year) for what in (a, b)]
     if wanted is not None and not any(side.files for side in sides):
         raise InputError(f"members: expected a pattern that fits a member of {a} or {b}, found {', '.join(wanted)!r}")

@@ -11,7 +11,7 @@ from pe_data.documents.manifest import Manifest
 from pe_data.errors import DemonstrationWarning, InputError
 from pe_data.names.uri import parse_uri
 from pe_data.read.file_frames import need_pandas, wanted_columns
-from pe_data.read.options import Options, Wherever
+from pe_data.read.options import Options, Wherever, listed
 from pe_data.read.several import Part, join, parts_of
 
 if TYPE_CHECKING:
@@ -66,16 +66,16 @@ def open_frames(
     options = Options.of(**where)
     one = isinstance(uri, str | os.PathLike)
     if isinstance(uri, str | os.PathLike):
-        listed: list[Address] = [uri]
+        addresses: list[Address] = [uri]
     elif isinstance(uri, Iterable) and not isinstance(uri, bytes):
-        listed = list(uri)
+        addresses = list(uri)
     else:
-        listed = [parse_uri(uri).name]  # refuses by name what is no address
-    what = str(listed[0]) if one else f"{len(listed)} addresses"
+        addresses = [parse_uri(uri).name]  # refuses by name what is no address
+    what = str(addresses[0]) if one else f"{len(addresses)} addresses"
     need_pandas(what)
     from pe_data.read.weighted_frames import Frames
 
-    asked, variables = same_year(year, years, what), _listed(variables)
+    asked, variables = same_year(year, years, what), listed(variables)
 
     def choose(manifest: Manifest, file: str) -> dict[str, tuple[str, ...]]:
         return _along(manifest, wanted_columns(manifest, variables, file))
@@ -88,11 +88,11 @@ def open_frames(
 
         found = open_area(what, area, choose, everything=variables is None, year=asked, options=options)
         if isinstance(found, str):
-            listed = [found]
+            addresses = [found]
         else:
             parts = [Part(what, "", found[1], found[0])]
     if parts is None:
-        parts = list(parts_of(listed, _listed(members), options, asked, allow_pickle, choose))
+        parts = list(parts_of(addresses, listed(members), options, asked, allow_pickle, choose))
     frames = parts[0].frames if one and members is None else join(parts, what)
     entries = [part.entry for part in parts]
     notes = tuple(dict.fromkeys(note for entry in entries for note in entry.about.notes))
@@ -101,10 +101,6 @@ def open_frames(
     if told:
         warnings.warn(f"what the data are: {'; '.join(told)}", DemonstrationWarning, stacklevel=2)
     return Frames(frames, entries[0].manifest.entities, notes=notes, labels=labels, what=what)
-
-
-def _listed(words: str | Iterable[str] | None) -> list[str] | None:
-    return [words] if isinstance(words, str) else None if words is None else list(words)
 
 
 def _along(manifest: Manifest, wanted: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
@@ -132,6 +128,6 @@ def same_year(year: int | None, years: "int | Iterable[int] | None", what: str) 
     if year is not None:
         asked.add(year)
     if len(asked) > 1:
-        listed = ", ".join(map(str, sorted(asked)))
-        raise InputError(f"{what}: years: expected one year, found {listed}. Open the file once for each")
+        found = ", ".join(map(str, sorted(asked)))
+        raise InputError(f"{what}: years: expected one year, found {found}. Open the file once for each")
     return next(iter(asked), None)

@@ -1,5 +1,6 @@
 """Options of every read: cache, store, offline, progress."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
@@ -9,6 +10,11 @@ from pe_data.config.settings import RECHECK_HOURS, cache_folder, is_offline, rec
 
 if TYPE_CHECKING:
     from pe_data.cache.fetch import Progress, Tuning
+
+
+def listed(words: str | Iterable[str] | None) -> list[str] | None:
+    """One word, or several, as a list; None stays None."""
+    return [words] if isinstance(words, str) else None if words is None else list(words)
 
 
 class Where(TypedDict, total=False):

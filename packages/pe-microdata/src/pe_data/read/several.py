@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -56,12 +57,7 @@ def parts_of(
         year: That is wanted, also of a file that does not say which it covers.
         pickle: Whether files that pandas wrote as HDF5 may be read.
     """
-
-    def part(name: str, member: str, entry: Entry, brought: Callable[[], Path], what: str) -> Part:
-        manifest, wanted = entry.manifest, choose(entry.manifest, what)  # before anything is downloaded
-        frames = frames_of(brought(), manifest, wanted, year=year, allow_pickle=pickle, what=what)
-        return Part(name, member, entry, frames)
-
+    read = partial(frames_of, year=year, allow_pickle=pickle)
     for address in addresses:
         parsed = parse_uri(address)
         if members is None:
@@ -69,7 +65,8 @@ def parts_of(
             name = (
                 f"{parsed.dataset}/{parsed.member or ''}".rstrip("/") if isinstance(parsed, StoreUri) else str(address)
             )
-            yield part(name, "", entry, brought, str(address))
+            wanted = choose(entry.manifest, str(address))  # what is wrong is said before a download
+            yield Part(name, "", entry, read(brought(), entry.manifest, wanted, what=str(address)))
             continue
         located = described = None
         if isinstance(parsed, StoreUri):
@@ -85,7 +82,9 @@ def parts_of(
             member = located.member(name)
             manifest = licensed(describe(member, places).manifest, member.about)
             entry = Entry(manifest, str(path), member.about, said=said)
-            yield part(f"{located.uri.dataset}/{name}", name, entry, path.absolute, f"{address} {name}")
+            what = f"{address} {name}"
+            frames = read(path, manifest, choose(manifest, what), what=what)
+            yield Part(f"{located.uri.dataset}/{name}", name, entry, frames)
 
 
 def join(listed: Sequence[Part], what: str) -> "dict[str, pd.DataFrame]":
