@@ -9,7 +9,6 @@ from local_h5.errors import LocalH5Error
 from local_h5.requests import FOLDERS
 from local_h5.config.settings import Settings
 from local_h5.workflow.closing import end_now, print_at_end
-from local_h5.workflow.configuration import overrides_of
 from local_h5.workflow.engine import Engine, keep_all_objects
 from local_h5.workflow.run import Run
 from local_h5.workflow.run_log import RunLog
@@ -26,9 +25,9 @@ configfile: shipped(Path("config/config.yaml")).as_posix()
 ENGINE = Engine(workflow)
 try:
     SETTINGS = Settings.load(
-        config, ", ".join(map(str, workflow.configfiles)), overrides_of(workflow)
+        config, ", ".join(map(str, workflow.configfiles)), ENGINE.overrides
     )
-    RUN = Run(SETTINGS, ENGINE)  # compares by content
+    RUN = Run(SETTINGS, ENGINE, checkpoints)  # compares by content
     if RUN.announcement:
         print(RUN.announcement, flush=True)
 except (LocalH5Error, OSError) as error:

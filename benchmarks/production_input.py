@@ -29,8 +29,9 @@ from local_h5.files.arrays import write_arrays
 from local_h5.files.atomic import sha256_of
 from local_h5.inputs.geography.codes import normalise_districts
 from local_h5.inputs.membership import HOUSEHOLD, PERSON, Membership, join_on_ids, reindex, rows_with
-from local_h5.inputs.source import ENTITIES, read_source
-from local_h5.prepared.model import GEOGRAPHIC, MEDICAID_COST, STRUCTURAL
+from local_h5.inputs.source import ENTITIES, STRUCTURAL, read_source
+from local_h5.prepared.model import MEDICAID_COST
+from local_h5.prepared.places import GEOGRAPHIC
 from local_h5.prepared.snapshot import IncomeLimits, SourceColumn, SourceSnapshot, StateValues, sealed
 from local_h5_example.package import read_block_shares
 

@@ -5,8 +5,6 @@ Reads: the files that are compared.
 Writes: nothing.
 """
 
-from snakemake.exceptions import IncompleteCheckpointException
-
 
 def inputs(files, count):
     """Input: files by name, for `unpack`."""
@@ -53,20 +51,9 @@ def after_plan(wildcards):
     return ancient(checkpoints.plan.get().output.plan)
 
 
-def plan_is_known():
-    """Whether the areas can be compared, which needs the plan."""
-    if not RUN.waits_for_plan:
-        return True
-    try:
-        checkpoints.plan.get()
-    except IncompleteCheckpointException:
-        return False
-    return True
-
-
 def of_area(ask):
     """Input: the files that a job of an area reads, by the wildcards folder and area."""
-    return lambda wc: inputs(*ask(f"{wc.folder}/{wc.area}", known=plan_is_known()))
+    return lambda wc: inputs(*ask(f"{wc.folder}/{wc.area}"))
 
 
 def clone_index(area):

@@ -12,7 +12,7 @@ from local_h5.runs.resources import area_memory_mb, area_minutes
 rule nation_parquet:
     """The nation by district, as Parquet, for readers of some columns of some districts."""
     input:
-        unpack(lambda wc: inputs(*RUN.split_inputs(known=plan_is_known()))),
+        unpack(reads("nation_parquet")),
         plan=after_plan,
     output:
         **writes("nation_parquet"),

@@ -27,11 +27,7 @@ rule prepare_snapshot:
         runtime=30,
     params:
         run=step("snapshot", "prepare_snapshot.py"),
-        sha256=(
-            ["--sha256", CONFIG.inputs.dataset_sha256]
-            if CONFIG.inputs.dataset_sha256
-            else []
-        ),
+        sha256=option("--sha256", CONFIG.inputs.dataset_sha256),
         missing=SETTINGS.missing.as_json(),
         medicaid_cost=CONFIG.output.medicaid_cost,
         own_places=["--own-places"] if SETTINGS.from_dataset else [],

@@ -23,17 +23,15 @@ rule publish:
         mem_mb=1500,
         runtime=120,
     params:
-        run=["python", f"{SCRIPTS}/publish_collection.py"],
+        run=python("publish_collection.py"),
         config=RESOLVED,
         release=f"{RESULTS}/release_manifest.json",
-        store=["--store", CONFIG.store.url] if CONFIG.store.url else [],
-        licence=(["--licence", CONFIG.store.licence] if CONFIG.store.licence else []),
-        citation=(
-            ["--citation", CONFIG.store.citation] if CONFIG.store.citation else []
-        ),
-        reason=["--reason", CONFIG.store.reason] if CONFIG.store.reason else [],
-        by=["--by", CONFIG.store.by] if CONFIG.store.by else [],
-        notes=(["--notes", json.dumps(dict(CONFIG.notes))] if CONFIG.notes else []),
+        store=option("--store", CONFIG.store.url),
+        licence=option("--licence", CONFIG.store.licence),
+        citation=option("--citation", CONFIG.store.citation),
+        reason=option("--reason", CONFIG.store.reason),
+        by=option("--by", CONFIG.store.by),
+        notes=["--notes", json.dumps(dict(CONFIG.notes))] if CONFIG.notes else [],
         removal=["--allow-removal"] if CONFIG.store.allow_removal else [],
     message:
         "The finished run into the store, as one collection"

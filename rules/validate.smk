@@ -62,11 +62,7 @@ rule example_targets:
 rule simulate_targets:
     """Model runs for the targets, some states at a time."""
     input:
-        unpack(
-            lambda wc: inputs(
-                *RUN.simulation_inputs(int(wc.part), known=plan_is_known())
-            )
-        ),
+        unpack(lambda wc: inputs(*RUN.simulation_inputs(int(wc.part)))),
         plan=after_plan,
     output:
         runs=f"{RESULTS}/validation/simulation_{{part}}.json",
@@ -119,7 +115,7 @@ rule validate_targets:
 rule report:
     """One HTML page about the run, with its tables as Parquet."""
     input:
-        unpack(lambda wc: inputs(*RUN.report_inputs(known=plan_is_known()))),
+        unpack(reads("report")),
         plan=after_plan,
     output:
         **{

@@ -17,7 +17,7 @@ from local_h5.contracts.records import ValidationRecord
 from local_h5.contracts.results import AreaResult
 from local_h5.contracts.work_items import WorkItems
 from local_h5.contracts.work_results import WorkResult
-from local_h5.prepared.model import VariableRules
+from local_h5.prepared.given import VariableRules
 from local_h5.takeup.programmes import ProgrammeForm, ProgrammesForm
 from local_h5.validation.targets.model_facts import ModelFacts
 from local_h5_example.sources import PinnedSources

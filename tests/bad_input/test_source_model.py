@@ -15,7 +15,7 @@ from local_h5.errors import ModelError, SourceError
 from local_h5.inputs.missing import MissingRules
 from local_h5.inputs.source import read_source
 from local_h5.prepared import model
-from local_h5.prepared.model import VariableRules
+from local_h5.prepared.given import VariableRules
 from local_h5.prepared.snapshot import SourceSnapshot
 from local_h5.prepared.steps import load_variable_rules, prepare_snapshot
 from local_h5.takeup.programmes import load_programmes
@@ -196,12 +196,12 @@ def test_a_year_that_the_model_does_not_know_is_one_line(tmp_path: Path) -> None
 def test_a_model_that_holds_other_values_than_it_was_given_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = model._write_columns
+    original = model.write_columns
 
     def other(path: Path, columns: Any) -> None:
         original(path, {**columns, "is_female": {"2024": ~columns["is_female"]["2024"]}})
 
-    monkeypatch.setattr(model, "_write_columns", other)
+    monkeypatch.setattr(model, "write_columns", other)
     with pytest.raises(ModelError, match="the values that it was given") as caught:
         snapshot_of(write_source(tmp_path / "source.h5", source_columns()))
     assert parts_of(caught.value).field == "is_female"

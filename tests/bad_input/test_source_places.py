@@ -14,7 +14,7 @@ from local_h5.contracts.results import read_sidecar, sidecar_path
 from local_h5.errors import SourceError
 from local_h5.inputs.source import read_source
 from local_h5.prepared.formulas import FormulaReads
-from local_h5.prepared.model import VariableRules
+from local_h5.prepared.given import VariableRules
 from local_h5.prepared.places import place_columns, unclassified
 from local_h5.prepared.snapshot import SourceSnapshot
 from local_h5.prepared.steps import load_variable_rules, prepare_snapshot

@@ -16,8 +16,9 @@ from tiny_world import OWNER, World, source_columns, write_source
 import local_h5
 from local_h5.errors import SourceError
 from local_h5.inputs.id_columns import may_hold_ids
-from local_h5.inputs.source import read_source
-from local_h5.prepared.model import GEOGRAPHIC, STRUCTURAL, VariableRules
+from local_h5.inputs.source import STRUCTURAL, read_source
+from local_h5.prepared.given import VariableRules
+from local_h5.prepared.places import GEOGRAPHIC
 from local_h5.prepared.steps import load_variable_rules, prepare_snapshot
 from local_h5.takeup.programmes import load_programmes
 

@@ -15,7 +15,8 @@ from local_h5.inputs.geography.own import COLUMNS as OWN_COLUMNS
 from local_h5.inputs.id_columns import named_rows
 from local_h5.inputs.membership import HOUSEHOLD, PERSON, keep_ids
 from local_h5.inputs.source import ENTITIES, STRUCTURAL, SourceDataset
-from local_h5.prepared.model import MEDICAID_COST, MedicaidCost, VariableRules
+from local_h5.prepared.given import VariableRules
+from local_h5.prepared.model import MEDICAID_COST, MedicaidCost
 from local_h5.prepared.places import GEOGRAPHIC
 from local_h5.prepared.snapshot import IncomeLimits, SourceColumn, SourceSnapshot, StateValues, sealed
 from local_h5.takeup.programmes import Programme, load_programmes

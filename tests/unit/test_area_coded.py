@@ -26,7 +26,7 @@ from local_h5.prepared.files import PreparedInputs
 from local_h5.prepared.own import prepare_own_places
 from local_h5.prepared.steps import load_variable_rules
 from local_h5.requests import AreaBuildRequest, AreaFilter
-from local_h5.runs.fingerprint import ROWS, fingerprints, run_components
+from local_h5.runs.fingerprint import ROWS, Fingerprints
 from local_h5.takeup.programmes import load_programmes
 from local_h5.validation.structural.checks import Expectations, check_structure
 from local_h5.validation.structural.common_schema import common_schema
@@ -278,9 +278,8 @@ def requests() -> tuple[AreaBuildRequest, ...]:
 
 
 def digests(world: CodedWorld) -> dict[str, str]:
-    inputs = prepared(world)
-    shared = run_components(inputs, BuildOptions())
-    return {r.area_id: f.digest for r, f in fingerprints(requests(), inputs, shared, BuildOptions())}
+    made = Fingerprints(prepared(world), BuildOptions())
+    return {request.area_id: made.of(request).digest for request in requests()}
 
 
 def test_a_state_has_the_rows_that_know_no_district(world: CodedWorld, tmp_path: Path) -> None:
@@ -345,11 +344,11 @@ def test_a_changed_row_concerns_its_own_areas(
 
 
 def test_rows_are_a_component_only_where_they_stay(world: CodedWorld) -> None:
-    inputs = prepared(world)
-    shared = run_components(inputs, BuildOptions())
-    found = dict(fingerprints(requests(), inputs, shared, BuildOptions()))
-    assert all(ROWS in fingerprint.components for fingerprint in found.values())
-    assert shared["snapshot"] != "0" * 64
+    made = Fingerprints(prepared(world), BuildOptions())
+    for request in requests():
+        components = made.of(request).components
+        assert ROWS in components
+        assert components["snapshot"] != "0" * 64
 
 
 FIELDS = {"state": "state_fips", "district": "congressional_district_geoid", "county": "county_fips", "puma": "puma"}

@@ -23,7 +23,7 @@ from local_h5.contracts.results import AreaResult, read_sidecar, sidecar_path
 from local_h5.errors import ConfigError, LocalH5Error, RequestError
 from local_h5.inputs.geography.codes import at_large, normalise_districts, written_districts
 from local_h5.requests import AreaBuildRequest, AreaFilter
-from local_h5.runs.fingerprint import fingerprints, run_components
+from local_h5.runs.fingerprint import Fingerprints
 from local_h5.validation.structural.common_schema import common_schema
 from local_h5.validation.structural.verdict import StructuralPolicy, validate_structure
 
@@ -223,12 +223,9 @@ def test_on_the_command_line_it_needs_no_quotes(run: Run, code: str) -> None:
 def test_another_code_concerns_the_areas_with_such_seats(run: Run) -> None:
     components = {}
     for code in ("00", "01"):
-        options = BuildOptions(district_codes=code)
-        shared = run_components(run.inputs, options)
+        made = Fingerprints(run.inputs, BuildOptions(district_codes=code))
         requests = [request for request in run.settings.requests if request.area_id != "NYC"]
-        components[code] = {
-            request.area_id: found for request, found in fingerprints(requests, run.inputs, shared, options)
-        }
+        components[code] = {request.area_id: made.of(request) for request in requests}
     differing = {area: found.differences(components["01"][area].components) for area, found in components["00"].items()}
     with_seats = {"US", "AK", "AK-01", "DC", "DC-01"}
     assert differing == {area: ["at_large_code"] if area in with_seats else [] for area in differing}

@@ -21,7 +21,7 @@ from local_h5.contracts import dictionary as contracts
 from local_h5.files.arrays import open_arrays, write_arrays
 from local_h5.prepared import dictionary as words
 from local_h5.prepared.dictionary import Written, attribute, dictionary_of, document, period_of
-from local_h5.prepared.model import _members
+from local_h5.prepared.held import member_names
 from local_h5.prepared.snapshot import SourceSnapshot, sealed
 from pe_data.describe.file import Label, describe
 from pe_data.describe.from_h5 import DICTIONARY as READ
@@ -52,7 +52,7 @@ WRITTEN = {
 
 
 def test_the_store_reads_what_the_model_said() -> None:
-    made = dictionary_of(WRITTEN, KNOWN, _members)
+    made = dictionary_of(WRITTEN, KNOWN, member_names)
     read = Dictionary.from_bytes(document(made).tobytes())
     assert read.to_json()["variables"] == [
         {"name": "age", "entity": "person", "period": "year", "label": "age", "unit": "year",
@@ -73,7 +73,7 @@ anything = (
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(WRITTEN)), st.tuples(anything, anything, anything)))
 def test_whatever_a_model_says_is_taken(said: dict[str, tuple[Any, Any, Any]]) -> None:
-    made = dictionary_of(WRITTEN, {name: variable(*texts) for name, texts in said.items()}, _members)
+    made = dictionary_of(WRITTEN, {name: variable(*texts) for name, texts in said.items()}, member_names)
     whole = Dictionary.from_bytes(document(made).tobytes())
     assert [one.name for one in whole.variables] == sorted(WRITTEN)
     for name, (label, _, _) in said.items():
@@ -97,7 +97,7 @@ def write(path: Path, labels: np.ndarray, form: Form = "periods") -> Path:
 
 @pytest.mark.parametrize("form", ["periods", "tables"])
 def test_a_file_says_it_and_the_store_reads_it(tmp_path: Path, form: Form) -> None:
-    made = dictionary_of(WRITTEN, KNOWN, _members)
+    made = dictionary_of(WRITTEN, KNOWN, member_names)
     assert DICTIONARY == READ
     path = write(tmp_path / "a.h5", attribute(made), form)
     told = {one.name: one for one in pe_data.variables(path)}  # type: ignore[union-attr]
@@ -123,7 +123,7 @@ def prepared(tmp_path: Path) -> SourceSnapshot:
 
 def test_a_label_is_no_change_of_the_source_and_a_description_none_of_a_file(tmp_path: Path) -> None:
     made = prepared(tmp_path)
-    words = [dictionary_of(WRITTEN, {**KNOWN, "age": variable(*said)}, _members) for said in
+    words = [dictionary_of(WRITTEN, {**KNOWN, "age": variable(*said)}, member_names) for said in
              (("age", "year", "old"), ("Age", "year", "old"), ("age", "year", "older"))]  # fmt: skip
     first, other_label, other_text = (
         sealed(replace(made, dictionary=document(one), labels=attribute(one))) for one in words

@@ -36,7 +36,7 @@ from local_h5.prepared.own import prepare_own_places
 from local_h5.prepared.snapshot import SourceColumn
 from local_h5.prepared.steps import load_variable_rules
 from local_h5.requests import AreaBuildRequest, AreaFilter
-from local_h5.runs.fingerprint import fingerprints, run_components
+from local_h5.runs.fingerprint import Fingerprints, run_components
 from local_h5.runs.verify import _inside
 from local_h5.takeup.programmes import load_programmes
 from local_h5.validation.structural.checks import Expectations, check_structure
@@ -384,8 +384,7 @@ def test_a_wrong_choice_is_one_line(package: Run, output: dict[str, Any], said: 
 def test_another_form_is_another_configuration(coded: PreparedInputs) -> None:
     found = {}
     for options in (BuildOptions(), TABLES):
-        shared = run_components(coded, options)
-        ((_, found[options.form]),) = fingerprints([request("state")], coded, shared, options)
+        found[options.form] = Fingerprints(coded, options).of(request("state"))
     assert found["periods"].differences(found["tables"].components) == ["config"]
 
 

@@ -4,7 +4,6 @@ Importing the model costs about 16 CPU-seconds, so it happens inside :func:`buil
 """
 
 import importlib.metadata
-import re
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,13 +14,10 @@ import numpy as np
 
 from local_h5 import us
 from local_h5.contracts.results import Excluded, PlaceBound
-from local_h5.errors import ModelError, SourceError, WriteError
+from local_h5.errors import ModelError, SourceError
 from local_h5.files.atomic import sha256_of
-from local_h5.files.forms import Form
-from local_h5.files.hdf5 import create_h5
-from local_h5.inputs.columns import MONTHS, ColumnKind
+from local_h5.inputs.columns import ColumnKind
 from local_h5.inputs.geography.own import COLUMNS as OWN_COLUMNS
-from local_h5.inputs.id_columns import may_hold_ids, named_rows
 from local_h5.inputs.membership import ENTITIES, HOUSEHOLD, PERSON, keep_ids
 from local_h5.inputs.source import STRUCTURAL, SourceDataset
 from local_h5.prepared.dictionary import (
@@ -40,15 +36,22 @@ from local_h5.prepared.dictionary import (
 )
 from local_h5.prepared.formulas import FormulaReads
 from local_h5.prepared.garbage import rare_collections
-from local_h5.prepared.places import GEOGRAPHIC, Kept, Name, Placed, place_columns
-from local_h5.prepared.snapshot import IncomeLimits, SourceColumn, SourceSnapshot, StateValues
+from local_h5.prepared.given import (
+    VariableRules,
+    check_moves,
+    id_columns,
+    refuse_changed,
+    refuse_vanished,
+    reported_receipt,
+    structure,
+    write_columns,
+)
+from local_h5.prepared.held import HeldColumns, member_names, plain_array, utf8
+from local_h5.prepared.places import GEOGRAPHIC, Placed, place_columns
+from local_h5.prepared.snapshot import IncomeLimits, SourceSnapshot, StateValues
 
 PACKAGES = ("policyengine-us", "policyengine-core")
 
-Periods = Mapping[str, np.ndarray]
-"""Period → values by row."""
-
-_PERIOD = re.compile(r"\d{4}(-\d\d)?|ETERNITY")
 _MONEY = "currency-USD"
 
 HUD_LIMITS = ("extremely_low_income", "very_low_income", "low_income")
@@ -60,24 +63,6 @@ MEDICAID_COST = "medicaid_cost_if_enrolled"
 _MEDICAID_TOTALS = "calibration.gov.hhs.medicaid.totals"
 _STATE_CODES = 100
 """Codes of two digits."""
-
-
-class VariableRules(Form, frozen=True):
-    """Source variables that are left out, moved by the loader, or ids (``config/variables.yaml``).
-
-    Attributes:
-        calculated: variables that the model calculates; a stored value would override its formula.
-        moved: variable → the variable under which the loader stores it.
-        ids: variable → the entity whose ids it holds; 0 is none.
-        no_ids: variables that look like ids and name no unit of the file.
-        kept: variables that the model can compute from the place and that are inputs of the source nevertheless.
-    """
-
-    calculated: frozenset[Name]
-    moved: Mapping[Name, Name]
-    ids: Mapping[Name, Literal["person", "household", "tax_unit", "spm_unit", "family", "marital_unit"]] = {}
-    no_ids: frozenset[Name] = frozenset()
-    kept: Mapping[Name, Kept] = {}
 
 
 @rare_collections()
@@ -148,7 +133,7 @@ def build_snapshot(
         excluded |= placed.left_out
         # The place itself is loaded, because take-up's model values are those of the source's own households.
         loaded = [name for name in source.periods if name not in excluded or name in GEOGRAPHIC]
-    given = _id_columns(source, {name: known[name] for name in loaded if name not in STRUCTURAL}, rules)
+    given = id_columns(source, {name: known[name] for name in loaded if name not in STRUCTURAL}, rules)
     given |= source.read(*(_kind(source, known[n]) for n in loaded if n not in STRUCTURAL and n not in given))
     reported = source.read(
         *(
@@ -157,15 +142,15 @@ def build_snapshot(
             if name in source.periods and name not in given
         )
     )
-    _check_moves(source, rules, given)
+    check_moves(source, rules, given)
 
     with tempfile.TemporaryDirectory(prefix="local_h5_") as folder:
         accepted = Path(folder) / "source.h5"  # the model goes by the suffix, and by years in the name
-        _write_columns(accepted, {**given, **_structure(source)})
+        write_columns(accepted, {**given, **structure(source)})
         with _model_errors(source.path, "a dataset that the model loads", "Correct the source"):
             simulation = Microsimulation(dataset=str(accepted))
 
-    builder = _ColumnBuilder()
+    builder = HeldColumns()
     held = set()
     for name, variable in known.items():
         holder = simulation.get_holder(name)
@@ -182,11 +167,11 @@ def build_snapshot(
         else:
             for period in stored:
                 builder.add(variable, str(period), holder.get_array(period), rules.ids.get(name))
-    _refuse_vanished(source, loaded, held, rules)
+    refuse_vanished(source, loaded, held, rules)
     for name, periods in given.items():
         target = rules.moved.get(name, name)
         if target in held and target not in apart:
-            _refuse_changed(source, simulation.get_holder(target), periods)
+            refuse_changed(source, simulation.get_holder(target), periods)
 
     with _model_errors(
         source.path,
@@ -194,14 +179,14 @@ def build_snapshot(
         "Give a source of another year",
     ):
         values = {
-            name: np.asarray(_plain(simulation.calculate(name, source.year, use_weights=False)))
+            name: np.asarray(plain_array(simulation.calculate(name, source.year, use_weights=False)))
             for name in sorted(model_values)
         }
         county_fips, county_name = _counties()
         income_limits = _income_limits(source.year, county_fips)
     for name in sorted(reports):
         if name in source.periods and name not in values:
-            values[name] = _report(source, name, given.get(name) or reported[name])
+            values[name] = reported_receipt(source, name, given.get(name) or reported[name])
     add_cost = medicaid_cost == "state_average" and MEDICAID_COST in known and MEDICAID_COST not in held
     origin = dict.fromkeys((rules.moved.get(name, name) for name in given), FROM_DATASET)
     written = {
@@ -212,7 +197,7 @@ def build_snapshot(
     written |= {name: Written(entity, "year", DRAWN) for name, entity in (drawn or {}).items()}
     if add_cost:
         written[MEDICAID_COST] = Written(PERSON, "year", BY_STATE)
-    dictionary = dictionary_of(written, known, _members)
+    dictionary = dictionary_of(written, known, member_names)
     return SourceSnapshot(
         year=source.year,
         n_rows={entity: len(source.ids[entity]) for entity in ENTITIES},
@@ -264,7 +249,7 @@ def _model_errors(path: Path, expected: str, remedy: str) -> Iterator[None]:
 
 def _kind(source: SourceDataset, variable: Any) -> ColumnKind:
     """The kind of a variable by the model."""
-    members = _members(variable)
+    members = member_names(variable)
     plain: Mapping[type, Literal["bool", "int", "float", "text"]] = {
         bool: "bool", int: "int", float: "float", str: "text",
     }  # fmt: skip
@@ -293,182 +278,6 @@ def _kind(source: SourceDataset, variable: Any) -> ColumnKind:
     )
 
 
-def _structure(source: SourceDataset) -> dict[str, Periods]:
-    """Ids and links for the model: int32, 1 + source row, whatever the source's own are."""
-    year, membership = str(source.year), source.membership
-    columns: dict[str, Periods] = {}
-    for entity in ENTITIES:
-        columns[f"{entity}_id"] = {year: np.arange(1, membership.n_rows(entity) + 1, dtype=np.int32)}
-    for entity, rows in {HOUSEHOLD: membership.household_of(PERSON), **membership.person_unit}.items():
-        columns[f"person_{entity}_id"] = {year: rows + np.int32(1)}
-    return columns
-
-
-def _id_columns(source: SourceDataset, loaded: Mapping[str, Any], rules: VariableRules) -> dict[str, Periods]:
-    """Columns of ids, as source rows. A column that may hold ids and is in no list is refused."""
-    for name, variable in loaded.items():
-        if may_hold_ids(variable) and name not in rules.ids and name not in rules.no_ids:
-            raise SourceError(
-                f"{source.path}: {name}: expected a variable that is known to hold ids of units, or not to, "
-                f"because files give units new ids, found '{variable.label}', which config/variables.yaml does "
-                f"not list. Add it there: under 'ids' with the entity that it names ({', '.join(ENTITIES)}), or "
-                "under 'no_ids'; or leave it out of the source."
-            )
-    return {
-        name: named_rows(source, name, loaded[name].entity.key, entity)
-        for name, entity in rules.ids.items()
-        if name in loaded
-    }
-
-
-def _write_columns(path: Path, columns: Mapping[str, Periods]) -> None:
-    """Write a dataset in the exact types that the model's loader keeps."""
-    try:
-        with create_h5(path) as file:
-            for name, periods in columns.items():
-                for period, values in periods.items():
-                    file[f"{name}/{period}"] = _utf8(values) if values.dtype.kind == "U" else values
-    except OSError as error:
-        raise WriteError(
-            f"{path.parent}: temporary folder: expected room for a copy of the source, found "
-            f"{error.strerror or str(error)}. Free space, or set TMPDIR to another folder."
-        ) from error
-
-
-class _ColumnBuilder:
-    """Collects columns into one matrix per entity and dtype; equal columns of a variable share a row."""
-
-    def __init__(self) -> None:
-        self.columns: list[SourceColumn] = []
-        self.vocabularies: dict[str, np.ndarray] = {}
-        self._rows: dict[str, list[np.ndarray]] = {}
-        self._latest: dict[str, tuple[np.ndarray, str, int]] = {}
-
-    def add(self, variable: Any, period: str, held: Any, names: str | None = None) -> None:
-        name, entity = variable.name, variable.entity.key
-        if not _PERIOD.fullmatch(period):
-            raise ModelError(
-                f"{name}: period: expected a year, a month or ETERNITY, found {period}. Store the variable for "
-                "its own period in the source."
-            )
-        members = _members(variable)
-        if members is not None:
-            words = _utf8(members)
-            values = np.asarray(held).astype(np.int16)
-        elif np.asarray(held).dtype.kind in "OUSM":
-            text = _utf8(held)
-            words = np.unique(text)
-            if name in self.vocabularies:  # another period of the same variable: one vocabulary for all
-                words = np.union1d(self.vocabularies[name], words)
-                self._recode(name, words)
-            values = np.searchsorted(words, text).astype(np.int32)
-        else:
-            words, values = None, np.asarray(held)
-        if words is not None:
-            self.vocabularies[name] = words
-        matrix = f"{entity}/{values.dtype.name}"
-        previous = self._latest.get(name)
-        if previous is not None and previous[1] == matrix and np.array_equal(previous[0], values):
-            row = previous[2]
-        else:
-            row = len(self._rows.setdefault(matrix, []))
-            self._rows[matrix].append(values)
-        self._latest[name] = (values, matrix, row)
-        self.columns.append(SourceColumn(name, entity, period, matrix, row, words is not None, names))
-
-    def _recode(self, name: str, words: np.ndarray) -> None:
-        old = self.vocabularies[name]
-        renumber = np.searchsorted(words, old)
-        for place in {(c.matrix, c.row) for c in self.columns if c.variable == name}:
-            matrix, row = place
-            self._rows[matrix][row] = renumber[self._rows[matrix][row]].astype(np.int32)
-        _, matrix, row = self._latest[name]
-        self._latest[name] = (self._rows[matrix][row], matrix, row)
-
-    def matrices(self) -> dict[str, np.ndarray]:
-        return {name: np.stack(rows) for name, rows in self._rows.items()}
-
-
-def _members(variable: Any) -> list[str] | None:
-    possible = getattr(variable, "possible_values", None)
-    return None if possible is None else [member.name for member in possible]
-
-
-def _plain(values: Any) -> np.ndarray:
-    """A model array as numbers or fixed-width text (enums by member name)."""
-    decode = getattr(values, "decode_to_str", None)
-    array = np.asarray(decode() if decode is not None else values)
-    return _utf8(array) if array.dtype.kind in "OU" else array
-
-
-def _utf8(text: Any) -> np.ndarray:
-    """Text as fixed-width bytes; the model decodes them as UTF-8 (``DOÑA_ANA_COUNTY_NM``)."""
-    array = np.asarray(text)
-    if array.dtype.kind == "O":  # numpy would decode bytes in there as ASCII
-        array = np.array([v.decode("utf-8") if isinstance(v, bytes) else str(v) for v in array.tolist()], dtype=np.str_)
-    return np.char.encode(array.astype("U"), "utf-8")
-
-
-def _check_moves(source: SourceDataset, rules: VariableRules, given: Mapping[str, Periods]) -> None:
-    for name, target in rules.moved.items():
-        if name not in given or target not in given:
-            continue
-        left, right = given[name], given[target]
-        for period in left.keys() & right.keys():
-            differs = np.flatnonzero(left[period] != right[period])
-            if len(differs):
-                row = differs[0]
-                raise SourceError(
-                    f"{source.path}: {name}/{period}: expected the values of {target}, where the model moves it, "
-                    f"found {len(differs):,} that differ, first row {row}: {left[period][row]} against "
-                    f"{right[period][row]}. Keep one of {name} and {target}."
-                )
-
-
-def _refuse_changed(source: SourceDataset, holder: Any, given: Periods) -> None:
-    """Refuse a variable that the model's loader has changed."""
-    name = holder.variable.name
-    stored = {str(period): holder.get_array(period) for period in holder.get_known_periods()}
-    expected = dict(given)
-    if holder.variable.definition_period == "month" and list(given) == [str(source.year)]:
-        values = given[str(source.year)]
-        if holder.variable.quantity_type == "flow":
-            values = (values / MONTHS).astype(values.dtype)
-        expected = {f"{source.year}-{month:02d}": values for month in range(1, MONTHS + 1)}
-    same = stored.keys() == expected.keys() and all(
-        np.array_equal(_plain(stored[period]), _plain(values)) for period, values in expected.items()
-    )
-    if not same:
-        others = f"others, or other periods: {', '.join(sorted(stored))}"
-        raise ModelError(
-            f"{source.path}: {name}: expected the model to hold the values that it was given, found "
-            f"{others[:200]}. Leave the variable out of the source, or use another version of the model."
-        )
-
-
-def _refuse_vanished(source: SourceDataset, loaded: list[str], held: set[str], rules: VariableRules) -> None:
-    vanished = [
-        name for name in loaded if name not in held and name not in STRUCTURAL and rules.moved.get(name) not in held
-    ]
-    if vanished:
-        raise SourceError(
-            f"{source.path}: {', '.join(vanished[:5])}: expected every known variable to be held by the model "
-            f"after loading, found {len(vanished)} that its loader dropped. Add it to 'moved' or 'calculated' in "
-            "config/variables.yaml, with the reason."
-        )
-
-
-def _report(source: SourceDataset, name: str, periods: Periods) -> np.ndarray:
-    """Who reported receipt, from the same reading of the column as in the files."""
-    values = next(iter(periods.values()))
-    if values.dtype != np.bool_:
-        raise SourceError(
-            f"{source.path}: {name}: expected yes or no, because it reports receipt, found a variable of "
-            f"{values.dtype}. Name a yes/no variable under 'reports' of the take-up programme."
-        )
-    return values
-
-
 def _counties() -> tuple[np.ndarray, np.ndarray]:
     """FIPS (int32, ascending) and County member name (bytes) of every county that the model knows by FIPS."""
     from policyengine_us.tools.geography.county_helpers import (
@@ -478,7 +287,7 @@ def _counties() -> tuple[np.ndarray, np.ndarray]:
     from policyengine_us.variables.household.demographic.geographic.county.county_enum import County
 
     table = load_county_fips_dataset()
-    names = _utf8([member.name for member in County])
+    names = utf8([member.name for member in County])
     index = map_county_string_to_enum(table["county_name"], table["state"]).to_numpy().astype(int)
     fips = table["county_fips"].astype(int).to_numpy().astype(np.int32)
     order = np.argsort(fips, kind="stable")

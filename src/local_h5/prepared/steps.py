@@ -15,8 +15,9 @@ from local_h5.inputs.geography.canonical import Geography
 from local_h5.inputs.geography.load import load_geography
 from local_h5.inputs.geography.tables import BlockTableFiles
 from local_h5.inputs.source import SourceDataset, count_households
+from local_h5.prepared.given import VariableRules
 from local_h5.prepared.housing import TABLE, VARIABLES, housing_eligibility
-from local_h5.prepared.model import MedicaidCost, VariableRules, build_snapshot
+from local_h5.prepared.model import MedicaidCost, build_snapshot
 from local_h5.prepared.snapshot import SourceSnapshot, sealed
 from local_h5.takeup.prepare import CloneGeography, SourceFacts, prepare_takeup
 from local_h5.takeup.programmes import Programme, required_eligibility, required_variables

@@ -31,7 +31,7 @@ from local_h5.inputs.stored import Stored
 from local_h5.inputs.weights import load_weights
 from local_h5.prepared.clones import CloneIndex
 from local_h5.prepared.declared import Declared, ModelSource
-from local_h5.prepared.model import VariableRules
+from local_h5.prepared.given import VariableRules
 from local_h5.prepared.own import prepare_own_places
 from local_h5.prepared.places import DERIVED, PLACE_INPUTS
 from local_h5.prepared.steps import checked_geography, load_variable_rules

@@ -34,9 +34,9 @@ SNAPSHOT_MODULES = (
     *_ARRAYS, "../foreign_pickle/__init__", "../foreign_pickle/frames", "../foreign_pickle/reader", "files/single",
     "inputs/chunks", "inputs/columns", "inputs/entity_tables", "inputs/geography/own", "inputs/id_columns",
     "inputs/membership", "inputs/missing", "inputs/pandas_tables", "inputs/source", "inputs/stored",
-    "contracts/dictionary", "prepared/dictionary", "prepared/formulas", "prepared/housing", "prepared/model",
-    "prepared/places", "prepared/snapshot",
-    "prepared/steps", "scripts/prepare_snapshot",
+    "contracts/dictionary", "prepared/dictionary", "prepared/formulas", "prepared/given", "prepared/held",
+    "prepared/housing", "prepared/model", "prepared/places", "prepared/snapshot", "prepared/steps",
+    "scripts/prepare_snapshot",
 )  # fmt: skip
 GEOGRAPHY_MODULES = (
     *_ARRAYS, "../foreign_pickle/__init__", "../foreign_pickle/frames", "../foreign_pickle/reader", "inputs/chunks",

@@ -6,8 +6,8 @@ affect the area. A state has the rows of its districts, so its digests are made 
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from msgspec import to_builtins
@@ -23,10 +23,6 @@ from local_h5.requests import AreaBuildRequest
 from local_h5.runs.code import AREA_MODULES, code_digest
 from local_h5.takeup.assign import inputs_digest
 from local_h5.us import normalise_district
-from local_h5.worker.area_job import options_from_config
-
-if TYPE_CHECKING:
-    from local_h5.config.settings import Settings
 
 SLICES = ("weights", "geography", "blocks", "takeup")
 """Components that depend on the area's household clones."""
@@ -38,11 +34,6 @@ ROWS = "rows"
 """Component with an area's rows of a dataset that is not cloned."""
 
 _UNION = "districts:"
-
-
-def options_of(settings: "Settings") -> BuildOptions:
-    """The choices of a run that concern every area."""
-    return options_from_config(settings.config)
 
 
 def run_components(inputs: PreparedInputs, options: BuildOptions) -> dict[str, str]:
@@ -75,40 +66,49 @@ def run_components(inputs: PreparedInputs, options: BuildOptions) -> dict[str, s
     }
 
 
-def fingerprints(
-    requests: Sequence[AreaBuildRequest],
-    inputs: PreparedInputs,
-    shared: Mapping[str, str],
-    options: BuildOptions,
-    districts: dict[int, dict[str, str]] | None = None,
-) -> Iterator[tuple[AreaBuildRequest, Fingerprint]]:
-    """The fingerprint of each area of one calibration package.
+class Fingerprints:
+    """The fingerprints of areas of one calibration package. The components of a district are computed once.
 
     Args:
-        requests: areas that are built from ``inputs``.
-        inputs: prepared.
-        shared: of :func:`run_components`.
+        inputs: prepared, of the package.
         options: of the run.
-        districts: components by district, from earlier calls with the same ``inputs`` and ``options``; filled here.
 
     Raises:
-        RequestError, EmptySelectionError: an area is unknown or has no household clone.
+        InputError: the source has what the form of the files cannot hold.
     """
-    districts = {} if districts is None else districts
-    for request in requests:
+
+    def __init__(self, inputs: PreparedInputs, options: BuildOptions) -> None:
+        self._inputs, self._options = inputs, options
+        self._shared = run_components(inputs, options)
+        self._districts: dict[int, dict[str, str]] = {}
+
+    def of(self, request: AreaBuildRequest, decides: Mapping[str, Any] | None = None) -> Fingerprint:
+        """The fingerprint of an area.
+
+        Args:
+            request: the area.
+            decides: what else its structural verdict depends on (JSON); None leaves this component out.
+
+        Raises:
+            RequestError, EmptySelectionError: the area is unknown or has no household clone.
+        """
+        validation = {} if decides is None else {"validation": _digest_json(decides)}
+        own = {**self._slices(request), "request": _digest_json(to_builtins(request)), **validation}
+        return combine({**self._shared, **own})
+
+    def _slices(self, request: AreaBuildRequest) -> Mapping[str, str]:
+        inputs = self._inputs
         codes = _districts_of(request, inputs)
         if codes is None or inputs.takeup.scope == "area":
             # Rates adjusted within a file depend on all of its rows at once.
-            slices: Mapping[str, str] = _slices(inputs, inputs.clones.select(request, inputs.blocks), options)
-        else:
-            for code in codes:
-                if code not in districts:
-                    districts[code] = _district_slices(inputs, code, options)
-            slices = _union({code: districts[code] for code in codes if districts[code]})
-            if not slices:
-                inputs.clones.select(request, inputs.blocks)  # raises, with the reason
-        components = {**shared, **slices, "request": _digest_json(to_builtins(request))}
-        yield request, combine(components)
+            return _slices(inputs, inputs.clones.select(request, inputs.blocks), self._options)
+        for code in codes:
+            if code not in self._districts:
+                self._districts[code] = _district_slices(inputs, code, self._options)
+        slices = _union({code: self._districts[code] for code in codes if self._districts[code]})
+        if not slices:
+            inputs.clones.select(request, inputs.blocks)  # raises, with the reason
+        return slices
 
 
 def _union(districts: Mapping[int, Mapping[str, str]]) -> Mapping[str, str]:
@@ -126,11 +126,6 @@ def _union(districts: Mapping[int, Mapping[str, str]]) -> Mapping[str, str]:
 def combine(components: Mapping[str, str]) -> Fingerprint:
     """The fingerprint of the given component digests."""
     return Fingerprint(_digest_json(dict(components)), dict(sorted(components.items())))
-
-
-def with_validation(fingerprint: Fingerprint, decides: Mapping[str, Any]) -> Fingerprint:
-    """The fingerprint with a component for what else the area's structural verdict depends on."""
-    return combine({**fingerprint.components, "validation": _digest_json(decides)})
 
 
 def _districts_of(request: AreaBuildRequest, inputs: PreparedInputs) -> list[int] | None:

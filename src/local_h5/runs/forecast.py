@@ -16,9 +16,9 @@ from local_h5.contracts.results import Fingerprint
 from local_h5.files.digests import DigestMemo
 from local_h5.runs.code import AREA_MODULES, code_digest
 from local_h5.runs.plan_file import lost_requests, read_plan
-from local_h5.runs.staleness import AreaStatus, Built, StepStatus, compare_area, compare_steps, read_built
+from local_h5.runs.staleness import AreaStatus, StepStatus, compare_area, compare_steps, read_built
 from local_h5.runs.steps import NATION_PARQUET, Step, declared_steps, needed_steps, steps_of
-from local_h5.runs.target_records import TargetStatus, compare_targets
+from local_h5.runs.target_records import NO_TARGETS, TargetStatus, compare_targets
 from local_h5.runs.traces import Trace
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from local_h5.prepared.own import OwnInputs
 
     Own = Callable[[], OwnInputs]
-
-_NO_TARGETS = TargetStatus({}, frozenset())
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +48,9 @@ class Forecast:
     unknown: str | None
     certain: bool
     areas: Mapping[str, AreaStatus]
-    targets: TargetStatus = _NO_TARGETS
+    targets: TargetStatus = NO_TARGETS
     dataset: OwnDataset | None = None
     nation_parquet: StepStatus | None = None
-
-    @property
-    def checks(self) -> Mapping[str, tuple[str, ...]]:
-        """Relative path → why the area's record of targets is stale, in words; empty when it is not."""
-        return self.targets.records
 
     @property
     def plan_is_known(self) -> bool:
@@ -92,20 +85,10 @@ def forecast(settings: Settings, memo: DigestMemo, *, ahead: bool = True) -> For
             expected = compute(settings, verdicts, own)
         else:
             _check_inputs(settings, own)
-    areas = {}
-    area_code = code_digest(AREA_MODULES, memo)
-    for request in settings.requests:
-        key = request.key
-        if expected is not None:
-            areas[key] = compare_area(settings, request, expected[key], memo)
-        else:
-            areas[key] = _without_plan(read_built(settings.layout.output(request)), area_code)
+    areas, targets = compare_areas(settings, memo, expected)
     stale = [request for request in settings.requests if not areas[request.key].up_to_date]
     if expected is not None and verdicts["plan"].up_to_date and lost_requests(settings, stale, expected):
         verdicts["plan"] = StepStatus(damaged=("requests missing",))
-    targets = _NO_TARGETS
-    if settings.policy.wants_targets:
-        targets = compare_targets(settings, memo, [request.key for request in stale])
     dataset = _own_dataset(settings, verdicts, own) if ahead and settings.from_dataset else None
     split = None
     if settings.config.output.nation_parquet:
@@ -113,11 +96,29 @@ def forecast(settings: Settings, memo: DigestMemo, *, ahead: bool = True) -> For
     return Forecast(verdicts, expected, unknown, certain, areas, targets, dataset, split)
 
 
-def _without_plan(read: tuple[str | None, Built | None], area_code: str) -> AreaStatus:
-    """The status of an area whose fingerprint is not known: its files, and whether its sidecar has the present code."""
-    fault, built = read
-    other_code = built is not None and built.components.get("code") != area_code
-    return AreaStatus(fault, ("code",) if other_code else ())
+def compare_areas(
+    settings: Settings, memo: DigestMemo, expected: Mapping[str, Fingerprint] | None
+) -> tuple[Mapping[str, AreaStatus], TargetStatus]:
+    """The status of every area by relative path, and of the records of targets.
+
+    Args:
+        settings: of the run.
+        memo: of digests.
+        expected: relative path → fingerprint. Without it only files and code are compared.
+    """
+    areas = {}
+    area_code = code_digest(AREA_MODULES, memo)
+    for request in settings.requests:
+        if expected is not None:
+            areas[request.key] = compare_area(settings, request, expected[request.key], memo)
+        else:
+            fault, found = read_built(settings.layout.output(request))
+            other_code = found is not None and found.components.get("code") != area_code
+            areas[request.key] = AreaStatus(fault, ("code",) if other_code else (), None if other_code else found)
+    if not settings.policy.wants_targets:
+        return areas, NO_TARGETS
+    built = {key: None if status.built is None else status.built.sha256 for key, status in areas.items()}
+    return areas, compare_targets(settings, memo, built)
 
 
 def _check_inputs(settings: Settings, own: "Own") -> None:
@@ -152,19 +153,20 @@ def compute(
         own: reads a dataset with weights and places of its own; by default it is read here.
     """
     # Imported on use: numpy, h5py and what reads the block tables.
-    from local_h5.runs.fingerprint import fingerprints, options_of, run_components, with_validation
+    from local_h5.runs.fingerprint import Fingerprints
     from local_h5.validation.structural.verdict import StructuralPolicy
+    from local_h5.worker.area_job import options_from_config
 
-    expected: dict[str, Fingerprint] = {}
-    options = options_of(settings)
+    options = options_from_config(settings.config)
     structural = StructuralPolicy.from_config(settings.config.structural)
-    for package in settings.packages:
-        inputs = _inputs(settings, package, verdicts or {}, own or partial(_own_inputs, settings))
-        requests = [request for request in settings.requests if request.package == package.name]
-        shared = run_components(inputs, options)
-        for request, fingerprint in fingerprints(requests, inputs, shared, options):
-            expected[request.key] = with_validation(fingerprint, structural.decides(request))
-    return expected
+    own = own or partial(_own_inputs, settings)
+    made = {
+        package.name: Fingerprints(_inputs(settings, package, verdicts or {}, own), options)
+        for package in settings.packages
+    }
+    return {
+        request.key: made[request.package].of(request, structural.decides(request)) for request in settings.requests
+    }
 
 
 def _known_plan(

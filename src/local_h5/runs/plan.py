@@ -51,7 +51,7 @@ def make_plan(settings: Settings, foreseen: Forecast, only: Collection[str] | No
     again = {
         key: " and ".join(why)
         for key in keys
-        if (why := foreseen.checks.get(key)) and key not in reasons and key not in undecided
+        if (why := foreseen.targets.records.get(key)) and key not in reasons and key not in undecided
     }
     steps = tuple(
         StepPlan(name, verdict.reasons, seconds_of(settings.layout.benchmark(job_name(name))))

@@ -10,7 +10,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct
 
 from local_h5.config.settings import Settings
 from local_h5.contracts.results import Fingerprint, sidecar_path
@@ -22,6 +25,9 @@ from local_h5.runs.traces import Trace, inputs_now
 
 NOT_BUILT = "not built"
 SIDECAR_CHANGED = "sidecar changed since it was written"
+_UNREADABLE = "sidecar missing or unreadable"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,22 +125,21 @@ def compare_area(settings: Settings, request: AreaBuildRequest, expected: Finger
 
 def record_fault(path: Path, built: "Built") -> str | None:
     """What is wrong with the record of an area's structural checks, or with its sidecar; None when all is well."""
-    area = (read_json(path) or {}).get("area")
-    area = area if isinstance(area, dict) else {}
-    if area.get("sha256") != built.sha256 or "sidecar_sha256" not in area:
+    record = read_part(path, Recorded)
+    if record is None or record.area.sha256 != built.sha256 or record.area.sidecar_sha256 is None:
         return "record of structural checks missing, or of another file"
-    return None if area["sidecar_sha256"] == built.sidecar_sha256 else SIDECAR_CHANGED
+    return None if record.area.sidecar_sha256 == built.sidecar_sha256 else SIDECAR_CHANGED
 
 
 def is_approved(settings: Settings, request: AreaBuildRequest, built: "Built | None", memo: DigestMemo) -> bool:
     """Whether an area's approval is for the present file, sidecar and records of all wanted levels."""
-    approval = read_json(settings.layout.approval(request))
+    approval = read_part(settings.layout.approval(request), _Approval)
     if approval is None or built is None:
         return False
-    if (approval.get("sha256"), approval.get("sidecar_sha256")) != (built.sha256, built.sidecar_sha256):
+    if (approval.sha256, approval.sidecar_sha256) != (built.sha256, built.sidecar_sha256):
         return False
     records = {level: memo.sha256(path) for level, path in wanted_records(settings, request).items()}
-    return bool(approval.get("records") == records)
+    return approval.records == records
 
 
 def wanted_records(settings: Settings, request: AreaBuildRequest) -> dict[str, Path]:
@@ -142,8 +147,7 @@ def wanted_records(settings: Settings, request: AreaBuildRequest) -> dict[str, P
     return {level: settings.layout.record(level, request) for level in settings.policy.levels}
 
 
-@dataclass(frozen=True, slots=True)
-class Built:
+class Built(Struct, frozen=True):
     """Facts of a sidecar: digest and bytes of the H5, components of the fingerprint, and its own digest."""
 
     sha256: str
@@ -152,25 +156,62 @@ class Built:
     sidecar_sha256: str
 
 
+class _Output(Struct):
+    path: str
+    sha256: str
+    bytes: int
+
+
+class _Components(Struct):
+    components: dict[str, str]
+
+
+class _Sidecar(Struct):
+    status: str
+    output: _Output
+    fingerprint: _Components
+
+
+class _Checked(Struct):
+    sha256: str
+    sidecar_sha256: str | None = None
+
+
+class Recorded(Struct):
+    """Of which file a record is."""
+
+    area: _Checked
+
+
+class _Approval(Struct):
+    sha256: str
+    sidecar_sha256: str
+    records: dict[str, str]
+
+
+def read_part(path: Path, kind: type[T]) -> T | None:
+    """What a structure names of a JSON object; None when the file is missing or holds something else."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
 def read_built(h5: Path) -> tuple[str | None, Built | None]:
     """What is wrong with a sidecar, or its facts. Only :mod:`verify` checks it against the schema."""
     try:
         content = sidecar_path(h5).read_bytes()
-        data = json.loads(content)
+        said = msgspec.json.decode(content, type=_Sidecar)
     except FileNotFoundError:
-        return ("sidecar missing or unreadable" if h5.exists() else NOT_BUILT), None
-    except (OSError, ValueError, RecursionError):
-        data = None
-    if not isinstance(data, dict):
-        return "sidecar missing or unreadable", None
-    try:
-        components = data["fingerprint"]["components"]
-        own = hashlib.sha256(content).hexdigest()
-        built = Built(data["output"]["sha256"], data["output"]["bytes"], dict(components), own)
-        right = data["status"] == "completed" and h5.as_posix().endswith(f"/{data['output']['path']}")
-    except (KeyError, TypeError, ValueError):
+        return (_UNREADABLE if h5.exists() else NOT_BUILT), None
+    except msgspec.ValidationError:
         return "sidecar of another form", None
-    return (None, built) if right else ("sidecar of another file", None)
+    except (OSError, ValueError, RecursionError):
+        return _UNREADABLE, None
+    if said.status != "completed" or not h5.as_posix().endswith(f"/{said.output.path}"):
+        return "sidecar of another file", None
+    own = hashlib.sha256(content).hexdigest()
+    return None, Built(said.output.sha256, said.output.bytes, said.fingerprint.components, own)
 
 
 def file_fault(h5: Path, sha256: str, memo: DigestMemo) -> str | None:

@@ -134,11 +134,6 @@ def needed_steps(settings: Settings, steps: Mapping[str, Step]) -> tuple[Step, .
     return tuple(step for name, step in steps.items() if name in wanted)
 
 
-def all_steps(settings: Settings, memo: DigestMemo) -> tuple[Step, ...]:
-    """:func:`needed_steps` of :func:`declared_steps`."""
-    return needed_steps(settings, declared_steps(settings, memo))
-
-
 def takeup_files(settings: Settings) -> dict[str, Path]:
     """The file of each take-up programme: every YAML file beside the list of them may be one."""
     listing = settings.programmes

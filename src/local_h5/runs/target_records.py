@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from msgspec import to_builtins
+from msgspec import Struct, to_builtins
 
 from local_h5.config.settings import Settings
 from local_h5.contracts.results import sidecar_path
 from local_h5.files.digests import DigestMemo
 from local_h5.requests import AreaBuildRequest
 from local_h5.runs.code import TARGET_MODULES, code_digest, library_versions
-from local_h5.runs.staleness import read_json
+from local_h5.runs.staleness import read_json, read_part
 from local_h5.validation.targets.model_facts import MODEL, facts_path
 
 _FILE = "file"
@@ -40,54 +40,67 @@ class TargetStatus:
     simulations: frozenset[int]
 
 
+NO_TARGETS = TargetStatus({}, frozenset())
+"""Of a run at the structural level."""
+
+
 def record_basis(settings: Settings, request: AreaBuildRequest, memo: DigestMemo) -> dict[str, str]:
     """The origin of an area's record, as digests."""
-    return {**_run_basis(settings, memo), _FILE: _built_sha256(settings, request) or ""}
+    return {**_run_basis(settings, memo), _FILE: built_digests(settings, [request.key])[request.key] or ""}
 
 
 def simulation_basis(settings: Settings, part: int, memo: DigestMemo) -> dict[str, str]:
     """The origin of the model runs of a part, as digests."""
-    built = {
-        request.key: _built_sha256(settings, request)
-        for request in settings.requests
-        if part in settings.parts.readers_of(request)
-    }
-    return {**_run_basis(settings, memo), _FILE: _digest(built)}
+    return {**_run_basis(settings, memo), _FILE: _digest(built_digests(settings, _read_by(settings, part)))}
 
 
-def compare_targets(settings: Settings, memo: DigestMemo, rebuilt: Iterable[str] = ()) -> TargetStatus:
+def compare_targets(settings: Settings, memo: DigestMemo, built: Mapping[str, str | None]) -> TargetStatus:
     """Compare the records and model runs with their present origins.
 
     Args:
         settings: of the run, at the level of targets.
         memo: of digests.
-        rebuilt: relative paths of the areas that are going to be built; their records are stale.
+        built: relative path of each area → sha256 of its file; None where the file is going to be built.
     """
-    common, stale = _run_basis(settings, memo), set(rebuilt)
-    built = {request.key: _built_sha256(settings, request) for request in settings.requests}
+    common = _run_basis(settings, memo)
     limit = settings.config.validation.persons_per_run
     records = {}
     needed: set[int] = set()
-    for request in settings.requests:
-        key = request.key
-        record = read_json(settings.layout.record("targets", request))
-        records[key] = ("not checked",) if record is None else _differences(record, {**common, _FILE: built[key] or ""})
+    for key, sha256 in built.items():
+        record = read_json(settings.layout.record("targets", key))
+        records[key] = ("not checked",) if record is None else _differences(record, {**common, _FILE: sha256 or ""})
         if not records[key] and record is not None and record["facts"].get(_LIMIT, limit) != limit:
             records[key] = (f"{_LIMIT} changed",)
-        if key in stale and not records[key]:
-            records[key] = ("file changed",)
         if records[key]:
             needed.update(settings.parts.sources_of(key.removesuffix(".h5")))
     fresh = set()
     for part in needed:
         data = read_json(settings.layout.simulation(part)) or {}
-        mine = [request.key for request in settings.requests if part in settings.parts.readers_of(request)]
-        wanted = {**common, _FILE: _digest({key: built[key] for key in mine})}
+        mine = {key: built[key] for key in _read_by(settings, part)}
         values_there = all((settings.results / path).is_file() for path in data.get("values", ()))
-        good = data.get("basis") == wanted and not data.get("problems") and data.get("limit") in (None, limit)
-        if good and values_there and stale.isdisjoint(mine):
+        good = data.get("basis") == {**common, _FILE: _digest(mine)} and not data.get("problems")
+        if good and data.get("limit") in (None, limit) and values_there and None not in mine.values():
             fresh.add(part)
     return TargetStatus(records, frozenset(needed - fresh))
+
+
+def built_digests(settings: Settings, keys: Iterable[str]) -> dict[str, str | None]:
+    """Relative path → sha256 of the H5, as its sidecar says; None without one."""
+    said = {key: read_part(sidecar_path(settings.results / key), _Sidecar) for key in keys}
+    return {key: None if sidecar is None else sidecar.output.sha256 for key, sidecar in said.items()}
+
+
+class _Output(Struct):
+    sha256: str
+
+
+class _Sidecar(Struct):
+    output: _Output
+
+
+def _read_by(settings: Settings, part: int) -> list[str]:
+    """Relative paths of the areas whose files the model runs of a part read."""
+    return [request.key for request in settings.requests if part in settings.parts.readers_of(request)]
 
 
 def _differences(record: Mapping[str, Any], wanted: Mapping[str, str]) -> tuple[str, ...]:
@@ -113,11 +126,6 @@ def _run_basis(settings: Settings, memo: DigestMemo) -> dict[str, str]:
         "code": code_digest(TARGET_MODULES, memo),
         "versions": _digest(versions),
     }
-
-
-def _built_sha256(settings: Settings, request: AreaBuildRequest) -> str | None:
-    sidecar = read_json(sidecar_path(settings.layout.output(request))) or {}
-    return (sidecar.get("output") or {}).get("sha256")
 
 
 def _digest(data: Any) -> str:

@@ -15,7 +15,7 @@ from local_h5.files.atomic import of_owner, sha256_of
 from local_h5.files.digests import DigestMemo
 from local_h5.runs.forecast import compute, forecast
 from local_h5.runs.plan import orphans
-from local_h5.runs.staleness import SIDECAR_CHANGED, compare_steps, read_json
+from local_h5.runs.staleness import SIDECAR_CHANGED, Recorded, compare_steps, read_part
 from local_h5.runs.steps import NATION_PARQUET, declared_steps
 
 Kind = Literal["missing", "stale", "corrupt", "unreadable", "orphaned"]
@@ -144,8 +144,8 @@ def _split(settings: Settings) -> dict[str, Finding | None]:
 
 def _against_record(sidecar: Path, record: Path) -> str | None:
     """Whether the sidecar is the one of the record. Older records do not say."""
-    area = (read_json(record) or {}).get("area")
-    bound = area.get("sidecar_sha256") if isinstance(area, dict) else None
+    found = read_part(record, Recorded)
+    bound = None if found is None else found.area.sidecar_sha256
     return None if bound in (None, sha256_of(sidecar)) else f"{sidecar.name}: {SIDECAR_CHANGED}"
 
 

@@ -3,11 +3,9 @@
 from pathlib import Path
 
 from local_h5.config.layout import Layout
-from local_h5.contracts.results import Fingerprint
 from local_h5.contracts.work_items import WorkItem
 from local_h5.errors import PreparedError
-from local_h5.requests import AreaBuildRequest
-from local_h5.runs.fingerprint import fingerprints, run_components, with_validation
+from local_h5.runs.fingerprint import Fingerprints
 from local_h5.runs.plan_file import PLAN_AGAIN, read_catalog, read_plan
 from local_h5.worker.service import FingerprintOf
 from local_h5.worker.state import WorkerState
@@ -42,13 +40,5 @@ def fingerprints_here(state: WorkerState) -> FingerprintOf:
     Args:
         state: the worker's.
     """
-    shared = {name: run_components(inputs, state.options) for name, inputs in state.packages.items()}
-    districts: dict[str, dict[int, dict[str, str]]] = {name: {} for name in state.packages}
-
-    def here(request: AreaBuildRequest) -> Fingerprint:
-        package = state.packages[request.package]
-        known = districts[request.package]
-        ((_, fingerprint),) = fingerprints([request], package, shared[request.package], state.options, known)
-        return with_validation(fingerprint, state.structural.decides(request))
-
-    return here
+    made = {name: Fingerprints(inputs, state.options) for name, inputs in state.packages.items()}
+    return lambda request: made[request.package].of(request, state.structural.decides(request))

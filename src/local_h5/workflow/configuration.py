@@ -6,7 +6,7 @@ tests/unit/workflow/test_configuration.py compares them with Snakemake's own fun
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -129,13 +129,3 @@ def _bool(text: str) -> bool:
 
 def _texts(text: str) -> Any:
     return yaml.load(text, Loader=yaml.BaseLoader)  # builds nothing but texts, lists and mappings
-
-
-def overrides_of(workflow: Any) -> Mapping[str, Any]:
-    """The values of ``--config`` that Snakemake was started with.
-
-    Args:
-        workflow: Snakemake's own object, as a Snakefile sees it.
-    """
-    settings = getattr(workflow, "config_settings", None)
-    return dict(getattr(settings, "config", None) or {})

@@ -62,6 +62,11 @@ class Engine:
         return "other" if report or any(getattr(options, name) for name in _QUERIES) else "run"
 
     @property
+    def overrides(self) -> dict[str, Any]:
+        """The values of ``--config``."""
+        return dict(self._workflow.config_settings.config or {})
+
+    @property
     def locks(self) -> bool:
         """Whether it takes its own lock."""
         return self._options is not None and not self._options.nolock
@@ -127,6 +132,16 @@ class Engine:
                 "one that keeps forced files elsewhere. Install a version that pyproject.toml permits."
             )
         forced.update(map(str, outputs))
+
+    def has_run(self, checkpoint: Any) -> bool:
+        """Whether a checkpoint has run, so that what it decides is known."""
+        from snakemake.exceptions import IncompleteCheckpointException
+
+        try:
+            checkpoint.get()
+        except IncompleteCheckpointException:
+            return False
+        return True
 
     def ignore_clocks(self) -> None:
         """Accept jobs whose inputs are dated in the future, because dates decide nothing here.

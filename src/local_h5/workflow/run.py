@@ -9,7 +9,7 @@ its outputs, and its inputs count, so that it waits for the jobs before it. The 
 import contextlib
 import json
 import shutil
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,27 +24,20 @@ from local_h5.errors import LocalH5Error, RequestError
 from local_h5.files.atomic import write_text
 from local_h5.files.digests import DigestMemo
 from local_h5.requests import AreaType
-from local_h5.runs.forecast import Forecast, forecast
+from local_h5.runs.forecast import Forecast, compare_areas, forecast
 from local_h5.runs.plan_file import lost_requests, read_plan
 from local_h5.runs.run_lock import hold_run_lock, refuse_stale_lock, remove_leftovers
-from local_h5.runs.staleness import (
-    AreaStatus,
-    StepStatus,
-    compare_area,
-    compare_steps,
-    is_approved,
-    wanted_records,
-)
+from local_h5.runs.staleness import AreaStatus, StepStatus, compare_steps, is_approved, wanted_records
 from local_h5.runs.steps import NATION_PARQUET, REPORT, File, Step, declared_steps
-from local_h5.runs.target_records import TargetStatus, compare_targets
+from local_h5.runs.target_records import NO_TARGETS, TargetStatus
 from local_h5.workflow.engine import Engine
 from local_h5.workflow.run_log import area_of
 
 if TYPE_CHECKING:
     from filelock import FileLock
 
-Files = Mapping[str, str | list[str]]
-"""Name of an input in the rule → path or paths."""
+Inputs = tuple[Mapping[str, str | list[str]], bool]
+"""Name of an input in the rule → path or paths; and whether they count, or are `ancient`."""
 
 _COUNTS = "The lines above are the plan. What follows is Snakemake's own count of the same jobs."
 _COUNTS_LATER = (
@@ -59,6 +52,8 @@ _TYPE_OF_RULE: Mapping[str, AreaType] = {
     "national": "national",
 }
 """Target rule → the type of its areas."""
+_AFTER_AREAS = (NATION_PARQUET, REPORT)
+"""Steps that read areas' files."""
 _OF_0_1 = ("orders", "stamps", "marks", "validation.json")
 """Files of version 0.1 in the folder of prepared files. Nothing reads them any more."""
 
@@ -69,6 +64,7 @@ class Run:
     Args:
         settings: of the run.
         engine: the Snakemake that reads the rules.
+        checkpoints: Snakemake's own object, as a Snakefile sees it.
 
     Raises:
         RunningError: another run is active, or one was killed and must be resumed.
@@ -76,8 +72,9 @@ class Run:
         LocalH5Error: an input is malformed.
     """
 
-    def __init__(self, settings: Settings, engine: Engine) -> None:
+    def __init__(self, settings: Settings, engine: Engine, checkpoints: Any) -> None:
         self.settings = settings
+        self._checkpoints = checkpoints
         self._layout = settings.layout
         self._engine = engine
         self._lock: FileLock | None = None
@@ -85,7 +82,7 @@ class Run:
         self._declared = declared_steps(settings, self._memo)
         self._requests = {request.name: request for request in settings.requests}
         self._areas: Mapping[str, AreaStatus] | None = None
-        self._targets = TargetStatus({}, frozenset())
+        self._targets: TargetStatus = NO_TARGETS
         self._steps: Mapping[str, StepStatus] = {}
         self._foreseen: Forecast | None = None
         self._leaves_out = False
@@ -153,6 +150,10 @@ class Run:
             self._areas, self._targets = foreseen.areas, foreseen.targets
         return self._engine.is_main and self._areas is None
 
+    def _plan_is_known(self) -> bool:
+        """Whether areas can be compared."""
+        return not self.waits_for_plan or self._engine.has_run(self._checkpoints.plan)
+
     @cached_property
     def _follow(self) -> bool:
         """Whether the inputs of jobs that are up to date count as well; known once Snakemake builds its graph."""
@@ -174,121 +175,130 @@ class Run:
         all are finished, the input is a file that no rule makes, because Snakemake runs a target without inputs.
         """
         chosen = {
-            key: request for key, request in self._requests.items() if not area_types or request.area_type in area_types
+            area: request
+            for area, request in self._requests.items()
+            if not area_types or request.area_type in area_types
         }
-        waiting = [str(self._layout.approval(request)) for key, request in chosen.items() if not self._is_done(key)]
-        if self.settings.config.output.nation_parquet and NATION in chosen and not self._split_is_done():
+        done = self._may_leave_out()
+        waiting = [
+            str(self._layout.approval(request))
+            for area, request in chosen.items()
+            if not done or not self._is_approved(area)
+        ]
+        splits = self.settings.config.output.nation_parquet and NATION in chosen
+        if splits and (not done or self._step_is_stale(NATION_PARQUET)):
             waiting.append(self._declared[NATION_PARQUET].outputs["index"].as_posix())
         return waiting if waiting or not chosen else [self._layout.config.as_posix()]
 
-    def step_inputs(self, name: str) -> tuple[Files, bool]:
-        """The inputs of a step, and whether they count. A stale step is forced."""
+    def step_inputs(self, name: str) -> Inputs:
+        """The inputs of a step."""
         step = self._declared[name]
-        files = {role: _as_text(file) for role, file in {**step.inputs, **step.handed}.items()}
-        return files, self._tell(self._step_is_stale(name), step.outputs.values(), follow=self._follow)
+        files: dict[str, File] = {**step.inputs, **step.handed}
+        if name == NATION_PARQUET:  # only an approved nation is split
+            files["approval"] = self._layout.approval(self._requests[NATION])
+        known = name not in _AFTER_AREAS or self._plan_is_known()
+        return self._inputs(files, step.outputs.values(), known, lambda: self._step_is_stale(name))
 
-    def report_inputs(self, *, known: bool) -> tuple[Files, bool]:
-        """The inputs of the report, and whether they count."""
-        step = self._declared[REPORT]
-        files = {role: _as_text(file) for role, file in step.inputs.items()}
-        splits = self.settings.config.output.nation_parquet
-        stale = known and (self._makes_records() or (splits and self._split_is_stale()) or self._step_is_stale(REPORT))
-        return files, self._tell(stale, step.outputs.values(), follow=not known or self._follow)
-
-    def split_inputs(self, *, known: bool) -> tuple[Files, bool]:
-        """The inputs of the split of the nation, and whether they count. Only an approved nation is split."""
-        step = self._declared[NATION_PARQUET]
-        files = {role: _as_text(file) for role, file in step.inputs.items()}
-        files["approval"] = str(self._layout.approval(self._requests[NATION]))
-        stale = known and self._split_is_stale()
-        return files, self._tell(stale, step.outputs.values(), follow=not known or self._follow)
-
-    def area_inputs(self, area: str, *, known: bool) -> tuple[Files, bool]:
-        """The inputs of an area's job, by ``<folder>/<area>``, and whether they count."""
-        request = self._requests[area]
+    def area_inputs(self, area: str) -> Inputs:
+        """The inputs of an area's job, by ``<folder>/<area>``."""
+        request, known = self._requests[area], self._plan_is_known()
         prepared = self._layout.package(request.package)
-        files = {
-            "snapshot": self._layout.snapshot.as_posix(),
-            "blocks": prepared.blocks.as_posix(),
-            "clones": prepared.clones.as_posix(),
-            "takeup": prepared.takeup.as_posix(),
+        files: dict[str, File] = {
+            "snapshot": self._layout.snapshot,
+            "blocks": prepared.blocks,
+            "clones": prepared.clones,
+            "takeup": prepared.takeup,
+            # The plan writes the request; until then the plan is the input.
+            "request": self._layout.request(request) if known else self._layout.plan,
         }
-        # The plan writes the request; until then the plan is the input.
-        files["request"] = str(self._layout.request(request) if known else self._layout.plan)
-        stale = known and not self._area(area).up_to_date
-        return files, self._tell(stale, [self._layout.output(request)], follow=not known)  # by content alone
+        h5 = self._layout.output(request)
+        # Content alone decides: an area whose inputs were made again, and came out the same, is not built.
+        return self._inputs(files, [h5], known, lambda: not self._area(area).up_to_date, follow=False)
 
-    def record_inputs(self, area: str, *, known: bool) -> tuple[Files, bool]:
-        """The inputs of the check of an area's file against its targets, and whether they count."""
+    def record_inputs(self, area: str) -> Inputs:
+        """The inputs of the check of an area's file against its targets."""
         request = self._requests[area]
         h5 = self._layout.output(request)
-        runs = [self._layout.simulation(part).as_posix() for part in self.settings.parts.sources_of(area)]
-        files: Files = {
-            "targets": self.settings.target_database.as_posix(),
-            "h5": h5.as_posix(),
-            "sidecar": sidecar_path(h5).as_posix(),
-            "runs": runs,
+        files: dict[str, File] = {
+            "targets": self.settings.target_database,
+            "h5": h5,
+            "sidecar": sidecar_path(h5),
+            "runs": tuple(self._layout.simulation(part) for part in self.settings.parts.sources_of(area)),
         }
-        stale = known and bool(self._known_targets().records.get(f"{area}.h5"))
-        return files, self._tell(stale, [self._layout.record("targets", request)], follow=not known or self._follow)
+        record = self._layout.record("targets", request)
+        return self._inputs(files, [record], self._plan_is_known(), lambda: self._record_is_stale(area))
 
-    def simulation_inputs(self, part: int, *, known: bool) -> tuple[Files, bool]:
-        """The inputs of the model runs of a part, and whether they count."""
+    def simulation_inputs(self, part: int) -> Inputs:
+        """The inputs of the model runs of a part."""
         outputs = [
             self._layout.output(request)
             for request in self.settings.requests
             if part in self.settings.parts.readers_of(request)
         ]
-        built = [path.as_posix() for h5 in outputs for path in (h5, sidecar_path(h5))]
-        files: Files = {"targets": self.settings.target_database.as_posix(), "built": built}
-        stale = known and part in self._known_targets().simulations
-        return files, self._tell(stale, [self._layout.simulation(part)], follow=not known or self._follow)
-
-    def approval_inputs(self, area: str, *, known: bool) -> tuple[Files, bool]:
-        """The inputs of the approval of an area's file, and whether they count."""
-        request = self._requests[area]
-        files: Files = {
-            "sidecar": sidecar_path(self._layout.output(request)).as_posix(),
-            "records": [path.as_posix() for path in wanted_records(self.settings, request).values()],
+        files: dict[str, File] = {
+            "targets": self.settings.target_database,
+            "built": tuple(path for h5 in outputs for path in (h5, sidecar_path(h5))),
         }
-        stale = known and not self._is_approved(area)
-        return files, self._tell(stale, [self._layout.approval(request)], follow=not known or self._follow)
+        runs = self._layout.simulation(part)
+        return self._inputs(files, [runs], self._plan_is_known(), lambda: part in self._known_targets().simulations)
 
-    def _tell(self, stale: bool, outputs: Iterable[Path], *, follow: bool) -> bool:
-        """Force a stale job, and return whether its inputs count.
+    def approval_inputs(self, area: str) -> Inputs:
+        """The inputs of the approval of an area's file."""
+        request = self._requests[area]
+        files: dict[str, File] = {
+            "sidecar": sidecar_path(self._layout.output(request)),
+            "records": tuple(wanted_records(self.settings, request).values()),
+        }
+        approval = self._layout.approval(request)
+        return self._inputs(files, [approval], self._plan_is_known(), lambda: not self._is_approved(area))
+
+    def _inputs(
+        self,
+        files: Mapping[str, File],
+        outputs: Iterable[Path],
+        known: bool,
+        is_stale: Callable[[], bool],
+        *,
+        follow: bool = True,
+    ) -> Inputs:
+        """The inputs of a job as its rule takes them. A job that is stale is forced.
 
         Args:
-            stale: by content.
+            files: by name.
             outputs: of the job.
-            follow: whether they count in any case.
+            known: whether one can tell already. Until then the inputs count.
+            is_stale: whether the job is stale by content.
+            follow: whether the inputs of a job that is up to date count where Snakemake has reasons of its own.
         """
         self._engine.ignore_clocks()
+        texts = {name: _as_text(file) for name, file in files.items()}
         if not self._engine.is_main:
-            return False
+            return texts, False
+        stale = known and is_stale()
         if stale:
             self._engine.force(outputs)
-        return stale or follow
+        return texts, stale or not known or (follow and self._follow)
 
     def _step_is_stale(self, name: str) -> bool:
-        if not self._engine.is_main:
-            return False
+        if name == NATION_PARQUET and not self._area(NATION).up_to_date:
+            return True
+        if name == REPORT and self._makes_what_the_report_reads():
+            return True
         if name not in self._steps:  # a target that no area of this run needs
             return not compare_steps(self.settings, self._memo, [self._declared[name]])[name].up_to_date
         return not self._steps[name].up_to_date or (name == "plan" and self._follow and self._requests_are_lost())
-
-    def _split_is_stale(self) -> bool:
-        """Whether the split of the nation is of other bytes than the nation has now, or will have."""
-        return self._engine.is_main and (not self._area(NATION).up_to_date or self._step_is_stale(NATION_PARQUET))
 
     def _requests_are_lost(self) -> bool:
         """Whether the file of an area's request is missing or edited. An area that is up to date may be forced too."""
         expected = read_plan(self._layout.plan)
         return bool(lost_requests(self.settings, self.settings.requests, expected))
 
-    def _makes_records(self) -> bool:
-        """Whether any record will be made anew."""
-        return not all(status.up_to_date for status in self._known_areas().values()) or any(
-            self._known_targets().records.values()
+    def _makes_what_the_report_reads(self) -> bool:
+        """Whether a file, a record, or the split of the nation will be made anew."""
+        return (
+            not all(status.up_to_date for status in self._known_areas().values())
+            or any(self._known_targets().records.values())
+            or (self.settings.config.output.nation_parquet and self._step_is_stale(NATION_PARQUET))
         )
 
     def _area(self, area: str) -> AreaStatus:
@@ -298,35 +308,25 @@ class Run:
         """The status of all areas. Call it when the checkpoint has run, or is not needed."""
         if self._areas is None:
             expected = read_plan(self._layout.plan)
-            areas = {
-                request.key: compare_area(self.settings, request, expected[request.key], self._memo)
-                for request in self.settings.requests
-            }
-            self._areas = areas
-            if self.settings.policy.wants_targets:
-                rebuilt = [key for key, status in areas.items() if not status.up_to_date]
-                self._targets = compare_targets(self.settings, self._memo, rebuilt)
+            self._areas, self._targets = compare_areas(self.settings, self._memo, expected)
         return self._areas
 
     def _known_targets(self) -> TargetStatus:
         self._known_areas()
         return self._targets
 
+    def _record_is_stale(self, area: str) -> bool:
+        """Whether an area is checked against its targets again."""
+        return bool(self._known_targets().records.get(f"{area}.h5"))
+
     def _is_approved(self, area: str) -> bool:
         """Whether an area's approval is for its file, and neither file nor records will be made anew."""
         status = self._area(area)
-        current = status.up_to_date and not self._known_targets().records.get(f"{area}.h5")
+        current = status.up_to_date and not self._record_is_stale(area)
         return current and is_approved(self.settings, self._requests[area], status.built, self._memo)
 
-    def _is_done(self, area: str) -> bool:
-        """Whether an area can be left out of Snakemake's graph: it is approved, and no step is stale."""
-        return self._may_leave_out() and self._is_approved(area)
-
-    def _split_is_done(self) -> bool:
-        """The same of the split of the nation."""
-        return self._may_leave_out() and not self._split_is_stale()
-
     def _may_leave_out(self) -> bool:
+        """Whether the graph may do without what is finished, because no step is stale."""
         known = self._leaves_out and not self.waits_for_plan
         return known and all(step.up_to_date for step in self._steps.values())
 

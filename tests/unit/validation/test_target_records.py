@@ -13,7 +13,7 @@ from local_h5.contracts.results import sidecar_path
 from local_h5.errors import ResultError
 from local_h5.files.atomic import write_text
 from local_h5.files.digests import DigestMemo
-from local_h5.runs.target_records import compare_targets, record_basis
+from local_h5.runs.target_records import built_digests, compare_targets, record_basis
 from local_h5.validation.targets.run import TargetRun
 
 TARGETS = [("person_count", [("age", ">", "17"), ("state_fips", "==", "37")], 100.0)]
@@ -41,7 +41,11 @@ def checked(run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 def reasons(run: Run) -> dict[str, tuple[str, ...]]:
-    return {key: why for key, why in compare_targets(run.settings, MEMO).records.items() if why}
+    return {key: why for key, why in compare_targets(run.settings, MEMO, digests(run)).records.items() if why}
+
+
+def digests(run: Run) -> dict[str, str | None]:
+    return built_digests(run.settings, [request.key for request in run.settings.requests])
 
 
 def test_everything_is_up_to_date_whatever_the_times(checked: Run) -> None:
@@ -76,7 +80,7 @@ def test_another_database_under_an_older_time(checked: Run) -> None:
     path = write_database(checked.folder / "targets.db", [*TARGETS, ("snap", [], 5.0)])
     os.utime(path, (1_000_000_000, 1_000_000_000))
     assert all(why == ("targets changed",) for why in reasons(checked).values())
-    assert compare_targets(checked.settings, MEMO).simulations == {0, 1}
+    assert compare_targets(checked.settings, MEMO, digests(checked)).simulations == {0, 1}
 
 
 def test_another_file_asks_for_its_own_record(checked: Run) -> None:
@@ -93,7 +97,7 @@ def test_an_error_is_tried_again(checked: Run) -> None:
 
 
 def test_a_rebuilt_area_is_checked_again(checked: Run) -> None:
-    verdicts = compare_targets(checked.settings, MEMO, ["states/NC.h5"])
+    verdicts = compare_targets(checked.settings, MEMO, {**digests(checked), "states/NC.h5": None})
     assert {key for key, why in verdicts.records.items() if why} == {"states/NC.h5"}
 
 

@@ -39,7 +39,7 @@ ELSEWHERE: dict[str, set[str]] = {
     "GEOGRAPHY_MODULES": {
         *DICTIONARY, *TABLES, "files/single", "inputs/columns", "inputs/id_columns", "inputs/membership",
         "inputs/missing",
-        "inputs/source", "inputs/stored", "prepared/formulas", "prepared/housing",
+        "inputs/source", "inputs/stored", "prepared/formulas", "prepared/given", "prepared/held", "prepared/housing",
         "prepared/model", "prepared/places", "prepared/snapshot", "takeup/anchors", "takeup/eligibility",
         "takeup/prepare", "takeup/programmes",
         "takeup/rates", "takeup/table",
@@ -50,7 +50,7 @@ ELSEWHERE: dict[str, set[str]] = {
         "inputs/geography/block_table",
         "inputs/geography/blocks", "inputs/geography/codes", "inputs/geography/load", "inputs/geography/tables",
         "inputs/id_columns", "inputs/membership", "inputs/missing", "inputs/npy", "inputs/source", "inputs/stored",
-        "prepared/formulas", "prepared/model", "prepared/places",
+        "prepared/formulas", "prepared/given", "prepared/held", "prepared/model", "prepared/places",
     },
     "OWN_MODULES": {
         "inputs/geography/canonical", "inputs/npy", "prepared/files", "prepared/snapshot", "takeup/anchors",

@@ -13,7 +13,7 @@ from local_h5.cli import options_of
 from local_h5.config.settings import Settings, merge
 from local_h5.errors import ConfigError
 from local_h5.files.digests import DigestMemo
-from local_h5.runs.steps import all_steps
+from local_h5.runs.steps import declared_steps
 from local_h5.workflow.configuration import load_settings, parse_overrides, read_config
 
 ROOT = Path(__file__).parents[3]
@@ -50,7 +50,7 @@ def test_rules_for_missing_values_take_codes_as_text_or_as_numbers(
         settings = load_settings([mine])
         json.dumps(settings.config.to_json(), sort_keys=True, allow_nan=False)  # as a run keeps it
         assert settings.missing.rules["is_female"].keys() == {"-1", "NaN"}
-        step = next(step for step in all_steps(settings, DigestMemo(None)) if step.name == "snapshot")
+        step = declared_steps(settings, DigestMemo(None))["snapshot"]
         params.append(step.params)
     assert params[0] == params[1]
     assert params[0] != params[2]  # the source is prepared again

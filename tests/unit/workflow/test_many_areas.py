@@ -117,7 +117,7 @@ def test_an_area_has_the_same_paths_by_request_and_by_name(area: AreaBuildReques
         ({}, NOT_BUILT),
         ({"a.h5": b"x"}, "sidecar missing or unreadable"),
         ({"a.h5.result.json": b"{"}, "sidecar missing or unreadable"),
-        ({"a.h5.result.json": b"[]"}, "sidecar missing or unreadable"),
+        ({"a.h5.result.json": b"[]"}, "sidecar of another form"),
         ({"a.h5": b"x", "a.h5.result.json": b"\xff"}, "sidecar missing or unreadable"),
         ({"a.h5.result.json": b"{}"}, "sidecar of another form"),
     ],
