@@ -5,18 +5,19 @@ inputs, and from these every area's fingerprint. If the snapshot has to be made 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from local_h5.config.settings import Package, Settings
 from local_h5.contracts.plan import OwnDataset
 from local_h5.contracts.results import Fingerprint
 from local_h5.files.digests import DigestMemo
 from local_h5.runs.code import AREA_MODULES, code_digest
-from local_h5.runs.plan_file import lost_requests, read_plan
-from local_h5.runs.staleness import AreaStatus, StepStatus, compare_area, compare_steps, read_built
+from local_h5.runs.plan_file import lost_requests
+from local_h5.runs.staleness import AreaStatus, StepStatus, compare_area, compare_steps, read_built, read_part
 from local_h5.runs.steps import NATION_PARQUET, Step, declared_steps, needed_steps, steps_of
 from local_h5.runs.target_records import NO_TARGETS, TargetStatus, compare_targets
 from local_h5.runs.traces import Trace
@@ -28,12 +29,12 @@ if TYPE_CHECKING:
     Own = Callable[[], OwnInputs]
 
 
-@dataclass(frozen=True, slots=True)
-class Forecast:
+class Forecast(Struct, frozen=True):
     """What is stale, and what is expected of each area.
 
     Attributes:
-        steps: status of every step, in order.
+        declared: every step that a rule describes.
+        steps: status of those that the areas need, in order.
         expected: relative path → fingerprint; None when a step must run first.
         unknown: why they are not known, in words.
         certain: whether the cause of ``unknown`` changes every area (a new source does; a lost file may not).
@@ -43,6 +44,7 @@ class Forecast:
         nation_parquet: of the split of the nation as it stands; None where the run has none.
     """
 
+    declared: Mapping[str, Step]
     steps: Mapping[str, StepStatus]
     expected: Mapping[str, Fingerprint] | None
     unknown: str | None
@@ -74,9 +76,8 @@ def forecast(settings: Settings, memo: DigestMemo, *, ahead: bool = True) -> For
     verdicts = compare_steps(settings, memo, steps)
     own = cache(partial(_own_inputs, settings))  # the dataset is read at most once
     if not ahead and not verdicts["plan"].up_to_date:
-        return Forecast(
-            verdicts, None, "steps before the areas run first", False, {}
-        )  # compared after the plan has run
+        # The areas are compared after the plan has run.
+        return Forecast(declared, verdicts, None, "steps before the areas run first", False, {})
     expected = _known_plan(settings, verdicts, memo)
     unknown, certain = None, False
     if expected is None:
@@ -93,7 +94,7 @@ def forecast(settings: Settings, memo: DigestMemo, *, ahead: bool = True) -> For
     split = None
     if settings.config.output.nation_parquet:
         split = compare_steps(settings, memo, [declared[NATION_PARQUET]])[NATION_PARQUET]
-    return Forecast(verdicts, expected, unknown, certain, areas, targets, dataset, split)
+    return Forecast(declared, verdicts, expected, unknown, certain, areas, targets, dataset, split)
 
 
 def compare_areas(
@@ -173,10 +174,10 @@ def _known_plan(
     settings: Settings, verdicts: Mapping[str, StepStatus], memo: DigestMemo
 ) -> dict[str, Fingerprint] | None:
     """The plan of the last run, if only lost or damaged files differ since then."""
-    path, trace = settings.layout.plan, Trace.read(settings.layout.trace("plan"))
+    path, trace = settings.layout.plan, read_part(settings.layout.trace("plan"), Trace)
     if not verdicts["plan"].repair or trace is None or memo.sha256(path) != trace.outputs.get("plan"):
         return None
-    return read_plan(path)
+    return read_part(path, dict[str, Fingerprint])  # its bytes are those that were written
 
 
 def _obstacle(

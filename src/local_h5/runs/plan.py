@@ -112,10 +112,10 @@ def orphans(settings: Settings) -> list[str]:
     wanted = {request.key for request in settings.requests}
     found = []
     for folder in FOLDERS.values():
-        for path in sorted((settings.results / folder).glob("*.h5*")):
-            name = f"{folder}/{path.name}"
-            if name.removesuffix(SUFFIX) not in wanted and path.name.endswith((".h5", f".h5{SUFFIX}")):
-                found.append(name)
+        names = sorted(f"{folder}/{path.name}" for path in (settings.results / folder).glob("*.h5*"))
+        found += [
+            name for name in names if name.endswith((".h5", f".h5{SUFFIX}")) and name.removesuffix(SUFFIX) not in wanted
+        ]
     return found
 
 

@@ -11,21 +11,25 @@ import os
 import socket
 import stat
 from pathlib import Path
-
-from filelock import FileLock, Timeout
+from typing import TYPE_CHECKING
 
 from local_h5.config.layout import Layout
 from local_h5.errors import RunningError, WriteError
 from local_h5.files.atomic import of_owner, write_text
 from local_h5.requests import FOLDERS
 
+if TYPE_CHECKING:
+    from filelock import FileLock
 
-def hold_run_lock(results: Path) -> FileLock:
+
+def hold_run_lock(results: Path) -> "FileLock":
     """Lock the results folder for this process. Keep the lock object: it releases the lock when it is deleted.
 
     Raises:
         RunningError: another process holds it, or the folder cannot be locked.
     """
+    from filelock import FileLock, Timeout  # on use: a dry run needs no lock
+
     path = Layout(results).lock
     try:
         results.mkdir(parents=True, exist_ok=True)

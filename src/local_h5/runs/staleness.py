@@ -8,7 +8,6 @@ sidecar and record of structural checks are those that its job wrote. Dates deci
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,8 +29,7 @@ _UNREADABLE = "sidecar missing or unreadable"
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class StepStatus:
+class StepStatus(Struct, frozen=True):
     """Whether a step's outputs are up to date.
 
     Attributes:
@@ -59,8 +57,7 @@ class StepStatus:
         return not self.reasons
 
 
-@dataclass(frozen=True, slots=True)
-class AreaStatus:
+class AreaStatus(Struct, frozen=True):
     """Whether an area's files are up to date.
 
     Attributes:
@@ -116,9 +113,8 @@ def compare_area(settings: Settings, request: AreaBuildRequest, expected: Finger
     fault, found = read_built(h5)
     if fault is not None or found is None:
         return AreaStatus(fault)
-    changed = expected.differences(found.components)
-    if changed:
-        return AreaStatus(None, tuple(changed))
+    if found.components != expected.components:
+        return AreaStatus(None, tuple(expected.differences(found.components)))
     fault = file_fault(h5, found.sha256, memo) or record_fault(settings.layout.record("structural", request), found)
     return AreaStatus(fault, built=found if fault is None else None)
 
@@ -241,7 +237,7 @@ def _compare_fetch(step: Step, memo: DigestMemo) -> StepStatus:
 def _compare_step(settings: Settings, step: Step, memo: DigestMemo) -> StepStatus:
     digests = inputs_now(step, memo)
     missing = tuple(role for role, digest in digests.items() if digest is None)
-    trace = Trace.read(settings.layout.trace(step.name))
+    trace = read_part(settings.layout.trace(step.name), Trace)
     if trace is None:
         return StepStatus(("not run",), missing=missing)
     params = json.loads(json.dumps(step.params))

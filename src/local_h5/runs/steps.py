@@ -7,16 +7,14 @@ steps that read it. A missing input makes nothing stale: it is made when a step 
 
 import hashlib
 import importlib.metadata
-import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, get_args
 
 import msgspec
 import yaml
-from msgspec import to_builtins
+from msgspec import Struct, to_builtins
 
 from local_h5.config.paths import shipped
 from local_h5.config.settings import Package, Settings
@@ -53,8 +51,7 @@ File = Path | tuple[Path, ...]
 """A file, or several that play one role."""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """One job that is not an area's. The rule of the step takes its files from here.
 
     Attributes:
@@ -73,9 +70,9 @@ class Step:
     outputs: Mapping[str, Path]
     params: Mapping[str, Any]
     modules: tuple[str, ...]
-    pins: Mapping[str, str] = field(default_factory=dict)
-    beside: Mapping[str, Path] = field(default_factory=dict)
-    handed: Mapping[str, Path] = field(default_factory=dict)
+    pins: Mapping[str, str] = {}
+    beside: Mapping[str, Path] = {}
+    handed: Mapping[str, Path] = {}
 
     @property
     def reads(self) -> dict[str, File]:
@@ -256,7 +253,7 @@ def _snapshot(settings: Settings, memo: DigestMemo) -> Step:
     # The snapshot depends on the variables that the programmes need from the model, not on their rates.
     listing = settings.programmes
     files = {role: memo.sha256(path) for role, path in {"list": listing, **takeup_files(settings)}.items()}
-    key = hashlib.sha256(json.dumps([str(listing), files, code.code_digest(["takeup/programmes"], memo)]).encode())
+    key = _digest([str(listing), files, code.code_digest(["takeup/programmes"], memo)])
     return Step(
         "snapshot",
         {"dataset": settings.dataset, "variables": Path(settings.config.variables)},
@@ -267,9 +264,7 @@ def _snapshot(settings: Settings, memo: DigestMemo) -> Step:
             "medicaid_cost": settings.config.output.medicaid_cost,
             "own_places": settings.from_dataset,
             **_dataset_form(settings),
-            "needs of programmes": memo.derived(
-                "needs of programmes", key.hexdigest(), lambda: _needs_of_programmes(listing)
-            ),
+            "needs of programmes": memo.derived("needs of programmes", key, lambda: _needs_of_programmes(listing)),
             **_model_versions(),
         },
         code.SNAPSHOT_MODULES,
@@ -359,6 +354,7 @@ def _plan(settings: Settings, memo: DigestMemo) -> Step:
         for package in settings.packages
         for name in ("blocks", "clones", "takeup")
     }
+    requests = _digest(settings.requests)
     return Step(
         "plan",
         {"snapshot": settings.layout.snapshot, **prepared},
@@ -368,10 +364,10 @@ def _plan(settings: Settings, memo: DigestMemo) -> Step:
             "dictionary": settings.layout.dictionary,
         },
         {
-            "requests": to_builtins(settings.requests),
+            "requests": requests,
             "choices": to_builtins(settings.config.area_choices),
             "area_code": code.code_digest(code.AREA_MODULES, memo),
-            "validation": _structural_policy(settings, memo),
+            "validation": _structural_policy(settings, requests, memo),
             **code.library_versions(),
         },
         code.PLAN_MODULES,
@@ -437,26 +433,29 @@ class _Later(Mapping[str, File]):
         return len(self._made())
 
 
-def _structural_policy(settings: Settings, memo: DigestMemo) -> Any:
-    """Limits and populations that decide the areas' structural verdicts."""
+def _structural_policy(settings: Settings, requests: str, memo: DigestMemo) -> str:
+    """Digest of the limits and populations that decide the areas' structural verdicts."""
     tables = [settings.config.areas.districts, settings.config.validation.population.table]
     depends_on = [
         to_builtins(settings.config.validation),
         settings.config.inputs.example,
         [memo.sha256(Path(path)) for path in tables if path is not None],
-        to_builtins(settings.requests),
+        requests,
         code.code_digest(["contracts/policy", "validation/structural/population"], memo),
     ]
-    key = hashlib.sha256(json.dumps(depends_on).encode()).hexdigest()
-    return memo.derived("structural policy", key, lambda: _decide_structural_policy(settings))
+    return str(memo.derived("structural policy", _digest(depends_on), lambda: _decide_structural_policy(settings)))
 
 
-def _decide_structural_policy(settings: Settings) -> dict[str, Any]:
+def _decide_structural_policy(settings: Settings) -> str:
     # Imported on use: numpy and h5py, only when the policy has changed.
     from local_h5.validation.structural.verdict import StructuralPolicy
 
     run = StructuralPolicy.from_config(settings.config.structural)
-    return {request.key: run.decides(request) for request in settings.requests}
+    return _digest({request.key: run.decides(request) for request in settings.requests})
+
+
+def _digest(data: Any) -> str:
+    return hashlib.sha256(msgspec.json.encode(data, order="sorted")).hexdigest()
 
 
 def _model_versions() -> dict[str, str]:

@@ -1,8 +1,8 @@
 """The table at the end of a run: the files by type, and whether their sums agree with each other and the ACS."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
 
+from msgspec import Struct
 from rich.console import Console
 from rich.table import Table
 
@@ -21,8 +21,7 @@ _EXPENDABLE = ("persons", "ACS 2024", "MB", "households", "job s")
 """Columns that a narrow screen does not show. The last one is left out first."""
 
 
-@dataclass(frozen=True, slots=True)
-class LevelSummary:
+class LevelSummary(Struct, frozen=True):
     """The files of one area type.
 
     Attributes:

@@ -6,7 +6,6 @@ A record names its origin: its file, the target database, the policy, code and v
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +26,7 @@ only records of files that were too large for it."""
 _LIMIT = "persons_per_run"
 
 
-@dataclass(frozen=True, slots=True)
-class TargetStatus:
+class TargetStatus(Struct, frozen=True):
     """Which results of the level of targets are up to date.
 
     Attributes:

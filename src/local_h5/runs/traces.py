@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from local_h5.errors import InputError
 from local_h5.files import forms
@@ -22,14 +22,6 @@ class Trace(Form, frozen=True):
     code: str
     inputs: Mapping[str, str | None]
     outputs: Mapping[str, str | None]
-
-    @classmethod
-    def read(cls, path: Path) -> Self | None:
-        """The trace of a step that has ended; None if it is missing or unreadable."""
-        try:
-            return forms.read(path, cls, InputError, "what a step left behind", "Run it again.")
-        except InputError:
-            return None
 
     def write(self, path: Path) -> None:
         """Write it, whole or not at all."""

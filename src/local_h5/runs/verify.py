@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from msgspec import Struct
 
 from local_h5.config.settings import Settings
 from local_h5.contracts import schemas
@@ -21,8 +22,7 @@ from local_h5.runs.steps import NATION_PARQUET, declared_steps
 Kind = Literal["missing", "stale", "corrupt", "unreadable", "orphaned"]
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One file with a problem.
 
     Attributes:
@@ -37,8 +37,7 @@ class Finding:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Verification:
+class Verification(Struct, frozen=True):
     """All findings. ``unknown`` says why staleness is not known, if it is not."""
 
     findings: tuple[Finding, ...]

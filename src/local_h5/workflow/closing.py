@@ -9,8 +9,9 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import NoReturn
+
+from msgspec import Struct
 
 from local_h5.config.settings import Settings
 from local_h5.contracts.records import Refusal, read_record, why_refused
@@ -28,8 +29,7 @@ _SHOWN = 8
 """Areas of a type that are named."""
 
 
-@dataclass(frozen=True, slots=True)
-class FailedAreas:
+class FailedAreas(Struct, frozen=True):
     """Areas that failed for the same reason.
 
     Attributes:

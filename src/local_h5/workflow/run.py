@@ -79,7 +79,7 @@ class Run:
         self._engine = engine
         self._lock: FileLock | None = None
         self._memo = DigestMemo.open(settings.layout.memo)
-        self._declared = declared_steps(settings, self._memo)
+        self._declared: Mapping[str, Step] = {}
         self._requests = {request.name: request for request in settings.requests}
         self._areas: Mapping[str, AreaStatus] | None = None
         self._targets: TargetStatus = NO_TARGETS
@@ -88,6 +88,7 @@ class Run:
         self._leaves_out = False
         self.announcement: str | None = None
         if not engine.is_main:
+            self._declared = declared_steps(settings, self._memo)
             return  # the main process has decided that this job runs
         engine.refuse_overridden_profile()
         _check_targets(settings, engine.targets)
@@ -99,7 +100,7 @@ class Run:
         foreseen = forecast(settings, self._memo, ahead=dry)
         if self._lock is not None:
             self._memo.save()
-        self._steps, self._foreseen = foreseen.steps, foreseen
+        self._declared, self._steps, self._foreseen = foreseen.declared, foreseen.steps, foreseen
         self._leaves_out = engine.start in ("run", "dry-run") and not engine.wants_all
         if dry:
             from local_h5.runs.plan import make_plan

@@ -16,9 +16,10 @@ import logging
 import re
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from local_h5.requests import FOLDERS
 from local_h5.workflow.engine import Bars
@@ -37,8 +38,7 @@ _PREFIXES = ("error: ", "not published: ")
 """Beginnings of the line in which our scripts say why they failed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """A job that failed.
 
     Attributes:
