@@ -30,7 +30,7 @@ from local_h5.inputs.source import STRUCTURAL, SourceDataset, read_source
 from local_h5.inputs.stored import Stored
 from local_h5.inputs.weights import load_weights
 from local_h5.prepared.clones import CloneIndex
-from local_h5.prepared.declared import Declared, ModelSource
+from local_h5.prepared.declared import ModelSource
 from local_h5.prepared.given import VariableRules
 from local_h5.prepared.own import prepare_own_places
 from local_h5.prepared.places import DERIVED, PLACE_INPUTS
@@ -104,8 +104,18 @@ def check_inputs(settings: Settings) -> tuple[Finding, ...]:
     """
     checks, config = _Checks(), settings.config
     checks.say("right", settings.where, _counted(settings.requests))
-    rules = checks.attempt(config.variables, lambda: load_variable_rules(Path(config.variables)), _says_rules)
-    programmes = checks.attempt(settings.programmes, lambda: load_programmes(settings.programmes), _says_programmes)
+    rules = checks.attempt(
+        config.variables,
+        lambda: load_variable_rules(Path(config.variables)),
+        lambda made: (
+            f"{len(made.calculated)} variables that the model calculates, {len(made.ids)} that are ids of units"
+        ),
+    )
+    programmes = checks.attempt(
+        settings.programmes,
+        lambda: load_programmes(settings.programmes),
+        lambda made: f"{len(made)} take-up programmes",
+    )
     source = _dataset(checks, settings, rules)
     if settings.from_dataset:
         _own_places(checks, settings, source, programmes)
@@ -150,14 +160,6 @@ def _counted(requests: Sequence[AreaBuildRequest]) -> str:
     return f"{len(requests):,} areas ({', '.join(parts)})"
 
 
-def _says_rules(rules: VariableRules) -> str:
-    return f"{len(rules.calculated)} variables that the model calculates, {len(rules.ids)} that are ids of units"
-
-
-def _says_programmes(programmes: Sequence[Programme]) -> str:
-    return f"{len(programmes)} take-up programmes"
-
-
 # --- the dataset
 
 
@@ -197,18 +199,14 @@ def _columns(checks: _Checks, settings: Settings, source: SourceDataset, rules: 
     wrong = 0
     for name, fault in _column_faults(source, kinds, rules):
         wrong += 1
-        if _may_be_left_out(name, declared[name], settings, rules):
+        # The model computes such a column from the place of a clone, and files may do without it.
+        if declared[name].computed and not settings.from_dataset and name not in rules.moved and name not in rules.kept:
             checks.say("note", source.path, f"{fault} If the model computes it from the place, it is left out instead.")
         else:
             checks.fault(source.path, fault)
     unread = f"; {len(names) - len(kinds)} more cannot be judged without the model" if len(names) > len(kinds) else ""
     if len(kinds) > wrong:
         checks.say("right", source.path, f"the values of {len(kinds) - wrong:,} columns that the model knows{unread}")
-
-
-def _may_be_left_out(name: str, declared: Declared, settings: Settings, rules: VariableRules) -> bool:
-    """Whether files may do without a column, because the model computes it from the place of a clone."""
-    return declared.computed and not settings.from_dataset and name not in rules.moved and name not in rules.kept
 
 
 def _column_faults(
@@ -284,7 +282,7 @@ def _package(checks: _Checks, settings: Settings, package: Package, source: Sour
             lambda: build_block_table(
                 geography, settings.tables, settings.config.geography.unknown_blocks, where=str(package.geography)
             ),
-            _says_blocks,
+            lambda made: f"{len(made.geoid):,} different blocks, each in its district by the block tables",
         )
     for warning in warned:
         checks.say("note", package.geography, str(warning.message))
@@ -319,10 +317,6 @@ def _says_weights(weights: np.ndarray) -> str:
 def _says_geography(geography: Geography) -> str:
     codes = f"{len(geography.block):,} blocks, their districts, counties and states"
     return f"{geography.n_clones:,} clones of {geography.n_households:,} households; {codes}"
-
-
-def _says_blocks(blocks: BlockTable) -> str:
-    return f"{len(blocks.geoid):,} different blocks, each in its district by the block tables"
 
 
 def _areas(checks: _Checks, settings: Settings, package: Package, clones: CloneIndex, blocks: BlockTable) -> None:

@@ -104,7 +104,8 @@ class Fingerprints:
             return _slices(inputs, inputs.clones.select(request, inputs.blocks), self._options)
         for code in codes:
             if code not in self._districts:
-                self._districts[code] = _district_slices(inputs, code, self._options)
+                selection = inputs.clones.district(code)
+                self._districts[code] = _slices(inputs, selection, self._options) if len(selection) else {}
         slices = _union({code: self._districts[code] for code in codes if self._districts[code]})
         if not slices:
             inputs.clones.select(request, inputs.blocks)  # raises, with the reason
@@ -144,11 +145,6 @@ def _districts_of(request: AreaBuildRequest, inputs: PreparedInputs) -> list[int
         states = {int(value) for value in only.values}
         return [code for code in present if code // 100 in states]
     return None
-
-
-def _district_slices(inputs: PreparedInputs, code: int, options: BuildOptions) -> dict[str, str]:
-    selection = inputs.clones.district(code)
-    return _slices(inputs, selection, options) if len(selection) else {}
 
 
 def _slices(inputs: PreparedInputs, selection: CloneSelection, options: BuildOptions) -> dict[str, str]:

@@ -18,7 +18,8 @@ from local_h5.files.digests import DigestMemo
 from local_h5.runs.code import AREA_MODULES, code_digest
 from local_h5.runs.plan_file import lost_requests
 from local_h5.runs.staleness import AreaStatus, StepStatus, compare_area, compare_steps, read_built, read_part
-from local_h5.runs.steps import NATION_PARQUET, Step, declared_steps, needed_steps, steps_of
+from local_h5.runs.step import Step
+from local_h5.runs.steps import NATION_PARQUET, declared_steps, needed_steps, steps_of
 from local_h5.runs.target_records import NO_TARGETS, TargetStatus, compare_targets
 from local_h5.runs.traces import Trace
 

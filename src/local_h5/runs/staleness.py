@@ -19,7 +19,7 @@ from local_h5.contracts.results import Fingerprint, sidecar_path
 from local_h5.files.digests import DigestMemo
 from local_h5.requests import AreaBuildRequest
 from local_h5.runs.code import code_digest
-from local_h5.runs.steps import Step
+from local_h5.runs.step import Step
 from local_h5.runs.traces import Trace, inputs_now
 
 NOT_BUILT = "not built"

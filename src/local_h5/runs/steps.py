@@ -13,20 +13,18 @@ from pathlib import Path
 from typing import Any, get_args
 
 import msgspec
-import yaml
-from msgspec import Struct, to_builtins
+from msgspec import to_builtins
 
-from local_h5.config.paths import shipped
 from local_h5.config.settings import Package, Settings
 from local_h5.contracts.config import OWN, UnitEntity
 from local_h5.contracts.results import sidecar_path
 from local_h5.files.digests import DigestMemo
 from local_h5.runs import code
+from local_h5.runs.example_steps import EXAMPLE_TARGETS, example_steps, example_targets, fetch_steps
+from local_h5.runs.step import File, Step
 
-PINNED_SOURCES = Path("config/example_sources.yaml")
 REPORT = "report"
 NATION_PARQUET = "nation_parquet"
-EXAMPLE_TARGETS = "example_targets"
 REPORT_FILES = {
     "page": "report.html",
     "areas": "areas.parquet",
@@ -45,39 +43,6 @@ FIGURES = (
     "seconds",
 )
 """Pictures of the report, each a file ``figures/<name>.svg`` beside it."""
-
-
-File = Path | tuple[Path, ...]
-"""A file, or several that play one role."""
-
-
-class Step(Struct, frozen=True):
-    """One job that is not an area's. The rule of the step takes its files from here.
-
-    Attributes:
-        name: of the step, for example ``clones_regional``.
-        inputs: role → what the job reads.
-        outputs: role → what it writes.
-        params: configuration that decides the outputs.
-        modules: library modules and scripts that decide the outputs.
-        pins: role → known sha256 of an output (a fetched file). Such a step needs no trace.
-        beside: role → file beside one of the inputs, which the job finds by its name.
-        handed: role → input whose relevant content is in ``params``. Other changes of it make nothing stale.
-    """
-
-    name: str
-    inputs: Mapping[str, File]
-    outputs: Mapping[str, Path]
-    params: Mapping[str, Any]
-    modules: tuple[str, ...]
-    pins: Mapping[str, str] = {}
-    beside: Mapping[str, Path] = {}
-    handed: Mapping[str, Path] = {}
-
-    @property
-    def reads(self) -> dict[str, File]:
-        """All files whose bytes decide the outputs, by role."""
-        return {**self.inputs, **self.beside}
 
 
 def job_name(step: str) -> str:
@@ -104,13 +69,13 @@ def declared_steps(settings: Settings, memo: DigestMemo) -> dict[str, Step]:
     cloned = () if settings.from_dataset else settings.packages
     packages = [*cloned, Package("{package}", Path(), Path())]
     steps = (
-        *_fetch_steps(settings, memo),
-        *_example_steps(settings),
+        *fetch_steps(settings, memo),
+        *example_steps(settings),
         _snapshot(settings, memo),
         *(step for package in packages for step in _package_steps(settings, package)),
         _own_places(settings),
         _plan(settings, memo),
-        _example_targets(settings),
+        example_targets(settings),
         _nation_parquet(settings),
         _report(settings),
     )
@@ -119,7 +84,9 @@ def declared_steps(settings: Settings, memo: DigestMemo) -> dict[str, Step]:
 
 def needed_steps(settings: Settings, steps: Mapping[str, Step]) -> tuple[Step, ...]:
     """The steps that the areas of a run need, in order. A run with its own inputs needs no example steps."""
-    wanted = {"plan"} | ({EXAMPLE_TARGETS} if _uses_example_targets(settings) else set())
+    wanted = {"plan"}
+    if settings.policy.wants_targets and settings.config.inputs.targets is None:
+        wanted.add(EXAMPLE_TARGETS)
     made_by = {path: step.name for step in steps.values() for path in step.outputs.values()}
     pending = [*wanted]
     while pending:
@@ -135,118 +102,6 @@ def takeup_files(settings: Settings) -> dict[str, Path]:
     """The file of each take-up programme: every YAML file beside the list of them may be one."""
     listing = settings.programmes
     return {f"programme {path.stem}": path for path in sorted(listing.parent.glob("*.yaml")) if path != listing}
-
-
-def _fetch_steps(settings: Settings, memo: DigestMemo) -> tuple[Step, ...]:
-    downloads, sources = settings.layout.downloads, shipped(PINNED_SOURCES)
-    pins: dict[str, dict[str, str]] = memo.derived(
-        "pinned files", memo.sha256(sources) or "none", lambda: _pinned_files(sources)
-    )
-    names = {
-        "microdata": (
-            "taxcalc",
-            {"microdata": "cps.csv.gz", "weights": "cps_weights.csv.gz", "growth": "growfactors.csv"},
-        ),
-        "geography_tables": (
-            "policyengine-us-data",
-            {
-                "blocks": "block_cd_distributions.csv.gz",
-                "crosswalk": "block_crosswalk.csv.gz",
-                "age_by_district": "acs_S0101_district_2024.json",
-                "age_by_state": "acs_S0101_state_2024.json",
-                "snap_by_district": "acs_S2201_district_2024.json",
-            },
-        ),
-        "county_cbsa": ("geosnap", {"cbsa": "msa_definitions.csv"}),
-    }
-    return tuple(
-        Step(
-            f"fetch_{name}",
-            {"sources": sources},
-            {role: downloads / file for role, file in files.items()},
-            {},
-            (),
-            {role: pins[package][file] for role, file in files.items() if file in pins.get(package, {})},
-        )
-        for name, (package, files) in names.items()
-    )
-
-
-def _pinned_files(path: Path) -> dict[str, dict[str, str]]:
-    """Package → file name → sha256. The fetch script checks the form of the table."""
-    try:
-        packages = yaml.safe_load(path.read_text(encoding="utf-8"))["packages"]
-        return {
-            package: {name: file["sha256"] for name, file in entry["files"].items()}
-            for package, entry in packages.items()
-        }
-    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError):
-        return {}
-
-
-def _example_steps(settings: Settings) -> tuple[Step, ...]:
-    folder, downloads = settings.layout.example, settings.layout.downloads
-    config = msgspec.to_builtins(settings.config.example)
-    population, source = folder / "population.csv", folder / "source.h5"
-    return (
-        Step(
-            "example_population",
-            {
-                "states": downloads / "acs_S0101_state_2024.json",
-                "districts": downloads / "acs_S0101_district_2024.json",
-            },
-            {"population": population},
-            {},
-            code.POPULATION_MODULES,
-        ),
-        Step(
-            "example_source",
-            {
-                "microdata": downloads / "cps.csv.gz",
-                "weights": downloads / "cps_weights.csv.gz",
-                "growth": downloads / "growfactors.csv",
-                "population": population,
-            },
-            {"source": source, "metadata": folder / "source.h5.json"},
-            {key: config[key] for key in ("households", "seed", "certainty_amount", "minimum_per_state")},
-            code.EXAMPLE_MODULES,
-        ),
-        Step(
-            "example_package",
-            {
-                "source": source,
-                "blocks": settings.block_districts,
-                "population": population,
-            },
-            {
-                "weights": folder / "calibration_weights.npy",
-                "geography": folder / "geography_assignment.npz",
-                "metadata": folder / "calibration_package.json",
-            },
-            {key: config[key] for key in ("clones", "seed", "zero_share")},
-            code.EXAMPLE_MODULES,
-        ),
-    )
-
-
-def _uses_example_targets(settings: Settings) -> bool:
-    return settings.policy.wants_targets and settings.config.inputs.targets is None
-
-
-def _example_targets(settings: Settings) -> Step:
-    """The example's target database, for a run that has none of its own."""
-    downloads = settings.layout.downloads
-    return Step(
-        EXAMPLE_TARGETS,
-        {
-            "age_by_state": downloads / "acs_S0101_state_2024.json",
-            "age_by_district": downloads / "acs_S0101_district_2024.json",
-            "snap_by_district": downloads / "acs_S2201_district_2024.json",
-        },
-        {"targets": settings.layout.example_targets},
-        {},
-        code.EXAMPLE_TARGET_MODULES,
-    )
 
 
 def _snapshot(settings: Settings, memo: DigestMemo) -> Step:
@@ -265,7 +120,7 @@ def _snapshot(settings: Settings, memo: DigestMemo) -> Step:
             "own_places": settings.from_dataset,
             **_dataset_form(settings),
             "needs of programmes": memo.derived("needs of programmes", key, lambda: _needs_of_programmes(listing)),
-            **_model_versions(),
+            **{name: version for name, version in code.library_versions().items() if name.startswith("policyengine")},
         },
         code.SNAPSHOT_MODULES,
         handed={"programmes": listing},
@@ -456,7 +311,3 @@ def _decide_structural_policy(settings: Settings) -> str:
 
 def _digest(data: Any) -> str:
     return hashlib.sha256(msgspec.json.encode(data, order="sorted")).hexdigest()
-
-
-def _model_versions() -> dict[str, str]:
-    return {name: version for name, version in code.library_versions().items() if name.startswith("policyengine")}

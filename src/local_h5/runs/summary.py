@@ -16,7 +16,6 @@ from local_h5.validation.structural.population import district_populations
 SUM_TOLERANCE = 1e-9
 """Weights are float32 in the files and added in float64: sums of the same rows in another order agree to this."""
 
-
 _EXPENDABLE = ("persons", "ACS 2024", "MB", "households", "job s")
 """Columns that a narrow screen does not show. The last one is left out first."""
 
@@ -80,10 +79,6 @@ def sums_agree(levels: Iterable[LevelSummary]) -> float | None:
     return (max(values) - min(values)) / max(values)
 
 
-def _without_district(levels: Iterable[LevelSummary]) -> int:
-    return next((level.without_district for level in levels if level.area_type == "national"), 0)
-
-
 def render(
     settings: Settings,
     levels: tuple[LevelSummary, ...],
@@ -119,7 +114,7 @@ def render(
     lines = [*warnings, *(line.rstrip() for line in capture.get().rstrip().splitlines())]
     difference = sums_agree(levels)
     if difference is not None and len({request.package for request in settings.requests}) == 1:
-        elsewhere = _without_district(levels)
+        elsewhere = next((level.without_district for level in levels if level.area_type == "national"), 0)
         also = f" (and {elsewhere:,} without a district)" if elsewhere else ""
         verdict = "agree" if difference <= SUM_TOLERANCE else f"DISAGREE by {difference:.1e}"
         lines.append(f"Weighted households of districts{also}, states and nation {verdict}.")

@@ -12,7 +12,7 @@ from local_h5.files.atomic import write_text
 from local_h5.files.digests import DigestMemo
 from local_h5.files.forms import Form
 from local_h5.runs.code import code_digest
-from local_h5.runs.steps import File, Step
+from local_h5.runs.step import File, Step
 
 
 class Trace(Form, frozen=True):

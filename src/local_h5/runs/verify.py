@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 
 from local_h5.config.settings import Settings
 from local_h5.contracts import schemas
@@ -40,9 +40,9 @@ class Finding(Struct, frozen=True):
 class Verification(Struct, frozen=True):
     """All findings. ``unknown`` says why staleness is not known, if it is not."""
 
-    findings: tuple[Finding, ...]
     checked: int
     unknown: str | None
+    findings: tuple[Finding, ...]
 
     @property
     def good(self) -> bool:
@@ -77,7 +77,7 @@ def verify(settings: Settings, memo: DigestMemo, *, deep: bool = False) -> Verif
     split = _split(settings) if settings.config.output.nation_parquet else {}
     findings += [finding for finding in split.values() if finding is not None]
     findings += [Finding("orphaned", name, "belongs to no area of the configuration") for name in orphans(settings)]
-    return Verification(tuple(findings), len(settings.requests) + len(split), foreseen.unknown)
+    return Verification(len(settings.requests) + len(split), foreseen.unknown, tuple(findings))
 
 
 def delete_stale(settings: Settings, verification: Verification) -> list[str]:
@@ -206,9 +206,4 @@ def as_lines(verification: Verification) -> list[str]:
 
 def as_json(verification: Verification) -> str:
     """For machines."""
-    data = {
-        "checked": verification.checked,
-        "unknown": verification.unknown,
-        "findings": [{"kind": f.kind, "path": f.path, "message": f.message} for f in verification.findings],
-    }
-    return json.dumps(data, indent=1)
+    return json.dumps(to_builtins(verification), indent=1)

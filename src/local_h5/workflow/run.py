@@ -28,7 +28,8 @@ from local_h5.runs.forecast import Forecast, compare_areas, forecast
 from local_h5.runs.plan_file import lost_requests, read_plan
 from local_h5.runs.run_lock import hold_run_lock, refuse_stale_lock, remove_leftovers
 from local_h5.runs.staleness import AreaStatus, StepStatus, compare_steps, is_approved, wanted_records
-from local_h5.runs.steps import NATION_PARQUET, REPORT, File, Step, declared_steps
+from local_h5.runs.step import File, Step
+from local_h5.runs.steps import NATION_PARQUET, REPORT, declared_steps
 from local_h5.runs.target_records import NO_TARGETS, TargetStatus
 from local_h5.workflow.engine import Engine
 from local_h5.workflow.run_log import area_of

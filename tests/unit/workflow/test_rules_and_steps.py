@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from local_h5.files.digests import DigestMemo
-from local_h5.runs.steps import Step, declared_steps, needed_steps
+from local_h5.runs.step import Step
+from local_h5.runs.steps import declared_steps, needed_steps
 from local_h5.workflow.configuration import load_settings
 
 ROOT = Path(__file__).parents[3]
