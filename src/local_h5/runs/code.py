@@ -18,31 +18,30 @@ SCRIPTS = Path("scripts")
 """Folder of the scripts, below the folder that the workflow runs in."""
 
 _ARRAYS = ("files/arrays", "files/hdf5")
+_TABLES = ("inputs/chunks", "inputs/entity_tables", "inputs/membership", "inputs/pandas_tables")
+_PICKLES = ("../foreign_pickle/__init__", "../foreign_pickle/frames", "../foreign_pickle/reader")
 
 AREA_MODULES = (
-    *_ARRAYS, "build/area", "build/payload", "build/tables", "build/writer", "contracts/policy", "contracts/records",
-    "contracts/results", "files/kept", "files/single", "files/text_table", "inputs/area_columns", "inputs/chunks",
-    "inputs/entity_tables", "inputs/geography/block_table", "inputs/geography/codes", "inputs/membership",
-    "inputs/pandas_tables", "inputs/stored", "prepared/clones", "prepared/files", "prepared/snapshot", "requests",
-    "scripts/build_area", "takeup/anchors", "takeup/assign", "takeup/draws", "takeup/eligibility", "takeup/rates",
-    "takeup/table", "us", "validation/structural/checks", "validation/structural/common_schema",
-    "validation/structural/population", "validation/structural/verdict", "worker/area_job", "worker/opened",
+    *_ARRAYS, *_TABLES, "build/area", "build/payload", "build/tables", "build/writer", "contracts/policy",
+    "contracts/records", "contracts/results", "files/kept", "files/single", "files/text_table", "inputs/area_columns",
+    "inputs/geography/block_table", "inputs/geography/codes", "inputs/stored", "prepared/clones", "prepared/files",
+    "prepared/snapshot", "requests", "scripts/build_area", "takeup/anchors", "takeup/assign", "takeup/draws",
+    "takeup/eligibility", "takeup/rates", "takeup/table", "us", "validation/structural/checks",
+    "validation/structural/common_schema", "validation/structural/population", "validation/structural/verdict",
+    "worker/area_job", "worker/opened",
 )  # fmt: skip
 """Code that decides the bytes of an area file, given its prepared inputs, and its structural verdict."""
 
 SNAPSHOT_MODULES = (
-    *_ARRAYS, "../foreign_pickle/__init__", "../foreign_pickle/frames", "../foreign_pickle/reader", "files/single",
-    "inputs/chunks", "inputs/columns", "inputs/entity_tables", "inputs/geography/own", "inputs/id_columns",
-    "inputs/membership", "inputs/missing", "inputs/pandas_tables", "inputs/source", "inputs/stored",
-    "contracts/dictionary", "prepared/dictionary", "prepared/formulas", "prepared/given", "prepared/held",
-    "prepared/housing", "prepared/model", "prepared/places", "prepared/snapshot", "prepared/steps",
-    "scripts/prepare_snapshot",
+    *_ARRAYS, *_PICKLES, *_TABLES, "contracts/dictionary", "files/single", "inputs/columns", "inputs/geography/own",
+    "inputs/id_columns", "inputs/missing", "inputs/source", "inputs/stored", "prepared/dictionary",
+    "prepared/formulas", "prepared/given", "prepared/held", "prepared/housing", "prepared/model", "prepared/places",
+    "prepared/snapshot", "prepared/steps", "scripts/prepare_snapshot",
 )  # fmt: skip
 GEOGRAPHY_MODULES = (
-    *_ARRAYS, "../foreign_pickle/__init__", "../foreign_pickle/frames", "../foreign_pickle/reader", "inputs/chunks",
-    "inputs/geography/block_table", "inputs/geography/blocks", "inputs/geography/canonical",
-    "inputs/geography/codes", "inputs/geography/load", "inputs/geography/tables", "inputs/npy", "prepared/steps",
-    "scripts/prepare_geography", "us",
+    *_ARRAYS, *_PICKLES, "inputs/chunks", "inputs/geography/block_table", "inputs/geography/blocks",
+    "inputs/geography/canonical", "inputs/geography/codes", "inputs/geography/load", "inputs/geography/tables",
+    "inputs/npy", "prepared/steps", "scripts/prepare_geography", "us",
 )  # fmt: skip
 CLONE_MODULES = (
     *_ARRAYS, "files/single", "inputs/chunks", "inputs/geography/block_table", "inputs/geography/canonical",
@@ -54,11 +53,9 @@ TAKEUP_MODULES = (
     "takeup/rates", "takeup/table", "us",
 )  # fmt: skip
 OWN_MODULES = (
-    *_ARRAYS, "../foreign_pickle/__init__", "../foreign_pickle/frames", "../foreign_pickle/reader", "areas",
-    "files/single", "files/text_table", "inputs/chunks", "inputs/columns", "inputs/entity_tables",
-    "inputs/geography/block_table", "inputs/geography/codes", "inputs/geography/own", "inputs/membership",
-    "inputs/missing", "inputs/pandas_tables", "inputs/source", "inputs/stored", "inputs/weights", "prepared/clones",
-    "prepared/own",
+    *_ARRAYS, *_PICKLES, *_TABLES, "areas", "files/single", "files/text_table", "inputs/columns",
+    "inputs/geography/block_table", "inputs/geography/codes", "inputs/geography/own", "inputs/missing",
+    "inputs/source", "inputs/stored", "inputs/weights", "prepared/clones", "prepared/own",
     "scripts/prepare_own_places", "takeup/programmes", "takeup/table", "us",
 )  # fmt: skip
 """Code that decides what is prepared of a dataset with weights and places of its own."""
@@ -70,14 +67,12 @@ EXAMPLE_MODULES = (
     "scripts/example_source", "us",
 )  # fmt: skip
 TARGET_MODULES = (
-    *_ARRAYS, "config/parts", "contracts/policy", "contracts/records", "files/kept", "inputs/area_columns",
-    "inputs/chunks", "inputs/entity_tables", "inputs/membership", "inputs/pandas_tables", "requests",
-    "scripts/simulate_targets", "scripts/validate_targets", "us",
-    "validation/structural/checks", "validation/structural/population", "validation/targets/borrow",
-    "validation/targets/constraints", "validation/targets/country_model", "validation/targets/database",
-    "validation/targets/evaluate", "validation/targets/loaded_area", "validation/targets/model_facts",
-    "validation/targets/run", "validation/targets/simulate", "validation/targets/training",
-    "validation/targets/values",
+    *_ARRAYS, *_TABLES, "config/parts", "contracts/policy", "contracts/records", "files/kept", "inputs/area_columns",
+    "requests", "scripts/simulate_targets", "scripts/validate_targets", "us", "validation/structural/checks",
+    "validation/structural/population", "validation/targets/borrow", "validation/targets/constraints",
+    "validation/targets/country_model", "validation/targets/database", "validation/targets/evaluate",
+    "validation/targets/loaded_area", "validation/targets/model_facts", "validation/targets/run",
+    "validation/targets/simulate", "validation/targets/training", "validation/targets/values",
 )  # fmt: skip
 """Code that decides the values of a file's targets, and the verdict."""
 EXAMPLE_TARGET_MODULES = (
@@ -85,9 +80,8 @@ EXAMPLE_TARGET_MODULES = (
     "files/text_table", "scripts/example_targets", "us",
 )  # fmt: skip
 NATION_MODULES = (
-    *_ARRAYS, "build/by_district", "contracts/results", "files/single", "inputs/area_columns", "inputs/chunks",
-    "inputs/entity_tables", "inputs/geography/codes", "inputs/membership", "inputs/pandas_tables", "inputs/stored",
-    "scripts/nation_parquet", "us",
+    *_ARRAYS, *_TABLES, "build/by_district", "contracts/results", "files/single", "inputs/area_columns",
+    "inputs/geography/codes", "inputs/stored", "scripts/nation_parquet", "us",
 )  # fmt: skip
 """Code that decides how the nation is split by district."""
 PLAN_MODULES = ("runs/fingerprint", "runs/forecast", "runs/plan_file", "scripts/plan_areas")

@@ -3,10 +3,9 @@
 from local_h5.areas import did_you_mean
 from local_h5.config.settings import Settings
 from local_h5.errors import RequestError
-from local_h5.files.digests import DigestMemo
 from local_h5.requests import AreaBuildRequest
 from local_h5.runs.forecast import Forecast
-from local_h5.runs.staleness import file_fault, read_built
+from local_h5.runs.staleness import read_built
 
 MEANING = {
     "at_large_code": "how the file writes the district of its at-large seats (areas.at_large_code)",
@@ -43,25 +42,21 @@ def find_request(settings: Settings, name: str) -> AreaBuildRequest:
     return found[0]
 
 
-def explain(settings: Settings, request: AreaBuildRequest, foreseen: Forecast, memo: DigestMemo) -> list[str]:
+def explain(settings: Settings, request: AreaBuildRequest, foreseen: Forecast) -> list[str]:
     """Each component of an area's fingerprint, now and as built, and whether a run would build its file: as lines."""
-    h5 = settings.layout.output(request)
-    fault, built = read_built(h5)
-    if built is not None:
-        fault = file_fault(h5, built.sha256, memo)
-    expected = None if foreseen.expected is None else foreseen.expected[request.key]
-    now = {} if expected is None else expected.components
+    status = foreseen.areas[request.key]
+    built = status.built or read_built(settings.layout.output(request))[1]
+    now = {} if foreseen.expected is None else foreseen.expected[request.key].components
     before = {} if built is None else built.components
-    changed = [] if expected is None or built is None else expected.differences(before)
     lines = [request.key]
     for name in sorted(now.keys() | before.keys()):
         digest = (now.get(name) or before[name])[:12]
-        mark = "changed" if name in changed else ("" if name in before else "not built")
+        mark = "changed" if name in status.changed else ("" if name in before else "not built")
         lines.append(f"  {name:<13} {digest}  {mark:<9} {MEANING.get(name, '')}")
-    if fault:
-        lines.append(f"Would be built: {fault}.")
-    elif changed:
-        lines.append(f"Would be built: {', '.join(changed)} changed since the file was built.")
+    if status.fault:
+        lines.append(f"Would be built: {status.fault}.")
+    elif status.changed:
+        lines.append(f"Would be built: {', '.join(status.changed)} changed since the file was built.")
     elif foreseen.unknown:
         lines.append(f"It is not known yet whether it would be built: {foreseen.unknown}.")
     else:

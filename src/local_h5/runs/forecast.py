@@ -17,7 +17,7 @@ from local_h5.contracts.results import Fingerprint
 from local_h5.files.digests import DigestMemo
 from local_h5.runs.code import AREA_MODULES, code_digest
 from local_h5.runs.plan_file import lost_requests
-from local_h5.runs.staleness import AreaStatus, StepStatus, compare_area, compare_steps, read_built, read_part
+from local_h5.runs.staleness import AreaStatus, StepStatus, compare_area, compare_steps, read_part
 from local_h5.runs.step import Step
 from local_h5.runs.steps import NATION_PARQUET, declared_steps, needed_steps, steps_of
 from local_h5.runs.target_records import NO_TARGETS, TargetStatus, compare_targets
@@ -108,15 +108,13 @@ def compare_areas(
         memo: of digests.
         expected: relative path → fingerprint. Without it only files and code are compared.
     """
-    areas = {}
     area_code = code_digest(AREA_MODULES, memo)
-    for request in settings.requests:
-        if expected is not None:
-            areas[request.key] = compare_area(settings, request, expected[request.key], memo)
-        else:
-            fault, found = read_built(settings.layout.output(request))
-            other_code = found is not None and found.components.get("code") != area_code
-            areas[request.key] = AreaStatus(fault, ("code",) if other_code else (), None if other_code else found)
+    areas = {
+        request.key: compare_area(
+            settings, request, None if expected is None else expected[request.key], area_code, memo
+        )
+        for request in settings.requests
+    }
     if not settings.policy.wants_targets:
         return areas, NO_TARGETS
     built = {key: None if status.built is None else status.built.sha256 for key, status in areas.items()}

@@ -107,19 +107,31 @@ def compare_steps(settings: Settings, memo: DigestMemo, steps: Sequence[Step]) -
     return found
 
 
-def compare_area(settings: Settings, request: AreaBuildRequest, expected: Fingerprint, memo: DigestMemo) -> AreaStatus:
-    """Whether an area's files are there, agree, and have the expected fingerprint."""
+def compare_area(
+    settings: Settings, request: AreaBuildRequest, expected: Fingerprint | None, code: str, memo: DigestMemo
+) -> AreaStatus:
+    """Whether an area's files are there, agree, and have the expected fingerprint.
+
+    Args:
+        settings: of the run.
+        request: the area.
+        expected: None while it is not known. Then only the code is compared, and no H5 is read.
+        code: digest of the code that decides values.
+        memo: of digests.
+    """
     h5 = settings.layout.output(request)
     fault, found = read_built(h5)
     if fault is not None or found is None:
         return AreaStatus(fault)
+    if expected is None:  # the plan that will be known compares the files, which may have to be read for it
+        return AreaStatus(built=found) if found.components.get("code") == code else AreaStatus(None, ("code",))
     if found.components != expected.components:
         return AreaStatus(None, tuple(expected.differences(found.components)))
-    fault = file_fault(h5, found.sha256, memo) or record_fault(settings.layout.record("structural", request), found)
+    fault = _file_fault(h5, found.sha256, memo) or _record_fault(settings.layout.record("structural", request), found)
     return AreaStatus(fault, built=found if fault is None else None)
 
 
-def record_fault(path: Path, built: "Built") -> str | None:
+def _record_fault(path: Path, built: "Built") -> str | None:
     """What is wrong with the record of an area's structural checks, or with its sidecar; None when all is well."""
     record = read_part(path, Recorded)
     if record is None or record.area.sha256 != built.sha256 or record.area.sidecar_sha256 is None:
@@ -210,7 +222,7 @@ def read_built(h5: Path) -> tuple[str | None, Built | None]:
     return None, Built(said.output.sha256, said.output.bytes, said.fingerprint.components, own)
 
 
-def file_fault(h5: Path, sha256: str, memo: DigestMemo) -> str | None:
+def _file_fault(h5: Path, sha256: str, memo: DigestMemo) -> str | None:
     """Compare an H5 with the digest in its sidecar; the problem in words, or None."""
     present = memo.sha256(h5)
     if present is None:

@@ -35,6 +35,7 @@ class LevelSummary(Struct, frozen=True):
         seconds: job times added up, from the benchmark files of this or an earlier run.
         without_district: rows whose district is not known, where places are the dataset's own.
         weight_without_district: sum of their weights.
+        coverage: area id → field of geography → share of the weight with a value.
     """
 
     area_type: AreaType
@@ -50,6 +51,7 @@ class LevelSummary(Struct, frozen=True):
     seconds: float
     without_district: int = 0
     weight_without_district: float = 0.0
+    coverage: Mapping[str, Mapping[str, float]] = {}
 
 
 def summarise(settings: Settings) -> tuple[LevelSummary, ...]:
@@ -110,7 +112,9 @@ def render(
     console = Console(width=max(width, _width(columns)), color_system=None, force_terminal=False, legacy_windows=False)
     with console.capture() as capture:
         console.print(table)
-    warnings = [f"Warning: {text}" for text in _empty_fields(settings)]
+    of_states = next((level.coverage for level in levels if level.area_type == "state"), {})
+    unsaid = empty_fields(of_states, DATASET if settings.from_dataset else TABLES)
+    warnings = [f"Warning: {text}" for text in unsaid]
     lines = [*warnings, *(line.rstrip() for line in capture.get().rstrip().splitlines())]
     difference = sums_agree(levels)
     if difference is not None and len({request.package for request in settings.requests}) == 1:
@@ -132,12 +136,6 @@ def render(
             f'"{folder}/districts/NC-01.h5"); your own inputs: config/production.example.yaml'
         )
     return "\n".join(lines) + "\n"
-
-
-def _empty_fields(settings: Settings) -> list[str]:
-    paths = {r.area_id: sidecar_path(settings.layout.output(r)) for r in settings.requests if r.area_type == "state"}
-    coverage = {state: read_sidecar(path).coverage for state, path in paths.items() if path.exists()}
-    return empty_fields(coverage, DATASET if settings.from_dataset else TABLES)
 
 
 def _columns(
@@ -196,4 +194,5 @@ def _level(area_type: AreaType, wanted: int, results: list[AreaResult], settings
         sum(seconds_of(settings.layout.benchmark(result.request.name)) or 0.0 for result in results),
         sum(result.checks.get("households_without_district", 0) for result in results),
         sum(result.weights.households_without_district or 0.0 for result in results),
+        {result.request.area_id: result.coverage for result in results},
     )

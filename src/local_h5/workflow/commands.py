@@ -35,7 +35,7 @@ def explain(area: str, configfiles: Sequence[Path], overrides: Sequence[str]) ->
     settings = load_settings(configfiles, overrides)
     request = find_request(settings, area)
     memo = _memo(settings)
-    lines = explain_area(settings, request, forecast(settings, memo), memo)
+    lines = explain_area(settings, request, forecast(settings, memo))
     _save(memo)
     _say("\n".join(lines))
 
