@@ -252,7 +252,7 @@ def _compare_step(settings: Settings, step: Step, memo: DigestMemo) -> StepStatu
     trace = read_part(settings.layout.trace(step.name), Trace)
     if trace is None:
         return StepStatus(("not run",), missing=missing)
-    params = json.loads(json.dumps(step.params))
+    params = json.loads(json.dumps(dict(step.params)))
     changed = [
         f"{name} changed" for name in sorted(params.keys() | trace.params.keys())
         if params.get(name) != trace.params.get(name)

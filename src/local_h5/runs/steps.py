@@ -257,28 +257,28 @@ def _report(settings: Settings) -> Step:
         REPORT,
         _Later(partial(_read_by_report, settings)),
         {name: settings.layout.validation / file for name, file in files.items()},
-        {"config": settings.config.to_json(), "pages": code.package_digest("pe_data", "pages", "maps")},
+        _Later(lambda: {"config": settings.config.to_json(), "pages": code.package_digest("pe_data", "pages", "maps")}),
         code.REPORT_MODULES,
     )
 
 
 def _read_by_report(settings: Settings) -> dict[str, File]:
-    layout = settings.layout
+    layout, levels = settings.layout, settings.policy.levels
     split = tuple(_nation_parquet(settings).outputs.values()) if settings.config.output.nation_parquet else ()
     return {
         "sidecars": tuple(sidecar_path(layout.output(request)) for request in settings.requests),
-        "records": tuple(layout.record(level, r) for r in settings.requests for level in settings.policy.levels),
+        "records": tuple(layout.record(level, r) for r in settings.requests for level in levels),
         **({"split": split} if split else {}),
     }
 
 
-class _Later(Mapping[str, File]):
-    """Files by role, listed when somebody looks: every process declares the report, and hardly any one reads it."""
+class _Later(Mapping[str, Any]):
+    """Files or parameters, found when somebody looks: every process declares the report, hardly any one reads it."""
 
-    def __init__(self, make: Callable[[], dict[str, File]]) -> None:
+    def __init__(self, make: Callable[[], dict[str, Any]]) -> None:
         self._made = cache(make)
 
-    def __getitem__(self, role: str) -> File:
+    def __getitem__(self, role: str) -> Any:
         return self._made()[role]
 
     def __iter__(self) -> Iterator[str]:

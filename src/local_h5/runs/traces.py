@@ -63,4 +63,4 @@ def trace_of(step: Step, before: Mapping[str, str | None], memo: DigestMemo) -> 
             "and run again."
         )
     outputs = {role: memo.sha256(path) for role, path in step.outputs.items()}
-    return Trace(json.loads(json.dumps(step.params)), code_digest(step.modules, memo), after, outputs)
+    return Trace(json.loads(json.dumps(dict(step.params))), code_digest(step.modules, memo), after, outputs)
