@@ -102,7 +102,11 @@ def _lines(plan: PlanDocument, bullet: str) -> list[str]:
         total = len(plan.build) + len(undecided.areas) + len(plan.untouched)
         lines += [f"{bullet}{in_words(group.reason, group.areas, total)}" for group in plan.checked]
     if plan.build:
-        lines.append(f"About {_bytes(plan.estimate.size_bytes)}, and {_seconds(plan.estimate.job_seconds)}.")
+        from rich.filesize import decimal  # on use: most plans build nothing
+
+        size = plan.estimate.size_bytes
+        of_size = "an unknown number of bytes (nothing like it was built before)" if size is None else decimal(size)
+        lines.append(f"About {of_size}, and {_seconds(plan.estimate.job_seconds)}.")
     return [*lines, *_orphan_lines(plan, bullet)]
 
 
@@ -136,17 +140,6 @@ def _name(area: str) -> str:
 def _count(number: int, noun: str) -> str:
     plural = next((many for one, many in _NAMES.values() if one == noun), f"{noun}s")
     return f"{number} {noun if number == 1 else plural}"
-
-
-def _bytes(size: int | None) -> str:
-    if size is None:
-        return "an unknown number of bytes (nothing like it was built before)"
-    value, unit = float(size), "bytes"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if value < 1000:
-            break
-        value, unit = value / 1000, larger
-    return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
 
 
 def _seconds(seconds: float | None) -> str:
