@@ -62,6 +62,8 @@ class CodedWorld:
     folder: Path
     tables: dict[str, pd.DataFrame] = field(default_factory=frames)
     form: Form = "table"
+    index: bool = False
+    """Whether tables have the search indexes that pandas adds: nobody reads them, and they take most of the time."""
     year: int | None = 2024
     years: tuple[int, ...] = ()
     others: dict[str, Any] = field(default_factory=dict)
@@ -78,7 +80,7 @@ class CodedWorld:
         return self.folder / "out" / "area.h5"
 
     def write(self) -> dict[str, Any]:
-        columns = {"data_columns": True} if self.form == "table" else {}
+        columns = {"data_columns": True, "index": self.index} if self.form == "table" else {}
         with pd.HDFStore(str(self.source), mode="w") as store:
             for year in self.years or (None,):
                 suffix = "" if year is None else f"/{year}"
@@ -86,11 +88,11 @@ class CodedWorld:
                     if len(table):
                         store.put(f"{entity}{suffix}", table, format=self.form, **columns)
                 if year is not None:
-                    store.put(f"time_period/{year}", pd.Series([year]), format="table", data_columns=True)
+                    store.put(f"time_period/{year}", pd.Series([year]), format="table", data_columns=True, index=self.index)
             if self.year is not None and not self.years:
-                store.put("_time_period", pd.Series([self.year]), format="table")
+                store.put("_time_period", pd.Series([self.year]), format="table", index=self.index)
             for key, value in self.others.items():
-                store.put(key, pd.Series([value]), format="table")
+                store.put(key, pd.Series([value]), format="table", index=self.index)
             for name, text in self.attributes.items():
                 setattr(store.get_node("/")._v_attrs, name, text)
         if self.after is not None:

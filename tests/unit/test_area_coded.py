@@ -105,7 +105,7 @@ AREAS = {
 @pytest.mark.parametrize("form", ["table", "fixed"])
 @pytest.mark.parametrize("area", AREAS)
 def test_an_area_is_a_row_filter(world: CodedWorld, area: str, form: Any) -> None:
-    world.form = form
+    world.form, world.index = form, area == "nation"
     options, keep = AREAS[area]
     if area == "district":
         keep = np.isin(np.arange(9), [2, 3])

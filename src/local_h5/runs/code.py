@@ -114,7 +114,7 @@ def code_digest(modules: Iterable[str], memo: DigestMemo | None = None) -> str:
                 f"{path}: expected a file of this project, found none. Run in the folder that holds the Snakefile "
                 "and the folder scripts."
             )
-        digest = memo.derived(f"code {module}", key, partial(_digest, path))
+        digest = memo.derived(f"code {module}", key, partial(_digest, path, key))
         sha.update(f"{module}\0{digest}\0".encode())
     return sha.hexdigest()
 
@@ -142,7 +142,9 @@ def _source_of(module: str) -> Path:
     return LIBRARY / (module if "." in name else f"{module}.py")
 
 
-def _digest(path: Path) -> str:
+@cache
+def _digest(path: Path, key: str) -> str:
+    """Digest of a module's essence; of the same bytes, whose digest is ``key``, once per process."""
     text = path.read_text(encoding="utf-8")
     return hashlib.sha256((essence(text) if path.suffix == ".py" else text).encode()).hexdigest()
 
