@@ -36,11 +36,14 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin what takes long first: with ``--no-loadscope-reorder``, workers take the files in this order."""
+    """Begin what takes long first: with ``--no-loadscope-reorder``, workers take the files in this order.
 
-    def rank(item: pytest.Item) -> tuple[bool, bool, bool]:
+    The worker that loads the model begins with the snapshots of the workflow's tests, whose turn comes later.
+    """
+
+    def rank(item: pytest.Item) -> tuple[bool, bool, bool, bool]:
         model, workflow = (item.get_closest_marker(name) is not None for name in ("model", "workflow"))
-        return not model, not workflow, "pe_data" not in item.path.parts
+        return not model, not (model and workflow), "pe_data" not in item.path.parts, not workflow
 
     items.sort(key=rank)
 

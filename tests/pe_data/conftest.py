@@ -18,6 +18,7 @@ import time
 import urllib.request
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from email.utils import formatdate
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +28,8 @@ import pytest
 if TYPE_CHECKING:
     from trust_helpers import Trust
 
+    from pe_data.cache.fetch import Tuning
+    from pe_data.read.options import Options
     from pe_data.trust.policy import TrustPolicy
 
 # The helpers beside this file.
@@ -217,6 +220,19 @@ def plain_http_url(served_folder: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"]
     for found in running([*command, "--directory", str(served_folder)], port):
         yield f"http://127.0.0.1:{found}"
+
+
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A place that breaks off is asked again as often as ever, but at once."""
+    from pe_data.read.options import Options
+
+    original = Options.tuning
+
+    def tuning(options: "Options") -> "Tuning":
+        return replace(original(options), pause_seconds=0)
+
+    monkeypatch.setattr(Options, "tuning", tuning)
 
 
 @pytest.fixture

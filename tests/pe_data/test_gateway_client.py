@@ -268,7 +268,7 @@ def test_refusals_become_errors_with_reason_and_advice(token, status, kind):
 
 
 @pytest.mark.parametrize(("status", "kind"), [(401, ForbiddenError), (403, ForbiddenError), (503, StoreError)])
-def test_ensure_passes_the_refusal_on_as_it_is(token, tmp_path, status, kind):
+def test_ensure_passes_the_refusal_on_as_it_is(token, no_pauses, tmp_path, status, kind):
     body = json.dumps({"error": {"reason": "no", "advice": "Ask"}}).encode()
     with serving(front := Server(status, body)):
         for address in (f"pe-data://uk/a@sha256:{SHA}", "pe-data://uk/a@latest", f"pe-data://uk/a/b@sha256:{SHA}"):

@@ -128,7 +128,7 @@ def claimed(**change: Any) -> bytes:
 
 
 @pytest.fixture
-def good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_pauses: None) -> Path:
     """A store that is as it should be."""
     for name in [name for name in os.environ if name.startswith("PE_DATA_")]:
         monkeypatch.delenv(name)

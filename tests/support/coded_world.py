@@ -88,7 +88,9 @@ class CodedWorld:
                     if len(table):
                         store.put(f"{entity}{suffix}", table, format=self.form, **columns)
                 if year is not None:
-                    store.put(f"time_period/{year}", pd.Series([year]), format="table", data_columns=True, index=self.index)
+                    store.put(
+                        f"time_period/{year}", pd.Series([year]), format="table", data_columns=True, index=self.index
+                    )
             if self.year is not None and not self.years:
                 store.put("_time_period", pd.Series([self.year]), format="table", index=self.index)
             for key, value in self.others.items():

@@ -23,7 +23,11 @@ import yaml
 from forked_commands import python
 from tiny_world import source_columns, write_source
 
+from local_h5.files.arrays import write_arrays
+from local_h5.inputs.source import read_source
+from local_h5.prepared.steps import load_variable_rules, own_snapshot, prepare_snapshot
 from local_h5.runs.code import SNAPSHOT_MODULES, code_digest
+from local_h5.takeup.programmes import load_programmes
 
 ROOT = Path(__file__).resolve().parents[2]
 N_HOUSEHOLDS, N_CLONES = 6, 6
@@ -284,6 +288,8 @@ def snapshot_folder(cache: Path) -> Path:
 def prepare_snapshots(folder: Path, sources: Mapping[str, Path]) -> None:
     """Prepare the snapshot of each source that the cache does not have, with one import of the model.
 
+    Where the model is loaded already, it serves; elsewhere a process of its own loads it.
+
     Args:
         folder: the cache.
         sources: by name; those whose name begins with ``coded`` have weights and places of their own.
@@ -293,17 +299,19 @@ def prepare_snapshots(folder: Path, sources: Mapping[str, Path]) -> None:
         kept = folder / sha256(path.read_bytes()).hexdigest()
         if not kept.exists():
             wanted[str(path)] = [name.startswith("coded"), str(kept)]
-    if wanted:
-        code = (
-            "import json, sys; from pathlib import Path\n"
-            "from local_h5.files.arrays import write_arrays\n"
-            "from local_h5.prepared.steps import load_variable_rules, own_snapshot, prepare_snapshot\n"
-            "from local_h5.inputs.source import read_source\n"
-            "from local_h5.takeup.programmes import load_programmes\n"
-            "rules = load_variable_rules(Path('config/variables.yaml'))\n"
-            "for path, (own, kept) in json.loads(sys.argv[1]).items():\n"
-            "    source = read_source(Path(path))\n"
-            "    made = own_snapshot(source, rules) if own else prepare_snapshot(source, rules, load_programmes())\n"
-            "    write_arrays(Path(kept), made)\n"
-        )
-        subprocess.run([sys.executable, "-c", code, json.dumps(wanted)], cwd=ROOT, check=True)
+    if wanted and "policyengine_us" in sys.modules:
+        keep_snapshots(wanted)
+    elif wanted:
+        code = "import json, sys, small_project; small_project.keep_snapshots(json.loads(sys.argv[1]))"
+        path = os.pathsep.join([str(Path(__file__).parent), str(ROOT / "tests/support")])
+        command = [sys.executable, "-c", code, json.dumps(wanted)]
+        subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, check=True)
+
+
+def keep_snapshots(wanted: Mapping[str, tuple[bool, str]]) -> None:
+    """Prepare sources: path → whether its places are its own, and where its snapshot is kept."""
+    rules = load_variable_rules(ROOT / "config/variables.yaml")
+    for path, (own, kept) in wanted.items():
+        source = read_source(Path(path))
+        made = own_snapshot(source, rules) if own else prepare_snapshot(source, rules, load_programmes())
+        write_arrays(Path(kept), made)
