@@ -3,19 +3,18 @@
 The same rows and labels give the same bytes: the file's own time is a fixed one.
 """
 
-import shutil
 import struct
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
+from pandas.io.stata import StataWriterUTF8  # type: ignore[attr-defined]
 
 from pe_data.errors import InputError
 from pe_data.exports.table import EXACT, Field, Table
 from pe_data.texts import cut
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 LABEL = 80
 """Characters of a label of a variable or of the data."""
@@ -44,8 +43,6 @@ def write_stata(table: Table, path: Path, names: dict[str, str], heading: str, n
     Raises:
         InputError: something that Stata cannot hold exactly.
     """
-    import pandas as pd
-
     if len(names) > COLUMNS:
         raise InputError(
             f"{what}: {table.name}: expected at most {COLUMNS} columns for Stata, found {len(names)}. Name the "
@@ -62,9 +59,9 @@ def write_stata(table: Table, path: Path, names: dict[str, str], heading: str, n
             values[name] = dict(YES_NO)
         elif field.values:
             values[name] = dict(zip(map(float, range(len(field.values))), field.values, strict=True))
-    plain = path.with_name(f"{path.name}.plain")
-    pd.DataFrame(columns).to_stata(
-        plain,
+    writer = _Writer(
+        path,
+        pd.DataFrame(columns),
         write_index=False,
         time_stamp=WRITTEN,
         data_label=cut(heading, LABEL),
@@ -73,11 +70,13 @@ def write_stata(table: Table, path: Path, names: dict[str, str], heading: str, n
         version=118,
         byteorder="little",
     )
-    _with_notes(plain, path, notes)
-    plain.unlink()
+    writer.notes = notes
+    writer.write_file()
+    if not writer.noted:
+        raise AssertionError("expected pandas to write the part of the file that has notes, found that it did not")
 
 
-def _fitting(series: "pd.Series", field: Field, what: str) -> "pd.Series":
+def _fitting(series: pd.Series, field: Field, what: str) -> pd.Series:
     """The column in a type of Stata that holds each value exactly, and none of them as a missing value."""
     if field.kind == "bool":
         return series.astype("boolean").astype("Int8")
@@ -104,7 +103,7 @@ def _whole(largest: int) -> Any:
     return "Int8" if largest <= BYTE else "Int16" if largest <= INT else "Int32"
 
 
-def _real(series: "pd.Series", what: str) -> "pd.Series":
+def _real(series: pd.Series, what: str) -> pd.Series:
     import numpy as np
 
     single = str(series.dtype).lower() == "float32"
@@ -120,13 +119,13 @@ def _real(series: "pd.Series", what: str) -> "pd.Series":
     return type(series)(values)
 
 
-def _coded(series: "pd.Series", field: Field) -> "pd.Series":
+def _coded(series: pd.Series, field: Field) -> pd.Series:
     """Places in the list of values, from 0; missing where there is no text."""
     place = {value: number for number, value in enumerate(field.values)}
     return series.map(place).astype(_whole(len(place)))
 
 
-def _text(series: "pd.Series", what: str) -> "pd.Series":
+def _text(series: pd.Series, what: str) -> pd.Series:
     text = series.astype(object).where(series.notna(), "")
     if text.map(lambda one: "\0" in one).any():
         raise InputError(f"{what}: expected text for Stata, found a character of code 0. Leave the column out")
@@ -134,37 +133,22 @@ def _text(series: "pd.Series", what: str) -> "pd.Series":
 
 
 # --- notes ----------------------------------------------------------------------------------------
-# pandas writes none. They stand in the part of the file that is called characteristics, which it leaves empty; what
-# comes after it moves, and the map at the beginning says where each part begins (Stata's `help dta`).
 
-_MAP, _EMPTY = b"<map>", b"<characteristics></characteristics>"
-_PARTS = 14
-_CHARACTERISTICS = 8
 _NAME = 129
 _NOTE = 67_784
 """Bytes of a note."""
 
 
-def _with_notes(source: Path, target: Path, notes: Sequence[str]) -> None:
-    """Copy a file without notes, and put notes into it."""
-    with source.open("rb") as old, target.open("xb") as new:
-        head = old.read(1024)
-        start = head.index(_MAP) + len(_MAP)
-        places = list(struct.unpack(f"<{_PARTS}Q", head[start : start + 8 * _PARTS]))
-        at = places[_CHARACTERISTICS]
-        old.seek(at)
-        if old.read(len(_EMPTY)) != _EMPTY:
-            raise ValueError("expected a file of pandas, without characteristics")
-        said = _characteristics(notes)
-        moved = [place + len(said) * (number > _CHARACTERISTICS) for number, place in enumerate(places)]
-        old.seek(0)
-        new.write(old.read(start))
-        new.write(struct.pack(f"<{_PARTS}Q", *moved))
-        old.seek(8 * _PARTS, 1)
-        new.write(old.read(at - old.tell()))
-        new.write(b"<characteristics>" + said + b"</characteristics>")
-        old.seek(len(_EMPTY), 1)
-        shutil.copyfileobj(old, new)
+class _Writer(StataWriterUTF8):  # type: ignore[misc]
+    """With notes: they stand in the part of the file that is called characteristics, which pandas leaves empty."""
+
+    notes: Sequence[str] = ()
+    noted = False
+
+    def _write_characteristics(self) -> None:
+        self._update_map("characteristics")
+        self._write_bytes(self._tag(_characteristics(self.notes), "characteristics"))
+        self.noted = True
 
 
 def _characteristics(notes: Sequence[str]) -> bytes:
