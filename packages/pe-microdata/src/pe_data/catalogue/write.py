@@ -118,7 +118,6 @@ class _Writer:
         self.folder, self.out, self.progress = folder, out, progress
         self.written: dict[str, int] = {}
         self._expected = 0
-        self._folders: set[Path] = set()
 
     @property
     def pages(self) -> int:
@@ -142,9 +141,7 @@ class _Writer:
     def put(self, page: Page) -> None:
         path, raw = self.folder / page.path, page.text.encode()
         with _writing(self.out):
-            if path.parent not in self._folders:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                self._folders.add(path.parent)
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(raw)
         self.written[page.path] = len(raw)
         self.progress(len(self.written), max(self._expected, len(self.written)))
@@ -157,7 +154,6 @@ class _Writer:
                 if not any(gone.parent.iterdir()):
                     gone.parent.rmdir()
         self.written = {path: size for path, size in self.written.items() if not path.startswith(f"{below}/")}
-        self._folders.clear()
 
 
 def _about(top: list[str]) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TypedDict
+from typing import Any
 
 import click
 
@@ -27,10 +27,9 @@ from pe_data.cli.options import (
 from pe_data.cli.output import Output, facts, plain, progress, say
 from pe_data.describe.columns import inputs_of
 from pe_data.describe.file import Label
-from pe_data.documents.dictionary import Variable
 from pe_data.documents.manifest import Access, InputFile
 from pe_data.documents.pointer import Said, UnsignedPointer
-from pe_data.documents.validation import Validation, from_records, records_in
+from pe_data.documents.validation import from_records, records_in
 from pe_data.errors import PeDataError
 from pe_data.names.countries import UNSPECIFIED
 from pe_data.names.digests import sha256_file
@@ -183,7 +182,7 @@ def publish(
     validation = from_records(checked) if records else None
     store = chosen.of(country)
     diff = changes(store, country, name, side_of_items(path, items, run_id))
-    what: Arguments = {
+    what: dict[str, Any] = {
         "country": country,
         "dataset": name,
         "run_id": run_id,
@@ -206,18 +205,6 @@ def publish(
             on_progress=lambda at: show(at.done, at.total),
         )
     return _say(report, diff, output)
-
-
-class Arguments(TypedDict):
-    """Of a publication and of its preview."""
-
-    country: str
-    dataset: str
-    run_id: str
-    validation: Validation | None
-    namespace: str
-    allow_removal: bool
-    dictionary: tuple[Variable, ...] | None
 
 
 def _show(diff: Diff | None, output: Output) -> None:

@@ -34,9 +34,22 @@ if TYPE_CHECKING:
 _ROLE = re.compile(r"(?P<role>root|[a-z]+-[a-z]{2,3})=(?P<keys>[^:]+)(:(?P<threshold>\d{1,2}))?")
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a new version of the root shall say."""
+
+    roles: tuple[str, ...]
+    expires: timedelta
+    fresh: timedelta
+
+    def holders(self, now: datetime) -> "dict[str, Holders]":
+        """Who holds each role that was named."""
+        return dict(_holders(text, now + self.expires) for text in self.roles)
+
+
 root_options = together(
     "wanted",
-    lambda **values: Wanted(**values),
+    Wanted,
     click.option(
         "--role",
         "roles",
@@ -56,19 +69,6 @@ root_options = together(
 )
 root_signing = together("signing", Signing, out_option, key_option)
 anchor_option = click.option("--anchor", type=PLACE, help="Folder for the root.json that clients start from.")
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a new version of the root shall say."""
-
-    roles: tuple[str, ...]
-    expires: timedelta
-    fresh: timedelta
-
-    def holders(self, now: datetime) -> "dict[str, Holders]":
-        """Who holds each role that was named."""
-        return dict(_holders(text, now + self.expires) for text in self.roles)
 
 
 @click.group(cls=Group)

@@ -187,32 +187,19 @@ def _values(changed: Sequence[Changed]) -> Section | None:
         for column, values in (one.values or {}).items():
             pair = Pair(values.before, values.after)
             found.setdefault(column, []).append((abs(pair.share or 0.0), one.name, values))
+    single = len(changed) == 1
     rows: list[tuple[float, Row]] = []
     for column, each in found.items():
         moved, name, values = max(each, key=lambda row: row[:2])
-        pair = Pair(values.before, values.after)
         edited = sum(row[2].changed for row in each)
-        where = "" if len(changed) == 1 else f"{edited:,} of {len(changed):,}"
-        rows.append(
-            (
-                moved,
-                (
-                    column,
-                    where or ("yes" if edited else "no"),
-                    name,
-                    "" if pair.before is None else _number(pair.before),
-                    "" if pair.after is None else _number(pair.after),
-                    _share(pair),
-                ),
-            )
-        )
+        where: Row = ("yes" if edited else "no",) if single else (f"{edited:,} of {len(changed):,}", name)
+        sums = ("" if one is None else _number(one) for one in (values.before, values.after))
+        rows.append((moved, (column, *where, *sums, _share(Pair(values.before, values.after)))))
     rows.sort(key=lambda row: (-row[0], row[1][0]))
-    shown = [row for _, row in rows]
-    header: Row = ("column", "values differ", "moved most in", "weighted before", "after", "")
-    if len(changed) == 1:
-        header, shown = (*header[:2], *header[3:]), [(*row[:2], *row[3:]) for row in shown]
+    heads: Row = ("values differ",) if single else ("values differ", "moved most in")
+    header = ("column", *heads, "weighted before", "after", "")
     note = "" if rows else "no column that both have differs"
-    return Section("values", "values", header, shown, note=note)
+    return Section("values", "values", header, [row for _, row in rows], note=note)
 
 
 # --- cells ------------------------------------------------------------------------------------------------------------
