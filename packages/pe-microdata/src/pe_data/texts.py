@@ -37,9 +37,6 @@ def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]], *, numbers: 
 
 def human_size(size: int) -> str:
     """`1.4 MB`; decimal units."""
-    value, units = float(size), ("bytes", "kB", "MB", "GB", "TB")
-    for unit in units[:-1]:
-        if value < 1000:
-            return f"{size} bytes" if unit == "bytes" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} {units[-1]}"
+    from rich.filesize import decimal  # on use: whoever reads an address needs this module too
+
+    return decimal(size)
