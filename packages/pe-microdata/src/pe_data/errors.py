@@ -5,6 +5,7 @@ argument, what was expected, what was found and what to do, so that a command li
 where a caller does something about it: look elsewhere, try again, ask for a file, leave with another exit code.
 """
 
+from importlib import import_module
 from typing import ClassVar
 
 
@@ -39,6 +40,25 @@ class InputError(PeDataError):
 
 class MissingExtraError(PeDataError):
     """A function needs a package that comes with an extra."""
+
+
+def need(what: str, extra: str, *modules: str) -> None:
+    """Import modules that come with an extra.
+
+    Args:
+        what: Who needs them, as the beginning of a sentence: `pages need`.
+
+    Raises:
+        MissingExtraError: one is not installed; says what to install.
+    """
+    for module in modules:
+        try:
+            import_module(module)
+        except ImportError as error:
+            package = module.partition(".")[0]
+            raise MissingExtraError(
+                f"{what} the package {package}: install the extra {extra!r} of pe-microdata"
+            ) from error
 
 
 # --- documents and bytes ------------------------------------------------------------------------

@@ -5,8 +5,7 @@ loaded on use.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -24,7 +23,7 @@ from pe_data.documents.manifest import (
     Inputs,
     Manifest,
 )
-from pe_data.errors import InputError, MissingExtraError
+from pe_data.errors import InputError, need
 from pe_data.names.countries import UNSPECIFIED, access_of
 from pe_data.names.digests import Sha256, sha256_file
 from pe_data.names.keys import MEDIA_TYPES, Extension
@@ -91,16 +90,6 @@ def describe(
     return manifest_of(label, artifact, content, tuple(sorted(set(covered))))
 
 
-@contextmanager
-def _needing(extra: str, path: Path) -> Iterator[None]:
-    try:
-        yield
-    except ImportError as error:
-        raise MissingExtraError(
-            f"{path}: looking into it needs the package {error.name}: install the extra {extra!r} of pe-microdata"
-        ) from error
-
-
 def dictionary_in(path: Path) -> tuple[Variable, ...]:
     """What an H5 file says of its variables; nothing where it does not.
 
@@ -111,8 +100,9 @@ def dictionary_in(path: Path) -> tuple[Variable, ...]:
     with path.open("rb") as handle:
         if _MAGIC.get(handle.read(4)) != "h5":
             return ()
-    with _needing("h5", path):
-        from pe_data.describe.from_h5 import said_in
+    need(f"{path}: looking into it needs", "h5", "h5py", "numpy")
+    from pe_data.describe.from_h5 import said_in
+
     return said_in(path)
 
 
@@ -127,12 +117,14 @@ def check_years(said: tuple[int, ...], found: tuple[int, ...], *, what: str) -> 
 
 
 def _reader(extension: Extension, path: Path) -> Callable[[Path], Content]:
-    with _needing("h5" if extension == "h5" else "frames", path):
-        if extension == "h5":
-            from pe_data.describe.from_h5 import read_h5
+    if extension == "h5":
+        need(f"{path}: looking into it needs", "h5", "h5py", "numpy")
+        from pe_data.describe.from_h5 import read_h5
 
-            return read_h5
-        from pe_data.describe.from_parquet import read_parquet
+        return read_h5
+    need(f"{path}: looking into it needs", "frames", "pyarrow")
+    from pe_data.describe.from_parquet import read_parquet
+
     return read_parquet
 
 

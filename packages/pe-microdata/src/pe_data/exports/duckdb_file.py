@@ -7,21 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pe_data.errors import MissingExtraError
 from pe_data.exports.table import Table
 
 ABOUT, COLUMNS, VALUES = "_about", "_columns", "_values"
 """Tables beside those of the entities: what is said of the whole, what each column means, and the lists of values."""
-
-
-def need_duckdb(what: str) -> None:
-    """Raise MissingExtraError if the package is not installed."""
-    try:
-        import duckdb  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError(
-            f"{what}: a DuckDB file needs the package duckdb: install the extra 'duckdb' of pe-microdata"
-        ) from error
 
 
 def write_duckdb(

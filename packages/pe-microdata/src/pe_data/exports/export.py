@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Unpack, get_args
 
-from pe_data.errors import CacheError, PeDataError
+from pe_data.errors import CacheError, PeDataError, need
 from pe_data.exports import names as rules
 from pe_data.exports.gather import Gathered, gather
 from pe_data.exports.package import descriptor
@@ -69,9 +69,7 @@ def export(
     if to not in FORMATS:
         raise PeDataError(f"format: expected one of {', '.join(FORMATS)}, found {to!r}")
     if to == "duckdb":
-        from pe_data.exports.duckdb_file import need_duckdb
-
-        need_duckdb(str(folder))
+        need(f"{folder}: a DuckDB file needs", "duckdb", "duckdb")
     chosen, patterns = listed(variables), listed(members)
     gathered = gather(source, chosen, patterns, labels or {}, year, years, allow_pickle, Options.of(**where))
     try:

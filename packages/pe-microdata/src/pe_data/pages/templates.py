@@ -5,7 +5,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from pe_data.errors import MissingExtraError
+from pe_data.errors import need
 from pe_data.maps.on_page import colours
 
 if TYPE_CHECKING:
@@ -20,10 +20,8 @@ def environment(package: str) -> "jinja2.Environment":
     Raises:
         MissingExtraError: jinja2 is not installed.
     """
-    try:
-        import jinja2
-    except ImportError as error:
-        raise MissingExtraError("pages need the package jinja2: install the extra 'site' of pe-microdata") from error
+    need("pages need", "site", "jinja2")
+    import jinja2
 
     def load(name: str) -> str | None:
         found = (files(where).joinpath(name) for where in (package, SHARED))

@@ -1,12 +1,11 @@
 """Data frames per entity of a file that is here, as its manifest describes it (extra `frames`)."""
 
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pe_data.documents.manifest import Manifest
-from pe_data.errors import InputError, MissingExtraError, PeDataError
+from pe_data.errors import InputError, PeDataError, need
 from pe_data.suggestions import did_you_mean
 
 if TYPE_CHECKING:
@@ -92,20 +91,16 @@ def _arrays(file: "h5py.File", wanted: Mapping[str, tuple[str, ...]], year: int)
 def _hdfstore(path: Path, wanted: Mapping[str, tuple[str, ...]], year: int | None) -> "dict[str, pd.DataFrame]":
     import pandas as pd
 
+    need(f"{path}: pandas HDF5 files need", "frames", "tables")
     frames = {}
-    try:
-        with pd.HDFStore(path, "r") as store:
-            tables = set(store.keys())
-            for entity, names in wanted.items():
-                keys = [f"/{entity}", f"/{entity}/_{year}", f"/{entity}/{year}"]
-                key = next((k for k in keys if k in tables), None)
-                if key is None:
-                    raise InputError(f"{path}: table {entity}: expected one for year {year}. Say --year")
-                frames[entity] = pd.DataFrame(store.get(key))[list(names)]
-    except ImportError as error:
-        raise MissingExtraError(
-            f"{path}: pandas HDF5 files need the package tables: install the extra 'frames' of pe-microdata"
-        ) from error
+    with pd.HDFStore(path, "r") as store:
+        tables = set(store.keys())
+        for entity, names in wanted.items():
+            keys = [f"/{entity}", f"/{entity}/_{year}", f"/{entity}/{year}"]
+            key = next((k for k in keys if k in tables), None)
+            if key is None:
+                raise InputError(f"{path}: table {entity}: expected one for year {year}. Say --year")
+            frames[entity] = pd.DataFrame(store.get(key))[list(names)]
     return frames
 
 
@@ -136,10 +131,4 @@ def one_year(years: tuple[int, ...], year: int | None, what: str) -> int:
 
 def need_pandas(what: str) -> None:
     """Raise MissingExtraError if the packages for data frames are not installed; `what` needs them."""
-    for package in ("pandas", "pyarrow"):
-        try:
-            import_module(package)
-        except ImportError as error:
-            raise MissingExtraError(
-                f"{what}: data frames need the package {package}: install the extra 'frames' of pe-microdata"
-            ) from error
+    need(f"{what}: data frames need", "frames", "pandas", "pyarrow")

@@ -20,9 +20,9 @@ from pe_data.errors import (
     CacheError,
     DigestMismatchError,
     FetchError,
-    MissingExtraError,
     ObjectNotFoundError,
     OfflineError,
+    need,
 )
 from pe_data.files.atomic import write_atomic
 from pe_data.names.digests import Sha256, canonical_json, read_kept, sha256_file
@@ -78,13 +78,10 @@ def _download(uri: HubUri, options: Options, *, force: bool) -> Path:
 
 def hub_library(what: str) -> tuple[ModuleType, ModuleType]:
     """`huggingface_hub` and its errors. Raises MissingExtraError, which begins with `what`."""
-    try:
-        import huggingface_hub as hub
-        from huggingface_hub import errors as hub_errors
-    except ImportError as error:
-        raise MissingExtraError(
-            f"{what} need the package huggingface_hub: install the extra 'hf' of pe-microdata"
-        ) from error
+    need(f"{what} need", "hf", "huggingface_hub")
+    import huggingface_hub as hub
+    from huggingface_hub import errors as hub_errors
+
     return hub, hub_errors
 
 
