@@ -11,12 +11,14 @@ target knows to be revoked is not copied back, whatever the source says.
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from pe_data.cache.fetch import Skipped, Tuning, Wanted, WrongBytesError, fill
 from pe_data.cache.part import Part
 from pe_data.documents.collection import Collection
+from pe_data.documents.manifest import Artifact
 from pe_data.errors import ConflictError, DigestMismatchError, ObjectExistsError, ObjectNotFoundError, StoreError
 from pe_data.names.digests import Sha256
 from pe_data.names.keys import (
@@ -27,7 +29,7 @@ from pe_data.names.keys import (
     parse_object_key,
     payload_key,
 )
-from pe_data.store.artifacts import as_done, read_collection, read_manifest
+from pe_data.store.artifacts import as_done, check_payload, read_collection, read_manifest
 from pe_data.store.base import LocalFile, Store
 from pe_data.store.versioned import replace_version
 from pe_data.trust.revocations import Verifier
@@ -37,6 +39,7 @@ from pe_data.write.revoke import remove_payloads, write_tombstone
 
 WORKERS = 4
 _ADVICE = "The source is damaged or hostile; nothing of it was copied. Try another source."
+_DAMAGED = "The target holds a damaged payload: remove it, then mirror again."
 _ANOTHER = (
     "The target has another manifest for this artifact, which the source's channels and collections do not accept; "
     "remove it, then mirror again."
@@ -202,7 +205,7 @@ def _copy(source: Store, target: Store, job: Root, graves: _Graves, work: Path) 
     artifact, key = found.manifest.artifact, manifest_key(job.country, job.sha256)
     copied, revoked = None, graves.bring_over(job.country, job.sha256)
     if not revoked:
-        copied = _copy_payload(source, target, job, artifact.extension, artifact.size_bytes, work)
+        copied = _copy_payload(source, target, job, artifact, work)
     if not _create(target, key, found.stored):
         read_manifest(target, job.country, job.sha256, found.sha256, advice=_ANOTHER)
     elif copied is None:
@@ -210,30 +213,14 @@ def _copy(source: Store, target: Store, job: Root, graves: _Graves, work: Path) 
     return copied, revoked
 
 
-def _copy_payload(
-    source: Store,
-    target: Store,
-    job: Root,
-    extension: Extension,
-    size: int,
-    work: Path,
-) -> int | None:
-    key, part = payload_key(job.country, job.sha256, extension), work / f"{job.sha256}.part"
-    try:
-        found = target.head(key).size
-    except ObjectNotFoundError:
-        pass
-    else:
-        if found != size:
-            raise DigestMismatchError(
-                f"{target.url}: {key}",
-                expected=f"{size} bytes",
-                found=f"{found} bytes",
-                advice="The target holds a damaged payload: remove it, then mirror again.",
-            )
+def _copy_payload(source: Store, target: Store, job: Root, artifact: Artifact, work: Path) -> int | None:
+    key, part = payload_key(job.country, job.sha256, artifact.extension), work / f"{job.sha256}.part"
+    with suppress(ObjectNotFoundError):
+        check_payload(target, job.country, artifact, advice=_DAMAGED)
         part.unlink(missing_ok=True)  # of a run that was killed when the payload was already there
         return None
-    _fetch(source, key, part, job.sha256, size, extension)
+    size = artifact.size_bytes
+    _fetch(source, key, part, job.sha256, size, artifact.extension)
     try:
         target.put_create(key, LocalFile(part, job.sha256))
     except ObjectExistsError:

@@ -106,7 +106,7 @@ def copy_checked(original: BinaryIO, copy: BinaryIO, expected: Sha256, *, what: 
     while piece := original.read(CHUNK_BYTES):
         copy.write(piece)
         digest.update(piece)
-    _check(Sha256(digest.hexdigest()), expected, what, advice)
+    check_digest(Sha256(digest.hexdigest()), expected, what=what, advice=advice)
 
 
 def sha256_pieces(pieces: Iterable[bytes]) -> tuple[Sha256, int]:
@@ -124,11 +124,12 @@ def check_bytes(data: bytes, expected: Sha256, *, what: str, advice: str) -> byt
     Raises:
         DigestMismatchError: if it is not; the message has both digests.
     """
-    _check(sha256_bytes(data), expected, what, advice)
+    check_digest(sha256_bytes(data), expected, what=what, advice=advice)
     return data
 
 
-def _check(found: Sha256, expected: Sha256, what: str, advice: str) -> None:
+def check_digest(found: Sha256, expected: Sha256, *, what: str, advice: str) -> None:
+    """Raise DigestMismatchError, with both digests, for another one than expected."""
     if found != expected:
         raise DigestMismatchError(what, expected=f"sha256 {expected}", found=f"sha256 {found}", advice=advice)
 

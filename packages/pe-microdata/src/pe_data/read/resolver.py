@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from pe_data.cache.known_revocations import Known
-from pe_data.errors import DigestMismatchError, InvalidNameError, PeDataError
-from pe_data.names.digests import Sha256, parse_sha256, sha256_file
+from pe_data.errors import InvalidNameError, PeDataError
+from pe_data.names.digests import Sha256, check_digest, parse_sha256, sha256_file
 from pe_data.names.uri import HubUri, PathUri, StoreUri, WebUri, meant, parse_store_uri, parse_uri
 from pe_data.read.options import Options, Wherever
 
@@ -151,14 +151,7 @@ def _unless_revoked(uri: StoreUri, digests: tuple[Sha256, ...], path: Path | Non
 
 def check_file(path: Path, expected: Sha256, what: str) -> Path:
     """`path` if its bytes have that digest. Raises DigestMismatchError."""
-    found = sha256_file(path)
-    if found != expected:
-        raise DigestMismatchError(
-            what,
-            expected=f"sha256 {expected}",
-            found=f"sha256 {found}",
-            advice="The file is not the one that was meant.",
-        )
+    check_digest(sha256_file(path), expected, what=what, advice="The file is not the one that was meant.")
     return path
 
 

@@ -16,7 +16,6 @@ from pe_data.cache.part import Part
 from pe_data.documents.document import Digest, Document, Size, Text
 from pe_data.errors import (
     CacheWarning,
-    DigestMismatchError,
     FetchError,
     InvalidDocumentError,
     OfflineError,
@@ -24,7 +23,7 @@ from pe_data.errors import (
 )
 from pe_data.files.atomic import write_atomic
 from pe_data.files.locks import exclusive
-from pe_data.names.digests import read_kept, sha256_bytes
+from pe_data.names.digests import check_digest, read_kept, sha256_bytes
 from pe_data.names.keys import Extension
 from pe_data.names.uri import WebUri
 from pe_data.read.options import Options
@@ -83,13 +82,8 @@ def _ensure_streamed(uri: WebUri, body: Body, options: Options) -> Path:
             try:
                 _receive(uri, part, body, options.progress or no_progress)
                 size, sha256 = part.size, part.digest()
-                if uri.sha256 not in (None, sha256):
-                    raise DigestMismatchError(
-                        str(uri),
-                        expected=f"sha256 {uri.sha256}",
-                        found=f"sha256 {sha256}",
-                        advice="The file was not stored.",
-                    )
+                if uri.sha256 is not None:
+                    check_digest(sha256, uri.sha256, what=str(uri), advice="The file was not stored.")
                 refuse_remembered(uri, sha256, options, cached=False)
                 part.sync()
                 adopted = cache.adopt(path, sha256, _suffix(uri.url))

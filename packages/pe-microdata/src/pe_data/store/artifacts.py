@@ -14,10 +14,10 @@ from pe_data.documents.encoding import READ_LIMIT, unpack
 from pe_data.documents.manifest import Artifact, Manifest
 from pe_data.documents.validation import Validation
 from pe_data.errors import DigestMismatchError, InvalidDocumentError, ObjectNotFoundError
-from pe_data.names.digests import Sha256, check_bytes, sha256_bytes, sha256_pieces
+from pe_data.names.digests import Sha256, check_bytes, check_digest, sha256_bytes, sha256_pieces
 from pe_data.names.keys import collection_key, manifest_key, payload_key
 from pe_data.names.uri import StoreUri
-from pe_data.store.base import Store
+from pe_data.store.base import ObjectMeta, Store
 
 WORKERS = 8
 DAMAGED = "The store holds a damaged object: run pe-data fsck, remove what it names, publish again."
@@ -77,6 +77,11 @@ class Contents:
     files: tuple[File, ...]
     """By name."""
     validation: Validation | None
+
+    @property
+    def artifacts(self) -> tuple[Sha256, ...]:
+        """Its own digest and those of its members, each once."""
+        return tuple(dict.fromkeys((self.sha256, *(file.member.artifact_sha256 for file in self.files))))
 
 
 def parse_collection(raw: bytes, country: str, sha256: Sha256, *, what: str, advice: str = DAMAGED) -> Collection:
@@ -175,8 +180,10 @@ def read_contents(store: Store, country: str, sha256: Sha256, bound: Sha256 | No
     return Contents(country, collection.dataset, sha256, sha256, collection, members, collection.validation)
 
 
-def check_payload(store: Store, country: str, artifact: Artifact, depth: Depth = "presence") -> None:
-    """The payload as it lies in the store has the size and, at full depth, the digest of its name.
+def check_payload(
+    store: Store, country: str, artifact: Artifact, depth: Depth = "presence", *, advice: str = DAMAGED
+) -> ObjectMeta:
+    """What the store says of a payload that has the size and, at full depth, the digest of its manifest.
 
     Raises:
         ObjectNotFoundError: it is not there.
@@ -184,15 +191,15 @@ def check_payload(store: Store, country: str, artifact: Artifact, depth: Depth =
     """
     key = payload_key(country, artifact.sha256, artifact.extension)
     what = f"{store.url}: {key}"
-    size = store.head(key).size
-    if size != artifact.size_bytes:
-        expected, found = f"{artifact.size_bytes} bytes", f"{size} bytes"
-        raise DigestMismatchError(what, expected=expected, found=found, advice=DAMAGED)
+    there = store.head(key)
+    if there.size != artifact.size_bytes:
+        expected, found = f"{artifact.size_bytes} bytes", f"{there.size} bytes"
+        raise DigestMismatchError(what, expected=expected, found=found, advice=advice)
     if depth == "full":
-        digest, _ = sha256_pieces(store.open(key, 0, size + 1).pieces())  # one more, so that a longer body is seen
-        if digest != artifact.sha256:
-            expected = f"sha256 {artifact.sha256}"
-            raise DigestMismatchError(what, expected=expected, found=f"sha256 {digest}", advice=DAMAGED)
+        # one byte more, so that a longer body is seen
+        digest, _ = sha256_pieces(store.open(key, 0, there.size + 1).pieces())
+        check_digest(digest, artifact.sha256, what=what, advice=advice)
+    return there
 
 
 def each(work: Callable[[T], R], items: Sequence[T]) -> list[R]:

@@ -148,8 +148,7 @@ def refuse_private(contents: Contents, store: Store) -> None:
                 "every reader, and a hub does not know its readers. Serve it through a gateway"
             )
     bar, what = Bar.of(store), f"{country}/{contents.dataset}"
-    digests = dict.fromkeys((contents.sha256, *(file.member.artifact_sha256 for file in contents.files)))
-    each(lambda sha256: bar.refuse(country, sha256, what), list(digests))
+    each(lambda sha256: bar.refuse(country, sha256, what), contents.artifacts)
 
 
 def plan_export(contents: Contents, uri: StoreUri, manifests: Iterable[tuple[str, bytes]]) -> Export:

@@ -174,8 +174,7 @@ def nominate(store: Store, document: SignedDocument, policy: TrustPolicy) -> Ver
     _check_licences(found)
     probe_conditional_writes(store)
     held = led_to(store, country, dataset)
-    nominated = dict.fromkeys([found.sha256, *(file.member.artifact_sha256 for file in found.files)])
-    send_again(store, country, [one for one in nominated if one not in held])
+    send_again(store, country, [one for one in found.artifacts if one not in held])
     replace_pointer(store, body, document.to_bytes(), verified.sha256, current)
     return verified
 

@@ -222,11 +222,10 @@ def set_channel(
     probe_conditional_writes(store)
     bar = Bar.of(store)
     found = read_contents(store, country, artifact)
-    wanted = dict.fromkeys([artifact, *(file.member.artifact_sha256 for file in found.files)])
-    for digest in wanted:
+    for digest in found.artifacts:
         bar.refuse(country, digest, f"{store.url}: channel latest of {country}/{dataset}")
     held = led_to(store, country, dataset)
-    send_again(store, country, [digest for digest in wanted if digest not in held])
+    send_again(store, country, [digest for digest in found.artifacts if digest not in held])
     each(lambda file: check_payload(store, country, file.manifest.artifact), found.files)
     return move(
         store,

@@ -18,7 +18,6 @@ from pe_data.documents.collection import COLLECTION_LIMIT, NOTHING, About, Colle
 from pe_data.documents.encoding import pack
 from pe_data.documents.manifest import Manifest
 from pe_data.errors import (
-    DigestMismatchError,
     InputError,
     InvalidDocumentError,
     ObjectExistsError,
@@ -26,7 +25,7 @@ from pe_data.errors import (
     StoreUnavailableError,
 )
 from pe_data.names.countries import check_terms
-from pe_data.names.digests import Sha256, check_bytes, sha256_bytes, sha256_file
+from pe_data.names.digests import Sha256, check_bytes, check_digest, sha256_bytes, sha256_file
 from pe_data.names.keys import check_country, collection_key, manifest_key, payload_key
 from pe_data.store.artifacts import DAMAGED, as_done, check_payload, parse_manifest
 from pe_data.store.base import LocalFile, ObjectMeta, Store, StoredDocument
@@ -172,20 +171,11 @@ class Upload:
 
     def _payload_state(self, item: Item) -> Literal["absent", "old", "there"]:
         """Whether a payload is in the store; an old one that nothing leads to has to be sent again."""
-        artifact = item.manifest.artifact
-        key = payload_key(self._country, artifact.sha256, artifact.extension)
         try:
-            there = self.store.head(key)
+            there = check_payload(self.store, self._country, item.manifest.artifact)
         except ObjectNotFoundError:
             return "absent"
-        if there.size != artifact.size_bytes:
-            raise DigestMismatchError(
-                f"{self.store.url}: {key}",
-                expected=f"{artifact.size_bytes} bytes",
-                found=f"{there.size} bytes",
-                advice=DAMAGED,
-            )
-        return "old" if self._may_vanish(artifact.sha256, there) else "there"
+        return "old" if self._may_vanish(item.manifest.artifact.sha256, there) else "there"
 
     def _store_payload(self, item: Item) -> bool:
         artifact = item.manifest.artifact
@@ -195,10 +185,8 @@ class Upload:
         if state == "there":
             return False
         if self._dry_run:
-            found, advice = sha256_file(item.path), "The file changed after it was hashed. Describe it again."
-            if found != artifact.sha256:
-                expected = f"sha256 {artifact.sha256}"
-                raise DigestMismatchError(str(item.path), expected=expected, found=f"sha256 {found}", advice=advice)
+            advice = "The file changed after it was hashed. Describe it again."
+            check_digest(sha256_file(item.path), artifact.sha256, what=str(item.path), advice=advice)
             return True
         if state == "old":
             LOGGER.info("%s: sent again, since nothing leads to it now", where)
