@@ -13,11 +13,10 @@ from urllib.parse import quote
 import msgspec
 
 from pe_data.certify.checks import Nominated
-from pe_data.certify.reading import release_bytes
 from pe_data.certify.release import HubFile, PathTemplate
 from pe_data.documents.document import Document, Part, Text
 from pe_data.errors import CertificationError
-from pe_data.names.digests import Sha256, sha256_bytes
+from pe_data.names.digests import Sha256, read_named, sha256_bytes
 from pe_data.store.artifacts import File
 from pe_data.write.release_manifest import HubPlace, Listed, one_place
 
@@ -115,7 +114,7 @@ def find_published(source: Path, nominated: Sequence[Nominated], path: str) -> P
         CertificationError: a file is not in it, or other bytes are; they lie in several repositories; it is of another
             build; its repository is the placeholder of files that are in no hub.
     """
-    raw = release_bytes(source)
+    raw = read_named(source)
     manifest = ReleaseManifest.from_bytes(raw, str(source))
     files: dict[str, File] = {}
     for one in (file for dataset in nominated for file in dataset.files):

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from pe_data.certify.earlier_release import EarlierRelease
-from pe_data.certify.reading import is_earlier, parse_release, release_bytes
+from pe_data.certify.reading import is_earlier, parse_release
 from pe_data.certify.release import OWN_KEY, DataRelease
 from pe_data.errors import InputError, InvalidDocumentError, PeDataError
-from pe_data.names.digests import strict_json
+from pe_data.names.digests import read_named, strict_json
 from pe_data.names.uri import StoreUri, parse_store_uri
 from pe_data.read.options import Options
 from pe_data.read.staleness import State, Verdict, check_pin
@@ -33,7 +33,7 @@ def check_release(release: str, options: Options) -> list[Verdict]:
         InvalidDocumentError: the file is neither a data-release block nor a bundle's manifest.
     """
     path = _file_of(release)
-    document = strict_json(release_bytes(path), what=str(path))
+    document = strict_json(read_named(path), what=str(path))
     blocks = [one for one in _inner(document) if isinstance(one, dict) and (OWN_KEY in one or is_earlier(one))]
     if blocks:
         return [verdict for one in blocks for verdict in _of_block(parse_release(one, str(path)), options)]

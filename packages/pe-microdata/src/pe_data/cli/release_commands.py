@@ -144,7 +144,7 @@ def export_hub(
     \b
     Exit codes: 0 the release is there; 1 refused or interrupted, and the reason is printed; 2 wrong usage.
     """
-    from pe_data.certify.reading import release_bytes
+    from pe_data.names.digests import read_named
     from pe_data.read.places import Places
     from pe_data.store.artifacts import read_contents
     from pe_data.write import export_hub as hub
@@ -160,7 +160,7 @@ def export_hub(
     pointer = hub.stood_at(store, uri)
     contents = read_contents(store, uri.country, pointer.artifact_sha256, pointer.manifest_sha256)
     hub.refuse_private(contents, store)
-    manifests = [(str(path), release_bytes(path)) for path in files]
+    manifests = [(str(path), read_named(path)) for path in files]
     for one in () if files else (None, local_area) if local_area else (None,):
         made = contents_manifest(contents, uri.dataset, pointer.published_at, release.of, local_area=one)
         manifests.append(("release manifest", _written(made)))

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pe_data.documents.document import Count, Digest, Document, Part, Text, Version, shown
-from pe_data.errors import InputError, InvalidDocumentError
-from pe_data.names.digests import Sha256, canonical_json, sha256_bytes
+from pe_data.errors import InputError
+from pe_data.names.digests import Sha256, canonical_json, read_named, sha256_bytes
 
 Status = Literal["passed", "failed", "skipped"]
 
@@ -67,8 +67,8 @@ def from_records(files: Mapping[str, tuple[Sha256, Iterable[Path]]]) -> Validati
         files: By name: digest of the file, and its records, one per level.
 
     Raises:
-        InputError: a file has no record, two of one level, or one of another file.
-        InvalidDocumentError: a record cannot be read.
+        InputError: a file has no record, two of one level, or one of another file, or a record cannot be read.
+        InvalidDocumentError: a record is none.
     """
     rows = [(name, *read) for name, (sha256, paths) in sorted(files.items()) for read in _records(name, sha256, paths)]
     counts: dict[str, Counter[str]] = {}
@@ -101,10 +101,7 @@ def _records(name: str, sha256: Sha256, paths: Iterable[Path]) -> Iterator[tuple
     """Each record with the digest of its bytes."""
     levels: set[str] = set()
     for path in paths:
-        try:
-            raw = path.read_bytes()
-        except OSError as error:
-            raise InvalidDocumentError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raw = read_named(path)
         record = Record.from_bytes(raw, str(path))
         if record.area.sha256 != sha256:
             raise InputError(

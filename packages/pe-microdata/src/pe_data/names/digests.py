@@ -18,9 +18,11 @@ from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, TypeVar, cast
 
-from pe_data.errors import DigestMismatchError, InvalidDocumentError, InvalidNameError
+from pe_data.errors import DigestMismatchError, InputError, InvalidDocumentError, InvalidNameError
 
 CHUNK_BYTES = 1024 * 1024
+NAMED_LIMIT = 64 * 1024 * 1024
+"""Largest document that is read because somebody named its file, in bytes."""
 _HEX = re.compile(r"[0-9a-f]{64}")
 T = TypeVar("T", bound=Hashable)
 
@@ -92,6 +94,18 @@ def read_kept(path: Path) -> bytes | None:
             return handle.read()
     except OSError:
         return None
+
+
+def read_named(path: Path, what: str | None = None, most: int = NAMED_LIMIT) -> bytes:
+    """What is in a file that somebody named. Raises InputError if it cannot be read, or has more than `most` bytes."""
+    try:
+        with path.open("rb") as handle:
+            raw = handle.read(most + 1)
+    except OSError as error:
+        raise InputError(f"{what or path}: cannot be read: {error.strerror or error}") from error
+    if len(raw) > most:
+        raise InputError(f"{what or path}: expected at most {most} bytes, found more")
+    return raw
 
 
 def sha256_file(path: Path) -> Sha256:

@@ -10,6 +10,7 @@ from pe_data.documents.collection import Collection
 from pe_data.documents.dictionary import DICTIONARY_LIMIT, Dictionary, Variable
 from pe_data.documents.notice import Notice
 from pe_data.errors import InputError
+from pe_data.names.digests import read_named
 from pe_data.names.uri import SCHEME, PathUri, StoreUri, parse_uri
 from pe_data.read.listing import list_store
 from pe_data.read.lookup import Entry, entry_for, shown
@@ -31,14 +32,7 @@ def read_dictionary(path: Path) -> Dictionary:
         InputError: it cannot be read, or is too large.
         InvalidDocumentError: it is none.
     """
-    try:
-        with path.open("rb") as file:
-            raw = file.read(DICTIONARY_LIMIT + 1)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    if len(raw) > DICTIONARY_LIMIT:
-        raise InputError(f"{path}: expected a dictionary of at most {DICTIONARY_LIMIT} bytes, found more")
-    return Dictionary.from_bytes(raw, str(path))
+    return Dictionary.from_bytes(read_named(path, most=DICTIONARY_LIMIT), str(path))
 
 
 def said_by(path: Path) -> tuple[Variable, ...] | None:

@@ -22,6 +22,7 @@ from pe_data.documents.signing_libraries import need_libraries
 from pe_data.errors import InputError, InvalidDocumentError
 from pe_data.files.atomic import SECRET, write_atomic
 from pe_data.files.private import check_private
+from pe_data.names.digests import read_named
 
 if TYPE_CHECKING:
     from securesystemslib.signer import CryptoSigner, Key, Signer
@@ -61,11 +62,7 @@ class PublicKey:
     @classmethod
     def read(cls, path: Path) -> "PublicKey":
         """Read a `.pub` file. Raises InputError, InvalidDocumentError."""
-        try:
-            raw = path.read_bytes()
-        except OSError as error:
-            raise InputError(f"key {path}: cannot be read: {error.strerror or error}") from error
-        found = KeyFile.from_bytes(raw, str(path))
+        found = KeyFile.from_bytes(read_named(path, f"key {path}"), str(path))
         return cls(path.stem, found.key_id, found.key, found.signer)
 
     def to_bytes(self) -> bytes:
