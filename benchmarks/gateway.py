@@ -35,7 +35,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from pe_data.describe.columns import inputs_of
-from pe_data.documents.manifest import Artifact, ColumnGroup, Entity, InputFile, Manifest
+from pe_data.documents.manifest import Artifact, Entity, InputFile, Manifest
 from pe_data.names.countries import GATED_EXAMPLE
 from pe_data.names.digests import sha256_bytes
 from pe_data.names.keys import MEDIA_TYPES, manifest_key
@@ -251,11 +251,12 @@ def publish(store: FolderStore, folder: Path) -> dict[str, bytes]:
             country=COUNTRY,
             dataset=f"survey_{number}",
             time_period=(2024,),
-            entities={"person": Entity(rows=1000)},
-            columns=(ColumnGroup("person", "float32", names),),
-            inputs=inputs_of(inputs),
+            entities={"person": Entity(rows=1000, columns={"float32": names})},
             licence="made-up licence",
+            status="active",
             access="gated",
+            schema_version="1.0",
+            inputs=inputs_of(inputs),
         )
         publish_artifact(store, Item(path, manifest))
         key = manifest_key(COUNTRY, manifest.artifact.sha256)

@@ -8,7 +8,7 @@ Payloads are a few bytes, so that the cost is that of the store's own work: two 
 import argparse
 from pathlib import Path
 
-from pe_data.documents.manifest import Artifact, ColumnGroup, Entity, Manifest
+from pe_data.documents.manifest import Artifact, Entity, Manifest
 from pe_data.names.digests import sha256_bytes
 from pe_data.names.keys import MEDIA_TYPES
 from pe_data.store.opening import open_store
@@ -28,8 +28,11 @@ def make_item(path: Path) -> Item:
         country=COUNTRY,
         dataset=DATASET,
         time_period=(2024,),
-        entities={"person": Entity(rows=1)},
-        columns=(ColumnGroup("person", "float32", ("age",)),),
+        entities={"person": Entity(rows=1, columns={"float32": ("age",)})},
+        licence="CC0-1.0",
+        status="active",
+        access="public",
+        schema_version="1.0",
     )
     return Item(path, manifest)
 
