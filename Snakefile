@@ -23,6 +23,12 @@ configfile: shipped(Path("config/config.yaml")).as_posix()
 
 
 ENGINE = Engine(workflow)
+if ENGINE.is_main:
+    keep_all_objects()
+else:
+    # The areas of a group run one after another; the group's memory is for one area (profiles/slurm).
+    workflow.register_resource("area_slots", 1)
+
 try:
     SETTINGS = Settings.load(
         config, ", ".join(map(str, workflow.configfiles)), ENGINE.overrides
@@ -32,12 +38,6 @@ try:
         print(RUN.announcement, flush=True)
 except (LocalH5Error, OSError) as error:
     end_now(error)
-
-if ENGINE.is_main:
-    keep_all_objects()
-else:
-    # The areas of a group run one after another; the group's memory is for one area (profiles/slurm).
-    workflow.register_resource("area_slots", 1)
 
 RUN_LOG = RunLog()
 CONFIG = SETTINGS.config  # checked, with paths in plain form; rules use this one

@@ -18,9 +18,8 @@ from local_h5.config.settings import Settings
 from local_h5.contracts.results import Fingerprint, sidecar_path
 from local_h5.files.digests import DigestMemo
 from local_h5.requests import AreaBuildRequest
-from local_h5.runs.code import code_digest
 from local_h5.runs.step import Step
-from local_h5.runs.traces import Trace, inputs_now
+from local_h5.runs.traces import Trace, inputs_now, trace_now
 
 NOT_BUILT = "not built"
 SIDECAR_CHANGED = "sidecar changed since it was written"
@@ -247,27 +246,24 @@ def _compare_fetch(step: Step, memo: DigestMemo) -> StepStatus:
 
 
 def _compare_step(settings: Settings, step: Step, memo: DigestMemo) -> StepStatus:
-    digests = inputs_now(step, memo)
-    missing = tuple(role for role, digest in digests.items() if digest is None)
+    missing = tuple(role for role, digest in inputs_now(step, memo).items() if digest is None)
     trace = read_part(settings.layout.trace(step.name), Trace)
     if trace is None:
         return StepStatus(("not run",), missing=missing)
-    params = json.loads(json.dumps(dict(step.params)))
-    changed = [
-        f"{name} changed" for name in sorted(params.keys() | trace.params.keys())
-        if params.get(name) != trace.params.get(name)
-    ]  # fmt: skip
-    if trace.code != code_digest(step.modules, memo):
+    now = trace_now(step, memo)
+    names = sorted(now.params.keys() | trace.params.keys())
+    changed = [f"{name} changed" for name in names if now.params.get(name) != trace.params.get(name)]
+    if trace.code != now.code:
         changed.append("code changed")
-    for role in sorted(digests.keys() | trace.inputs.keys()):
-        if role not in digests or role not in trace.inputs:
-            changed.append(f"{role} {'added' if role in digests else 'removed'}")
+    for role in sorted(now.inputs.keys() | trace.inputs.keys()):
+        if role not in now.inputs or role not in trace.inputs:
+            changed.append(f"{role} {'added' if role in now.inputs else 'removed'}")
         # A lost input was not changed. The files made from it stay up to date.
-        elif digests[role] is not None and digests[role] != trace.inputs[role]:
+        elif now.inputs[role] is not None and now.inputs[role] != trace.inputs[role]:
             changed.append(f"{role} changed")
-    damaged = []
-    for role, path in step.outputs.items():
-        digest = memo.sha256(path)
-        if digest != trace.outputs.get(role):
-            damaged.append(f"{role} {'missing' if digest is None else 'damaged'}")
+    damaged = [
+        f"{role} {'missing' if digest is None else 'damaged'}"
+        for role, digest in now.outputs.items()
+        if digest != trace.outputs.get(role)
+    ]
     return StepStatus(tuple(changed), tuple(damaged), missing=missing)

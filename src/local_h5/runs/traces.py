@@ -42,6 +42,13 @@ def inputs_now(step: Step, memo: DigestMemo) -> dict[str, str | None]:
     return {role: digest_of(file, memo) for role, file in step.reads.items()}
 
 
+def trace_now(step: Step, memo: DigestMemo) -> Trace:
+    """The trace that a step would leave if it ended now."""
+    outputs = {role: memo.sha256(path) for role, path in step.outputs.items()}
+    params = json.loads(json.dumps(dict(step.params)))
+    return Trace(params, code_digest(step.modules, memo), inputs_now(step, memo), outputs)
+
+
 def trace_of(step: Step, before: Mapping[str, str | None], memo: DigestMemo) -> Trace:
     """Make the trace of a step that has just ended.
 
@@ -53,8 +60,8 @@ def trace_of(step: Step, before: Mapping[str, str | None], memo: DigestMemo) -> 
     Raises:
         InputError: an input changed meanwhile, so it is not known what the step read.
     """
-    after = inputs_now(step, memo)
-    changed = [role for role, digest in before.items() if after[role] != digest]
+    now = trace_now(step, memo)
+    changed = [role for role, digest in before.items() if now.inputs[role] != digest]
     if changed:
         file = step.reads[changed[0]]
         raise InputError(
@@ -62,5 +69,4 @@ def trace_of(step: Step, before: Mapping[str, str | None], memo: DigestMemo) -> 
             f"{step.name} was started, found another one: it changed while the step ran. Change no input during a run, "
             "and run again."
         )
-    outputs = {role: memo.sha256(path) for role, path in step.outputs.items()}
-    return Trace(json.loads(json.dumps(dict(step.params))), code_digest(step.modules, memo), after, outputs)
+    return now
