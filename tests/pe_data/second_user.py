@@ -1,4 +1,4 @@
-"""Ask for addresses as another user of this machine: what the tests of shared folders run in a process of its own."""
+"""Another user of this machine: what the tests of shared folders run in a process of its own."""
 
 import json
 import os
@@ -11,6 +11,23 @@ from pathlib import Path
 import pe_data
 from pe_data.cache import entries as cache_store
 from pe_data.errors import PeDataError
+from pe_data.names.digests import sha256_file
+from pe_data.store.base import LocalFile
+from pe_data.store.folder import FolderStore
+
+
+def write(number: str, store: str, file: str) -> None:
+    """Create an object as the user with that number, from bytes and from a file; prints the kind of each error."""
+    place = FolderStore(Path(store))
+    contents = (b"x", LocalFile(Path(file), sha256_file(Path(file))))
+    os.setgroups([])
+    os.setgid(int(number))
+    os.setuid(int(number))
+    for content in contents:
+        try:
+            place.put_create("us/sha256/new.h5", content)
+        except Exception as error:  # the test says what is right
+            sys.stdout.write(f"{type(error).__name__}\n")
 
 
 def main(number: str, umask: str, cache: str, store: str, *uris: str) -> None:

@@ -316,3 +316,12 @@ def test_a_group_that_the_reader_is_not_in_is_refused(lab: Lab) -> None:
 def test_the_advice_fits_the_trouble(number: int, said: str) -> None:
     with pytest.raises(CacheError, match=f"{said}.*with PE_DATA_CACHE"), local_errors(Path("x")):
         raise OSError(number, os.strerror(number))
+
+
+@needs_root
+@pytest.mark.parametrize("closed", [".", "us", ".staging"])
+def test_a_store_with_a_folder_that_may_not_be_entered_refuses_by_name(lab: Lab, closed: str) -> None:
+    (lab.store.root / closed).chmod(0o700)
+    done = forked.run(second_user.write, str(OTHER), str(lab.store.root), str(next((lab.folder / "files").iterdir())))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["StorePermissionError"] * 2

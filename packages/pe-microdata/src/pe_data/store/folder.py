@@ -119,8 +119,9 @@ class FolderStore(ObjectStore):
 
     def put_create(self, key: str, content: Content) -> VersionToken:
         target = self.local_path(key)
-        if target.exists():  # before anything is copied
-            raise ObjectExistsError(f"{self.url}: {key}: an object is there already")
+        with translated(self.url, key):
+            if target.exists():  # before anything is copied
+                raise ObjectExistsError(f"{self.url}: {key}: an object is there already")
         staged = self._stage(key, content, mode=_WRITE_ONCE)
         try:
             with translated(self.url, key):
@@ -215,7 +216,8 @@ class FolderStore(ObjectStore):
                     handle.flush()
                     os.fsync(handle.fileno())
         except (DigestMismatchError, StoreError):
-            staged.unlink(missing_ok=True)
+            with suppress(OSError):  # a folder that may not be entered has nothing of it
+                staged.unlink()
             raise
         return staged
 
