@@ -225,8 +225,17 @@ def test_an_open_entity_is_said(tmp_path):
     assert "household|person" in describe(path, LABEL).entities
 
 
+def copied(path):
+    """The groups of a file in another one, whose root PyTables never saw."""
+    with h5py.File(path) as old, h5py.File(path.with_name("copied.h5"), "w") as new:
+        for name in old:
+            old.copy(name, new)
+        return Path(new.filename)
+
+
 @pytest.mark.parametrize("form", ["fixed", "table"])
-def test_hdfstore(tmp_path, form):
+@pytest.mark.parametrize("written", [lambda path: path, copied], ids=["by pandas", "copied"])
+def test_hdfstore(tmp_path, form, written):
     path = tmp_path / "s.h5"
     person = pd.DataFrame({"person_id": [1, 2], "person_household_id": [7, 7], "age": [1.5, 2.5], "name": ["a", "b"]})
     person["is_female"] = [True, False]
@@ -235,7 +244,7 @@ def test_hdfstore(tmp_path, form):
         store.put("person", person, format=form, track_times=False)
         store.put("household", household, format=form, track_times=False)
         store.put("time_period", pd.Series(["2024"]), format=form, track_times=False)
-    manifest = describe(path, LABEL)
+    manifest = describe(written(path), LABEL)
     assert manifest.time_period == (2024,)
     assert manifest.entities["person"].rows == 2
     assert manifest.entities["person"].links == {"household": "person_household_id"}
@@ -251,7 +260,7 @@ def test_hdfstore_with_years(tmp_path):
         for year in (2024, 2025):
             frame = pd.DataFrame({"person_id": [1, 2], "age": [1.0, 2.0]})
             store.put(f"person/_{year}", frame, track_times=False)
-    assert describe(path, LABEL).time_period == (2024, 2025)
+    assert describe(path, LABEL).time_period == describe(copied(path), LABEL).time_period == (2024, 2025)
 
 
 def test_a_hostile_pickle_in_an_attribute_is_refused(tmp_path):
