@@ -162,9 +162,14 @@ def test_an_unreadable_root_stops_everything(store: Watched, tmp_path: Path, dam
 
 def test_an_unknown_channel_or_collection_stops_everything(store: Watched, tmp_path: Path) -> None:
     leave_garbage(store, tmp_path)
-    store.put_create("channels/us/areas/stable.json", b"{}")
-    with pytest.raises(InputError, match=r"stable\.json is no channel"):
-        collect(store, 1000)
+    for key, message in (
+        ("channels/us/areas/stable.json", r"stable\.json is no channel"),
+        ("channels/us/Bad/latest.json", r"nothing was deleted: dataset: expected .*, found 'Bad'"),
+    ):
+        store.put_create(key, b"{}")
+        with pytest.raises(InputError, match=message):
+            collect(store, 1000)
+        store.delete(key)
 
 
 def nomination(artifact: Sha256, version: int) -> bytes:
@@ -180,8 +185,11 @@ def nomination(artifact: Sha256, version: int) -> bytes:
 
 def test_a_nomination_is_a_root(store: Watched, tmp_path: Path) -> None:
     garbage = leave_garbage(store, tmp_path)
-    store.put_create(channel_key("us", "x", "next"), nomination(garbage, 1))
-    assert f"us/{garbage}" not in collect(store, 1000).deleted
+    for key in (channel_key("us", "x", "next"), "channels/us/x/next.history/under-another-name.json"):
+        store.put_create(key, nomination(garbage, 1))
+        assert f"us/{garbage}" not in collect(store, 1000).deleted
+        store.delete(key)
+    assert f"us/{garbage}" in collect(store, 1000).deleted
 
 
 @pytest.mark.parametrize("versions", [2, 5])

@@ -15,9 +15,9 @@ from pe_data.names.digests import Sha256
 from pe_data.names.keys import (
     CHANNELS_PREFIX,
     ObjectKind,
+    channel_key,
     collection_key,
     history_key,
-    parse_channel_key,
     parse_object_key,
 )
 from pe_data.names.times import parse_time
@@ -93,16 +93,19 @@ def _channel_roots(store: Store, keep_versions: int) -> Iterator[tuple[Artifact,
     metas = list(store.list(CHANNELS_PREFIX))
     written = {meta.key: meta.modified for meta in metas}
     for meta in metas:
-        channel = parse_channel_key(meta.key)
-        if channel is None:
-            if meta.key.count("/") == 3 or "/next.history/" in meta.key:
-                raise _unreadable(meta.key, f"{meta.key.rpartition('/')[2]} is no channel")
-            continue
+        country, _, rest = meta.key.removeprefix(CHANNELS_PREFIX).partition("/")
+        dataset, _, name = rest.partition("/")
         try:
-            if channel.channel == "next":
-                yield (channel.country, _nominated(store, meta)), None
-            elif channel.body is None:
-                yield from _latest(store, channel.country, channel.dataset, keep_versions, written)
+            if name.startswith("next.history/"):  # whatever its name: it was nominated
+                yield (country, _nominated(store, meta)), None
+            elif not name or "/" in name:
+                continue
+            elif meta.key == channel_key(country, dataset, "next"):
+                yield (country, _nominated(store, meta)), None
+            elif meta.key == channel_key(country, dataset, "latest"):
+                yield from _latest(store, country, dataset, keep_versions, written)
+            else:
+                raise PeDataError(f"{name} is no channel")
         except PeDataError as error:
             raise _unreadable(meta.key, str(error)) from error
 
