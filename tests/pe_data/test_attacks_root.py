@@ -1,5 +1,6 @@
 """Attacks on the trust root: somebody who can write to the bucket tries each."""
 
+import copy
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -234,6 +235,18 @@ def test_trust_root_with_a_delegation_that_nobody_signed(world: World) -> None:
         world.trust.policy()
     with pytest.raises(TrustRootError, match="Somebody else wrote it"):
         read_current(world.store)
+
+
+def test_a_role_with_a_key_id_that_has_no_key(world: World) -> None:
+    """Its owners meant somebody; a threshold that counts on them would be out of reach."""
+    version = world.trust.versions[-1]
+    targets = copy.deepcopy(version.targets)
+    delegations = targets.signed.delegations
+    assert delegations is not None
+    lost = next(iter(delegations.keys))
+    del delegations.keys[lost]
+    with pytest.raises(TrustRootError, match=f"x: role [a-z]+-[a-z]+: expected a key for each of its key ids.* {lost}"):
+        replace(version, targets=targets).roles(what="x")
 
 
 @pytest.mark.parametrize(

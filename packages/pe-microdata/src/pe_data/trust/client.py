@@ -272,7 +272,12 @@ class Version:
             except ValueError as error:
                 raise TrustRootError(f"{what}: role {name}: field {ROLE_EXPIRES}: {error}") from error
             known = delegations.keys if delegations else {}
-            found[name] = Holders({i: known[i] for i in role.keyids if i in known}, role.threshold, ends)
+            for key_id in role.keyids:
+                if key_id not in known:
+                    raise TrustRootError(
+                        f"{what}: role {name}: expected a key for each of its key ids, found none for {key_id[:80]}"
+                    )
+            found[name] = Holders({i: known[i] for i in role.keyids}, role.threshold, ends)
         return found
 
 
