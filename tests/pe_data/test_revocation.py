@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 import warnings
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import forked
 import pytest
 import revocation_helpers
 from revocation_helpers import AL, NC, REASON, World, make_world
-from storage_helpers import areas, at_time, publish_areas
+from storage_helpers import areas, at_time, publish_areas, replace
 from trust_helpers import without_libraries
 
 import pe_data
@@ -24,9 +23,10 @@ from pe_data.documents.tombstone import Tombstone
 from pe_data.errors import (
     CacheWarning,
     InputError,
-    InvalidDocumentError,
+    InvalidTombstoneError,
     RemovalError,
     RevokedError,
+    StoreError,
     StorePermissionError,
     UncheckedRevocationError,
 )
@@ -38,7 +38,9 @@ from pe_data.read.lookup import entry_for
 from pe_data.read.options import Options
 from pe_data.store.base import StoredDocument
 from pe_data.store.folder import FolderStore
+from pe_data.trust.revocations import Verifier
 from pe_data.write.publish import set_channel
+from pe_data.write.revoke import publish_listed
 
 DAY = 24 * 3600
 
@@ -234,7 +236,7 @@ def test_a_second_tombstone_changes_nothing_and_says_so(world: World) -> None:
 
 def test_below_the_threshold_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     world = make_world(tmp_path, monkeypatch, {"revoke-us": 2})
-    with pytest.raises(InvalidDocumentError, match="needs 2"):
+    with pytest.raises(InvalidTombstoneError, match="needs 2"):
         world.revoke(world.single(AL), "alice")
     assert not world.store.exists(tombstone_key("us", world.sha256(AL)))
     assert world.store.exists(payload_key("us", world.sha256(AL), "h5"))
@@ -250,8 +252,42 @@ def test_only_pins_of_what_was_published_are_revoked(world: World) -> None:
         world.tombstone(world.single(AL), with_members=True)
     with pytest.raises(InputError, match="expected dataset 'areas'"):
         world.tombstone(world.single(AL).replace("us/areas", "us/cps"))
-    with pytest.raises(InvalidDocumentError, match="printable"):
-        world.tombstone(world.single(AL), reason="\x1b[2J")
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "message"),
+    [
+        ("reason", "\x1b[2J", r"reason: expected one line of 1 to 1000 printable characters, found '.*' \(4\)"),
+        ("reason", "x" * 1001, r"reason: expected one line of 1 to 1000 printable characters, found 'x{80}' \(1001\)"),
+        ("reason", "", r"reason: .* found '' \(0\)"),
+        ("revoked_by", "a\nb", r"revoked by: expected one line of 1 to 200 printable characters, found '.*' \(3\)"),
+        ("revoked_by", "x" * 201, r"revoked by: .* \(201\)"),
+        ("licence", "x" * 201, r"licence: expected one line of 1 to 200 printable characters, found 'x{80}' \(201\)"),
+    ],
+)
+def test_a_text_that_is_no_line_is_refused_before_the_store_is_asked(
+    world: World, monkeypatch: pytest.MonkeyPatch, field: str, text: str, message: str
+) -> None:
+    monkeypatch.setattr(FolderStore, "get", lambda *_, **__: pytest.fail("the store was asked"))
+    with pytest.raises(InvalidTombstoneError, match=message):
+        world.tombstone(world.single(AL), **{field: text})
+
+
+def test_a_revocation_needs_a_store_that_can_be_written(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That is said before anything else, however wrong the rest is."""
+    stone, list_ = world.tombstone(world.single(AL)), world.propose()
+    monkeypatch.setattr(world.store, "writable", False)
+    for publish in (
+        lambda: world.publish(replace(world.signed(stone), signatures=())),
+        lambda: publish_listed(
+            world.store,
+            replace(world.signed_list(list_), signatures=()),
+            verifier=Verifier.of(lambda: world.store),
+            what="list",
+        ),
+    ):
+        with pytest.raises(StoreError, match="a revocation needs a store that can be written"):
+            publish()
 
 
 @pytest.mark.parametrize("kill_at", [2, 6, 7, 8])

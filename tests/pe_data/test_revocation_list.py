@@ -25,7 +25,7 @@ from pe_data.errors import (
     CacheWarning,
     ConflictError,
     InputError,
-    InvalidDocumentError,
+    InvalidTombstoneError,
     RevokedError,
     StoreUnavailableError,
     UncheckedRevocationError,
@@ -449,5 +449,5 @@ def test_the_document_is_read_as_it_was_written(revoked: dict[str, Ended], versi
         {"kind": "tombstone"},
         {"schema_version": 2},
     ):
-        with pytest.raises(InvalidDocumentError):
+        with pytest.raises(InvalidTombstoneError):
             RevocationList.from_bytes(canonical_json({**document, **wrong}), "list")

@@ -12,14 +12,17 @@ from storage_helpers import areas, at_time, publish_areas
 import pe_data
 from pe_data.documents.envelope import REVOCATIONS_TYPE, TOMBSTONE_TYPE
 from pe_data.documents.revocations import LIST_LIMIT, RevocationList
+from pe_data.documents.tombstone import TOMBSTONE_LIMIT
 from pe_data.errors import (
     CacheWarning,
     InvalidDocumentError,
+    InvalidTombstoneError,
     RevokedError,
 )
 from pe_data.keep.fsck import check_store
+from pe_data.keep.gc import collect_garbage
 from pe_data.keep.mirror import mirror
-from pe_data.names.keys import payload_key, revocations_key, tombstone_key
+from pe_data.names.keys import payload_key, revocations_history_key, revocations_key, tombstone_key
 from pe_data.store.folder import FolderStore
 from pe_data.trust.revocations import Verifier
 
@@ -156,10 +159,10 @@ def test_a_list_from_the_future(world: World) -> None:
 
 def test_below_the_threshold_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     world = make_world(tmp_path, monkeypatch, {"revoke-us": 2})
-    with pytest.raises(InvalidDocumentError, match="needs 2"):
+    with pytest.raises(InvalidTombstoneError, match="needs 2"):
         world.revoke(world.single(AL), "alice")
     stone = world.tombstone(world.single(AL))
-    with pytest.raises(InvalidDocumentError, match="needs 2"):
+    with pytest.raises(InvalidTombstoneError, match="needs 2"):
         world.publish(world.signed(stone), listed=world.signed_list(world.propose(stone), "alice"))
     assert not world.store.exists(KEY)
     assert not world.store.exists(tombstone_key("us", world.sha256(AL)))
@@ -196,3 +199,25 @@ def test_endless_list(world: World) -> None:
     world.put_list(b" " * (LIST_LIMIT + 1))
     with pytest.warns(CacheWarning, match="expected a document of at most"):
         assert pe_data.ensure(world.single(AL)).read_bytes() == AL.encode()
+
+
+def test_an_endless_tombstone_stops_who_writes(world: World) -> None:
+    """It may be the genuine one with something behind it, so nobody goes on as if there were none."""
+    world.put(AL, b" " * (TOMBSTONE_LIMIT + 1))
+    target = FolderStore(world.folder / "mirror")
+    for write in (
+        lambda: publish_areas(world.store, areas(world.folder / "files", AL), "r2", now=datetime.now(UTC)),
+        lambda: collect_garbage(world.store),
+        lambda: mirror(world.store, target, work=world.folder / "work"),
+    ):
+        with pytest.raises(InvalidDocumentError, match=f"expected a document of at most {TOMBSTONE_LIMIT} bytes"):
+            write()
+    assert not target.exists(payload_key("us", world.sha256(AL), "h5"))
+
+
+def test_an_endless_list_in_the_history_is_not_passed_over(world: World) -> None:
+    world.revoke(world.single(NC))
+    world.put_list(None)
+    world.store.put_create(revocations_history_key("us", 9, "0" * 64), b" " * (LIST_LIMIT + 1))
+    with pytest.raises(InvalidDocumentError, match=f"expected a document of at most {LIST_LIMIT} bytes"):
+        world.propose()

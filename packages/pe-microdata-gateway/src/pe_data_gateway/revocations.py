@@ -20,6 +20,7 @@ from pe_data.documents.revocations import LIST_LIMIT, RevocationList, parse_list
 from pe_data.documents.tombstone import TOMBSTONE_LIMIT
 from pe_data.errors import (
     InvalidDocumentError,
+    InvalidTombstoneError,
     ObjectNotFoundError,
     StorePermissionError,
     UncheckedRevocationError,
@@ -115,7 +116,7 @@ class Revocations:
             return None
         try:
             found = Verifier.of(lambda: self._store).check_list(raw, country=country, what=what)
-        except InvalidDocumentError as error:
+        except InvalidTombstoneError as error:
             LOGGER.error("%r", reason_of(error))
             self._lists[country] = _List(token, now, None, False)
             return None
@@ -155,7 +156,7 @@ class Revocations:
         what = f"{self._store.url}: {key}"
         try:
             stone = Verifier.of(lambda: self._store).check(raw, country=country, sha256=sha256, what=what)
-        except InvalidDocumentError as error:
+        except InvalidTombstoneError as error:
             LOGGER.error("%r", reason_of(error))
             self._not_genuine[seen] = time.monotonic()
             return _Look(time.monotonic(), "", False)

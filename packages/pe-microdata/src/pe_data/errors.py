@@ -68,6 +68,10 @@ class InvalidDocumentError(PeDataError):
     """A JSON document (pointer, manifest, collection, tombstone) is not what it should be."""
 
 
+class InvalidTombstoneError(InvalidDocumentError):
+    """A tombstone or a revocation list is unsigned, damaged, of another artifact or country, or of another type."""
+
+
 class PointerMismatchError(PeDataError):
     """A pointer stands where another namespace, country, dataset or channel belongs."""
 

@@ -63,13 +63,15 @@ class Document(Part, frozen=True, omit_defaults=True):
     """A whole document.
 
     HEAD is what every document of this kind says of itself; a newer `schema_version` is refused as such.
+    ERROR is raised for what is no such document.
     """
 
     HEAD: ClassVar[Mapping[str, int | str]] = {"schema_version": 1}
+    ERROR: ClassVar[type[InvalidDocumentError]] = InvalidDocumentError
 
     @classmethod
     def from_bytes(cls, raw: bytes, what: str = "document") -> Self:
-        """Read a document; `what` names it in errors. Raises InvalidDocumentError."""
+        """Read a document; `what` names it in errors. Raises ERROR."""
         return cls.from_json(strict_json(raw, what=what), what)
 
     @classmethod
@@ -80,16 +82,16 @@ class Document(Part, frozen=True, omit_defaults=True):
             if found != ours or isinstance(found, bool):
                 newer = isinstance(ours, int) and isinstance(found, int) and found > ours
                 advice = " (a newer one needs a newer pe-data: upgrade it)" if newer else ""
-                raise InvalidDocumentError(f"{what}: field {name}: expected {ours}{advice}, found {describe(found)}")
-        return convert({key: value for key, value in document.items() if key not in cls.HEAD}, cls, what)
+                raise cls.ERROR(f"{what}: field {name}: expected {ours}{advice}, found {describe(found)}")
+        return convert({key: value for key, value in document.items() if key not in cls.HEAD}, cls, what, cls.ERROR)
 
     def to_bytes(self) -> bytes:
-        """Canonical JSON. Raises InvalidDocumentError for what reading would refuse."""
+        """Canonical JSON. Raises ERROR for what reading would refuse."""
         name = type(self).__name__.lower()
         try:
             raw = canonical_json({**self.HEAD, **msgspec.to_builtins(self, enc_hook=dict)})
         except (ValueError, TypeError) as problem:
-            raise InvalidDocumentError(f"{name}: expected what JSON can hold, found {problem}") from problem
+            raise self.ERROR(f"{name}: expected what JSON can hold, found {problem}") from problem
         self.from_bytes(raw, name)  # code may have put anything into it
         return raw
 
@@ -98,8 +100,8 @@ class Document(Part, frozen=True, omit_defaults=True):
         return strict_json(self.to_bytes(), what=type(self).__name__.lower())
 
 
-def convert(data: object, kind: type[T], what: str) -> T:
-    """Plain JSON values as a structure. Raises InvalidDocumentError, for the first field that is wrong."""
+def convert(data: object, kind: type[T], what: str, error: type[InvalidDocumentError] = InvalidDocumentError) -> T:
+    """Plain JSON values as a structure. Raises `error`, for the first field that is wrong."""
     if kind not in _READY:
         _make_ready(kind)
     try:
@@ -107,8 +109,7 @@ def convert(data: object, kind: type[T], what: str) -> T:
     except _PROBLEMS as problem:
         path, expected, found = _refused(data, kind)
         field = ".".join(map(shown, path))
-        where = f"{what}: field {field}" if field else what
-        raise InvalidDocumentError(f"{where}: expected {expected}, found {found}") from problem
+        raise error(f"{what}: {f'field {field}: ' if field else ''}expected {expected}, found {found}") from problem
 
 
 def _make_ready(kind: type) -> None:

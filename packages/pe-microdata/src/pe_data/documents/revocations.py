@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from pe_data.documents.document import Country, Digest, Document, Part, Refused, Time, Version, check_times
 from pe_data.documents.envelope import ENVELOPE_LIMIT, REVOCATIONS_TYPE, SignedDocument, parse_envelope
+from pe_data.errors import InvalidDocumentError, InvalidTombstoneError
 from pe_data.names.digests import Sha256, sha256_bytes
 from pe_data.names.times import parse_time
 
@@ -34,6 +35,7 @@ class RevocationList(Document, frozen=True, omit_defaults=True):
     """One version of the list. `from_bytes` and `to_bytes` are inverse."""
 
     HEAD: ClassVar[Mapping[str, int | str]] = {"schema_version": 1, "kind": "revocations"}
+    ERROR: ClassVar[type[InvalidDocumentError]] = InvalidTombstoneError
 
     country: Country
     version: Version

@@ -18,7 +18,9 @@ from pe_data.documents.document import (
     Time,
     check_lines,
     check_times,
+    is_line,
 )
+from pe_data.errors import InvalidTombstoneError
 
 TOMBSTONE_LIMIT = 4 * 1024 * 1024
 """Largest tombstone that is read, in bytes (about 40,000 members)."""
@@ -39,6 +41,7 @@ class Tombstone(Document, frozen=True):
     """
 
     HEAD: ClassVar[Mapping[str, int | str]] = {"schema_version": 1, "kind": "tombstone"}
+    ERROR = InvalidTombstoneError
     country: Country
     dataset: Dataset
     artifact_sha256: Digest
@@ -63,3 +66,12 @@ class Tombstone(Document, frozen=True):
     def covers(self, country: str, sha256: str) -> bool:
         """Whether it ends that artifact."""
         return country == self.country and (sha256 == self.artifact_sha256 or sha256 in self.members)
+
+
+def check_line(text: str, what: str, limit: int) -> str:
+    """`text` if it is one printable line. Raises InvalidTombstoneError."""
+    if not is_line(text, limit):
+        raise InvalidTombstoneError(
+            f"{what}: expected one line of 1 to {limit} printable characters, found {text[:80]!r} ({len(text)})"
+        )
+    return text

@@ -15,6 +15,7 @@ from pe_data.documents.revocations import LIST_LIMIT
 from pe_data.documents.tombstone import TOMBSTONE_LIMIT, Tombstone
 from pe_data.errors import (
     InvalidDocumentError,
+    InvalidTombstoneError,
     ObjectNotFoundError,
     PeDataError,
     UncheckedRevocationError,
@@ -274,7 +275,7 @@ class _Checker:
         raw = self._store.get(key, max_bytes=TOMBSTONE_LIMIT).data
         try:
             stone = self._verifier.check(raw, country=country, sha256=sha256, what=key)
-        except InvalidDocumentError as error:
+        except InvalidTombstoneError as error:
             advice = "it changes nothing; `pe-data revoke` replaces it if the artifact is to be revoked, else remove it"
             self._found(key, f"a tombstone that is not genuine: {error}", advice)
         except UncheckedRevocationError as error:

@@ -21,6 +21,7 @@ from pe_data.errors import (
     CacheWarning,
     GatewayError,
     InvalidDocumentError,
+    InvalidTombstoneError,
     ObjectNotFoundError,
     OfflineError,
     StoreError,
@@ -256,7 +257,7 @@ class Revocations:
             return Asked(main, "silent")
         try:
             found = list_of(body, country=self._country, what=what)
-        except InvalidDocumentError as error:
+        except InvalidTombstoneError as error:
             self._warn(reason_of(error))
             return Asked(main, "none")
         self._keep(found, body, checked=False)
@@ -312,7 +313,7 @@ class Revocations:
                 raw, TOMBSTONE_TYPE, country=self._country, store=places.config.url, metadata=metadata, what=what
             )
             stone = tombstone_of(body, country=self._country, sha256=sha256, what=what)
-        except InvalidDocumentError as error:
+        except InvalidTombstoneError as error:
             self._known.note_asked(sha256)
             self._warn(reason_of(error))
             return None

@@ -19,6 +19,7 @@ from pe_data.documents.tombstone import Tombstone
 from pe_data.errors import (
     ExpiredError,
     InvalidDocumentError,
+    InvalidTombstoneError,
     MissingExtraError,
     PeDataError,
     SignatureError,
@@ -59,10 +60,10 @@ class Verifier:
             what: Where it comes from, for messages.
 
         Raises:
-            InvalidDocumentError: it is forged, damaged, or belongs elsewhere; it changes nothing.
+            InvalidTombstoneError: it is forged, damaged, or belongs elsewhere; it changes nothing.
             UncheckedRevocationError: its signatures cannot be checked on this machine.
         """
-        document = parse_envelope(raw, payload_type=TOMBSTONE_TYPE, what=what)
+        document = _parse(raw, TOMBSTONE_TYPE, what)
         return self.check_document(document, country=country, sha256=sha256, what=what)
 
     def check_document(self, document: SignedDocument, *, country: str, sha256: Sha256, what: str) -> Tombstone:
@@ -73,10 +74,10 @@ class Verifier:
         """The revocation list in `raw`, whatever its version and dates.
 
         Raises:
-            InvalidDocumentError: it is forged, damaged, or of another country; it changes nothing.
+            InvalidTombstoneError: it is forged, damaged, or of another country; it changes nothing.
             UncheckedRevocationError: its signatures cannot be checked on this machine.
         """
-        document = parse_envelope(raw, payload_type=REVOCATIONS_TYPE, what=what)
+        document = _parse(raw, REVOCATIONS_TYPE, what)
         return list_of(self._signed(document, country, what), country=country, what=what)
 
     def _signed(self, document: SignedDocument, country: str, what: str) -> bytes:
@@ -90,7 +91,7 @@ class Verifier:
         except (ExpiredError, MissingExtraError) as error:
             raise _unchecked(what, error) from error
         except (SignatureError, TrustRootError) as error:
-            raise InvalidDocumentError(str(error)) from error
+            raise InvalidTombstoneError(str(error)) from error
         return document.body
 
 
@@ -105,10 +106,10 @@ def check_apart(
         store: Address of the store whose trust root counts.
 
     Raises:
-        InvalidDocumentError: as `Verifier.check`.
+        InvalidTombstoneError: as `Verifier.check`.
         UncheckedRevocationError: they cannot be checked on this machine.
     """
-    document = parse_envelope(raw, payload_type=kind, what=what)
+    document = _parse(raw, kind, what)
     if "tuf" in sys.modules:  # nothing would be saved
         return check_here(raw, kind, country=country, store=store, metadata=metadata, what=what)
     command = [sys.executable, "-m", __name__, kind, country, store, str(metadata), what]
@@ -119,7 +120,7 @@ def check_apart(
     except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError) as error:
         raise UncheckedRevocationError(f"{what}: its signatures could not be checked: {error}") from error
     if problem == "invalid":
-        raise InvalidDocumentError(message)
+        raise InvalidTombstoneError(message)
     if problem:
         raise UncheckedRevocationError(message)
     return document.body
@@ -132,24 +133,27 @@ def check_here(raw: bytes, kind: str, *, country: str, store: str, metadata: Pat
 
     config = store_for(country, store=store)
     verifier = Verifier.of(lambda: open_store(config.url, options=config.options), metadata=metadata)
-    return verifier._signed(parse_envelope(raw, payload_type=kind, what=what), country, what)
+    return verifier._signed(_parse(raw, kind, what), country, what)
 
 
 def list_of(body: bytes, *, country: str, what: str) -> RevocationList:
-    """The list in a body, if it is of this country. Raises InvalidDocumentError."""
+    """The list in a body, if it is of this country. Raises InvalidTombstoneError."""
     found = RevocationList.from_bytes(body, what=what)
     if found.country != country:
-        raise InvalidDocumentError(
+        raise InvalidTombstoneError(
             f"{what}: expected the revocations of {country}, found those of {found.country}. Somebody copied it here"
         )
     return found
 
 
 def tombstone_of(body: bytes, *, country: str, sha256: Sha256, what: str) -> Tombstone:
-    """The tombstone in a body, if it ends this artifact. Raises InvalidDocumentError."""
-    tombstone = Tombstone.from_bytes(body, what=what)
+    """The tombstone in a body, if it ends this artifact. Raises InvalidTombstoneError."""
+    try:
+        tombstone = Tombstone.from_bytes(body, what=what)
+    except InvalidDocumentError as error:
+        raise InvalidTombstoneError(str(error)) from error
     if not tombstone.covers(country, sha256):
-        raise InvalidDocumentError(
+        raise InvalidTombstoneError(
             f"{what}: expected the tombstone of {country} sha256:{sha256}, found that of {tombstone.country} "
             f"sha256:{tombstone.artifact_sha256}. Somebody copied it here"
         )
@@ -159,6 +163,13 @@ def tombstone_of(body: bytes, *, country: str, sha256: Sha256, what: str) -> Tom
 def reason_of(error: PeDataError) -> str:
     """What to say of a document that changes nothing."""
     return f"{error}. It is not genuine and changes nothing; tell whoever runs the store"
+
+
+def _parse(raw: bytes, kind: str, what: str) -> SignedDocument:
+    try:
+        return parse_envelope(raw, payload_type=kind, what=what)
+    except InvalidDocumentError as error:
+        raise InvalidTombstoneError(str(error)) from error
 
 
 def _unchecked(what: str, error: PeDataError) -> UncheckedRevocationError:
@@ -171,7 +182,7 @@ def main(arguments: list[str]) -> None:
     problem = message = ""
     try:
         check_here(sys.stdin.buffer.read(), kind, country=country, store=store, metadata=Path(metadata), what=what)
-    except InvalidDocumentError as error:
+    except InvalidTombstoneError as error:
         problem, message = "invalid", str(error)
     except PeDataError as error:
         problem, message = "unchecked", str(error)

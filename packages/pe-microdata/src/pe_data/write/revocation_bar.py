@@ -8,7 +8,7 @@ from pe_data.documents.revocations import RevocationList
 from pe_data.documents.tombstone import TOMBSTONE_LIMIT, Tombstone
 from pe_data.errors import (
     CacheWarning,
-    InvalidDocumentError,
+    InvalidTombstoneError,
     ObjectNotFoundError,
     RevokedError,
 )
@@ -58,7 +58,7 @@ class Bar:
             return self.verifier.check(raw, country=country, sha256=sha256, what=what), raw
         except ObjectNotFoundError:
             return None
-        except InvalidDocumentError as error:
+        except InvalidTombstoneError as error:
             warnings.warn(reason_of(error), CacheWarning, stacklevel=3)
             return None
 

@@ -22,6 +22,7 @@ from pe_data.errors import (
     ConflictError,
     InputError,
     InvalidDocumentError,
+    InvalidTombstoneError,
     ObjectNotFoundError,
 )
 from pe_data.names import times
@@ -86,7 +87,7 @@ def read_list(store: Store, country: str, verifier: Verifier) -> CurrentList | N
         version = RevocationList.from_bytes(body, what).version
     try:
         genuine = verifier.check_list(there.data, country=country, what=what)
-    except InvalidDocumentError as error:
+    except InvalidTombstoneError as error:
         warnings.warn(reason_of(error), CacheWarning, stacklevel=3)
         return CurrentList(None, version, digest, there.data, there.meta.token)
     return CurrentList(genuine, version, digest, there.data, there.meta.token)
@@ -137,7 +138,7 @@ def publish_list(store: Store, document: SignedDocument, *, verifier: Verifier, 
     """Put a signed list in the place of the one before it; publishing the one that stands already changes nothing.
 
     Raises:
-        InvalidDocumentError: the signatures do not suffice.
+        InvalidTombstoneError: the signatures do not suffice.
         UncheckedRevocationError: they cannot be checked here.
         InputError: it leaves out what the one before it lists, or has ended.
         ConflictError: the list changed since it was proposed, or another writer was first.
@@ -215,7 +216,7 @@ def _earlier(store: Store, country: str, verifier: Verifier) -> Iterator[Revocat
     """The newest genuine list of the history, if any."""
     keys = sorted(meta.key for meta in store.list(f"{REVOCATIONS_PREFIX}{country}.history/"))
     for key in reversed(keys):
-        with suppress(InvalidDocumentError, ObjectNotFoundError):
+        with suppress(InvalidTombstoneError, ObjectNotFoundError):
             yield verifier.check_list(store.get(key, max_bytes=LIST_LIMIT).data, country=country, what=key)
             return
 

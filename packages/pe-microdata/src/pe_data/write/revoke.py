@@ -14,12 +14,13 @@ from pe_data.documents.collection import NOTHING, Collection
 from pe_data.documents.envelope import SignedDocument
 from pe_data.documents.manifest import Manifest
 from pe_data.documents.revocations import RevocationList
-from pe_data.documents.tombstone import TOMBSTONE_LIMIT, Tombstone
+from pe_data.documents.tombstone import NAME_LIMIT, REASON_LIMIT, TOMBSTONE_LIMIT, Tombstone, check_line
 from pe_data.errors import (
     InputError,
-    InvalidDocumentError,
+    InvalidTombstoneError,
     ObjectExistsError,
     ObjectNotFoundError,
+    StoreError,
     StoreUnavailableError,
 )
 from pe_data.names import times
@@ -93,7 +94,7 @@ def tombstone_for(
 
     Raises:
         InputError: the address is not pinned, or `with_members` for a single artifact.
-        InvalidDocumentError: a text is no line.
+        InvalidTombstoneError: a text is no line; the store was not asked.
         ObjectNotFoundError: the store has no such artifact.
     """
     if uri.sha256 is None:
@@ -101,6 +102,10 @@ def tombstone_for(
             f"{uri}: revoking is for ever, so it takes the digest: expected …@sha256:…, found @{uri.channel}. "
             f"`pe-data resolve {uri}` prints the pinned address"
         )
+    check_line(reason, "reason", REASON_LIMIT)
+    check_line(revoked_by, "revoked by", NAME_LIMIT)
+    if licence is not None:
+        check_line(licence, "licence", NAME_LIMIT)
     collection = _collection(store, uri, uri.sha256)
     sha256, members, about = uri.sha256, tuple[Sha256, ...](), NOTHING
     if uri.member is not None:
@@ -177,11 +182,12 @@ def publish_tombstone(
         listed: The next version of the revocation list, signed; None leaves the list as it is.
 
     Raises:
-        InvalidDocumentError: the signatures do not suffice; nothing was written.
+        InvalidTombstoneError: the signatures do not suffice; nothing was written.
         UncheckedRevocationError: they cannot be checked here; nothing was written.
         ConflictError: another writer changed the list first; the tombstone is written, the payloads are gone.
         StoreError: the store only reads.
     """
+    _check_writable(store)
     claimed = Tombstone.from_bytes(document.body, what=what)
     stone = verifier.check_document(document, country=claimed.country, sha256=claimed.artifact_sha256, what=what)
     if listed is not None:
@@ -211,9 +217,15 @@ def publish_listed(
     what: str,
 ) -> RevocationList:
     """Publish the next list alone, and remove the payloads of what it lists. Raises as `publish_tombstone`."""
+    _check_writable(store)
     found = publish_list(store, listed, verifier=verifier, what=what)
     remove_payloads(store, found.country, [Sha256(one) for one in found.revoked])
     return found
+
+
+def _check_writable(store: Store) -> None:
+    if not store.writable:
+        raise StoreError(f"{store.url}: a revocation needs a store that can be written")
 
 
 def _report(
@@ -266,7 +278,7 @@ def write_tombstone(store: Store, country: str, sha256: Sha256, raw: bytes, veri
             return verifier.check(raw, country=country, sha256=sha256, what=what)
         try:
             return verifier.check(there.data, country=country, sha256=sha256, what=what)
-        except InvalidDocumentError:
+        except InvalidTombstoneError:
             store.put_swap(key, raw, there.meta.token)
     return None
 
