@@ -140,6 +140,13 @@ SAID: dict[str, Any] = {
 }
 
 
+def test_the_certifier_may_say_when(world: World) -> None:
+    publish_and_nominate(world)
+    moment = datetime(2026, 1, 31, 12, tzinfo=UTC)
+    block = pe_data.certify_data_release("us", **SAID, now=moment).block
+    assert block["pe_data"]["certified_at"] == "2026-01-31T12:00:00.000000Z"
+
+
 def certify(**more: object) -> dict:
     return certify_data_release("us", **{**SAID, **more}).block  # type: ignore[arg-type]
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +22,7 @@ from pe_data.certify.release import (
 )
 from pe_data.certify.statement import sign_statement, statement_of
 from pe_data.certify.trace import trace_of
-from pe_data.documents.document import is_line
-from pe_data.documents.tombstone import NAME_LIMIT
+from pe_data.documents.tombstone import NAME_LIMIT, check_line
 from pe_data.errors import (
     CertificationError,
     InvalidDocumentError,
@@ -100,6 +100,7 @@ def certify_data_release(
     store: Path | str | None = None,
     cache: Path | str | None = None,
     signers: "Sequence[Signer]" = (),
+    now: datetime | None = None,
 ) -> Certified:
     """Certify what was nominated for a country.
 
@@ -123,6 +124,7 @@ def certify_data_release(
         certified_by: Who certifies; by default the producer.
         depth: `full` hashes every payload in the store, `presence` compares sizes.
         signers: Sign the in-toto statement with these.
+        now: When it is certified, as the documents say; by default the time of this machine's clock.
 
     Raises:
         CertificationError: `latest` was asked for, or the pointer on `next` has no signatures.
@@ -137,9 +139,9 @@ def certify_data_release(
             f"{country}: channel: certification takes signed nominations, which are on 'next'; found {channel[:40]!r}, "
             "which is not signed. Nominate the artifact with `pe-data promote`"
         )
-    _line(data_producer, "data producer")
-    version = _line(_said("policyengine_version", policyengine_version), "policyengine version")
-    bundle = _line(_said("bundle_id", bundle_id), "bundle id")
+    check_line(data_producer, "data producer", NAME_LIMIT)
+    version = check_line(_said("policyengine_version", policyengine_version), "policyengine version", NAME_LIMIT)
+    bundle = check_line(_said("bundle_id", bundle_id), "bundle id", NAME_LIMIT)
     source = Path(_said("release_manifest", release_manifest))
     check_member(release_manifest_path)
     places = Places.serving(country, Options.of(cache=cache, store=store, offline=False))
@@ -190,13 +192,13 @@ def certify_data_release(
             core_binding="bundle_pin" if model.core is None else "certified",
             built_with_model_version=model.built_with,
             data_build_id=build_id,
-            certified_by=_line(certified_by or data_producer, "certified by"),
+            certified_by=check_line(certified_by or data_producer, "certified by", NAME_LIMIT),
             certified_for_core_version=model.core,
             data_build_fingerprint=model.fingerprint,
         ),
         pe_data=Own(
             namespace=nominated[0].pointer.body.namespace,
-            certified_at=format_time(times.now()),
+            certified_at=format_time(now or times.now()),
             release_manifest_sha256=published.sha256,
             files={name: _stored(file, nominated) for name, file in published.files.items()},
             nominations=tuple(_nomination(one) for one in nominated),
@@ -206,15 +208,6 @@ def certify_data_release(
     statement = statement_of(release, published)
     signed = sign_statement(statement, signers).to_bytes() if signers else None
     return Certified(release, statement, trace_of(release, published), signed)
-
-
-def _line(text: str, what: str) -> str:
-    """`text` if it is one printable line. Raises InvalidDocumentError."""
-    if not is_line(text, NAME_LIMIT):
-        raise InvalidDocumentError(
-            f"{what}: expected one line of 1 to {NAME_LIMIT} printable characters, found {text[:80]!r} ({len(text)})"
-        )
-    return text
 
 
 def _said(name: str, value: str | Path | None) -> str:
