@@ -2,6 +2,8 @@
 
 import os
 import signal
+import threading
+import time
 from pathlib import Path
 
 import forked
@@ -20,7 +22,7 @@ from pe_data.keep.mirror import Root, mirror
 from pe_data.names.digests import sha256_bytes
 from pe_data.names.keys import collection_key, manifest_key, payload_key
 from pe_data.read.channels import read
-from pe_data.store.base import Store
+from pe_data.store.base import Content, Store, VersionToken
 from pe_data.store.byte_source import Body
 from pe_data.store.folder import FolderStore
 from pe_data.store.objects import ObjectStore, memory_store
@@ -184,6 +186,25 @@ def test_a_cut_off_payload_goes_on_where_it_stopped(tmp_path: Path) -> None:
     starts.clear()
     assert mirror(watched, memory_store(), work=work).copied == 2, "what was left was wrong: once more"
     assert starts == [400, 0]
+
+
+def test_who_leaves_a_mirror_stops_it(source: Store, tmp_path: Path) -> None:
+    """Also while the traceback, with everything that it holds, is kept."""
+
+    class Slow(ObjectStore):
+        def put_create(self, key: str, content: Content) -> VersionToken:
+            time.sleep(0.02)
+            return super().put_create(key, content)
+
+    def leave(done: int, total: int) -> None:
+        raise RuntimeError(f"{done} of {total}")
+
+    publish_areas(source, areas(tmp_path / "files", *(f"a{number}" for number in range(40))))
+    target, before = Slow(memory_store().client, "memory://"), set(threading.enumerate())
+    with pytest.raises(RuntimeError, match="1 of 41") as caught:
+        mirror(source, target, work=tmp_path / "work", workers=1, on_progress=leave)
+    assert set(threading.enumerate()) <= before, caught.traceback
+    assert len(content(target)) < 40
 
 
 def test_a_read_only_target_is_refused(source: Store, tmp_path: Path) -> None:

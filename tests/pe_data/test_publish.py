@@ -115,6 +115,24 @@ def test_progress_counts_every_artifact(store: Store, tmp_path: Path) -> None:
     assert seen[-1].bytes_done == seen[-1].bytes_total == 3
 
 
+def test_who_leaves_a_publication_stops_it(tmp_path: Path) -> None:
+    """Also while the traceback, with everything that it holds, is kept."""
+
+    class Slow(ObjectStore):
+        def put_create(self, key, content):  # type: ignore[no-untyped-def]
+            time.sleep(0.02)
+            return super().put_create(key, content)
+
+    def leave(progress: Progress) -> None:
+        raise RuntimeError(f"{progress.done} of {progress.total}")
+
+    store, before = Slow(memory_store().client, "memory://"), set(threading.enumerate())
+    with pytest.raises(RuntimeError, match="1 of 40") as caught:
+        publish_areas(store, areas(tmp_path, *(f"a{n}" for n in range(40))), workers=1, on_progress=leave)
+    assert set(threading.enumerate()) <= before, caught.traceback
+    assert len(list(store.list("us/"))) < 40
+
+
 def test_a_file_that_is_not_its_manifest_stops_before_the_pointer(store: Store, tmp_path: Path) -> None:
     items = areas(tmp_path, "a", "b", "c")
     items["b"].path.write_bytes(b"longer")

@@ -11,7 +11,7 @@ target knows to be revoked is not copied back, whatever the source says.
 """
 
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -159,12 +159,14 @@ def mirror(
     copied = copied_bytes = revoked = 0
     total = len(jobs) + len(collections)
     tell = on_progress or (lambda done, total: None)
-    outcomes = as_done(lambda job: _copy(source, target, job, graves, work), list(jobs.values()), workers)
-    for done, (size, ended) in enumerate(outcomes, 1):
-        copied += size is not None
-        copied_bytes += size or 0
-        revoked += ended
-        tell(done, total)
+    with closing(
+        as_done(lambda job: _copy(source, target, job, graves, work), list(jobs.values()), workers)
+    ) as outcomes:
+        for done, (size, ended) in enumerate(outcomes, 1):
+            copied += size is not None
+            copied_bytes += size or 0
+            revoked += ended
+            tell(done, total)
     for digest, (country, raw) in collections.items():
         if _create(target, collection_key(country, digest), raw):
             copied += 1

@@ -4,7 +4,7 @@ Whoever must know that an artifact is whole asks here: publishing, moving a chan
 and the check of a whole store.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Literal, TypeVar
@@ -212,8 +212,12 @@ def as_done(
     items: Sequence[T],
     workers: int,
     order: Callable[[list[Future[R]]], Iterable[Future[R]]] = as_completed,
-) -> Iterator[R]:
-    """The same, with each outcome when it is there, or in another `order`."""
+) -> Generator[R, None, None]:
+    """The same, with each outcome when it is there, or in another `order`.
+
+    Whoever may leave before the last outcome closes it (`contextlib.closing`): that waits for what has begun and
+    cancels the rest. A traceback would else keep it, and its workers, at work.
+    """
     with ThreadPoolExecutor(max_workers=workers) as pool:
         try:
             yield from (future.result() for future in order([pool.submit(work, item) for item in items]))

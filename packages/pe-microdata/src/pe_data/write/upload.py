@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -101,11 +101,12 @@ class Upload:
         bytes_total = sum(item.manifest.artifact.size_bytes for item in items.values())
         bytes_done = 0
         stored: dict[str, Stored] = {}
-        for name, one in as_done(lambda row: (row[0], self.store_item(row[1])), list(items.items()), workers):
-            stored[name] = one
-            bytes_done += one.member.size_bytes
-            if on_progress:
-                on_progress(Progress(name, len(stored), len(items), bytes_done, bytes_total))
+        with closing(as_done(lambda row: (row[0], self.store_item(row[1])), list(items.items()), workers)) as outcomes:
+            for name, one in outcomes:
+                stored[name] = one
+                bytes_done += one.member.size_bytes
+                if on_progress:
+                    on_progress(Progress(name, len(stored), len(items), bytes_done, bytes_total))
         return stored
 
     def store_item(self, item: Item) -> Stored:
