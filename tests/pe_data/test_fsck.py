@@ -6,13 +6,26 @@ import pytest
 from storage_helpers import areas, forged, make_item, publish_areas
 
 from pe_data.documents.encoding import pack
-from pe_data.errors import ListingNotSupportedError
+from pe_data.documents.manifest import Artifact
+from pe_data.errors import DigestMismatchError, ListingNotSupportedError, StoreUnavailableError
 from pe_data.keep.fsck import FsckReport, check_store, iterate_lines
 from pe_data.names.digests import sha256_bytes
-from pe_data.names.keys import channel_key, collection_key, history_key, manifest_key, payload_key, tombstone_key
+from pe_data.names.keys import (
+    MEDIA_TYPES,
+    channel_key,
+    collection_key,
+    history_key,
+    manifest_key,
+    payload_key,
+    tombstone_key,
+)
 from pe_data.read.channels import read
+from pe_data.store.artifacts import check_payload
 from pe_data.store.base import Store
+from pe_data.store.byte_source import Body
+from pe_data.store.objects import ObjectStore, memory_store
 from pe_data.store.opening import open_store
+from pe_data.store.pace import Pace
 from pe_data.write.publish import publish_artifact
 
 DIGEST = sha256_bytes(b"a")
@@ -169,3 +182,56 @@ def test_remote_store(s3_server: dict[str, str], s3_bucket: str, tmp_path: Path)
 def test_a_plain_mirror_cannot_be_checked() -> None:
     with pytest.raises(ListingNotSupportedError, match="cannot list"):
         check_store(open_store("http://127.0.0.1:9/"))
+
+
+class Sends(ObjectStore):
+    """Has objects of the right size, refuses every range, and sends something else if it is told to."""
+
+    instead: bytes | None = None
+    endless = False
+    asked = 0
+
+    def open(self, key: str, start: int = 0, length: int | None = None, pace: Pace | None = None) -> Body:
+        if start or length is not None:
+            raise StoreUnavailableError("416")
+        if self.instead is None:
+            return super().open(key)
+        sent = self.instead
+
+        def read(buffer: memoryview) -> int:
+            self.asked += 1
+            count = min(len(buffer), len(sent)) if self.endless or self.asked == 1 else 0
+            buffer[:count] = sent[:count]
+            return count
+
+        return Body(read, total=None)
+
+
+def sends(data: bytes) -> tuple[Sends, Artifact]:
+    store, digest = Sends(memory_store().client, "memory://"), sha256_bytes(data)
+    store.put_create(payload_key("us", digest, "h5"), data)
+    return store, Artifact(digest, len(data), MEDIA_TYPES["h5"])
+
+
+@pytest.mark.parametrize("data", [b"", b"abc"])
+def test_a_payload_is_checked_without_asking_for_a_range(data: bytes) -> None:
+    store, artifact = sends(data)
+    check_payload(store, "us", artifact, "full")
+
+
+@pytest.mark.parametrize("endless", [False, True])
+@pytest.mark.parametrize("data", [b"", b"abc"])
+def test_a_longer_body_than_the_store_says_is_found_and_not_read_to_its_end(data: bytes, endless: bool) -> None:
+    store, artifact = sends(data)
+    store.instead, store.endless = data + b"and more", endless
+    with pytest.raises(DigestMismatchError, match=f"expected {len(data)} bytes, found more than {len(data)} bytes"):
+        check_payload(store, "us", artifact, "full")
+    assert store.asked <= 2
+
+
+def test_another_body_of_the_same_size_is_found() -> None:
+    store, artifact = sends(b"abc")
+    store.instead = b"abd"
+    with pytest.raises(DigestMismatchError, match=f"expected sha256 {artifact.sha256}, found sha256 "):
+        check_payload(store, "us", artifact, "full")
+    check_payload(store, "us", artifact, "presence")
