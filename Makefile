@@ -1,6 +1,7 @@
 # Two commands: `make all` builds every area file from nothing, `make test` runs the tests. See README.md.
 # CONFIG=my.yaml goes on top of config/config.yaml, for all, plan, resume, verify and report. LOCK=requirements-bundle.lock
-# takes the packages of that file, in an environment of their own (docs/dependencies.md).
+# takes the packages of that file, in an environment of their own (docs/dependencies.md). TESTS='-m slow' are options of
+# pytest, for test.
 
 PYTHON ?= python3
 JOBS   ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
@@ -41,7 +42,7 @@ report: $(VENV)/installed  ## one HTML page about the run, finished or not
 	@local-h5 report $(WITH_CONFIG)
 
 test: $(VENV)/tested  ## the default test suite
-	@python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 test-engines: $(VENV)/engines  ## the profiles for clusters, and a real Slurm (tests/slurm/install_slurm.sh)
 	@python -m pytest -m engines

@@ -47,16 +47,15 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 @pytest.fixture(scope="session")
-def broken(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def broken(sound: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """One district's file was broken after it was built."""
     run = make_run(tmp_path_factory.mktemp("broken"))
-    truth = make_run(tmp_path_factory.mktemp("truth"))
     run.edit("NC-01", "household_weight", lambda v: v * 10)
-    return validate(run, truth)
+    return validate(run, sound)
 
 
 @pytest.fixture(scope="session")
-def wrong_inputs(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def wrong_inputs(sound: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The weights of one district's clones are ten times too large."""
     run = make_run(tmp_path_factory.mktemp("wrong"), scale={"NC-01": 10})
-    return validate(run, make_run(tmp_path_factory.mktemp("right")))
+    return validate(run, sound)
