@@ -34,7 +34,7 @@ def without_the_workflow(project: Project) -> None:
 
 
 def test_in_another_folder_and_as_a_module(project: Project) -> None:
-    """One after the other, because the project's real script loads the model for the first and what it prepared stays."""
+    """One after the other: the real script loads the model for the first, and what it prepared stays."""
     without_the_workflow(project)
     run = ("-m", "snakemake", "-s", str(ROOT / "Snakefile"), "-j", "2", "all_cities")
     assert project.command(*run, "-d", str(project.folder)).built == {"cities/NYC"}
