@@ -94,7 +94,7 @@ def tombstone_for(
 
     Raises:
         InputError: the address is not pinned, or `with_members` for a single artifact.
-        InvalidTombstoneError: a text is no line; the store was not asked.
+        InvalidTombstoneError: a text is no line; for reason and name the store was not asked.
         ObjectNotFoundError: the store has no such artifact.
     """
     if uri.sha256 is None:
@@ -104,8 +104,6 @@ def tombstone_for(
         )
     check_line(reason, "reason", REASON_LIMIT)
     check_line(revoked_by, "revoked by", NAME_LIMIT)
-    if licence is not None:
-        check_line(licence, "licence", NAME_LIMIT)
     collection = _collection(store, uri, uri.sha256)
     sha256, members, about = uri.sha256, tuple[Sha256, ...](), NOTHING
     if uri.member is not None:
@@ -138,7 +136,7 @@ def tombstone_for(
         reason=reason,
         date=format_time(times.now()),
         revoked_by=revoked_by,
-        licence=named,
+        licence=check_line(named, "licence", NAME_LIMIT),
         members=members,
     )
 
