@@ -70,7 +70,10 @@ class AuditLog:
         self.folder = root / audit_prefix(country)
         self._rotate_bytes = rotate_bytes
         self.deliver: Deliver = _at_once
-        """How the answers of a flush are given; by default in the writing thread."""
+        """Gives the answers of a flush in one call; by default in the writing thread.
+
+        One call for each (a future) was measured: a quarter fewer requests per second.
+        """
         self._waiting: list[_Waiting] = []
         self._change = threading.Condition()
         self._closing = False
