@@ -497,6 +497,7 @@ def test_snakemake_publish(run: Settings, tmp_path: Path) -> None:
         "SCRIPTS = 'scripts'\n"
         "class RUN:\n"
         "    wanted = lambda: [str(SETTINGS.layout.approval(request)) for request in SETTINGS.requests]\n"
+        f'include: "{ROOT}/rules/common.smk"\n'
         f'include: "{ROOT}/rules/publish.smk"\n'
     )
     (tmp_path / "scripts").symlink_to(ROOT / "scripts")
