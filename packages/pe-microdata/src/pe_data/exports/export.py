@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Unpack, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from pe_data.errors import CacheError, PeDataError, need
 from pe_data.exports import names as rules
@@ -15,7 +15,7 @@ from pe_data.exports.gather import Gathered, gather
 from pe_data.exports.package import descriptor
 from pe_data.exports.table import Table
 from pe_data.files.atomic import beside
-from pe_data.read.options import Options, Wherever, listed
+from pe_data.read.options import Options, listed
 
 if TYPE_CHECKING:
     from pe_data.exports.gather import Source
@@ -41,7 +41,10 @@ def export(
     year: int | None = None,
     years: "int | Iterable[int] | None" = None,
     allow_pickle: bool = False,
-    **where: Unpack[Wherever],
+    cache: Path | str | None = None,
+    store: Path | str | None = None,
+    offline: bool | None = None,
+    allow_stale: bool = False,
 ) -> "Written":
     """Write a file per entity, `{entity}.csv`, `.parquet` or `.dta`, or one `data.duckdb`; returns entity → file.
 
@@ -71,7 +74,16 @@ def export(
     if to == "duckdb":
         need(f"{folder}: a DuckDB file needs", "duckdb", "duckdb")
     chosen, patterns = listed(variables), listed(members)
-    gathered = gather(source, chosen, patterns, labels or {}, year, years, allow_pickle, Options.of(**where))
+    gathered = gather(
+        source,
+        chosen,
+        patterns,
+        labels or {},
+        year,
+        years,
+        allow_pickle,
+        Options.of(cache=cache, store=store, offline=offline, allow_stale=allow_stale),
+    )
     try:
         return _into(Path(folder), gathered, to)
     except OSError as error:

@@ -2,7 +2,7 @@
 
 import os
 from itertools import islice
-from typing import Unpack
+from pathlib import Path
 
 from pe_data.documents.collection import Collection
 from pe_data.documents.dictionary import Variable
@@ -12,7 +12,7 @@ from pe_data.names.uri import SCHEME, split_dataset
 from pe_data.read.history import Version, versions
 from pe_data.read.listing import Listed, list_store, place_of
 from pe_data.read.lookup import Entry, shown
-from pe_data.read.options import Options, Where, Wherever
+from pe_data.read.options import Options
 from pe_data.read.places import Places
 from pe_data.read.variables import variables_of
 
@@ -22,7 +22,9 @@ def list(
     *,
     search: str = "",
     members: bool = False,
-    **where: Unpack[Where],
+    cache: Path | str | None = None,
+    store: Path | str | None = None,
+    offline: bool | None = None,
 ) -> tuple[Listed | Notice, ...]:
     """Datasets of a store with years, sizes and members; of a gated one, without a token, no more than the notice.
 
@@ -38,7 +40,7 @@ def list(
         ListingNotSupportedError: on a plain HTTP mirror.
         OfflineError: offline, and the store needs the network.
     """
-    options = Options.of(**where)
+    options = Options.of(cache=cache, store=store, offline=offline)
     country, dataset = place_of(what) if what else (None, None)
     return tuple(list_store(options, country, dataset, search=search, members=members or dataset is not None))
 
@@ -47,7 +49,10 @@ def schema(
     uri: "str | os.PathLike[str]",
     *,
     year: int | None = None,
-    **where: Unpack[Wherever],
+    cache: Path | str | None = None,
+    store: Path | str | None = None,
+    offline: bool | None = None,
+    allow_stale: bool = False,
 ) -> Manifest | Collection | Notice:
     """Entities, columns and provenance of a file, from its manifest alone (about 3 kB); the members of a collection.
 
@@ -61,7 +66,7 @@ def schema(
     Raises:
         PeDataError: as `ensure`.
     """
-    found = shown(uri, Options.of(**where), year=year)
+    found = shown(uri, Options.of(cache=cache, store=store, offline=offline, allow_stale=allow_stale), year=year)
     return found.manifest if isinstance(found, Entry) else found
 
 
@@ -70,7 +75,10 @@ def variables(
     *,
     search: str = "",
     year: int | None = None,
-    **where: Unpack[Wherever],
+    cache: Path | str | None = None,
+    store: Path | str | None = None,
+    offline: bool | None = None,
+    allow_stale: bool = False,
 ) -> tuple[Variable, ...] | Notice:
     """What the variables of a file or a collection mean: label, unit, entity, values, by name; fetches no payload.
 
@@ -86,14 +94,18 @@ def variables(
         InputError: a collection that says nothing of its variables.
         PeDataError: as `ensure`.
     """
-    return variables_of(uri, Options.of(**where), year=year, search=search)
+    return variables_of(
+        uri, Options.of(cache=cache, store=store, offline=offline, allow_stale=allow_stale), year=year, search=search
+    )
 
 
 def history(
     dataset: str,
     *,
     limit: int | None = None,
-    **where: Unpack[Where],
+    cache: Path | str | None = None,
+    store: Path | str | None = None,
+    offline: bool | None = None,
 ) -> tuple[Version, ...]:
     """The versions of `@latest`, newest first: who moved it, why, which run, how many members, how large.
 
@@ -109,6 +121,6 @@ def history(
         OfflineError: offline, and the store needs the network.
     """
     country, name = split_dataset(dataset)
-    options = Options.of(**where)
+    options = Options.of(cache=cache, store=store, offline=offline)
     places = Places.serving(country, options, what=f"{SCHEME}{country}/{name}@latest")
     return tuple(islice(versions(places.main(), country, name), limit))

@@ -3,11 +3,10 @@
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Unpack
 
 from pe_data.errors import InvalidNameError
 from pe_data.names.uri import parse_uri
-from pe_data.read.options import Options, Wherever
+from pe_data.read.options import Options
 from pe_data.read.resolver import ensure_with
 from pe_data.read.years import place_years
 
@@ -16,7 +15,11 @@ def ensure_datasets(
     datasets: "str | os.PathLike[str] | Iterable[str | os.PathLike[str]]",
     years: Iterable[int] | None = None,
     data_folder: Path | str = "./data",
-    **where: Unpack[Wherever],
+    *,
+    cache: Path | str | None = None,
+    store: Path | str | None = None,
+    offline: bool | None = None,
+    allow_stale: bool = False,
 ) -> dict[str, Path]:
     """Resolve and verify several datasets.
 
@@ -27,7 +30,7 @@ def ensure_datasets(
         InputError: for a year that a dataset does not cover.
         PeDataError: whatever `ensure` raises.
     """
-    options = Options.of(**where)
+    options = Options.of(cache=cache, store=store, offline=offline, allow_stale=allow_stale)
     if isinstance(datasets, str | os.PathLike):
         uris = [datasets]
     elif isinstance(datasets, Iterable):

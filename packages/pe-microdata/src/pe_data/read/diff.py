@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any
 
 import msgspec
 
@@ -18,7 +18,7 @@ from pe_data.errors import InputError
 from pe_data.read import diff_text
 from pe_data.read.difference import Changed, Difference, Pair
 from pe_data.read.measure import Values, Weighted
-from pe_data.read.options import Options, Wherever, listed
+from pe_data.read.options import Options, listed
 from pe_data.read.sides import Facts, Listed, Side, side_of
 from pe_data.store.artifacts import each
 
@@ -59,7 +59,10 @@ def diff(
     deep: bool = False,
     year: int | None = None,
     allow_pickle: bool = False,
-    **where: Unpack[Wherever],
+    cache: Path | str | None = None,
+    store: Path | str | None = None,
+    offline: bool | None = None,
+    allow_stale: bool = False,
 ) -> Diff:
     """What changed from `a` to `b`.
 
@@ -78,7 +81,7 @@ def diff(
         WithheldError: one of them is gated, and no token was shown; its notice says how to apply.
         PeDataError: as `ensure`; with `deep` as `open`.
     """
-    options = Options.of(**where)
+    options = Options.of(cache=cache, store=store, offline=offline, allow_stale=allow_stale)
     wanted = listed(members)
     sides = [side_of(what, options, members=wanted, year=year) for what in (a, b)]
     if wanted is not None and not any(side.files for side in sides):

@@ -3,7 +3,8 @@
 import os
 import warnings
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, TypeAlias, Unpack
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 from pe_data.describe.columns import PERSON
 from pe_data.documents.collection import demonstrations
@@ -11,7 +12,7 @@ from pe_data.documents.manifest import Manifest
 from pe_data.errors import DemonstrationWarning, InputError
 from pe_data.names.uri import parse_uri
 from pe_data.read.file_frames import need_pandas, wanted_columns
-from pe_data.read.options import Options, Wherever, listed
+from pe_data.read.options import Options, listed
 from pe_data.read.several import Part, join, parts_of
 
 if TYPE_CHECKING:
@@ -29,7 +30,10 @@ def open_frames(
     years: "int | Iterable[int] | None" = None,
     allow_pickle: bool = False,
     area: "str | Iterable[str] | None" = None,
-    **where: Unpack[Wherever],
+    cache: Path | str | None = None,
+    store: Path | str | None = None,
+    offline: bool | None = None,
+    allow_stale: bool = False,
 ) -> "Frames":
     """Entity → data frame of an artifact, fetched and verified first; it knows weights and links (see `Frames`).
 
@@ -63,7 +67,7 @@ def open_frames(
     Warns:
         DemonstrationWarning: the notes of the publication say that the data are a demonstration.
     """
-    options = Options.of(**where)
+    options = Options.of(cache=cache, store=store, offline=offline, allow_stale=allow_stale)
     one = isinstance(uri, str | os.PathLike)
     if isinstance(uri, str | os.PathLike):
         addresses: list[Address] = [uri]

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 from pe_data.cache.entries import Cache
 from pe_data.config.settings import RECHECK_HOURS, cache_folder, is_offline, recheck_seconds
@@ -15,20 +15,6 @@ if TYPE_CHECKING:
 def listed(words: str | Iterable[str] | None) -> list[str] | None:
     """One word, or several, as a list; None stays None."""
     return [words] if isinstance(words, str) else None if words is None else list(words)
-
-
-class Where(TypedDict, total=False):
-    """Where to look, as arguments of a reading function; what is left out is as for `ensure`."""
-
-    cache: Path | str | None
-    store: Path | str | None
-    offline: bool | None
-
-
-class Wherever(Where, total=False):
-    """The same, of a function that takes the address of a file."""
-
-    allow_stale: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,13 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING
 
 from pe_data.cache.known_revocations import Known
 from pe_data.errors import InvalidNameError, PeDataError
 from pe_data.names.digests import Sha256, check_digest, parse_sha256, sha256_file
 from pe_data.names.uri import HubUri, PathUri, StoreUri, WebUri, meant, parse_store_uri, parse_uri
-from pe_data.read.options import Options, Wherever
+from pe_data.read.options import Options
 
 if TYPE_CHECKING:
     from pe_data.cache.fetch import Progress
@@ -87,13 +87,22 @@ def ensure_with(uri: "str | os.PathLike[str]", options: Options, *, sha256: str 
     return ensure_store(parsed, options)
 
 
-def resolve(uri: str, **where: Unpack[Wherever]) -> "Target":
+def resolve(
+    uri: str,
+    *,
+    cache: Path | str | None = None,
+    store: Path | str | None = None,
+    offline: bool | None = None,
+    allow_stale: bool = False,
+) -> "Target":
     """What `uri` stands for now (digests, size, version), without its payload."""
     from pe_data.read.locate import target
     from pe_data.read.places import Places
 
     parsed = parse_store_uri(uri)
-    return target(parsed, Places.of(parsed, Options.of(**where)))
+    return target(
+        parsed, Places.of(parsed, Options.of(cache=cache, store=store, offline=offline, allow_stale=allow_stale))
+    )
 
 
 def with_sha256(
