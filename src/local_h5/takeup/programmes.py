@@ -9,6 +9,7 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal
@@ -151,15 +152,7 @@ def load_programmes(path: Path | None = None) -> tuple[Programme, ...]:
     Raises:
         InputError: a file is missing, not YAML, does not satisfy the schema, or contradicts the list.
     """
-    listing: Path | Traversable
-    folder: Path | Traversable
-    if path is None:
-        folder = importlib.resources.files("local_h5.takeup") / "defaults"
-        listing = folder / _LIST_FILE
-    else:
-        folder, listing = path.parent, path
-    listed = forms.read_yaml(listing, ProgrammesForm, InputError, _ADVICE).programmes
-    return tuple(_load_one(folder / file, variable) for variable, file in listed.items())
+    return _installed() if path is None else _load(path.parent, path)
 
 
 def required_variables(programmes: Sequence[Programme]) -> tuple[ModelVariable, ...]:
@@ -196,7 +189,19 @@ def required_eligibility(programmes: Sequence[Programme]) -> frozenset[str]:
     return frozenset(programme.eligibility for programme in programmes if programme.eligibility is not None)
 
 
+@cache
+def _installed() -> tuple[Programme, ...]:
+    """Read once per process: the files of an installation do not change under it."""
+    folder = importlib.resources.files("local_h5.takeup") / "defaults"
+    return _load(folder, folder / _LIST_FILE)
+
+
 # --- reading --------------------------------------------------------------------------------------------------------
+
+
+def _load(folder: Path | Traversable, listing: Path | Traversable) -> tuple[Programme, ...]:
+    listed = forms.read_yaml(listing, ProgrammesForm, InputError, _ADVICE).programmes
+    return tuple(_load_one(folder / file, variable) for variable, file in listed.items())
 
 
 def _load_one(path: Path | Traversable, variable: str) -> Programme:
