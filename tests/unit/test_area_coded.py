@@ -354,7 +354,7 @@ def test_rows_are_a_component_only_where_they_stay(world: CodedWorld) -> None:
 FIELDS = {"state": "state_fips", "district": "congressional_district_geoid", "county": "county_fips", "puma": "puma"}
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     rows=st.lists(
         st.tuples(
