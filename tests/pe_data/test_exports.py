@@ -6,6 +6,7 @@ import re
 import runpy
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -506,3 +507,13 @@ def test_frames_that_were_changed(tmp_path: Path) -> None:
     assert read["state_fips"].tolist() == ["01", "01"]
     assert read.attrs["labels"]["household_weight"] == "Household weight"
     assert any("demonstration" in line for line in read.attrs["notes"])
+
+
+@pytest.mark.parametrize("values", [[True, None, False], [1, None, 2], [b"a", b"b"], ["a", 1], [Decimal(1), None]])
+@pytest.mark.parametrize("to", ["csv", "parquet", "stata", "duckdb"])
+def test_a_column_of_python_objects_is_text(values: list[object], to: Any, tmp_path: Path) -> None:
+    frame = pd.DataFrame({"person_id": range(len(values)), "x": pd.Series(values, dtype=object)})
+    (path,) = (path for path in pe_data.export({"person": frame}, to, tmp_path).values() if path.suffix != ".json")
+    assert path.stat().st_size
+    if to == "parquet":
+        assert pd.read_parquet(path)["x"].dropna().map(type).eq(str).all()

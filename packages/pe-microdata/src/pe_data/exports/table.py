@@ -121,7 +121,9 @@ def _kind(series: "pd.Series") -> Kind:
 def _is_text(values: Any) -> bool:
     import pandas as pd
 
-    return pd.api.types.infer_dtype(values, skipna=True) in ("string", "empty")
+    return bool(pd.api.types.is_string_dtype(values.dtype)) or (
+        getattr(values.dtype, "kind", "") == "O" and all(isinstance(one, str) for one in values if not pd.isna(one))
+    )
 
 
 def _as_text(series: "pd.Series") -> "pd.Series":
