@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 import subprocess
 import sys
@@ -318,6 +319,15 @@ def test_a_file_that_is_another_than_its_sidecar_says_is_refused(place: Path) ->
     path.write_bytes(path.read_bytes() + b"more")
     with pytest.raises(InputError, match=r"a\.h5: expected \d+ bytes as in its sidecar, found \d+.*build it again"):
         pe_data.diff("1", "1")
+
+
+@pytest.mark.parametrize("form", [(), ("--json",), ("--markdown",)])
+def test_a_name_in_another_encoding(place: Path, capsys: pytest.CaptureFixture[str], form: tuple[str, ...]) -> None:
+    for folder, age in (("a", 40), ("b", 41)):
+        write_area(place / folder / os.fsdecode(b"odd\xff.h5"), age=age)
+    code, text, _ = cli(capsys, "diff", "a", "b", *form)
+    assert (code, "odd" in text) == (0, True)
+    assert pe_data.diff("a", "b").to_json()["changed"][0]["name"] == os.fsdecode(b"odd\xff")
 
 
 def test_an_empty_folder_is_refused(place: Path) -> None:

@@ -34,7 +34,7 @@ class Diff(Difference):
 
     def to_json(self) -> dict[str, Any]:
         """All of it as plain JSON values."""
-        return {"different": bool(self), **msgspec.json.decode(msgspec.json.encode(self))}
+        return {"different": bool(self), **_lists(msgspec.to_builtins(self))}
 
     def text(self, limit: int | None = None) -> str:
         """For a person: one line for each thing, biggest movers first; at most `limit` of each kind."""
@@ -248,3 +248,10 @@ def _frames(path: Path, manifest: Manifest, year: int | None, allow_pickle: bool
     wanted = wanted_columns(manifest, None, what)
     chosen = max(manifest.time_period) if year is None else year
     return frames_of(path, manifest, wanted, year=chosen, allow_pickle=allow_pickle, what=what)
+
+
+def _lists(value: Any) -> Any:
+    """With lists for tuples, as JSON has them; a name that is no UTF-8 stays as it is."""
+    if isinstance(value, dict):
+        return {name: _lists(one) for name, one in value.items()}
+    return [_lists(one) for one in value] if isinstance(value, list | tuple) else value
