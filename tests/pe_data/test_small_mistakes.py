@@ -241,6 +241,11 @@ def test_what_is_no_number_is_null(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail) == {"mean": None, "most": None}
 
 
+def test_a_number_of_numpy_is_a_number(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json({"mean": np.float64(1.5), "at": Path("a")})
+    assert json.loads(capsys.readouterr().out) == {"mean": 1.5, "at": "a"}
+
+
 def test_ordinary_text_stays_as_it_is() -> None:
     for text in ("licence, with: marks", "Ärzte in Münster", "日本", "a b"):
         assert printable(text) == text

@@ -271,8 +271,11 @@ class DatasetPages:
         uri = replace(version.uri, member=name) if version.collection else version.uri
         revoked = content.ended(name)
         fetch = lines.of_file(uri, row.artifact_sha256, row.extension, self.maker.store)
+        moved = f"version {version.body.version} of {version.body.published_at}"
+        exact = f"{human_size(row.size_bytes)} ({row.size_bytes:,} bytes)"
+        known = [(label, exact if label == "size" else text) for label, text in self._facts_of_file(content, name)]
         return {
-            "facts": [("address", str(uri)), *self._facts_of_file(content, name)],
+            "facts": [("address", str(uri)), ("published", moved), *known],
             "revoked": revoked,
             "fetch": [] if revoked else fetch,
             "entities": manifest.entities,
