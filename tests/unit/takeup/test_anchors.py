@@ -177,6 +177,7 @@ def test_lookup_of_what_was_not_prepared() -> None:
         rates.of("v", np.array([1]), np.array([6]))
 
 
+@pytest.mark.slow  # only measures
 def test_full_size_takes_seconds_and_little_memory() -> None:
     rng = np.random.default_rng(0)
     n_households, n_clones, n_persons, n_units = 24_000, 430, 60_000, 25_000
