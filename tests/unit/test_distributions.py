@@ -45,7 +45,7 @@ def test_the_gateway_brings_its_commands() -> None:
 def test_without_the_gateway_one_line_says_which_distribution_has_the_command(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cli, "entry_points", lambda **_: ())
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda **_: ())
     assert cli.run([command, "--help"]) == 1
     said = capsys.readouterr().err
     assert said.count("\n") == 1
@@ -56,7 +56,7 @@ def test_without_the_gateway_one_line_says_which_distribution_has_the_command(
 
 
 def test_another_distribution_cannot_take_the_name_of_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "entry_points", lambda **_: pytest.fail("looked elsewhere"))
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda **_: pytest.fail("looked elsewhere"))
     assert cli.run(["ensure", "--help"]) == 0
 
 
