@@ -58,9 +58,9 @@ def test_make_all_in_a_terminal_ends_with_the_whole_table(with_make: Project) ->
     shown = in_terminal(with_make, *MAKE, "all")
     assert shown.status == 0, shown.text
     assert "Workflow Progress" in shown.text
-    # Snakemake announces the plan and `all` alone; the bar knows of the areas before they start.
+    # Snakemake announces the plan and `all` alone; the bar knows of the areas before they start, so a job is little.
     told = [int(per_cent) for per_cent in re.findall(r"Total Progress[^%\n]*?(\d+)%", shown.text)]
-    assert any(10 < per_cent < 45 for per_cent in told), told
+    assert any(0 < per_cent < 10 for per_cent in told), told
     table = rows(shown.after("areas  "))
     assert {name: (row["files"], row["built now"]) for name, row in table.items()} == {
         "national": ("1/1", "1"), "states": ("5/5", "1"), "districts": ("6/6", "1"), "cities": ("1/1", "0"),
