@@ -43,15 +43,15 @@ def say(text: object = "", *, err: bool = False) -> None:
 def print_json(value: Any) -> None:
     """One JSON document; dataclasses become objects. What a terminal would obey is written as `\\u009b`."""
     try:
-        text = msgspec.json.format(msgspec.json.encode(value, enc_hook=_plain), indent=2).decode()
+        text = msgspec.json.format(msgspec.json.encode(value, enc_hook=_json_value), indent=2).decode()
     except UnicodeEncodeError:  # half a character, as in the name of a file in another encoding
-        text = json.dumps(msgspec.to_builtins(value, enc_hook=_plain), indent=2)
+        text = json.dumps(msgspec.to_builtins(value, enc_hook=_json_value), indent=2)
     if not text.replace("\n", "").isprintable():
         text = "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
     click.echo(text)
 
 
-def _plain(value: Any) -> int | float | str:
+def _json_value(value: Any) -> int | float | str:
     """A number of another library, as numpy's; or a text of what JSON does not know, as a path."""
     return float(value) if isinstance(value, float) else int(value) if isinstance(value, int) else str(value)
 

@@ -50,7 +50,7 @@ def facts_of(manifest: Manifest, about: About) -> list[tuple[str, str]]:
         ("tools", ", ".join(f"{tool} {number}" for tool, number in sorted(build.tools.items()))),
         ("fingerprint", build.data_build_fingerprint or ""),
         ("validation", validation.summary().removeprefix("validation ") if validation else ""),
-        ("inputs", f"{inputs.composite_digest} ({len(inputs.files)} files)" if inputs else ""),
+        ("inputs", f"{inputs.composite_digest} (files: {len(inputs.files)})" if inputs else ""),
     ]
     return [row for row in rows if row[1]]
 
